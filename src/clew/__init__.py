@@ -1,0 +1,1 @@
+"""clew: see, know, trace, act on and share what a tree of running things does."""

@@ -1,0 +1,47 @@
+"""The closed set of error codes and the one error type of the product.
+
+An error carries its code, a message for a person (lower case, no full stop), an optional hint that
+names the next step, and data. Surfaces translate a code once: HTTP status, gRPC status, exit code.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Why an operation did not happen. Closed: a surface matches on it exhaustively."""
+
+    INVALID_ARGUMENT = "invalid_argument"
+    NOT_FOUND = "not_found"
+    ALREADY_EXISTS = "already_exists"
+    CONFLICT = "conflict"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    TOO_LARGE = "too_large"
+    UNSUPPORTED = "unsupported"
+    OVERLOADED = "overloaded"
+    TIMEOUT = "timeout"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+
+
+class ClewError(Exception):
+    """An operating error: something outside the program was not as it must be.
+
+    `retry_after_ms` is set where trying again later makes sense (overloaded, unavailable).
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        hint: str | None = None,
+        retry_after_ms: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.retry_after_ms = retry_after_ms

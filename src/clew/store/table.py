@@ -1,0 +1,88 @@
+"""What the store knows of a table: its columns, how they are kept, and how they look as Arrow.
+
+A strand declares its tables with these values; the engine turns them into DDL, and the decoders
+into Arrow batches whose columns stand in the same order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One stored column.
+
+    `type` is the ClickHouse type; the Arrow type follows from it (see `arrow_type`).
+    """
+
+    name: str
+    type: str
+    codec: str = "ZSTD(1)"
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A column that is computed when read: ``expression`` over the stored columns of the row."""
+
+    name: str
+    type: str
+    expression: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A MergeTree table.
+
+    `columns` are inserted, in this order. `aliases` and `indexes` exist on disk only; a hot row
+    gets its aliases computed by the same expression. `time` is the column that retention and
+    partitions go by.
+    """
+
+    name: str
+    time: str
+    columns: tuple[Column, ...]
+    order_by: str
+    aliases: tuple[Alias, ...] = ()
+    indexes: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    derived: tuple[str, ...] = field(default=())
+    """Further column definitions of the DDL that are never inserted (DEFAULT columns)."""
+
+    @cached_property
+    def arrow_schema(self) -> pa.Schema:
+        """The schema of a batch of rows for this table, columns in insert order."""
+        import pyarrow as pa  # noqa: PLC0415 - the light install has no Arrow
+
+        return pa.schema([pa.field(c.name, arrow_type(c.type), nullable=False) for c in self.columns])
+
+
+def arrow_type(clickhouse_type: str) -> pa.DataType:
+    """Return the Arrow type in which values of a ClickHouse column type are inserted.
+
+    Covers the types that our tables use. ``LowCardinality(String)`` is a dictionary with int32
+    indices; a ``Map`` has dictionary-encoded keys, which the engine reads without a copy per key.
+    """
+    import pyarrow as pa  # noqa: PLC0415
+
+    text_dictionary = pa.dictionary(pa.int32(), pa.utf8())
+    simple = {
+        "String": pa.utf8(),
+        "LowCardinality(String)": text_dictionary,
+        "DateTime64(9)": pa.timestamp("ns"),
+        "Map(LowCardinality(String), String)": pa.map_(text_dictionary, pa.utf8()),
+        "Bool": pa.bool_(),
+        "Float64": pa.float64(),
+        "Int32": pa.int32(),
+        "UInt8": pa.uint8(),
+        "UInt32": pa.uint32(),
+        "UInt64": pa.uint64(),
+    }
+    if clickhouse_type.startswith("Array("):
+        return pa.list_(arrow_type(clickhouse_type.removeprefix("Array(").removesuffix(")")))
+    return simple[clickhouse_type]

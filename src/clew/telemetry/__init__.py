@@ -1,0 +1,1 @@
+"""What happened: traces, logs and metrics, from OTLP bytes to answers."""

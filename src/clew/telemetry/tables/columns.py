@@ -1,0 +1,38 @@
+"""Columns and settings that several telemetry tables share."""
+
+from __future__ import annotations
+
+from clew.store.table import Alias, Column
+
+ATTRIBUTES = "Map(LowCardinality(String), String)"
+
+# Shape of the instrumentation, not of the values: a few dozen different texts in a fleet.
+RESIDUE = Column("Residue", "LowCardinality(String)")
+
+# Rows of one request share it, and requests arrive in order: almost free after the delta.
+FRAME = Column("Frame", "UInt64", "Delta(8), ZSTD(1)")
+
+FRAME_INDEX = "INDEX idx_frame Frame TYPE minmax GRANULARITY 1"
+
+# Why each is set: docs/internals/engine.md. The token window makes a replayed batch a no-op;
+# fsync makes the checkpoint of the write-ahead log honest; buckets make one key of a map cheap.
+SETTINGS = (
+    "index_granularity=8192",
+    "ttl_only_drop_parts=1",
+    "fsync_after_insert=1",
+    "fsync_part_directory=1",
+    "non_replicated_deduplication_window=1000",
+    "text_index_posting_list_codec='bitpacking'",
+    "map_serialization_version='with_buckets'",
+    "map_serialization_version_for_zero_level_parts='basic'",
+    "map_buckets_min_avg_size=1",
+)
+
+
+def attribute_items(map_column: str, name: str) -> Alias:
+    """Return the alias that shows a map as an array of ``key=value``, for the text index."""
+    expression = (
+        "arrayMap(kv -> concat(kv.1, '=', kv.2), "
+        f"CAST({map_column}, 'Array(Tuple(String, String))'))"
+    )
+    return Alias(name, "Array(String)", expression)
