@@ -59,7 +59,9 @@ class Table:
         """The schema of a batch of rows for this table, columns in insert order."""
         import pyarrow as pa  # noqa: PLC0415 - the light install has no Arrow
 
-        return pa.schema([pa.field(c.name, arrow_type(c.type), nullable=False) for c in self.columns])
+        return pa.schema(
+            [pa.field(c.name, arrow_type(c.type), nullable=False) for c in self.columns]
+        )
 
 
 def arrow_type(clickhouse_type: str) -> pa.DataType:

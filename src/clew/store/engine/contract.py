@@ -1,0 +1,144 @@
+"""What the store promises of an engine, whichever adapter stands behind it.
+
+Theory of operation. Rows reach the engine in batches, some time after they were acknowledged; until
+then they are *hot*: Arrow batches in memory whose bytes are in the write-ahead log. A reader takes a
+`Snapshot` and sees the engine's rows up to the last flushed frame together with the hot rows after
+it, so that a row is seen exactly once however the reader and a running flush interleave: every row
+carries the number of the frame that brought it, and the two sides of the union are cut at the same
+number. No lock is held while a query runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from clew.store.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One moment of the store: what a query that starts now may see.
+
+    `flushed` and `acked` are frame numbers, `flushed <= acked`. `hot` holds, by table name, the rows
+    of frames after `flushed`; rows of frames after `acked` may be among them and MUST NOT be seen.
+    Immutable and free of locks: hold it as long as the answer takes.
+    """
+
+    flushed: int
+    acked: int
+    hot: Mapping[str, pa.Table] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One reading of one table, hot rows included.
+
+    `columns` are SQL expressions (``"SpanName"``, ``"Duration / 1e6 AS duration_ms"``), `where` a
+    condition over the table's columns and aliases. `order_by` and `limit` are applied to each side
+    of the union, which keeps "newest first" searches reading in order; the caller applies them once
+    more outside. All text is trusted: values go through query parameters.
+    """
+
+    table: Table
+    columns: tuple[str, ...]
+    where: str = "1"
+    order_by: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """Walls around one query. Zero means none."""
+
+    time_ms_max: int = 0
+    memory_bytes_max: int = 0
+    rows_max: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResultColumn:
+    """Name and ClickHouse type of one column of an answer to untrusted SQL."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class UntrustedAnswer:
+    """What a statement of a user gave: at most `rows_max` rows, and whether there were more."""
+
+    columns: tuple[ResultColumn, ...]
+    rows: Sequence[Mapping[str, object]]
+    truncated: bool
+
+
+class Engine(Protocol):
+    """Tables of the ClickHouse dialect. Every call blocks and may come from any thread."""
+
+    def create(self, tables: Sequence[Table]) -> None:
+        """Create what does not exist yet and bring older tables up to date (versioned migrations).
+
+        Raises:
+            ClewError: the stored schema is newer than this program.
+        """
+        ...
+
+    def retain(self, table: Table, seconds: int | None) -> None:
+        """Set how long rows are kept after the table's time column; None keeps them for ever."""
+        ...
+
+    def insert(self, table: Table, rows: pa.Table, *, token: str) -> None:
+        """Insert rows as one block; durable when it returns.
+
+        The same token again MUST add nothing, across restarts, within the last 1000 blocks.
+        """
+        ...
+
+    def newest_frame(self, tables: Sequence[Table]) -> int:
+        """Return the highest frame number stored in any of the tables, 0 when there is none."""
+        ...
+
+    def query(
+        self,
+        sql: str,
+        *,
+        snapshot: Snapshot,
+        scans: Mapping[str, Scan],
+        parameters: Mapping[str, object] | None = None,
+        limits: QueryLimits | None = None,
+    ) -> pa.Table:
+        """Run trusted SQL over scans and return its rows.
+
+        `sql` names a scan as ``@name`` where a table would stand: ``SELECT count() FROM @spans``.
+        Values are bound as ``{name:Type}``.
+
+        Raises:
+            ClewError: TIMEOUT or TOO_LARGE at a limit, UNAVAILABLE when the engine is gone.
+        """
+        ...
+
+    def query_untrusted(self, sql: str, *, limits: QueryLimits) -> UntrustedAnswer:
+        """Run a statement of a user, read-only, over the telemetry tables alone.
+
+        Sees what is flushed; the caller flushes first. Refuses what is not one SELECT of allowed
+        functions over allowed tables.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT for what does not parse or run, FORBIDDEN for what is not
+                allowed, TIMEOUT and TOO_LARGE at a limit.
+        """
+        ...
+
+    def check(self) -> None:
+        """Raise ClewError(UNAVAILABLE) unless the engine answers."""
+        ...
+
+    def close(self) -> None:
+        """Release the engine; idempotent. No call may be running or follow."""
+        ...
