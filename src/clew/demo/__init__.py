@@ -1,1 +1,1 @@
-""""""
+"""A small real system that sends telemetry, run by `clew demo`."""

@@ -1,1 +1,1 @@
-""""""
+"""Transport to the doors of another clew server. Light install."""

@@ -1,1 +1,1 @@
-""""""
+"""What a process that is watched imports. Light install."""

@@ -57,7 +57,7 @@ class Table:
     @cached_property
     def arrow_schema(self) -> pa.Schema:
         """The schema of a batch of rows for this table, columns in insert order."""
-        import pyarrow as pa  # noqa: PLC0415 - the light install has no Arrow
+        import pyarrow as pa
 
         return pa.schema(
             [pa.field(c.name, arrow_type(c.type), nullable=False) for c in self.columns]
@@ -70,7 +70,7 @@ def arrow_type(clickhouse_type: str) -> pa.DataType:
     Covers the types that our tables use. ``LowCardinality(String)`` is a dictionary with int32
     indices; a ``Map`` has dictionary-encoded keys, which the engine reads without a copy per key.
     """
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa
 
     text_dictionary = pa.dictionary(pa.int32(), pa.utf8())
     simple = {

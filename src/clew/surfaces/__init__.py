@@ -1,1 +1,1 @@
-""""""
+"""Doors and windows: each translates between the outside and the services, and owns nothing."""

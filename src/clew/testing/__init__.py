@@ -1,1 +1,1 @@
-""""""
+"""A test kit for those who build on clew."""

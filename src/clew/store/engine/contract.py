@@ -1,8 +1,8 @@
 """What the store promises of an engine, whichever adapter stands behind it.
 
-Theory of operation. Rows reach the engine in batches, some time after they were acknowledged; until
-then they are *hot*: Arrow batches in memory whose bytes are in the write-ahead log. A reader takes a
-`Snapshot` and sees the engine's rows up to the last flushed frame together with the hot rows after
+Theory of operation. Rows reach the engine in batches, some time after they were acknowledged;
+until then they are *hot*: Arrow batches in memory whose bytes are in the write-ahead log. A reader
+takes a `Snapshot` and sees the engine's rows up to the last flushed frame together with the hot rows after
 it, so that a row is seen exactly once however the reader and a running flush interleave: every row
 carries the number of the frame that brought it, and the two sides of the union are cut at the same
 number. No lock is held while a query runs.
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Snapshot:
     """One moment of the store: what a query that starts now may see.
 
-    `flushed` and `acked` are frame numbers, `flushed <= acked`. `hot` holds, by table name, the rows
-    of frames after `flushed`; rows of frames after `acked` may be among them and MUST NOT be seen.
+    `flushed` and `acked` are frame numbers, `flushed <= acked`. `hot` holds, by table name, the
+    rows of frames after `flushed`; rows of frames after `acked` may be among them and MUST NOT be seen.
     Immutable and free of locks: hold it as long as the answer takes.
     """
 

@@ -1,1 +1,1 @@
-""""""
+"""The command line: a client of the REST door."""

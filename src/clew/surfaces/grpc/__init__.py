@@ -1,1 +1,1 @@
-""""""
+"""The gRPC doors: OTLP export and the Jaeger query service."""

@@ -1,1 +1,1 @@
-""""""
+"""The OTLP/HTTP door."""

@@ -1,1 +1,1 @@
-""""""
+"""The REST door, server-sent events and OpenAPI."""

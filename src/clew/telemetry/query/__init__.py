@@ -1,1 +1,1 @@
-""""""
+"""Questions about telemetry and the one service that answers them."""
