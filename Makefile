@@ -1,0 +1,98 @@
+# The front door. `make run` and `make test` do all of their own set-up; nothing is done twice.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+STAMPS := .make
+# Where a certificate store of the system is the one that knows the network's authority, uv must use it.
+export UV_SYSTEM_CERTS ?= 1
+export UV_PYTHON := $(VENV)/bin/python
+NATIVE_SOURCES := $(shell find native -name '*.rs' -not -path '*/target/*' -not -path '*/fuzz/*') native/Cargo.toml native/Cargo.lock native/pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test lint fmt types house unit gen wheels bench soak fuzz clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMPS)/dev ## install everything for development into .venv
+
+run: $(STAMPS)/server ## start clew: OTLP on 4317 and 4318, REST on 7701
+	@exec $(BIN)/clew serve $(ARGS)
+
+demo: $(STAMPS)/server ## run the demo system against a running clew
+	@exec $(BIN)/clew demo $(ARGS)
+
+test: $(STAMPS)/dev lint types ## lint, types and every test: what CI runs
+	@if command -v cargo >/dev/null; then cargo test --quiet --locked --manifest-path native/Cargo.toml; \
+	else echo "no cargo: the tests of the native decoder are left out"; fi
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMPS)/dev ## check style, format and the floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+fmt: $(STAMPS)/dev ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMPS)/dev ## check types strictly
+	$(BIN)/mypy
+
+house: $(STAMPS)/dev ## the tests of the code itself
+	$(BIN)/python -m pytest tests/house
+
+unit: $(STAMPS)/dev ## the quick tests
+	$(BIN)/python -m pytest tests/unit tests/property
+
+gen: $(STAMPS)/dev ## write every generated file anew
+	$(BIN)/python -m clew.app.generate
+
+wheels: $(STAMPS)/dev ## build the wheels, the native one included, into dist/
+	$(UV) build --quiet --wheel --out-dir dist .
+	@if command -v cargo >/dev/null; then $(BIN)/maturin build --quiet --release --locked --manifest-path native/Cargo.toml --out dist; \
+	else echo "no cargo: the wheel of the native decoder was not built"; fi
+	@ls dist
+
+bench: $(STAMPS)/dev ## measure, and write bench/results and the table of the figures
+	$(BIN)/python -m bench $(ARGS)
+
+soak: $(STAMPS)/dev ## the full-size drills, too long for `make test`
+	CLEW_SOAK=1 $(BIN)/python -m pytest tests/soak $(ARGS)
+
+fuzz: ## fuzz the native decoder for FUZZ_SECONDS (60); needs a nightly toolchain and cargo-fuzz
+	cd native && cargo +nightly fuzz run decode -- -max_total_time=$${FUZZ_SECONDS:-60}
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) $(STAMPS) dist build native/target native/fuzz/target
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- set-up, each step once -------------------------------------------------------------------
+
+$(STAMPS)/uv: requirements/uv.txt
+	@mkdir -p $(STAMPS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "clew needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(STAMPS)/server: $(STAMPS)/uv requirements/server.txt pyproject.toml $(STAMPS)/native
+	@echo "setting up the server in $(VENV)"
+	@$(UV) pip install --quiet --require-hashes -r requirements/server.txt
+	@$(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+# Without a Rust toolchain the Python decoder does the work; that is a choice to be told of, not a failure.
+$(STAMPS)/native: $(STAMPS)/uv $(NATIVE_SOURCES)
+	@if command -v cargo >/dev/null; then echo "building the native decoder"; $(UV) pip install --quiet --no-deps --reinstall-package clew-native ./native; \
+	elif ls dist/clew_native-*.whl >/dev/null 2>&1; then $(UV) pip install --quiet --no-deps dist/clew_native-*.whl; \
+	else echo "no Rust toolchain (cargo): going on with the Python decoder, which is about 20 times slower."; \
+	     echo "install one from https://rustup.rs, or put a wheel made by 'make wheels' into dist/, then: make setup"; fi
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/server requirements/dev.txt
+	@echo "setting up the tools for development"
+	@$(UV) pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
