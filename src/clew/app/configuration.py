@@ -1,0 +1,390 @@
+"""What a server is told: flag > environment ``CLEW_*`` > ``clew.toml`` > default.
+
+The fields of `Configuration` are the one place where a setting is declared: the flags of
+`clew serve`, `clew config` and `docs/reference/configuration.md` are made from them.
+"""
+
+# ruff: noqa: RUF009 - `setting` is `dataclasses.field` with the metadata of a setting.
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from clew.app.settings import (
+    Address,
+    Setting,
+    parse_address,
+    parse_count,
+    parse_door,
+    parse_folder,
+    parse_list,
+    parse_positive,
+    parse_retention,
+    parse_seconds,
+    parse_size,
+    parse_store,
+    parse_switch,
+    setting,
+    user_folder,
+)
+from clew.base.errors import ClewError, ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FILE_NAME: Final = "clew.toml"
+
+CONFIG_VARIABLE: Final = "CLEW_CONFIG"
+"""Names the file in the environment, as `--config` does on the command line."""
+
+CONFIG_BYTES_MAX: Final = 1 << 20
+"""A settings file is a page; a megabyte is something else under its name."""
+
+NEAR_ENOUGH: Final = 0.6
+"""How like a known name (0 to 1) a wrong one must be to be offered; difflib's own default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """Everything a server is told. Sizes are bytes, retentions seconds (None: for ever)."""
+
+    http: Address = setting(
+        "127.0.0.1:7701",
+        parse_address,
+        "Where REST, the live feeds, `/healthz`, `/readyz` and `/metrics` are served.",
+    )
+    otlp_http: Address | None = setting(
+        "127.0.0.1:4318",
+        parse_door,
+        "Where OTLP over HTTP is taken in; `off` shuts the door. "
+        "A busy port is a warning: the HTTP door takes `/v1/{traces,logs,metrics}` as well.",
+    )
+    otlp_grpc: Address | None = setting(
+        "127.0.0.1:4317",
+        parse_door,
+        "Where OTLP over gRPC is taken in and gRPC queries are answered; `off` shuts the door. "
+        "A busy port is a warning.",
+    )
+    data_dir: Path = setting(
+        lambda environ: str(user_folder(environ, "data")),
+        parse_folder,
+        "The folder of the write-ahead log and the embedded store. One server at a time.",
+        default_shown="the platform's user data folder, `clew` in it (`~/.local/share/clew`)",
+    )
+    store: str = setting(
+        "chdb",
+        parse_store,
+        "Where rows are kept: `chdb`, embedded, or `clickhouse://user:password@host:port/database`.",
+    )
+    insecure: bool = setting(
+        "false",
+        parse_switch,
+        "Allow doors on addresses that other machines reach. There are no keys yet: "
+        "whoever reaches a door may read and write.",
+    )
+    hosts: tuple[str, ...] = setting(
+        "",
+        parse_list,
+        "Host names, besides loopback names and plain addresses, by which the HTTP door may be "
+        "called. Others are refused, so that a web page cannot reach the server through a DNS name "
+        "of its own.",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "",
+        parse_list,
+        "Web origins, besides loopback ones, that may send OTLP from a browser, such as "
+        "`https://shop.example.com`; `*` admits every origin.",
+    )
+    retention_traces: int | None = setting(
+        "30d", parse_retention, "How long spans are kept; `off` keeps them for ever."
+    )
+    retention_logs: int | None = setting(
+        "30d", parse_retention, "How long log records are kept; `off` keeps them for ever."
+    )
+    retention_metrics: int | None = setting(
+        "90d", parse_retention, "How long metric points are kept; `off` keeps them for ever."
+    )
+    log_bytes_max: int = setting(
+        "4GiB",
+        parse_size,
+        "How large the write-ahead log may grow while the store cannot take rows. When it is full, "
+        "OTLP is answered with 429 until there is room.",
+    )
+    otlp_body_bytes_max: int = setting(
+        "16MiB", parse_size, "The largest OTLP/HTTP body as it is sent; larger ones get 413."
+    )
+    otlp_unpacked_bytes_max: int = setting(
+        "64MiB",
+        parse_size,
+        "The largest OTLP body after decompression, and the largest gRPC message.",
+    )
+    otlp_inflight_bytes_max: int = setting(
+        "256MiB",
+        parse_size,
+        "How many bytes of bodies both OTLP doors hold at once, compressed and decompressed; "
+        "beyond it they answer 429.",
+    )
+    otlp_requests_per_second: int = setting(
+        "0", parse_count, "How many OTLP requests each door takes in a second; 0 sets no rate."
+    )
+    otlp_bytes_per_second: int = setting(
+        "0", parse_size, "How many bytes as sent each OTLP door takes in a second; 0 sets no rate."
+    )
+    query_threads: int = setting(
+        "4", parse_positive, "How many questions are worked on at once; others wait their turn."
+    )
+    query_seconds_max: float = setting(
+        "30", parse_seconds, "How long one question may take before it ends with an error."
+    )
+    live_clients_max: int = setting(
+        "32", parse_positive, "How many live feeds may be open at once; one more gets 429."
+    )
+    drain_seconds_max: float = setting(
+        "10",
+        parse_seconds,
+        "How long running requests may take to end after SIGTERM or SIGINT.",
+    )
+    ready_fd: int = setting(
+        "0",
+        parse_count,
+        "A file descriptor that gets one JSON line with the addresses once the server is ready, "
+        "for programs that start one; 0 for none.",
+    )
+
+
+class ShownSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `clew config`: a value as text, and who said so."""
+
+    name: str
+    value: str
+    source: str
+    flag: str
+    variable: str
+    doc: str
+
+
+class ShownConfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """The document of `clew config`."""
+
+    settings: list[ShownSetting]
+    file: str | None
+    count: int
+    total: int
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration, the text and the source of each value, and the file that was read.
+
+    `warnings` are things that were probably meant otherwise, such as an environment variable one
+    letter off a known one.
+    """
+
+    configuration: Configuration
+    texts: Mapping[str, str]
+    sources: Mapping[str, str]
+    file: Path | None
+    warnings: tuple[str, ...] = ()
+
+
+def _declare() -> tuple[Setting, ...]:
+    settings = []
+    for each in dataclasses.fields(Configuration):
+        metadata: Mapping[str, Any] = each.metadata
+        settings.append(
+            Setting(
+                name=each.name,
+                default=metadata["default"],
+                default_shown=metadata["shown"],
+                doc=metadata["doc"],
+                parse=metadata["parse"],
+                is_switch=metadata["parse"] is parse_switch,
+                is_list=metadata["parse"] is parse_list,
+            )
+        )
+    return tuple(settings)
+
+
+SETTINGS: Final[tuple[Setting, ...]] = _declare()
+"""Every setting, in the order of the documentation."""
+
+_BY_NAME: Final = {each.name: each for each in SETTINGS}
+
+
+def load(
+    flags: Mapping[str, str | bool | Sequence[str] | None] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    file: Path | None = None,
+    folder: Path | None = None,
+) -> Loaded:
+    """Merge flags, environment, file and defaults.
+
+    `flags` go by setting name; None means not given. `file` must exist when it is named, here or by
+    ``CLEW_CONFIG``; otherwise ``clew.toml`` in `folder` (the working directory) is read when it is
+    there, else the one in the user's configuration folder.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT for an unknown key or a value that does not parse (the message
+            names the flag, variable or key), NOT_FOUND for a named file that is not there,
+            FORBIDDEN for an address that other machines reach without `--insecure`.
+    """
+    environ = os.environ if environ is None else environ
+    path = _find_file(environ, file, folder or Path.cwd())
+    from_file = _read_file(path) if path is not None else {}
+    texts: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    for each in SETTINGS:
+        flag = (flags or {}).get(each.name)
+        if flag is not None:
+            text, source = _text_of(flag), f"flag {each.flag}"
+        elif each.variable in environ:
+            text, source = environ[each.variable], f"environment {each.variable}"
+        elif each.name in from_file:
+            text, source = from_file[each.name], f"{path}"
+        else:
+            text, source = each.default_text(environ), "default"
+        texts[each.name], sources[each.name] = text, source
+        values[each.name] = _parse(each, text, source)
+    configuration = Configuration(**values)
+    check_exposure(configuration)
+    return Loaded(configuration, texts, sources, path, _doubtful_variables(environ))
+
+
+def check_exposure(configuration: Configuration) -> None:
+    """Refuse addresses that other machines reach, unless the configuration says so.
+
+    Raises:
+        ClewError: FORBIDDEN, naming the flag.
+    """
+    if configuration.insecure:
+        return
+    for name in ("http", "otlp_http", "otlp_grpc"):
+        address: Address | None = getattr(configuration, name)
+        if address is not None and not address.is_loopback:
+            raise ClewError(
+                ErrorCode.FORBIDDEN,
+                f"{_BY_NAME[name].flag} {address} can be reached from other machines, "
+                "and whoever reaches it may read and write",
+                hint="use 127.0.0.1, or accept that with --insecure",
+            )
+
+
+def show(loaded: Loaded) -> ShownConfiguration:
+    """Return every setting with its value and its source; passwords in `store` are left out."""
+    shown = [
+        ShownSetting(
+            name=each.name,
+            value=_without_password(loaded.texts[each.name]),
+            source=loaded.sources[each.name],
+            flag=each.flag,
+            variable=each.variable,
+            doc=each.doc,
+        )
+        for each in SETTINGS
+    ]
+    return ShownConfiguration(
+        settings=shown,
+        file=str(loaded.file) if loaded.file is not None else None,
+        count=len(shown),
+        total=len(shown),
+        truncated=False,
+    )
+
+
+def _without_password(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    user, at, host = rest.rpartition("@")
+    if not (separator and at):
+        return text
+    return f"{scheme}://{user.partition(':')[0]}:…@{host}"
+
+
+def _find_file(environ: Mapping[str, str], file: Path | None, folder: Path) -> Path | None:
+    named = file or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    if named is not None:
+        if not named.is_file():
+            raise ClewError(
+                ErrorCode.NOT_FOUND,
+                f"there is no settings file {named}",
+                hint=f"check --config and {CONFIG_VARIABLE}",
+            )
+        return named
+    for candidate in (folder / FILE_NAME, user_folder(environ, "config") / FILE_NAME):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _read_file(path: Path) -> dict[str, str]:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(CONFIG_BYTES_MAX + 1)
+        if len(content) > CONFIG_BYTES_MAX:
+            raise ClewError(ErrorCode.TOO_LARGE, f"{path} is larger than a settings file can be")
+        table = tomllib.loads(content.decode())
+    except OSError as error:
+        raise ClewError(ErrorCode.UNAVAILABLE, f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ClewError(ErrorCode.INVALID_ARGUMENT, f"{path} is not valid TOML: {error}") from error
+    for key in table:
+        if key not in _BY_NAME:
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"{path}: there is no setting {key!r}",
+                hint=_near_hint(key.replace("-", "_")),
+            )
+    return {key: _text_of(value, f"{path}: {key}") for key, value in table.items()}
+
+
+def _near_hint(name: str) -> str:
+    near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=NEAR_ENOUGH)
+    return f"did you mean {near[0]}?" if near else "`clew config` lists every setting"
+
+
+def _text_of(value: object, place: str = "flag") -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+        case int() | float():
+            return str(value)
+        case list() | tuple() if all(isinstance(part, str) for part in value):
+            return ",".join(value)
+    raise ClewError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{place} must be text, a number, true or false, or a list of text",
+    )
+
+
+def _parse(each: Setting, text: str, source: str) -> object:
+    try:
+        return each.parse(text)
+    except ClewError as error:
+        named = source.startswith(("flag ", "environment "))
+        place = source if named else f"{source}: {each.name}"
+        raise ClewError(error.code, f"{place}: {error.message}", hint=error.hint) from None
+
+
+def _doubtful_variables(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Warn of variables that are almost ours; other unknown ones may be a client's."""
+    known = [each.variable for each in SETTINGS]
+    warnings = []
+    for name in sorted(environ):
+        if not name.startswith("CLEW_") or name in known:
+            continue
+        # Stricter than for a file's keys: there, every unknown key is an error anyway.
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if near:
+            warnings.append(f"the environment variable {name} means nothing; {near[0]} does")
+    return tuple(warnings)

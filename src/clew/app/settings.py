@@ -1,0 +1,232 @@
+"""How one setting is written: its value as text, what the text means, and what is said of it.
+
+Whatever names a setting (a flag, the environment, a file) gives text, and every text goes through
+the one parser of its setting, so that a value means the same wherever it came from.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from clew.base.errors import ClewError, ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+LOOPBACK_NAMES: Final = ("localhost", "localhost.localdomain", "ip6-localhost")
+"""Names that every system resolves to itself; any other name may be anyone's address."""
+
+SIZE_UNITS: Final = {
+    "": 1,
+    "b": 1,
+    "kb": 1000,
+    "mb": 1000**2,
+    "gb": 1000**3,
+    "tb": 1000**4,
+    "kib": 1 << 10,
+    "mib": 1 << 20,
+    "gib": 1 << 30,
+    "tib": 1 << 40,
+}
+
+DURATION_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+"""Seconds in each unit of a retention; retention is told in whole seconds and mostly in days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a door listens. Port 0 lets the system choose a free one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs on this machine can reach it."""
+        return is_loopback_host(self.host)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_loopback_host(host: str) -> bool:
+    """Tell whether a host name or address means this machine alone, without asking a resolver."""
+    name = host.lower().rstrip(".")
+    if name in LOOPBACK_NAMES or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, as the documentation, the command line and `clew config` know it.
+
+    `default` is text, or a function of the environment where the platform decides.
+    """
+
+    name: str
+    default: str | Callable[[Mapping[str, str]], str]
+    default_shown: str
+    doc: str
+    parse: Callable[[str], object]
+    is_switch: bool
+    is_list: bool
+
+    @property
+    def flag(self) -> str:
+        """The flag of `clew serve`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return "CLEW_" + self.name.upper()
+
+    def default_text(self, environ: Mapping[str, str]) -> str:
+        """Return the text that stands where nobody says otherwise."""
+        return self.default if isinstance(self.default, str) else self.default(environ)
+
+
+def setting(
+    default: str | Callable[[Mapping[str, str]], str],
+    parse: Callable[[str], object],
+    doc: str,
+    *,
+    default_shown: str | None = None,
+) -> Any:
+    """Declare a dataclass field as a setting; the annotation of the field gives the type."""
+    shown = (
+        default_shown
+        if default_shown is not None
+        else (default if isinstance(default, str) else "")
+    )
+    metadata = {"default": default, "shown": shown, "doc": doc, "parse": parse}
+    if isinstance(default, str):
+        return field(default=parse(default), metadata=metadata)
+    return field(default_factory=lambda: parse(default(os.environ)), metadata=metadata)
+
+
+def _refuse(text: str, what: str, hint: str) -> ClewError:
+    return ClewError(ErrorCode.INVALID_ARGUMENT, f"{text!r} is not {what}", hint=hint)
+
+
+def parse_address(text: str) -> Address:
+    """Read ``HOST:PORT``, ``[IPV6]:PORT``, or a port alone (then on 127.0.0.1)."""
+    hint = "give HOST:PORT or PORT, such as 127.0.0.1:4318"
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        host, port = "127.0.0.1", text
+    host = host.strip()
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise _refuse(text, "an address", "put an IPv6 address into brackets: [::1]:4318")
+    if not (port.isascii() and port.isdigit()) or int(port) > 65535 or not host:
+        raise _refuse(text, "an address", hint)
+    return Address(host, int(port))
+
+
+def parse_door(text: str) -> Address | None:
+    """Read an address, or ``off`` for a door that stays shut."""
+    if text.strip().lower() == "off":
+        return None
+    try:
+        return parse_address(text)
+    except ClewError as error:
+        raise ClewError(error.code, error.message, hint=f"{error.hint}, or off") from None
+
+
+def parse_switch(text: str) -> bool:
+    """Read yes or no."""
+    match text.strip().lower():
+        case "1" | "true" | "yes" | "on":
+            return True
+        case "0" | "false" | "no" | "off" | "":
+            return False
+    raise _refuse(text, "a yes or no", "give true or false")
+
+
+def parse_size(text: str) -> int:
+    """Read a number of bytes: ``4GiB``, ``500MB``, ``1048576``."""
+    match = re.fullmatch(r"\s*(\d{1,18})(?:\.(\d{1,3}))?\s*([a-zA-Z]{0,3})\s*", text, re.ASCII)
+    unit = SIZE_UNITS.get(match[3].lower()) if match else None
+    if match is None or unit is None:
+        raise _refuse(text, "a size", "give bytes, or a number with kB, MB, GB, KiB, MiB or GiB")
+    return int(match[1]) * unit + int(float(f"0.{match[2] or 0}") * unit)
+
+
+def parse_count(text: str) -> int:
+    """Read a whole number from 0 up."""
+    if not re.fullmatch(r"\d{1,12}", text.strip(), re.ASCII):
+        raise _refuse(text, "a count", "give a whole number, 0 or more")
+    return int(text)
+
+
+def parse_positive(text: str) -> int:
+    """Read a whole number from 1 up."""
+    count = parse_count(text)
+    if count == 0:
+        raise _refuse(text, "a positive count", "give a whole number, 1 or more")
+    return count
+
+
+def parse_seconds(text: str) -> float:
+    """Read a positive number of seconds, with or without the ``s``."""
+    try:
+        seconds = float(text.strip().removesuffix("s"))
+    except ValueError:
+        seconds = math.nan
+    if not (0 < seconds <= 86_400):
+        raise _refuse(text, "a time", "give seconds, more than 0 and at most 86400")
+    return seconds
+
+
+def parse_retention(text: str) -> int | None:
+    """Read how long rows are kept, in seconds: ``30d``, ``12h``, ``8w``; ``off`` is for ever."""
+    if text.strip().lower() == "off":
+        return None
+    match = re.fullmatch(r"\s*(\d{1,9})\s*([smhdw])\s*", text, re.ASCII)
+    if match is None or int(match[1]) == 0:
+        raise _refuse(text, "a retention", "give a duration such as 30d, 12h or 8w, or off")
+    return int(match[1]) * DURATION_UNITS[match[2]]
+
+
+def parse_list(text: str) -> tuple[str, ...]:
+    """Read names separated by commas; nothing gives none."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def parse_folder(text: str) -> Path:
+    """Read the path of a folder; ``~`` is the home folder."""
+    if not text.strip() or "\0" in text:
+        raise _refuse(text, "a folder", "give a path")
+    return Path(text).expanduser().absolute()
+
+
+def parse_store(text: str) -> str:
+    """Read where rows are kept: ``chdb``, or the address of a ClickHouse server."""
+    if text == "chdb" or re.match(r"clickhouses?://[^/]", text):
+        return text
+    raise _refuse(text, "a store", "give chdb, or clickhouse://user:password@host:port/database")
+
+
+def user_folder(environ: Mapping[str, str], kind: str) -> Path:
+    """Return the platform's folder for a user's `data` or `config`, clew's part of it."""
+    home = Path(environ.get("HOME") or Path.home())
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "clew"
+    named = environ.get(f"XDG_{kind.upper()}_HOME", "")
+    # The XDG specification says that a relative path there is to be ignored.
+    if named and Path(named).is_absolute():
+        return Path(named) / "clew"
+    return home / (".local/share" if kind == "data" else ".config") / "clew"
