@@ -1,0 +1,345 @@
+"""HTTP to one clew server: questions, answers, streams, and every failure as a ClewError.
+
+The standard library's client does it. The well-known HTTP libraries take longer to import than a
+whole question takes to be asked and answered (``python -X importtime``: about 120 ms for httpx
+alone against 30 ms), and a command line pays that on every call. One connection is kept alive per
+`Server`; an object belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
+
+from clew.base.errors import ClewError, ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from types import TracebackType
+
+DEFAULT_SERVER: Final = "http://127.0.0.1:7701"
+
+# A server on this machine answers or refuses within a millisecond; five seconds lets a remote one
+# lose a packet or two, and still ends before a person doubts the command.
+CONNECT_TIMEOUT_S: Final = 5.0
+
+# The server ends a question itself (its own query timeout, 30 s by default) and says why; waiting
+# twice as long lets that answer arrive, and only a server that hangs meets this limit.
+READ_TIMEOUT_S: Final = 60.0
+
+# An error document is a few hundred bytes; what claims to be one and is larger is not ours.
+ERROR_BODY_BYTES_MAX: Final = 64 * 1024
+
+# Read size of a stream: one system call for a typical socket buffer.
+CHUNK_BYTES: Final = 64 * 1024
+
+START_HINT: Final = "start one with: clew serve"
+
+Pairs = list[tuple[str, str]]
+"""Query parameters in order; a name may occur more than once."""
+
+_TIMING = re.compile(r"total;[^,]*\bdur=([0-9.]+)")
+
+_STATUS_CODES: Final[dict[int, ErrorCode]] = {
+    400: ErrorCode.INVALID_ARGUMENT,
+    401: ErrorCode.UNAUTHENTICATED,
+    403: ErrorCode.FORBIDDEN,
+    404: ErrorCode.NOT_FOUND,
+    408: ErrorCode.TIMEOUT,
+    409: ErrorCode.CONFLICT,
+    413: ErrorCode.TOO_LARGE,
+    415: ErrorCode.UNSUPPORTED,
+    422: ErrorCode.INVALID_ARGUMENT,
+    429: ErrorCode.OVERLOADED,
+    501: ErrorCode.UNSUPPORTED,
+    503: ErrorCode.UNAVAILABLE,
+    504: ErrorCode.TIMEOUT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said: the body as it came, and how long the server took."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def server_ms(self) -> float | None:
+        """Milliseconds the server spent, by its own `server-timing` header."""
+        found = _TIMING.search(self.headers.get("server-timing", ""))
+        return float(found.group(1)) if found else None
+
+
+class Stream:
+    """A body that is read as it comes."""
+
+    def __init__(self, response: http.client.HTTPResponse, server: Server) -> None:
+        self._response = response
+        self._server = server
+        self.headers = _headers(response)
+
+    @property
+    def length(self) -> int | None:
+        """Bytes in all, where the server said so."""
+        text = self.headers.get("content-length", "")
+        return int(text) if text.isdigit() else None
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield what has arrived, never empty, until the body ends.
+
+        Raises:
+            ClewError: UNAVAILABLE when the connection breaks, TIMEOUT when it falls silent.
+        """
+        while True:
+            try:
+                chunk = self._response.read1(CHUNK_BYTES)
+            except (OSError, http.client.HTTPException) as error:
+                raise self._server.explain(error) from error
+            if not chunk:
+                return
+            yield chunk
+
+
+class Server:
+    """One clew server, spoken to over one kept connection.
+
+    Raises ClewError from every method: UNAVAILABLE when nothing answers, TIMEOUT when the answer
+    does not come, else the code that the server's problem document names.
+    """
+
+    def __init__(
+        self, url: str = DEFAULT_SERVER, *, read_timeout_s: float = READ_TIMEOUT_S
+    ) -> None:
+        parts = parse_server(url)
+        self.url = parts.geturl()
+        self.host: Final = str(parts.hostname)
+        self.port: Final = parts.port or (443 if parts.scheme == "https" else 80)
+        self._prefix = parts.path.rstrip("/")
+        self._is_tls = parts.scheme == "https"
+        self._read_timeout_s = read_timeout_s
+        self._connection: http.client.HTTPConnection | None = None
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection; the next question opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def get(self, path: str, pairs: Pairs | None = None) -> Answer:
+        """Ask with GET. `path` starts with a slash; use `quoted` for parts that are data."""
+        return self._ask("GET", path, pairs, None, {})
+
+    def post(self, path: str, body: bytes, content_type: str, pairs: Pairs | None = None) -> Answer:
+        """Send a body with POST."""
+        return self._ask("POST", path, pairs, body, {"Content-Type": content_type})
+
+    @contextmanager
+    def stream(
+        self, path: str, pairs: Pairs | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[Stream]:
+        """Ask with GET and read the body as it comes, over a connection of its own."""
+        with closing(self._open()) as connection:
+            response = self._send(connection, "GET", path, pairs, None, headers or {})
+            yield Stream(response, self)
+
+    def explain(self, error: BaseException) -> ClewError:
+        """Say what a failure of the transport means to the one who asked."""
+        if isinstance(error, TimeoutError):
+            return ClewError(
+                ErrorCode.TIMEOUT,
+                f"{self.url} did not answer in {self._read_timeout_s:g} s",
+                hint="ask for less (--last, --limit), or look at it with: clew doctor",
+            )
+        if isinstance(error, socket.gaierror):
+            return ClewError(
+                ErrorCode.UNAVAILABLE,
+                f"no such host: {self.host}",
+                hint="set --server or CLEW_SERVER to a clew server's address",
+            )
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return ClewError(
+            ErrorCode.UNAVAILABLE,
+            f"no clew server answers at {self.url} ({reason.lower()})",
+            hint=START_HINT,
+        )
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        pairs: Pairs | None,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Answer:
+        kept = self._connection is not None
+        try:
+            return self._ask_once(method, path, pairs, body, headers)
+        except _DroppedError as drop:
+            # A kept connection may have been closed by the server while idle; that says nothing
+            # about the server, so the question is asked once more over a fresh one.
+            if not kept:
+                raise self.explain(drop.reason) from drop.reason
+        try:
+            return self._ask_once(method, path, pairs, body, headers)
+        except _DroppedError as drop:
+            raise self.explain(drop.reason) from drop.reason
+
+    def _ask_once(
+        self,
+        method: str,
+        path: str,
+        pairs: Pairs | None,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Answer:
+        if self._connection is None:
+            self._connection = self._open()
+        try:
+            response = self._send(self._connection, method, path, pairs, body, headers)
+            answer = Answer(response.read(), _headers(response))
+        except (http.client.RemoteDisconnected, ConnectionError) as error:
+            self.close()
+            raise _DroppedError(error) from error
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise self.explain(error) from error
+        if response.will_close:
+            self.close()
+        return answer
+
+    def _open(self) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
+        connection = kind(self.host, self.port, timeout=CONNECT_TIMEOUT_S)
+        try:
+            connection.connect()
+        except TimeoutError as error:
+            raise ClewError(
+                ErrorCode.UNAVAILABLE,
+                f"no clew server answers at {self.url} (no connection in {CONNECT_TIMEOUT_S:g} s)",
+                hint=START_HINT,
+            ) from error
+        except OSError as error:
+            raise self.explain(error) from error
+        connection.sock.settimeout(self._read_timeout_s)
+        return connection
+
+    def _send(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        pairs: Pairs | None,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> http.client.HTTPResponse:
+        target = self._prefix + path + (f"?{urlencode(pairs)}" if pairs else "")
+        connection.request(method, target, body, {"Accept": "*/*", **headers})
+        response = connection.getresponse()
+        if response.status >= http.client.MULTIPLE_CHOICES:
+            body = response.read(ERROR_BODY_BYTES_MAX)
+            self.close()
+            raise problem(response.status, body, self.url)
+        return response
+
+
+class _DroppedError(Exception):
+    """The connection ended before an answer came."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def parse_server(url: str) -> SplitResult:
+    """Read a server's address; `host:port` means http.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT when it is no http or https address.
+    """
+    text = url if "://" in url else f"http://{url}"
+    try:
+        parts = urlsplit(text)
+        is_sound = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        # Reading the port is what checks it.
+        is_sound = is_sound and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_sound = False
+    if not is_sound:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"not a server's address: {url!r}",
+            hint=f"it looks like {DEFAULT_SERVER}",
+        )
+    return parts
+
+
+def quoted(text: str) -> str:
+    """Quote data that becomes one part of a path."""
+    return quote(text, safe="")
+
+
+def problem(status: int, body: bytes, url: str) -> ClewError:
+    """Turn an error response into the error it tells of (RFC 9457 problem document or not)."""
+    document = _problem_document(body)
+    if document is None:
+        return ClewError(
+            _STATUS_CODES.get(status, ErrorCode.INTERNAL),
+            f"{url} answered {status} without saying why",
+            hint="is it a clew server? check with: clew doctor",
+        )
+    text = document.get("detail") or document.get("error") or document.get("title")
+    hint = document.get("hint")
+    retry = document.get("retry_after_ms")
+    try:
+        code = ErrorCode(str(document.get("code")))
+    except ValueError:
+        code = _STATUS_CODES.get(status, ErrorCode.INTERNAL)
+    return ClewError(
+        code,
+        str(text or f"the server answered {status}"),
+        hint=str(hint) if hint else None,
+        retry_after_ms=retry if isinstance(retry, int) else None,
+    )
+
+
+def _problem_document(body: bytes) -> dict[str, object] | None:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _headers(response: http.client.HTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.getheaders()}
+
+
+def pair(name: str, value: object) -> Iterable[tuple[str, str]]:
+    """Spell one parameter: nothing for None, one pair per item of a list, `true` and `false`."""
+    if value is None:
+        return ()
+    if isinstance(value, list | tuple):
+        return [found for item in value for found in pair(name, item)]
+    if isinstance(value, bool):
+        return [(name, "true" if value else "false")]
+    if isinstance(value, float):
+        return [(name, f"{value:.15g}")]
+    return [(name, str(value))]
