@@ -1,0 +1,531 @@
+//! Column builders: plain vectors that are Arrow's buffers already.
+//!
+//! Every builder is addressed by its number of elements. Offsets tell where each element begins in the
+//! data below, so cutting a column back to `n` elements needs no mark: it serves a refused record (cut
+//! to the row before) and a malformed request (cut to the rows before the request) alike, and it drops
+//! half-built elements too. Dictionaries are the one thing that elements do not tell: they remember how
+//! long they were at the last [`Column::commit`] and go back to it in [`Column::revert`].
+//!
+//! [`Column::take`] moves the vectors into arrays without copying and leaves the builder empty.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use arrow_array::types::{ArrowPrimitiveType, Int32Type};
+use arrow_array::{
+    ArrayRef, BooleanArray, DictionaryArray, Int32Array, ListArray, PrimitiveArray, StringArray,
+};
+use arrow_buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, Field};
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+use crate::number::push_hex;
+use crate::wire::{Error, Result, check_text};
+
+/// One column, or the elements of one.
+pub trait Column {
+    fn data_type() -> DataType;
+
+    /// Return how many elements are complete.
+    fn len(&self) -> usize;
+
+    /// Drop every element from `elements` on, and whatever of the next one is there.
+    fn truncate(&mut self, elements: usize);
+
+    /// Keep what the dictionaries hold now.
+    fn commit(&mut self) {}
+
+    /// Take dictionaries back to the last commit; comes after `truncate`.
+    fn revert(&mut self) {}
+
+    /// Take the elements as an array; the column is empty afterwards.
+    fn take(&mut self) -> ArrayRef;
+
+    /// Return the bytes of the largest buffer that 32-bit offsets point into.
+    fn widest(&self) -> usize {
+        0
+    }
+}
+
+/// Numbers and times.
+pub struct Numbers<T: ArrowPrimitiveType> {
+    values: Vec<T::Native>,
+}
+
+impl<T: ArrowPrimitiveType> Default for Numbers<T> {
+    fn default() -> Self {
+        Numbers { values: Vec::new() }
+    }
+}
+
+impl<T: ArrowPrimitiveType> Numbers<T> {
+    #[inline(always)]
+    pub fn push(&mut self, value: T::Native) {
+        self.values.push(value);
+    }
+}
+
+impl<T: ArrowPrimitiveType> Column for Numbers<T> {
+    fn data_type() -> DataType {
+        T::DATA_TYPE
+    }
+
+    fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    fn truncate(&mut self, elements: usize) {
+        self.values.truncate(elements);
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        let values = ScalarBuffer::from(std::mem::take(&mut self.values));
+        Arc::new(PrimitiveArray::<T>::new(values, None))
+    }
+}
+
+/// Booleans, one byte each until they are taken.
+#[derive(Default)]
+pub struct Booleans {
+    values: Vec<bool>,
+}
+
+impl Booleans {
+    #[inline(always)]
+    pub fn push(&mut self, value: bool) {
+        self.values.push(value);
+    }
+}
+
+impl Column for Booleans {
+    fn data_type() -> DataType {
+        DataType::Boolean
+    }
+
+    fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    fn truncate(&mut self, elements: usize) {
+        self.values.truncate(elements);
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        let values = BooleanBuffer::from(std::mem::take(&mut self.values));
+        Arc::new(BooleanArray::new(values, None))
+    }
+}
+
+/// Where elements begin and end in the data below: Arrow's offsets, with their leading zero.
+pub struct Offsets {
+    offsets: Vec<i32>,
+}
+
+impl Default for Offsets {
+    fn default() -> Self {
+        Offsets { offsets: vec![0] }
+    }
+}
+
+impl Offsets {
+    /// End the element that is open. An end above 31 bits wraps here, and is found by
+    /// [`Columns::widest`] before the rows are kept.
+    #[inline(always)]
+    pub fn close(&mut self, end: usize) {
+        self.offsets.push(end as i32);
+    }
+
+    /// Append elements whose offsets are relative to where the open element begins.
+    #[inline]
+    fn extend(&mut self, other: &Offsets, base: usize) {
+        let base = base as i32;
+        self.offsets.extend(other.offsets[1..].iter().map(|end| base.wrapping_add(*end)));
+    }
+
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    #[inline(always)]
+    pub fn range(&self, element: usize) -> std::ops::Range<usize> {
+        self.offsets[element] as usize..self.offsets[element + 1] as usize
+    }
+
+    /// Drop all elements from `elements` on; return where the next one begins.
+    pub fn truncate(&mut self, elements: usize) -> usize {
+        self.offsets.truncate(elements + 1);
+        self.offsets[self.offsets.len() - 1] as usize
+    }
+
+    pub fn take(&mut self) -> OffsetBuffer<i32> {
+        let offsets = std::mem::take(self).offsets;
+        OffsetBuffer::new(ScalarBuffer::from(offsets))
+    }
+}
+
+/// Strings.
+#[derive(Default)]
+pub struct Texts {
+    offsets: Offsets,
+    pub data: Vec<u8>,
+}
+
+impl Texts {
+    #[inline(always)]
+    pub fn push(&mut self, text: &[u8]) {
+        self.data.extend_from_slice(text);
+        self.close();
+    }
+
+    /// Append bytes as lower-case hex.
+    #[inline(always)]
+    pub fn push_hex(&mut self, bytes: &[u8]) {
+        push_hex(&mut self.data, bytes);
+        self.close();
+    }
+
+    /// End the element that has been written to `data`.
+    #[inline(always)]
+    pub fn close(&mut self) {
+        self.offsets.close(self.data.len());
+    }
+
+    /// Append all elements of another column.
+    #[inline]
+    pub fn extend(&mut self, other: &Texts) {
+        self.offsets.extend(&other.offsets, self.data.len());
+        self.data.extend_from_slice(&other.data);
+    }
+
+    #[inline(always)]
+    pub fn get(&self, element: usize) -> &[u8] {
+        &self.data[self.offsets.range(element)]
+    }
+
+    fn take_array(&mut self) -> StringArray {
+        let offsets = self.offsets.take();
+        StringArray::new(offsets, Buffer::from_vec(std::mem::take(&mut self.data)), None)
+    }
+}
+
+impl Column for Texts {
+    fn data_type() -> DataType {
+        DataType::Utf8
+    }
+
+    fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    fn truncate(&mut self, elements: usize) {
+        let end = self.offsets.truncate(elements);
+        self.data.truncate(end);
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        Arc::new(self.take_array())
+    }
+
+    fn widest(&self) -> usize {
+        self.data.len()
+    }
+}
+
+/// The distinct texts of a column, numbered as they came.
+#[derive(Default)]
+pub struct Dictionary {
+    texts: Texts,
+    table: HashTable<i32>,
+    hasher: RandomState,
+    committed: usize,
+}
+
+impl Dictionary {
+    /// Return the number of a text, giving it one if it is new. Only a new text needs the UTF-8 check.
+    #[inline(always)]
+    pub fn intern(&mut self, text: &[u8]) -> Result<i32> {
+        let hash = self.hasher.hash_one(text);
+        let texts = &self.texts;
+        match self.table.find(hash, |id| texts.get(*id as usize) == text) {
+            Some(id) => Ok(*id),
+            None => self.insert(hash, text),
+        }
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, hash: u64, text: &[u8]) -> Result<i32> {
+        check_text(text)?;
+        if self.texts.data.len() + text.len() > i32::MAX as usize {
+            return Err(Error::Capacity);
+        }
+        let id = self.texts.len() as i32;
+        self.texts.push(text);
+        let (texts, hasher) = (&self.texts, &self.hasher);
+        self.table.insert_unique(hash, id, |id| hasher.hash_one(texts.get(*id as usize)));
+        Ok(id)
+    }
+
+    #[inline(always)]
+    pub fn get(&self, id: i32) -> &[u8] {
+        self.texts.get(id as usize)
+    }
+
+    pub fn commit(&mut self) {
+        self.committed = self.texts.len();
+    }
+
+    pub fn revert(&mut self) {
+        for id in self.committed..self.texts.len() {
+            let hash = self.hasher.hash_one(self.texts.get(id));
+            if let Ok(entry) = self.table.find_entry(hash, |other| *other as usize == id) {
+                entry.remove();
+            }
+        }
+        Column::truncate(&mut self.texts, self.committed);
+    }
+
+    pub fn widest(&self) -> usize {
+        self.texts.data.len()
+    }
+
+    fn take_array(&mut self) -> StringArray {
+        self.table.clear();
+        self.committed = 0;
+        self.texts.take_array()
+    }
+}
+
+pub fn dictionary_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// Take dictionary numbers and what they stand for as one array.
+pub fn take_dictionary(keys: &mut Vec<i32>, dictionary: &mut Dictionary) -> DictionaryArray<Int32Type> {
+    let keys = Int32Array::new(ScalarBuffer::from(std::mem::take(keys)), None);
+    DictionaryArray::new(keys, Arc::new(dictionary.take_array()))
+}
+
+/// Strings that repeat.
+#[derive(Default)]
+pub struct Symbols {
+    keys: Vec<i32>,
+    dictionary: Dictionary,
+}
+
+impl Symbols {
+    #[inline(always)]
+    pub fn push(&mut self, text: &[u8]) -> Result<()> {
+        let key = self.dictionary.intern(text)?;
+        self.keys.push(key);
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub fn intern(&mut self, text: &[u8]) -> Result<i32> {
+        self.dictionary.intern(text)
+    }
+
+    #[inline(always)]
+    pub fn push_key(&mut self, key: i32) {
+        self.keys.push(key);
+    }
+}
+
+impl Column for Symbols {
+    fn data_type() -> DataType {
+        dictionary_type()
+    }
+
+    fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn truncate(&mut self, elements: usize) {
+        self.keys.truncate(elements);
+    }
+
+    fn commit(&mut self) {
+        self.dictionary.commit();
+    }
+
+    fn revert(&mut self) {
+        self.dictionary.revert();
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        Arc::new(take_dictionary(&mut self.keys, &mut self.dictionary))
+    }
+
+    fn widest(&self) -> usize {
+        self.dictionary.widest()
+    }
+}
+
+/// The names of an enumeration, in the order of its numbers.
+pub trait Names {
+    const NAMES: &'static [&'static str];
+}
+
+/// Numbers of an enumeration that are shown by name.
+pub struct Choices<N: Names> {
+    keys: Vec<i32>,
+    names: PhantomData<N>,
+}
+
+impl<N: Names> Default for Choices<N> {
+    fn default() -> Self {
+        Choices { keys: Vec::new(), names: PhantomData }
+    }
+}
+
+impl<N: Names> Choices<N> {
+    /// Tell whether a number belongs to the enumeration.
+    pub fn is_named(number: i32) -> bool {
+        usize::try_from(number).is_ok_and(|number| number < N::NAMES.len())
+    }
+
+    /// Append a number; one outside the enumeration has the first name.
+    #[inline(always)]
+    pub fn push(&mut self, number: i32) {
+        self.keys.push(if Self::is_named(number) { number } else { 0 });
+    }
+}
+
+impl<N: Names> Column for Choices<N> {
+    fn data_type() -> DataType {
+        dictionary_type()
+    }
+
+    fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    fn truncate(&mut self, elements: usize) {
+        self.keys.truncate(elements);
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        let keys = Int32Array::new(ScalarBuffer::from(std::mem::take(&mut self.keys)), None);
+        let names = StringArray::from_iter_values(N::NAMES);
+        Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(names)))
+    }
+}
+
+/// Lists of anything. The elements are appended to `items`, then `close` ends the list.
+#[derive(Default)]
+pub struct Lists<C> {
+    offsets: Offsets,
+    pub items: C,
+}
+
+impl<C: Column> Lists<C> {
+    #[inline(always)]
+    pub fn close(&mut self) {
+        self.offsets.close(self.items.len());
+    }
+}
+
+impl<C: Column> Column for Lists<C> {
+    fn data_type() -> DataType {
+        DataType::List(Arc::new(Field::new("item", C::data_type(), true)))
+    }
+
+    fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    fn truncate(&mut self, elements: usize) {
+        let end = self.offsets.truncate(elements);
+        self.items.truncate(end);
+    }
+
+    fn commit(&mut self) {
+        self.items.commit();
+    }
+
+    fn revert(&mut self) {
+        self.items.revert();
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        let offsets = self.offsets.take();
+        let field = Arc::new(Field::new("item", C::data_type(), true));
+        Arc::new(ListArray::new(field, offsets, self.items.take(), None))
+    }
+
+    fn widest(&self) -> usize {
+        self.items.widest().max(self.items.len())
+    }
+}
+
+/// A group of columns that stand side by side: a table, or a part that tables share.
+pub trait Columns {
+    fn truncate(&mut self, rows: usize);
+    fn commit(&mut self);
+    fn revert(&mut self);
+    fn take(&mut self, name: &'static str, taken: &mut Vec<(Field, ArrayRef)>);
+    fn widest(&self) -> usize;
+}
+
+impl<C: Column> Columns for C {
+    fn truncate(&mut self, rows: usize) {
+        Column::truncate(self, rows);
+    }
+
+    fn commit(&mut self) {
+        Column::commit(self);
+    }
+
+    fn revert(&mut self) {
+        Column::revert(self);
+    }
+
+    fn take(&mut self, name: &'static str, taken: &mut Vec<(Field, ArrayRef)>) {
+        taken.push((Field::new(name, C::data_type(), false), Column::take(self)));
+    }
+
+    fn widest(&self) -> usize {
+        Column::widest(self)
+    }
+}
+
+/// Declare a group of columns: each field with its type and the column's name, in the table's order.
+/// A field that is a group itself has no name.
+macro_rules! columns {
+    ($(#[$meta:meta])* $group:ident { $($field:ident: $kind:ty = $name:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Default)]
+        pub struct $group {
+            $(pub $field: $kind,)*
+        }
+
+        impl $crate::columns::Columns for $group {
+            fn truncate(&mut self, rows: usize) {
+                $($crate::columns::Columns::truncate(&mut self.$field, rows);)*
+            }
+
+            fn commit(&mut self) {
+                $($crate::columns::Columns::commit(&mut self.$field);)*
+            }
+
+            fn revert(&mut self) {
+                $($crate::columns::Columns::revert(&mut self.$field);)*
+            }
+
+            fn take(
+                &mut self,
+                _name: &'static str,
+                taken: &mut Vec<(arrow_schema::Field, arrow_array::ArrayRef)>,
+            ) {
+                $($crate::columns::Columns::take(&mut self.$field, $name, taken);)*
+            }
+
+            fn widest(&self) -> usize {
+                0usize$(.max($crate::columns::Columns::widest(&self.$field)))*
+            }
+        }
+    };
+}
+pub(crate) use columns;
