@@ -54,11 +54,13 @@ class Reach:
 
     def note_list(self, entries: int) -> None:
         """Take the length of one more list into account."""
-        self.entries = max(self.entries, entries)
+        if entries > self.entries:
+            self.entries = entries
 
     def note_value(self, depth: int) -> None:
         """Take the depth of one more value into account."""
-        self.depth = max(self.depth, depth)
+        if depth > self.depth:
+            self.depth = depth
 
 
 # The text of characters that a JSON string cannot hold as they are.
@@ -104,12 +106,10 @@ def double_text(number: float) -> str:
 def value_text(value: common_pb2.AnyValue, reach: Reach) -> str:
     """Return the column text of a top-level value; `reach` learns how far the value goes."""
     case = value.WhichOneof("value")
-    reach.note_value(1)
     if case is None:
         return ""
-    if case in ("array_value", "kvlist_value"):
-        return _nested_text(value, 1, reach)
-    return _SCALAR_TEXT[case](value)
+    scalar_text = _SCALAR_TEXT.get(case)
+    return scalar_text(value) if scalar_text else _nested_text(value, 1, reach)
 
 
 _SCALAR_TEXT: Final[dict[str, Callable[[common_pb2.AnyValue], str]]] = {

@@ -24,7 +24,7 @@ from clew.telemetry.otlp.residue import (
 from clew.telemetry.otlp.text import Reach, base64_text, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from opentelemetry.proto.common.v1 import common_pb2
     from opentelemetry.proto.metrics.v1 import metrics_pb2
@@ -41,10 +41,10 @@ class Arrival:
     received: int
     oldest: int
 
-    def admits(self, time: int, others: Iterable[int]) -> bool:
+    def admits(self, time: int, *others: int) -> bool:
         """Tell whether a record's own time lies in the bounds and its other times fit a column."""
         newest = min(self.received + FUTURE_NS_MAX, TIME_NS_MAX)
-        return self.oldest <= time <= newest and all(other <= TIME_NS_MAX for other in others)
+        return self.oldest <= time <= newest and max(others) <= TIME_NS_MAX
 
 
 class Intake:
@@ -141,10 +141,12 @@ def read_scope(message: _FromScope) -> Scope:
 
 def over_limit(*reaches: Reach) -> Reason | None:
     """Return why a record is refused for the size of what it or its parents hold, if it is."""
-    if any(reach.entries > ATTRIBUTES_MAX for reach in reaches):
-        return Reason.ATTRIBUTE_COUNT
-    if any(reach.depth > VALUE_DEPTH_MAX for reach in reaches):
-        return Reason.ATTRIBUTE_DEPTH
+    for reach in reaches:
+        if reach.entries > ATTRIBUTES_MAX:
+            return Reason.ATTRIBUTE_COUNT
+    for reach in reaches:
+        if reach.depth > VALUE_DEPTH_MAX:
+            return Reason.ATTRIBUTE_DEPTH
     return None
 
 

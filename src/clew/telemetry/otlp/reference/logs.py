@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from clew.telemetry.otlp.limits import Reason
-from clew.telemetry.otlp.reference.intake import over_limit, read_resource, read_scope
-from clew.telemetry.otlp.reference.spans import (
+from clew.telemetry.otlp.enumeration import (
     SPAN_ID_BYTES,
     TRACE_ID_BYTES,
     ZERO_SPAN_ID,
     ZERO_TRACE_ID,
 )
+from clew.telemetry.otlp.limits import Reason
+from clew.telemetry.otlp.reference.intake import over_limit, read_resource, read_scope
 from clew.telemetry.otlp.residue import (
     loss_members,
     member,
@@ -98,7 +98,7 @@ def _refusal(record: logs_pb2.LogRecord, time: int, arrival: Arrival) -> Reason 
         return Reason.TRACE_ID
     if len(record.span_id) not in (0, SPAN_ID_BYTES):
         return Reason.SPAN_ID
-    return None if arrival.admits(time, (record.observed_time_unix_nano,)) else Reason.TIME
+    return None if arrival.admits(time, record.observed_time_unix_nano) else Reason.TIME
 
 
 def _record_members(record: logs_pb2.LogRecord, attributes: AttributeList) -> list[str]:

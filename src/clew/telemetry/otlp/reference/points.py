@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from clew.telemetry.otlp.enumeration import METRIC_TABLES
 from clew.telemetry.otlp.limits import Reason
 from clew.telemetry.otlp.messages import serialize_entries
 from clew.telemetry.otlp.reference.intake import (
@@ -22,7 +23,6 @@ from clew.telemetry.otlp.residue import (
     write_residue,
 )
 from clew.telemetry.otlp.text import Reach, base64_text, quote
-from clew.telemetry.tables import EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, SUM, SUMMARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ def _read_metric(
         raw = quote(base64_text(serialize_entries(metric.metadata)))
         members.append(member("metadata", raw))
     series = _Series(
-        _TABLES[kind],
+        METRIC_TABLES[kind],
         kind,
         getattr(metric, kind),
         _identity(metric, resource, scope),
@@ -86,9 +86,10 @@ def _read_point(point: Any, series: _Series, intake: Intake) -> None:
     # A summary's points have no exemplars.
     exemplars = () if series.kind == "summary" else point.exemplars
     filtered = [read_attributes(e.filtered_attributes, reach) for e in exemplars]
-    other_times = [point.start_time_unix_nano, *(e.time_unix_nano for e in exemplars)]
+    exemplar_times = [exemplar.time_unix_nano for exemplar in exemplars]
+    times = (point.time_unix_nano, point.start_time_unix_nano, *exemplar_times)
     reason = over_limit(*series.reaches, reach)
-    if reason is None and not intake.arrival.admits(point.time_unix_nano, other_times):
+    if reason is None and not intake.arrival.admits(*times):
         reason = Reason.TIME
     if reason:
         intake.refuse(reason)
@@ -229,14 +230,6 @@ def _exponential_columns(
         data.aggregation_temporality,
     )
 
-
-_TABLES: Final[dict[str, Table]] = {
-    "gauge": GAUGE,
-    "sum": SUM,
-    "summary": SUMMARY,
-    "histogram": HISTOGRAM,
-    "exponential_histogram": EXPONENTIAL_HISTOGRAM,
-}
 
 # What reads the columns between a point's times and its residue.
 _COLUMNS: Final[dict[str, Callable[[Any, Any, tuple[Any, ...]], tuple[Any, ...]]]] = {

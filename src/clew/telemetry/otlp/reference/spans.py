@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from clew.telemetry.otlp.enumeration import (
+    SPAN_ID_BYTES,
+    SPAN_KINDS,
+    STATUS_CODES,
+    TRACE_ID_BYTES,
+    ZERO_SPAN_ID,
+    ZERO_TRACE_ID,
+)
 from clew.telemetry.otlp.limits import Reason
 from clew.telemetry.otlp.reference.intake import over_limit, read_resource, read_scope
 from clew.telemetry.otlp.residue import (
@@ -24,14 +31,6 @@ if TYPE_CHECKING:
 
     from clew.telemetry.otlp.reference.intake import Arrival, Intake, Resource, Scope
     from clew.telemetry.otlp.residue import AttributeList
-
-SPAN_KINDS: Final = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
-STATUS_CODES: Final = ("Unset", "Ok", "Error")
-
-TRACE_ID_BYTES: Final = 16
-SPAN_ID_BYTES: Final = 8
-ZERO_TRACE_ID: Final = bytes(TRACE_ID_BYTES)
-ZERO_SPAN_ID: Final = bytes(SPAN_ID_BYTES)
 
 
 def read_spans(request: trace_service_pb2.ExportTraceServiceRequest, intake: Intake) -> None:
@@ -112,9 +111,9 @@ def _refusal(span: trace_pb2.Span, arrival: Arrival) -> Reason | None:
         return Reason.SPAN_ID
     if len(span.parent_span_id) not in (0, SPAN_ID_BYTES):
         return Reason.PARENT_SPAN_ID
-    event_times = (event.time_unix_nano for event in span.events)
-    other_times = chain((span.end_time_unix_nano,), event_times)
-    return None if arrival.admits(span.start_time_unix_nano, other_times) else Reason.TIME
+    event_times = [event.time_unix_nano for event in span.events]
+    times = (span.start_time_unix_nano, span.end_time_unix_nano, *event_times)
+    return None if arrival.admits(*times) else Reason.TIME
 
 
 def _span_members(span: trace_pb2.Span, attributes: AttributeList) -> list[str]:
