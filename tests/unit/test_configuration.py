@@ -9,7 +9,7 @@ import pytest
 
 from clew.app.configuration import SETTINGS, Configuration, load, show
 from clew.app.reference import PAGE, write_page
-from clew.app.settings import Address, is_loopback_host, parse_size
+from clew.app.settings import Address, parse_size
 from clew.base.errors import ClewError, ErrorCode
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +88,9 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("door", ["http", "otlp_http", "otlp_grpc"])
-@pytest.mark.parametrize("address", ["0.0.0.0:1", "[::]:1", "192.168.0.7:1", "clew.example.com:1"])
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0:1", "[::]:1", "192.168.0.7:1", "clew.example.com:1", "localhost.x.com:1"]
+)
 def test_an_address_that_others_reach_is_refused_unless_insecure(
     door: str, address: str, tmp_path: Path
 ) -> None:
@@ -100,14 +102,10 @@ def test_an_address_that_others_reach_is_refused_unless_insecure(
     assert str(getattr(loaded.configuration, door)) == address
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "app.localhost", "127.9.9.9", "::1"])
-def test_a_loopback_host_is_known_as_one(host: str) -> None:
-    assert is_loopback_host(host)
-
-
-@pytest.mark.parametrize("host", ["localhost.example.com", "10.0.0.1", "0.0.0.0", "::", ""])
-def test_any_other_host_is_not_taken_for_loopback(host: str) -> None:
-    assert not is_loopback_host(host)
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "app.localhost", "127.9.9.9"])
+def test_a_door_on_a_loopback_host_needs_no_flag(host: str, tmp_path: Path) -> None:
+    loaded = load({"http": f"{host}:1"}, environ={}, folder=tmp_path)
+    assert loaded.configuration.http.is_loopback
 
 
 def test_a_door_can_be_off_and_a_port_alone_is_on_loopback(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ the one parser of its setting, so that a value means the same wherever it came f
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import os
 import re
@@ -16,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import NS_PER_S, parse_duration_ns
+from clew.surfaces.callers import is_loopback_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-LOOPBACK_NAMES: Final = ("localhost", "localhost.localdomain", "ip6-localhost")
-"""Names that every system resolves to itself; any other name may be anyone's address."""
 
 SIZE_UNITS: Final = {
     "": 1,
@@ -36,9 +34,6 @@ SIZE_UNITS: Final = {
     "tib": 1 << 40,
 }
 
-DURATION_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-"""Seconds in each unit of a retention; retention is told in whole seconds and mostly in days."""
-
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -50,21 +45,10 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether only programs on this machine can reach it."""
-        return is_loopback_host(self.host)
+        return is_loopback_name(self.host.lower().rstrip("."))
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def is_loopback_host(host: str) -> bool:
-    """Tell whether a host name or address means this machine alone, without asking a resolver."""
-    name = host.lower().rstrip(".")
-    if name in LOOPBACK_NAMES or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +179,13 @@ def parse_retention(text: str) -> int | None:
     """Read how long rows are kept, in seconds: ``30d``, ``12h``, ``8w``; ``off`` is for ever."""
     if text.strip().lower() == "off":
         return None
-    match = re.fullmatch(r"\s*(\d{1,9})\s*([smhdw])\s*", text, re.ASCII)
-    if match is None or int(match[1]) == 0:
-        raise _refuse(text, "a retention", "give a duration such as 30d, 12h or 8w, or off")
-    return int(match[1]) * DURATION_UNITS[match[2]]
+    try:
+        seconds = parse_duration_ns(text.strip()) // NS_PER_S
+    except ClewError as error:
+        raise ClewError(error.code, error.message, hint=f"{error.hint}, or off") from None
+    if seconds == 0:
+        raise _refuse(text, "a retention", "give at least a second, or off to keep for ever")
+    return seconds
 
 
 def parse_list(text: str) -> tuple[str, ...]:

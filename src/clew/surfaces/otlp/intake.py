@@ -1,0 +1,92 @@
+"""What both OTLP doors do with a request once its bytes are at hand, and what they count."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.store.decoder import Decoded, MalformedRecordError
+from clew.telemetry.otlp.signal import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from clew.surfaces.otlp.walls import BodyBudget
+
+NOTHING = Decoded(0)
+
+
+@dataclass(slots=True)
+class SignalCounters:
+    """What one signal's intake did since the server started.
+
+    `shed` are requests turned away to be sent again: by a wall of the doors, or because the store
+    had no room or no disk.
+    """
+
+    requests: int = 0
+    records: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    malformed: int = 0
+    shed: int = 0
+    last_accepted_ns: int = 0
+
+
+class Intake:
+    """The way from a door to the store, shared by both doors.
+
+    `accept` maps each signal to what makes a request of it durable: it returns once the records
+    would survive a crash, and raises MalformedRecordError or ClewError.
+    """
+
+    def __init__(
+        self,
+        accept: Mapping[Signal, Callable[[bytes], Awaitable[Decoded]]],
+        budget: BodyBudget,
+    ) -> None:
+        self._accept = accept
+        self.budget = budget
+        self.counters = {signal: SignalCounters() for signal in Signal}
+
+    async def accept(self, signal: Signal, body: bytes) -> Decoded:
+        """Keep the records of a serialised export request durably; say how many were refused.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT when the bytes are no such request (sending them again is
+                useless), OVERLOADED or UNAVAILABLE when they are to be sent again later.
+        """
+        counters = self.counters[signal]
+        try:
+            # An empty message is a valid request without records; it needs no log.
+            decoded = await self._accept[signal](body) if body else NOTHING
+        except MalformedRecordError as error:
+            counters.malformed += 1
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"the body is not an OTLP {signal} request: {error}",
+                hint="send an Export…ServiceRequest in the encoding that content-type names",
+            ) from error
+        except ClewError as error:
+            self.count_refusal(signal, error)
+            raise
+        counters.requests += 1
+        counters.records += decoded.accepted
+        if decoded.rejected:
+            counters.rejected.update(decoded.rejected)
+        counters.last_accepted_ns = time.time_ns()
+        return decoded
+
+    def count_refusal(self, signal: Signal, error: ClewError) -> None:
+        """Count a request that a door turned away itself."""
+        counters = self.counters[signal]
+        match error.code:
+            case ErrorCode.OVERLOADED | ErrorCode.UNAVAILABLE:
+                counters.shed += 1
+            case ErrorCode.INVALID_ARGUMENT | ErrorCode.TOO_LARGE | ErrorCode.UNSUPPORTED:
+                counters.malformed += 1
+            case _:
+                # The sender's own doing (too slow, not allowed): nothing of ours was lost by it.
+                return
