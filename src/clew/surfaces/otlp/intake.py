@@ -64,11 +64,7 @@ class Intake:
             decoded = await self._accept[signal](body) if body else NOTHING
         except MalformedRecordError as error:
             counters.malformed += 1
-            raise ClewError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"the body is not an OTLP {signal} request: {error}",
-                hint="send an Export…ServiceRequest in the encoding that content-type names",
-            ) from error
+            raise malformed(signal, error) from error
         except ClewError as error:
             self.count_refusal(signal, error)
             raise
@@ -90,3 +86,8 @@ class Intake:
             case _:
                 # The sender's own doing (too slow, not allowed): nothing of ours was lost by it.
                 return
+
+
+def malformed(signal: Signal, error: MalformedRecordError) -> ClewError:
+    """Say to the sender that its bytes are no request; sending them again is useless."""
+    return ClewError(ErrorCode.INVALID_ARGUMENT, f"not an OTLP {signal} request: {error}")

@@ -1,0 +1,57 @@
+"""The gRPC server: one port for OTLP export and, beside it, whatever other services are given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import grpc
+import grpc.aio
+
+from clew.base.errors import ClewError, ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STREAMS_PER_CONNECTION_MAX: Final = 128
+"""Calls that one client may have open; further ones wait on the client's side."""
+
+HEAD_BYTES_MAX: Final = 64 << 10
+"""The largest metadata of a call, as for the head of an HTTP request."""
+
+KEEPALIVE_MS_MIN: Final = 10_000
+"""How often a client may ping at most: OpenTelemetry's collectors ping every 10 s when told to."""
+
+
+def open_server(
+    handlers: Sequence[grpc.GenericRpcHandler], *, message_bytes_max: int
+) -> grpc.aio.Server:
+    """Return a server that is not started, with gzip understood in requests."""
+    return grpc.aio.server(
+        handlers=handlers,
+        options=(
+            ("grpc.max_receive_message_length", message_bytes_max),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_concurrent_streams", STREAMS_PER_CONNECTION_MAX),
+            ("grpc.max_metadata_size", HEAD_BYTES_MAX),
+            ("grpc.absolute_max_metadata_size", HEAD_BYTES_MAX),
+            ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS_MIN),
+            ("grpc.keepalive_permit_without_calls", 1),
+            # Without this two servers share a port in silence, and each gets half of the spans.
+            ("grpc.so_reuseport", 0),
+        ),
+    )
+
+
+def bind(server: grpc.aio.Server, address: str) -> int:
+    """Take an address (``host:port``, port 0 for a free one) and return the port.
+
+    Raises:
+        ClewError: UNAVAILABLE when the address is in use or not ours.
+    """
+    try:
+        port: int = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise ClewError(ErrorCode.UNAVAILABLE, f"cannot listen on {address}") from error
+    if port == 0:
+        raise ClewError(ErrorCode.UNAVAILABLE, f"cannot listen on {address}")
+    return port
