@@ -1,0 +1,526 @@
+"""The write-ahead log: frames are appended without waiting, written and synced in groups.
+
+Theory of operation. `append` puts a frame into a queue in memory and returns. One thread takes what
+is queued, writes it with one call, syncs the file once and says so: `settle` is called once per
+group, in the writer thread. While the disk is busy with one group the next one gathers by itself,
+so a lone writer never waits for company. Only where the last group held several records does the
+thread linger, at most `linger_s`, until as many have come again: writers that wait for their answer
+before they send the next record come in waves, and one sync for the wave is cheaper than two.
+
+A group that cannot be written fails as a whole: its bytes are cut off again and its frames never
+happened; their numbers are not used again. After a failed *sync* nobody knows what reached the
+device, and a second sync may well succeed without it, so that file is left for good: the next
+file's header says up to where it counts. While the log is not writable the thread tries by itself,
+every `probe_s`, whether it would be again.
+
+Files are deleted when every frame in them is in the engine; a file with damaged places is renamed
+to ``*.damaged`` instead and kept.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.store.folder import storage_error
+from clew.store.frame import (
+    CUT,
+    FLUSHED,
+    HEADER_BYTES,
+    PAYLOAD_BYTES_MAX,
+    RECORD_KIND_MIN,
+    SPLIT,
+    Cut,
+    Flushed,
+    Split,
+    checksum_seed,
+    encode_header,
+)
+from clew.store.history import Segment
+from clew.store.segment import SegmentHeader
+from clew.store.segment_file import SegmentFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clew.store.history import History
+
+logger = logging.getLogger(__name__)
+
+# One write is one sync's worth of waiting for everyone in it: 16 MiB take some 20 ms on a disk that
+# does a gigabyte a second, and hold about 60 requests of 500 spans.
+GROUP_BYTES_MAX = 16 * 1024 * 1024
+
+# A disk is called writable again when it could take this much: a few requests, not one header.
+PROBE_BYTES = 1024 * 1024
+
+# Told to a client whose record met a full queue (the writer empties it within a few groups) or a
+# full log (the engine has to catch up first, which takes it about a second a batch).
+QUEUE_RETRY_MS = 200
+FULL_RETRY_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """Bounds of the log.
+
+    Segments of 64 MiB keep deletion fine-grained and the number of files below 40. 2 GiB is about
+    four million spans: an engine that is down for so long is not coming back by itself. The queue
+    holds what arrives while one group is written; it is memory, so it is small. Lingering costs at
+    most 2 ms and only where several writers are at work.
+    """
+
+    segment_bytes: int = 64 * 1024 * 1024
+    bytes_max: int = 2 * 1024 * 1024 * 1024
+    queue_bytes_max: int = 64 * 1024 * 1024
+    queue_frames_max: int = 10_000
+    linger_s: float = 0.002
+    probe_s: float = 1.0
+    clock: Callable[[], int] = time.time_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Record frames `first`..`last` were written and synced together, or none of them was."""
+
+    first: int
+    last: int
+    failure: ClewError | None = None
+
+    def error(self) -> ClewError | None:
+        """Return the failure as an error of its own, for one waiter to raise."""
+        return _copy(self.failure) if self.failure else None
+
+
+class Receipt:
+    """The promise that a control frame is durable."""
+
+    def __init__(self) -> None:
+        self._is_settled = threading.Event()
+        self._failure: ClewError | None = None
+
+    def wait(self) -> None:
+        """Return when the frame is durable.
+
+        Raises:
+            ClewError: it could not be written.
+        """
+        self._is_settled.wait()
+        if self._failure is not None:
+            raise _copy(self._failure)
+
+    def settle(self, failure: ClewError | None) -> None:
+        """Let the waiter go on."""
+        self._failure = failure
+        self._is_settled.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    kind: int
+    number: int
+    received: int
+    oldest: int
+    payload: bytes
+    receipt: Receipt | None = None
+
+    @property
+    def is_record(self) -> bool:
+        return self.kind >= RECORD_KIND_MIN
+
+    @property
+    def needs_sync(self) -> bool:
+        return self.is_record or self.receipt is not None
+
+    @property
+    def size(self) -> int:
+        return HEADER_BYTES + len(self.payload)
+
+
+class Log:
+    """A log that is being written. `open` it once per process and folder.
+
+    `append` may be called from one thread only, the others from any.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        *,
+        next_number: int,
+        settle: Callable[[Group], None],
+        options: LogOptions,
+    ) -> None:
+        self.id = history.log_id
+        self.folder = history.folder
+        self.next_number = next_number
+        self._options = options
+        self._settle = settle
+        self._seed = checksum_seed(history.log_id)
+        self._epoch = history.epoch + 1
+        self._ordinal = history.ordinal
+        self._previous_bytes = history.last_bytes
+        # Guards the queue, the list of sealed files and what the properties below read.
+        self._changed = threading.Condition()
+        self._queue: deque[_Entry] = deque()
+        self._queued_bytes = 0
+        self._wake_at = 1
+        self._is_closing = False
+        self._sealed: list[Segment] = list(history.segments)
+        self._failure: ClewError | None = None
+        # Of the writer thread alone.
+        self._file: SegmentFile | None = None
+        self._taken = next_number - 1
+        self._expected = 1
+        self._in_hand: list[_Entry] = []
+        self._thread = threading.Thread(target=self._run, name="clew-log", daemon=True)
+
+    @classmethod
+    def open(
+        cls,
+        history: History,
+        *,
+        next_number: int,
+        settle: Callable[[Group], None],
+        options: LogOptions | None = None,
+    ) -> Log:
+        """Go on from a history, in a new file, under the next epoch.
+
+        `settle` is called in the writer thread, in the order of the frames, and must not block.
+
+        Raises:
+            ClewError: the folder cannot be written.
+        """
+        if next_number <= history.last:
+            raise ValueError(f"frame {next_number} was given out before")
+        log = cls(history, next_number=next_number, settle=settle, options=options or LogOptions())
+        try:
+            log._file = log._create_file(next_number)
+        except OSError as error:
+            raise log._failure_of(error) from error
+        log.release(history.flushed)
+        log._thread.start()
+        return log
+
+    @property
+    def epoch(self) -> int:
+        """Which opening of the log this is."""
+        return self._epoch
+
+    @property
+    def size(self) -> int:
+        """How many bytes the log holds, what is queued included."""
+        with self._changed:
+            return self._size()
+
+    @property
+    def size_max(self) -> int:
+        """How many bytes the log may hold."""
+        return self._options.bytes_max
+
+    @property
+    def failure(self) -> ClewError | None:
+        """Why the log cannot be written at present, None when it can."""
+        return self._failure
+
+    def check_room(self, payload_bytes: int) -> None:
+        """Raise unless a record of this size could be appended now.
+
+        Raises:
+            ClewError: OVERLOADED with a time to wait; TOO_LARGE; UNAVAILABLE when closed.
+        """
+        options = self._options
+        if payload_bytes > PAYLOAD_BYTES_MAX:
+            raise ClewError(
+                ErrorCode.TOO_LARGE,
+                f"a record of {payload_bytes} bytes does not fit into the log",
+                hint=f"send at most {PAYLOAD_BYTES_MAX} bytes at a time",
+            )
+        with self._changed:
+            if self._is_closing:
+                raise _closed()
+            if (
+                self._queued_bytes + payload_bytes > options.queue_bytes_max and self._queue
+            ) or len(self._queue) >= options.queue_frames_max:
+                raise ClewError(
+                    ErrorCode.OVERLOADED,
+                    "records arrive faster than the disk takes them",
+                    hint="send again after the time given",
+                    retry_after_ms=QUEUE_RETRY_MS,
+                )
+            if self._size() + HEADER_BYTES + payload_bytes > options.bytes_max:
+                raise ClewError(
+                    ErrorCode.OVERLOADED,
+                    f"the log is full: {options.bytes_max} bytes wait for the engine",
+                    hint="look at the engine's last error in the ingest status",
+                    retry_after_ms=FULL_RETRY_MS,
+                )
+
+    def append(self, kind: int, payload: bytes, *, received: int, oldest: int) -> int:
+        """Queue a record frame and return its number, which was `next_number` before the call.
+
+        Never blocks on the disk. The caller has called `check_room` since it last waited.
+
+        Raises:
+            ClewError: UNAVAILABLE when the log is closed.
+        """
+        number = self.next_number
+        self._put(_Entry(kind, number, received, oldest, payload))
+        self.next_number = number + 1
+        return number
+
+    def record_cut(self, cut: Cut) -> Receipt:
+        """Record a batch; it is durable when the receipt is settled."""
+        receipt = Receipt()
+        self._put(self._control(CUT, cut.last, cut.encode(), receipt))
+        return receipt
+
+    def record_split(self, split: Split) -> Receipt:
+        """Record that an insert became two; durable when the receipt is settled."""
+        receipt = Receipt()
+        self._put(self._control(SPLIT, split.last, split.encode(), receipt))
+        return receipt
+
+    def record_flushed(self, through: int) -> None:
+        """Record that frames are in the engine, to be synced with whatever is synced next.
+
+        Without it a batch is inserted again after a crash, under its token, which adds nothing.
+        """
+        self._put(self._control(FLUSHED, through, Flushed(through).encode(), None))
+
+    def release(self, through: int) -> None:
+        """Delete the files that only speak of frames up to `through`; keep damaged ones aside."""
+        with self._changed:
+            done = [segment for segment in self._sealed if segment.last <= through]
+            self._sealed = [segment for segment in self._sealed if segment.last > through]
+        for segment in done:
+            try:
+                if segment.is_damaged:
+                    segment.path.rename(segment.path.with_suffix(".damaged"))
+                else:
+                    segment.path.unlink()
+            except OSError as error:
+                # It is read again when the log is next opened, and found flushed.
+                logger.warning("cannot delete %s: %s", segment.path, error.strerror)
+
+    def close(self) -> None:
+        """Write and sync what is queued, and close the file; idempotent. Blocks."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _control(self, kind: int, number: int, payload: bytes, receipt: Receipt | None) -> _Entry:
+        return _Entry(kind, number, self._options.clock(), 0, payload, receipt)
+
+    def _size(self) -> int:
+        written = self._file.end if self._file else 0
+        return sum(segment.size for segment in self._sealed) + written + self._queued_bytes
+
+    def _put(self, entry: _Entry) -> None:
+        with self._changed:
+            if self._is_closing:
+                raise _closed()
+            self._queue.append(entry)
+            self._queued_bytes += entry.size
+            if len(self._queue) >= self._wake_at:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        try:
+            while (group := self._gather()) is not None:
+                if group:
+                    self._commit(group)
+                else:
+                    self._probe()
+            self._finish()
+        except Exception as error:
+            # The boundary of the thread: a fault of ours must not leave anyone waiting for ever.
+            logger.exception("the log's writer stopped")
+            self._give_up(error)
+
+    def _gather(self) -> list[_Entry] | None:
+        """Wait for frames and take a group; an empty one asks for a probe, None for the end."""
+        with self._changed:
+            self._wake_at = 1
+            while not self._queue:
+                if self._is_closing:
+                    return None
+                if not self._changed.wait(self._options.probe_s if self._failure else None):
+                    return []
+            self._linger()
+            group: list[_Entry] = []
+            size = 0
+            while self._queue and (not group or size + self._queue[0].size <= GROUP_BYTES_MAX):
+                entry = self._queue.popleft()
+                size += entry.size
+                group.append(entry)
+            self._queued_bytes -= size
+        return group
+
+    def _linger(self) -> None:
+        """Wait a little for as many writers as the last group had."""
+        deadline = time.monotonic() + self._options.linger_s
+        while len(self._queue) < self._expected and not self._is_closing:
+            left = deadline - time.monotonic()
+            if left <= 0 or self._queued_bytes >= GROUP_BYTES_MAX:
+                break
+            self._wake_at = self._expected
+            self._changed.wait(left)
+
+    def _commit(self, group: list[_Entry]) -> None:
+        self._in_hand = group
+        failure: ClewError | None = None
+        try:
+            self._write(group)
+        except OSError as error:
+            self._fall_back()
+            failure = self._failure_of(error)
+        self._note(failure)
+        records = [entry.number for entry in group if entry.is_record]
+        self._expected = len(records) if failure is None else 1
+        self._in_hand = []
+        if records:
+            self._taken = records[-1]
+            self._settle(Group(records[0], records[-1], failure))
+        for entry in group:
+            if entry.receipt is not None:
+                entry.receipt.settle(failure)
+
+    def _write(self, group: list[_Entry]) -> None:
+        file = self._file_with_room(group)
+        buffers: list[bytes] = []
+        for entry in group:
+            header = encode_header(
+                entry.payload,
+                seed=self._seed,
+                kind=entry.kind,
+                number=entry.number,
+                epoch=self._epoch,
+                received=entry.received,
+                oldest=entry.oldest,
+            )
+            buffers.append(header)
+            if entry.payload:
+                buffers.append(entry.payload)
+        file.write(buffers, last=max(entry.number for entry in group))
+        if any(entry.needs_sync for entry in group):
+            file.sync()
+
+    def _file_with_room(self, group: list[_Entry]) -> SegmentFile:
+        size = sum(entry.size for entry in group)
+        file = self._file
+        if file is not None and file.last >= file.first:
+            if file.end + size <= self._options.segment_bytes:
+                return file
+            file.sync()
+            self._seal(file)
+            file = None
+        if file is None:
+            numbers = (entry.number for entry in group if entry.is_record)
+            file = self._create_file(next(numbers, self._taken + 1))
+            with self._changed:
+                self._file = file
+        return file
+
+    def _create_file(self, first: int) -> SegmentFile:
+        header = SegmentHeader(
+            log_id=self.id,
+            epoch=self._epoch,
+            ordinal=self._ordinal + 1,
+            first=first,
+            previous_bytes=self._previous_bytes,
+            created=self._options.clock(),
+        )
+        file = SegmentFile.create(self.folder, header)
+        self._ordinal += 1
+        return file
+
+    def _seal(self, file: SegmentFile) -> None:
+        """Write no more to a file. What was not synced does not count."""
+        self._previous_bytes = file.synced
+        file.close()
+        with self._changed:
+            self._file = None
+            self._sealed.append(Segment(file.path, file.last, file.end, is_damaged=False))
+
+    def _fall_back(self) -> None:
+        """Undo a write that failed; leave the file if that cannot be done for certain."""
+        if self._file is not None and not self._file.rewind():
+            self._seal(self._file)
+
+    def _probe(self) -> None:
+        """Find out by trying whether the log can be written again."""
+        try:
+            if self._file is None:
+                file = self._create_file(self._taken + 1)
+                with self._changed:
+                    self._file = file
+            self._file.probe(PROBE_BYTES)
+        except OSError as error:
+            self._note(self._failure_of(error))
+        else:
+            self._note(None)
+
+    def _note(self, failure: ClewError | None) -> None:
+        """Remember whether the log is writable; say so once when that changes."""
+        before, self._failure = self._failure, failure
+        if failure is not None and (before is None or before.message != failure.message):
+            logger.error("%s; %s", failure.message, failure.hint)
+        if failure is None and before is not None:
+            logger.info("the log in %s can be written again", self.folder)
+
+    def _failure_of(self, error: OSError) -> ClewError:
+        failure = storage_error(error, f"cannot write the log in {self.folder}", self.folder)
+        failure.retry_after_ms = FULL_RETRY_MS
+        return failure
+
+    def _finish(self) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.sync()
+        except OSError as error:
+            # Everything acknowledged was synced before; this was only a FLUSHED.
+            logger.warning("cannot sync %s: %s", self._file.path, error.strerror)
+        self._file.close()
+
+    def _give_up(self, error: Exception) -> None:
+        failure = ClewError(
+            ErrorCode.INTERNAL,
+            f"the log's writer stopped: {error}",
+            hint="restart the server; its log names the cause",
+        )
+        with self._changed:
+            self._is_closing = True
+            self._failure = failure
+            left = [*self._in_hand, *self._queue]
+            self._queue.clear()
+            self._queued_bytes = 0
+        records = [entry.number for entry in left if entry.is_record]
+        if records:
+            self._settle(Group(records[0], records[-1], failure))
+        for entry in left:
+            if entry.receipt is not None:
+                entry.receipt.settle(failure)
+
+
+def _copy(error: ClewError) -> ClewError:
+    return ClewError(
+        error.code, error.message, hint=error.hint, retry_after_ms=error.retry_after_ms
+    )
+
+
+def _closed() -> ClewError:
+    return ClewError(
+        ErrorCode.UNAVAILABLE,
+        "the log is closed",
+        hint="the server is stopping; send again to the next one",
+        retry_after_ms=FULL_RETRY_MS,
+    )
