@@ -34,6 +34,12 @@ impl<C: Columns> Table<C> {
         self.rows += 1;
     }
 
+    /// Drop all rows from `rows` on.
+    pub fn cut_back(&mut self, rows: usize) {
+        self.rows = rows;
+        self.columns.truncate(rows);
+    }
+
     /// Drop what was appended of a row.
     #[inline(never)]
     pub fn drop_open_row(&mut self) {

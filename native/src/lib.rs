@@ -10,9 +10,11 @@ mod attributes;
 mod columns;
 mod context;
 mod decoder;
+mod kinds;
 mod logs;
 mod metrics;
 mod number;
+mod points;
 #[cfg(feature = "extension")]
 mod python;
 mod residue;

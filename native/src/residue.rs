@@ -29,7 +29,7 @@ pub struct Source<'s, 'a> {
 
 impl Source<'_, '_> {
     /// Append the base64 of the list as a canonical `KeyValueList`, in quotes.
-    fn push_whole(&self, out: &mut Vec<u8>) -> Result<()> {
+    pub fn push_whole(&self, out: &mut Vec<u8>) -> Result<()> {
         let mut list = Vec::new();
         for part in self.message {
             let mut reader = Reader::new(part);

@@ -152,11 +152,6 @@ fn check_value(value: &Value<'_>, nesting: u32) -> Result<()> {
     }
 }
 
-/// Parse an `AnyValue` that lies `nesting` deep and is not kept.
-pub fn check_any_value(value: &[&[u8]], nesting: u32) -> Result<()> {
-    resolve(value, nesting).and_then(|value| check_value(&value, nesting))
-}
-
 /// A key-value pair, its parts merged.
 pub struct KeyValue<'a> {
     pub key: &'a [u8],
