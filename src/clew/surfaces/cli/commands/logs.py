@@ -1,0 +1,51 @@
+"""`clew logs`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from clew.surfaces.cli.flags import FILTERS, AnswerFlags, LogFlags, to_query
+from clew.surfaces.cli.session import Listing, Session
+from clew.surfaces.cli.suggest import explain_nothing
+from clew.surfaces.cli.views.logs import log_legend, log_table
+from clew.telemetry.query.parameters import LogQuery
+
+if TYPE_CHECKING:
+    from clew.surfaces.cli.errors import ExitCode
+    from clew.telemetry.documents import LogList
+    from clew.telemetry.remote import Reply
+
+Follow = Annotated[
+    bool,
+    Parameter(
+        name=("--follow", "-f"),
+        negative=(),
+        group=FILTERS,
+        help="Show records as they come in, until Ctrl-C.",
+    ),
+]
+
+
+def logs(
+    *,
+    flags: LogFlags | None = None,
+    follow: Follow = False,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
+    """Find log records."""
+    query = to_query(flags, LogQuery)
+    if follow:
+        from clew.surfaces.cli.live import Feed, watch
+
+        return watch([Feed("logs", query)], answer, tagged=False)
+    session = Session(answer)
+
+    def find(limit: int | None = None) -> Reply[LogList]:
+        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
+        return session.client.find_logs(page)
+
+    listing = Listing(find(), "logs", "log record", log_table, find, legend=log_legend)
+    return session.show(listing, lambda: explain_nothing(session.client, "logs", flags))

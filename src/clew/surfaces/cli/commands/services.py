@@ -1,0 +1,85 @@
+"""`clew services` and `clew attributes`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from clew.surfaces.cli.flags import AnswerFlags, AttributeFlags, ServiceFlags, to_query
+from clew.surfaces.cli.session import Listing, Session
+from clew.surfaces.cli.suggest import explain_nothing
+from clew.surfaces.cli.views.services import (
+    key_table,
+    operation_table,
+    service_legend,
+    service_table,
+    value_table,
+)
+from clew.telemetry.query.parameters import AttributeQuery, OperationQuery, ServiceQuery
+
+if TYPE_CHECKING:
+    from clew.surfaces.cli.errors import ExitCode
+    from clew.telemetry.remote import Reply
+
+
+def services(
+    service: Annotated[
+        str | None, Parameter(help="Show the operations of this service instead.")
+    ] = None,
+    /,
+    *,
+    flags: ServiceFlags | None = None,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
+    """List services, or the operations of one."""
+    session = Session(answer)
+    if service is not None:
+        return _operations(session, service, flags)
+    query = to_query(flags, ServiceQuery)
+
+    def find(limit: int | None = None) -> Reply[Any]:
+        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
+        return session.client.list_services(page)
+
+    listing = Listing(find(), "services", "service", service_table, find, legend=service_legend)
+    return session.show(listing, lambda: explain_nothing(session.client, "services", flags))
+
+
+def _operations(session: Session, service: str, flags: ServiceFlags | None) -> ExitCode:
+    query = to_query(flags, OperationQuery, service=service)
+
+    def find(limit: int | None = None) -> Reply[Any]:
+        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
+        return session.client.list_operations(page)
+
+    listing = Listing(find(), "operations", "operation", operation_table, find)
+    return session.show(listing, lambda: explain_nothing(session.client, "operations", query))
+
+
+def attributes(
+    key: Annotated[str | None, Parameter(help="Show the values of this attribute instead.")] = None,
+    /,
+    *,
+    flags: AttributeFlags | None = None,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
+    """List attribute keys, or the values of one."""
+    session = Session(answer)
+    query = to_query(flags, AttributeQuery)
+
+    def find(limit: int | None = None) -> Reply[Any]:
+        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
+        if key is not None:
+            return session.client.list_attribute_values(key, page)
+        return session.client.list_attributes(page)
+
+    listing: Listing[Any]
+    if key is None:
+        listing = Listing(find(), "attributes", "attribute", key_table, find)
+    else:
+        listing = Listing(find(), "values", "value", value_table, find)
+    return session.show(
+        listing, lambda: explain_nothing(session.client, "attributes", flags, key=key)
+    )

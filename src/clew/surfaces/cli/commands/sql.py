@@ -1,0 +1,95 @@
+"""`clew sql`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.cli.flags import FILTERS, AnswerFlags
+from clew.surfaces.cli.session import Listing, Session
+from clew.surfaces.cli.views.sql import row_table, schema_lines
+
+if TYPE_CHECKING:
+    from clew.surfaces.cli.errors import ExitCode
+
+# Far more than the server takes; it bounds only what is read from a file given by mistake.
+STATEMENT_CHARS_MAX = 1_000_000
+
+Statement = Annotated[
+    str | None,
+    Parameter(help="The statement; - reads it from stdin, the name of a file from there."),
+]
+Schema = Annotated[
+    bool,
+    Parameter(
+        negative=(),
+        group=FILTERS,
+        help="Show the tables and columns that SQL may read, with examples.",
+    ),
+]
+Limit = Annotated[
+    int | None,
+    Parameter(group=FILTERS, help="Rows at most; the server's own bound holds in any case."),
+]
+
+
+def sql(
+    query: Statement = None,
+    /,
+    *,
+    schema: Schema = False,
+    limit: Limit = None,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
+    """Ask in SQL, read-only."""
+    session = Session(answer)
+    if schema:
+        reply = session.client.get_sql_schema()
+        listing = Listing(reply, "tables", "table", schema_lines)
+        return session.show(listing, _no_tables)
+    if query is None:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "no statement is given",
+            hint="""clew sql 'SELECT count() FROM otel_traces', or see: clew sql --schema""",
+        )
+    rows = session.client.run_sql(read_statement(query), limit=limit)
+    return session.show(
+        Listing(rows, "rows", "row", row_table, how="LIMIT and OFFSET, or fewer columns"), _no_rows
+    )
+
+
+def read_statement(query: str) -> str:
+    """Return the statement that an argument stands for.
+
+    A file is meant when one of that name exists, or the argument ends in ``.sql``; no statement is
+    a path of a file at the same time.
+
+    Raises:
+        ClewError: when the file or stdin cannot be read.
+    """
+    if query == "-":
+        return sys.stdin.read(STATEMENT_CHARS_MAX)
+    path = Path(query)
+    try:
+        if not (query.endswith(".sql") or (" " not in query and path.is_file())):
+            return query
+        with path.open(encoding="utf-8") as stream:
+            return stream.read(STATEMENT_CHARS_MAX)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT, f"cannot read {query}: {reason.lower()}"
+        ) from error
+
+
+def _no_rows() -> ClewError:
+    return ClewError(ErrorCode.NOT_FOUND, "the statement gave no rows")
+
+
+def _no_tables() -> ClewError:
+    return ClewError(ErrorCode.NOT_FOUND, "the server has no tables to read")

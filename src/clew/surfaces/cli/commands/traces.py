@@ -1,0 +1,97 @@
+"""`clew traces` and `clew trace`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from cyclopts import Parameter
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.cli.flags import ANSWER, FILTERS, AnswerFlags, SpanFlags, Switch, to_query
+from clew.surfaces.cli.session import Listing, Session
+from clew.surfaces.cli.suggest import explain_nothing
+from clew.surfaces.cli.views.spans import span_legend, span_table, trace_legend, trace_table
+from clew.surfaces.cli.views.trace import trace_lines, trace_notes
+from clew.telemetry.query.parameters import LogQuery, SpanQuery
+
+if TYPE_CHECKING:
+    from clew.surfaces.cli.errors import ExitCode
+    from clew.surfaces.cli.grid import Line
+    from clew.telemetry.documents import LogRecord, Trace
+    from clew.telemetry.remote import Reply
+
+# A trace with more log records than this is read with `clew logs --trace-id`.
+TRACE_LOGS_MAX = 1000
+
+
+def traces(*, flags: SpanFlags | None = None, answer: AnswerFlags | None = None) -> ExitCode:
+    """Find spans, or the traces that hold them."""
+    session = Session(answer)
+    query = to_query(flags, SpanQuery)
+    by_trace = query.view == "traces"
+
+    def find(limit: int | None = None) -> Reply[Any]:
+        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
+        return session.client.find_traces(page) if by_trace else session.client.find_spans(page)
+
+    listing: Listing[Any]
+    if by_trace:
+        listing = Listing(find(), "traces", "trace", trace_table, find, legend=trace_legend)
+    else:
+        listing = Listing(find(), "spans", "span", span_table, find, legend=span_legend)
+    return session.show(listing, lambda: explain_nothing(session.client, "spans", flags))
+
+
+@Parameter(name="*", group=ANSWER)
+@dataclass(frozen=True, kw_only=True)
+class TraceFlags(AnswerFlags):
+    """What `clew trace` shows beside the tree."""
+
+    logs: Annotated[bool, Parameter(group=FILTERS)] = True
+    """Log records below the spans that wrote them (in a table)."""
+
+    details: Annotated[Switch, Parameter(group=FILTERS)] = None
+    """Attributes and stack traces below every span (in a table)."""
+
+    attributes: Annotated[Literal["text", "typed"] | None, Parameter(group=FILTERS)] = None
+    """Attribute values as text, or as typed JSON. [default: text]"""
+
+
+def trace(
+    trace_id: Annotated[str, Parameter(help="The trace's id, 32 hexadecimal digits.")],
+    /,
+    *,
+    flags: TraceFlags | None = None,
+) -> ExitCode:
+    """Show one trace as a tree."""
+    flags = flags or TraceFlags()
+    session = Session(flags)
+    typed = flags.attributes == "typed"
+    reply = session.client.get_trace(trace_id, typed=typed)
+    logs: list[LogRecord] = []
+    if flags.logs and session.format == "table":
+        query = LogQuery(trace_id=trace_id, limit=TRACE_LOGS_MAX)
+        logs = sorted(
+            session.client.find_logs(query).document().logs, key=lambda record: record.timestamp
+        )
+
+    def table(document: Trace, width: int) -> list[Line]:
+        return trace_lines(document, logs, width, details=bool(flags.details))
+
+    listing = Listing(
+        reply,
+        "spans",
+        "span",
+        table,
+        how=f"clew traces --trace-id {trace_id} gives the spans page by page",
+        legend=trace_notes,
+    )
+    return session.show(listing, lambda: _no_trace(trace_id))
+
+
+def _no_trace(trace_id: str) -> ClewError:
+    return ClewError(
+        ErrorCode.NOT_FOUND, f"no span of trace {trace_id} is here", hint="clew traces lists some"
+    )

@@ -1,0 +1,271 @@
+"""The flags, by the names of the REST parameters.
+
+Each class of flags stands beside the parameter struct it fills; `tests/unit/test_cli_flags.py`
+compares their fields and choices, so that a parameter cannot be added without its flag. A flag that
+is not given is not sent: the server's default counts, not a copy of it here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from cyclopts import Group, Parameter
+
+from clew.base.times import NS_PER_MS, parse_duration_ns
+from clew.remote.http import DEFAULT_SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import Token
+
+FILTERS = Group("Filters", sort_key=1)
+PAGE = Group("Time and page", sort_key=2)
+ANSWER = Group("Answer", sort_key=9)
+
+Format = Literal["json", "table", "ndjson"]
+Severity = Literal["trace", "debug", "info", "warn", "error", "fatal"]
+
+Query = TypeVar("Query")
+
+
+def read_milliseconds(_type: object, tokens: Sequence[Token]) -> float:
+    """Read ``100ms``, ``1.5s`` or bare milliseconds."""
+    return parse_duration_ns(tokens[0].value, bare=NS_PER_MS) / NS_PER_MS
+
+
+Attribute = Annotated[
+    list[str] | None, Parameter(name="--attribute", negative=(), consume_multiple=False)
+]
+Switch = Annotated[bool | None, Parameter(negative=())]
+
+
+@Parameter(name="*", group=ANSWER)
+@dataclass(frozen=True, kw_only=True)
+class AnswerFlags:
+    """What every command that asks a server takes."""
+
+    server: Annotated[str, Parameter(env_var="CLEW_SERVER")] = DEFAULT_SERVER
+    """The server to ask."""
+
+    format: Format | None = None
+    """How the answer is written. [default: table on a terminal, json when piped]"""
+
+    max_tokens: Annotated[int | None, Parameter(name="--max-tokens")] = None
+    """Bound the answer to about this many tokens (4 characters each); it says what it left out."""
+
+
+@Parameter(name="*", group=ANSWER)
+@dataclass(frozen=True, kw_only=True)
+class ServerFlags:
+    """What a command takes that asks a server and writes something of its own."""
+
+    server: Annotated[str, Parameter(env_var="CLEW_SERVER")] = DEFAULT_SERVER
+    """The server to ask."""
+
+
+@Parameter(name="*", group=PAGE)
+@dataclass(frozen=True, kw_only=True)
+class TimeFlags:
+    """`TimeParameters`."""
+
+    last: str | None = None
+    """Only the last 15m, 2h, 7d, 1w, or bare seconds."""
+
+    start: str | None = None
+    """From this moment on: RFC 3339, a Unix time, 15m (ago), now."""
+
+    end: str | None = None
+    """Up to, not including, this moment."""
+
+
+@Parameter(name="*", group=PAGE)
+@dataclass(frozen=True, kw_only=True)
+class PageFlags(TimeFlags):
+    """`PageParameters`."""
+
+    limit: int | None = None
+    """Items of one page, at most 10000. [default: 100]"""
+
+    next: str | None = None
+    """The cursor of the answer before: the next page, untouched by what came in since."""
+
+    count: Literal["exact"] | None = None
+    """Count every match, where the answer would else say `at_least`."""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class SpanFlags(PageFlags):
+    """`SpanQuery`."""
+
+    service: str | None = None
+    """Exact name of the service."""
+
+    operation: str | None = None
+    """A part of the operation's name."""
+
+    status: Literal["ok", "error", "unset"] | None = None
+    """Status of the span."""
+
+    kind: Literal["internal", "server", "client", "producer", "consumer"] | None = None
+    """Kind of the span."""
+
+    min_duration_ms: Annotated[
+        float | None,
+        Parameter(name=("--min-duration", "--min-duration-ms"), converter=read_milliseconds),
+    ] = None
+    """At least this long: 100ms, 1s, or bare milliseconds."""
+
+    max_duration_ms: Annotated[
+        float | None,
+        Parameter(name=("--max-duration", "--max-duration-ms"), converter=read_milliseconds),
+    ] = None
+    """At most this long."""
+
+    attribute: Attribute = None
+    """Repeatable, all must hold: k=v k!=v k~=part k=~regex k!~regex k>1 k>=1 k<1 k<=1 k !k; a
+    prefix resource. scope. event. link. says where to look."""
+
+    q: str | None = None
+    """A filter expression with and, or, not and parentheses."""
+
+    text: str | None = None
+    """Words anywhere in the span."""
+
+    trace_id: str | None = None
+    """Only this trace."""
+
+    root: Switch = None
+    """Only spans without a parent."""
+
+    view: Literal["spans", "traces"] | None = None
+    """One line per span, or per trace that holds a matching span. [default: spans]"""
+
+    attributes: Literal["text", "typed"] | None = None
+    """Attribute values as text, or as typed JSON. [default: text]"""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class LogFlags(PageFlags):
+    """`LogQuery`."""
+
+    service: str | None = None
+    """Exact name of the service."""
+
+    severity: Severity | None = None
+    """Exactly this class."""
+
+    min_severity: Severity | None = None
+    """This class and above."""
+
+    body_contains: str | None = None
+    """A part of the body."""
+
+    attribute: Attribute = None
+    """Repeatable, all must hold: k=v k!=v k~=part k=~regex k!~regex k>1 k>=1 k<1 k<=1 k !k."""
+
+    q: str | None = None
+    """A filter expression with and, or, not and parentheses."""
+
+    text: str | None = None
+    """Words anywhere in the record."""
+
+    trace_id: str | None = None
+    """Only this trace."""
+
+    span_id: str | None = None
+    """Only this span."""
+
+    attributes: Literal["text", "typed"] | None = None
+    """Attribute values as text, or as typed JSON. [default: text]"""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class MetricFlags(PageFlags):
+    """`MetricQuery`."""
+
+    service: str | None = None
+    """Exact name of the service."""
+
+    name: str | None = None
+    """Exact name of the metric."""
+
+    metric_type: Annotated[
+        Literal["gauge", "sum", "histogram", "summary"] | None,
+        Parameter(name=("--metric-type", "--type")),
+    ] = None
+    """Kind of the metric."""
+
+    attribute: Attribute = None
+    """Repeatable, all must hold: k=v k!=v k~=part k=~regex k!~regex k>1 k>=1 k<1 k<=1 k !k."""
+
+    attributes: Literal["text", "typed"] | None = None
+    """Attribute values as text, or as typed JSON. [default: text]"""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class SeriesFlags(TimeFlags):
+    """`SeriesQuery`, but for the name, which is the argument of `clew metric`."""
+
+    service: str | None = None
+    """Exact name of the service."""
+
+    attribute: Attribute = None
+    """Repeatable, all must hold: k=v k!=v k~=part k=~regex k!~regex k>1 k>=1 k<1 k<=1 k !k."""
+
+    step: str | None = None
+    """Width of a bucket, such as 1m. [default: about 60 buckets]"""
+
+    aggregate: (
+        Literal["avg", "sum", "min", "max", "count", "last", "rate", "p50", "p95", "p99"] | None
+    ) = None
+    """What a bucket shows; rate is per second and honours resets. [default: avg]"""
+
+    by: Annotated[list[str] | None, Parameter(negative=(), consume_multiple=False)] = None
+    """Repeatable: one series per value of this attribute."""
+
+    limit: Annotated[int | None, Parameter(group=PAGE)] = None
+    """How many series at most. [default: 100]"""
+
+
+@Parameter(name="*", group=PAGE)
+@dataclass(frozen=True, kw_only=True)
+class ServiceFlags(TimeFlags):
+    """`ServiceQuery`, and `OperationQuery` but for the service."""
+
+    limit: int | None = None
+    """Items of one page, at most 10000. [default: 100]"""
+
+    next: str | None = None
+    """The cursor of the answer before."""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class AttributeFlags(ServiceFlags):
+    """`AttributeQuery`."""
+
+    signal: Literal["traces", "logs", "metrics"] | None = None
+    """Where to look. [default: traces]"""
+
+    place: Literal["span", "resource", "scope", "event", "log", "metric"] | None = None
+    """Only attributes of this part."""
+
+    service: str | None = None
+    """Exact name of the service."""
+
+    prefix: str | None = None
+    """Only keys (or, with KEY, values) that begin so."""
+
+
+def to_query(flags: Any, kind: type[Query], **more: object) -> Query:
+    """Return the parameters that flags say; what was not given keeps the struct's default."""
+    names = [field.name for field in dataclasses.fields(flags)] if flags is not None else []
+    given = {name: getattr(flags, name) for name in names if getattr(flags, name) is not None}
+    return kind(**(given | more))

@@ -1,0 +1,1 @@
+"""Tables: each a pure function from a document and a width to lines."""

@@ -1,0 +1,174 @@
+"""The telemetry strand's client: the questions of `QueryService`, asked of another server.
+
+The parameters and documents are the ones that the server itself uses, so a question and its answer
+have one shape on both sides. Light install.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import msgspec
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.remote.http import pair, quoted
+from clew.telemetry import documents as doc
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from clew.remote.http import Answer, Pairs, Server, Stream
+    from clew.telemetry.query import parameters as ask
+
+BASE: Final = "/api/v1"
+
+Document = TypeVar("Document")
+
+
+class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
+    """Known names near one that is not known, nearest first."""
+
+    suggestions: list[str]
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[Document]):
+    """An answer with the type of its document; the bytes are kept as the server sent them."""
+
+    answer: Answer
+    kind: type[Document]
+
+    @property
+    def body(self) -> bytes:
+        """The document as it came."""
+        return self.answer.body
+
+    @property
+    def server_ms(self) -> float | None:
+        """Milliseconds the server spent."""
+        return self.answer.server_ms
+
+    def document(self) -> Document:
+        """Return the document.
+
+        Raises:
+            ClewError: INTERNAL when the answer has another shape.
+        """
+        return decode(self.answer.body, self.kind)
+
+
+def decode(body: bytes, kind: type[Document]) -> Document:
+    """Return a document of the server's, checked against its type.
+
+    Raises:
+        ClewError: INTERNAL when it has another shape.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ClewError(
+            ErrorCode.INTERNAL,
+            f"the server's answer is not the document expected: {error}",
+            hint="client and server may be of different versions: clew doctor",
+        ) from error
+
+
+def to_pairs(query: msgspec.Struct, *, without: frozenset[str] = frozenset()) -> Pairs:
+    """Return the parameters that differ from their defaults, as a query string has them."""
+    pairs: Pairs = []
+    for field in msgspec.structs.fields(query):
+        value: Any = getattr(query, field.name)
+        if field.name not in without and value != field.default:
+            pairs.extend(pair(field.name, value))
+    return pairs
+
+
+class TelemetryClient:
+    """Asks one server. Every method raises what the server says, as a ClewError."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def find_spans(self, query: ask.SpanQuery) -> Reply[doc.SpanList]:
+        """Return one page of matching spans, newest first."""
+        return self._get("/traces", to_pairs(query, without=frozenset({"view"})), doc.SpanList)
+
+    def find_traces(self, query: ask.SpanQuery) -> Reply[doc.TraceList]:
+        """Return one page of traces that hold a matching span, newest match first."""
+        pairs = to_pairs(query, without=frozenset({"view"}))
+        return self._get("/traces", [*pairs, ("view", "traces")], doc.TraceList)
+
+    def get_trace(
+        self, trace_id: str, *, typed: bool = False, limit: int | None = None
+    ) -> Reply[doc.Trace]:
+        """Return one trace as a tree laid flat."""
+        pairs: Pairs = [("attributes", "typed")] if typed else []
+        if limit is not None:
+            pairs.append(("limit", str(limit)))
+        return self._get(f"/traces/{quoted(trace_id)}", pairs, doc.Trace)
+
+    def find_logs(self, query: ask.LogQuery) -> Reply[doc.LogList]:
+        """Return one page of matching log records, newest first."""
+        return self._get("/logs", to_pairs(query), doc.LogList)
+
+    def find_metrics(self, query: ask.MetricQuery) -> Reply[doc.MetricList]:
+        """Return one page of matching metric points, newest first."""
+        return self._get("/metrics", to_pairs(query), doc.MetricList)
+
+    def get_metric(self, name: str, query: ask.TimeParameters) -> Reply[doc.MetricDetail]:
+        """Return what is known of a metric."""
+        return self._get(f"/metrics/{quoted(name)}", to_pairs(query), doc.MetricDetail)
+
+    def query_series(self, query: ask.SeriesQuery) -> Reply[doc.SeriesList]:
+        """Return a metric over time buckets."""
+        return self._get("/metrics/query", to_pairs(query), doc.SeriesList)
+
+    def list_services(self, query: ask.ServiceQuery) -> Reply[doc.ServiceList]:
+        """Return services with rate, errors and duration."""
+        return self._get("/services", to_pairs(query), doc.ServiceList)
+
+    def list_operations(self, query: ask.OperationQuery) -> Reply[doc.OperationList]:
+        """Return operations with rate, errors and duration."""
+        return self._get("/operations", to_pairs(query), doc.OperationList)
+
+    def list_attributes(self, query: ask.AttributeQuery) -> Reply[doc.AttributeList]:
+        """Return attribute keys with counts."""
+        return self._get("/attributes", to_pairs(query), doc.AttributeList)
+
+    def list_attribute_values(
+        self, key: str, query: ask.AttributeQuery
+    ) -> Reply[doc.AttributeValueList]:
+        """Return the values of one attribute with counts."""
+        path = f"/attributes/{quoted(key)}/values"
+        return self._get(path, to_pairs(query), doc.AttributeValueList)
+
+    def run_sql(self, statement: str, *, limit: int | None = None) -> Reply[doc.SqlAnswer]:
+        """Run a statement, read-only."""
+        body = {"q": statement} if limit is None else {"q": statement, "limit": limit}
+        answer = self.server.post(f"{BASE}/sql", msgspec.json.encode(body), "application/json")
+        return Reply(answer, doc.SqlAnswer)
+
+    def get_sql_schema(self) -> Reply[doc.SqlSchema]:
+        """Return the tables that SQL may read."""
+        return self._get("/sql/schema", [], doc.SqlSchema)
+
+    def get_ingest_status(self) -> Reply[doc.IngestStatus]:
+        """Return how the way in is doing."""
+        return self._get("/ingest/status", [], doc.IngestStatus)
+
+    def suggest(self, kind: str, text: str) -> list[str]:
+        """Return known names near one: `kind` is service, operation or attribute."""
+        pairs = [("kind", kind), ("text", text)]
+        return self._get("/suggest", pairs, Suggestions).document().suggestions
+
+    def export(
+        self, signal: str, query: msgspec.Struct, encoding: str
+    ) -> AbstractContextManager[Stream]:
+        """Open matching records as OTLP requests, oldest first."""
+        pairs = [*to_pairs(query), ("format", encoding)]
+        return self.server.stream(f"{BASE}/export/{quoted(signal)}", pairs)
+
+    def _get(self, path: str, pairs: Pairs, kind: type[Document]) -> Reply[Document]:
+        return Reply(self.server.get(BASE + path, pairs), kind)
