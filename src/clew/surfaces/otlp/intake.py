@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clew.base.errors import ClewError, ErrorCode
@@ -21,18 +19,15 @@ NOTHING = Decoded(0)
 
 @dataclass(slots=True)
 class SignalCounters:
-    """What one signal's intake did since the server started.
+    """What the doors did with one signal's requests since the server started.
 
-    `shed` are requests turned away to be sent again: by a wall of the doors, or because the store
-    had no room or no disk.
+    `malformed` and `shed` are those that a door turned away before the store saw them: `shed` are
+    to be sent again, `malformed` are not. The store counts what it turns away itself.
     """
 
     requests: int = 0
-    records: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
     malformed: int = 0
     shed: int = 0
-    last_accepted_ns: int = 0
 
 
 class Intake:
@@ -58,21 +53,12 @@ class Intake:
             ClewError: INVALID_ARGUMENT when the bytes are no such request (sending them again is
                 useless), OVERLOADED or UNAVAILABLE when they are to be sent again later.
         """
-        counters = self.counters[signal]
         try:
             # An empty message is a valid request without records; it needs no log.
             decoded = await self._accept[signal](body) if body else NOTHING
         except MalformedRecordError as error:
-            counters.malformed += 1
             raise malformed(signal, error) from error
-        except ClewError as error:
-            self.count_refusal(signal, error)
-            raise
-        counters.requests += 1
-        counters.records += decoded.accepted
-        if decoded.rejected:
-            counters.rejected.update(decoded.rejected)
-        counters.last_accepted_ns = time.time_ns()
+        self.counters[signal].requests += 1
         return decoded
 
     def count_refusal(self, signal: Signal, error: ClewError) -> None:

@@ -1,0 +1,184 @@
+"""The HTTP door as one ASGI application: who may come in, routes, errors, and what is counted."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route as StarletteRoute
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.callers import is_host_admitted, is_origin_admitted
+from clew.surfaces.otlp.http import PATHS as OTLP_PATHS
+from clew.surfaces.rest.answers import (
+    answer_document,
+    answer_fault,
+    answer_nowhere,
+    answer_other_method,
+    answer_problem,
+)
+from clew.surfaces.rest.desk import RouteCounters
+from clew.surfaces.rest.openapi import encode_openapi
+from clew.surfaces.rest.telemetry import ROUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from clew.surfaces.rest.desk import Desk
+    from clew.surfaces.rest.routes import Route
+
+    Endpoint = Callable[[Request], Awaitable[Response]]
+
+logger = logging.getLogger(__name__)
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+ROOT_TEXT: Final = """\
+clew
+
+REST       /api/v1/traces  /api/v1/logs  /api/v1/metrics  /api/v1/services  /api/v1/sql
+OpenAPI    /openapi.json
+live       /api/v1/traces/live  /api/v1/logs/live   (server-sent events)
+health     /healthz  /readyz  /metrics
+OTLP/HTTP  POST /v1/traces  /v1/logs  /v1/metrics
+"""
+"""What stands at the root until there is a page."""
+
+
+class HttpDoor:
+    """The application. One instance belongs to one event loop.
+
+    `hosts` are names by which the door may be called besides loopback names and plain addresses;
+    `otlp` answers ``/v1/{traces,logs,metrics}``, with walls of its own.
+    """
+
+    def __init__(self, desk: Desk, otlp: ASGIApp, *, hosts: Collection[str] = ()) -> None:
+        self._desk = desk
+        self._otlp = otlp
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._routes = _open_routes(desk)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, and say how long that took."""
+        if scope["type"] != "http":
+            return
+        if scope["path"] in OTLP_PATHS:
+            await self._otlp(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def send_timed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                spent_ms = (time.perf_counter() - started) * 1000
+                message["headers"] = [
+                    *message["headers"],
+                    (b"server-timing", b"total;dur=%.3f" % spent_ms),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+                self._count(scope, status, spent_ms / 1000)
+            await send(message)
+
+        refusal = self._refuse_caller(scope)
+        answer = self._routes if refusal is None else refusal
+        await answer(scope, receive, send_timed)
+
+    def _refuse_caller(self, scope: Scope) -> Response | None:
+        host, origin = "", None
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value.decode("latin-1")
+            elif name == b"origin":
+                origin = value.decode("latin-1")
+        if not is_host_admitted(host, self._hosts):
+            error = ClewError(
+                ErrorCode.FORBIDDEN,
+                f"this server is not called {host[:100]!r}",
+                hint="use 127.0.0.1, or admit the name with --hosts",
+            )
+            return answer_problem(error)
+        if origin is not None and scope["method"] not in SAFE_METHODS:
+            # A page of ours is of the origin that the request was sent to, whatever its name.
+            own = {f"http://{host.lower()}", f"https://{host.lower()}"}
+            if not is_origin_admitted(origin, own):
+                return answer_problem(
+                    ClewError(ErrorCode.FORBIDDEN, "pages of other sites may not do this")
+                )
+        return None
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        # The route, not the address: addresses are the clients' to invent, and counters are kept.
+        route = scope.get("route_path_format", "other")
+        counters = self._desk.routes.setdefault(route, RouteCounters())
+        counters.answers[status] += 1
+        counters.seconds += seconds
+
+
+def _open_routes(desk: Desk) -> ASGIApp:
+    by_path: dict[str, dict[str, Route]] = {}
+    for route in ROUTES:
+        by_path.setdefault(route.path, {})[route.method] = route
+    routes = [
+        StarletteRoute(path, _endpoint(desk, methods), methods=list(methods))
+        for path, methods in by_path.items()
+    ]
+    routes.append(StarletteRoute("/openapi.json", _answer_openapi))
+    routes.append(StarletteRoute("/", _answer_root))
+    return Starlette(
+        routes=routes,
+        exception_handlers={
+            ClewError: _handle_error,
+            HTTPException: _handle_http_error,
+            Exception: _handle_fault,
+        },
+    )
+
+
+def _endpoint(desk: Desk, methods: dict[str, Route]) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        route = methods["GET" if request.method == "HEAD" else request.method]
+        request.scope["route_path_format"] = route.path
+        return await route.answer(desk, request)
+
+    return answer
+
+
+async def _handle_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ClewError)
+    return answer_problem(error)
+
+
+async def _handle_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allowed = sorted((error.headers or {}).get("Allow", "").split(", "))
+        return answer_other_method(request.method, ", ".join(allowed))
+    return answer_nowhere(request.url.path)
+
+
+async def _handle_fault(_request: Request, _error: Exception) -> Response:
+    # The framework raises the error again after this answer, and the server logs it.
+    return answer_fault()
+
+
+@functools.cache
+def _openapi() -> bytes:
+    return encode_openapi()
+
+
+async def _answer_openapi(_request: Request) -> Response:
+    return answer_document(_openapi())
+
+
+async def _answer_root(_request: Request) -> Response:
+    return PlainTextResponse(ROOT_TEXT)

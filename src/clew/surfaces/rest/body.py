@@ -1,0 +1,75 @@
+"""Bodies of POST requests: bounded, in time, and strictly read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from starlette.requests import ClientDisconnect
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.rest.questions import SqlParameters
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+STATEMENT_BYTES_MAX: Final = 1 << 20
+"""The largest SQL statement with its JSON around it: the engine refuses a quarter of that."""
+
+BODY_SECONDS_MAX: Final = 10.0
+"""How long a statement may take to arrive."""
+
+
+async def read_statement(request: Request) -> SqlParameters:
+    """Return the statement of a request: a JSON object, or the statement itself as plain text.
+
+    Raises:
+        ClewError: UNSUPPORTED for another media type, TOO_LARGE, TIMEOUT, INVALID_ARGUMENT.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in {"application/json", "text/plain", "application/sql"}:
+        raise ClewError(
+            ErrorCode.UNSUPPORTED,
+            f"content-type is {media_type or 'nothing'}",
+            hint="send application/json or text/plain",
+        )
+    body = await read_body(request, STATEMENT_BYTES_MAX)
+    try:
+        if media_type == "application/json":
+            return msgspec.json.decode(body, type=SqlParameters)
+        return SqlParameters(q=body.decode())
+    except msgspec.MsgspecError as error:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"the body is not a statement: {error}",
+            hint='send {"q": "SELECT …", "limit": 100}',
+        ) from None
+    except UnicodeDecodeError:
+        raise ClewError(ErrorCode.INVALID_ARGUMENT, "the statement is not UTF-8") from None
+
+
+async def read_body(request: Request, bytes_max: int) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        ClewError: TOO_LARGE, or TIMEOUT when it comes too slowly.
+    """
+    pieces = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > bytes_max:
+                    raise ClewError(
+                        ErrorCode.TOO_LARGE, f"the body is larger than {bytes_max} bytes"
+                    )
+                pieces.append(piece)
+    except TimeoutError:
+        raise ClewError(
+            ErrorCode.TIMEOUT, f"the body did not arrive in {BODY_SECONDS_MAX:g} s"
+        ) from None
+    except ClientDisconnect:
+        raise ClewError(ErrorCode.INVALID_ARGUMENT, "the body ended early") from None
+    return b"".join(pieces)

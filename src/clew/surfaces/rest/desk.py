@@ -1,0 +1,81 @@
+"""What the routes work with, and what they count: handed in once by `app`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from clew.base.errors import ClewError, ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from clew.store.pipeline import Pipeline
+    from clew.surfaces.otlp.intake import Intake
+    from clew.surfaces.rest.threads import QueryThreads
+    from clew.telemetry.query.contract import QueryService
+
+LIVE_RETRY_AFTER_MS: Final = 5000
+"""When to ask for a live feed again: they are held for minutes, so at once is no use."""
+
+
+class LiveClients:
+    """Live feeds that are open, and the wall around them."""
+
+    def __init__(self, clients_max: int) -> None:
+        self.clients_max = clients_max
+        self.clients = 0
+        self.dropped = 0
+
+    @contextmanager
+    def enter(self) -> Iterator[None]:
+        """Count a client in and out.
+
+        Raises:
+            ClewError: OVERLOADED when the house is full.
+        """
+        if self.clients >= self.clients_max:
+            raise ClewError(
+                ErrorCode.OVERLOADED,
+                f"{self.clients_max} live feeds are open already",
+                hint="close one, or raise --live-clients-max",
+                retry_after_ms=LIVE_RETRY_AFTER_MS,
+            )
+        self.clients += 1
+        try:
+            yield
+        finally:
+            self.clients -= 1
+
+
+@dataclass(slots=True)
+class RouteCounters:
+    """How one route was used: answers by status, and the seconds they took in all."""
+
+    answers: Counter[int] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything a route may use. Belongs to one event loop.
+
+    `check_engine` blocks and raises ClewError unless the engine answers; `closing` is set when the
+    server is about to end, so that feeds end by themselves; `door_answers` gives, by door, how many
+    requests were answered with which status.
+    """
+
+    service: QueryService
+    pipeline: Pipeline
+    intake: Intake
+    threads: QueryThreads
+    live_threads: QueryThreads
+    live: LiveClients
+    check_engine: Callable[[], None]
+    decoder: str
+    door_answers: Callable[[], dict[str, Counter[int]]]
+    closing: asyncio.Event
+    routes: dict[str, RouteCounters] = field(default_factory=dict)

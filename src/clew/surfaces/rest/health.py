@@ -1,0 +1,101 @@
+"""How the server is: alive, ready, its intake, its counters."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import PlainTextResponse, Response
+
+from clew.base.errors import ClewError
+from clew.base.times import format_time
+from clew.surfaces.rest.answers import answer_document, encode
+from clew.surfaces.rest.prometheus import TEXT_TYPE, write_metrics
+from clew.surfaces.rest.questions import Check, Readiness
+from clew.telemetry.documents import IngestStatus, SignalStatus
+
+if TYPE_CHECKING:
+    from clew.surfaces.rest.desk import Desk
+    from clew.surfaces.rest.routes import Asked
+
+ENGINE_SECONDS_MAX: Final = 2.0
+"""How long the engine may take to say that it is there: a probe's own timeout is longer."""
+
+
+async def answer_healthz(_desk: Desk, _asked: Asked) -> Response:
+    """Say that the process is alive; nothing is asked for it."""
+    return PlainTextResponse("ok\n")
+
+
+async def answer_readyz(desk: Desk, _asked: Asked) -> Response:
+    """Say whether records can be written and questions answered; 503 when not."""
+    checks = [_check_log(desk), await _check_engine(desk)]
+    if desk.closing.is_set():
+        checks.append(Check(name="server", ok=False, detail="it is closing"))
+    is_ready = all(check.ok for check in checks)
+    document = Readiness(ready=is_ready, checks=checks)
+    return answer_document(encode(document), 200 if is_ready else 503)
+
+
+def _check_log(desk: Desk) -> Check:
+    status = desk.pipeline.status()
+    if status.writable:
+        return Check(name="log", ok=True, detail=status.last_error)
+    return Check(name="log", ok=False, detail=status.last_error or "it takes no records")
+
+
+async def _check_engine(desk: Desk) -> Check:
+    try:
+        async with asyncio.timeout(ENGINE_SECONDS_MAX):
+            await desk.live_threads.run(desk.check_engine)
+    except TimeoutError:
+        detail = f"it does not answer in {ENGINE_SECONDS_MAX:g} s"
+        return Check(name="engine", ok=False, detail=detail)
+    except ClewError as error:
+        return Check(name="engine", ok=False, detail=error.message)
+    return Check(name="engine", ok=True, detail=None)
+
+
+async def answer_metrics(desk: Desk, _asked: Asked) -> Response:
+    """Give our own counters as Prometheus reads them."""
+    return Response(write_metrics(desk), media_type=TEXT_TYPE)
+
+
+async def answer_ingest_status(desk: Desk, _asked: Asked) -> Response:
+    """Say how the way in is doing."""
+    return answer_document(encode(describe_ingest(desk)))
+
+
+def describe_ingest(desk: Desk) -> IngestStatus:
+    """Return what came, what was refused, what waits and what is wrong."""
+    status = desk.pipeline.status()
+    signals = []
+    for signal, door in desk.intake.counters.items():
+        kind = status.kinds[signal.value]
+        accepted_at = kind.last_accepted_at
+        signals.append(
+            SignalStatus(
+                signal=signal.value,
+                requests=door.requests,
+                records=kind.rows,
+                rejected=dict(kind.rejected),
+                malformed=kind.malformed + door.malformed,
+                # Whatever the sender was told to send again.
+                shed=kind.shed + kind.failed + door.shed,
+                last_accepted_at=format_time(accepted_at) if accepted_at is not None else None,
+            )
+        )
+    return IngestStatus(
+        signals=signals,
+        acked_frame=status.acked,
+        flushed_frame=status.flushed,
+        hot_rows=status.hot_rows,
+        batches_waiting=status.batches_waiting,
+        log_bytes=status.log_bytes,
+        log_bytes_max=status.log_bytes_max,
+        damaged_frames=status.damaged_frames,
+        refused_frames=status.refused_frames,
+        writable=status.writable,
+        last_error=status.last_error,
+        decoder=desk.decoder,
+    )

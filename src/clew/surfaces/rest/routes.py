@@ -1,0 +1,117 @@
+"""What a route is: one value that the router and the OpenAPI document are both made from."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from clew.surfaces.rest.answers import answer_document, encode
+from clew.surfaces.rest.parameters import parse_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.requests import Request
+
+    from clew.surfaces.rest.desk import Desk
+
+BASE: Final = "/api/v1"
+
+GONE: Final = 499
+"""What is counted for a client that did not wait; nobody ever reads it."""
+
+
+class NoParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing can be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, parsed: the parameters of the query string and those of the path."""
+
+    parameters: Any
+    path: Mapping[str, str]
+    request: Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """An address: what may be asked, what is answered, and how it is said in OpenAPI.
+
+    `path` has its parameters in braces, ``{key:path}`` where they may hold slashes. `body` is the
+    struct of a JSON body, for POST.
+    """
+
+    path: str
+    summary: str
+    tag: str
+    parameters: type[msgspec.Struct] = NoParameters
+    method: str = "GET"
+    body: type[msgspec.Struct] | None = None
+    documents: tuple[type[msgspec.Struct], ...] = ()
+    media_types: tuple[str, ...] = ("application/json",)
+    errors: tuple[int, ...] = field(default=(400, 429, 503, 504))
+
+    async def answer(self, desk: Desk, request: Request) -> Response:
+        """Answer one request.
+
+        Raises:
+            ClewError: what the problem document is made from.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryRoute(Route):
+    """A question whose answer is one document: asked and encoded on a query thread."""
+
+    ask: Callable[[Desk, Asked], msgspec.Struct]
+
+    async def answer(self, desk: Desk, request: Request) -> Response:
+        """Answer one request, unless its client goes away before its turn."""
+        asked = Asked(
+            parse_parameters(request.scope["query_string"], self.parameters),
+            request.path_params,
+            request,
+        )
+        work = functools.partial(self._work, desk, asked)
+        body = await run_unless_gone(request, desk.threads.run(work))
+        return Response(status_code=GONE) if body is None else answer_document(body)
+
+    def _work(self, desk: Desk, asked: Asked) -> bytes:
+        return encode(self.ask(desk, asked))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenRoute(Route):
+    """Anything else: streams, and what must be answered while the query threads are busy."""
+
+    respond: Callable[[Desk, Asked], Awaitable[Response]]
+
+    async def answer(self, desk: Desk, request: Request) -> Response:
+        """Answer one request."""
+        parameters = parse_parameters(request.scope["query_string"], self.parameters)
+        return await self.respond(desk, Asked(parameters, request.path_params, request))
+
+
+async def run_unless_gone(request: Request, work: Awaitable[bytes]) -> bytes | None:
+    """Return what the work gives, None when the client goes away first."""
+    working = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(wait_gone(request))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else None
+    finally:
+        working.cancel()
+        gone.cancel()
+
+
+async def wait_gone(request: Request) -> None:
+    """Return when the client has gone away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
