@@ -278,7 +278,7 @@ class HotRows:
                 split = [part for chunk in chunks for part in _split(chunk, last)]
                 self._chunks[table] = split
                 tables[table] = [chunk.batch for chunk in split if chunk.last <= last]
-            self._cut = last
+            self._cut = max(self._cut, last)
             self._since = self._clock() if self._acked_frames.frames else None
             self._rows_in_flush = rows
             self._version += 1
@@ -289,7 +289,11 @@ class HotRows:
         with self._lock:
             for table, chunks in self._chunks.items():
                 self._chunks[table] = [chunk for chunk in chunks if chunk.last > batch.last]
-            self._flushed = batch.last
+            # With nothing left to cut, all that was acknowledged is in the engine, numbers that
+            # were given out without leaving a row among it.
+            all_flushed = not self._acked_frames.frames
+            self._flushed = max(batch.last, self._acked) if all_flushed else batch.last
+            self._cut = max(self._cut, self._flushed)
             self._rows_in_flush = 0
             self._version += 1
 
