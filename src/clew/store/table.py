@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 class Column:
     """One stored column.
 
-    `type` is the ClickHouse type; the Arrow type follows from it (see `arrow_type`).
+    `type` is the ClickHouse type; the Arrow type follows from it (see `arrow_type`). `comment` says
+    in one line what it holds: it goes into the DDL and into the schema that users are shown.
     """
 
     name: str
     type: str
     codec: str = "ZSTD(1)"
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Alias:
     name: str
     type: str
     expression: str
+    comment: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ class Table:
     indexes: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     derived: tuple[str, ...] = field(default=())
-    """Further column definitions of the DDL that are never inserted (DEFAULT columns)."""
+    """Further columns of the DDL that are never inserted: ``Name Type DEFAULT expression``."""
+    comment: str = ""
 
     @cached_property
     def arrow_schema(self) -> pa.Schema:

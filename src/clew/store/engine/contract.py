@@ -2,10 +2,10 @@
 
 Theory of operation. Rows reach the engine in batches, some time after they were acknowledged;
 until then they are *hot*: Arrow batches in memory whose bytes are in the write-ahead log. A reader
-takes a `Snapshot` and sees the engine's rows up to the last flushed frame together with the hot rows after
-it, so that a row is seen exactly once however the reader and a running flush interleave: every row
-carries the number of the frame that brought it, and the two sides of the union are cut at the same
-number. No lock is held while a query runs.
+takes a `Snapshot` and sees the engine's rows up to the last flushed frame together with the hot
+rows after it, so that a row is seen exactly once however the reader and a running flush interleave:
+every row carries the number of the frame that brought it, and the two sides of the union are cut at
+the same number. No lock is held while a query runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Snapshot:
     """One moment of the store: what a query that starts now may see.
 
     `flushed` and `acked` are frame numbers, `flushed <= acked`. `hot` holds, by table name, the
-    rows of frames after `flushed`; rows of frames after `acked` may be among them and MUST NOT be seen.
+    rows of frames after `flushed`; rows of frames after `acked` may be among them and MUST NOT be
+    seen. A table of few chunks is read fastest.
     Immutable and free of locks: hold it as long as the answer takes.
     """
 
@@ -85,7 +86,8 @@ class Engine(Protocol):
         """Create what does not exist yet and bring older tables up to date (versioned migrations).
 
         Raises:
-            ClewError: the stored schema is newer than this program.
+            ClewError: UNSUPPORTED when the stored schema is newer than this program, or when the
+                tables are not ours.
         """
         ...
 
@@ -116,7 +118,8 @@ class Engine(Protocol):
         """Run trusted SQL over scans and return its rows.
 
         `sql` names a scan as ``@name`` where a table would stand: ``SELECT count() FROM @spans``.
-        Values are bound as ``{name:Type}``.
+        Values are bound as ``{name:Type}``. A SETTINGS clause is not for `sql` to have: limits
+        become one. A scan's columns must be named where they are needed (no ``COLUMNS('…')``).
 
         Raises:
             ClewError: TIMEOUT or TOO_LARGE at a limit, UNAVAILABLE when the engine is gone.

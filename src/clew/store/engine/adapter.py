@@ -1,0 +1,153 @@
+"""What the embedded engine and a server have in common: everything but inserts and hot rows."""
+
+# ruff: noqa: S608 - names are quoted, values are bound, and the rest is our own text
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.store.engine.clients import ClientPool
+from clew.store.engine.ddl import DATABASE, keep_for, lifetime, qualified
+from clew.store.engine.failure import translated
+from clew.store.engine.migration import bring_up_to_date
+from clew.store.engine.scan import FRAME
+from clew.store.engine.untrusted import UntrustedStatements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from clickhouse_connect.driver.client import Client
+
+    from clew.store.engine.contract import QueryLimits, UntrustedAnswer
+    from clew.store.engine.migration import Migration
+    from clew.store.table import Table
+
+# One insert is one block and so one part per day: nothing splits it by size, whatever it holds, and
+# its token covers all of it. Late rows may fall on any number of days.
+INSERT_SETTINGS: Final[Mapping[str, object]] = {
+    "max_insert_threads": 1,
+    "max_partitions_per_insert_block": 0,
+    "min_insert_block_size_bytes": 0,
+    "min_insert_block_size_rows": 1_000_000_000,
+}
+
+SESSION_SETTINGS: Final[Mapping[str, object]] = {
+    "session_timezone": "UTC",
+    # Text comes as text, and uncompressed: the reader is in this process or on a fast network.
+    "output_format_arrow_string_as_string": 1,
+    "output_format_arrow_compression_method": "none",
+    **INSERT_SETTINGS,
+}
+
+
+RETENTION_SECONDS_MAX: Final = 50 * 366 * 86_400
+"""The engine counts the end of a row's life in 32 bits of seconds, to the year 2106; past that it
+starts again at 1970, and a row that should stay for a hundred years is gone at once."""
+
+
+class ClickHouseAdapter:
+    """Tables through a `clickhouse-connect` client. Each adapter adds `insert` and `query`."""
+
+    def __init__(
+        self,
+        open_client: Callable[[Mapping[str, object]], Client],
+        *,
+        database: str = DATABASE,
+        migrations: Sequence[Migration] = (),
+        clients_max: int,
+    ) -> None:
+        """Prepare; the first client is opened when it is needed.
+
+        `open_client` opens a client whose session has the settings it is given, in their order.
+        """
+        self.database = database
+        self._migrations = migrations
+        self._clients = ClientPool(lambda: open_client(SESSION_SETTINGS), clients_max=clients_max)
+        self._untrusted = UntrustedStatements(open_client, database)
+
+    def create(self, tables: Sequence[Table]) -> None:
+        """See `Engine.create`."""
+        with self._clients.borrow() as client, translated():
+            bring_up_to_date(client, self.database, tables, self._migrations)
+            functions = client.query("SELECT name FROM system.functions").result_columns[0]
+        self._untrusted.allow((table.name for table in tables), functions)
+
+    def retain(self, table: Table, seconds: int | None) -> None:
+        """See `Engine.retain`. Rows go by whole days, some time after the last one is due."""
+        if seconds is not None and not 0 < seconds <= RETENTION_SECONDS_MAX:
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"rows are kept for 1 to {RETENTION_SECONDS_MAX} seconds",
+                hint="to keep them for ever, set no retention",
+            )
+        with self._clients.borrow() as client, translated():
+            definition = self._definition(client, table)
+            # Without this a start would rewrite the table's lifetime in every part each time.
+            is_as_asked = (
+                " TTL " not in definition
+                if seconds is None
+                else f" TTL {lifetime(table, seconds)} " in f"{definition} "
+            )
+            if not is_as_asked:
+                client.command(keep_for(self.database, table, seconds))
+
+    def newest_frame(self, tables: Sequence[Table]) -> int:
+        """See `Engine.newest_frame`."""
+        with self._clients.borrow() as client, translated():
+            return max((self._newest(client, table) for table in tables), default=0)
+
+    def query_untrusted(self, sql: str, *, limits: QueryLimits) -> UntrustedAnswer:
+        """See `Engine.query_untrusted`; values are as `clew.store.engine.untrusted` says."""
+        return self._untrusted.run(sql, limits)
+
+    def check(self) -> None:
+        """See `Engine.check`."""
+        with self._clients.borrow() as client, translated(default=ErrorCode.UNAVAILABLE):
+            client.command("SELECT 1")
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._untrusted.close()
+        self._clients.close()
+
+    def _newest(self, client: Client, table: Table) -> int:
+        # The minmax index on the column finds the last granules without reading the others.
+        rows = client.query(
+            f"SELECT {FRAME} FROM {qualified(self.database, table.name)}"
+            f" ORDER BY {FRAME} DESC LIMIT 1 SETTINGS use_skip_indexes_for_top_k = 1"
+        ).result_rows
+        return int(rows[0][0]) if rows else 0
+
+    def _definition(self, client: Client, table: Table) -> str:
+        rows = client.query(
+            "SELECT engine_full FROM system.tables"
+            " WHERE database = {database:String} AND name = {name:String}",
+            parameters={"database": self.database, "name": table.name},
+        ).result_rows
+        if not rows:
+            raise ClewError(ErrorCode.NOT_FOUND, f"there is no table {table.name}")
+        return str(rows[0][0])
+
+
+def limits_clause(limits: QueryLimits | None) -> str:
+    """Return the SETTINGS clause for limits; empty when there are none."""
+    if limits is None:
+        return ""
+    settings = [
+        f"{name} = {value}"
+        for name, value in (
+            ("max_execution_time", limits.time_ms_max / 1000),
+            ("max_memory_usage", limits.memory_bytes_max),
+            ("max_result_rows", limits.rows_max),
+        )
+        if value
+    ]
+    return f" SETTINGS {', '.join(settings)}" if settings else ""
+
+
+def arrow_table(stream: bytes) -> pa.Table:
+    """Return the rows of an answer in the ArrowStream format."""
+    return pa.ipc.open_stream(stream).read_all()

@@ -1,0 +1,118 @@
+"""The files that bound what the embedded engine may do, whatever statement reaches it.
+
+The embedded engine knows one user, and that user has every right unless a file takes rights away.
+The rights given here are what our own statements need: our database, MergeTree tables, the
+names of tables and columns. No file, no network, no other database, no other table engine.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from xml.sax.saxutils import escape
+
+from clew.store.engine.ddl import quote_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MARK_CACHE_BYTES: Final = 256 << 20
+"""Marks of about a billion rows; the engine's default of 5 GB would be a leak in a small one."""
+
+BACKGROUND_THREADS: Final = 2
+"""Merges run beside ingest; more of them than cores only take turns."""
+
+MEMORY_BYTES_MAX: Final = 4 << 30
+MEMORY_PARTS_MAX: Final = 2
+"""All queries and merges together: 4 GiB, and never more than half of the machine, which also holds
+the page cache that makes reads fast."""
+
+_SYSTEM_TABLES: Final = (
+    "aggregate_function_combinators",
+    "columns",
+    "functions",
+    "merges",
+    "mutations",
+    "one",
+    "parts",
+    "parts_columns",
+    "server_settings",
+    "settings",
+    "tables",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChdbOptions:
+    """Bounds of the embedded engine. `memory_bytes_max` None means 4 GiB or half of the machine."""
+
+    memory_bytes_max: int | None = None
+    mark_cache_bytes: int = MARK_CACHE_BYTES
+    background_threads: int = BACKGROUND_THREADS
+
+
+def write_configuration(folder: Path, database: str, options: ChdbOptions) -> Path:
+    """Write the engine's configuration and its users into a folder; return the configuration."""
+    users = folder / "users.xml"
+    configuration = folder / "config.xml"
+    _write(users, _users(database))
+    _write(configuration, _server(users, options))
+    return configuration
+
+
+def _write(path: Path, text: str) -> None:
+    if path.exists() and path.read_text() == text:
+        return
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.chmod(0o600)
+    fresh.replace(path)
+
+
+def _server(users: Path, options: ChdbOptions) -> str:
+    memory = options.memory_bytes_max or min(MEMORY_BYTES_MAX, _memory_bytes() // MEMORY_PARTS_MAX)
+    return f"""<clickhouse>
+    <timezone>UTC</timezone>
+    <mark_cache_size>{options.mark_cache_bytes}</mark_cache_size>
+    <max_server_memory_usage>{memory}</max_server_memory_usage>
+    <background_pool_size>{options.background_threads}</background_pool_size>
+    <access_control_improvements>
+        <select_from_system_db_requires_grant>true</select_from_system_db_requires_grant>
+        <select_from_information_schema_requires_grant>true</select_from_information_schema_requires_grant>
+    </access_control_improvements>
+    <user_directories><users_xml><path>{escape(str(users))}</path></users_xml></user_directories>
+</clickhouse>
+"""
+
+
+def _users(database: str) -> str:
+    place = f"{quote_name(database)}.*"
+    grants = (
+        f"GRANT SELECT, INSERT, ALTER TABLE, OPTIMIZE, TRUNCATE, SHOW ON {place}",
+        f"GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW ON {place}",
+        # What the table function over rows in this process asks for.
+        "GRANT CREATE TEMPORARY TABLE ON *.*",
+        *(f"GRANT SELECT ON system.{table}" for table in _SYSTEM_TABLES),
+        "GRANT TABLE ENGINE ON MergeTree",
+        "GRANT TABLE ENGINE ON Atomic",
+    )
+    queries = "\n".join(f"        <query>{escape(grant)}</query>" for grant in grants)
+    return f"""<clickhouse>
+    <profiles><default/></profiles>
+    <quotas><default/></quotas>
+    <users><default>
+        <password></password>
+        <networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
+        <profile>default</profile>
+        <quota>default</quota>
+        <grants>
+{queries}
+        </grants>
+    </default></users>
+</clickhouse>
+"""
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

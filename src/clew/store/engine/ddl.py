@@ -1,0 +1,96 @@
+"""Tables as statements: what `clew.store.table` declares, in the ClickHouse dialect.
+
+Names and types are those of the declaration, so a reader made for the OpenTelemetry ClickHouse
+exporter finds what it expects. Every statement may run again: a crash between two of them leaves
+nothing that the next start does not mend.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from clew.store.table import Column, Table
+
+DATABASE: Final = "otel"
+"""Our own database. Never `default`: in the embedded engine that one is an overlay over the file
+system, where a table name may be a path."""
+
+_DERIVED = re.compile(r"^(?P<name>\w+) (?P<type>\S+) DEFAULT (?P<expression>.+)$")
+
+
+def quote_name(name: str) -> str:
+    """Return an identifier in backticks; a name with a dot stays one name."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def quote_text(text: str) -> str:
+    """Return a string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def qualified(database: str, table: str) -> str:
+    """Return the full name of a table, quoted."""
+    return f"{quote_name(database)}.{quote_name(table)}"
+
+
+def create_database(database: str) -> str:
+    """Return the statement that makes our database; Atomic drops and renames without locks."""
+    return f"CREATE DATABASE IF NOT EXISTS {quote_name(database)} ENGINE = Atomic"
+
+
+def create_table(database: str, table: Table) -> str:
+    """Return the statement that makes a table with its aliases, indexes and settings.
+
+    Partitions are days of the table's time column, in UTC: retention drops whole parts, and a late
+    row goes to the day it belongs to.
+    """
+    definitions = (
+        *(_column(column) for column in table.columns),
+        *table.derived,
+        *(
+            f"{quote_name(a.name)} {a.type} ALIAS {a.expression}{_comment(a.comment)}"
+            for a in table.aliases
+        ),
+        *table.indexes,
+    )
+    settings = f" SETTINGS {', '.join(table.settings)}" if table.settings else ""
+    return (
+        f"CREATE TABLE IF NOT EXISTS {qualified(database, table.name)} ({', '.join(definitions)})"
+        f" ENGINE = MergeTree PARTITION BY toDate({quote_name(table.time)})"
+        f" ORDER BY {table.order_by}{settings}"
+        + (f" COMMENT {quote_text(table.comment)}" if table.comment else "")
+    )
+
+
+def keep_for(database: str, table: Table, seconds: int | None) -> str:
+    """Return the statement that sets how long rows stay; None keeps them for ever."""
+    if seconds is None:
+        return f"ALTER TABLE {qualified(database, table.name)} REMOVE TTL"
+    return f"ALTER TABLE {qualified(database, table.name)} MODIFY TTL {lifetime(table, seconds)}"
+
+
+def lifetime(table: Table, seconds: int) -> str:
+    """Return the TTL expression of a table, spelled as the engine spells it back."""
+    return f"toDateTime({table.time}) + toIntervalSecond({seconds})"
+
+
+def derived_columns(table: Table) -> dict[str, str]:
+    """Return the expressions of a table's derived columns, cast to their types, by name."""
+    expressions = {}
+    for definition in table.derived:
+        match = _DERIVED.match(definition)
+        assert match is not None, f"not `Name Type DEFAULT expression`: {definition}"
+        expressions[match["name"]] = f"CAST({match['expression']}, {quote_text(match['type'])})"
+    return expressions
+
+
+def _column(column: Column) -> str:
+    return (
+        f"{quote_name(column.name)} {column.type}{_comment(column.comment)} CODEC({column.codec})"
+    )
+
+
+def _comment(text: str) -> str:
+    return f" COMMENT {quote_text(text)}" if text else ""

@@ -1,0 +1,88 @@
+"""One reading of one table as SQL: what is stored, and what is still hot.
+
+``SELECT count() FROM @spans`` becomes ``SELECT count() FROM ((stored) UNION ALL (hot))``.
+Both sides give the same columns with the same types, each filters, orders and limits for itself,
+and both are cut at the same frame, so that a row is on exactly one side.
+"""
+
+# ruff: noqa: S608 - names are quoted, values are bound, and the rest is our own text
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from clew.store.engine.ddl import derived_columns, qualified, quote_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clew.store.engine.contract import Scan, Snapshot
+
+FRAME: Final = "Frame"
+"""The column of every table that holds the number of the log frame that brought the row."""
+
+_REFERENCE = re.compile(r"@([A-Za-z_]\w*)")
+
+
+def expand(sql: str, sources: Mapping[str, str]) -> str:
+    """Put each source where its ``@name`` stands; other text with an ``@`` stays as it is."""
+
+    def source(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"({sources[name]})" if name in sources else match[0]
+
+    return _REFERENCE.sub(source, sql)
+
+
+def stored_rows(database: str, scan: Scan, *, up_to: int | None) -> str:
+    """Return the SELECT over the stored rows, of frames up to `up_to` unless it is None."""
+    cut = "" if up_to is None else f"{FRAME} <= {up_to} AND "
+    return _select(scan, qualified(database, scan.table.name), cut)
+
+
+def hot_rows(scan: Scan, variable: str, snapshot: Snapshot) -> str:
+    """Return the SELECT over the hot rows of a Python variable, after `flushed` up to `acked`."""
+    computed = _computed(scan)
+    items = (
+        *(quote_name(name) for name in hot_columns(scan)),
+        *(f"{expression} AS {quote_name(name)}" for name, expression in computed.items()),
+    )
+    rows = f"(SELECT {', '.join(items)} FROM Python({variable}))"
+    cut = f"{FRAME} > {snapshot.flushed} AND {FRAME} <= {snapshot.acked} AND "
+    return _select(scan, rows, cut)
+
+
+def hot_columns(scan: Scan) -> tuple[str, ...]:
+    """Return the inserted columns that the hot side of a scan reads, in table order.
+
+    A column that the text does not name cannot be needed; each one left out saves its conversion.
+    """
+    text = " ".join((_text(scan), *_computed(scan).values()))
+    return tuple(c.name for c in scan.table.columns if c.name == FRAME or c.name in text)
+
+
+def _computed(scan: Scan) -> dict[str, str]:
+    text = _text(scan)
+    aliases = {a.name: a.expression for a in scan.table.aliases}
+    expressions = {**derived_columns(scan.table), **aliases}
+    return {name: expression for name, expression in expressions.items() if name in text}
+
+
+def _text(scan: Scan) -> str:
+    return " ".join((*_columns(scan), scan.where, scan.order_by or ""))
+
+
+def _columns(scan: Scan) -> tuple[str, ...]:
+    """The scan's expressions; a star stands for the inserted columns, on both sides alike."""
+    everything = tuple(quote_name(c.name) for c in scan.table.columns)
+    columns: list[str] = []
+    for column in scan.columns:
+        columns.extend(everything if column == "*" else (column,))
+    return tuple(columns)
+
+
+def _select(scan: Scan, rows: str, cut: str) -> str:
+    order = f" ORDER BY {scan.order_by}" if scan.order_by else ""
+    limit = f" LIMIT {scan.limit}" if scan.limit is not None else ""
+    return f"SELECT {', '.join(_columns(scan))} FROM {rows} WHERE {cut}({scan.where}){order}{limit}"
