@@ -1,4 +1,4 @@
-"""A clew server under measurement: started on a folder, asked over its own doors, always stopped."""
+"""A clew server under measurement: started on a folder, asked over its doors, always stopped."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ClewServer:
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
         """Run a statement over the REST door and return its rows."""
-        answer = self.http.post("/api/v1/sql", json={"query": statement})
+        answer = self.http.post("/api/v1/sql", json={"q": statement})
         answer.raise_for_status()
         rows: list[dict[str, Any]] = answer.json()["rows"]
         return rows

@@ -2,8 +2,8 @@
 
 The exporter's default schema as its contrib release has it: ordered by service, span name and
 time; bloom filters on trace id and on the keys and values of the maps; a materialised view from
-trace id to time bounds. Column names and types are ours (`clew.telemetry.tables`), less what we add.
-Queries are asked as its users ask them (Grafana's data source): ``SpanAttributes['k'] = 'v'``.
+trace id to time bounds. Column names and types are ours (`clew.telemetry.tables`), less what we
+add. Queries are asked as its users ask them (Grafana's data source): ``SpanAttributes['k'] = 'v'``.
 """
 
 from __future__ import annotations
