@@ -109,7 +109,6 @@ class Pipeline:
         self._is_closed = False
         self._refused = RefusedRecords(folder / "refused")
         tables = [table for kind in kinds for table in kind.tables]
-        engine.create(tables)
         history = History.read(folder / "log")
         self._damaged_frames = history.frames_lost
         newest = engine.newest_frame(tables)
@@ -143,9 +142,9 @@ class Pipeline:
     ) -> Self:
         """Take a data folder for this process, and go on where the last process stopped.
 
-        Creates the tables of `kinds`. Blocks while the log is read back. The folder's `log` and
-        `refused` are the pipeline's; the engine stays the caller's, who closes it after the
-        pipeline. A caller who already holds the folder's lock hands it in and keeps it.
+        The tables of `kinds` exist already (`Engine.create`). Blocks while the log is read back.
+        The folder's `log` and `refused` are the pipeline's; the engine stays the caller's, who
+        closes it after the pipeline. A caller who holds the folder's lock hands it in and keeps it.
 
         Raises:
             ClewError: CONFLICT when another process has the folder; UNAVAILABLE or FORBIDDEN when
