@@ -112,7 +112,7 @@ class Configuration:
         "90d", parse_retention, "How long metric points are kept; `off` keeps them for ever."
     )
     log_bytes_max: int = setting(
-        "4GiB",
+        "2GiB",
         parse_size,
         "How large the write-ahead log may grow while the store cannot take rows. When it is full, "
         "OTLP is answered with 429 until there is room.",

@@ -1,0 +1,52 @@
+"""What the server says on stderr when it is ready: where everything is, and how to send to it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clew.app.configuration import Configuration
+    from clew.app.sockets import Addresses
+
+
+def write_banner(
+    configuration: Configuration,
+    addresses: Addresses,
+    *,
+    decoder: str,
+    recovered_frames: int,
+    warnings: Iterable[str],
+) -> str:
+    """Return the banner, its last line ``clew is ready``."""
+    recovered = f" ({recovered_frames} requests read back from the log)" if recovered_frames else ""
+    kept = "" if configuration.store == "chdb" else f"   rows: {_without_user(configuration.store)}"
+    # The HTTP door takes OTLP too, so there is always an endpoint to name.
+    endpoint = addresses.otlp_http or addresses.http
+    lines = [
+        f"clew {version('clew')}",
+        f"  REST and live feeds  http://{addresses.http}",
+        f"  OTLP over HTTP       {_shown(addresses.otlp_http)}",
+        f"  OTLP over gRPC       {_shown(addresses.otlp_grpc)}",
+        f"  data                 {configuration.data_dir}{kept}{recovered}",
+        f"  decoder              {decoder}",
+        "",
+        "to send telemetry here:",
+        f"  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{endpoint}",
+        "  export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+        "  export OTEL_SERVICE_NAME=my-service",
+        "",
+        *(f"warning: {warning}" for warning in warnings),
+        "clew is ready",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(address: str | None) -> str:
+    return f"http://{address}" if address else "off"
+
+
+def _without_user(store: str) -> str:
+    return store.rpartition("@")[2]

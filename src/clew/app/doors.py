@@ -1,0 +1,203 @@
+"""The doors: made from a store, opened once, closed with patience."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+
+from clew.app.sockets import Addresses, port_of, take
+from clew.base.errors import ClewError
+from clew.surfaces.connection import configure
+from clew.surfaces.otlp.http import BodyLimits, OtlpHttpDoor
+from clew.surfaces.otlp.intake import Intake
+from clew.surfaces.otlp.walls import BodyBudget, Rate
+from clew.surfaces.rest.application import HttpDoor
+from clew.surfaces.rest.desk import Desk, LiveClients
+from clew.surfaces.rest.threads import QueryThreads
+from clew.telemetry.otlp.decode import decoder_name
+
+if TYPE_CHECKING:
+    import socket
+    from collections import Counter
+    from collections.abc import Awaitable, Callable, Generator
+
+    import grpc.aio
+
+    from clew.app.configuration import Configuration
+    from clew.app.sockets import Sockets
+    from clew.app.store import Store
+    from clew.surfaces.grpc.export import ExportServices
+    from clew.telemetry.query.contract import QueryService
+
+logger = logging.getLogger(__name__)
+
+LIVE_THREADS: Final = 2
+"""Threads for live feeds alone, so that watching never keeps a question from being asked."""
+
+GRPC_ADDRESS_FLAG: Final = "--otlp-grpc"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which leaves the signals to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+class _Listener:
+    """One HTTP door: a socket, an application, and the tasks of its connections."""
+
+    def __init__(
+        self, app: Callable[..., Awaitable[None]], taken: socket.socket, drain_seconds: float
+    ) -> None:
+        configuration = configure(app)
+        configuration.timeout_graceful_shutdown = max(1, round(drain_seconds))
+        self._server = _Server(configuration)
+        self._socket = taken
+        self._loop: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Begin to accept connections."""
+        self._server.config.load()
+        self._server.lifespan = self._server.config.lifespan_class(self._server.config)
+        await self._server.startup(sockets=[self._socket])
+        self._loop = asyncio.create_task(self._server.main_loop())
+
+    async def close(self) -> None:
+        """Accept nothing more and let what runs come to its end, within the time given."""
+        self._server.should_exit = True
+        if self._loop is not None:
+            await self._loop
+            await self._server.shutdown(sockets=[self._socket])
+
+
+class Doors:
+    """All doors of one server. Belongs to one event loop."""
+
+    def __init__(
+        self, configuration: Configuration, store: Store, service: QueryService, sockets: Sockets
+    ) -> None:
+        self._configuration = configuration
+        self._sockets = sockets
+        self._closing = asyncio.Event()
+        self._intake = Intake(
+            {
+                signal: functools.partial(store.pipeline.accept, kind)
+                for signal, kind in store.kinds.items()
+            },
+            BodyBudget(configuration.otlp_inflight_bytes_max),
+        )
+        self._threads = QueryThreads(configuration.query_threads, name="query")
+        self._live_threads = QueryThreads(
+            LIVE_THREADS, name="live", waiting_max=2 * configuration.live_clients_max
+        )
+        self._otlp = self._open_otlp()
+        # A second instance for the HTTP door: each door has a rate and counters of its own.
+        self._otlp_inside = self._open_otlp()
+        self._export: ExportServices | None = None
+        desk = Desk(
+            service=service,
+            pipeline=store.pipeline,
+            intake=self._intake,
+            threads=self._threads,
+            live_threads=self._live_threads,
+            live=LiveClients(configuration.live_clients_max),
+            check_engine=store.engine.check,
+            decoder=decoder_name().value,
+            door_answers=self._count_answers,
+            closing=self._closing,
+        )
+        http = HttpDoor(
+            desk, self._otlp_inside, hosts=(*configuration.hosts, configuration.http.host)
+        )
+        drain = configuration.drain_seconds_max
+        self._listeners = [_Listener(http, sockets.http, drain)]
+        if sockets.otlp_http is not None:
+            self._listeners.append(_Listener(self._otlp, sockets.otlp_http, drain))
+        self._grpc: grpc.aio.Server | None = None
+
+    async def open(self) -> tuple[Addresses, list[ClewError]]:
+        """Let callers in; return where, and what could not be opened and need not be."""
+        troubles: list[ClewError] = []
+        grpc_port = None
+        if self._configuration.otlp_grpc is not None:
+            try:
+                grpc_port = await self._open_grpc()
+            except ClewError as error:
+                troubles.append(error)
+        for listener in self._listeners:
+            await listener.open()
+        return self._describe(grpc_port), troubles
+
+    async def close(self) -> None:
+        """Let nobody in any more, and wait for those inside, within the time given."""
+        self._closing.set()
+        closings: list[Awaitable[Any]] = [listener.close() for listener in self._listeners]
+        if self._grpc is not None:
+            closings.append(self._grpc.stop(self._configuration.drain_seconds_max))
+        await asyncio.gather(*closings)
+        await self._threads.close()
+        await self._live_threads.close()
+
+    def _open_otlp(self) -> OtlpHttpDoor:
+        configuration = self._configuration
+        return OtlpHttpDoor(
+            self._intake,
+            BodyLimits(configuration.otlp_body_bytes_max, configuration.otlp_unpacked_bytes_max),
+            request_rate=self._request_rate(),
+            byte_rate=self._byte_rate(),
+            origins=configuration.cors_origins,
+        )
+
+    def _request_rate(self) -> Rate:
+        return Rate(self._configuration.otlp_requests_per_second, "requests")
+
+    def _byte_rate(self) -> Rate:
+        return Rate(self._configuration.otlp_bytes_per_second, "bytes")
+
+    async def _open_grpc(self) -> int:
+        from clew.surfaces.grpc.export import ExportServices
+        from clew.surfaces.grpc.server import bind, open_server
+
+        address = self._configuration.otlp_grpc
+        assert address is not None
+        export = ExportServices(
+            self._intake, request_rate=self._request_rate(), byte_rate=self._byte_rate()
+        )
+        server = open_server(
+            export.handlers(), message_bytes_max=self._configuration.otlp_unpacked_bytes_max
+        )
+        if address.port:
+            # The library does not say why it could not listen; a socket of our own does.
+            take(address, GRPC_ADDRESS_FLAG).close()
+        port = bind(server, str(address))
+        await server.start()
+        self._grpc, self._export = server, export
+        return port
+
+    def _describe(self, grpc_port: int | None) -> Addresses:
+        def at(host: str, port: int) -> str:
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+        configuration = self._configuration
+        otlp_http = None
+        if configuration.otlp_http is not None and self._sockets.otlp_http is not None:
+            otlp_http = at(configuration.otlp_http.host, port_of(self._sockets.otlp_http))
+        otlp_grpc = None
+        if configuration.otlp_grpc is not None and grpc_port is not None:
+            otlp_grpc = at(configuration.otlp_grpc.host, grpc_port)
+        return Addresses(
+            at(configuration.http.host, port_of(self._sockets.http)), otlp_http, otlp_grpc
+        )
+
+    def _count_answers(self) -> dict[str, Counter[int]]:
+        counted = {"otlp-http": self._otlp.answers, "http": self._otlp_inside.answers}
+        if self._export is not None:
+            counted["otlp-grpc"] = self._export.answers
+        return counted

@@ -1,0 +1,103 @@
+"""What the process asks of the machine: descriptors, and an allocator that keeps large blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import resource
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTORS_WANTED: Final = 65_536
+"""The engine's threads hold three descriptors each and every client one; 1024, which is common,
+is reached within minutes."""
+
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+
+LARGE_BLOCK_BYTES: Final = 32 << 20
+"""Blocks up to this size come from the heap: the most that glibc admits. By default it maps and
+unmaps every block of a few hundred kilobytes, which is half of what reading a body costs."""
+
+FREE_BYTES_KEPT: Final = 64 << 20
+"""How much free memory at the top of the heap is kept for the next bodies."""
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files as far as is useful and allowed; return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError) as error:
+        logger.warning("cannot raise the limit of open files above %d: %s", soft, error)
+        return soft
+    return wanted
+
+
+def keep_large_blocks() -> bool:
+    """Tell glibc's allocator to keep large blocks; return whether there is a glibc to tell."""
+    if not _has_glibc():
+        return False
+    libc = ctypes.CDLL(None)
+    return bool(
+        libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        and libc.mallopt(_M_TRIM_THRESHOLD, FREE_BYTES_KEPT)
+    )
+
+
+def _has_glibc() -> bool:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (ValueError, OSError):
+        return False
+
+
+def find_listener(port: int) -> str | None:
+    """Return who listens on a TCP port, such as ``process 1234 (clew)``, where it can be told.
+
+    Linux only, and only for processes of the same user; otherwise None.
+    """
+    inodes = set(_listening_inodes(port))
+    if not inodes:
+        return None
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        if _holds_any(folder, inodes):
+            name = (folder.parent / "comm").read_text().strip()
+            return f"process {folder.parent.name} ({name})"
+    return None
+
+
+def _holds_any(folder: Path, inodes: set[str]) -> bool:
+    try:
+        links = list(folder.iterdir())
+    except OSError:
+        return False  # It is gone, or another user's.
+    for link in links:
+        # Descriptors come and go while they are looked at, our own among them.
+        with contextlib.suppress(OSError):
+            if str(link.readlink()) in inodes:
+                return True
+    return False
+
+
+def _listening_inodes(port: int) -> Iterator[str]:
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            columns = line.split()
+            # 0A is the state LISTEN.
+            if columns[3] == "0A" and int(columns[1].rpartition(":")[2], 16) == port:
+                yield f"socket:[{columns[9]}]"

@@ -1,0 +1,192 @@
+"""The life of a server: open, serve until a signal, drain, close.
+
+``python -m clew.app.server`` runs one that is configured by environment and file alone.
+
+Order matters at both ends. Addresses are taken first, so that a busy port is told at once; the
+store opens in a thread while the web libraries are imported beside it. At the end the doors close
+first: whoever was answered is durable, whoever was not will send again; only then the pipeline
+brings to the engine what it can, and the engine closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from clew.app.configuration import load
+from clew.app.machine import keep_large_blocks, raise_descriptor_limit
+from clew.app.sockets import Sockets, take
+from clew.base.errors import ClewError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clew.app.configuration import Configuration
+    from clew.app.doors import Doors
+    from clew.app.sockets import Addresses
+    from clew.app.store import Store
+
+logger = logging.getLogger(__name__)
+
+OK: Final = 0
+FAILED: Final = 1
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def serve(configuration: Configuration, *, warnings: Sequence[str] = ()) -> int:
+    """Run a server until SIGTERM or SIGINT, and return the exit code of the process.
+
+    Blocks; call it from the main thread. A second signal ends the process at once. Problems are
+    told on stderr. Leave by `leave` afterwards: the engine's threads do not survive the teardown of
+    the interpreter well.
+    """
+    _configure_logging()
+    keep_large_blocks()
+    raise_descriptor_limit()
+    try:
+        sockets, troubles = _take_sockets(configuration)
+        import uvloop
+
+        uvloop.run(_live(configuration, sockets, [*warnings, *map(_tell, troubles)]))
+    except ClewError as error:
+        sys.stderr.write(f"clew: {_tell(error)}\n")
+        return FAILED
+    return OK
+
+
+def leave(code: int) -> NoReturn:
+    """End the process without the teardown of the interpreter."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _tell(error: ClewError) -> str:
+    return error.message if error.hint is None else f"{error.message}; {error.hint}"
+
+
+def _configure_logging() -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("clew").setLevel(logging.INFO)
+    # Every malformed request would be a line of somebody else's choosing.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+def _take_sockets(configuration: Configuration) -> tuple[Sockets, list[ClewError]]:
+    troubles = []
+    http = take(configuration.http, "--http")
+    otlp_http = None
+    if configuration.otlp_http is not None:
+        try:
+            otlp_http = take(configuration.otlp_http, "--otlp-http")
+        except ClewError as error:
+            troubles.append(error)
+    return Sockets(http, otlp_http), troubles
+
+
+async def _live(configuration: Configuration, sockets: Sockets, warnings: list[str]) -> None:
+    stop = asyncio.Event()
+    _listen_for_signals(stop)
+    store, doors = await _open(configuration, sockets)
+    try:
+        addresses, troubles = await doors.open()
+        _announce(configuration, store, addresses, [*warnings, *map(_tell, troubles)])
+        await stop.wait()
+        logger.info("closing: waiting for running requests")
+    finally:
+        try:
+            await doors.close()
+        finally:
+            await store.close()
+    logger.info("closed")
+
+
+def _listen_for_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def hear(number: int) -> None:
+        if stop.is_set():
+            leave(128 + number)
+        stop.set()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, hear, number)
+
+
+async def _open(configuration: Configuration, sockets: Sockets) -> tuple[Store, Doors]:
+    opening = asyncio.get_running_loop().run_in_executor(None, _open_store, configuration)
+    # The thread spends its time in the engine's own code, so these imports run beside it.
+    from clew.app.doors import Doors
+
+    store = await opening
+    from clew.app.store import open_service
+
+    return store, Doors(configuration, store, open_service(store, configuration), sockets)
+
+
+def _open_store(configuration: Configuration) -> Store:
+    from clew.app.store import open_store
+
+    return open_store(configuration)
+
+
+def _announce(
+    configuration: Configuration, store: Store, addresses: Addresses, warnings: list[str]
+) -> None:
+    from clew.app.banner import write_banner
+    from clew.telemetry.otlp.decode import DecoderName, decoder_name
+
+    decoder = decoder_name()
+    if decoder is DecoderName.REFERENCE:
+        warnings.append(
+            "the Python decoder is in use, about 20 times slower than the native one; "
+            "install clew-native (with a Rust toolchain, make setup builds it)"
+        )
+    damaged = store.pipeline.status().damaged_frames
+    if damaged:
+        warnings.append(f"up to {damaged} requests in the log were damaged; its files are kept")
+    if configuration.insecure:
+        warnings.append("--insecure: whoever reaches these addresses may read and write")
+    banner = write_banner(
+        configuration,
+        addresses,
+        decoder=decoder.value,
+        recovered_frames=store.recovered_frames,
+        warnings=warnings,
+    )
+    sys.stderr.write(banner)
+    sys.stderr.flush()
+    if configuration.ready_fd:
+        _tell_starter(configuration.ready_fd, addresses)
+
+
+def _tell_starter(descriptor: int, addresses: Addresses) -> None:
+    """Write the addresses as one JSON line to whoever started us and waits for it."""
+    doors = dataclasses.asdict(addresses)
+    ready = {door: address for door, address in doors.items() if address is not None}
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(json.dumps(ready) + "\n")
+
+
+def main() -> NoReturn:
+    """Serve by environment and file alone; for programs that start a server."""
+    try:
+        loaded = load()
+    except ClewError as error:
+        sys.stderr.write(f"clew: {_tell(error)}\n")
+        leave(FAILED)
+    leave(serve(loaded.configuration, warnings=loaded.warnings))
+
+
+if __name__ == "__main__":
+    main()

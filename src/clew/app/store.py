@@ -1,0 +1,136 @@
+"""The store as one thing to open and close: engine, log and pipeline over one data folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from clew.store.folder import FolderLock
+from clew.store.log import LogOptions
+from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
+from clew.telemetry.otlp.decode import open_decoder
+from clew.telemetry.otlp.signal import Signal
+from clew.telemetry.tables import LOGS, METRICS, TABLES, TRACES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from clew.app.configuration import Configuration
+    from clew.store.engine.contract import Engine, Snapshot
+    from clew.telemetry.query.contract import QueryService
+
+CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
+"""What stands in the log for each signal. Never change one: logs outlive programs."""
+
+_TABLES: Final = {Signal.TRACES: (TRACES,), Signal.LOGS: (LOGS,), Signal.METRICS: METRICS}
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open store. `recovered_frames` were in the log and not yet in the engine at the start."""
+
+    engine: Engine
+    pipeline: Pipeline
+    kinds: Mapping[Signal, RecordKind]
+    recovered_frames: int
+    lock: FolderLock
+
+    def snapshot(self) -> Snapshot:
+        """Return what a query that starts now may see. From any thread."""
+        return self.pipeline.snapshot()
+
+    def flush(self) -> None:
+        """Block until everything acknowledged so far is in the engine. Not on the event loop."""
+        self.pipeline.flush()
+
+    async def close(self) -> None:
+        """Bring to the engine what can be brought, then let go of everything."""
+        await self.pipeline.close()
+        self.engine.close()
+        self.lock.release()
+
+
+def open_store(configuration: Configuration) -> Store:
+    """Open the store that the configuration names. Blocks; call it off the event loop.
+
+    Raises:
+        ClewError: CONFLICT when another process has the data folder; UNAVAILABLE or FORBIDDEN when
+            the folder or the engine is not to be had.
+    """
+    kinds = _declare_kinds(configuration)
+    lock = FolderLock.acquire(configuration.data_dir)
+    engine: Engine | None = None
+    try:
+        late = _LatePipeline()
+        engine = _open_engine(configuration, late)
+        engine.create(TABLES)
+        pipeline = Pipeline.open(
+            configuration.data_dir,
+            engine,
+            list(kinds.values()),
+            PipelineOptions(log=LogOptions(bytes_max=configuration.log_bytes_max)),
+            lock=lock,
+        )
+        late.pipeline = pipeline
+        status = pipeline.status()
+        for kind in kinds.values():
+            for table in kind.tables:
+                engine.retain(table, kind.retention_seconds)
+    except BaseException:
+        if engine is not None:
+            engine.close()
+        lock.release()
+        raise
+    return Store(engine, pipeline, kinds, status.acked - status.flushed, lock)
+
+
+def open_service(store: Store, configuration: Configuration) -> QueryService:
+    """Return the one service that every surface asks."""
+    from clew.telemetry.query.service import TelemetryQueryService
+
+    return TelemetryQueryService(store, time_ms_max=int(configuration.query_seconds_max * 1000))
+
+
+def _declare_kinds(configuration: Configuration) -> dict[Signal, RecordKind]:
+    retentions = {
+        Signal.TRACES: configuration.retention_traces,
+        Signal.LOGS: configuration.retention_logs,
+        Signal.METRICS: configuration.retention_metrics,
+    }
+    return {
+        signal: RecordKind(
+            code=CODES[signal],
+            name=signal.value,
+            tables=_TABLES[signal],
+            open_decoder=partial(open_decoder, signal),
+            retention_seconds=retentions[signal],
+        )
+        for signal in Signal
+    }
+
+
+class _LatePipeline:
+    """Stands for the pipeline that the engine needs and that needs the engine."""
+
+    def __init__(self) -> None:
+        self.pipeline: Pipeline | None = None
+
+    def flush(self) -> None:
+        assert self.pipeline is not None, "nothing is read before the pipeline is open"
+        self.pipeline.flush()
+
+
+def _open_engine(configuration: Configuration, late: _LatePipeline) -> Engine:
+    if configuration.store == "chdb":
+        from clew.store.engine.chdb import ChdbEngine
+
+        return ChdbEngine(_engine_folder(configuration.data_dir))
+    from clew.store.engine.clickhouse import ClickHouseEngine
+
+    return ClickHouseEngine(configuration.store, flush=late.flush)
+
+
+def _engine_folder(data_dir: Path) -> Path:
+    return data_dir / "store"
