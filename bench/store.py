@@ -87,7 +87,7 @@ def open_store(layout: str, folder: Path) -> Store:
 
 def engine_folder(folder: Path) -> Path:
     """Return where in a data folder of clew the engine keeps its files."""
-    return folder / "engine"
+    return folder / "store"
 
 
 def engine_path(layout: str, folder: Path) -> Path:

@@ -1,0 +1,95 @@
+"""The figures to reach, and which measured figure answers each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from bench.figures import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One line of the table of goals.
+
+    `figures` are names of measured figures, best first: the first one that was measured counts, and
+    a later one is shown as standing in for it. `at_most` tells which side of `bound` is good.
+    """
+
+    what: str
+    bound: float
+    unit: str
+    figures: tuple[str, ...]
+    elsewhere: str
+    at_most: bool = True
+
+    def find(self, figures: dict[str, Figure]) -> tuple[str, Figure] | None:
+        """Return the figure that answers this goal, with its name."""
+        return next(((name, figures[name]) for name in self.figures if name in figures), None)
+
+    def is_reached(self, value: float) -> bool:
+        """Whether a value is on the good side of the bound."""
+        return value <= self.bound if self.at_most else value >= self.bound
+
+    def judge(self, value: float) -> str:
+        """Return "reached", or by how much it falls short."""
+        if self.is_reached(value):
+            return "reached"
+        if self.at_most:
+            return f"{100 * (value / self.bound - 1):.0f} % too much"
+        return f"{100 * (1 - value / self.bound):.0f} % too little"
+
+
+def _query(what: str, question: str, bound: float, elsewhere: str) -> Goal:
+    names = tuple(f"queries.{size}.clew.{question}.warm_ms" for size in ("10m", "1m", "100k"))
+    return Goal(f"{what} at 10 M spans, warm p50", bound, "ms", names, elsewhere)
+
+
+def _loaded(what: str, question: str) -> Goal:
+    name = f"mixed.p99_of_quiet_p50.{question}"
+    return Goal(f"{what} while 50k spans/s come in, p99 to quiet p50", 4.0, "x", (name,), "")
+
+
+GOALS: Final = (
+    Goal(
+        "durable ingest over OTLP/HTTP, background merges and the attribute index included",
+        10.0,
+        "CPU-s per million spans",
+        ("ingest.http.500.cpu_s_per_million",),
+        "Jaeger v2 + ClickHouse about 154 (6.5k spans/s a vCPU); Phoenix about 3,100",
+    ),
+    Goal(
+        "the same, until the engine has them all",
+        150_000.0,
+        "spans/s",
+        ("ingest.http.500.sustained_spans_per_s",),
+        "Jaeger v2 + ClickHouse 52,129 on 8 vCPU",
+        at_most=False,
+    ),
+    Goal(
+        "decode of spans, OTLP to Arrow",
+        1_500_000.0,
+        "spans per CPU-s",
+        ("decode.traces.native.records_per_cpu_s",),
+        "",
+        at_most=False,
+    ),
+    Goal(
+        "size on disk, all indexes included",
+        65.0,
+        "bytes per span",
+        tuple(f"queries.{size}.clew.settled.bytes_per_span" for size in ("10m", "1m", "100k")),
+        "Jaeger v2 + ClickHouse 75.7 without its indexes",
+    ),
+    _query("trace by id", "trace_by_id", 10.0, "Jaeger v2 + ClickHouse 101"),
+    _query("search by service", "service", 5.0, "Jaeger v2 + ClickHouse 37"),
+    _query("search by any attribute", "attribute", 15.0, "Jaeger v2 + ClickHouse 1,769"),
+    _query("search by all filters", "all_filters", 15.0, "Jaeger v2 + ClickHouse 139"),
+    _loaded("trace by id", "trace_by_id"),
+    _loaded("search by service", "service"),
+    _loaded("search by any attribute", "attribute"),
+    _loaded("search by all filters", "all_filters"),
+    Goal("start to ready", 1.5, "s", ("start.ready_s",), "Phoenix 10 to 28"),
+    Goal("resident memory when idle", 350.0, "MiB", ("start.idle_rss_mib",), "Phoenix 454"),
+)

@@ -1,0 +1,306 @@
+"""Render docs/reference/performance.md from bench/results and bench/notes.md."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bench.figures import Figure, read_reports
+from bench.goals import GOALS
+from bench.machine import ROOT
+from bench.questions import OURS, PEERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bench.figures import Report
+
+PAGE: Final = ROOT / "docs/reference/performance.md"
+RESULTS: Final = ROOT / "bench/results"
+NOTES: Final = ROOT / "bench/notes.md"
+
+_SIZES: Final = ("100k", "1m", "10m")
+
+_QUESTIONS: Final = {
+    "trace_by_id": "a trace by its id",
+    "service": "newest 20 of a service",
+    "operation": "newest 20 of an operation",
+    "duration": "newest 20 longer than 100 ms",
+    "time": "newest 20 of five minutes",
+    "attribute": "newest 20 with an attribute (1 in 9,700)",
+    "attribute_absent": "an attribute value that nothing has",
+    "all_filters": "service, operation, duration, time and attribute",
+    "services_1h": "rate, errors and duration of all services, one hour",
+    "log_text": "newest 20 logs that hold a word (1 in 10,000)",
+    "series_1h": "rate of a counter by minute, one hour",
+}
+
+
+def render() -> str:
+    """Return the page as it should be for the results and notes as they are."""
+    reports = read_reports(RESULTS)
+    figures = {
+        name: figure for report in reports.values() for name, figure in report.figures.items()
+    }
+    notes = _sections(NOTES.read_text())
+    parts = [
+        "<!-- made by: python -m bench table -->",
+        "# Performance",
+        notes["Figures against goals"],
+        _goals(figures),
+        "## How to read",
+        notes["How to read"],
+        _runs(reports.values()),
+        "## What falls short, and why",
+        notes["What falls short, and why"],
+        "## Ingest in detail",
+        *_ingest(figures),
+        "## Engine beside the exporter's tables",
+        *_engine(figures),
+        "## Queries in detail",
+        *_queries(figures),
+        "## Questions while spans come in",
+        *_mixed(figures),
+        "## Decoders",
+        *_decoders(figures),
+        "## Remarks of the runs",
+        *_remarks(reports.values()),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def write_page() -> Path:
+    """Write the page and return where it is."""
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(render())
+    return PAGE
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Return the sections of the notes by their headings."""
+    pieces = re.split(r"^## (.+)$", text, flags=re.MULTILINE)[1:]
+    return {heading: body.strip() for heading, body in zip(pieces[::2], pieces[1::2], strict=True)}
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+    return "\n".join(lines)
+
+
+def number(value: float) -> str:
+    """Return a number as text of about three digits: 0.052, 1.23, 45.6, 789, 153,000."""
+    if value >= 100:
+        digits = max(0, len(str(int(value))) - 4)
+        return f"{round(value, -digits):,.0f}"
+    return f"{value:.3g}"
+
+
+def _show(figures: dict[str, Figure], name: str) -> str:
+    """Return a figure with the range of its rounds, a dash when it was not measured."""
+    figure = figures.get(name)
+    if figure is None:
+        return "-"
+    if figure.rounds == 1 or figure.low is None or figure.high is None:
+        return number(figure.value)
+    return f"{number(figure.value)} ({number(figure.low)} to {number(figure.high)})"
+
+
+def _goals(figures: dict[str, Figure]) -> str:
+    rows = []
+    for goal in GOALS:
+        sign = "≤" if goal.at_most else "≥"
+        wanted = f"{sign} {number(goal.bound)} {goal.unit}"
+        found = goal.find(figures)
+        if found is None:
+            rows.append((goal.what, wanted, "not measured yet", "", goal.elsewhere))
+            continue
+        name, figure = found
+        size = "" if name == goal.figures[0] else f" (at {name.split('.')[1]})"
+        verdict = goal.judge(figure.value)
+        rows.append((goal.what, wanted, f"{_show(figures, name)}{size}", verdict, goal.elsewhere))
+    return _table(("what", "goal", "ours", "verdict", "best known elsewhere"), rows)
+
+
+def _runs(reports: Iterable[Report]) -> str:
+    rows = [
+        (
+            report.bench + (" (quick)" if report.quick else ""),
+            report.date[:10],
+            f"{report.machine.cpu}, {report.machine.cores} cores, {report.machine.memory_gib} GiB",
+            ", ".join(f"{name} {version}" for name, version in report.versions.items()),
+            f"{report.others_cpu} cores",
+        )
+        for report in reports
+    ]
+    return _table(("run", "date", "machine", "versions", "used by others meanwhile"), rows)
+
+
+def _ingest(figures: dict[str, Figure]) -> list[str]:
+    names = sorted(
+        {match[1] for name in figures if (match := re.match(r"(ingest\.\w+\.\d+)\.", name))},
+        key=lambda name: (name.split(".")[1] != "http", -int(name.split(".")[2])),
+    )
+    if not names:
+        return ["Not measured yet."]
+    columns = {
+        "spans/s": "spans_per_s",
+        "until in the engine": "sustained_spans_per_s",
+        "CPU-s/M": "cpu_s_per_million",
+        "ack p50 ms": "ack_p50_ms",
+        "ack p99 ms": "ack_p99_ms",
+        "most memory MiB": "rss_max_mib",
+        "CPU-s/M of the load": "client_cpu_s_per_million",
+    }
+    overview = _table(
+        ("door, spans a request", *columns),
+        [
+            (_door(name), *(_show(figures, f"{name}.{column}") for column in columns.values()))
+            for name in names
+        ],
+    )
+    stages = sorted(
+        {
+            figure.rpartition(".")[2]
+            for figure in figures
+            if re.match(r"ingest\.\w+\.\d+\.cpu_s_per_million\.", figure)
+        }
+    )
+    split = _table(
+        ("CPU-s per million spans", *(stage.replace("_", " ") for stage in stages)),
+        [
+            (_door(name), *(_show(figures, f"{name}.cpu_s_per_million.{s}") for s in stages))
+            for name in names
+        ],
+    )
+    return [overview, "By the threads that spent it, background merges included:", split]
+
+
+def _door(name: str) -> str:
+    _, door, spans = name.split(".")
+    return f"{'OTLP/HTTP' if door == 'http' else 'OTLP/gRPC'}, {spans}"
+
+
+def _engine(figures: dict[str, Figure]) -> list[str]:
+    lines = {
+        "insert and background merges, CPU-s/M": "cpu_s_per_million",
+        "insert, spans/s": "insert_spans_per_s",
+        "merging all into one part, CPU-s/M": "optimize_cpu_s_per_million",
+        "bytes per span, background merges done": "settled.bytes_per_span",
+        "of it columns": "settled.bytes_per_span.columns",
+        "of it indexes": "settled.bytes_per_span.indexes",
+        "bytes per span, merged into one part": "merged.bytes_per_span",
+        "of that columns": "merged.bytes_per_span.columns",
+        "of that indexes": "merged.bytes_per_span.indexes",
+    }
+    if "engine.clew.cpu_s_per_million" not in figures:
+        return ["Not measured yet."]
+    rows = [
+        (what, *(_show(figures, f"engine.{layout}.{name}") for layout in ("clew", "exporter")))
+        for what, name in lines.items()
+    ]
+    return [
+        _table(("same rows, same engine, batches of 50,000", "ours", "exporter's"), rows),
+        f"CPU of ours to the exporter's: {_show(figures, 'engine.cpu_of_exporter')}.",
+    ]
+
+
+def _queries(figures: dict[str, Figure]) -> list[str]:
+    parts = []
+    for size in _SIZES:
+        name = f"queries.{size}"
+        if f"{name}.clew.trace_by_id.warm_ms" not in figures:
+            continue
+        rows = [
+            (
+                _QUESTIONS[question],
+                _show(figures, f"{name}.clew.{question}.warm_ms"),
+                _show(figures, f"{name}.clew.{question}.cold_ms"),
+                _show(figures, f"{name}.rest.{question}.wall_ms"),
+                _show(figures, f"{name}.rest.{question}.server_ms"),
+                *(
+                    _show(figures, f"{name}.exporter.{question}.{column}")
+                    if question in PEERS
+                    else "-"
+                    for column in ("warm_ms", "cold_ms")
+                ),
+                _show(figures, f"{name}.of_exporter.{question}"),
+            )
+            for question in OURS
+        ]
+        head = (
+            f"{size.upper()} spans; ms",
+            "warm",
+            "cold",
+            "over REST",
+            "of it said by the server",
+            "exporter's tables, warm",
+            "cold",
+            "ours to the exporter's",
+        )
+        parts += [f"### {size.upper()} spans", _table(head, rows)]
+    return parts or ["Not measured yet."]
+
+
+def _mixed(figures: dict[str, Figure]) -> list[str]:
+    if "mixed.load.spans_per_s" not in figures:
+        return ["Not measured yet."]
+    rows = [
+        (
+            _QUESTIONS[question],
+            *(
+                number(figures[f"mixed.{state}.{question}.{column}"].value)
+                for state in ("quiet", "loaded")
+                for column in ("p50_ms", "p99_ms")
+            ),
+            _show(figures, f"mixed.p99_of_quiet_p50.{question}"),
+        )
+        for question in OURS
+    ]
+    head = (
+        "over REST; ms",
+        "quiet p50",
+        "quiet p99",
+        "loaded p50",
+        "loaded p99",
+        "loaded p99 to quiet p50",
+    )
+    load = (
+        f"The load: {_show(figures, 'mixed.load.spans_per_s')} spans/s, "
+        f"ack p50 {_show(figures, 'mixed.load.ack_p50_ms')} ms, "
+        f"p99 {_show(figures, 'mixed.load.ack_p99_ms')} ms, "
+        f"{_show(figures, 'mixed.load.cpu_s_per_million')} CPU-s per million with the queries."
+    )
+    return [load, _table(head, rows)]
+
+
+def _decoders(figures: dict[str, Figure]) -> list[str]:
+    ways = ("native", "native_request_by_request", "reference", "upb_parse_only")
+    rows = [
+        (
+            signal,
+            way.replace("_", " "),
+            _show(figures, f"decode.{signal}.{way}.records_per_cpu_s"),
+            _show(figures, f"decode.{signal}.{way}.of_upb_parse"),
+        )
+        for signal in ("traces", "logs", "metrics")
+        for way in ways
+        if f"decode.{signal}.{way}.records_per_cpu_s" in figures
+    ]
+    if not rows:
+        return ["Not measured yet."]
+    return [_table(("signal", "way", "records per CPU-s", "to upb's parse alone"), rows)]
+
+
+def _remarks(reports: Iterable[Report]) -> list[str]:
+    lines = [f"- {report.bench}: {note}" for report in reports for note in report.notes]
+    return ["\n".join(lines)] if lines else ["None."]
+
+
+def main() -> None:
+    """Write the page."""
+    print(f"wrote {write_page()}")
+
+
+if __name__ == "__main__":
+    main()
