@@ -79,6 +79,11 @@ def test_a_wrong_value_is_an_error_that_names_its_place(
     assert place in caught.value.message
 
 
+def test_no_file_is_read_when_told_so(tmp_path: Path) -> None:
+    (tmp_path / "clew.toml").write_text("query_threads = 2\n")
+    assert load(environ={"CLEW_CONFIG": "off"}, folder=tmp_path).file is None
+
+
 def test_a_named_file_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(ClewError) as by_flag:
         load(environ={}, file=tmp_path / "other.toml", folder=tmp_path)

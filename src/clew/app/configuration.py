@@ -44,6 +44,9 @@ FILE_NAME: Final = "clew.toml"
 CONFIG_VARIABLE: Final = "CLEW_CONFIG"
 """Names the file in the environment, as `--config` does on the command line."""
 
+NO_FILE: Final = "off"
+"""As `CLEW_CONFIG`: read no file, wherever one may lie."""
+
 CONFIG_BYTES_MAX: Final = 1 << 20
 """A settings file is a page; a megabyte is something else under its name."""
 
@@ -229,8 +232,8 @@ def load(
     """Merge flags, environment, file and defaults.
 
     `flags` go by setting name; None means not given. `file` must exist when it is named, here or by
-    ``CLEW_CONFIG``; otherwise ``clew.toml`` in `folder` (the working directory) is read when it is
-    there, else the one in the user's configuration folder.
+    ``CLEW_CONFIG`` (there ``off`` reads none); otherwise ``clew.toml`` in `folder` (the working
+    directory) is read when it is there, else the one in the user's configuration folder.
 
     Raises:
         ClewError: INVALID_ARGUMENT for an unknown key or a value that does not parse (the message
@@ -310,7 +313,10 @@ def _without_password(text: str) -> str:
 
 
 def _find_file(environ: Mapping[str, str], file: Path | None, folder: Path) -> Path | None:
-    named = file or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    variable = environ.get(CONFIG_VARIABLE, "")
+    if file is None and variable == NO_FILE:
+        return None
+    named = file or (Path(variable) if variable else None)
     if named is not None:
         if not named.is_file():
             raise ClewError(

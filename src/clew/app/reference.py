@@ -22,9 +22,9 @@ settings file. A flag wins over the environment, the environment over the file, 
 default. `clew config` shows every value and where it came from.
 
 The file is TOML, named by `--config` or `CLEW_CONFIG`; otherwise `clew.toml` in the working
-directory, else in the user's configuration folder (`~/.config/clew`). An unknown key is an error.
-Values are text, numbers, booleans, or lists of text; in the environment a list is separated by
-commas.
+directory, else in the user's configuration folder (`~/.config/clew`). `CLEW_CONFIG=off` reads none.
+An unknown key is an error. Values are text, numbers, booleans, or lists of text; in the environment
+a list is separated by commas.
 
 ```toml
 otlp_grpc = "off"

@@ -1,0 +1,54 @@
+"""What every test has: a watchdog that C code cannot hold off, and servers that end with it."""
+
+from __future__ import annotations
+
+import faulthandler
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
+
+from clew.testing.server import ServerProcess
+
+WATCHDOG_GRACE_SECONDS = 30.0
+"""After the test's own timeout: that one reports better, but needs the interpreter's lock."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Dump every thread and end the process when a test hangs where Python cannot act.
+
+    Servers that a test started see their lifeline cut and end as well.
+    """
+    mark = item.get_closest_marker("timeout")
+    seconds = mark.args[0] if mark and mark.args else float(item.config.getini("timeout") or 120)
+    # Pytest keeps the true stderr here while it captures the other.
+    stderr = item.config.stash.get(fault_handler_stderr_fd_key, 2)
+    faulthandler.dump_traceback_later(seconds + WATCHDOG_GRACE_SECONDS, exit=True, file=stderr)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server for all tests that only add to it; tell tests apart by the service name."""
+    with ServerProcess(tmp_path_factory.mktemp("server") / "data") as process:
+        yield process
+
+
+StartServer = Callable[..., ServerProcess]
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers of a test's own: ``start_server({"setting": "value"}, folder="data")``."""
+    with ExitStack() as stack:
+
+        def start(settings: Mapping[str, str] | None = None, folder: str = "data") -> ServerProcess:
+            return stack.enter_context(ServerProcess(tmp_path / folder, settings))
+
+        yield start
