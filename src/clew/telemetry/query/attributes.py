@@ -1,0 +1,228 @@
+"""Which attributes there are, which values they take, and what a misspelt name may have meant."""
+
+# ruff: noqa: S608 - values are bound; the rest is our own text
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import NS_PER_S
+from clew.store.engine.contract import Scan
+from clew.telemetry import documents as doc
+from clew.telemetry.query.slices import cut_slice, read_slice
+from clew.telemetry.query.window import read_window, time_condition
+from clew.telemetry.tables import LOGS, METRICS, TRACES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from clew.base.times import TimeRange
+    from clew.store.table import Table
+    from clew.telemetry.query import parameters as ask
+    from clew.telemetry.query.store import Store
+
+WINDOW_DEFAULT_NS: Final = 3600 * NS_PER_S
+"""Asked without a range: an hour. Counting opens every map of every row, ten entries each."""
+
+NAMES_MAX: Final = 10_000
+"""Known names that a misspelt one is held against: more would make the suggestion the slow part."""
+
+SUGGESTIONS_MAX: Final = 3
+_NEAR_ENOUGH: Final = 0.6
+"""Similarity at which a name may have been meant: ``shpo`` finds ``shop``, ``cart`` does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of attribute maps and what its place is called."""
+
+    place: str
+    map: str
+    many: bool = False
+
+
+_RESOURCE: Final = _Column("resource", "ResourceAttributes")
+_SCOPE: Final = _Column("scope", "ScopeAttributes")
+
+_SIGNALS: Final[Mapping[str, tuple[tuple[Table, ...], tuple[_Column, ...]]]] = {
+    "traces": (
+        (TRACES,),
+        (
+            _Column("span", "SpanAttributes"),
+            _RESOURCE,
+            _SCOPE,
+            _Column("event", "`Events.Attributes`", many=True),
+        ),
+    ),
+    "logs": ((LOGS,), (_Column("log", "LogAttributes"), _RESOURCE, _SCOPE)),
+    "metrics": (METRICS, (_Column("metric", "Attributes"), _RESOURCE, _SCOPE)),
+}
+
+
+def list_attributes(store: Store, query: ask.AttributeQuery, now: int) -> doc.AttributeList:
+    """Return attribute keys of a signal, most frequent first; counts are exact over the range."""
+    page = read_slice(
+        query.next, query.limit, read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
+    )
+    condition, parameters = "1", {}
+    if query.prefix is not None:
+        condition, parameters = "startsWith(entry.1, {prefix:String})", {"prefix": query.prefix}
+    rows = [
+        {**row, "place": column.place}
+        for column in _columns(query)
+        for row in _entries(
+            store,
+            query,
+            column,
+            page.window,
+            select="entry.1 AS key, count() AS count, uniqExact(entry.2) AS values",
+            where=condition,
+            group_by="key",
+            parameters=parameters,
+        )
+    ]
+    rows.sort(key=lambda row: (-row["count"], row["key"], row["place"]))
+    shown, rest = cut_slice(rows, page)
+    return doc.AttributeList(
+        attributes=[doc.AttributeKey(**row) for row in shown],
+        count=len(shown),
+        total=len(rows),
+        truncated=rest is not None,
+        next=rest,
+    )
+
+
+def list_attribute_values(
+    store: Store, key: str, query: ask.AttributeQuery, now: int
+) -> doc.AttributeValueList:
+    """Return the values of one attribute, over every place or the one asked for.
+
+    Raises:
+        ClewError: NOT_FOUND, with near names, when nothing in the range has the key.
+    """
+    page = read_slice(
+        query.next, query.limit, read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
+    )
+    counts: dict[str, int] = {}
+    for column in _columns(query):
+        for row in _entries(
+            store,
+            query,
+            column,
+            page.window,
+            select="entry.2 AS value, count() AS count",
+            where="entry.1 = {key:String} AND startsWith(entry.2, {prefix:String})",
+            group_by="value",
+            parameters={"key": key, "prefix": query.prefix or ""},
+        ):
+            counts[row["value"]] = counts.get(row["value"], 0) + row["count"]
+    if not counts and query.prefix is None:
+        near = suggest_attributes(store, key)
+        raise ClewError(
+            ErrorCode.NOT_FOUND,
+            f"no attribute {key} in this range",
+            hint=f"did you mean {', '.join(near)}?" if near else "widen the range with last=7d",
+        )
+    values = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown, rest = cut_slice(values, page)
+    return doc.AttributeValueList(
+        key=key,
+        values=[doc.AttributeValue(value=value, count=count) for value, count in shown],
+        count=len(shown),
+        total=len(values),
+        truncated=rest is not None,
+        next=rest,
+    )
+
+
+def suggest_services(store: Store, text: str) -> list[str]:
+    """Return up to three known service names near a text, nearest first."""
+    return near_names(text, _names(store, "ServiceName", (TRACES, LOGS)))
+
+
+def suggest_operations(store: Store, text: str) -> list[str]:
+    """Return up to three known operation names near a text, nearest first."""
+    return near_names(text, _names(store, "SpanName", (TRACES,)))
+
+
+def suggest_attributes(store: Store, text: str) -> list[str]:
+    """Return up to three known attribute keys near a text, nearest first."""
+    spans = _names(store, "arrayJoin(mapKeys(SpanAttributes))", (TRACES,))
+    resources = _names(store, "arrayJoin(mapKeys(ResourceAttributes))", (TRACES, LOGS))
+    logs = _names(store, "arrayJoin(mapKeys(LogAttributes))", (LOGS,))
+    return near_names(text, {*spans, *resources, *logs})
+
+
+def near_names(text: str, names: Iterable[str]) -> list[str]:
+    """Return up to three names that a text may have meant, nearest first, never the text itself.
+
+    A name that contains the text (``pay`` in ``payments``) counts as near whatever its length.
+    """
+    lowered = {name.lower(): name for name in sorted(names, reverse=True) if name != text}
+    close = difflib.get_close_matches(text.lower(), lowered, SUGGESTIONS_MAX, _NEAR_ENOUGH)
+    holding = sorted((name for name in lowered if text and text.lower() in name), key=len)
+    return [lowered[name] for name in dict.fromkeys([*close, *holding])][:SUGGESTIONS_MAX]
+
+
+def _columns(query: ask.AttributeQuery) -> tuple[_Column, ...]:
+    columns = _SIGNALS[query.signal][1]
+    if query.place is None:
+        return columns
+    chosen = tuple(column for column in columns if column.place == query.place)
+    if not chosen:
+        places = ", ".join(column.place for column in columns)
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{query.signal} have no attributes in place {query.place}",
+            hint=f"places of {query.signal}: {places}",
+        )
+    return chosen
+
+
+def _entries(
+    store: Store,
+    query: ask.AttributeQuery,
+    column: _Column,
+    window: TimeRange,
+    *,
+    select: str,
+    where: str,
+    group_by: str,
+    parameters: Mapping[str, object],
+) -> list[dict[str, Any]]:
+    """Return figures over the entries ``(key, value)`` of one column of maps."""
+    bound = dict(parameters)
+    scans = {}
+    for number, table in enumerate(_SIGNALS[query.signal][0]):
+        rows = time_condition(table, window)
+        if query.service is not None:
+            rows += " AND ServiceName = {service:String}"
+            bound["service"] = query.service
+        scans[f"rows_{number}"] = Scan(table, (f"{column.map} AS map",), rows)
+    sources = " UNION ALL ".join(f"SELECT map FROM @{name}" for name in scans)
+    maps = f"SELECT arrayJoin(map) AS map FROM ({sources})" if column.many else sources
+    entries = f"SELECT arrayJoin(CAST(map, 'Array(Tuple(String, String))')) AS entry FROM ({maps})"
+    return store.engine.query(
+        f"SELECT {select} FROM ({entries}) WHERE {where} GROUP BY {group_by}",
+        snapshot=store.snapshot(),
+        scans=scans,
+        parameters=bound,
+    ).to_pylist()
+
+
+def _names(store: Store, expression: str, tables: tuple[Table, ...]) -> set[str]:
+    """Return the different texts of an expression over whole tables, at most `NAMES_MAX`."""
+    scans = {
+        f"rows_{number}": Scan(table, (f"{expression} AS name",))
+        for number, table in enumerate(tables)
+    }
+    sources = " UNION ALL ".join(f"SELECT name FROM @{name}" for name in scans)
+    answer = store.engine.query(
+        f"SELECT DISTINCT name FROM ({sources}) LIMIT {NAMES_MAX}",
+        snapshot=store.snapshot(),
+        scans=scans,
+    )
+    return set(answer.column("name").to_pylist())

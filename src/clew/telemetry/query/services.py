@@ -1,0 +1,166 @@
+"""Services and operations with their rate, errors and duration.
+
+All figures are exact over the range: every span counts, and a quantile is one of the durations.
+"""
+
+# ruff: noqa: S608 - values are bound; the rest is our own text
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from clew.base.times import NS_PER_MS, NS_PER_S, format_time
+from clew.store.engine.contract import Scan
+from clew.telemetry import documents as doc
+from clew.telemetry.query.slices import cut_slice, read_slice
+from clew.telemetry.query.window import read_window, time_condition
+from clew.telemetry.tables import LOGS, TRACES
+
+if TYPE_CHECKING:
+    from clew.base.times import TimeRange
+    from clew.telemetry.query import parameters as ask
+    from clew.telemetry.query.store import Store
+
+WINDOW_DEFAULT_NS: Final = 24 * 3600 * NS_PER_S
+"""Asked without a range: a day, so that what ran this morning has not vanished by the evening."""
+
+_RED: Final = (
+    "count() AS spans, countIf(StatusCode = 'Error') AS errors, avg(Duration) AS mean,"
+    " quantilesExact(0.5, 0.95, 0.99)(Duration) AS quantiles"
+)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the two tables say of one service."""
+
+    spans: dict[str, Any] | None = None
+    logs: int = 0
+    times: list[int] = field(default_factory=list)
+
+
+def list_services(store: Store, query: ask.ServiceQuery, now: int) -> doc.ServiceList:
+    """Return services that sent spans or logs in the range, busiest first.
+
+    `rate_per_second` is over the range from its start (or the service's first record, when that is
+    later) to its end (or now).
+    """
+    page = read_slice(
+        query.next, query.limit, read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
+    )
+    window = page.window
+    snapshot = store.snapshot()
+    spans = store.engine.query(
+        "SELECT ServiceName AS service, uniqExact(TraceId) AS traces,"
+        f" toUnixTimestamp64Nano(min(Timestamp)) AS first,"
+        f" toUnixTimestamp64Nano(max(Timestamp)) AS last, {_RED} FROM @spans GROUP BY service",
+        snapshot=snapshot,
+        scans={
+            "spans": Scan(
+                TRACES,
+                ("ServiceName", "TraceId", "Timestamp", "StatusCode", "Duration"),
+                time_condition(TRACES, window),
+            )
+        },
+    ).to_pylist()
+    logs = store.engine.query(
+        "SELECT ServiceName AS service, count() AS logs,"
+        " toUnixTimestamp64Nano(min(Timestamp)) AS first,"
+        " toUnixTimestamp64Nano(max(Timestamp)) AS last FROM @logs GROUP BY service",
+        snapshot=snapshot,
+        scans={"logs": Scan(LOGS, ("ServiceName", "Timestamp"), time_condition(LOGS, window))},
+    ).to_pylist()
+    seen: dict[str, _Seen] = {}
+    for row in spans:
+        seen[row["service"]] = _Seen(spans=row, times=[row["first"], row["last"]])
+    for row in logs:
+        one = seen.setdefault(row["service"], _Seen())
+        one.logs = row["logs"]
+        one.times += [row["first"], row["last"]]
+    services = [_service(name, one, window, now) for name, one in seen.items()]
+    services.sort(key=lambda each: (-each.span_count, -each.log_count, each.name))
+    shown, rest = cut_slice(services, page)
+    return doc.ServiceList(
+        services=shown,
+        count=len(shown),
+        total=len(services),
+        truncated=rest is not None,
+        next=rest,
+        start_time=format_time(window.start or 0),
+        end_time=format_time(now if window.end is None else window.end),
+    )
+
+
+def list_operations(store: Store, query: ask.OperationQuery, now: int) -> doc.OperationList:
+    """Return operations of one service or of all, busiest first."""
+    page = read_slice(
+        query.next, query.limit, read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
+    )
+    where = time_condition(TRACES, page.window)
+    parameters = {}
+    if query.service is not None:
+        where += " AND ServiceName = {service:String}"
+        parameters["service"] = query.service
+    rows = store.engine.query(
+        f"SELECT ServiceName AS service, SpanName AS operation, SpanKind AS kind, {_RED}"
+        " FROM @spans GROUP BY service, operation, kind"
+        " ORDER BY spans DESC, service, operation, kind",
+        snapshot=store.snapshot(),
+        scans={
+            "spans": Scan(
+                TRACES, ("ServiceName", "SpanName", "SpanKind", "StatusCode", "Duration"), where
+            )
+        },
+        parameters=parameters,
+    ).to_pylist()
+    shown, rest = cut_slice(rows, page)
+    return doc.OperationList(
+        operations=[_operation(row) for row in shown],
+        count=len(shown),
+        total=len(rows),
+        truncated=rest is not None,
+        next=rest,
+    )
+
+
+def _service(name: str, seen: _Seen, window: TimeRange, now: int) -> doc.ServiceStats:
+    row = seen.spans
+    spans = row["spans"] if row else 0
+    errors = row["errors"] if row else 0
+    p50, p95, p99 = row["quantiles"] if row else (0, 0, 0)
+    start = max(window.start or 0, min(seen.times))
+    end = max(now, *seen.times) if window.end is None else window.end
+    # A single burst is not a rate of millions: nothing is measured over less than a second.
+    seconds = max((end - start) / NS_PER_S, 1.0)
+    return doc.ServiceStats(
+        name=name,
+        span_count=spans,
+        trace_count=row["traces"] if row else 0,
+        error_count=errors,
+        error_rate=errors / spans if spans else 0.0,
+        rate_per_second=spans / seconds,
+        avg_duration_ms=row["mean"] / NS_PER_MS if row else 0.0,
+        p50_ms=p50 / NS_PER_MS,
+        p95_ms=p95 / NS_PER_MS,
+        p99_ms=p99 / NS_PER_MS,
+        log_count=seen.logs,
+        last_seen=format_time(max(seen.times)),
+    )
+
+
+def _operation(row: dict[str, Any]) -> doc.OperationStats:
+    p50, p95, p99 = row["quantiles"]
+    kind = row["kind"].lower()
+    return doc.OperationStats(
+        service=row["service"],
+        operation=row["operation"],
+        kind="internal" if kind == "unspecified" else kind,
+        span_count=row["spans"],
+        error_count=row["errors"],
+        error_rate=row["errors"] / row["spans"],
+        avg_duration_ms=row["mean"] / NS_PER_MS,
+        p50_ms=p50 / NS_PER_MS,
+        p95_ms=p95 / NS_PER_MS,
+        p99_ms=p99 / NS_PER_MS,
+    )
