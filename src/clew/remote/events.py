@@ -52,14 +52,15 @@ class Interruption:
 class EventParser:
     """Turns bytes, cut anywhere, into events."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_id: str = "") -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._is_first = True
         self._rest = ""
         self._name = ""
         self._data: list[str] = []
         self._size = 0
-        self.last_id = ""
+        self._id = last_id
+        self.last_id = last_id
         self.retry_ms: int | None = None
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
@@ -95,7 +96,7 @@ class EventParser:
             case "event":
                 self._name = value
             case "id" if "\0" not in value:
-                self.last_id = value
+                self._id = value
             case "retry" if value.isascii() and value.isdigit():
                 self.retry_ms = int(value)
             case _:
@@ -103,6 +104,8 @@ class EventParser:
         return None
 
     def _finish(self) -> Event | None:
+        # An id counts once its event is whole: half an event must be sent again.
+        self.last_id = self._id
         name, data = self._name or "message", self._data
         self._name, self._data, self._size = "", [], 0
         return Event(name, "\n".join(data), self.last_id) if data else None
@@ -122,8 +125,7 @@ def follow(
     failures = 0
     is_first = True
     while True:
-        parser = EventParser()
-        parser.last_id = last_id
+        parser = EventParser(last_id)
         try:
             with Server(url, read_timeout_s=SILENCE_S_MAX) as server:
                 headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from cyclopts import Group, Parameter
 
+from clew.base.errors import ClewError
 from clew.base.times import NS_PER_MS, parse_duration_ns
 from clew.remote.http import DEFAULT_SERVER
+from clew.surfaces.cli.completion import complete_attributes, complete_services
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,12 +35,23 @@ Query = TypeVar("Query")
 
 def read_milliseconds(_type: object, tokens: Sequence[Token]) -> float:
     """Read ``100ms``, ``1.5s`` or bare milliseconds."""
-    return parse_duration_ns(tokens[0].value, bare=NS_PER_MS) / NS_PER_MS
+    token = tokens[0]
+    try:
+        return parse_duration_ns(token.value, bare=NS_PER_MS) / NS_PER_MS
+    except ClewError as error:
+        flag = f"{token.keyword}: " if token.keyword else ""
+        raise ClewError(error.code, flag + error.message, hint=error.hint) from error
 
 
 Attribute = Annotated[
-    list[str] | None, Parameter(name="--attribute", negative=(), consume_multiple=False)
+    list[str] | None,
+    Parameter(
+        name="--attribute", negative=(), consume_multiple=False, completer=complete_attributes
+    ),
 ]
+PageText = Annotated[str | None, Parameter(group=PAGE)]
+PageNumber = Annotated[int | None, Parameter(group=PAGE)]
+Service = Annotated[str | None, Parameter(completer=complete_services)]
 Switch = Annotated[bool | None, Parameter(negative=())]
 
 
@@ -71,13 +84,13 @@ class ServerFlags:
 class TimeFlags:
     """`TimeParameters`."""
 
-    last: str | None = None
+    last: PageText = None
     """Only the last 15m, 2h, 7d, 1w, or bare seconds."""
 
-    start: str | None = None
+    start: PageText = None
     """From this moment on: RFC 3339, a Unix time, 15m (ago), now."""
 
-    end: str | None = None
+    end: PageText = None
     """Up to, not including, this moment."""
 
 
@@ -86,14 +99,14 @@ class TimeFlags:
 class PageFlags(TimeFlags):
     """`PageParameters`."""
 
-    limit: int | None = None
+    limit: PageNumber = None
     """Items of one page, at most 10000. [default: 100]"""
 
-    next: str | None = None
+    next: PageText = None
     """The cursor of the answer before: the next page, untouched by what came in since."""
 
-    count: Literal["exact"] | None = None
-    """Count every match, where the answer would else say `at_least`."""
+    count: Annotated[Literal["exact"] | None, Parameter(group=PAGE)] = None
+    """Count every match, where the answer would else say at_least."""
 
 
 @Parameter(name="*", group=FILTERS)
@@ -101,7 +114,7 @@ class PageFlags(TimeFlags):
 class SpanFlags(PageFlags):
     """`SpanQuery`."""
 
-    service: str | None = None
+    service: Service = None
     """Exact name of the service."""
 
     operation: str | None = None
@@ -126,8 +139,7 @@ class SpanFlags(PageFlags):
     """At most this long."""
 
     attribute: Attribute = None
-    """Repeatable, all must hold: k=v k!=v k~=part k=~regex k!~regex k>1 k>=1 k<1 k<=1 k !k; a
-    prefix resource. scope. event. link. says where to look."""
+    """Repeatable, all must hold: k=v k!=v k~=part k=~regex k!~regex k>1 k>=1 k<1 k<=1 k !k."""
 
     q: str | None = None
     """A filter expression with and, or, not and parentheses."""
@@ -153,7 +165,7 @@ class SpanFlags(PageFlags):
 class LogFlags(PageFlags):
     """`LogQuery`."""
 
-    service: str | None = None
+    service: Service = None
     """Exact name of the service."""
 
     severity: Severity | None = None
@@ -189,7 +201,7 @@ class LogFlags(PageFlags):
 class MetricFlags(PageFlags):
     """`MetricQuery`."""
 
-    service: str | None = None
+    service: Service = None
     """Exact name of the service."""
 
     name: str | None = None
@@ -213,7 +225,7 @@ class MetricFlags(PageFlags):
 class SeriesFlags(TimeFlags):
     """`SeriesQuery`, but for the name, which is the argument of `clew metric`."""
 
-    service: str | None = None
+    service: Service = None
     """Exact name of the service."""
 
     attribute: Attribute = None
@@ -230,7 +242,7 @@ class SeriesFlags(TimeFlags):
     by: Annotated[list[str] | None, Parameter(negative=(), consume_multiple=False)] = None
     """Repeatable: one series per value of this attribute."""
 
-    limit: Annotated[int | None, Parameter(group=PAGE)] = None
+    limit: PageNumber = None
     """How many series at most. [default: 100]"""
 
 
@@ -239,10 +251,10 @@ class SeriesFlags(TimeFlags):
 class ServiceFlags(TimeFlags):
     """`ServiceQuery`, and `OperationQuery` but for the service."""
 
-    limit: int | None = None
+    limit: PageNumber = None
     """Items of one page, at most 10000. [default: 100]"""
 
-    next: str | None = None
+    next: PageText = None
     """The cursor of the answer before."""
 
 
@@ -257,7 +269,7 @@ class AttributeFlags(ServiceFlags):
     place: Literal["span", "resource", "scope", "event", "log", "metric"] | None = None
     """Only attributes of this part."""
 
-    service: str | None = None
+    service: Service = None
     """Exact name of the service."""
 
     prefix: str | None = None

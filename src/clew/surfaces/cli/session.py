@@ -58,19 +58,21 @@ class Session:
         self._room = check_budget(flags.max_tokens)
         self.client = TelemetryClient(Server(flags.server))
 
-    def show(self, listing: Listing[Any], nothing: Callable[[], ClewError]) -> ExitCode:
+    def show(
+        self, listing: Listing[Any], nothing: Callable[[], ClewError] | None = None
+    ) -> ExitCode:
         """Write an answer in the format wished and within the budget.
 
         Raises:
-            ClewError: what `nothing` returns, after the empty answer was written.
+            ClewError: what `nothing` returns, after an empty answer was written.
         """
         document = listing.reply.document()
         if self.format == "json" and self._room is None:
             # The reader gets the very document of the REST door.
             output.write(output.raw_json_text(listing.reply.body, self.screen))
-        elif getattr(document, listing.items) or self.format == "json":
+        elif nothing is None or getattr(document, listing.items) or self.format == "json":
             self._show_decoded(listing)
-        if not getattr(document, listing.items):
+        if nothing is not None and not getattr(document, listing.items):
             raise nothing()
         return ExitCode.OK
 

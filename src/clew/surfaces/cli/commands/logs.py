@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from cyclopts import Parameter
 
+from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, LogFlags, to_query
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.suggest import explain_nothing
@@ -14,7 +15,6 @@ from clew.surfaces.cli.views.logs import log_legend, log_table
 from clew.telemetry.query.parameters import LogQuery
 
 if TYPE_CHECKING:
-    from clew.surfaces.cli.errors import ExitCode
     from clew.telemetry.documents import LogList
     from clew.telemetry.remote import Reply
 
@@ -23,6 +23,7 @@ Follow = Annotated[
     Parameter(
         name=("--follow", "-f"),
         negative=(),
+        show_default=False,
         group=FILTERS,
         help="Show records as they come in, until Ctrl-C.",
     ),
@@ -40,7 +41,8 @@ def logs(
     if follow:
         from clew.surfaces.cli.live import Feed, watch
 
-        return watch([Feed("logs", query)], answer, tagged=False)
+        limit = flags.limit if flags else None
+        return watch([Feed("logs", query)], answer, tagged=False, limit=limit)
     session = Session(answer)
 
     def find(limit: int | None = None) -> Reply[LogList]:

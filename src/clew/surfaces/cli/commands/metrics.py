@@ -9,6 +9,7 @@ import msgspec
 from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import AnswerFlags, MetricFlags, SeriesFlags, to_query
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.suggest import explain_nothing
@@ -22,7 +23,6 @@ from clew.surfaces.cli.views.metrics import (
 from clew.telemetry.query.parameters import MetricQuery, SeriesQuery, TimeParameters
 
 if TYPE_CHECKING:
-    from clew.surfaces.cli.errors import ExitCode
     from clew.surfaces.cli.grid import Line
     from clew.telemetry.documents import MetricDetail, MetricList, SeriesList
     from clew.telemetry.remote import Reply

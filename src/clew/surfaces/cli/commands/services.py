@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
+from clew.surfaces.cli.completion import complete_attributes, complete_services
+from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import AnswerFlags, AttributeFlags, ServiceFlags, to_query
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.suggest import explain_nothing
@@ -20,14 +22,20 @@ from clew.surfaces.cli.views.services import (
 from clew.telemetry.query.parameters import AttributeQuery, OperationQuery, ServiceQuery
 
 if TYPE_CHECKING:
-    from clew.surfaces.cli.errors import ExitCode
     from clew.telemetry.remote import Reply
+
+ServiceName = Annotated[
+    str | None,
+    Parameter(help="Show the operations of this service instead.", completer=complete_services),
+]
+AttributeKey = Annotated[
+    str | None,
+    Parameter(help="Show the values of this attribute instead.", completer=complete_attributes),
+]
 
 
 def services(
-    service: Annotated[
-        str | None, Parameter(help="Show the operations of this service instead.")
-    ] = None,
+    service: ServiceName = None,
     /,
     *,
     flags: ServiceFlags | None = None,
@@ -59,7 +67,7 @@ def _operations(session: Session, service: str, flags: ServiceFlags | None) -> E
 
 
 def attributes(
-    key: Annotated[str | None, Parameter(help="Show the values of this attribute instead.")] = None,
+    key: AttributeKey = None,
     /,
     *,
     flags: AttributeFlags | None = None,

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.views.sql import row_table, schema_lines
-
-if TYPE_CHECKING:
-    from clew.surfaces.cli.errors import ExitCode
 
 # Far more than the server takes; it bounds only what is read from a file given by mistake.
 STATEMENT_CHARS_MAX = 1_000_000
@@ -27,6 +25,7 @@ Schema = Annotated[
     bool,
     Parameter(
         negative=(),
+        show_default=False,
         group=FILTERS,
         help="Show the tables and columns that SQL may read, with examples.",
     ),

@@ -9,6 +9,7 @@ import msgspec
 from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import ANSWER, FILTERS, AnswerFlags, SpanFlags, Switch, to_query
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.suggest import explain_nothing
@@ -17,7 +18,6 @@ from clew.surfaces.cli.views.trace import trace_lines, trace_notes
 from clew.telemetry.query.parameters import LogQuery, SpanQuery
 
 if TYPE_CHECKING:
-    from clew.surfaces.cli.errors import ExitCode
     from clew.surfaces.cli.grid import Line
     from clew.telemetry.documents import LogRecord, Trace
     from clew.telemetry.remote import Reply
@@ -49,7 +49,7 @@ def traces(*, flags: SpanFlags | None = None, answer: AnswerFlags | None = None)
 class TraceFlags(AnswerFlags):
     """What `clew trace` shows beside the tree."""
 
-    logs: Annotated[bool, Parameter(group=FILTERS)] = True
+    logs: Annotated[bool, Parameter(group=FILTERS, show_default=False)] = True
     """Log records below the spans that wrote them (in a table)."""
 
     details: Annotated[Switch, Parameter(group=FILTERS)] = None

@@ -1,0 +1,100 @@
+"""The `clew` entry point: the command tree, composed and run.
+
+`clew.surfaces.cli` brings the commands that ask a server; the ones that are made of the server's
+side are declared here, by name, and imported when they run. The demo stands a floor above this one,
+so its name is all that is known of it here.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+    from clew.surfaces.cli.tree import Command
+
+
+def build() -> App:
+    """Return the whole command tree."""
+    from clew.surfaces.cli.tree import build_app
+
+    return build_app(commands())
+
+
+def commands() -> tuple[Command, ...]:
+    """Return the commands of the server's side."""
+    from clew.surfaces.cli.tree import RUN, Command
+
+    return (
+        Command(
+            "serve",
+            "clew.app.commands:serve",
+            RUN,
+            "Start a server: OTLP in, durable, queryable at once.",
+            (
+                "Every flag is also an environment variable and a key of clew.toml; clew "
+                "config shows which of them counts. Ctrl-C ends it after the requests "
+                "that are running."
+            ),
+            (
+                ("clew serve", "on loopback, data in the user's data folder"),
+                (
+                    "clew serve --data-dir ./telemetry --retention-traces 7d",
+                    "elsewhere, for a week",
+                ),
+                ("clew serve --otlp-grpc off", "with a door shut"),
+            ),
+        ),
+        Command(
+            "demo",
+            "clew.demo.command:demo",
+            RUN,
+            ("Run a small real system against a server, then ask three questions about it."),
+            (
+                "Two services and an agent that uses tools send traces, logs and metrics "
+                "through the official OpenTelemetry SDK for a few seconds."
+            ),
+            (
+                ("clew demo", "about five seconds"),
+                ("clew demo --requests 500 --seed 7", "more, and the same each time"),
+            ),
+        ),
+        Command(
+            "doctor",
+            "clew.app.commands:doctor",
+            RUN,
+            "Look whether everything is well, and say what to do where it is not.",
+            "Exit code 1 when any check fails.",
+            (("clew doctor", "a line per check"), ("clew doctor --format json", "for a program")),
+        ),
+        Command(
+            "config",
+            "clew.app.commands:config",
+            RUN,
+            "Show every setting with its value, and where the value comes from.",
+            "",
+            (
+                ("clew config", "what clew serve would use"),
+                ("clew config --config ./clew.toml", "with this file"),
+            ),
+        ),
+    )
+
+
+def main() -> int:
+    """Run the command line of this process; return its exit code."""
+    if sys.argv[1:] == ["--version"]:
+        # Asked by scripts and packagers; it need not load a command line first.
+        from importlib.metadata import version
+
+        sys.stdout.write(f"{version('clew')}\n")
+        return 0
+    from clew.surfaces.cli.program import run
+
+    return run(build(), sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Shell completion: the script, where it goes, and names that the server knows."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.remote.http import DEFAULT_SERVER, Server
+from clew.surfaces.cli.errors import ExitCode
+from clew.telemetry.query.parameters import AttributeQuery, ServiceQuery
+from clew.telemetry.remote import TelemetryClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cyclopts import App
+
+# A person waits between two key strokes; an answer that takes longer is of no use.
+COMPLETION_S_MAX: Final = 0.5
+
+NAMES_MAX: Final = 200
+
+
+def install_completion(
+    app: App, shell: Literal["bash", "zsh", "fish"] | None, output: Path | None
+) -> ExitCode:
+    """Write the completion script of a shell, and have the shell load it.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT when the shell cannot be told, FORBIDDEN when the file cannot be
+            written.
+    """
+    from cyclopts.completion.detect import ShellDetectionError, detect_shell
+
+    try:
+        chosen = shell or detect_shell()
+        path = app.install_completion(shell=chosen, output=output, add_to_startup=output is None)
+    except ShellDetectionError as error:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "cannot tell which shell this is",
+            hint="clew --install-completion --shell bash",
+        ) from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ClewError(ErrorCode.FORBIDDEN, f"cannot write {error.filename}: {reason}") from error
+    sys.stdout.write(f"completion for {chosen} is in {path}\n")
+    if output is None:
+        sys.stdout.write("start a new shell to use it\n")
+    return ExitCode.OK
+
+
+def complete_services(context: Any) -> list[str]:
+    """Return the names of services that the server knows."""
+    client = _client(context)
+    found = client.list_services(ServiceQuery(limit=NAMES_MAX)).document()
+    return [service.name for service in found.services]
+
+
+def complete_attributes(context: Any) -> list[str]:
+    """Return the keys of attributes that the server knows."""
+    client = _client(context)
+    found = client.list_attributes(AttributeQuery(limit=NAMES_MAX)).document()
+    return sorted({key.key for key in found.attributes})
+
+
+def _client(context: Any) -> TelemetryClient:
+    given = context.get("server")
+    named = given.raw if given is not None else None
+    url = named or os.environ.get("CLEW_SERVER") or DEFAULT_SERVER
+    return TelemetryClient(Server(url, read_timeout_s=COMPLETION_S_MAX))

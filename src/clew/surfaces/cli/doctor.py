@@ -1,0 +1,290 @@
+"""What `clew doctor` looks at: each check says whether it is well, and else what to do.
+
+A check never raises for what it finds; a finding is its result. What stands on this machine (ports,
+disk, limits) is looked at only when the server does too.
+"""
+
+from __future__ import annotations
+
+import platform
+import resource
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from clew.base.errors import ClewError
+from clew.surfaces.cli.ports import answers, find_owner, is_here, read_file_limit
+from clew.surfaces.cli.text import plural, show_bytes, show_count, show_duration, show_percent
+from clew.telemetry.query.parameters import LogQuery, MetricQuery, SpanQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from clew.surfaces.cli.ports import Owner
+    from clew.telemetry.documents import IngestStatus
+    from clew.telemetry.remote import Reply, TelemetryClient
+
+GIB: Final = 1 << 30
+
+# The log may grow to 4 GiB and a merge writes its result beside its sources; below one gibibyte
+# either can fail at any time.
+DISK_BYTES_FEW: Final = 5 * GIB
+DISK_BYTES_TOO_FEW: Final = 1 * GIB
+
+# At half, the store has not kept up for a while; near the end the doors answer 429.
+LOG_FILL_HIGH: Final = 0.5
+LOG_FILL_FULL: Final = 0.9
+
+# The Date header counts whole seconds, and asking takes a while; beyond that clocks differ.
+CLOCK_SKEW_S: Final = 2.5
+
+# The engine's threads hold a few descriptors each and every client one.
+OPEN_FILES_FEW: Final = 4096
+
+SPANS_LATELY: Final = SpanQuery(last="60s", limit=1, count="exact")
+LOGS_LATELY: Final = LogQuery(last="60s", limit=1, count="exact")
+POINTS_LATELY: Final = MetricQuery(last="60s", limit=1, count="exact")
+
+Status = Literal["ok", "warn", "fail"]
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One line: what was looked at, how it is, and the next step where it is not well."""
+
+    name: str
+    status: Status
+    detail: str
+    hint: str | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The document of `clew doctor`."""
+
+    ok: bool
+    server: str
+    checks: list[Check]
+    count: int
+    total: int
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What this machine's configuration says: doors by flag, and the folder of the data."""
+
+    doors: Mapping[str, tuple[str, int]]
+    data_dir: Path
+
+
+def examine(client: TelemetryClient, local: Local | None) -> Report:
+    """Return every check, in the order in which trouble is looked for."""
+    server = client.server
+    here = is_here(server.host)
+    checks: list[Check] = []
+    status: Reply[IngestStatus] | None = None
+    owner: Owner | None = None
+    try:
+        status = client.get_ingest_status()
+    except ClewError as error:
+        checks.append(Check(name="server", status="fail", detail=error.message, hint=error.hint))
+    else:
+        owner = find_owner(server.port) if here else None
+        checks.append(_check_server(status, server.url, owner))
+        checks.append(_check_ready(client))
+        checks.append(_check_clock(status.answer.headers.get("date")))
+    if here and local is not None:
+        checks.extend(_check_doors(local, owner, is_up=status is not None))
+        checks.append(_check_disk(local.data_dir))
+    if status is not None:
+        document = status.document()
+        checks.append(_check_arrivals(client, document))
+        checks.extend(_check_log(document))
+    checks.append(_check_files(owner))
+    checks.append(_check_versions(status))
+    return Report(
+        ok=all(check.status != "fail" for check in checks),
+        server=server.url,
+        checks=checks,
+        count=len(checks),
+        total=len(checks),
+        truncated=False,
+    )
+
+
+def _check_server(status: Reply[IngestStatus], url: str, owner: Owner | None) -> Check:
+    spent = f", {show_duration(status.server_ms)}" if status.server_ms is not None else ""
+    process = f", process {owner.pid}" if owner else ""
+    return Check(name="server", status="ok", detail=f"answers at {url}{process}{spent}")
+
+
+def _check_ready(client: TelemetryClient) -> Check:
+    try:
+        client.server.get("/readyz")
+    except ClewError as error:
+        return Check(
+            name="ready",
+            status="fail",
+            detail=f"the server is not ready: {error.message}",
+            hint=f"see {client.server.url}/readyz and the server's own output",
+        )
+    return Check(name="ready", status="ok", detail="takes records and answers questions")
+
+
+def _check_clock(date: str | None) -> Check:
+    try:
+        there = parsedate_to_datetime(date or "")
+    except ValueError:
+        return Check(name="clock", status="ok", detail="the server does not tell its time")
+    skew_s = (datetime.now(UTC) - there).total_seconds()
+    if abs(skew_s) <= CLOCK_SKEW_S:
+        return Check(name="clock", status="ok", detail="this machine and the server agree")
+    ahead = "behind" if skew_s < 0 else "ahead of"
+    return Check(
+        name="clock",
+        status="warn",
+        detail=f"this machine is {show_duration(abs(skew_s) * 1000)} {ahead} the server",
+        hint="--last counts by the server's clock; set both by NTP",
+    )
+
+
+def _check_doors(local: Local, server: Owner | None, *, is_up: bool) -> Iterator[Check]:
+    for flag, (host, port) in local.doors.items():
+        place = f"{host}:{port}"
+        name = f"door {flag.removeprefix('--')}"
+        if not answers(host, port):
+            yield Check(
+                name=name,
+                status="warn" if is_up else "ok",
+                detail=f"{place} is closed" if is_up else f"{place} is free",
+                hint=f"open it with: clew serve {flag} {place}" if is_up else None,
+            )
+            continue
+        owner = find_owner(port)
+        if owner is None or (server is not None and owner.pid == server.pid) or owner.is_clew:
+            who = "clew" if owner else "something that does not say who it is"
+            yield Check(name=name, status="ok", detail=f"{place} is open, held by {who}")
+            continue
+        yield Check(
+            name=name,
+            status="warn",
+            detail=f"{place} is held by {owner.name} (process {owner.pid}), not by clew",
+            hint=f"stop it, or choose another port: clew serve {flag} HOST:PORT",
+        )
+
+
+def _check_disk(folder: Path) -> Check:
+    present = next(each for each in (folder, *folder.parents) if each.exists())
+    try:
+        usage = shutil.disk_usage(present)
+    except OSError as error:
+        return Check(name="disk", status="warn", detail=f"{present}: {error.strerror}")
+    detail = f"{show_bytes(usage.free)} free for {folder}"
+    hint = "free some, choose another --data-dir, or keep less with --retention-traces"
+    if usage.free < DISK_BYTES_TOO_FEW:
+        return Check(name="disk", status="fail", detail=detail, hint=hint)
+    if usage.free < DISK_BYTES_FEW:
+        return Check(name="disk", status="warn", detail=detail, hint=hint)
+    return Check(name="disk", status="ok", detail=detail)
+
+
+def _check_arrivals(client: TelemetryClient, status: IngestStatus) -> Check:
+    try:
+        lately = {
+            "spans": _count(client.find_spans(SPANS_LATELY).document()),
+            "log records": _count(client.find_logs(LOGS_LATELY).document()),
+            "points": _count(client.find_metrics(POINTS_LATELY).document()),
+        }
+    except ClewError as error:
+        return Check(name="arrivals", status="fail", detail=error.message, hint=error.hint)
+    shown = ", ".join(f"{show_count(count)} {noun}" for noun, count in lately.items())
+    records = sum(signal.records for signal in status.signals)
+    detail = f"last minute: {shown}; {plural(records, 'record')} since the server started"
+    if any(lately.values()):
+        return Check(name="arrivals", status="ok", detail=detail)
+    return Check(
+        name="arrivals",
+        status="warn",
+        detail=detail,
+        hint="send some: clew demo, or set OTEL_EXPORTER_OTLP_ENDPOINT in your program",
+    )
+
+
+def _check_log(status: IngestStatus) -> Iterator[Check]:
+    fill = status.log_bytes / status.log_bytes_max if status.log_bytes_max else 0.0
+    size = f"{show_bytes(status.log_bytes)} of {show_bytes(status.log_bytes_max)}"
+    detail = f"{size} ({show_percent(fill)}), {status.batches_waiting} batches waiting"
+    hint = status.last_error or "the store does not keep up; see the server's own output"
+    if not status.writable or fill >= LOG_FILL_FULL:
+        yield Check(name="log", status="fail", detail=detail, hint=hint)
+    elif fill >= LOG_FILL_HIGH:
+        yield Check(name="log", status="warn", detail=detail, hint=hint)
+    else:
+        yield Check(name="log", status="ok", detail=detail)
+    if status.damaged_frames or status.refused_frames:
+        yield Check(
+            name="frames",
+            status="warn",
+            detail=f"{status.damaged_frames} damaged, {status.refused_frames} refused",
+            hint="they are kept beside the log; see the server's own output",
+        )
+    else:
+        yield Check(name="frames", status="ok", detail="none damaged, none refused")
+
+
+def _check_files(owner: Owner | None) -> Check:
+    limit = read_file_limit(owner.pid) if owner else None
+    whose = "the server"
+    if limit is None:
+        limit, whose = resource.getrlimit(resource.RLIMIT_NOFILE)[1], "a process here"
+    if limit == resource.RLIM_INFINITY:
+        return Check(name="files", status="ok", detail=f"{whose} may open any number")
+    detail = f"{whose} may open {show_count(limit)} files"
+    if limit >= OPEN_FILES_FEW:
+        return Check(name="files", status="ok", detail=detail)
+    return Check(name="files", status="warn", detail=detail, hint="raise it: ulimit -n 65536")
+
+
+def _check_versions(status: Reply[IngestStatus] | None) -> Check:
+    ours = version("clew")
+    parts = [f"clew {ours}", f"Python {platform.python_version()}"]
+    parts.append(f"chdb {_version_of('chdb')}")
+    theirs = None
+    if status is not None:
+        parts.append(f"decoder {status.document().decoder}")
+        said = status.answer.headers.get("server", "")
+        theirs = said.removeprefix("clew/") if said.startswith("clew/") else None
+    detail = ", ".join(parts)
+    if theirs is not None and theirs != ours:
+        return Check(
+            name="versions",
+            status="warn",
+            detail=f"{detail}; the server is clew {theirs}",
+            hint="install the same version on both sides",
+        )
+    if status is not None and status.document().decoder != "native":
+        return Check(
+            name="versions",
+            status="warn",
+            detail=detail,
+            hint="the Python decoder is about 20 times slower: install clew-native",
+        )
+    return Check(name="versions", status="ok", detail=detail)
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _count(document: msgspec.Struct) -> int:
+    total: int | None = getattr(document, "total", None)
+    at_least: int | None = getattr(document, "at_least", None)
+    return total if total is not None else at_least or 0

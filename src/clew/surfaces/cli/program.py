@@ -1,0 +1,116 @@
+"""Run the command tree once: arguments in, an exit code out, every error said once."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from cyclopts.exceptions import CycloptsError, UnknownCommandError, UnusedCliTokensError
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.cli.errors import ExitCode, exit_code, print_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import App
+
+# These may stand before the command too, as in ``clew --server http://10.0.0.5:7701 traces``.
+GLOBAL_FLAGS: Final = ("--server", "--format", "--max-tokens")
+
+_SAID = re.compile(
+    r"^(?P<message>.*?)(?: (?P<hint>(?:Did you mean|Choose from).*?))?"
+    r"(?: Available commands:.*)?$",
+    re.DOTALL,
+)
+
+
+def run(app: App, arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code. Nothing is raised but faults of ours."""
+    _widen_stdout()
+    try:
+        return _run(app, globals_last(list(arguments)))
+    except ClewError as error:
+        print_error(error)
+        return exit_code(error.code)
+    except BrokenPipeError:
+        # Whoever reads the pipe has enough; what is left in the buffer must not raise at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def _run(app: App, arguments: list[str]) -> int:
+    try:
+        result: Any = app(arguments)
+    except CycloptsError as error:
+        raise _explain(app, error) from error
+    return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def globals_last(arguments: list[str]) -> list[str]:
+    """Return the arguments with flags that stand before the command put at the end."""
+    moved: list[str] = []
+    rest = list(arguments)
+    while rest:
+        name, has_value, _ = rest[0].partition("=")
+        if name not in GLOBAL_FLAGS:
+            break
+        size = 1 if has_value else 2
+        moved.extend(rest[:size])
+        rest = rest[size:]
+    if not rest or not moved:
+        return arguments
+    # After a bare -- everything is an argument, so the flags go before it.
+    end = rest.index("--") if "--" in rest else len(rest)
+    return [*rest[:end], *moved, *rest[end:]]
+
+
+def _explain(app: App, error: CycloptsError) -> ClewError:
+    """Return what was wrong with the arguments, in our words."""
+    if isinstance(error, UnknownCommandError):
+        return _unknown_command(app, error)
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"unexpected argument {error.unused_tokens[0]!r}",
+            hint="put it behind a flag, or in quotes if it belongs to the argument before",
+        )
+    said = _SAID.match(str(error).strip())
+    message = said.group("message") if said else str(error)
+    hint = said.group("hint") if said else None
+    command = " ".join(error.command_chain or ())
+    return ClewError(
+        ErrorCode.INVALID_ARGUMENT,
+        _lowered(message),
+        hint=_lowered(hint) if hint else f"see: clew {command} --help".replace("  ", " "),
+    )
+
+
+def _unknown_command(app: App, error: UnknownCommandError) -> ClewError:
+    name = (error.unused_tokens or [""])[0]
+    known = [each for each in app if not each.startswith("-")]
+    near = difflib.get_close_matches(name, known, n=1)
+    return ClewError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"there is no command {name!r}",
+        hint=f"did you mean {near[0]}?" if near else "see: clew --help",
+    )
+
+
+def _lowered(text: str) -> str:
+    """Return a sentence as our errors are: lower case at the start, no stop at the end."""
+    shown = text.strip().removesuffix(".")
+    return shown[:1].lower() + shown[1:]
+
+
+def _widen_stdout() -> None:
+    """Make stdout take any text: what its encoding does not have is shown as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,243 @@
+"""The command tree: every command's name, group, help and examples, in one table.
+
+The table names the functions; their modules are imported when a command is used, so that
+``clew --help`` and an unknown command cost nothing of them. Commands that need the server or the
+demo are declared by `clew.app`, which hands them in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from cyclopts import App, Group, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+LOOK: Final = "Look"
+RUN: Final = "Run"
+KEEP: Final = "Keep"
+
+HELP: Final = (
+    "See what a tree of running things did: traces, logs and metrics.\n\n"
+    "Answers are tables on a terminal and JSON when piped, the very documents of the REST API. "
+    "Exit codes: 0 ok, 1 failed, 2 nothing matched, 3 bad argument or query, "
+    "4 server unreachable, 5 not allowed."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: `target` is ``module:function``, `examples` are command lines and why."""
+
+    name: str
+    target: str
+    group: str
+    summary: str
+    details: str = ""
+    examples: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def help(self) -> str:
+        """The summary, and what there is to say beside it."""
+        return f"{self.summary}\n\n{self.details}" if self.details else self.summary
+
+    def epilogue(self) -> str:
+        """Return the examples as the end of the command's help."""
+        if not self.examples:
+            return ""
+        lines = [f"  {line}\n      {why}" for line, why in self.examples]
+        return "Examples:\n" + "\n".join(lines)
+
+
+COMMANDS: Final[tuple[Command, ...]] = (
+    Command(
+        "traces",
+        "clew.surfaces.cli.commands.traces:traces",
+        LOOK,
+        "Find spans, or the traces that hold them, newest first.",
+        "Filters are ANDed. For OR, NOT and parentheses there is --q.",
+        (
+            ("clew traces --status error --last 15m", "what failed lately"),
+            ("clew traces --service shop --min-duration 500ms", "slow spans of a service"),
+            ("clew traces --attribute http.route=/pay --attribute 'user.tier>2'", "by attributes"),
+            ("clew traces --view traces --last 1h", "one line per trace"),
+        ),
+    ),
+    Command(
+        "trace",
+        "clew.surfaces.cli.commands.traces:trace",
+        LOOK,
+        ("Show one trace as a tree: when each span ran, what it took itself, what went wrong."),
+        ("Spans that the end of the trace waited for (the critical path) have a solid bar."),
+        (
+            ("clew trace 4bf92f3577b34da6a3ce929d0e0e4736", "the tree, with its logs"),
+            ("clew trace 4bf92f3577b34da6a3ce929d0e0e4736 --details", "and every attribute"),
+        ),
+    ),
+    Command(
+        "logs",
+        "clew.surfaces.cli.commands.logs:logs",
+        LOOK,
+        "Find log records, newest first, or follow them as they come in.",
+        "",
+        (
+            ("clew logs --min-severity warn --last 1h", "warnings and worse"),
+            ("clew logs --trace-id 4bf92f3577b34da6a3ce929d0e0e4736", "the logs of one trace"),
+            ("clew logs --follow --service shop", "as they come in"),
+        ),
+    ),
+    Command(
+        "metrics",
+        "clew.surfaces.cli.commands.metrics:metrics",
+        LOOK,
+        "Find metric points, newest first.",
+        "",
+        (
+            ("clew metrics --service shop --last 5m", "what a service measured lately"),
+            ("clew metrics --name http.server.request.duration", "points of one metric"),
+        ),
+    ),
+    Command(
+        "metric",
+        "clew.surfaces.cli.commands.metrics:metric",
+        LOOK,
+        "Show one metric: its type and unit, and how it moved over time.",
+        (
+            "Piped, the answer is the metric's detail, or its series when --step, "
+            "--aggregate, --by, --service or --attribute is given."
+        ),
+        (
+            ("clew metric http.server.request.duration --aggregate p95", "a tail over time"),
+            ("clew metric shop.orders --aggregate rate --by outcome", "a rate, split"),
+        ),
+    ),
+    Command(
+        "services",
+        "clew.surfaces.cli.commands.services:services",
+        LOOK,
+        "List services with rate, errors and duration, or the operations of one.",
+        "",
+        (
+            ("clew services --last 1h", "who was there, and how well"),
+            ("clew services shop", "the operations of one service"),
+        ),
+    ),
+    Command(
+        "attributes",
+        "clew.surfaces.cli.commands.services:attributes",
+        LOOK,
+        "List attribute keys with how often they occur, or the values of one.",
+        "",
+        (
+            ("clew attributes --signal logs", "what log records carry"),
+            ("clew attributes http.route", "the values of one key"),
+        ),
+    ),
+    Command(
+        "sql",
+        "clew.surfaces.cli.commands.sql:sql",
+        LOOK,
+        "Ask in SQL, read-only, over the same rows.",
+        ("The dialect is ClickHouse's. --schema shows the tables, their columns, and examples."),
+        (
+            ("clew sql --schema", "what there is to read"),
+            (
+                "clew sql 'SELECT ServiceName, count() FROM otel_traces GROUP BY ServiceName'",
+                "spans by service",
+            ),
+            ("clew sql report.sql --format ndjson", "a statement from a file"),
+        ),
+    ),
+    Command(
+        "live",
+        "clew.surfaces.cli.commands.live:live",
+        LOOK,
+        "Watch spans and logs as they come in, until Ctrl-C.",
+        ("A lost connection is taken up again where it ended. What had to be left out is said."),
+        (
+            ("clew live", "everything"),
+            ("clew live --status error", "failing spans only"),
+            ("clew live --min-severity warn --service shop", "warnings of one service"),
+        ),
+    ),
+    Command(
+        "export",
+        "clew.surfaces.cli.commands.export:export",
+        KEEP,
+        "Write matching records as OTLP again, oldest first.",
+        "otlp-json is one request per line; otlp-proto is one serialised request.",
+        (
+            ("clew export traces --last 1h -o spans.ndjson", "the last hour of spans"),
+            ("clew export logs --format otlp-proto --service shop -o logs.binpb", "as protobuf"),
+        ),
+    ),
+    Command(
+        "ingest",
+        "clew.surfaces.cli.commands.ingest:ingest",
+        RUN,
+        "Show how the way in is doing: what came, what was refused, what waits.",
+        "",
+        (("clew ingest", "a line per signal"),),
+    ),
+)
+
+
+def build_app(more: Iterable[Command] = ()) -> App:
+    """Return the command tree with these commands and `more`.
+
+    Nothing is printed and nothing exits: the caller decides (`clew.surfaces.cli.program`).
+    """
+    app = App(
+        name="clew",
+        help=HELP,
+        version=lambda: version("clew"),
+        help_format="plaintext",
+        version_flags=["--version"],
+        help_flags=["--help", "-h"],
+        result_action="return_value",
+        exit_on_error=False,
+        print_error=False,
+        group_parameters=Group("Flags", sort_key=5),
+        group_arguments=Group("Arguments", sort_key=0),
+        group_commands=Group("Other", sort_key=9),
+    )
+    groups = {name: Group(name, sort_key=place) for place, name in enumerate((RUN, LOOK, KEEP))}
+    for place, command in enumerate((*more, *COMMANDS)):
+        app.command(
+            command.target,
+            name=command.name,
+            sort_key=place,
+            help=command.help,
+            group=groups[command.group],
+            help_epilogue=command.epilogue(),
+        )
+    app.command(
+        _completion_installer(app),
+        name="--install-completion",
+        help="Install completion for bash, zsh or fish.",
+        group="Other",
+    )
+    return app
+
+
+def _completion_installer(app: App) -> Callable[..., int]:
+    def install(
+        *,
+        shell: Annotated[
+            Literal["bash", "zsh", "fish"] | None,
+            Parameter(help="The shell. [default: the one this runs in]"),
+        ] = None,
+        output: Annotated[
+            Path | None,
+            Parameter(name=("--output", "-o"), help="Write the script here, and change no file."),
+        ] = None,
+    ) -> int:
+        from clew.surfaces.cli.completion import install_completion
+
+        return install_completion(app, shell, output)
+
+    return install
