@@ -16,7 +16,7 @@ use arrow_schema::{DataType, Field, Fields};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::columns::{Column, Dictionary, Offsets, Texts, dictionary_type, take_dictionary};
+use crate::columns::{Column, Dictionary, Offsets, Store, Texts, dictionary_type, take_dictionary};
 use crate::number::push_json_text;
 use crate::value::{ENTRIES_MAX, Kind, Limits, push_any_value, push_value, split_key_value};
 use crate::wire::{BYTES, Reader, Result, tag};
@@ -80,7 +80,7 @@ impl Shapes {
     ) -> Result<(ShapeId, i32)> {
         let predicted = self.shapes[shape as usize].next;
         let next = &self.shapes[predicted as usize];
-        if predicted != 0 && next.kind == kind && dictionary.get(next.key) == key {
+        if predicted != 0 && next.kind == kind && is_same_key(dictionary.get(next.key), key) {
             self.last_list[next.key as usize] = self.list;
             return Ok((predicted, next.key));
         }
@@ -128,7 +128,7 @@ impl OpenList {
 #[derive(Default)]
 pub struct Attributes {
     offsets: Offsets,
-    keys: Vec<i32>,
+    keys: Store<i32>,
     values: Texts,
     dictionary: Dictionary,
     shapes: Shapes,
@@ -205,7 +205,7 @@ impl Attributes {
         let keys = &mut shared.keys[table];
         if keys.len() != shared.list.keys.len() {
             keys.clear();
-            for key in &shared.list.keys {
+            for key in shared.list.keys.iter() {
                 keys.push(self.dictionary.intern(shared.list.dictionary.get(*key))?);
             }
         }
@@ -266,6 +266,17 @@ impl Attributes {
     }
 }
 
+/// Compare two keys. They are short, and usually the same: calling into the library's comparison would
+/// take longer than comparing.
+#[inline(always)]
+fn is_same_key(known: &[u8], key: &[u8]) -> bool {
+    let (known_words, known_tail) = known.as_chunks::<8>();
+    let (words, tail) = key.as_chunks::<8>();
+    known.len() == key.len()
+        && words.iter().zip(known_words).all(|(word, known)| word == known)
+        && tail.iter().zip(known_tail).all(|(byte, known)| byte == known)
+}
+
 /// Split a `KeyValue` of the usual form: the key, then the value, once each. The key is not checked.
 #[inline(always)]
 fn split_plain(key_value: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -284,6 +295,12 @@ fn split_plain(key_value: &[u8]) -> Option<(&[u8], &[u8])> {
 impl Column for Attributes {
     fn data_type() -> DataType {
         DataType::Map(Arc::new(Attributes::field("entries")), false)
+    }
+
+    fn prepare(&mut self) {
+        self.offsets.prepare();
+        self.keys.prepare();
+        self.values.prepare();
     }
 
     fn len(&self) -> usize {

@@ -8,7 +8,9 @@
 //!
 //! [`Column::take`] moves the vectors into arrays without copying and leaves the builder empty.
 
+use std::hash::BuildHasher;
 use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use arrow_array::types::{ArrowPrimitiveType, Int32Type};
@@ -19,14 +21,65 @@ use arrow_buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use std::hash::BuildHasher;
 
 use crate::number::push_hex;
 use crate::wire::{Error, Result, check_text};
 
+/// A vector that remembers how long it was when it was taken last.
+///
+/// Batches are alike. Growing a vector to a batch's size by doubling touches twice the memory, and most
+/// of what a large batch costs is the kernel handing out that memory.
+pub struct Store<T> {
+    items: Vec<T>,
+    expected: usize,
+}
+
+impl<T> Default for Store<T> {
+    fn default() -> Self {
+        Store { items: Vec::new(), expected: 0 }
+    }
+}
+
+impl<T> Deref for Store<T> {
+    type Target = Vec<T>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Vec<T> {
+        &self.items
+    }
+}
+
+impl<T> DerefMut for Store<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.items
+    }
+}
+
+impl<T> Store<T> {
+    /// Make room for as much as there was last time, and a little more.
+    pub fn prepare(&mut self) {
+        if self.items.is_empty() && self.expected > 0 {
+            let room = self.expected + self.expected / 16;
+            self.items.reserve_exact(room.min(PREPARED_BYTES_MAX / size_of::<T>()));
+        }
+    }
+
+    fn take(&mut self) -> Vec<T> {
+        self.expected = self.items.len();
+        std::mem::take(&mut self.items)
+    }
+}
+
+/// Room made ahead for one buffer at most: a batch of 200,000 rows needs less for most.
+const PREPARED_BYTES_MAX: usize = 64 << 20;
+
 /// One column, or the elements of one.
 pub trait Column {
     fn data_type() -> DataType;
+
+    /// Make room for as many elements as were taken last; called before the first of a batch.
+    fn prepare(&mut self);
 
     /// Return how many elements are complete.
     fn len(&self) -> usize;
@@ -51,12 +104,12 @@ pub trait Column {
 
 /// Numbers and times.
 pub struct Numbers<T: ArrowPrimitiveType> {
-    values: Vec<T::Native>,
+    values: Store<T::Native>,
 }
 
 impl<T: ArrowPrimitiveType> Default for Numbers<T> {
     fn default() -> Self {
-        Numbers { values: Vec::new() }
+        Numbers { values: Store::default() }
     }
 }
 
@@ -72,6 +125,10 @@ impl<T: ArrowPrimitiveType> Column for Numbers<T> {
         T::DATA_TYPE
     }
 
+    fn prepare(&mut self) {
+        self.values.prepare();
+    }
+
     fn len(&self) -> usize {
         self.values.len()
     }
@@ -81,7 +138,7 @@ impl<T: ArrowPrimitiveType> Column for Numbers<T> {
     }
 
     fn take(&mut self) -> ArrayRef {
-        let values = ScalarBuffer::from(std::mem::take(&mut self.values));
+        let values = ScalarBuffer::from(self.values.take());
         Arc::new(PrimitiveArray::<T>::new(values, None))
     }
 }
@@ -89,7 +146,7 @@ impl<T: ArrowPrimitiveType> Column for Numbers<T> {
 /// Booleans, one byte each until they are taken.
 #[derive(Default)]
 pub struct Booleans {
-    values: Vec<bool>,
+    values: Store<bool>,
 }
 
 impl Booleans {
@@ -104,6 +161,10 @@ impl Column for Booleans {
         DataType::Boolean
     }
 
+    fn prepare(&mut self) {
+        self.values.prepare();
+    }
+
     fn len(&self) -> usize {
         self.values.len()
     }
@@ -113,19 +174,21 @@ impl Column for Booleans {
     }
 
     fn take(&mut self) -> ArrayRef {
-        let values = BooleanBuffer::from(std::mem::take(&mut self.values));
+        let values = BooleanBuffer::from(self.values.take());
         Arc::new(BooleanArray::new(values, None))
     }
 }
 
 /// Where elements begin and end in the data below: Arrow's offsets, with their leading zero.
 pub struct Offsets {
-    offsets: Vec<i32>,
+    offsets: Store<i32>,
 }
 
 impl Default for Offsets {
     fn default() -> Self {
-        Offsets { offsets: vec![0] }
+        let mut offsets = Store::default();
+        offsets.push(0);
+        Offsets { offsets }
     }
 }
 
@@ -160,8 +223,17 @@ impl Offsets {
     }
 
     pub fn take(&mut self) -> OffsetBuffer<i32> {
-        let offsets = std::mem::take(self).offsets;
+        let offsets = self.offsets.take();
+        self.offsets.push(0);
         OffsetBuffer::new(ScalarBuffer::from(offsets))
+    }
+
+    pub fn prepare(&mut self) {
+        if self.len() == 0 {
+            self.offsets.clear();
+            self.offsets.prepare();
+            self.offsets.push(0);
+        }
     }
 }
 
@@ -169,7 +241,7 @@ impl Offsets {
 #[derive(Default)]
 pub struct Texts {
     offsets: Offsets,
-    pub data: Vec<u8>,
+    pub data: Store<u8>,
 }
 
 impl Texts {
@@ -206,13 +278,18 @@ impl Texts {
 
     fn take_array(&mut self) -> StringArray {
         let offsets = self.offsets.take();
-        StringArray::new(offsets, Buffer::from_vec(std::mem::take(&mut self.data)), None)
+        StringArray::new(offsets, Buffer::from_vec(self.data.take()), None)
     }
 }
 
 impl Column for Texts {
     fn data_type() -> DataType {
         DataType::Utf8
+    }
+
+    fn prepare(&mut self) {
+        self.offsets.prepare();
+        self.data.prepare();
     }
 
     fn len(&self) -> usize {
@@ -302,15 +379,15 @@ pub fn dictionary_type() -> DataType {
 }
 
 /// Take dictionary numbers and what they stand for as one array.
-pub fn take_dictionary(keys: &mut Vec<i32>, dictionary: &mut Dictionary) -> DictionaryArray<Int32Type> {
-    let keys = Int32Array::new(ScalarBuffer::from(std::mem::take(keys)), None);
+pub fn take_dictionary(keys: &mut Store<i32>, dictionary: &mut Dictionary) -> DictionaryArray<Int32Type> {
+    let keys = Int32Array::new(ScalarBuffer::from(keys.take()), None);
     DictionaryArray::new(keys, Arc::new(dictionary.take_array()))
 }
 
 /// Strings that repeat.
 #[derive(Default)]
 pub struct Symbols {
-    keys: Vec<i32>,
+    keys: Store<i32>,
     dictionary: Dictionary,
 }
 
@@ -336,6 +413,10 @@ impl Symbols {
 impl Column for Symbols {
     fn data_type() -> DataType {
         dictionary_type()
+    }
+
+    fn prepare(&mut self) {
+        self.keys.prepare();
     }
 
     fn len(&self) -> usize {
@@ -370,13 +451,13 @@ pub trait Names {
 
 /// Numbers of an enumeration that are shown by name.
 pub struct Choices<N: Names> {
-    keys: Vec<i32>,
+    keys: Store<i32>,
     names: PhantomData<N>,
 }
 
 impl<N: Names> Default for Choices<N> {
     fn default() -> Self {
-        Choices { keys: Vec::new(), names: PhantomData }
+        Choices { keys: Store::default(), names: PhantomData }
     }
 }
 
@@ -398,6 +479,10 @@ impl<N: Names> Column for Choices<N> {
         dictionary_type()
     }
 
+    fn prepare(&mut self) {
+        self.keys.prepare();
+    }
+
     fn len(&self) -> usize {
         self.keys.len()
     }
@@ -407,7 +492,7 @@ impl<N: Names> Column for Choices<N> {
     }
 
     fn take(&mut self) -> ArrayRef {
-        let keys = Int32Array::new(ScalarBuffer::from(std::mem::take(&mut self.keys)), None);
+        let keys = Int32Array::new(ScalarBuffer::from(self.keys.take()), None);
         let names = StringArray::from_iter_values(N::NAMES);
         Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(names)))
     }
@@ -430,6 +515,11 @@ impl<C: Column> Lists<C> {
 impl<C: Column> Column for Lists<C> {
     fn data_type() -> DataType {
         DataType::List(Arc::new(Field::new("item", C::data_type(), true)))
+    }
+
+    fn prepare(&mut self) {
+        self.offsets.prepare();
+        self.items.prepare();
     }
 
     fn len(&self) -> usize {
@@ -462,6 +552,7 @@ impl<C: Column> Column for Lists<C> {
 
 /// A group of columns that stand side by side: a table, or a part that tables share.
 pub trait Columns {
+    fn prepare(&mut self);
     fn truncate(&mut self, rows: usize);
     fn commit(&mut self);
     fn revert(&mut self);
@@ -470,6 +561,10 @@ pub trait Columns {
 }
 
 impl<C: Column> Columns for C {
+    fn prepare(&mut self) {
+        Column::prepare(self);
+    }
+
     fn truncate(&mut self, rows: usize) {
         Column::truncate(self, rows);
     }
@@ -502,6 +597,10 @@ macro_rules! columns {
         }
 
         impl $crate::columns::Columns for $group {
+            fn prepare(&mut self) {
+                $($crate::columns::Columns::prepare(&mut self.$field);)*
+            }
+
             fn truncate(&mut self, rows: usize) {
                 $($crate::columns::Columns::truncate(&mut self.$field, rows);)*
             }

@@ -28,6 +28,14 @@ pub struct Table<C> {
 }
 
 impl<C: Columns> Table<C> {
+    /// Make ready for rows, if there are none.
+    #[inline(always)]
+    pub fn prepare(&mut self) {
+        if self.rows == 0 {
+            self.columns.prepare();
+        }
+    }
+
     /// Keep the row that was appended to every column.
     #[inline(always)]
     pub fn close_row(&mut self) {

@@ -124,6 +124,7 @@ impl Signal for Logs {
     const FACTS: ResidueFacts = ResidueFacts { schema_urls: false, scope_dropped: true };
 
     fn enter_scope(&mut self, context: &mut Context) -> Result<()> {
+        self.table.prepare();
         let columns = &mut self.table.columns;
         self.context_id = self.cache.context(&context.members)?;
         self.service = columns.service.intern(&context.service)?;

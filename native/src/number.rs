@@ -126,16 +126,28 @@ pub fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Append bytes as lower-case hex.
 #[inline]
 pub fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let pair = |byte: u8| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-    // The two lengths of all well-formed ids are unrolled.
-    if let Ok(id) = <&[u8; 16]>::try_from(bytes) {
-        out.extend_from_slice(id.map(pair).as_flattened());
-    } else if let Ok(id) = <&[u8; 8]>::try_from(bytes) {
-        out.extend_from_slice(id.map(pair).as_flattened());
-    } else {
-        bytes.iter().for_each(|byte| out.extend_from_slice(&pair(*byte)));
+    let (words, tail) = bytes.as_chunks::<4>();
+    for word in words {
+        out.extend_from_slice(&hex_of_word(*word));
     }
+    for byte in tail {
+        out.extend_from_slice(&hex_of_word([*byte, 0, 0, 0])[..2]);
+    }
+}
+
+/// Return four bytes as hex, all eight digits at once: ids are in every row.
+#[inline(always)]
+fn hex_of_word(word: [u8; 4]) -> [u8; 8] {
+    const LOW_NIBBLES: u64 = 0x000f_000f_000f_000f;
+    let word = u64::from(u32::from_le_bytes(word));
+    // One byte into each 16-bit lane, then its nibbles into the lane's bytes, the high one first.
+    let pairs = (word & 0xffff_0000) << 16 | word & 0xffff;
+    let bytes = (pairs & 0x0000_ff00_0000_ff00) << 8 | pairs & 0x0000_00ff_0000_00ff;
+    let nibbles = bytes >> 4 & LOW_NIBBLES | (bytes & LOW_NIBBLES) << 8;
+    // Adding 6 carries into the next bit exactly where a nibble is a letter.
+    let is_letter = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    let digits = nibbles + 0x3030_3030_3030_3030 + is_letter * u64::from(b'a' - b'0' - 10);
+    digits.to_le_bytes()
 }
 
 /// Append a JSON string: only `"`, `\` and the characters below U+0020 are escaped.
@@ -242,6 +254,15 @@ mod tests {
         assert_eq!(json_double(0.5), "0.5");
         assert_eq!(json_double(f64::NAN), "\"NaN\"");
         assert_eq!(json_double(f64::NEG_INFINITY), "\"-Infinity\"");
+    }
+
+    #[test]
+    fn every_byte_has_its_hex() {
+        let bytes: Vec<u8> = (0..=255).chain([7]).collect();
+        let mut out = Vec::new();
+        push_hex(&mut out, &bytes);
+        let expected: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
     #[test]

@@ -173,6 +173,7 @@ impl<K: PointKind + Columns + Named> Points<K> {
         call: &Call,
         outcome: &mut Outcome,
     ) -> Result<()> {
+        self.table.prepare();
         self.context_id = self.cache.context(metric.members)?;
         let identity = self.table.columns.identity();
         self.service = identity.service.intern(&context.service)?;

@@ -166,6 +166,7 @@ impl Signal for Traces {
     const FACTS: ResidueFacts = ResidueFacts { schema_urls: true, scope_dropped: true };
 
     fn enter_scope(&mut self, context: &mut Context) -> Result<()> {
+        self.table.prepare();
         self.context_id = self.cache.context(&context.members)?;
         self.service = self.table.columns.service.intern(&context.service)?;
         Ok(())

@@ -10,7 +10,7 @@
 
 use crate::number::{push_base64, push_double, push_integer, push_json_double, push_json_text};
 use crate::wire::{
-    BYTES, FIXED64, Parts, Reader, Result, VARINT, check_nesting, check_text, merge_part, put_bytes,
+    BYTES, FIXED64, NESTING_MAX, Parts, Reader, Result, VARINT, check_nesting, check_text, merge_part, put_bytes,
     put_message, put_varint, tag,
 };
 
@@ -134,8 +134,12 @@ fn resolve<'a>(value: &[&'a [u8]], nesting: u32) -> Result<Value<'a>> {
                     continue;
                 }
             };
-            let displaced = std::mem::replace(&mut resolved, next);
-            check_value(&displaced, nesting)?;
+            if matches!(resolved, Value::Empty) {
+                resolved = next;
+            } else {
+                let displaced = std::mem::replace(&mut resolved, next);
+                check_value(&displaced, nesting)?;
+            }
         }
     }
     Ok(resolved)
@@ -195,22 +199,60 @@ fn each_element<'a>(
 /// Append the text of an attribute's value, and say what it was. `nesting` is that of the value.
 #[inline(always)]
 pub fn push_value(out: &mut Vec<u8>, value: &[u8], nesting: u32, limits: &mut Limits) -> Result<Kind> {
-    // Nearly every value is one field that fills its message; all else takes the general way.
-    match value {
-        [0x0a, length, text @ ..] if usize::from(*length) == text.len() && *length < 0x80 => {
+    let plain = match Plain::read(value) {
+        Some(plain) => plain,
+        None => return push_any_value(out, &[value], nesting, limits),
+    };
+    Ok(match plain {
+        Plain::Text(text) => {
             check_text(text)?;
             out.extend_from_slice(text);
-            Ok(Kind::Text)
+            Kind::Text
         }
-        [0x18, int] if *int < 0x80 => {
-            push_integer(out, *int);
-            Ok(Kind::Int)
+        Plain::Bool(value) => {
+            out.extend_from_slice(bool_text(value));
+            Kind::Bool
         }
-        [0x21, double @ ..] if double.len() == 8 => {
-            push_double(out, Reader::new(double).double()?);
-            Ok(Kind::Double)
+        Plain::Int(value) => {
+            push_integer(out, value);
+            Kind::Int
         }
-        _ => push_any_value(out, &[value], nesting, limits),
+        Plain::Double(value) => {
+            push_double(out, value);
+            Kind::Double
+        }
+    })
+}
+
+/// A value of the usual form: a scalar, as the one field that fills its message.
+enum Plain<'a> {
+    /// Not yet checked.
+    Text(&'a [u8]),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+}
+
+impl<'a> Plain<'a> {
+    /// Read a value of the usual form; all else, malformed values included, takes the general way.
+    #[inline(always)]
+    fn read(value: &'a [u8]) -> Option<Plain<'a>> {
+        match value {
+            [0x0a, length, text @ ..] if *length < 0x80 && usize::from(*length) == text.len() => {
+                Some(Plain::Text(text))
+            }
+            [0x10, value @ (0 | 1)] => Some(Plain::Bool(*value == 1)),
+            [0x18, varint @ ..] => {
+                let mut reader = Reader::new(varint);
+                let value = reader.varint().ok()?;
+                reader.is_empty().then_some(Plain::Int(value as i64))
+            }
+            [0x21, double @ ..] => {
+                let double = <[u8; 8]>::try_from(double).ok()?;
+                Some(Plain::Double(f64::from_le_bytes(double)))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -297,11 +339,25 @@ impl<'o> Writer<'o> {
         each_element(array.as_slice(), nesting, |element| {
             self.separate(count);
             count += 1;
-            self.json(&resolve(&[element], nesting + 1)?, depth + 1, nesting + 1)
+            self.json_element(element, depth + 1, nesting + 1)
         })?;
         self.out.push(b']');
         self.limits.count_entries(count);
         Ok(())
+    }
+
+    /// Write a value that came in one piece.
+    #[inline(always)]
+    fn json_element(&mut self, value: &[u8], depth: u32, nesting: u32) -> Result<()> {
+        if let Some(Plain::Text(text)) = Plain::read(value)
+            && nesting <= NESTING_MAX
+        {
+            self.limits.depth |= depth > DEPTH_MAX;
+            check_text(text)?;
+            push_json_text(self.out, text);
+            return Ok(());
+        }
+        self.json(&resolve(&[value], nesting)?, depth, nesting)
     }
 
     fn json_list(&mut self, list: &Parts<'_>, depth: u32, nesting: u32) -> Result<()> {
@@ -314,6 +370,7 @@ impl<'o> Writer<'o> {
             push_json_text(self.out, pair.key);
             self.out.push(b':');
             match &pair.value {
+                Some(Parts::One(value)) => self.json_element(value, depth + 1, nesting + 2),
                 Some(parts) => {
                     self.json(&resolve(parts.as_slice(), nesting + 2)?, depth + 1, nesting + 2)
                 }
