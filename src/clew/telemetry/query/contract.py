@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clew.telemetry import documents as doc
-    from clew.telemetry.otlp.decode import Signal
+    from clew.telemetry.otlp.signal import Signal
     from clew.telemetry.query import parameters as ask
 
 
