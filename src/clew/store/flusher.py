@@ -33,7 +33,7 @@ from clew.store.history import RecordedBatch, find_frame
 from clew.store.hot import FRAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -54,9 +54,6 @@ INSERT_ROWS_MAX = 500_000
 # up to 1.5 s, enough for a merge or a query to end.
 REFUSALS_MAX = 5
 
-RETRY_DELAY_MIN_S = 0.1
-RETRY_DELAY_MAX_S = 5.0
-
 # What a client is told to wait when the engine is behind: as long as the last batch took, within
 # what is worth a retry and what a client will wait.
 RETRY_AFTER_MS_MIN = 100
@@ -70,7 +67,9 @@ class FlushOptions:
     """When a batch is cut, and how much it may hold. Bytes are those of the records.
 
     50 000 rows cost 4.4 CPU-seconds per million to insert, 10 000 cost 8 and 200 000 save a little
-    more at the price of memory. A record's rows take about as many bytes as the record.
+    more at the price of memory. A record's rows take about as many bytes as the record. What failed
+    is tried again after `retry_min_s`, then after twice as long, up to `retry_max_s`: often enough
+    that a recovered engine is not waited for, rarely enough not to burden one that is ill.
     """
 
     batch_rows: int = 50_000
@@ -78,6 +77,8 @@ class FlushOptions:
     batch_bytes: int = 64 * 1024 * 1024
     batch_bytes_max: int = 256 * 1024 * 1024
     interval_s: float = 1.0
+    retry_min_s: float = 0.1
+    retry_max_s: float = 5.0
 
 
 class _StoppedError(Exception):
@@ -253,7 +254,7 @@ class Flusher:
         frames = sorted(pc.unique(rows.column(FRAME)).to_pylist())
         refusals_max = 1 if self._is_suspect and len(frames) > 1 else REFUSALS_MAX
         refusals = 0
-        for delay in _Delays():
+        for delay in self._delays():
             try:
                 self._insert_pieces(table, rows, f"{self._log.id.hex()}:{first}-{last}")
             except Exception as error:  # noqa: BLE001 - the boundary to the engine
@@ -301,7 +302,7 @@ class Flusher:
 
     def _refuse(self, number: int, table: Table, error: Exception) -> None:
         """Keep a record aside, however long that takes: without it the rows would be lost."""
-        for delay in _Delays():
+        for delay in self._delays():
             try:
                 frame = find_frame(self._log.folder, number)
                 if frame is None:
@@ -316,7 +317,7 @@ class Flusher:
 
     def _record(self, record: Callable[[], Receipt]) -> None:
         """Make a word of ours durable in the log, however often the disk refuses it."""
-        for delay in _Delays():
+        for delay in self._delays():
             try:
                 record().wait()
             except ClewError as error:
@@ -324,6 +325,13 @@ class Flusher:
                 self._pause(delay)
             else:
                 return
+
+    def _delays(self) -> Iterator[float]:
+        """Yield endless waits between tries."""
+        delay = self._options.retry_min_s
+        while True:
+            yield delay
+            delay = min(2 * delay, self._options.retry_max_s)
 
     def _pause(self, delay: float) -> None:
         """Wait before another try.
@@ -346,20 +354,6 @@ class Flusher:
             logger.warning("rows wait in the log: %s", error.message)
         if error is None and before is not None:
             logger.info("rows get into the engine again")
-
-
-class _Delays:
-    """Endless waits between tries, each twice the one before, up to a bound."""
-
-    def __init__(self) -> None:
-        self._next = RETRY_DELAY_MIN_S
-
-    def __iter__(self) -> _Delays:
-        return self
-
-    def __next__(self) -> float:
-        delay, self._next = self._next, min(self._next * 2, RETRY_DELAY_MAX_S)
-        return delay
 
 
 def _as_clew_error(error: Exception) -> ClewError:
