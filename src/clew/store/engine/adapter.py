@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.clients import ClientPool
@@ -106,7 +107,7 @@ class ClickHouseAdapter:
     def check(self) -> None:
         """See `Engine.check`."""
         with self._clients.borrow() as client, translated(default=ErrorCode.UNAVAILABLE):
-            client.command("SELECT 1")
+            client.command("SELECT 1", use_database=False)
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -130,6 +131,21 @@ class ClickHouseAdapter:
         if not rows:
             raise ClewError(ErrorCode.NOT_FOUND, f"there is no table {table.name}")
         return str(rows[0][0])
+
+
+def prepare(client: Client, database: str, settings: Mapping[str, object]) -> Client:
+    """Return a fresh client with settings, in their order, and a database that need not exist yet.
+
+    A name without a database must never mean `default`.
+    """
+    try:
+        for name, value in settings.items():
+            client.set_client_setting(name, value)
+        client.database = database
+    except ClickHouseError:
+        client.close()
+        raise
+    return client
 
 
 def limits_clause(limits: QueryLimits | None) -> str:

@@ -29,17 +29,16 @@ import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.engine.adapter import ClickHouseAdapter, arrow_table, limits_clause
+from clew.store.engine.adapter import ClickHouseAdapter, arrow_table, limits_clause, prepare
 from clew.store.engine.clients import CLIENTS_MAX
 from clew.store.engine.configuration import ChdbOptions, write_configuration
 from clew.store.engine.ddl import (
     DATABASE,
-    create_database,
     qualified,
     quote_name,
     quote_text,
 )
-from clew.store.engine.failure import readable, translated
+from clew.store.engine.failure import translated
 from clew.store.engine.hot import readable_rows
 from clew.store.engine.scan import FRAME, expand, hot_columns, hot_rows, stored_rows
 
@@ -181,20 +180,14 @@ class ChdbEngine(ClickHouseAdapter):
                 path=str(self._path),
                 chdb_options={"config-file": str(self._configuration)},
             )
+            return prepare(client, self.database, settings)
         except ClickHouseError as error:
+            # The engine writes its own reason to standard error, and here says only that it failed.
+            is_second = "already initialized" in str(error)
             raise ClewError(
                 ErrorCode.UNAVAILABLE,
-                f"the store cannot be opened: {readable(str(error))}",
+                "this process has another store open"
+                if is_second
+                else f"the store in {self._path.parent} cannot be opened",
                 hint="another process may have it open; stop that one, or use another data folder",
             ) from error
-        try:
-            # The database may not exist yet, and a name without one must never mean `default`.
-            with translated():
-                client.command(create_database(self.database))
-                client.command(f"USE {quote_name(self.database)}")
-                for name, value in settings.items():
-                    client.set_client_setting(name, value)
-        except ClewError:
-            client.close()
-            raise
-        return client

@@ -15,7 +15,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.engine.adapter import ClickHouseAdapter, arrow_table, limits_clause
+from clew.store.engine.adapter import ClickHouseAdapter, arrow_table, limits_clause, prepare
 from clew.store.engine.clients import CLIENTS_MAX
 from clew.store.engine.ddl import DATABASE, qualified
 from clew.store.engine.failure import failure, translated
@@ -94,9 +94,7 @@ class ClickHouseEngine(ClickHouseAdapter):
 
     def _open(self, settings: Mapping[str, object]) -> Client:
         try:
-            client = clickhouse_connect.get_client(dsn=self._dsn)
-            for name, value in settings.items():
-                client.set_client_setting(name, value)
+            return prepare(clickhouse_connect.get_client(dsn=self._dsn), self.database, settings)
         except ClickHouseError as error:
             known = failure(error)
             raise ClewError(
@@ -104,7 +102,6 @@ class ClickHouseEngine(ClickHouseAdapter):
                 f"the ClickHouse server does not answer: {known.message}",
                 hint="check the address and the password of --store",
             ) from error
-        return client
 
 
 def _arrow_stream(rows: pa.Table) -> bytes:

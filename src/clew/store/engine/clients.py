@@ -3,6 +3,10 @@
 A client serves one call at a time, and opening one costs about twenty milliseconds (it asks the
 engine for its settings), so they are kept. The last one returned is the first one lent: its caches
 are warm, and a quiet server keeps few.
+
+A client whose call failed is closed and never lent again: the embedded engine keeps what a query
+wrote before it failed, and puts it in front of the connection's next answer (docs/internals/
+engine.md). The next reader would take another's rows for its own.
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ class ClientPool:
 
     @contextmanager
     def borrow(self) -> Iterator[Client]:
-        """Lend a client for the length of the block.
+        """Lend a client for the length of the block; an exception in it ends the client.
 
         Raises:
             ClewError: OVERLOADED when none came free in time, UNAVAILABLE after `close`.
@@ -55,8 +59,10 @@ class ClientPool:
         client = self._take()
         try:
             yield client
-        finally:
-            self._give_back(client)
+        except BaseException:
+            self._give_back(client, is_sound=False)
+            raise
+        self._give_back(client, is_sound=True)
 
     def close(self) -> None:
         """Close every idle client, and each lent one when it comes back; idempotent."""
@@ -78,7 +84,7 @@ class ClientPool:
                         retry_after_ms=1_000,
                     )
             if self._is_closed:
-                raise ClewError(ErrorCode.UNAVAILABLE, "the store is closed")
+                raise closed()
             self._lent += 1
             if self._idle:
                 return self._idle.pop()
@@ -90,11 +96,18 @@ class ClientPool:
                 self._changed.notify()
             raise
 
-    def _give_back(self, client: Client) -> None:
+    def _give_back(self, client: Client, *, is_sound: bool) -> None:
+        is_kept = False
         with self._changed:
             self._lent -= 1
-            if not self._is_closed:
+            if is_sound and not self._is_closed:
                 self._idle.append(client)
-                self._changed.notify()
-                return
-        client.close()
+                is_kept = True
+            self._changed.notify()
+        if not is_kept:
+            client.close()
+
+
+def closed() -> ClewError:
+    """Return the error for a call that comes after `close`."""
+    return ClewError(ErrorCode.UNAVAILABLE, "the store is closed")

@@ -1,8 +1,9 @@
 """The files that bound what the embedded engine may do, whatever statement reaches it.
 
 The embedded engine knows one user, and that user has every right unless a file takes rights away.
-The rights given here are what our own statements need: our database, MergeTree tables, the
-names of tables and columns. No file, no network, no other database, no other table engine.
+The rights given here are what our own statements need: our database and its tables. No file, no
+network, no other database, no table that is a file or an address. (The engine's own `system` tables
+can be read without a right; keeping users' statements away from them is the guard's.)
 """
 
 from __future__ import annotations
@@ -27,20 +28,6 @@ MEMORY_BYTES_MAX: Final = 4 << 30
 MEMORY_PARTS_MAX: Final = 2
 """All queries and merges together: 4 GiB, and never more than half of the machine, which also holds
 the page cache that makes reads fast."""
-
-_SYSTEM_TABLES: Final = (
-    "aggregate_function_combinators",
-    "columns",
-    "functions",
-    "merges",
-    "mutations",
-    "one",
-    "parts",
-    "parts_columns",
-    "server_settings",
-    "settings",
-    "tables",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +64,6 @@ def _server(users: Path, options: ChdbOptions) -> str:
     <mark_cache_size>{options.mark_cache_bytes}</mark_cache_size>
     <max_server_memory_usage>{memory}</max_server_memory_usage>
     <background_pool_size>{options.background_threads}</background_pool_size>
-    <access_control_improvements>
-        <select_from_system_db_requires_grant>true</select_from_system_db_requires_grant>
-        <select_from_information_schema_requires_grant>true</select_from_information_schema_requires_grant>
-    </access_control_improvements>
     <user_directories><users_xml><path>{escape(str(users))}</path></users_xml></user_directories>
 </clickhouse>
 """
@@ -93,7 +76,6 @@ def _users(database: str) -> str:
         f"GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW ON {place}",
         # What the table function over rows in this process asks for.
         "GRANT CREATE TEMPORARY TABLE ON *.*",
-        *(f"GRANT SELECT ON system.{table}" for table in _SYSTEM_TABLES),
         "GRANT TABLE ENGINE ON MergeTree",
         "GRANT TABLE ENGINE ON Atomic",
     )

@@ -91,7 +91,7 @@ def bring_up_to_date(
             are not ours.
     """
     known = _checked(migrations)
-    client.command(create_database(database))
+    client.command(create_database(database), use_database=False)
     client.command(_schema_table(database))
     stored = _stored_checksums(client, database)
     newest = known[-1].version if known else BASE_VERSION

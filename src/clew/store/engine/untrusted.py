@@ -19,7 +19,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.engine.clients import ClientPool
+from clew.store.engine.clients import ClientPool, closed
 from clew.store.engine.contract import QueryLimits, ResultColumn, UntrustedAnswer
 from clew.store.engine.failure import translated
 from clew.store.engine.guard import STATEMENT_BYTES_MAX, Rules, check, is_explain
@@ -86,6 +86,7 @@ class UntrustedStatements:
         self._tables: frozenset[str] = frozenset()
         self._functions: frozenset[str] = frozenset()
         self._turns = threading.BoundedSemaphore(CONCURRENT_MAX)
+        self._is_closed = False
         self._pools_lock = threading.Lock()
         self._pools: OrderedDict[QueryLimits, ClientPool] = OrderedDict()
 
@@ -118,6 +119,7 @@ class UntrustedStatements:
     def close(self) -> None:
         """Close the clients; idempotent."""
         with self._pools_lock:
+            self._is_closed = True
             pools = list(self._pools.values())
             self._pools.clear()
         for pool in pools:
@@ -142,6 +144,8 @@ class UntrustedStatements:
 
     def _pool(self, walls: QueryLimits) -> ClientPool:
         with self._pools_lock:
+            if self._is_closed:
+                raise closed()
             pool = self._pools.get(walls)
             if pool is None:
                 pool = ClientPool(lambda: self._open(walls), clients_max=CONCURRENT_MAX)
