@@ -101,6 +101,7 @@ async def _live(configuration: Configuration, sockets: Sockets, warnings: list[s
     try:
         addresses, troubles = await doors.open()
         _announce(configuration, store, addresses, [*warnings, *map(_tell, troubles)])
+        await _retain(store)
         await stop.wait()
         logger.info("closing: waiting for running requests")
     finally:
@@ -109,6 +110,14 @@ async def _live(configuration: Configuration, sockets: Sockets, warnings: list[s
         finally:
             await store.close()
     logger.info("closed")
+
+
+async def _retain(store: Store) -> None:
+    """Set how long rows are kept: a tenth of a second that no client has to wait for."""
+    try:
+        await asyncio.to_thread(store.retain)
+    except ClewError as error:
+        logger.warning("the retention was not set: %s", _tell(error))
 
 
 def _listen_for_signals(stop: asyncio.Event) -> None:

@@ -45,6 +45,16 @@ class Store:
         """Block until everything acknowledged so far is in the engine. Not on the event loop."""
         self.pipeline.flush()
 
+    def retain(self) -> None:
+        """Tell the engine how long rows are kept. Blocks; nothing else waits for it.
+
+        Raises:
+            ClewError: the engine did not take it; rows stay as long as they were to stay before.
+        """
+        for kind in self.kinds.values():
+            for table in kind.tables:
+                self.engine.retain(table, kind.retention_seconds)
+
     async def close(self) -> None:
         """Bring to the engine what can be brought, then let go of everything."""
         await self.pipeline.close()
@@ -75,9 +85,6 @@ def open_store(configuration: Configuration) -> Store:
         )
         late.pipeline = pipeline
         status = pipeline.status()
-        for kind in kinds.values():
-            for table in kind.tables:
-                engine.retain(table, kind.retention_seconds)
     except BaseException:
         if engine is not None:
             engine.close()

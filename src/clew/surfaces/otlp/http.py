@@ -24,7 +24,6 @@ from clew.surfaces.errors import grpc_status, http_status, retry_after_ms, retry
 from clew.surfaces.otlp.answers import Encoding, encode_response, encode_status
 from clew.surfaces.otlp.compression import Compression, decompress
 from clew.surfaces.otlp.intake import malformed
-from clew.telemetry.otlp.json_codec import parse_request
 from clew.telemetry.otlp.signal import Signal
 
 if TYPE_CHECKING:
@@ -235,6 +234,9 @@ class OtlpHttpDoor:
                 f"the JSON body is larger than {JSON_BYTES_MAX} bytes",
                 hint="send smaller batches, or protobuf",
             )
+        # With it come protobuf's descriptors, which a start without JSON need not wait for.
+        from clew.telemetry.otlp.json_codec import parse_request
+
         try:
             if len(body) <= INLINE_JSON_BYTES_MAX:
                 return parse_request(signal, body)

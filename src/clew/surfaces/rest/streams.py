@@ -14,8 +14,6 @@ from starlette.responses import Response
 
 from clew.base.errors import ClewError
 from clew.surfaces.rest.routes import wait_gone
-from clew.telemetry.otlp.json_codec import format_message
-from clew.telemetry.otlp.messages import REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,6 +93,10 @@ class ExportStream(Response):
         piece = next(self._pieces, None)
         if piece is None or self._form == "otlp-proto":
             return piece
+        # With them come protobuf's descriptors, which a start need not wait for.
+        from clew.telemetry.otlp.json_codec import format_message
+        from clew.telemetry.otlp.messages import REQUESTS
+
         return format_message(REQUESTS[self._signal].FromString(piece)) + b"\n"
 
 
