@@ -19,7 +19,7 @@ use hashbrown::HashMap;
 use crate::columns::{Column, Dictionary, Offsets, Store, Texts, dictionary_type, take_dictionary};
 use crate::number::push_json_text;
 use crate::value::{ENTRIES_MAX, Kind, Limits, push_any_value, push_value, split_key_value};
-use crate::wire::{BYTES, Reader, Result, tag};
+use crate::wire::{BYTES, Reader, Result, is_same_text, tag};
 
 /// Shapes kept at most, about 3 MB: far above what a fleet's instrumentation has, and a hostile client
 /// that invents keys only makes us start over.
@@ -80,7 +80,7 @@ impl Shapes {
     ) -> Result<(ShapeId, i32)> {
         let predicted = self.shapes[shape as usize].next;
         let next = &self.shapes[predicted as usize];
-        if predicted != 0 && next.kind == kind && is_same_key(dictionary.get(next.key), key) {
+        if predicted != 0 && next.kind == kind && is_same_text(dictionary.get(next.key), key) {
             self.last_list[next.key as usize] = self.list;
             return Ok((predicted, next.key));
         }
@@ -264,17 +264,6 @@ impl Attributes {
         let value = Field::new("value", DataType::Utf8, true);
         Field::new(name, DataType::Struct(Fields::from(vec![key, value])), false)
     }
-}
-
-/// Compare two keys. They are short, and usually the same: calling into the library's comparison would
-/// take longer than comparing.
-#[inline(always)]
-fn is_same_key(known: &[u8], key: &[u8]) -> bool {
-    let (known_words, known_tail) = known.as_chunks::<8>();
-    let (words, tail) = key.as_chunks::<8>();
-    known.len() == key.len()
-        && words.iter().zip(known_words).all(|(word, known)| word == known)
-        && tail.iter().zip(known_tail).all(|(byte, known)| byte == known)
 }
 
 /// Split a `KeyValue` of the usual form: the key, then the value, once each. The key is not checked.

@@ -23,7 +23,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::number::push_hex;
-use crate::wire::{Error, Result, check_text};
+use crate::wire::{Error, Result, check_text, is_same_text};
 
 /// A vector that remembers how long it was when it was taken last.
 ///
@@ -325,7 +325,7 @@ impl Dictionary {
     pub fn intern(&mut self, text: &[u8]) -> Result<i32> {
         let hash = self.hasher.hash_one(text);
         let texts = &self.texts;
-        match self.table.find(hash, |id| texts.get(*id as usize) == text) {
+        match self.table.find(hash, |id| is_same_text(texts.get(*id as usize), text)) {
             Some(id) => Ok(*id),
             None => self.insert(hash, text),
         }

@@ -248,15 +248,17 @@ impl Logs {
         let (_, has_zero_span_id) = known_id(record.span_id);
 
         let description = &mut self.description;
-        description.begin(self.context_id);
-        description.push_list(&columns.attributes, record.attributes);
-        description.push(record.dropped_attributes);
-        description.push(flags);
-        description.push(severity as u32);
-        description.push(u32::from(has_no_time));
-        description.push(u32::from(has_zero_trace_id));
-        description.push(u32::from(has_zero_span_id));
-        description.push(body as u32);
+        let words = [
+            self.context_id,
+            record.dropped_attributes,
+            flags,
+            severity as u32,
+            u32::from(has_no_time),
+            u32::from(has_zero_trace_id),
+            u32::from(has_zero_span_id),
+            body as u32,
+        ];
+        description.begin(&columns.attributes, record.attributes, words);
         if body == Kind::Irreversible {
             description.push_values();
         }

@@ -1,7 +1,7 @@
 //! Numbers and bytes as text.
 //!
 //! A double is written as ECMAScript's `Number::toString` writes it: the shortest digits that read back
-//! as the same double (ryu finds them), laid out plainly between 1e-6 and 1e21 and with an exponent
+//! as the same double (the zmij crate finds them), laid out plainly between 1e-6 and 1e21 and with an exponent
 //! outside. Two departures, because the text must tell all doubles apart: `-0`, and `NaN` and
 //! `Infinity` are the callers' business where JSON is written.
 
@@ -29,7 +29,7 @@ pub fn push_double(out: &mut Vec<u8>, value: f64) {
         out.extend_from_slice(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
     } else if value == 0.0 {
         out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
-    } else if value.abs() < EXACT_INTEGER_MAX && value.trunc() == value {
+    } else if value.abs() < EXACT_INTEGER_MAX && value as i64 as f64 == value {
         push_integer(out, value as i64);
     } else {
         push_shortest(out, value);
@@ -37,10 +37,10 @@ pub fn push_double(out: &mut Vec<u8>, value: f64) {
 }
 
 fn push_shortest(out: &mut Vec<u8>, value: f64) {
-    let mut buffer = ryu::Buffer::new();
+    let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(value).as_bytes();
     let Some(e) = text.iter().position(|byte| *byte == b'e') else {
-        // Without an exponent ryu's layout differs in one thing: it marks whole numbers.
+        // Without an exponent zmij's layout differs in one thing: it marks whole numbers.
         out.extend_from_slice(text.strip_suffix(b".0").unwrap_or(text));
         return;
     };
@@ -63,7 +63,7 @@ fn push_with_exponent(out: &mut Vec<u8>, mantissa: &[u8], exponent: i32) {
         out.extend((1..-exponent).map(|_| b'0'));
         out.extend(digits());
     } else if (0..PLAIN_EXPONENT_MAX).contains(&exponent) {
-        // ryu writes an exponent only when all digits are before the point.
+        // zmij writes an exponent only when all digits are before the point.
         let whole = exponent as usize + 1;
         let count = digits().count();
         out.extend(digits());
@@ -78,6 +78,7 @@ fn push_with_exponent(out: &mut Vec<u8>, mantissa: &[u8], exponent: i32) {
 fn parse_exponent(text: &[u8]) -> i32 {
     let (sign, digits) = match text {
         [b'-', rest @ ..] => (-1, rest),
+        [b'+', rest @ ..] => (1, rest),
         _ => (1, text),
     };
     sign * digits.iter().fold(0, |sum, digit| sum * 10 + i32::from(digit - b'0'))
@@ -153,10 +154,16 @@ fn hex_of_word(word: [u8; 4]) -> [u8; 8] {
 /// Append a JSON string: only `"`, `\` and the characters below U+0020 are escaped.
 pub fn push_json_text(out: &mut Vec<u8>, text: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
     out.push(b'"');
+    if !text.iter().fold(false, |any, byte| any | needs_escape(*byte)) {
+        out.extend_from_slice(text);
+        out.push(b'"');
+        return;
+    }
     let mut done = 0;
     for (i, byte) in text.iter().enumerate() {
-        if *byte >= 0x20 && *byte != b'"' && *byte != b'\\' {
+        if !needs_escape(*byte) {
             continue;
         }
         out.extend_from_slice(&text[done..i]);

@@ -298,12 +298,10 @@ impl<K: PointKind + Columns + Named> Points<K> {
     ) -> Result<()> {
         let (identity, items, column) = self.table.columns.residue_parts();
         let description = &mut self.description;
-        description.begin(self.context_id);
-        description.push_list(&identity.attributes, point.attributes);
+        description.begin(&identity.attributes, point.attributes, [self.context_id, loss.absent]);
         if let Some(number) = loss.number {
             number.describe(description);
         }
-        description.push(loss.absent);
         let items = items.map(|exemplars| &exemplars.attributes.items);
         for exemplar in exemplars {
             description.push(exemplar.at);

@@ -144,10 +144,13 @@ pub struct Description {
 }
 
 impl Description {
-    pub fn begin(&mut self, context: u32) {
+    /// Begin with the record's attributes and the numbers that every record of its signal has.
+    #[inline(always)]
+    pub fn begin<const N: usize>(&mut self, column: &Attributes, shape: ShapeId, words: [u32; N]) {
         self.words.clear();
-        self.words.push(context);
+        self.words.extend_from_slice(&words);
         self.has_values = false;
+        self.push_list(column, shape);
     }
 
     #[inline(always)]

@@ -298,22 +298,25 @@ impl Traces {
         let ends_early = span.end < span.start;
 
         let description = &mut self.description;
-        description.begin(self.context_id);
-        description.push_list(&columns.attributes, span.attributes);
-        description.push(span.dropped_attributes);
-        description.push(span.dropped_events);
-        description.push(span.dropped_links);
-        description.push(span.flags);
-        description.push(u32::from(span.has_zero_parent()));
-        description.push(kind as u32);
-        description.push(status as u32);
+        let words = [
+            self.context_id,
+            span.dropped_attributes,
+            span.dropped_events,
+            span.dropped_links,
+            span.flags,
+            u32::from(span.has_zero_parent()),
+            kind as u32,
+            status as u32,
+            events.len() as u32,
+            links.len() as u32,
+        ];
+        description.begin(&columns.attributes, span.attributes, words);
         if ends_early {
             description.push_values();
         }
         for (items, column) in
             [(events, &columns.events.attributes.items), (links, &columns.links.attributes.items)]
         {
-            description.push(items.len() as u32);
             for item in items {
                 description.push(item.at);
                 description.push_list(column, item.attributes);

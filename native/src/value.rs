@@ -221,16 +221,26 @@ pub fn push_value(out: &mut Vec<u8>, value: &[u8], nesting: u32, limits: &mut Li
             push_double(out, value);
             Kind::Double
         }
+        Plain::Array(elements) => return push_array(out, elements, nesting, limits),
     })
 }
 
-/// A value of the usual form: a scalar, as the one field that fills its message.
+/// Append the JSON of an array that came in one piece; `nesting` is that of its value.
+#[inline(never)]
+fn push_array(out: &mut Vec<u8>, elements: &[u8], nesting: u32, limits: &mut Limits) -> Result<Kind> {
+    let mut writer = Writer::new(out, limits);
+    writer.json_array(&[elements], 1, nesting + 1)?;
+    Ok(writer.kind())
+}
+
+/// A value of the usual form: one field that fills its message.
 enum Plain<'a> {
     /// Not yet checked.
     Text(&'a [u8]),
     Bool(bool),
     Int(i64),
     Double(f64),
+    Array(&'a [u8]),
 }
 
 impl<'a> Plain<'a> {
@@ -250,6 +260,11 @@ impl<'a> Plain<'a> {
             [0x21, double @ ..] => {
                 let double = <[u8; 8]>::try_from(double).ok()?;
                 Some(Plain::Double(f64::from_le_bytes(double)))
+            }
+            [0x2a, length, elements @ ..]
+                if *length < 0x80 && usize::from(*length) == elements.len() =>
+            {
+                Some(Plain::Array(elements))
             }
             _ => None,
         }
@@ -291,7 +306,7 @@ pub fn push_any_value(
     }
     let mut writer = Writer::new(out, limits);
     writer.json(&value, 1, nesting)?;
-    Ok(if writer.reversible { Kind::Nested } else { Kind::Irreversible })
+    Ok(writer.kind())
 }
 
 fn bool_text(value: bool) -> &'static [u8] {
@@ -311,6 +326,11 @@ impl<'o> Writer<'o> {
         Writer { out, limits, reversible: true }
     }
 
+    /// Return what a nested value is that has been written.
+    fn kind(&self) -> Kind {
+        if self.reversible { Kind::Nested } else { Kind::Irreversible }
+    }
+
     /// Write a value of the given depth in a message that lies `nesting` deep.
     fn json(&mut self, value: &Value<'_>, depth: u32, nesting: u32) -> Result<()> {
         // Too deep only makes the record refused; it still has to parse, and to be counted.
@@ -327,16 +347,16 @@ impl<'o> Writer<'o> {
                 push_base64(self.out, bytes);
                 self.out.push(b'"');
             }
-            Value::Array(parts) => self.json_array(parts, depth, nesting + 1)?,
+            Value::Array(parts) => self.json_array(parts.as_slice(), depth, nesting + 1)?,
             Value::List(parts) => self.json_list(parts, depth, nesting + 1)?,
         }
         Ok(())
     }
 
-    fn json_array(&mut self, array: &Parts<'_>, depth: u32, nesting: u32) -> Result<()> {
+    fn json_array(&mut self, array: &[&[u8]], depth: u32, nesting: u32) -> Result<()> {
         let mut count = 0;
         self.out.push(b'[');
-        each_element(array.as_slice(), nesting, |element| {
+        each_element(array, nesting, |element| {
             self.separate(count);
             count += 1;
             self.json_element(element, depth + 1, nesting + 1)
