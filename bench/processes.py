@@ -34,7 +34,17 @@ IDLE_SHARE: Final = 0.03
 IDLE_S: Final = 2.0
 """Below this share of a core for this long, background merges are taken to be over."""
 
+_NO_BYTECODE: Final = "PYTHONDONTWRITEBYTECODE"
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def _environment() -> dict[str, str]:
+    """Return our environment, but with compiled modules kept, whatever it says of them.
+
+    A start that compiles every module again is not what a user sees after the first time.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != _NO_BYTECODE}
+    return kept | {"PYTHONPYCACHEPREFIX": str(ROOT / "build/pycache")}
 
 
 def run_child(module: str, arguments: Sequence[str], *, timeout_s: float) -> dict[str, object]:
@@ -63,6 +73,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=stderr or subprocess.PIPE,
                 stderr=stderr,
+                env=_environment(),
                 start_new_session=True,
                 pass_fds=keep_fds,
             )
