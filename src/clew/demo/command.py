@@ -1,0 +1,159 @@
+"""`clew demo`."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import format_time
+from clew.demo.questions import ask_all
+from clew.demo.system import run_system
+from clew.remote.http import Server
+from clew.surfaces.cli import output
+from clew.surfaces.cli.errors import ExitCode
+from clew.surfaces.cli.flags import ANSWER, Format, ServerFlags
+from clew.surfaces.cli.grid import Style
+from clew.surfaces.cli.text import plural, show_duration
+from clew.telemetry.remote import TelemetryClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from clew.demo.questions import Asked
+    from clew.demo.system import Outcome
+    from clew.surfaces.cli.grid import Line
+    from clew.surfaces.cli.output import Screen
+
+# About five seconds on two cores, and enough of every kind of trouble to be worth a question.
+REQUESTS = 120
+
+# A demo, not a load test: the bench is for that.
+REQUESTS_MAX = 5000
+
+SEED_MAX = 10_000
+
+DEMO = Group("Demo", sort_key=1)
+
+
+def demo(
+    *,
+    requests: Annotated[int, Parameter(group=DEMO, help="How much happens.")] = REQUESTS,
+    seed: Annotated[
+        int | None,
+        Parameter(group=DEMO, help="The same seed brings the same trouble. [default: a new one]"),
+    ] = None,
+    format: Annotated[  # noqa: A002 - the name of the flag
+        Format | None, Parameter(group=ANSWER, help="How the answers are written.")
+    ] = None,
+    server: ServerFlags | None = None,
+) -> ExitCode:
+    """Run a small real system against a server, then ask three questions about it."""
+    if not 1 <= requests <= REQUESTS_MAX:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"--requests {requests} is not between 1 and {REQUESTS_MAX}",
+            hint="make bench is for load",
+        )
+    chosen = secrets.randbelow(SEED_MAX) if seed is None else seed
+    target = Server((server or ServerFlags()).server)
+    client = TelemetryClient(target)
+    # Asked before anything starts: without a server there is nothing to show.
+    client.get_ingest_status()
+    screen = output.find_screen()
+    is_table = output.choose_format(format, screen) == "table"
+    since = format_time(time.time_ns())
+    if is_table:
+        screen.write_lines(_introduction(target.url, chosen))
+    with _progress(requests, shown=is_table and screen.is_terminal) as progress:
+        outcome = run_system(target.url, requests=requests, seed=chosen, progress=progress)
+    answers = ask_all(client, since)
+    if is_table:
+        screen.write_lines(_summary(outcome))
+        for number, asked in enumerate(answers, start=1):
+            screen.write_lines(_answer(number, asked, screen))
+    else:
+        output.write(output.json_text(_document(outcome, chosen, answers), screen))
+    return ExitCode.OK
+
+
+def _introduction(url: str, seed: int) -> list[Line]:
+    note = (
+        f"seed {seed}; all kinds of metrics but summaries, which the OpenTelemetry SDK cannot make"
+    )
+    return [
+        [("shop, payments and assistant send to ", Style.PLAIN), (url, Style.CYAN)],
+        [(note, Style.DIM)],
+    ]
+
+
+def _summary(outcome: Outcome) -> list[Line]:
+    parts = [
+        plural(outcome.requests, "request"),
+        plural(outcome.conversations, "conversation"),
+        f"{outcome.refused} refused",
+        f"{outcome.failed} failed",
+        show_duration(outcome.seconds * 1000),
+    ]
+    lines: list[Line] = [[(output.SEPARATOR.join(parts), Style.PLAIN)]]
+    if outcome.dropped:
+        lines.append([(f"{plural(outcome.dropped, 'record')} could not be sent", Style.YELLOW)])
+    return lines
+
+
+def _answer(number: int, asked: Asked, screen: Screen) -> list[Line]:
+    first, *rest = asked.command.split("\n")
+    lines: list[Line] = [
+        [],
+        [(f"{number}. {asked.question}", Style.BOLD)],
+        [(f"$ {first}", Style.CYAN)],
+        *([(f"  {row}", Style.CYAN)] for row in rest),
+        [],
+        *asked.draw(screen.width),
+    ]
+    if asked.server_ms is not None:
+        spent = f"the server took {show_duration(asked.server_ms)}"
+        lines.append([(spent, Style.DIM)])
+    return lines
+
+
+def _document(outcome: Outcome, seed: int, answers: list[Asked]) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "requests": outcome.requests,
+        "conversations": outcome.conversations,
+        "refused": outcome.refused,
+        "failed": outcome.failed,
+        "dropped": outcome.dropped,
+        "seconds": round(outcome.seconds, 3),
+        "questions": [
+            {
+                "question": asked.question,
+                "command": asked.command,
+                "server_ms": asked.server_ms,
+                "answer": asked.document,
+            }
+            for asked in answers
+        ],
+        "count": len(answers),
+        "total": len(answers),
+        "truncated": False,
+    }
+
+
+@contextmanager
+def _progress(total: int, *, shown: bool) -> Iterator[Callable[[int], object]]:
+    """Give a function that moves a bar on the terminal, or does nothing where there is none."""
+    if not shown:
+        yield lambda _steps: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("running"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda steps: bar.advance(task, steps)

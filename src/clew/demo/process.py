@@ -1,0 +1,64 @@
+"""``python -m clew.demo.process NAME SEED …``: one part of the demo as a process of its own.
+
+A service says on stdout where it listens and serves until its stdin is closed; the assistant says a
+line after each conversation. At the end each sends what telemetry it still holds and says how much
+of it was lost, so nothing outlives the demo, even when the demo is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import clew
+from clew.demo.agent import Assistant
+from clew.demo.payments import make_payments
+from clew.demo.service import run
+from clew.demo.shop import make_shop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERSIONS = {"payments": "2.0.1", "shop": "1.4.2", "assistant": "0.3.0"}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Be the part that the arguments name."""
+    name, seed, *rest = arguments
+    watched = clew.init(
+        name,
+        attributes={
+            "service.version": VERSIONS[name],
+            "deployment.environment.name": "demo",
+        },
+    )
+    logging.getLogger().setLevel(logging.INFO)
+    # The handler of clew is enough: what the demo's parts log belongs to the server, not here.
+    logging.lastResort = None
+    match name:
+        case "payments":
+            run(make_payments(int(seed)), say)
+        case "shop":
+            run(make_shop(int(seed), payments_port=int(rest[0])), say)
+        case _:
+            converse(Assistant(int(seed), int(rest[0])), int(rest[1]))
+    watched.shutdown()
+    say({"dropped": watched.dropped})
+
+
+def converse(assistant: Assistant, count: int) -> None:
+    """Hold conversations and say so."""
+    for number in range(count):
+        say({"ordered": assistant.converse(number)})
+
+
+def say(what: dict[str, Any]) -> None:
+    """Tell the demo something, one line of JSON."""
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

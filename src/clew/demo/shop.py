@@ -1,0 +1,163 @@
+"""`shop`: shows products, takes orders, charges them at `payments`, ships them in batches."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.trace import Link, SpanKind
+
+from clew.demo.chance import Chance
+from clew.demo.service import Answer, Refusal, Service, call, step, work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from opentelemetry.trace import SpanContext
+
+    from clew.demo.service import Call
+
+# Orders that travel together.
+BATCH_ORDERS: Final = 8
+
+# A page of products is read in one query, except where somebody wrote a loop.
+LOOP_QUERIES: Final = 12
+
+PRODUCTS: Final = ("kettle", "lamp", "teapot", "chair", "clock", "blanket")
+
+logger = logging.getLogger(__name__)
+
+
+class Warehouse:
+    """Stock, and the orders that wait to be shipped. Threads of all requests share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[SpanContext] = []
+        self._stock = dict.fromkeys(PRODUCTS, 500)
+        self._shipped = 0
+
+    def take(self, product: str) -> None:
+        """Take one item."""
+        with self._lock:
+            self._stock[product] = max(0, self._stock[product] - 1)
+
+    def add(self, order: SpanContext) -> list[SpanContext]:
+        """Put an order to those that wait; return a batch once there is one."""
+        with self._lock:
+            self._waiting.append(order)
+            if len(self._waiting) < BATCH_ORDERS:
+                return []
+            batch, self._waiting = self._waiting, []
+            self._shipped += len(batch)
+            return batch
+
+    def observe_stock(self, _options: CallbackOptions) -> Iterable[Observation]:
+        """Yield the stock by product."""
+        with self._lock:
+            return [Observation(n, {"product": name}) for name, n in self._stock.items()]
+
+    def observe_shipped(self, _options: CallbackOptions) -> Iterable[Observation]:
+        """Yield how many orders were shipped."""
+        with self._lock:
+            return [Observation(self._shipped)]
+
+    def observe_waiting(self, _options: CallbackOptions) -> Iterable[Observation]:
+        """Yield how many orders wait."""
+        with self._lock:
+            return [Observation(len(self._waiting))]
+
+
+def make_shop(seed: int, *, payments_port: int) -> Service:
+    """Return the service."""
+    warehouse = Warehouse()
+    meter = metrics.get_meter("clew.demo.shop")
+    orders = meter.create_counter("shop.orders", "{order}", "Orders by outcome")
+    values = meter.create_histogram("shop.order.value", "EUR", "Value of orders")
+    meter.create_observable_gauge(
+        "shop.stock", [warehouse.observe_stock], "{item}", "Items in stock"
+    )
+    meter.create_observable_counter(
+        "shop.orders.shipped", [warehouse.observe_shipped], "{order}", "Orders shipped"
+    )
+    meter.create_observable_up_down_counter(
+        "shop.orders.waiting", [warehouse.observe_waiting], "{order}", "Orders not yet shipped"
+    )
+
+    def show_products(call_: Call) -> Answer:
+        chance = Chance(seed, call_.path)
+        _read_products(chance)
+        return Answer(200, {"products": list(PRODUCTS)})
+
+    def take_order(call_: Call) -> Answer:
+        order_id = str(call_.body["order_id"])
+        chance = Chance(seed, order_id)
+        product = chance.pick("product", PRODUCTS)
+        amount = round(chance.between("amount", 5.0, 240.0), 2)
+        call_.span.set_attributes({"order.id": order_id, "order.amount": amount})
+        with step("load cart", product=product):
+            work(chance.between("cart", 0.001, 0.005))
+        with step("price order"):
+            work(chance.between("price", 0.001, 0.003))
+        _pay(payments_port, order_id, amount, orders)
+        warehouse.take(product)
+        orders.add(1, {"outcome": "paid"})
+        values.record(amount, {"product": product})
+        logger.info("order %s paid", order_id, extra={"order.id": order_id, "amount": amount})
+        _ship(warehouse.add(call_.span.get_span_context()))
+        return Answer(200, {"order_id": order_id})
+
+    return Service("shop", {("GET", "/products"): show_products, ("POST", "/checkout"): take_order})
+
+
+def _read_products(chance: Chance) -> None:
+    in_a_loop = chance.happens("loop", 0.1)
+    if in_a_loop:
+        logger.warning("reading products one by one")
+    for _ in range(LOOP_QUERIES if in_a_loop else 1):
+        tracer = trace.get_tracer("clew.demo.shop")
+        with tracer.start_as_current_span(
+            "SELECT products",
+            kind=SpanKind.CLIENT,
+            attributes={
+                "db.system.name": "sqlite",
+                "db.operation.name": "SELECT",
+                "db.collection.name": "products",
+                "db.query.text": "SELECT * FROM products WHERE id = ?",
+            },
+        ):
+            work(chance.between("query", 0.002, 0.006))
+
+
+def _pay(port: int, order_id: str, amount: float, orders: metrics.Counter) -> None:
+    """Charge an order.
+
+    Raises:
+        Refusal: 402 when the card is declined, 502 when payments fails.
+    """
+    try:
+        call(port, "POST", "/charge", {"order_id": order_id, "amount": amount})
+    except Refusal as refusal:
+        is_declined = refusal.status == 402
+        orders.add(1, {"outcome": "declined" if is_declined else "failed"})
+        status = 402 if is_declined else 502
+        raise Refusal(status, f"order {order_id}: {refusal}") from refusal
+
+
+def _ship(batch: list[SpanContext]) -> None:
+    """Ship a batch in a trace of its own, which points at the orders that it carries."""
+    if not batch:
+        return
+    tracer = trace.get_tracer("clew.demo.shop")
+    with tracer.start_as_current_span(
+        "ship orders",
+        context=trace.set_span_in_context(trace.INVALID_SPAN),
+        kind=SpanKind.CONSUMER,
+        links=[Link(order, {"messaging.operation.type": "process"}) for order in batch],
+        attributes={"messaging.batch.message_count": len(batch)},
+    ) as span:
+        work(0.008)
+        span.add_event("parcel.sealed", {"parcel.orders": len(batch)})

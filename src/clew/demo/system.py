@@ -1,0 +1,178 @@
+"""The demo's system: two services and an agent as processes, and people who order things."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.demo.service import send
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# A part imports OpenTelemetry and opens a port: under a second here, more on a busy machine.
+READY_S_MAX: Final = 30.0
+
+# A part sends its last telemetry within two seconds, then ends.
+END_S_MAX: Final = 6.0
+
+# One in so many requests is a conversation of the assistant, which makes two requests itself.
+REQUESTS_PER_CONVERSATION: Final = 6
+
+# People who order at the same time: few enough that the slow bank shows in the figures.
+PEOPLE: Final = 4
+
+_END: Final = object()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the people and the assistant met with."""
+
+    requests: int = 0
+    refused: int = 0
+    failed: int = 0
+    conversations: int = 0
+    dropped: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process of the system."""
+
+    name: str
+    process: subprocess.Popen[str]
+    lines: queue.Queue[Any] = field(default_factory=queue.Queue)
+
+    def hear(self, timeout_s: float) -> dict[str, Any] | None:
+        """Return the next thing that the part says, None when it has ended.
+
+        Raises:
+            ClewError: TIMEOUT when it says nothing.
+        """
+        try:
+            line = self.lines.get(timeout=timeout_s)
+        except queue.Empty:
+            raise ClewError(
+                ErrorCode.TIMEOUT, f"the demo's {self.name} says nothing for {timeout_s:g} s"
+            ) from None
+        if line is _END:
+            return None
+        said: dict[str, Any] = json.loads(line)
+        return said
+
+
+def run_system(
+    endpoint: str, *, requests: int, seed: int, progress: Callable[[int], object]
+) -> Outcome:
+    """Run the system until all requests are answered; tell `progress` how many came to pass.
+
+    Raises:
+        ClewError: when a part does not start or ends early.
+    """
+    conversations = max(1, requests // REQUESTS_PER_CONVERSATION)
+    people = max(1, requests - conversations)
+    outcome = Outcome()
+    started = time.monotonic()
+    with contextlib.ExitStack() as parts:
+        payments = parts.enter_context(_part(endpoint, outcome, "payments", seed))
+        payments_port = _port(payments)
+        shop = parts.enter_context(_part(endpoint, outcome, "shop", seed, payments_port))
+        shop_port = _port(shop)
+        assistant = parts.enter_context(
+            _part(endpoint, outcome, "assistant", seed, shop_port, conversations)
+        )
+        with ThreadPoolExecutor(PEOPLE, thread_name_prefix="person") as pool:
+            for status in pool.map(lambda n: _ask(shop_port, n), range(people)):
+                _note(outcome, status)
+                progress(1)
+        while outcome.conversations < conversations:
+            said = assistant.hear(READY_S_MAX)
+            if said is None:
+                raise ClewError(ErrorCode.INTERNAL, "the demo's assistant ended early")
+            outcome.conversations += "ordered" in said
+            progress(1)
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _ask(port: int, number: int) -> int:
+    """Be a person: look at the products, or order; return the status."""
+    if number % 3 == 0:
+        return send(port, "GET", f"/products?page={number}").status
+    return send(port, "POST", "/checkout", {"order_id": f"web-{number}"}).status
+
+
+def _note(outcome: Outcome, status: int) -> None:
+    outcome.requests += 1
+    outcome.refused += 400 <= status < 500
+    outcome.failed += status >= 500
+
+
+@contextlib.contextmanager
+def _part(endpoint: str, outcome: Outcome, name: str, *arguments: int) -> Iterator[Part]:
+    """Run one part; at the end close its stdin, hear its last words, and see it end."""
+    process = subprocess.Popen(  # noqa: S603 - our own module, with numbers as arguments
+        [sys.executable, "-m", "clew.demo.process", name, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=_environment(endpoint, name),
+    )
+    part = Part(name, process)
+    threading.Thread(target=_listen, args=(part,), daemon=True).start()
+    try:
+        yield part
+        assert process.stdin is not None
+        process.stdin.close()
+        while (said := part.hear(END_S_MAX)) is not None:
+            outcome.dropped += said.get("dropped", 0)
+        process.wait(END_S_MAX)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def _listen(part: Part) -> None:
+    assert part.process.stdout is not None
+    with contextlib.suppress(ValueError):  # The pipe was closed under us: the part was killed.
+        for line in part.process.stdout:
+            part.lines.put(line)
+    part.lines.put(_END)
+
+
+def _port(part: Part) -> int:
+    said = part.hear(READY_S_MAX)
+    if said is None or "port" not in said:
+        raise ClewError(ErrorCode.INTERNAL, f"the demo's {part.name} did not start")
+    return int(said["port"])
+
+
+def _environment(endpoint: str, name: str) -> dict[str, str]:
+    """Return the environment of a part: the user's own, but for what says where telemetry goes.
+
+    `payments` shows the other forms of metrics: exponential histograms and delta temporality.
+    """
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
+    clean["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
+    clean["OTEL_METRIC_EXPORT_INTERVAL"] = "1000"
+    if name == "payments":
+        clean["OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"] = (
+            "base2_exponential_bucket_histogram"
+        )
+        clean["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"] = "delta"
+    return clean
