@@ -205,12 +205,14 @@ def _entries(
     sources = " UNION ALL ".join(f"SELECT map FROM @{name}" for name in scans)
     maps = f"SELECT arrayJoin(map) AS map FROM ({sources})" if column.many else sources
     entries = f"SELECT arrayJoin(CAST(map, 'Array(Tuple(String, String))')) AS entry FROM ({maps})"
-    return store.engine.query(
+    answer = store.engine.query(
         f"SELECT {select} FROM ({entries}) WHERE {where} GROUP BY {group_by}",
         snapshot=store.snapshot(),
         scans=scans,
         parameters=bound,
-    ).to_pylist()
+    )
+    rows_found: list[dict[str, Any]] = answer.to_pylist()
+    return rows_found
 
 
 def _names(store: Store, expression: str, tables: tuple[Table, ...]) -> set[str]:

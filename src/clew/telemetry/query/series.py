@@ -1,0 +1,289 @@
+"""A metric over time buckets.
+
+Number points are folded by the engine. For a rate, and for everything about histograms, a point
+says little alone: a cumulative one counts since its stream began, so what was added in a bucket is
+the difference to the point before it in the same series, or all of it where the stream began anew
+(its start time changed, or a monotonic count fell). The scan begins a little before the range, so
+that the first bucket has a point to differ from.
+"""
+
+# ruff: noqa: S608 - values are bound; the rest is our own text
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import NS_PER_S, TimeRange, format_time, parse_duration_ns
+from clew.store.engine.contract import Scan
+from clew.telemetry import documents as doc
+from clew.telemetry.query.distribution import distribution_values
+from clew.telemetry.query.points import SERIES, count_points, no_such_metric, which_points
+from clew.telemetry.query.slices import check_limit
+from clew.telemetry.query.window import read_window
+from clew.telemetry.tables import EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRICS, SUM, SUMMARY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clew.store.engine.contract import Snapshot
+    from clew.store.table import Table
+    from clew.telemetry.query import parameters as ask
+    from clew.telemetry.query.points import Which
+    from clew.telemetry.query.store import Store
+
+WINDOW_DEFAULT_NS: Final = 3600 * NS_PER_S
+BUCKETS_DEFAULT: Final = 60
+"""As many as a chart or a sparkline shows."""
+
+BUCKETS_MAX: Final = 11_000
+"""What Prometheus allows for a range: more points than any screen has columns."""
+
+LOOK_BACK_NS_MIN: Final = 5 * 60 * NS_PER_S
+"""How far before the range a series' earlier point is looked for: five exports of a minute each."""
+
+LABELS_MAX: Final = 16
+
+_STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400)
+"""Steps that people read easily; the smallest that gives at most the default number of buckets."""
+
+_FOLDS: Final = {
+    "avg": "avg(value)",
+    "sum": "sum(value)",
+    "min": "min(value)",
+    "max": "max(value)",
+    "count": "toFloat64(count())",
+    "last": "argMax(value, at)",
+    "p50": "quantileExact(0.5)(value)",
+    "p95": "quantileExact(0.95)(value)",
+    "p99": "quantileExact(0.99)(value)",
+}
+_SUMMARY_FOLDS: Final = {
+    "avg": "sum(Sum) / nullIf(sum(Count), 0)",
+    "sum": "sum(Sum)",
+    "count": "toFloat64(sum(Count))",
+    **{
+        name: "avg(if(has(`ValueAtQuantiles.Quantile`, {q}), `ValueAtQuantiles.Value`"
+        "[indexOf(`ValueAtQuantiles.Quantile`, {q})], NULL))".replace("{q}", share)
+        for name, share in (("p50", "0.5"), ("p95", "0.95"), ("p99", "0.99"))
+    },
+}
+
+Labels = tuple[str, ...]
+Values = dict[tuple[int, Labels], float | None]
+"""Value by bucket number and label values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The buckets: `count` of them, `step` nanoseconds each, the first from `start`."""
+
+    start: int
+    step: int
+    count: int
+
+    @property
+    def window(self) -> TimeRange:
+        """The range that the buckets cover."""
+        return TimeRange(self.start, self.start + self.step * self.count)
+
+    @property
+    def bucket(self) -> str:
+        """The SQL number of the bucket in which ``at`` lies."""
+        return f"intDiv(at - toInt64({self.start}), toInt64({self.step}))"
+
+    def looking_back(self) -> TimeRange:
+        """The range in which a point before the first bucket's points is looked for."""
+        back = max(self.step, LOOK_BACK_NS_MIN)
+        return TimeRange(max(0, self.start - back), self.window.end)
+
+
+def query_series(store: Store, query: ask.SeriesQuery, now: int) -> doc.SeriesList:
+    """Return a metric over time buckets, one series for each combination of the labels of `by`.
+
+    Raises:
+        ClewError: NOT_FOUND without points in the range; INVALID_ARGUMENT for an aggregate that the
+            kind of metric does not have.
+    """
+    check_limit(query.limit)
+    if len(query.by) > LABELS_MAX:
+        raise ClewError(ErrorCode.INVALID_ARGUMENT, f"by takes at most {LABELS_MAX} labels")
+    grid = _read_grid(query, now)
+    snapshot = store.snapshot()
+    which = which_points(store, name=query.name, service=query.service, attribute=query.attribute)
+    counts = count_points(store, snapshot, which, grid.window)
+    if not counts:
+        raise no_such_metric(store, snapshot, query.name)
+    # One name may be sent as several kinds; what most points are is what is meant.
+    table = max(METRICS, key=lambda each: counts.get(each.name, 0))
+    values = _values(store, snapshot, table, query, which, grid)
+    series = _series(query, grid, values)
+    shown = series[: query.limit]
+    return doc.SeriesList(
+        series=shown,
+        count=len(shown),
+        total=len(series),
+        truncated=len(shown) < len(series),
+        step_seconds=grid.step / NS_PER_S,
+        aggregate=query.aggregate,
+        start_time=format_time(grid.start),
+        end_time=format_time(grid.start + grid.step * grid.count),
+    )
+
+
+def _read_grid(query: ask.SeriesQuery, now: int) -> Grid:
+    window = read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
+    end = max(now, (window.start or 0) + 1) if window.end is None else window.end
+    start = max(0, end - WINDOW_DEFAULT_NS) if window.start is None else window.start
+    if query.step is None:
+        seconds = (end - start) / NS_PER_S
+        step_s = next((s for s in _STEPS_S if s * BUCKETS_DEFAULT >= seconds), _STEPS_S[-1])
+        step = step_s * NS_PER_S
+    else:
+        step = parse_duration_ns(query.step, bare=NS_PER_S)
+    if step <= 0:
+        raise ClewError(ErrorCode.INVALID_ARGUMENT, "step must be longer than nothing")
+    first = start - start % step
+    count = -(-(end - first) // step)
+    if count > BUCKETS_MAX:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"the range has {count} buckets, at most {BUCKETS_MAX} are given",
+            hint="widen the step or narrow the range",
+        )
+    return Grid(first, step, count)
+
+
+def _values(
+    store: Store,
+    snapshot: Snapshot,
+    table: Table,
+    query: ask.SeriesQuery,
+    which: Which,
+    grid: Grid,
+) -> Values:
+    labels, parameters = _labels(query.by, which)
+    if table in (HISTOGRAM, EXPONENTIAL_HISTOGRAM):
+        return distribution_values(
+            store, snapshot, table, query, which, grid, labels=labels, parameters=parameters
+        )
+    if table is SUMMARY:
+        columns: tuple[str, ...] = (
+            "Sum",
+            "Count",
+            "`ValueAtQuantiles.Quantile`",
+            "`ValueAtQuantiles.Value`",
+        )
+        fold = _SUMMARY_FOLDS.get(query.aggregate)
+        source, window = "@points", grid.window
+    elif query.aggregate == "rate":
+        fold = f"sum(added) / {grid.step / NS_PER_S!r}" if table is SUM else None
+        columns = (
+            "Value AS value",
+            f"{SERIES} AS series",
+            "toUnixTimestamp64Nano(StartTimeUnix) AS started",
+            "AggregationTemporality AS temporality",
+            "IsMonotonic AS monotonic",
+        )
+        window = grid.looking_back()
+        source = _added("@points", len(labels), window)
+    else:
+        fold = _FOLDS[query.aggregate]
+        columns, source, window = ("Value AS value",), "@points", grid.window
+    if fold is None:
+        raise _no_such_aggregate(table, query.aggregate)
+    names = [f"label_{i}" for i in range(len(labels))]
+    scan = Scan(
+        table,
+        ("toUnixTimestamp64Nano(TimeUnix) AS at", *columns, *labels),
+        # Bit 0 of the flags says that the point recorded no value.
+        f"{which.over(table, window)} AND bitAnd(Flags, 1) = 0",
+    )
+    rows = store.engine.query(
+        f"SELECT {', '.join([f'{grid.bucket} AS bucket', *names])}, {fold} AS folded"
+        f" FROM {source} WHERE at >= {grid.start} GROUP BY {', '.join(['bucket', *names])}",
+        snapshot=snapshot,
+        scans={"points": scan},
+        parameters=parameters,
+    ).to_pylist()
+    return {(row["bucket"], tuple(row[name] for name in names)): row["folded"] for row in rows}
+
+
+def _labels(by: Sequence[str], which: Which) -> tuple[list[str], dict[str, object]]:
+    """Return label columns: the service, else an attribute of the point, else of the resource."""
+    columns = []
+    parameters = dict(which.parameters)
+    for i, key in enumerate(by):
+        if key == "service":
+            columns.append(f"toString(ServiceName) AS label_{i}")
+            continue
+        bound = f"{{label_{i}:String}}"
+        parameters[f"label_{i}"] = key
+        columns.append(
+            f"if(mapContains(Attributes, {bound}), Attributes[{bound}],"
+            f" ResourceAttributes[{bound}]) AS label_{i}"
+        )
+    return columns, parameters
+
+
+def _added(points: str, labels: int, window: TimeRange) -> str:
+    """Return a subquery that gives each point what it added to its series, as ``added``."""
+    names = "".join(f", label_{i}" for i in range(labels))
+    return (
+        f"(SELECT at{names}, multiIf("
+        "temporality = 1, value,"
+        f" number = 1, if(started > {window.start or 0}, value, 0),"
+        " started != started_before, value,"
+        " monotonic AND value < before, value,"
+        " value - before) AS added FROM (SELECT *,"
+        " row_number() OVER series_order AS number,"
+        " lagInFrame(value) OVER series_order AS before,"
+        " lagInFrame(started) OVER series_order AS started_before"
+        f" FROM {points} WINDOW series_order AS (PARTITION BY series ORDER BY at"
+        " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)))"
+    )
+
+
+def _no_such_aggregate(table: Table, aggregate: str) -> ClewError:
+    if table is GAUGE:
+        return ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "a gauge has no rate",
+            hint="ask for aggregate=avg, min, max or last",
+        )
+    return ClewError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"a summary has no {aggregate}",
+        hint="ask for aggregate=avg, sum, count, p50, p95 or p99",
+    )
+
+
+def _series(query: ask.SeriesQuery, grid: Grid, values: Values) -> list[doc.Series]:
+    """Return the series, largest last value first."""
+    by_labels: dict[Labels, Mapping[int, float | None]] = {}
+    for (bucket, labels), value in values.items():
+        line = by_labels.setdefault(labels, {})
+        assert isinstance(line, dict)
+        line[bucket] = value
+    series = [_one_series(query, grid, labels, line) for labels, line in by_labels.items()]
+    series.sort(
+        key=lambda each: (each.value is None, -(each.value or 0), sorted(each.labels.items()))
+    )
+    return series
+
+
+def _one_series(
+    query: ask.SeriesQuery, grid: Grid, labels: Labels, line: Mapping[int, Any]
+) -> doc.Series:
+    starts = [format_time(grid.start + i * grid.step) for i in range(grid.count)]
+    points = [doc.SeriesPoint(start, line.get(i)) for i, start in enumerate(starts)]
+    known = [i for i, value in line.items() if value is not None]
+    newest = max(known, default=None)
+    return doc.Series(
+        metric=query.name,
+        labels=dict(zip(query.by, labels, strict=True)),
+        points=points,
+        value=None if newest is None else line[newest],
+        timestamp=None if newest is None else starts[newest],
+    )

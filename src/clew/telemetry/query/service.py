@@ -1,0 +1,121 @@
+"""The query service: the one place that every surface asks.
+
+A thin facade: each question is answered by the module of its noun, over one store and one clock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clew.telemetry.query import (
+    attributes,
+    export,
+    live,
+    logs,
+    metrics,
+    series,
+    services,
+    spans,
+    sql,
+    traces,
+)
+from clew.telemetry.query.parameters import LIMIT_DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from clew.telemetry import documents as doc
+    from clew.telemetry.otlp.signal import Signal
+    from clew.telemetry.query import parameters as ask
+    from clew.telemetry.query.contract import LiveBatch
+    from clew.telemetry.query.store import Store
+
+
+class TelemetryQuery:
+    """Implements `clew.telemetry.query.contract.QueryService`, which says what each call does.
+
+    Safe to use from any thread.
+    """
+
+    def __init__(self, store: Store, now: Callable[[], int]) -> None:
+        """Answer over a store; `now` gives Unix nanoseconds, to which "15m ago" refers."""
+        self._store = store
+        self._now = now
+
+    def find_spans(self, query: ask.SpanQuery) -> doc.SpanList:
+        """Return one page of matching spans, newest first."""
+        return spans.find_spans(self._store, query, self._now())
+
+    def find_traces(self, query: ask.SpanQuery) -> doc.TraceList:
+        """Return one page of traces that hold a matching span, newest match first."""
+        return traces.find_traces(self._store, query, self._now())
+
+    def get_trace(self, trace_id: str, *, typed: bool = False) -> doc.Trace:
+        """Return one trace as a tree laid flat."""
+        return traces.get_trace(self._store, trace_id, typed=typed)
+
+    def find_logs(self, query: ask.LogQuery) -> doc.LogList:
+        """Return one page of matching log records, newest first."""
+        return logs.find_logs(self._store, query, self._now())
+
+    def find_metrics(self, query: ask.MetricQuery) -> doc.MetricList:
+        """Return one page of matching metric points, newest first."""
+        return metrics.find_metrics(self._store, query, self._now())
+
+    def get_metric(self, name: str, query: ask.TimeParameters) -> doc.MetricDetail:
+        """Return what is known of a metric."""
+        return metrics.get_metric(self._store, name, query, self._now())
+
+    def query_series(self, query: ask.SeriesQuery) -> doc.SeriesList:
+        """Return a metric over time buckets."""
+        return series.query_series(self._store, query, self._now())
+
+    def list_services(self, query: ask.ServiceQuery) -> doc.ServiceList:
+        """Return services with rate, errors and duration."""
+        return services.list_services(self._store, query, self._now())
+
+    def list_operations(self, query: ask.OperationQuery) -> doc.OperationList:
+        """Return operations with rate, errors and duration."""
+        return services.list_operations(self._store, query, self._now())
+
+    def list_attributes(self, query: ask.AttributeQuery) -> doc.AttributeList:
+        """Return attribute keys with counts."""
+        return attributes.list_attributes(self._store, query, self._now())
+
+    def list_attribute_values(self, key: str, query: ask.AttributeQuery) -> doc.AttributeValueList:
+        """Return the values of one attribute with counts."""
+        return attributes.list_attribute_values(self._store, key, query, self._now())
+
+    def run_sql(self, statement: str, *, limit: int = LIMIT_DEFAULT) -> doc.SqlAnswer:
+        """Run a statement of a user over the real tables, read-only."""
+        return sql.run_sql(self._store, statement, limit)
+
+    def get_sql_schema(self) -> doc.SqlSchema:
+        """Return the tables that SQL may read."""
+        return sql.get_sql_schema()
+
+    def suggest_services(self, name: str) -> list[str]:
+        """Return up to three known service names near a name."""
+        return attributes.suggest_services(self._store, name)
+
+    def suggest_operations(self, name: str) -> list[str]:
+        """Return up to three known operation names near a name."""
+        return attributes.suggest_operations(self._store, name)
+
+    def suggest_attributes(self, key: str) -> list[str]:
+        """Return up to three known attribute keys near a key."""
+        return attributes.suggest_attributes(self._store, key)
+
+    def export(
+        self, signal: Signal, query: ask.SpanQuery | ask.LogQuery | ask.MetricQuery
+    ) -> Iterator[bytes]:
+        """Yield matching records as serialised OTLP requests, oldest first."""
+        return export.export(self._store, signal, query, self._now())
+
+    def live_spans(self, query: ask.SpanQuery, *, after: str | None) -> LiveBatch:
+        """Return what matched after an event id; from now on when it is None."""
+        return live.live_spans(self._store, query, after, self._now())
+
+    def live_logs(self, query: ask.LogQuery, *, after: str | None) -> LiveBatch:
+        """Return what matched after an event id; from now on when it is None."""
+        return live.live_logs(self._store, query, after, self._now())
