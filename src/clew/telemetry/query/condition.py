@@ -32,6 +32,8 @@ class Operator(StrEnum):
 
     EQUALS = "="
     CONTAINS = "~="
+    CONTAINS_ANY_CASE = "any case"
+    """Contains, whatever the case of A to Z; `body_contains` alone asks for it."""
     MATCHES = "=~"
     GREATER = ">"
     AT_LEAST = ">="

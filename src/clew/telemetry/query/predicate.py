@@ -216,6 +216,8 @@ class _Compiler:
                 assert_never(spec.kind)
 
     def _text_field(self, spec: FieldSpec, operator: Operator, text: str) -> str:
+        if operator is Operator.CONTAINS_ANY_CASE:
+            return self._contains_any_case(spec.sql, text)
         test = self._text_test(operator, text)(spec.sql)
         if spec.lowered and operator is Operator.CONTAINS and text:
             # The index knows the lower case alone: it leaves few rows for the exact comparison.

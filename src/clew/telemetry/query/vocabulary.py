@@ -36,9 +36,10 @@ class FieldKind(StrEnum):
     """All text of the record at once: contains, whatever the case of A to Z."""
 
 
-_ANY_OPERATOR: Final = frozenset(Operator)
 _TEXT_OPERATORS: Final = frozenset({Operator.EQUALS, Operator.CONTAINS, Operator.MATCHES})
-_SIZE_OPERATORS: Final = _ANY_OPERATOR - {Operator.CONTAINS, Operator.MATCHES}
+_SIZE_OPERATORS: Final = frozenset(
+    {Operator.EQUALS, *(operator for operator in Operator if operator.is_order)}
+)
 
 OPERATORS: Final[Mapping[FieldKind, frozenset[Operator]]] = {
     FieldKind.TEXT: _TEXT_OPERATORS,

@@ -1,0 +1,149 @@
+"""Where a page of a time-ordered list ends, as opaque text that goes into a URL.
+
+Lists run newest first: by time, then by frame, then by content. A cursor says how far the last page
+went (`Position`) and fixes what the pages are cut from: the time range in absolute times, and the
+newest frame of the first page. Rows that come later have later frames, so they never shift a page.
+It also carries a digest of the question, since a position means nothing in another list.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import TIME_NS_MAX, TimeRange
+
+if TYPE_CHECKING:
+    from clew.telemetry.query.parameters import PageParameters
+
+_VERSION: Final = 2
+_DIGEST_BYTES: Final = 8
+# Our own are about 110 characters.
+CURSOR_CHARS_MAX: Final = 512
+_FRAME_MAX: Final = 2**64 - 1
+# Rows of one request that carry one time: no request of the size that the doors admit holds more.
+# It bounds what a made-up cursor can have skipped.
+GIVEN_MAX: Final = 1_000_000
+
+_NO_PART_OF_THE_QUESTION: Final = frozenset({"limit", "next", "count", "last", "start", "end"})
+_TIMES: Final = ("last", "start", "end")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The last row given: its time, its frame, and how many rows of both were given so far."""
+
+    at: int
+    frame: int
+    given: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Go on after `position`, in what the first page was cut from; `seen` rows were given."""
+
+    window: TimeRange
+    frame: int
+    position: Position
+    seen: int
+
+
+class _Wire(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    version: int
+    digest: bytes
+    times: bytes
+    start: int | None
+    end: int | None
+    frame: int
+    at: int
+    at_frame: int
+    given: int
+    seen: int
+
+
+def write_cursor(cursor: Cursor, kind: str, query: PageParameters) -> str:
+    """Return the text of a cursor into the list of a kind that a question gives."""
+    wire = _Wire(
+        _VERSION,
+        _question_digest(kind, query),
+        _times_digest(query),
+        cursor.window.start,
+        cursor.window.end,
+        cursor.frame,
+        cursor.position.at,
+        cursor.position.frame,
+        cursor.position.given,
+        cursor.seen,
+    )
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(wire)).decode("ascii").rstrip("=")
+
+
+def read_cursor(text: str, kind: str, query: PageParameters) -> Cursor:
+    """Return the cursor that `write_cursor` wrote for the same question.
+
+    The parameters of the time range may be left out with a cursor, since it carries the range.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT when the text is none of ours, or of another question.
+    """
+    wire = _decode(text)
+    if wire is None or not _is_sound(wire):
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "next is not a cursor of this list",
+            hint="give next exactly as the page before gave it, or leave it out to begin anew",
+        )
+    has_times = any(getattr(query, name) is not None for name in _TIMES)
+    if wire.digest != _question_digest(kind, query) or (
+        has_times and wire.times != _times_digest(query)
+    ):
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "next belongs to another question",
+            hint="repeat the filters of the page before, or leave next out to begin anew",
+        )
+    position = Position(wire.at, wire.at_frame, wire.given)
+    return Cursor(TimeRange(wire.start, wire.end), wire.frame, position, wire.seen)
+
+
+def _decode(text: str) -> _Wire | None:
+    if not text.isascii() or len(text) > CURSOR_CHARS_MAX:
+        return None
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return msgspec.msgpack.decode(raw, type=_Wire)
+    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _is_sound(wire: _Wire) -> bool:
+    """Whether the numbers can be true; anyone can write a cursor, and they go into SQL."""
+    times = [time for time in (wire.start, wire.end, wire.at) if time is not None]
+    return (
+        wire.version == _VERSION
+        and all(0 <= time <= TIME_NS_MAX for time in times)
+        and 0 <= wire.frame <= _FRAME_MAX
+        and 0 <= wire.at_frame <= wire.frame
+        and 1 <= wire.given <= min(wire.seen, GIVEN_MAX)
+    )
+
+
+def _question_digest(kind: str, query: PageParameters) -> bytes:
+    asked = msgspec.structs.asdict(query)
+    named = {name: asked[name] for name in asked if name not in _NO_PART_OF_THE_QUESTION}
+    return _digest({"kind": kind, **named})
+
+
+def _times_digest(query: PageParameters) -> bytes:
+    return _digest({name: getattr(query, name) for name in _TIMES})
+
+
+def _digest(document: dict[str, object]) -> bytes:
+    text = msgspec.json.encode(document, order="deterministic")
+    return blake2b(text, digest_size=_DIGEST_BYTES).digest()
