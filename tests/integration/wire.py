@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,11 +45,10 @@ def ask(
         connection.close()
 
 
-def sql(url: str, statement: str) -> list[dict[str, Any]]:
+def sql(url: str, statement: str, limit: int = 100) -> list[dict[str, Any]]:
     """Run a statement and return its rows."""
-    answer = ask(
-        url, "POST", "/api/v1/sql", statement.encode(), headers={"content-type": "text/plain"}
-    )
+    body = json.dumps({"q": statement, "limit": limit}).encode()
+    answer = ask(url, "POST", "/api/v1/sql", body, {"content-type": "application/json"})
     assert answer.status == 200, answer.body
     rows: list[dict[str, Any]] = answer.document["rows"]
     return rows
@@ -70,3 +71,12 @@ def read_all(connection: socket.socket) -> bytes:
 def status_of(answer: bytes) -> int:
     """Return the status of a raw answer."""
     return int(answer.split(b" ", 2)[1])
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Return once a condition holds; ask for it again and again until the deadline."""
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"in time: {what}"
+        pause.wait(0.02)

@@ -143,9 +143,6 @@ class Configuration:
     query_threads: int = setting(
         "4", parse_positive, "How many questions are worked on at once; others wait their turn."
     )
-    query_seconds_max: float = setting(
-        "30", parse_seconds, "How long one question may take before it ends with an error."
-    )
     live_clients_max: int = setting(
         "32", parse_positive, "How many live feeds may be open at once; one more gets 429."
     )

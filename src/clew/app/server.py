@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clew.app.configuration import Configuration
-    from clew.app.doors import Doors
     from clew.app.sockets import Addresses
     from clew.app.store import Store
+    from clew.telemetry.query.contract import QueryService
 
 logger = logging.getLogger(__name__)
 
@@ -97,18 +97,23 @@ def _take_sockets(configuration: Configuration) -> tuple[Sockets, list[ClewError
 async def _live(configuration: Configuration, sockets: Sockets, warnings: list[str]) -> None:
     stop = asyncio.Event()
     _listen_for_signals(stop)
-    store, doors = await _open(configuration, sockets)
+    opening = asyncio.get_running_loop().run_in_executor(None, _open_store, configuration)
+    # The thread spends much of its time in the engine's own code; this import runs beside it.
+    from clew.app.doors import Doors
+
+    store, service = await opening
     try:
-        addresses, troubles = await doors.open()
-        _announce(configuration, store, addresses, [*warnings, *map(_tell, troubles)])
-        await _retain(store)
-        await stop.wait()
-        logger.info("closing: waiting for running requests")
-    finally:
+        doors = Doors(configuration, store, service, sockets)
         try:
-            await doors.close()
+            addresses, troubles = await doors.open()
+            _announce(configuration, store, addresses, [*warnings, *map(_tell, troubles)])
+            await _retain(store)
+            await stop.wait()
+            logger.info("closing: waiting for running requests")
         finally:
-            await store.close()
+            await doors.close()
+    finally:
+        await store.close()
     logger.info("closed")
 
 
@@ -132,21 +137,11 @@ def _listen_for_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, hear, number)
 
 
-async def _open(configuration: Configuration, sockets: Sockets) -> tuple[Store, Doors]:
-    opening = asyncio.get_running_loop().run_in_executor(None, _open_store, configuration)
-    # The thread spends its time in the engine's own code, so these imports run beside it.
-    from clew.app.doors import Doors
+def _open_store(configuration: Configuration) -> tuple[Store, QueryService]:
+    from clew.app.store import open_service, open_store
 
-    store = await opening
-    from clew.app.store import open_service
-
-    return store, Doors(configuration, store, open_service(store, configuration), sockets)
-
-
-def _open_store(configuration: Configuration) -> Store:
-    from clew.app.store import open_store
-
-    return open_store(configuration)
+    store = open_store(configuration)
+    return store, open_service(store)
 
 
 def _announce(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,7 @@ from clew.store.log import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
 from clew.telemetry.otlp.decode import open_decoder
 from clew.telemetry.otlp.signal import Signal
+from clew.telemetry.query.service import TelemetryQuery
 from clew.telemetry.tables import LOGS, METRICS, TABLES, TRACES
 
 if TYPE_CHECKING:
@@ -93,11 +95,9 @@ def open_store(configuration: Configuration) -> Store:
     return Store(engine, pipeline, kinds, status.acked - status.flushed, lock)
 
 
-def open_service(store: Store, configuration: Configuration) -> QueryService:
+def open_service(store: Store) -> QueryService:
     """Return the one service that every surface asks."""
-    from clew.telemetry.query.service import TelemetryQueryService
-
-    return TelemetryQueryService(store, time_ms_max=int(configuration.query_seconds_max * 1000))
+    return TelemetryQuery(store, time.time_ns)
 
 
 def _declare_kinds(configuration: Configuration) -> dict[Signal, RecordKind]:
