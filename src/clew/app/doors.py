@@ -84,6 +84,7 @@ class Doors:
         self, configuration: Configuration, store: Store, service: QueryService, sockets: Sockets
     ) -> None:
         self._configuration = configuration
+        self._service = service
         self._sockets = sockets
         self._closing = asyncio.Event()
         self._intake = Intake(
@@ -163,6 +164,7 @@ class Doors:
 
     async def _open_grpc(self) -> int:
         from clew.surfaces.grpc.export import ExportServices
+        from clew.surfaces.grpc.jaeger import JaegerQuery
         from clew.surfaces.grpc.server import bind, open_server
 
         address = self._configuration.otlp_grpc
@@ -170,8 +172,10 @@ class Doors:
         export = ExportServices(
             self._intake, request_rate=self._request_rate(), byte_rate=self._byte_rate()
         )
+        jaeger = JaegerQuery(self._service, self._threads)
         server = open_server(
-            export.handlers(), message_bytes_max=self._configuration.otlp_unpacked_bytes_max
+            [*export.handlers(), jaeger.handler()],
+            message_bytes_max=self._configuration.otlp_unpacked_bytes_max,
         )
         if address.port:
             # The library does not say why it could not listen; a socket of our own does.
