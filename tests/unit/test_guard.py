@@ -49,8 +49,9 @@ ORDINARY = [
     "SELECT argMaxOrNullIf(SpanName, Duration, Duration > 5) FROM otel_traces",
     "SELECT SpanAttributes['http.route'] AS route, uniq(TraceId) FROM otel_traces GROUP BY route",
     (
-        "SELECT toStartOfInterval(Timestamp, INTERVAL 5 MINUTE) AS t, avg(Duration) FROM otel_traces"
-        " GROUP BY t ORDER BY t WITH FILL STEP INTERVAL 5 MINUTE INTERPOLATE (t AS t)"
+        "SELECT toStartOfInterval(Timestamp, INTERVAL 5 MINUTE) AS t, avg(Duration)"
+        " FROM otel_traces GROUP BY t ORDER BY t"
+        " WITH FILL STEP INTERVAL 5 MINUTE INTERPOLATE (t AS t)"
     ),
     (
         "WITH slow AS (SELECT TraceId FROM otel_traces WHERE Duration > 1000)"
@@ -68,8 +69,8 @@ ORDINARY = [
     "SELECT SpanName, `Events.Name`[1], e FROM otel_traces LEFT ARRAY JOIN `Events.Name` AS e",
     (
         "SELECT row_number() OVER w, lagInFrame(Duration) OVER (PARTITION BY ServiceName ORDER BY"
-        " Timestamp ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM otel_traces WINDOW w AS (ORDER BY"
-        " Timestamp) QUALIFY row_number() OVER w < 3"
+        " Timestamp ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM otel_traces WINDOW w AS"
+        " (ORDER BY Timestamp) QUALIFY row_number() OVER w < 3"
     ),
     "SELECT * EXCEPT (Frame), * REPLACE (upper(SpanName) AS SpanName) FROM otel_traces",
     "SELECT COLUMNS('Id$') APPLY(upper), * APPLY(x -> toString(x)) FROM otel_traces",

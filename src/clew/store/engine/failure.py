@@ -34,8 +34,7 @@ _OURS = frozenset({40, 49, 226, 228, 271, 1000, 1001, 1002})
 """Broken parts and broken invariants: never the fault of a statement."""
 
 _PREFIX = re.compile(r"^(?:Code: \d+\. )?(?:DB::Exception: )?")
-_NAME = re.compile(r"\s*\([A-Z][A-Z0-9_]+\)\s*$")
-_VERSION = re.compile(r"\s*\(version [^)]*(?:\([^)]*\))?\)\s*$")
+_TRAILER = re.compile(r"(?:\s*\((?:[A-Z][A-Z0-9_]+|version [^()]*(?:\([^)]*\))?)\)[.:]?)+\s*$")
 _NOISE = re.compile(
     r"(?:\. |: )?(?:Expected one of: |In scope |Stack trace)|: while executing", re.IGNORECASE
 )
@@ -92,8 +91,8 @@ def readable(text: str) -> str:
     line = " ".join(text.split())
     while (match := _PREFIX.match(line)) and match.end():
         line = line[match.end() :]
-    line = _NAME.sub("", _VERSION.sub("", line))
-    line = _NAME.sub("", _NOISE.split(line, maxsplit=1)[0])
+    line = _TRAILER.sub("", line)
+    line = _TRAILER.sub("", _NOISE.split(line, maxsplit=1)[0])
     line = _PATH.sub("…", line).strip().rstrip(".:, ")
     if len(line) > MESSAGE_CHARACTERS_MAX:
         line = line[: MESSAGE_CHARACTERS_MAX - 1] + "…"

@@ -111,8 +111,7 @@ class UntrustedStatements:
             )
         try:
             walls = _walls(limits)
-            with self._pool(walls).borrow() as client:
-                return self._run(client, sql, walls)
+            return self._run(self._pool(walls), sql, walls)
         finally:
             self._turns.release()
 
@@ -125,18 +124,25 @@ class UntrustedStatements:
         for pool in pools:
             pool.close()
 
-    def _run(self, client: Client, sql: str, walls: QueryLimits) -> UntrustedAnswer:
+    def _run(self, pool: ClientPool, sql: str, walls: QueryLimits) -> UntrustedAnswer:
         rules = Rules(self._database, self._tables, self._functions)
-        tree, text = _parse(client, sql)
+        tree, text = _parse(pool, sql)
         check(tree, rules)
         # What runs is this very text. That it ends in our FORMAT must not change what it means.
         text = f"{text} FORMAT {_FORMAT}"
-        final, _ = _parse(client, text)
+        final, _ = _parse(pool, text)
         check(final, rules, output_format=_FORMAT)
         if is_explain(final) != is_explain(tree):
             raise ClewError(ErrorCode.INVALID_ARGUMENT, "the statement reads in two ways")
-        with translated(default=ErrorCode.INVALID_ARGUMENT):
+        with pool.borrow() as client, translated(default=ErrorCode.INVALID_ARGUMENT):
             answer = client.raw_query(text)
+        if len(answer) > RESULT_BYTES_MAX:
+            # The engine counts a column of one repeated value as one value.
+            raise ClewError(
+                ErrorCode.TOO_LARGE,
+                f"the answer has {len(answer)} bytes, {RESULT_BYTES_MAX} are allowed",
+                hint="ask for fewer or shorter columns, or fewer rows",
+            )
         try:
             return _answer(answer, walls.rows_max)
         except RecursionError as error:
@@ -187,10 +193,10 @@ def _is_text(sql: str) -> bool:
     return True
 
 
-def _parse(client: Client, sql: str) -> tuple[dict[str, Any], str]:
+def _parse(pool: ClientPool, sql: str) -> tuple[dict[str, Any], str]:
     """Return the engine's parse tree of a statement and its canonical text."""
     question = "SELECT parseQueryToJSON({sql:String}), formatQuerySingleLine({sql:String})"
-    with translated(default=ErrorCode.INVALID_ARGUMENT):
+    with pool.borrow() as client, translated(default=ErrorCode.INVALID_ARGUMENT):
         rows = client.query(question, parameters={"sql": sql}).result_rows
     try:
         tree = json.loads(rows[0][0])
