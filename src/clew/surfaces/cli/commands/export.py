@@ -19,10 +19,10 @@ from clew.surfaces.cli.flags import (
     ANSWER,
     FILTERS,
     Attribute,
+    PageText,
     ServerFlags,
     Service,
     Severity,
-    TimeFlags,
     read_milliseconds,
 )
 from clew.surfaces.cli.text import show_bytes
@@ -44,8 +44,17 @@ Encoding = Literal["otlp-json", "otlp-proto"]
 
 @Parameter(name="*", group=FILTERS)
 @dataclass(frozen=True, kw_only=True)
-class ExportFlags(TimeFlags):
+class ExportFlags:
     """Filters of the three signals; one that the signal does not know is an error."""
+
+    last: PageText = None
+    """Only the last 15m, 2h, 7d, 1w, or bare seconds."""
+
+    start: PageText = None
+    """From this moment on: RFC 3339, a Unix time, 15m (ago), now."""
+
+    end: PageText = None
+    """Up to, not including, this moment."""
 
     service: Service = None
     """Exact name of the service."""

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.errors import ExitCode
-from clew.surfaces.cli.flags import ANSWER, FILTERS, AnswerFlags, SpanFlags, Switch, to_query
+from clew.surfaces.cli.flags import FILTERS, AnswerFlags, SpanFlags, Switch, to_query
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.suggest import explain_nothing
 from clew.surfaces.cli.views.spans import span_legend, span_table, trace_legend, trace_table
@@ -44,18 +44,18 @@ def traces(*, flags: SpanFlags | None = None, answer: AnswerFlags | None = None)
     return session.show(listing, lambda: explain_nothing(session.client, "spans", flags))
 
 
-@Parameter(name="*", group=ANSWER)
+@Parameter(name="*", group=FILTERS)
 @dataclass(frozen=True, kw_only=True)
-class TraceFlags(AnswerFlags):
+class TraceFlags:
     """What `clew trace` shows beside the tree."""
 
-    logs: Annotated[bool, Parameter(group=FILTERS, show_default=False)] = True
+    logs: Annotated[bool, Parameter(show_default=False)] = True
     """Log records below the spans that wrote them (in a table)."""
 
-    details: Annotated[Switch, Parameter(group=FILTERS)] = None
+    details: Switch = None
     """Attributes and stack traces below every span (in a table)."""
 
-    attributes: Annotated[Literal["text", "typed"] | None, Parameter(group=FILTERS)] = None
+    attributes: Literal["text", "typed"] | None = None
     """Attribute values as text, or as typed JSON. [default: text]"""
 
 
@@ -64,10 +64,11 @@ def trace(
     /,
     *,
     flags: TraceFlags | None = None,
+    answer: AnswerFlags | None = None,
 ) -> ExitCode:
     """Show one trace as a tree."""
     flags = flags or TraceFlags()
-    session = Session(flags)
+    session = Session(answer)
     typed = flags.attributes == "typed"
     reply = session.client.get_trace(trace_id, typed=typed)
     logs: list[LogRecord] = []
