@@ -7,10 +7,19 @@ from clew.store.table import Alias, Column
 ATTRIBUTES = "Map(LowCardinality(String), String)"
 
 # Shape of the instrumentation, not of the values: a few dozen different texts in a fleet.
-RESIDUE = Column("Residue", "LowCardinality(String)")
+RESIDUE = Column(
+    "Residue",
+    "LowCardinality(String)",
+    comment="what the columns lose of the record, as JSON; mostly empty",
+)
 
 # Rows of one request share it, and requests arrive in order: almost free after the delta.
-FRAME = Column("Frame", "UInt64", "Delta(8), ZSTD(1)")
+FRAME = Column(
+    "Frame",
+    "UInt64",
+    "Delta(8), ZSTD(1)",
+    comment="number of the write-ahead-log frame that brought the row",
+)
 
 FRAME_INDEX = "INDEX idx_frame Frame TYPE minmax GRANULARITY 1"
 
@@ -35,4 +44,6 @@ def attribute_items(map_column: str, name: str) -> Alias:
         "arrayMap(kv -> concat(kv.1, '=', kv.2), "
         f"CAST({map_column}, 'Array(Tuple(String, String))'))"
     )
-    return Alias(name, "Array(String)", expression)
+    return Alias(
+        name, "Array(String)", expression, f"{map_column} as key=value; has() uses an index"
+    )

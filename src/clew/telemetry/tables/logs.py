@@ -14,25 +14,41 @@ from clew.telemetry.tables.columns import (
 
 LOGS = Table(
     name="otel_logs",
+    comment="log records: one row for each",
     time="Timestamp",
     columns=(
-        Column("Timestamp", "DateTime64(9)", "Delta(8), ZSTD(1)"),
-        Column("ObservedTimestamp", "DateTime64(9)", "Delta(8), ZSTD(1)"),
-        Column("TraceId", "String"),
-        Column("SpanId", "String"),
-        Column("TraceFlags", "UInt8"),
-        Column("SeverityText", "LowCardinality(String)"),
-        Column("SeverityNumber", "UInt8"),
-        Column("ServiceName", "LowCardinality(String)"),
-        Column("Body", "String"),
-        Column("ResourceSchemaUrl", "LowCardinality(String)"),
-        Column("ResourceAttributes", ATTRIBUTES),
-        Column("ScopeSchemaUrl", "LowCardinality(String)"),
-        Column("ScopeName", "String"),
-        Column("ScopeVersion", "LowCardinality(String)"),
-        Column("ScopeAttributes", ATTRIBUTES),
-        Column("LogAttributes", ATTRIBUTES),
-        Column("EventName", "LowCardinality(String)"),
+        Column(
+            "Timestamp",
+            "DateTime64(9)",
+            "Delta(8), ZSTD(1)",
+            comment="when it happened, else when it was seen",
+        ),
+        Column(
+            "ObservedTimestamp", "DateTime64(9)", "Delta(8), ZSTD(1)", comment="when it was seen"
+        ),
+        Column("TraceId", "String", comment="hex, 32 digits; empty when there is none"),
+        Column("SpanId", "String", comment="hex, 16 digits; empty when there is none"),
+        Column("TraceFlags", "UInt8", comment="W3C trace flags"),
+        Column(
+            "SeverityText", "LowCardinality(String)", comment="the level as the source calls it"
+        ),
+        Column("SeverityNumber", "UInt8", comment="1 to 24, higher is worse; 0 unknown"),
+        Column("ServiceName", "LowCardinality(String)", comment="service.name of the resource"),
+        Column("Body", "String", comment="the message; JSON when it has structure"),
+        Column(
+            "ResourceSchemaUrl",
+            "LowCardinality(String)",
+            comment="schema of the resource attributes",
+        ),
+        Column(
+            "ResourceAttributes", ATTRIBUTES, comment="attributes of what sent the record, as text"
+        ),
+        Column("ScopeSchemaUrl", "LowCardinality(String)", comment="schema of the scope"),
+        Column("ScopeName", "String", comment="the logger"),
+        Column("ScopeVersion", "LowCardinality(String)", comment="its version"),
+        Column("ScopeAttributes", ATTRIBUTES, comment="its attributes, as text"),
+        Column("LogAttributes", ATTRIBUTES, comment="attributes of the record, as text"),
+        Column("EventName", "LowCardinality(String)", comment="what kind of event it is, if any"),
         RESIDUE,
         FRAME,
     ),
