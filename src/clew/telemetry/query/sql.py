@@ -41,7 +41,8 @@ EXAMPLES: Final = (
     # One attribute; a key that a span lacks reads as the empty text.
     (
         "SELECT SpanAttributes['http.route'] AS route, count() AS spans,"
-        " max(Duration) / 1e6 AS max_ms FROM otel_traces WHERE mapContains(SpanAttributes, 'http.route')"
+        " max(Duration) / 1e6 AS max_ms FROM otel_traces"
+        " WHERE mapContains(SpanAttributes, 'http.route')"
         " GROUP BY route ORDER BY spans DESC LIMIT 20"
     ),
     # The slowest spans that wrote a log record, and what it said.
