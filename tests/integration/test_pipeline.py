@@ -185,6 +185,7 @@ def test_a_batch_is_inserted_table_by_table_under_a_token_that_names_it(tmp_path
 def test_rows_are_flushed_unasked_when_they_are_many_or_old(tmp_path: Path) -> None:
     async def run() -> None:
         for name, options in {
+            "wide": FlushOptions(batch_arrow_bytes_max=1, interval_s=0.01),
             "many": FlushOptions(batch_rows=10, interval_s=1000.0),
             "large": FlushOptions(batch_bytes=50, interval_s=1000.0),
             "old": FlushOptions(interval_s=0.01),
@@ -221,6 +222,22 @@ def test_a_batch_that_the_engine_holds_up_grows_to_its_bound_and_no_further(
             await flush(pipeline)
             ranges = [token.partition(":")[2] for _, token in engine.inserts]
             assert ranges == ["1-10", "11-35", "36-45"]
+
+    asyncio.run(run())
+
+
+def test_a_batch_ends_where_its_rows_would_outgrow_an_arrow_column(tmp_path: Path) -> None:
+    async def run() -> None:
+        engine = MemoryEngine()
+        # Two rows of 16 bytes, all even, fit.
+        options = replace(LAZY.flush, batch_arrow_bytes_max=40)
+        async with opened(tmp_path, engine, replace(LAZY, flush=options)) as pipeline:
+            for number in range(5):
+                await pipeline.accept(NUMBERS, record(2 * number))
+                pipeline.snapshot()
+            await flush(pipeline)
+            ranges = [token.partition(":")[2] for _, token in engine.inserts]
+            assert ranges == ["1-2", "3-4", "5-5"]
 
     asyncio.run(run())
 

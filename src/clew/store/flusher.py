@@ -67,15 +67,18 @@ class FlushOptions:
     """When a batch is cut, and how much it may hold. Bytes are those of the records.
 
     50 000 rows cost 4.4 CPU-seconds per million to insert, 10 000 cost 8 and 200 000 save a little
-    more at the price of memory. A record's rows take about as many bytes as the record. What failed
-    is tried again after `retry_min_s`, then after twice as long, up to `retry_max_s`: often enough
-    that a recovered engine is not waited for, rarely enough not to burden one that is ill.
+    more at the price of memory. A record's rows take about as many bytes as the record, but more
+    where a large resource is repeated on each row, and a text column of one insert ends at 2 GiB:
+    so the rows themselves are bounded, too. What failed is tried again after `retry_min_s`, then
+    after twice as long, up to `retry_max_s`: often enough that a recovered engine is not waited
+    for, rarely enough not to burden one that is ill.
     """
 
     batch_rows: int = 50_000
     batch_rows_max: int = 200_000
     batch_bytes: int = 64 * 1024 * 1024
     batch_bytes_max: int = 256 * 1024 * 1024
+    batch_arrow_bytes_max: int = 1024 * 1024 * 1024
     interval_s: float = 1.0
     retry_min_s: float = 0.1
     retry_max_s: float = 5.0
@@ -215,7 +218,9 @@ class Flusher:
                 self._changed.wait(left)
                 self._is_idle = False
         return self._hot.plan_batch(
-            rows_max=options.batch_rows_max, bytes_max=options.batch_bytes_max
+            rows_max=options.batch_rows_max,
+            bytes_max=options.batch_bytes_max,
+            arrow_bytes_max=options.batch_arrow_bytes_max,
         )
 
     def _time_left(self) -> float | None:

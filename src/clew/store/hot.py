@@ -57,9 +57,14 @@ class Batch:
     tables: Mapping[str, Sequence[pa.RecordBatch]]
 
     def rows_of(self, table: str, first: int, last: int) -> pa.Table | None:
-        """Return a table's rows of some of the frames, None when there is none."""
+        """Return a table's rows of some of the frames in one chunk, None when there is none.
+
+        One chunk, because what the engine makes of an insert's token depends on how its rows are
+        chunked (measured: the same rows and token in two chunks and in one are stored twice), and
+        after a crash they are chunked differently.
+        """
         parts = [part for batch in self.tables.get(table, ()) if (part := keep(batch, first, last))]
-        return pa.Table.from_batches(parts) if parts else None
+        return pa.Table.from_batches(parts).combine_chunks() if parts else None
 
 
 class Waiting(NamedTuple):
@@ -100,12 +105,15 @@ class _Chunk:
     first: int
     last: int
     batch: pa.RecordBatch
-    is_small: bool
+    size: int
 
     @classmethod
     def of(cls, first: int, last: int, batch: pa.RecordBatch) -> _Chunk:
-        is_small = batch.num_rows < SMALL_CHUNK_ROWS and batch.nbytes < SMALL_CHUNK_BYTES
-        return cls(first, last, batch, is_small)
+        return cls(first, last, batch, batch.nbytes)
+
+    @property
+    def is_small(self) -> bool:
+        return self.batch.num_rows < SMALL_CHUNK_ROWS and self.size < SMALL_CHUNK_BYTES
 
 
 class _Frame(NamedTuple):
@@ -249,17 +257,23 @@ class HotRows:
                 since=self._since,
             )
 
-    def plan_batch(self, *, rows_max: int, bytes_max: int) -> tuple[int, int] | None:
+    def plan_batch(
+        self, *, rows_max: int, bytes_max: int, arrow_bytes_max: int
+    ) -> tuple[int, int] | None:
         """Return the frames that would be the next batch, None when no row waits.
 
-        At least one frame, else whole frames within both bounds. Changes nothing.
+        At least one frame, else whole frames within the bounds. `bytes_max` is about the records,
+        `arrow_bytes_max` about the rows of each table.
         """
         with self._lock:
+            self._seal_acked()
+            ends = [_last_that_fits(c, self._cut, arrow_bytes_max) for c in self._chunks.values()]
+            end = min((end for end in ends if end is not None), default=self._acked)
             rows = size = last = 0
             for frame in self._acked_frames.frames:
                 rows += frame.rows
                 size += frame.bytes
-                if last and (rows > rows_max or size > bytes_max):
+                if last and (rows > rows_max or size > bytes_max or frame.number > end):
                     break
                 last = frame.number
             return (self._cut + 1, last) if last else None
@@ -270,9 +284,7 @@ class HotRows:
             rows = 0
             while self._acked_frames.frames and self._acked_frames.frames[0].number <= last:
                 rows += self._acked_frames.pop().rows
-            for into in self._open.values():
-                if into.first and into.first <= last:
-                    self._seal(into)
+            self._seal_acked()
             tables = {}
             for table, chunks in self._chunks.items():
                 split = [part for chunk in chunks for part in _split(chunk, last)]
@@ -300,9 +312,7 @@ class HotRows:
     def snapshot(self) -> Snapshot:
         """Return what may be seen now. Cheap when no row came since the last call."""
         with self._lock:
-            for into in self._open.values():
-                if into.first and into.first <= self._acked:
-                    self._seal(into)
+            self._seal_acked()
             flushed, acked, version = self._flushed, self._acked, self._version
             seen_version, seen = self._seen
             if seen_version == version:
@@ -319,6 +329,11 @@ class HotRows:
             if self._version == version:
                 self._seen = (version, hot)
         return Snapshot(flushed, acked, hot)
+
+    def _seal_acked(self) -> None:
+        for into in self._open.values():
+            if into.first and into.first <= self._acked:
+                self._seal(into)
 
     def _seal(self, into: _Open) -> None:
         if not into.first:
@@ -374,6 +389,19 @@ def _split(chunk: _Chunk, last: int) -> list[_Chunk]:
     if after is not None:
         parts.append(_Chunk.of(last + 1, chunk.last, after))
     return parts
+
+
+def _last_that_fits(chunks: Iterable[_Chunk], cut: int, size_max: int) -> int | None:
+    """Return the last frame up to which whole chunks keep within a size; None when all do."""
+    size, last = 0, None
+    for chunk in chunks:
+        if chunk.last <= cut:
+            continue
+        size += chunk.size
+        if last is not None and size > size_max:
+            return last
+        last = chunk.last
+    return None
 
 
 def _small_run(chunks: Sequence[_Chunk], cut: int) -> list[_Chunk]:
