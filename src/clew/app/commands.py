@@ -156,4 +156,4 @@ def _config_lines(document: ShownConfiguration, width: int) -> list[Line]:
         for setting in document.settings
     ]
     file = f"settings file: {document.file}" if document.file else "no settings file"
-    return [*lay_out(columns, rows, width), [], output.footer(escape(file))]
+    return [*lay_out(columns, rows, width), [], *output.footer(width, escape(file))]

@@ -15,7 +15,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind
 
 from clew.demo.chance import Chance
-from clew.demo.service import Refusal, call, work
+from clew.demo.service import DURATION_BOUNDS_S, Refusal, call, work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,10 @@ class Assistant:
             explicit_bucket_boundaries_advisory=[64, 256, 1024, 4096],
         )
         self._durations = meter.create_histogram(
-            "gen_ai.client.operation.duration", "s", "Duration of GenAI operations"
+            "gen_ai.client.operation.duration",
+            "s",
+            "Duration of GenAI operations",
+            explicit_bucket_boundaries_advisory=DURATION_BOUNDS_S,
         )
 
     def converse(self, number: int) -> bool:

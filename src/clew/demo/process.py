@@ -1,7 +1,8 @@
-"""``python -m clew.demo.process NAME SEED …``: one part of the demo as a process of its own.
+"""``python -m clew.demo.process NAME SEED``: one part of the demo as a process of its own.
 
-A service says on stdout where it listens and serves until its stdin is closed; the assistant says a
-line after each conversation. At the end each sends what telemetry it still holds and says how much
+Whom it depends on it is told on stdin, so that all parts can start at once. A service says on
+stdout where it listens and serves until its stdin is closed; the assistant says a line after each
+conversation. At the end each sends what telemetry it still holds and says how much
 of it was lost, so nothing outlives the demo, even when the demo is killed.
 """
 
@@ -26,7 +27,7 @@ VERSIONS = {"payments": "2.0.1", "shop": "1.4.2", "assistant": "0.3.0"}
 
 def main(arguments: Sequence[str]) -> None:
     """Be the part that the arguments name."""
-    name, seed, *rest = arguments
+    name, seed = arguments
     watched = clew.init(
         name,
         attributes={
@@ -41,9 +42,10 @@ def main(arguments: Sequence[str]) -> None:
         case "payments":
             run(make_payments(int(seed)), say)
         case "shop":
-            run(make_shop(int(seed), payments_port=int(rest[0])), say)
+            run(make_shop(int(seed), payments_port=hear()["port"]), say)
         case _:
-            converse(Assistant(int(seed), int(rest[0])), int(rest[1]))
+            told = hear()
+            converse(Assistant(int(seed), told["port"]), told["count"])
     watched.shutdown()
     say({"dropped": watched.dropped})
 
@@ -52,6 +54,12 @@ def converse(assistant: Assistant, count: int) -> None:
     """Hold conversations and say so."""
     for number in range(count):
         say({"ordered": assistant.converse(number)})
+
+
+def hear() -> dict[str, Any]:
+    """Return what the demo tells us: a line of JSON, once the others are there."""
+    told: dict[str, Any] = json.loads(sys.stdin.readline())
+    return told
 
 
 def say(what: dict[str, Any]) -> None:

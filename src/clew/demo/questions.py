@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,9 +96,7 @@ def _tokens(client: TelemetryClient, since: str) -> Asked:
     def draw(width: int) -> list[Line]:
         return row_table(answer, width)
 
-    return _asked(
-        "How many tokens did each model use?", f"clew sql {shlex.quote(statement)}", reply, draw
-    )
+    return _asked("How many tokens did each model use?", f'clew sql "{statement}"', reply, draw)
 
 
 def _asked(

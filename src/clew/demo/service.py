@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 # Far longer than any answer of the demo takes: whoever waits that long has been left alone.
 CALL_S_MAX: Final = 10.0
 
+# The bounds that the semantic conventions advise for durations in seconds.
+DURATION_BOUNDS_S: Final = (
+    *(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75),
+    *(1.0, 2.5, 5.0, 7.5, 10.0),
+)
+
 BODY_BYTES_MAX: Final = 64 * 1024
 
 logger = logging.getLogger(__name__)
@@ -65,7 +71,10 @@ class Service:
         self._routes = routes
         meter = metrics.get_meter("clew.demo", "1.0")
         self._durations = meter.create_histogram(
-            "http.server.request.duration", "s", "Duration of HTTP server requests"
+            "http.server.request.duration",
+            "s",
+            "Duration of HTTP server requests",
+            explicit_bucket_boundaries_advisory=DURATION_BOUNDS_S,
         )
         self._active = meter.create_up_down_counter(
             "http.server.active_requests", "{request}", "Requests being answered"

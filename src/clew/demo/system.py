@@ -32,6 +32,8 @@ REQUESTS_PER_CONVERSATION: Final = 6
 # People who order at the same time: few enough that the slow bank shows in the figures.
 PEOPLE: Final = 4
 
+PARTS: Final = ("payments", "shop", "assistant")
+
 _END: Final = object()
 
 
@@ -54,6 +56,14 @@ class Part:
     name: str
     process: subprocess.Popen[str]
     lines: queue.Queue[Any] = field(default_factory=queue.Queue)
+
+    def tell(self, what: dict[str, Any]) -> None:
+        """Tell the part whom it depends on."""
+        assert self.process.stdin is not None
+        # A part that has ended is noticed where its answer is waited for.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(what) + "\n")
+            self.process.stdin.flush()
 
     def hear(self, timeout_s: float) -> dict[str, Any] | None:
         """Return the next thing that the part says, None when it has ended.
@@ -86,13 +96,12 @@ def run_system(
     outcome = Outcome()
     started = time.monotonic()
     with contextlib.ExitStack() as parts:
-        payments = parts.enter_context(_part(endpoint, outcome, "payments", seed))
-        payments_port = _port(payments)
-        shop = parts.enter_context(_part(endpoint, outcome, "shop", seed, payments_port))
-        shop_port = _port(shop)
-        assistant = parts.enter_context(
-            _part(endpoint, outcome, "assistant", seed, shop_port, conversations)
+        payments, shop, assistant = (
+            parts.enter_context(_part(endpoint, outcome, name, seed)) for name in PARTS
         )
+        shop.tell({"port": _port(payments)})
+        shop_port = _port(shop)
+        assistant.tell({"port": shop_port, "count": conversations})
         with ThreadPoolExecutor(PEOPLE, thread_name_prefix="person") as pool:
             for status in pool.map(lambda n: _ask(shop_port, n), range(people)):
                 _note(outcome, status)
@@ -121,10 +130,10 @@ def _note(outcome: Outcome, status: int) -> None:
 
 
 @contextlib.contextmanager
-def _part(endpoint: str, outcome: Outcome, name: str, *arguments: int) -> Iterator[Part]:
+def _part(endpoint: str, outcome: Outcome, name: str, seed: int) -> Iterator[Part]:
     """Run one part; at the end close its stdin, hear its last words, and see it end."""
-    process = subprocess.Popen(  # noqa: S603 - our own module, with numbers as arguments
-        [sys.executable, "-m", "clew.demo.process", name, *map(str, arguments)],
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "clew.demo.process", name, str(seed)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

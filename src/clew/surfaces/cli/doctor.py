@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from clew.base.errors import ClewError
-from clew.surfaces.cli.ports import answers, find_owner, is_here, read_file_limit
+from clew.surfaces.cli.ports import (
+    answers,
+    find_locked_folder,
+    find_owner,
+    find_ports,
+    is_here,
+    read_file_limit,
+)
 from clew.surfaces.cli.text import plural, show_bytes, show_count, show_duration, show_percent
 from clew.telemetry.query.parameters import LogQuery, MetricQuery, SpanQuery
 
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
 
 GIB: Final = 1 << 30
 
-# The log may grow to 4 GiB and a merge writes its result beside its sources; below one gibibyte
+# The log may grow to 2 GiB and a merge writes its result beside its sources; below one gibibyte
 # either can fail at any time.
 DISK_BYTES_FEW: Final = 5 * GIB
 DISK_BYTES_TOO_FEW: Final = 1 * GIB
@@ -100,7 +107,8 @@ def examine(client: TelemetryClient, local: Local | None) -> Report:
         checks.append(_check_clock(status.answer.headers.get("date")))
     if here and local is not None:
         checks.extend(_check_doors(local, owner, is_up=status is not None))
-        checks.append(_check_disk(local.data_dir))
+        folder = find_locked_folder(owner.pid) if owner else None
+        checks.append(_check_disk(folder or local.data_dir))
     if status is not None:
         document = status.document()
         checks.append(_check_arrivals(client, document))
@@ -154,28 +162,43 @@ def _check_clock(date: str | None) -> Check:
 
 
 def _check_doors(local: Local, server: Owner | None, *, is_up: bool) -> Iterator[Check]:
+    own = find_ports(server.pid) if server is not None else []
     for flag, (host, port) in local.doors.items():
         place = f"{host}:{port}"
         name = f"door {flag.removeprefix('--')}"
-        if not answers(host, port):
+        if answers(host, port):
+            yield _check_open_door(name, flag, place, find_owner(port), server)
+        elif not is_up:
+            yield Check(name=name, status="ok", detail=f"{place} is free")
+        elif len(own) > 1:
+            listed = ", ".join(map(str, own))
+            detail = f"{place} is closed; this server listens at the ports {listed}"
+            yield Check(name=name, status="ok", detail=detail)
+        else:
             yield Check(
                 name=name,
-                status="warn" if is_up else "ok",
-                detail=f"{place} is closed" if is_up else f"{place} is free",
-                hint=f"open it with: clew serve {flag} {place}" if is_up else None,
+                status="warn",
+                detail=f"{place} is closed",
+                hint=f"open it with: clew serve {flag} {place}",
             )
-            continue
-        owner = find_owner(port)
-        if owner is None or (server is not None and owner.pid == server.pid) or owner.is_clew:
-            who = "clew" if owner else "something that does not say who it is"
-            yield Check(name=name, status="ok", detail=f"{place} is open, held by {who}")
-            continue
-        yield Check(
-            name=name,
-            status="warn",
-            detail=f"{place} is held by {owner.name} (process {owner.pid}), not by clew",
-            hint=f"stop it, or choose another port: clew serve {flag} HOST:PORT",
-        )
+
+
+def _check_open_door(
+    name: str, flag: str, place: str, owner: Owner | None, server: Owner | None
+) -> Check:
+    if owner is None:
+        return Check(name=name, status="ok", detail=f"{place} is open; by whom cannot be told")
+    who = f"{owner.name} (process {owner.pid})"
+    if server is not None and owner.pid == server.pid:
+        return Check(name=name, status="ok", detail=f"{place} is open")
+    if owner.is_clew:
+        return Check(name=name, status="ok", detail=f"{place} is held by another clew, {who}")
+    return Check(
+        name=name,
+        status="warn",
+        detail=f"{place} is held by {who}, not by clew",
+        hint=f"stop it, or choose another port: clew serve {flag} HOST:PORT",
+    )
 
 
 def _check_disk(folder: Path) -> Check:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clew.surfaces.cli.grid import UNBOUNDED, Style, render
-from clew.surfaces.cli.text import escape_json
+from clew.surfaces.cli.text import escape_json, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +95,15 @@ def item_lines(items: Sequence[Any], screen: Screen) -> list[str]:
     return [escape_json(line) for line in lines] if screen.is_terminal else lines
 
 
-def footer(*parts: str | None) -> Line:
-    """Return the dim line below a table."""
-    return [(SEPARATOR.join(part for part in parts if part), Style.DIM)]
+def footer(width: int, *parts: str | None) -> list[Line]:
+    """Return the dim lines below a table; what does not fit goes to a line of its own."""
+    rows: list[str] = []
+    for part in parts:
+        if not part:
+            continue
+        joined = f"{rows[-1]}{SEPARATOR}{part}" if rows else part
+        if rows and width_of(joined) <= width:
+            rows[-1] = joined
+        else:
+            rows.append(part)
+    return [[(row, Style.DIM)] for row in rows]

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 LISTENING: Final = "0A"
 
+# What a data folder of ours holds.
+LOCK_NAME: Final = "lock"
+LOG_NAME: Final = "log"
+
 # A listening socket of this machine answers at once, or is full.
 CONNECT_S: Final = 1.0
 
@@ -59,8 +63,32 @@ def find_owner(port: int) -> Owner | None:
     return None
 
 
+def find_ports(pid: int) -> list[int]:
+    """Return the ports at which a process listens, none where the kernel does not tell us."""
+    try:
+        own = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
+    except OSError:
+        return []
+    return sorted({port for name, port in _listeners() if name in own})
+
+
+def find_locked_folder(pid: int) -> Path | None:
+    """Return the data folder that a server of ours holds, None where the kernel does not tell."""
+    try:
+        held = [each.readlink() for each in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return None
+    locks = [path.parent for path in held if path.name == LOCK_NAME]
+    return next((folder for folder in locks if (folder / LOG_NAME).is_dir()), None)
+
+
 def _listening(port: int) -> Iterator[str]:
     """Yield the names that /proc gives to sockets which listen at a port."""
+    return (name for name, at in _listeners() if at == port)
+
+
+def _listeners() -> Iterator[tuple[str, int]]:
+    """Yield every listening TCP socket: its name and its port."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             rows = Path(table).read_text(encoding="ascii").splitlines()[1:]
@@ -68,9 +96,8 @@ def _listening(port: int) -> Iterator[str]:
             continue  # Not Linux, or no such family.
         for row in rows:
             fields = row.split()
-            local = int(fields[1].rpartition(":")[2], 16)
-            if local == port and fields[3] == LISTENING:
-                yield f"socket:[{fields[9]}]"
+            if fields[3] == LISTENING:
+                yield f"socket:[{fields[9]}]", int(fields[1].rpartition(":")[2], 16)
 
 
 def _describe(folder: Path) -> Owner | None:

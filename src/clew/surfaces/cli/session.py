@@ -151,8 +151,9 @@ class Session:
         legend = listing.legend(document) if listing.legend else ""
         if lines and shown:
             lines.append([])
-        lines.append(
+        lines.extend(
             output.footer(
+                self.screen.width,
                 _completeness(document, shown, listing.noun),
                 f"{show_count(left_out)} left out by --max-tokens" if left_out else None,
                 show_duration(listing.reply.server_ms) if listing.reply.server_ms else None,
