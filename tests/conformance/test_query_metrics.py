@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, Metric
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.chdb import ChdbEngine
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 S = 10**9
 NOW = 1_795_000_000 * S
+DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
+CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 STARTED = NOW - 40 * 60 * S
 
 
@@ -80,7 +82,7 @@ def _metrics(service: str, *wanted: Metric) -> ExportMetricsServiceRequest:
 
 def _counter(name: str, host: str, points: list[tuple[int, float, int]]) -> Metric:
     metric = Metric(name=name, unit="1")
-    metric.sum.aggregation_temporality = 2
+    metric.sum.aggregation_temporality = CUMULATIVE
     metric.sum.is_monotonic = True
     for minute, value, started in points:
         metric.sum.data_points.add(
@@ -101,7 +103,7 @@ def _gauge(name: str, points: list[tuple[int, float]]) -> Metric:
 
 def _histogram(name: str, points: list[tuple[int, list[int]]]) -> Metric:
     metric = Metric(name=name, unit="ms")
-    metric.histogram.aggregation_temporality = 2
+    metric.histogram.aggregation_temporality = CUMULATIVE
     for minute, counts in points:
         metric.histogram.data_points.add(
             start_time_unix_nano=STARTED,
@@ -116,7 +118,7 @@ def _histogram(name: str, points: list[tuple[int, list[int]]]) -> Metric:
 
 def _exponential(name: str, minute: int, scale: int, positive: dict[int, int]) -> Metric:
     metric = Metric(name=name)
-    metric.exponential_histogram.aggregation_temporality = 1
+    metric.exponential_histogram.aggregation_temporality = DELTA
     first = min(positive)
     counts = [positive.get(i, 0) for i in range(first, max(positive) + 1)]
     point = metric.exponential_histogram.data_points.add(

@@ -30,7 +30,9 @@ MODULE_LINES_MAX = 600
 
 def _calls(tree: ast.AST) -> list[tuple[str, int]]:
     return [
-        (ast.unparse(node.func), node.lineno) for node in ast.walk(tree) if isinstance(node, ast.Call)
+        (ast.unparse(node.func), node.lineno)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
     ]
 
 

@@ -56,6 +56,7 @@ def channel(server: ServerProcess) -> Iterator[grpc.Channel]:
         f"{server.otlp_url}/v1/traces",
         content=_two_traces().SerializeToString(),
         headers={"content-type": "application/x-protobuf"},
+        timeout=30,
     )
     assert answer.status_code == 200
     with grpc.insecure_channel(server.otlp_grpc) as channel:
@@ -73,7 +74,7 @@ def _find(channel: grpc.Channel, **wanted: Any) -> set[str]:
     query = pb.TraceQueryParameters(**_range(), **wanted)
     call = channel.unary_stream(f"/{SERVICE}/FindTraces")
     found = TracesData()
-    for chunk in call(pb.FindTracesRequest(query=query).SerializeToString(), timeout=20):
+    for chunk in call(pb.FindTracesRequest(query=query).SerializeToString(), timeout=30):
         found.MergeFromString(chunk)
     return {
         span.name
@@ -85,12 +86,12 @@ def _find(channel: grpc.Channel, **wanted: Any) -> set[str]:
 
 def test_services_and_operations_are_named(channel: grpc.Channel) -> None:
     services = pb.GetServicesResponse.FromString(
-        channel.unary_unary(f"/{SERVICE}/GetServices")(b"", timeout=20)
+        channel.unary_unary(f"/{SERVICE}/GetServices")(b"", timeout=30)
     )
     assert SHOP in services.services
     asked = pb.GetOperationsRequest(service=SHOP).SerializeToString()
     operations = pb.GetOperationsResponse.FromString(
-        channel.unary_unary(f"/{SERVICE}/GetOperations")(asked, timeout=20)
+        channel.unary_unary(f"/{SERVICE}/GetOperations")(asked, timeout=30)
     )
     assert {(o.name, o.span_kind) for o in operations.operations} == {
         ("buy", "server"),
@@ -116,7 +117,7 @@ def test_summaries_say_what_a_result_page_shows(channel: grpc.Channel) -> None:
     asked = pb.FindTraceSummariesRequest(query=query).SerializeToString()
     summaries = [
         summary
-        for chunk in call(asked, timeout=20)
+        for chunk in call(asked, timeout=30)
         for summary in pb.FindTraceSummariesResponse.FromString(chunk).summaries
     ]
     assert {(s.root_operation_name, s.span_count, s.error_span_count) for s in summaries} == {
@@ -144,5 +145,5 @@ def test_what_cannot_be_answered_is_refused_by_its_status(
     channel: grpc.Channel, method: str, request_bytes: bytes, code: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as raised:
-        list(channel.unary_stream(f"/{SERVICE}/{method}")(request_bytes, timeout=20))
+        list(channel.unary_stream(f"/{SERVICE}/{method}")(request_bytes, timeout=30))
     assert raised.value.code().name == code
