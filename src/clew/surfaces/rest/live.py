@@ -111,7 +111,8 @@ class LiveFeed(Response):
                     await send(_body(text, more=True))
                 sent_at = time.monotonic()
                 text = b""
-            is_new = await self._wait(acked, ends)
+            # A batch may not have been all there was; the next question is asked without waiting.
+            is_new = await self._wait(acked, ends, more=bool(batch.records))
             if any(end.done() for end in ends):
                 await send(_body(b"", more=False))
                 return
@@ -127,9 +128,11 @@ class LiveFeed(Response):
         self._pause = max(POLL_SECONDS_MIN, (time.monotonic() - started) / POLL_SHARE_MAX)
         return batch
 
-    async def _wait(self, acked: int, ends: Sequence[asyncio.Future[Any]]) -> bool:
-        """Pause, then wait for something new. Return whether there is, False to keep alive."""
+    async def _wait(self, acked: int, ends: Sequence[asyncio.Future[Any]], *, more: bool) -> bool:
+        """Pause, then wait for something new unless there is `more`; return whether there is."""
         await asyncio.wait(ends, timeout=self._pause, return_when=asyncio.FIRST_COMPLETED)
+        if more or any(end.done() for end in ends):
+            return more
         news = asyncio.ensure_future(self._desk.pipeline.wait_acked(acked, KEEP_ALIVE_SECONDS))
         await asyncio.wait({news, *ends}, return_when=asyncio.FIRST_COMPLETED)
         if not news.done():

@@ -13,6 +13,7 @@ import msgspec
 
 from clew.surfaces.errors import PROBLEM_TYPE, Problem
 from clew.surfaces.rest.parameters import describe_fields
+from clew.surfaces.rest.routes import BASE
 from clew.surfaces.rest.telemetry import ROUTES
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def _operation(
 
 
 def _operation_id(route: Route, path: str) -> str:
-    words = re.findall(r"[a-z]+", path.removeprefix("/api/v1").replace("_", ""))
+    room = "" if path.startswith(f"{BASE}/") else "server/"
+    words = re.findall(r"[a-z]+", (room + path.removeprefix(BASE)).replace("_", ""))
     return "_".join([route.method.lower(), *words])
 
 
