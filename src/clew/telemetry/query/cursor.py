@@ -137,7 +137,7 @@ def _is_sound(wire: _Wire) -> bool:
 def _question_digest(kind: str, query: PageParameters) -> bytes:
     asked = msgspec.structs.asdict(query)
     named = {name: asked[name] for name in asked if name not in _NO_PART_OF_THE_QUESTION}
-    return _digest({"kind": kind, **named})
+    return _digest({"list of": kind, **named})
 
 
 def _times_digest(query: PageParameters) -> bytes:
