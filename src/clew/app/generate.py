@@ -1,0 +1,39 @@
+"""Write every generated file anew: ``python -m clew.app.generate``, run from the checkout.
+
+Tests compare each of them with what its writer says today.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from clew.app.reference import PAGE, write_page
+from clew.surfaces.grpc.generate import main as write_stubs
+from clew.surfaces.rest.openapi import encode_openapi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+WRITERS: Final[Mapping[Path, Callable[[], bytes]]] = {
+    Path("contracts/openapi.json"): encode_openapi,
+    PAGE: lambda: write_page().encode(),
+}
+"""Files relative to the checkout, and what writes their content."""
+
+
+def main() -> int:
+    """Write the files that differ, name them, and return the exit code."""
+    root = Path(__file__).parents[3]
+    for path, write in WRITERS.items():
+        content = write()
+        target = root / path
+        if not target.exists() or target.read_bytes() != content:
+            target.write_bytes(content)
+            sys.stdout.write(f"wrote {path}\n")
+    return write_stubs()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
