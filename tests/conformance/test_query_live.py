@@ -159,7 +159,7 @@ def test_many_frames_are_given_whole_as_well(store: IngestedStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "after", ["", "x", "-1", "1.", ".1", "1.2.3", " 1", "١", "1.x", "9" * 30, "2", "2.5"]
+    "after", ["", "x", "-1", "1.", ".1", "1.2.3", " 1", "\u0661", "1.x", "9" * 30, "2", "2.5"]
 )
 def test_an_id_that_is_malformed_or_of_the_future_is_refused(
     store: IngestedStore, after: str

@@ -3,8 +3,8 @@
 Theory of operation. One snapshot serves the whole export, so what arrives meanwhile is not in it.
 Each table is read in pages, in the order of time and then of content (`content_hash`). A page
 starts at the time where the one before ended, and leaves out as many rows of that very time as were
-given already. So any number of records may share a moment. Points of metrics lie in five tables; their
-pages are merged by time, up to the time that all of them have reached.
+given already. So any number of records may share a moment. Points of metrics lie in five tables;
+their pages are merged by time, up to the time that all of them have reached.
 
 The engine stops early only in the order of the table, and to order by content it must have read all
 that is to be ordered. So a page is bounded first, by a query for the time of its last row, which
