@@ -114,7 +114,7 @@ def read_store(folder: Path) -> tuple[Counter[str], PipelineStatus]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_killed_at_random_under_load_nothing_acknowledged_is_lost_or_doubled(
     tmp_path: Path,
 ) -> None:
