@@ -22,6 +22,7 @@ from clew.surfaces.rest.answers import (
     answer_other_method,
     answer_problem,
 )
+from clew.surfaces.rest.body import SlowBodyError
 from clew.surfaces.rest.desk import RouteCounters
 from clew.surfaces.rest.openapi import encode_openapi
 from clew.surfaces.rest.telemetry import ROUTES
@@ -155,6 +156,8 @@ def _endpoint(desk: Desk, methods: dict[str, Route]) -> Endpoint:
 
 async def _handle_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ClewError)
+    if isinstance(error, SlowBodyError):
+        return answer_problem(error, status=408, headers={"connection": "close"})
     return answer_problem(error)
 
 

@@ -21,6 +21,10 @@ BODY_SECONDS_MAX: Final = 10.0
 """How long a statement may take to arrive."""
 
 
+class SlowBodyError(ClewError):
+    """The body did not arrive in time: 408, where a question that takes too long is 504."""
+
+
 async def read_statement(request: Request) -> SqlParameters:
     """Return the statement of a request: a JSON object, or the statement itself as plain text.
 
@@ -67,7 +71,7 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
                     )
                 pieces.append(piece)
     except TimeoutError:
-        raise ClewError(
+        raise SlowBodyError(
             ErrorCode.TIMEOUT, f"the body did not arrive in {BODY_SECONDS_MAX:g} s"
         ) from None
     except ClientDisconnect:

@@ -1,0 +1,73 @@
+"""Query strings: what is given arrives, and nothing else is ever taken for granted."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.rest.parameters import QUERY_BYTES_MAX, parse_parameters
+from clew.surfaces.rest.telemetry import ROUTES
+from clew.telemetry.query.parameters import SpanQuery
+from clew.telemetry.remote import to_pairs
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
+
+
+@given(
+    query=st.builds(
+        SpanQuery,
+        service=st.none() | TEXT,
+        attribute=st.lists(TEXT, max_size=5),
+        limit=st.integers(-(2**40), 2**40),
+        min_duration_ms=st.none() | st.integers(0, 10**9).map(lambda us: us / 1000),
+        root=st.none() | st.booleans(),
+        status=st.none() | st.sampled_from(["ok", "error", "unset"]),
+    ),
+    escape=st.sampled_from([quote, quote_plus]),
+)
+def test_what_our_own_client_sends_is_what_arrives(query: SpanQuery, escape: Any) -> None:
+    pairs = to_pairs(query)
+    text = "&".join(f"{escape(name, safe='')}={escape(value, safe='')}" for name, value in pairs)
+    assert parse_parameters(text.encode(), SpanQuery) == query
+
+
+@given(query=st.binary(max_size=200))
+def test_bytes_of_any_kind_are_parameters_or_an_invalid_argument(query: bytes) -> None:
+    try:
+        parse_parameters(query, SpanQuery)
+    except ClewError as error:
+        assert error.code is ErrorCode.INVALID_ARGUMENT  # noqa: PT017
+
+
+def test_an_empty_text_is_a_value_and_null_is_a_name() -> None:
+    assert parse_parameters(b"service=", SpanQuery).service == ""
+    assert parse_parameters(b"service=null", SpanQuery).service == "null"
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        (b"x" * (QUERY_BYTES_MAX + 1), ErrorCode.TOO_LARGE),
+        (b"attribute=a&" * 300, ErrorCode.INVALID_ARGUMENT),
+    ],
+)
+def test_a_query_string_has_a_size(query: bytes, code: ErrorCode) -> None:
+    with pytest.raises(ClewError) as caught:
+        parse_parameters(query, SpanQuery)
+    assert caught.value.code is code
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_route_reads_its_parameters_and_forbids_others_in_bodies(route: Any) -> None:
+    for kind in {route.parameters, route.body} - {None}:
+        assert kind.__struct_config__.forbid_unknown_fields
+        assert kind.__struct_config__.frozen
+    required = [f.encode_name for f in msgspec.structs.fields(route.parameters) if f.required]
+    if not required:
+        assert parse_parameters(b"", route.parameters) == route.parameters()
