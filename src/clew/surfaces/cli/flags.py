@@ -52,7 +52,7 @@ Attribute = Annotated[
 PageText = Annotated[str | None, Parameter(group=PAGE)]
 PageNumber = Annotated[int | None, Parameter(group=PAGE)]
 Service = Annotated[str | None, Parameter(completer=complete_services)]
-Switch = Annotated[bool | None, Parameter(negative=())]
+Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 @Parameter(name="*", group=ANSWER)
@@ -150,7 +150,7 @@ class SpanFlags(PageFlags):
     trace_id: str | None = None
     """Only this trace."""
 
-    root: Switch = None
+    root: Switch = False
     """Only spans without a parent."""
 
     view: Literal["spans", "traces"] | None = None
@@ -279,5 +279,8 @@ class AttributeFlags(ServiceFlags):
 def to_query(flags: Any, kind: type[Query], **more: object) -> Query:
     """Return the parameters that flags say; what was not given keeps the struct's default."""
     names = [field.name for field in dataclasses.fields(flags)] if flags is not None else []
-    given = {name: getattr(flags, name) for name in names if getattr(flags, name) is not None}
+    # A switch can only be turned on: off is the same as not given.
+    given = {
+        name: getattr(flags, name) for name in names if getattr(flags, name) not in (None, False)
+    }
     return kind(**(given | more))

@@ -12,7 +12,7 @@ from clew.surfaces.cli.flags import FILTERS, AnswerFlags, LogFlags, to_query
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.suggest import explain_nothing
 from clew.surfaces.cli.views.logs import log_legend, log_table
-from clew.telemetry.query.parameters import LogQuery
+from clew.telemetry.query.parameters import LIMIT_DEFAULT, LogQuery
 
 if TYPE_CHECKING:
     from clew.telemetry.documents import LogList
@@ -42,7 +42,9 @@ def logs(
         from clew.surfaces.cli.live import Feed, watch
 
         limit = flags.limit if flags else None
-        return watch([Feed("logs", query)], answer, tagged=False, limit=limit)
+        # A feed has no pages: the limit ends it instead.
+        endless = LogQuery(**(msgspec.structs.asdict(query) | {"limit": LIMIT_DEFAULT}))
+        return watch([Feed("logs", endless)], answer, tagged=False, limit=limit)
     session = Session(answer)
 
     def find(limit: int | None = None) -> Reply[LogList]:

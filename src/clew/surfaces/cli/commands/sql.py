@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +16,19 @@ from clew.surfaces.cli.flags import FILTERS, AnswerFlags
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.views.sql import row_table, schema_lines
 
+FLAGS = ("--schema", "--limit", "--server", "--format", "--max-tokens")
+
+_FLAG = re.compile(r"--?[A-Za-z][\w-]*(=.*)?")
+
 # Far more than the server takes; it bounds only what is read from a file given by mistake.
 STATEMENT_CHARS_MAX = 1_000_000
 
 Statement = Annotated[
     str | None,
-    Parameter(help="The statement; - reads it from stdin, the name of a file from there."),
+    Parameter(
+        allow_leading_hyphen=True,
+        help="The statement; - reads it from stdin, the name of a file from there.",
+    ),
 ]
 Schema = Annotated[
     bool,
@@ -55,6 +64,14 @@ def sql(
             ErrorCode.INVALID_ARGUMENT,
             "no statement is given",
             hint="""clew sql 'SELECT count() FROM otel_traces', or see: clew sql --schema""",
+        )
+    if _FLAG.fullmatch(query):
+        # A statement may begin with a comment (--), so the parser lets misspelt flags through.
+        near = difflib.get_close_matches(query, FLAGS, n=1)
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"unknown option: {query}",
+            hint=f"did you mean {near[0]}?" if near else "see: clew sql --help",
         )
     rows = session.client.run_sql(read_statement(query), limit=limit)
     return session.show(

@@ -52,7 +52,7 @@ class TraceFlags:
     logs: Annotated[bool, Parameter(show_default=False)] = True
     """Log records below the spans that wrote them (in a table)."""
 
-    details: Switch = None
+    details: Switch = False
     """Attributes and stack traces below every span (in a table)."""
 
     attributes: Literal["text", "typed"] | None = None
@@ -79,7 +79,7 @@ def trace(
         )
 
     def table(document: Trace, width: int) -> list[Line]:
-        return trace_lines(document, logs, width, details=bool(flags.details))
+        return trace_lines(document, logs, width, details=flags.details)
 
     listing = Listing(
         reply,
