@@ -152,7 +152,8 @@ impl Attributes {
         limits: &mut Limits,
     ) -> Result<()> {
         list.entries += 1;
-        let Some((key, value)) = split_plain(key_value).filter(|_| list.entries <= ENTRIES_MAX) else {
+        let Some((key, value)) = split_plain(key_value).filter(|_| list.entries <= ENTRIES_MAX)
+        else {
             return self.push_unusual(list, key_value, nesting, limits);
         };
         let kind = push_value(&mut self.values.data, value, nesting + 1, limits)?;
@@ -317,7 +318,8 @@ impl Column for Attributes {
             unreachable!("the entries of a map are a struct");
         };
         let keys = take_dictionary(&mut self.keys, &mut self.dictionary);
-        let entries = StructArray::new(fields, vec![Arc::new(keys), Column::take(&mut self.values)], None);
+        let entries =
+            StructArray::new(fields, vec![Arc::new(keys), Column::take(&mut self.values)], None);
         self.forget_shapes();
         Arc::new(MapArray::new(Arc::new(field), self.offsets.take(), entries, None, false))
     }

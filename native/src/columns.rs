@@ -379,7 +379,10 @@ pub fn dictionary_type() -> DataType {
 }
 
 /// Take dictionary numbers and what they stand for as one array.
-pub fn take_dictionary(keys: &mut Store<i32>, dictionary: &mut Dictionary) -> DictionaryArray<Int32Type> {
+pub fn take_dictionary(
+    keys: &mut Store<i32>,
+    dictionary: &mut Dictionary,
+) -> DictionaryArray<Int32Type> {
     let keys = Int32Array::new(ScalarBuffer::from(keys.take()), None);
     DictionaryArray::new(keys, Arc::new(dictionary.take_array()))
 }

@@ -119,7 +119,12 @@ pub trait Signal {
 }
 
 /// Decode a whole request. On an error some of its rows are there and must be rolled back.
-fn decode<S: Signal>(signal: &mut S, context: &mut Context, body: &[u8], call: &Call) -> Result<Outcome> {
+fn decode<S: Signal>(
+    signal: &mut S,
+    context: &mut Context,
+    body: &[u8],
+    call: &Call,
+) -> Result<Outcome> {
     const RESOURCE_TAG: u32 = tag(1, BYTES);
     let mut outcome = Outcome::default();
     let mut request = Reader::new(body);

@@ -197,7 +197,12 @@ impl PointKind for Summaries {
 
     type Own = SummaryFields;
 
-    fn read(&mut self, own: &mut SummaryFields, field: u32, reader: &mut Reader<'_>) -> Result<bool> {
+    fn read(
+        &mut self,
+        own: &mut SummaryFields,
+        field: u32,
+        reader: &mut Reader<'_>,
+    ) -> Result<bool> {
         const COUNT_TAG: u32 = tag(4, FIXED64);
         const SUM_TAG: u32 = tag(5, FIXED64);
         const QUANTILES_TAG: u32 = tag(6, BYTES);
@@ -282,7 +287,12 @@ impl PointKind for Histograms {
 
     type Own = HistogramFields;
 
-    fn read(&mut self, own: &mut HistogramFields, field: u32, reader: &mut Reader<'_>) -> Result<bool> {
+    fn read(
+        &mut self,
+        own: &mut HistogramFields,
+        field: u32,
+        reader: &mut Reader<'_>,
+    ) -> Result<bool> {
         const COUNT_TAG: u32 = tag(4, FIXED64);
         const SUM_TAG: u32 = tag(5, FIXED64);
         const COUNTS_TAG: u32 = tag(6, BYTES);
@@ -295,9 +305,13 @@ impl PointKind for Histograms {
         match field {
             COUNT_TAG => own.count = reader.fixed64()?,
             SUM_TAG => own.sum = Some(reader.double()?),
-            COUNTS_TAG => read_packed(reader.bytes()?, |count| counts.push(u64::from_le_bytes(count)))?,
+            COUNTS_TAG => {
+                read_packed(reader.bytes()?, |count| counts.push(u64::from_le_bytes(count)))?
+            }
             COUNT_ALONE_TAG => counts.push(reader.fixed64()?),
-            BOUNDS_TAG => read_packed(reader.bytes()?, |bound| bounds.push(f64::from_le_bytes(bound)))?,
+            BOUNDS_TAG => {
+                read_packed(reader.bytes()?, |bound| bounds.push(f64::from_le_bytes(bound)))?
+            }
             BOUND_ALONE_TAG => bounds.push(reader.double()?),
             MIN_TAG => own.min = Some(reader.double()?),
             MAX_TAG => own.max = Some(reader.double()?),
@@ -409,7 +423,8 @@ impl PointKind for ExponentialHistograms {
         const MIN_TAG: u32 = tag(12, FIXED64);
         const MAX_TAG: u32 = tag(13, FIXED64);
         const ZERO_THRESHOLD_TAG: u32 = tag(14, FIXED64);
-        let (positive, negative) = (&mut self.positive_counts.items, &mut self.negative_counts.items);
+        let (positive, negative) =
+            (&mut self.positive_counts.items, &mut self.negative_counts.items);
         match field {
             COUNT_TAG => own.histogram.count = reader.fixed64()?,
             SUM_TAG => own.histogram.sum = Some(reader.double()?),
@@ -425,7 +440,12 @@ impl PointKind for ExponentialHistograms {
         Ok(true)
     }
 
-    fn push(&mut self, own: ExponentialHistogramFields, flags: u32, metric: &Metric<'_>) -> PointLoss {
+    fn push(
+        &mut self,
+        own: ExponentialHistogramFields,
+        flags: u32,
+        metric: &Metric<'_>,
+    ) -> PointLoss {
         let HistogramFields { count, sum, min, max } = own.histogram;
         self.count.push(count);
         self.sum.push(sum.unwrap_or_default());

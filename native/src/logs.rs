@@ -7,7 +7,7 @@ use crate::columns::{Numbers, Symbols, Texts, columns};
 use crate::context::{Call, Context, Outcome, Reason, ResidueFacts, is_storable, is_zero_id};
 use crate::decoder::{AnyTable, Named, Signal, Table};
 use crate::residue::{Description, Residue, ResidueCache, Source, push_base64_text};
-use crate::value::{Kind, Limits, put_any_value, push_any_value};
+use crate::value::{Kind, Limits, push_any_value, put_any_value};
 use crate::wire::{BYTES, FIXED32, FIXED64, Parts, Reader, Result, VARINT, merge_part, tag};
 
 type Times = Numbers<TimestampNanosecondType>;
@@ -128,7 +128,8 @@ impl Signal for Logs {
         let columns = &mut self.table.columns;
         self.context_id = self.cache.context(&context.members)?;
         self.service = columns.service.intern(&context.service)?;
-        self.resource_schema_url = columns.resource_schema_url.intern(&context.resource_schema_url)?;
+        self.resource_schema_url =
+            columns.resource_schema_url.intern(&context.resource_schema_url)?;
         self.scope_schema_url = columns.scope_schema_url.intern(&context.scope_schema_url)?;
         self.scope_version = columns.scope_version.intern(&context.scope_version)?;
         Ok(())
@@ -154,7 +155,12 @@ impl Signal for Logs {
                 SEVERITY_TEXT_TAG => record.severity_text = reader.text()?,
                 BODY_TAG => merge_part(&mut record.body, reader.bytes()?),
                 ATTRIBUTES_TAG => {
-                    columns.attributes.push(&mut attributes, reader.bytes()?, NESTING + 1, &mut limits)?;
+                    columns.attributes.push(
+                        &mut attributes,
+                        reader.bytes()?,
+                        NESTING + 1,
+                        &mut limits,
+                    )?;
                 }
                 DROPPED_ATTRIBUTES_TAG => record.dropped_attributes = reader.varint()? as u32,
                 FLAGS_TAG => record.flags = reader.fixed32()?,

@@ -157,7 +157,12 @@ impl Signal for Metrics {
 
 impl Metrics {
     /// Parse data that a later kind displaced.
-    fn check_data(&mut self, data: &MetricData<'_>, context: &mut Context, call: &Call) -> Result<()> {
+    fn check_data(
+        &mut self,
+        data: &MetricData<'_>,
+        context: &mut Context,
+        call: &Call,
+    ) -> Result<()> {
         let nothing = Metric {
             name: b"",
             description: b"",

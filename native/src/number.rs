@@ -109,7 +109,12 @@ pub fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.reserve(bytes.len().div_ceil(3) * 4);
     for [a, b, c] in whole {
         let bits = u32::from(*a) << 16 | u32::from(*b) << 8 | u32::from(*c);
-        out.extend_from_slice(&[sextet(bits, 18), sextet(bits, 12), sextet(bits, 6), sextet(bits, 0)]);
+        out.extend_from_slice(&[
+            sextet(bits, 18),
+            sextet(bits, 12),
+            sextet(bits, 6),
+            sextet(bits, 0),
+        ]);
     }
     match tail {
         [a] => {
@@ -274,9 +279,14 @@ mod tests {
 
     #[test]
     fn base64_is_padded() {
-        for (bytes, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("\u{ff}>?", "w78+Pw==")]
-        {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("\u{ff}>?", "w78+Pw=="),
+        ] {
             let mut out = Vec::new();
             push_base64(&mut out, bytes.as_bytes());
             assert_eq!(String::from_utf8(out).unwrap(), text);

@@ -116,7 +116,8 @@ const ABSENT_NAMES: [&str; 5] = ["sum", "min", "max", "positive", "negative"];
 impl PointLoss {
     /// Note which of the optional members were not set; they stand in the order of their names.
     pub fn of_members(are_set: &[bool]) -> PointLoss {
-        let absent = are_set.iter().enumerate().map(|(bit, is_set)| u32::from(!is_set) << bit).sum();
+        let absent =
+            are_set.iter().enumerate().map(|(bit, is_set)| u32::from(!is_set) << bit).sum();
         PointLoss { number: None, absent }
     }
 }
@@ -182,7 +183,9 @@ impl<K: PointKind + Columns + Named> Points<K> {
             let mut reader = Reader::new(part);
             while let Some(tag) = reader.tag()? {
                 match tag {
-                    POINTS_TAG => self.read_point(reader.bytes()?, metric, context, call, outcome)?,
+                    POINTS_TAG => {
+                        self.read_point(reader.bytes()?, metric, context, call, outcome)?
+                    }
                     _ => reader.skip(tag, POINT_NESTING - 1)?,
                 }
             }
@@ -233,7 +236,8 @@ impl<K: PointKind + Columns + Named> Points<K> {
                 point.time = reader.fixed64()?;
             } else if tag == K::FLAGS_TAG {
                 point.flags = reader.varint()? as u32;
-            } else if let Some((_, column)) = columns.exemplars().filter(|(known, _)| *known == tag) {
+            } else if let Some((_, column)) = columns.exemplars().filter(|(known, _)| *known == tag)
+            {
                 let (item, time_fits) = column.push(exemplars, reader.bytes()?, &mut limits)?;
                 times_fit &= time_fits;
                 exemplars += 1;
@@ -250,7 +254,8 @@ impl<K: PointKind + Columns + Named> Points<K> {
             self.table.drop_open_row();
             return Ok(());
         }
-        context.hold(context.size() + metric.description.len() + metric.unit.len() + bytes.len())?;
+        context
+            .hold(context.size() + metric.description.len() + metric.unit.len() + bytes.len())?;
         self.push_identity(&point, metric, context)?;
         let columns = &mut self.table.columns;
         let loss = columns.push(own, point.flags, metric);

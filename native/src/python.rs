@@ -115,8 +115,8 @@ impl Batch {
     ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
         // The protocol lets a producer give its own types when it cannot cast, and we never cast.
         drop(requested_schema);
-        let (array, schema) =
-            to_ffi(&self.rows.to_data()).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        let (array, schema) = to_ffi(&self.rows.to_data())
+            .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         let schema = PyCapsule::new_with_value(py, schema, c"arrow_schema")?;
         let array = PyCapsule::new_with_value(py, array, c"arrow_array")?;
         Ok((schema, array))

@@ -215,7 +215,8 @@ impl ResidueCache {
             return Ok(());
         }
         let hash = self.hasher.hash_one(words);
-        let found = self.table.find(hash, |known| self.words_of(&self.known[*known as usize]) == words);
+        let found =
+            self.table.find(hash, |known| self.words_of(&self.known[*known as usize]) == words);
         self.last = match found {
             Some(known) => *known,
             None => {

@@ -199,11 +199,17 @@ impl Signal for Traces {
                 START_TAG => span.start = reader.fixed64()?,
                 END_TAG => span.end = reader.fixed64()?,
                 ATTRIBUTES_TAG => {
-                    columns.attributes.push(&mut attributes, reader.bytes()?, NESTING + 1, &mut limits)?;
+                    columns.attributes.push(
+                        &mut attributes,
+                        reader.bytes()?,
+                        NESTING + 1,
+                        &mut limits,
+                    )?;
                 }
                 DROPPED_ATTRIBUTES_TAG => span.dropped_attributes = reader.varint()? as u32,
                 EVENTS_TAG => {
-                    let (item, time_fits) = columns.events.push(events, reader.bytes()?, &mut limits)?;
+                    let (item, time_fits) =
+                        columns.events.push(events, reader.bytes()?, &mut limits)?;
                     times_fit &= time_fits;
                     events += 1;
                     lossy_events.extend(item);
@@ -265,7 +271,11 @@ impl Traces {
         columns.timestamp.push(span.start as i64);
         columns.trace_id.push_hex(span.trace_id);
         columns.span_id.push_hex(span.span_id);
-        columns.parent_span_id.push_hex(if span.has_zero_parent() { b"" } else { span.parent_span_id });
+        columns.parent_span_id.push_hex(if span.has_zero_parent() {
+            b""
+        } else {
+            span.parent_span_id
+        });
         columns.trace_state.push(span.trace_state);
         columns.name.push(span.name)?;
         columns.kind.push(span.kind);
@@ -345,8 +355,20 @@ impl Traces {
             if ends_early {
                 residue.text("end", span.end.to_string().as_bytes());
             }
-            write_items(residue, "events", events, &columns.events.attributes.items, EVENT_ATTRIBUTES_TAG)?;
-            write_items(residue, "links", links, &columns.links.attributes.items, LINK_ATTRIBUTES_TAG)
+            write_items(
+                residue,
+                "events",
+                events,
+                &columns.events.attributes.items,
+                EVENT_ATTRIBUTES_TAG,
+            )?;
+            write_items(
+                residue,
+                "links",
+                links,
+                &columns.links.attributes.items,
+                LINK_ATTRIBUTES_TAG,
+            )
         })
     }
 }
@@ -408,7 +430,9 @@ impl Events {
             match tag {
                 TIME_TAG => time = reader.fixed64()?,
                 NAME_TAG => name = reader.text()?,
-                EVENT_ATTRIBUTES_TAG => column.push(&mut list, reader.bytes()?, NESTING + 1, limits)?,
+                EVENT_ATTRIBUTES_TAG => {
+                    column.push(&mut list, reader.bytes()?, NESTING + 1, limits)?
+                }
                 DROPPED_TAG => dropped = reader.varint()? as u32,
                 _ => reader.skip(tag, NESTING)?,
             }
@@ -453,7 +477,9 @@ impl Links {
                 TRACE_ID_TAG => trace_id = reader.bytes()?,
                 SPAN_ID_TAG => span_id = reader.bytes()?,
                 TRACE_STATE_TAG => trace_state = reader.text()?,
-                LINK_ATTRIBUTES_TAG => column.push(&mut list, reader.bytes()?, NESTING + 1, limits)?,
+                LINK_ATTRIBUTES_TAG => {
+                    column.push(&mut list, reader.bytes()?, NESTING + 1, limits)?
+                }
                 DROPPED_TAG => dropped = reader.varint()? as u32,
                 FLAGS_TAG => flags = reader.fixed32()?,
                 _ => reader.skip(tag, NESTING)?,
