@@ -17,7 +17,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.remote.http import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from clew.remote.http import Pairs
 
@@ -113,7 +113,7 @@ class EventParser:
 
 def follow(
     url: str, path: str, pairs: Pairs, *, wait: Callable[[float], object]
-) -> Iterator[Event | Interruption]:
+) -> Generator[Event | Interruption, None, None]:
     """Yield events for ever, coming back after every loss of the connection.
 
     `wait` is called with the seconds to pause between two tries. The first connection must succeed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import os
 import re
@@ -93,6 +92,8 @@ def _explain(app: App, error: CycloptsError) -> ClewError:
 
 
 def _unknown_command(app: App, error: UnknownCommandError) -> ClewError:
+    import difflib
+
     name = (error.unused_tokens or [""])[0]
     known = [each for each in app if not each.startswith("-")]
     near = difflib.get_close_matches(name, known, n=1)

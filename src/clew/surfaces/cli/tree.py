@@ -8,7 +8,6 @@ demo are declared by `clew.app`, which hands them in.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -194,7 +193,7 @@ def build_app(more: Iterable[Command] = ()) -> App:
     app = App(
         name="clew",
         help=HELP,
-        version=lambda: version("clew"),
+        version=_version,
         help_format="plaintext",
         version_flags=["--version"],
         help_flags=["--help", "-h"],
@@ -222,6 +221,12 @@ def build_app(more: Iterable[Command] = ()) -> App:
         group="Other",
     )
     return app
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("clew")
 
 
 def _completion_installer(app: App) -> Callable[..., int]:

@@ -1,0 +1,198 @@
+"""The transport: what is not a clew server is told as an error, and a feed survives its server."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.remote.events import Event, Interruption, follow
+from clew.remote.http import Server, parse_server
+from clew.testing.server import ServerProcess
+
+Respond = Callable[[BaseHTTPRequestHandler], None]
+
+
+@contextmanager
+def serving(respond: Respond) -> Iterator[str]:
+    """Serve GET and POST by a function; give the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            respond(self)
+
+        def do_POST(self) -> None:
+            respond(self)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def answer(handler: BaseHTTPRequestHandler, status: int, body: bytes, **headers: str) -> None:
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def raised(url: str) -> ClewError:
+    with Server(url) as server, pytest.raises(ClewError) as caught:
+        server.get("/x")
+    return caught.value
+
+
+def test_a_problem_document_becomes_the_error_that_it_tells_of() -> None:
+    body = b'{"status":429,"code":"overloaded","detail":"too many","hint":"wait","error":"x"}'
+    with serving(lambda handler: answer(handler, 429, body)) as url:
+        error = raised(url)
+    assert (error.code, error.message, error.hint) == (ErrorCode.OVERLOADED, "too many", "wait")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, ErrorCode.INVALID_ARGUMENT),
+        (404, ErrorCode.NOT_FOUND),
+        (500, ErrorCode.INTERNAL),
+        (302, ErrorCode.INTERNAL),
+        (503, ErrorCode.UNAVAILABLE),
+    ],
+)
+def test_another_server_is_an_error_by_its_status(status: int, code: ErrorCode) -> None:
+    with serving(lambda handler: answer(handler, status, b"<html>no</html>")) as url:
+        error = raised(url)
+    assert error.code is code
+    assert error.hint is not None
+    assert "clew doctor" in error.hint
+
+
+def test_something_that_speaks_no_http_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def speak() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(1024)
+                    connection.sendall(b"220 mail ready\r\n\r\n")
+
+        thread = threading.Thread(target=speak, daemon=True)
+        thread.start()
+        error = raised(f"http://127.0.0.1:{port}")
+    assert error.code is ErrorCode.UNAVAILABLE
+
+
+def test_a_server_that_says_nothing_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with Server(url, read_timeout_s=0.2) as server, pytest.raises(ClewError) as caught:
+            server.get("/x")
+    assert caught.value.code is ErrorCode.TIMEOUT
+
+
+def test_a_kept_connection_that_the_server_closed_is_opened_again() -> None:
+    asked = 0
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        nonlocal asked
+        asked += 1
+        answer(handler, 200, b"{}")
+        # Without a word: as a server does that restarts, or that is tired of waiting.
+        handler.close_connection = True
+
+    with serving(respond) as url, Server(url) as server:
+        for _ in range(3):
+            assert server.get("/x").body == b"{}"
+    assert asked == 3
+
+
+def test_the_time_that_the_server_took_is_read() -> None:
+    timing = {"server-timing": "db;dur=1, total;dur=12.345"}
+    respond: Respond = lambda handler: answer(handler, 200, b"{}", **timing)  # noqa: E731
+    with serving(respond) as url, Server(url) as server:
+        assert server.get("/x").server_ms == 12.345
+
+
+@pytest.mark.parametrize("text", ["", "ftp://x", "http://", "http://x:99999", "http://[::1", "x:y"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ClewError) as caught:
+        parse_server(text)
+    assert caught.value.code is ErrorCode.INVALID_ARGUMENT
+
+
+def test_a_prefix_of_the_address_stands_before_every_path(server: ServerProcess) -> None:
+    paths = []
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        paths.append(handler.path)
+        answer(handler, 200, b"{}")
+
+    with serving(respond) as url, Server(f"{url}/telemetry/") as behind:
+        behind.get("/api/v1/traces", [("q", "a b&c"), ("attribute", "ü=1")])
+    assert paths == ["/telemetry/api/v1/traces?q=a+b%26c&attribute=%C3%BC%3D1"]
+
+
+def test_a_feed_comes_back_to_where_it_ended() -> None:
+    asked: list[str | None] = []
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        last = handler.headers.get("Last-Event-ID")
+        asked.append(last)
+        first = int(last or 0) + 1
+        body = f"retry: 1\ndata: [{first}]\nid: {first}\n\ndata: [{first + 1}]\nid: {first + 1}\n\n"
+        # The third event is cut in half, so it must come again.
+        answer(handler, 200, (body + f"data: [{first + 2}]\nid: {first + 2}\n").encode())
+
+    waited: list[float] = []
+    with serving(respond) as url:
+        feed = follow(url, "/live", [], wait=waited.append)
+        said = [next(feed) for _ in range(8)]
+        feed.close()
+    events = [each.data for each in said if isinstance(each, Event)]
+    assert events == ["[1]", "[2]", "[3]", "[4]", "[5]", "[6]"]
+    assert sum(isinstance(each, Interruption) for each in said) == 2
+    assert asked == [None, "2", "4"]
+    assert len(waited) == 2
+
+
+def test_a_feed_waits_longer_each_time_that_the_server_is_away() -> None:
+    waited: list[float] = []
+    with serving(lambda handler: answer(handler, 200, b"data: [1]\nid: 1\n\n")) as url:
+        feed = follow(url, "/live", [], wait=waited.append)
+        assert isinstance(next(feed), Event)
+    # Nobody serves any more; the address is free.
+    said = [next(feed) for _ in range(6)]
+    feed.close()
+    assert all(isinstance(each, Interruption) for each in said)
+    pauses = [each.wait_s for each in said if isinstance(each, Interruption)]
+    assert max(pauses) <= 5.0
+    assert pauses[-1] > pauses[0]
+
+
+def test_a_feed_that_is_refused_is_an_error_at_once(server: ServerProcess) -> None:
+    with pytest.raises(ClewError) as caught:
+        next(follow(server.url, "/api/v1/logs/live", [("nope", "1")], wait=lambda _: None))
+    assert caught.value.code is ErrorCode.INVALID_ARGUMENT
+    with pytest.raises(ClewError) as caught:
+        next(follow("http://127.0.0.1:9", "/api/v1/logs/live", [], wait=lambda _: None))
+    assert caught.value.code is ErrorCode.UNAVAILABLE
