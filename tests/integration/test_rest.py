@@ -234,8 +234,9 @@ def test_what_is_not_there_is_a_404(server: ServerProcess, path: str) -> None:
 
 
 def test_another_address_is_a_404_and_another_method_a_405(server: ServerProcess) -> None:
-    nowhere = ask(server.url, path="/api/v1/nowhere")
-    assert (nowhere.status, problem_of(nowhere).code) == (404, "not_found")
+    for path in ("/api/v1/nowhere", "/api/v1/traces/", "//", "/%00"):
+        nowhere = ask(server.url, path=path)
+        assert (nowhere.status, problem_of(nowhere).code) == (404, "not_found")
     method = ask(server.url, "DELETE", "/api/v1/sql")
     assert (method.status, problem_of(method).code) == (405, "unsupported")
     assert method.headers["allow"] == "GET, HEAD, POST"

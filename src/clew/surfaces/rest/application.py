@@ -135,7 +135,7 @@ def _open_routes(desk: Desk) -> ASGIApp:
     ]
     routes.append(StarletteRoute("/openapi.json", _answer_openapi))
     routes.append(StarletteRoute("/", _answer_root))
-    return Starlette(
+    application = Starlette(
         routes=routes,
         exception_handlers={
             ClewError: _handle_error,
@@ -143,6 +143,9 @@ def _open_routes(desk: Desk) -> ASGIApp:
             Exception: _handle_fault,
         },
     )
+    # One address each: a redirect would be built from names that the caller sent.
+    application.router.redirect_slashes = False
+    return application
 
 
 def _endpoint(desk: Desk, methods: dict[str, Route]) -> Endpoint:
@@ -166,7 +169,7 @@ async def _handle_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         allowed = sorted((error.headers or {}).get("Allow", "").split(", "))
         return answer_other_method(request.method, ", ".join(allowed))
-    return answer_nowhere(request.url.path)
+    return answer_nowhere(request.scope["path"])
 
 
 async def _handle_fault(_request: Request, _error: Exception) -> Response:
