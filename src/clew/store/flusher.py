@@ -25,12 +25,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.frame import Cut, Split
 from clew.store.history import RecordedBatch, find_frame
-from clew.store.hot import FRAME
+from clew.store.hot import FRAME, frame_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -256,8 +254,6 @@ class Flusher:
         rows = batch.rows_of(table.name, max(first, present + 1), last)
         if rows is None:
             return []
-        frames = sorted(pc.unique(rows.column(FRAME)).to_pylist())
-        refusals_max = 1 if self._is_suspect and len(frames) > 1 else REFUSALS_MAX
         refusals = 0
         for delay in self._delays():
             try:
@@ -266,7 +262,8 @@ class Flusher:
                 # Whatever it raises, the rows are in the log and the thread has to go on.
                 refusals = 0 if self._is_passing(error) else refusals + 1
                 self._note(_as_clew_error(error))
-                if refusals < refusals_max:
+                frames = sorted({n for c in rows.column(FRAME).chunks for n in frame_numbers(c)})
+                if refusals < (1 if self._is_suspect and len(frames) > 1 else REFUSALS_MAX):
                     self._pause(delay)
                     continue
                 if len(frames) > 1:

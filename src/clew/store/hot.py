@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import threading
 import time
+from array import array
+from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from clew.store.engine.contract import Snapshot
 
@@ -80,11 +81,19 @@ class Waiting(NamedTuple):
     since: float | None
 
 
+def frame_numbers(column: pa.Array) -> memoryview:
+    """Return the frame numbers of rows as they lie in memory.
+
+    Arrow's own ways out of a column import pandas, which takes a second of the first query's time.
+    """
+    _, numbers = column.buffers()
+    return memoryview(numbers).cast("Q")[column.offset : column.offset + len(column)]
+
+
 def keep(batch: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch | None:
     """Return the rows of frames `first`..`last` of a batch in frame order; None for no rows."""
-    frames = batch.column(FRAME)
-    start = pc.sum(pc.less(frames, first)).as_py() or 0
-    end = pc.sum(pc.less_equal(frames, last)).as_py() or 0
+    frames = frame_numbers(batch.column(FRAME))
+    start, end = bisect_left(frames, first), bisect_right(frames, last)
     return batch.slice(start, end - start) if end > start else None
 
 
@@ -93,7 +102,8 @@ def number_rows(batches: Mapping[str, pa.RecordBatch], frame: int) -> dict[str, 
     numbered = {}
     for name, batch in batches.items():
         at = batch.schema.get_field_index(FRAME)
-        frames = pa.repeat(pa.scalar(frame, pa.uint64()), batch.num_rows)
+        numbers = pa.py_buffer(array("Q", [frame]) * batch.num_rows)
+        frames = pa.Array.from_buffers(pa.uint64(), batch.num_rows, [None, numbers])
         numbered[name] = batch.set_column(at, batch.schema.field(at), frames)
     return numbered
 
