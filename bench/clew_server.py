@@ -85,7 +85,7 @@ class ClewServer:
         self.http.close()
         code = self._child.stop()
         if code != 0:
-            raise RuntimeError(f"the server ended with {code}; see {self._log}")
+            raise RuntimeError(f"the server ended with {code}:\n{self._log.read_text()[-2000:]}")
 
     def __enter__(self) -> Self:
         return self
@@ -110,6 +110,7 @@ class ClewServer:
             readable, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
             piece = os.read(reader, 65536) if readable else b""
             if not piece:
-                raise RuntimeError(f"the server is not ready; see {self._log}")
+                tail = self._log.read_text()[-2000:]
+                raise RuntimeError(f"the server is not ready:\n{tail}")
             line += piece
         return msgspec.json.decode(line, type=dict[str, str])
