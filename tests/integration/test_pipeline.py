@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.decoder import MalformedRecordError
+from clew.store.decoder import DecoderFullError, MalformedRecordError
 from clew.store.flusher import FlushOptions
 from clew.store.pipeline import OLDEST_MIN_NS, Pipeline, PipelineOptions, RecordKind
 from tests.integration.made_up import NUMBERS, WORDS, MemoryEngine, NumberDecoder, record, seen
@@ -126,6 +126,48 @@ def test_records_of_every_size_and_kind_keep_the_order_of_their_frames(tmp_path:
             ]
             assert all(len(frames) == 1 for frames in by_record)
             assert {f for frames in by_record for f in frames} == set(range(1, len(sizes) + 1))
+
+    asyncio.run(run())
+
+
+def test_a_full_decoder_is_emptied_and_what_fits_into_no_decoder_is_too_large(
+    tmp_path: Path,
+) -> None:
+    class Small(NumberDecoder):
+        def append(self, body: bytes, *, frame: int, received: int, oldest: int) -> Decoded:
+            if self.rows() + body.count(b",") >= 5:
+                raise DecoderFullError
+            return super().append(body, frame=frame, received=received, oldest=oldest)
+
+    small = replace(NUMBERS, open_decoder=Small)
+
+    async def run() -> None:
+        engine = MemoryEngine()
+        for name, inline_max in (("inline", 1000), ("apart", 1)):
+            options = replace(LAZY, decode_inline_bytes_max=inline_max)
+            pipeline = Pipeline.open(tmp_path / name, engine, (small,), options)
+            for number in range(4):
+                await pipeline.accept(small, record(*range(3 * number, 3 * number + 3)))
+            with pytest.raises(ClewError) as error:
+                await pipeline.accept(small, record(*range(100, 106)))
+            assert error.value.code is ErrorCode.TOO_LARGE
+            await pipeline.close()
+        assert engine.values() == Counter([*range(12), *range(12)])
+
+    asyncio.run(run())
+
+
+def test_rows_that_take_too_much_memory_are_refused_however_few(tmp_path: Path) -> None:
+    async def run() -> None:
+        engine = MemoryEngine()
+        async with opened(tmp_path, engine, replace(LAZY, hot_bytes_max=100)) as pipeline:
+            await pipeline.accept(NUMBERS, record(*range(20)))
+            pipeline.snapshot()
+            with pytest.raises(ClewError) as error:
+                await pipeline.accept(NUMBERS, record(20))
+            assert error.value.code is ErrorCode.OVERLOADED
+            await flush(pipeline)
+            await pipeline.accept(NUMBERS, record(20))
 
     asyncio.run(run())
 

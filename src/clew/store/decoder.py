@@ -15,6 +15,13 @@ class MalformedRecordError(Exception):
     """The bytes are not a record of their kind. Nothing of them was kept."""
 
 
+class DecoderFullError(Exception):
+    """The record's rows do not fit beside those that the decoder holds. Nothing of it was kept.
+
+    After `finish` they may fit; if they do not fit into an empty decoder, they never will.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """What became of one record: how many rows were kept, and how many refused, by reason."""
@@ -38,6 +45,7 @@ class Decoder(Protocol):
 
         Raises:
             MalformedRecordError: the bytes do not parse.
+            DecoderFullError: the rows do not fit beside those held.
         """
         ...
 

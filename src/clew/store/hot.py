@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pyarrow as pa
 
+from clew.base.errors import ClewError, ErrorCode
+from clew.store.decoder import DecoderFullError
 from clew.store.engine.contract import Snapshot
 
 if TYPE_CHECKING:
@@ -71,13 +73,16 @@ class Batch:
 class Waiting(NamedTuple):
     """Rows that wait to be cut into a batch: all, and of them the acknowledged.
 
-    `since` is when the oldest acknowledged row came to wait, on the monotonic clock, or None.
+    `bytes` are those of the records; `sealed_bytes` is what sealed rows take, those of the batch in
+    flush included. `since` is when the oldest acknowledged row came to wait, on the monotonic
+    clock, or None.
     """
 
     rows: int
     bytes: int
     acked_rows: int
     acked_bytes: int
+    sealed_bytes: int
     since: float | None
 
 
@@ -106,6 +111,25 @@ def number_rows(batches: Mapping[str, pa.RecordBatch], frame: int) -> dict[str, 
         frames = pa.Array.from_buffers(pa.uint64(), batch.num_rows, [None, numbers])
         numbered[name] = batch.set_column(at, batch.schema.field(at), frames)
     return numbered
+
+
+def append_to_empty(
+    decoder: Decoder, body: bytes, *, frame: int, received: int, oldest: int
+) -> Decoded:
+    """Decode a record into a decoder that holds nothing.
+
+    Raises:
+        MalformedRecordError: the bytes do not parse.
+        ClewError: TOO_LARGE when its rows fit into no batch.
+    """
+    try:
+        return decoder.append(body, frame=frame, received=received, oldest=oldest)
+    except DecoderFullError as error:
+        raise ClewError(
+            ErrorCode.TOO_LARGE,
+            f"the rows of a record of {len(body)} bytes are too large together",
+            hint="send fewer records at a time, or smaller resources: each row repeats them",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +236,17 @@ class HotRows:
 
         Raises:
             MalformedRecordError: the bytes do not parse.
+            ClewError: TOO_LARGE when its rows fit into no batch.
         """
         with self._lock:
             into = self._open[kind]
-            decoded = into.decoder.append(body, frame=frame, received=received, oldest=oldest)
+            try:
+                decoded = into.decoder.append(body, frame=frame, received=received, oldest=oldest)
+            except DecoderFullError:
+                self._seal(into)
+                decoded = append_to_empty(
+                    into.decoder, body, frame=frame, received=received, oldest=oldest
+                )
             if decoded.accepted:
                 into.first = into.first or frame
                 into.last = frame
@@ -264,6 +295,7 @@ class HotRows:
                 bytes=self._unacked.bytes + self._acked_frames.bytes,
                 acked_rows=self._acked_frames.rows,
                 acked_bytes=self._acked_frames.bytes,
+                sealed_bytes=sum(c.size for chunks in self._chunks.values() for c in chunks),
                 since=self._since,
             )
 

@@ -26,7 +26,7 @@ from clew.store.flusher import Flusher, FlushOptions
 from clew.store.folder import FolderLock
 from clew.store.frame import RECORD_KIND_MAX, RECORD_KIND_MIN
 from clew.store.history import History
-from clew.store.hot import number_rows
+from clew.store.hot import append_to_empty, number_rows
 from clew.store.log import Log, LogOptions
 from clew.store.recovery import recover
 from clew.store.refused import RefusedRecords
@@ -74,13 +74,15 @@ class PipelineOptions:
     """Bounds of the pipeline.
 
     Records are refused while more than `batches_waiting_max` batches wait for the engine: 200 000
-    rows with the batch that is filling, about 200 MB, and as much again in the insert that runs.
+    rows with the batch that is filling, about 200 MB, and as much again in the insert that runs;
+    and while the rows in memory take more than `hot_bytes_max`, whatever their number.
     A record of 512 KiB takes about half a millisecond to decode; larger ones leave the event loop.
     """
 
     log: LogOptions = field(default_factory=LogOptions)
     flush: FlushOptions = field(default_factory=FlushOptions)
     batches_waiting_max: int = 3
+    hot_bytes_max: int = 2 * 1024 * 1024 * 1024
     decode_inline_bytes_max: int = 512 * 1024
     close_timeout_s: float = 10.0
     clock: Callable[[], int] = time.time_ns
@@ -174,7 +176,8 @@ class Pipeline:
         Raises:
             MalformedRecordError: the bytes do not parse.
             ClewError: OVERLOADED with a time to wait; UNAVAILABLE when it could not be written or
-                the pipeline is closing; TOO_LARGE. Nothing of the record was kept.
+                the pipeline is closing; TOO_LARGE when no frame or no batch can hold it. Nothing
+                of the record was kept.
         """
         tally = self._tallies[kind.code]
         loop = self._loop = asyncio.get_running_loop()
@@ -297,10 +300,11 @@ class Pipeline:
             )
         waiting = self._hot.waiting()
         batches = self._batches_waiting(waiting.rows, waiting.bytes + self._bytes_decoding)
-        if batches > self._options.batches_waiting_max:
+        is_too_much = waiting.sealed_bytes > self._options.hot_bytes_max
+        if batches > self._options.batches_waiting_max or is_too_much:
             raise ClewError(
                 ErrorCode.OVERLOADED,
-                f"{batches} batches wait for the engine",
+                f"{waiting.rows} rows wait for the engine",
                 hint="send again after the time given, or send less",
                 retry_after_ms=self._flusher.retry_after_ms,
             )
@@ -384,5 +388,5 @@ def _decode_one(
     kind: RecordKind, body: bytes, received: int, oldest: int
 ) -> tuple[Decoded, dict[str, pa.RecordBatch]]:
     decoder = kind.open_decoder()
-    decoded = decoder.append(body, frame=0, received=received, oldest=oldest)
+    decoded = append_to_empty(decoder, body, frame=0, received=received, oldest=oldest)
     return decoded, decoder.finish()

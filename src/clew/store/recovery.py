@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clew.base.errors import ClewError
 from clew.store.decoder import MalformedRecordError
 from clew.store.hot import HotRows
 
@@ -64,7 +65,7 @@ def recover(
                 received=frame.received,
                 oldest=frame.oldest,
             )
-        except MalformedRecordError as error:
+        except (MalformedRecordError, ClewError) as error:
             refused.keep(frame, table=names[frame.kind], error=error)
     hot.acknowledge(acked)
     batch = None

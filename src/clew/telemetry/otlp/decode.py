@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from clew.store.decoder import Decoded, MalformedRecordError
+from clew.store.decoder import Decoded, DecoderFullError, MalformedRecordError
 from clew.telemetry.otlp.reference import ReferenceDecoder
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class NativeDecoder:
 
         self._native = clew_native.OtlpDecoder(signal.value)
         self._malformed = clew_native.MalformedError
+        self._full = clew_native.CapacityError
 
     def append(self, body: bytes, *, frame: int, received: int, oldest: int) -> Decoded:
         """Decode one request and keep its rows; see the contract."""
@@ -47,6 +48,8 @@ class NativeDecoder:
             accepted, rejected = self._native.append(body, frame, received, oldest)
         except self._malformed as error:
             raise MalformedRecordError(str(error)) from error
+        except self._full as error:
+            raise DecoderFullError(str(error)) from error
         return Decoded(accepted, rejected)
 
     def rows(self) -> int:
