@@ -1,13 +1,14 @@
 //! Attribute lists: a map column, and the shapes of the lists in it.
 //!
-//! Instrumentation writes the same keys in the same order again and again. The column therefore keeps a
-//! tree of *shapes*: a shape is a list's beginning, each step adds a key (its dictionary number) and the
-//! kind of the value. While a list is read, its shape so far predicts the next key, so that the usual
-//! attribute costs one comparison instead of a hash; and at the end the shape alone tells what the
-//! residue says of the list, so that text is made once a shape and not once a row.
+//! Instrumentation writes the same keys in the same order again and again. The column therefore
+//! keeps a tree of *shapes*: a shape is a list's beginning, each step adds a key (its dictionary
+//! number) and the kind of the value. While a list is read, its shape so far predicts the next key,
+//! so that the usual attribute costs one comparison instead of a hash; and at the end the shape
+//! alone tells what the residue says of the list, so that text is made once a shape and not once a
+//! row.
 //!
-//! The tree only saves work. It is bounded, and it is forgotten whenever dictionary numbers may change:
-//! when the column is taken, and when a request is rolled back.
+//! The tree only saves work. It is bounded, and it is forgotten whenever dictionary numbers may
+//! change: when the column is taken, and when a request is rolled back.
 
 use std::sync::Arc;
 
@@ -16,13 +17,14 @@ use arrow_schema::{DataType, Field, Fields};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::columns::{Column, Dictionary, Offsets, Store, Texts, dictionary_type, take_dictionary};
+use crate::columns::{Column, Offsets, Store, Texts};
+use crate::dictionary::{Dictionary, dictionary_type, take_dictionary};
 use crate::number::push_json_text;
 use crate::value::{ENTRIES_MAX, Kind, Limits, push_any_value, push_value, split_key_value};
 use crate::wire::{BYTES, Reader, Result, is_same_text, tag};
 
-/// Shapes kept at most, about 3 MB: far above what a fleet's instrumentation has, and a hostile client
-/// that invents keys only makes us start over.
+/// Shapes kept at most, about 3 MB: far above what a fleet's instrumentation has, and a hostile
+/// client that invents keys only makes us start over.
 const SHAPES_MAX: usize = 1 << 16;
 
 /// Tables that one resource's attributes can go to: the five kinds of metrics.
@@ -200,7 +202,8 @@ impl Attributes {
         self.offsets.close(self.keys.len());
     }
 
-    /// Append a whole list that was decoded before; `table` is this column's place among those it goes to.
+    /// Append a whole list that was decoded before; `table` is this column's place among those it
+    /// goes to.
     #[inline]
     pub fn push_shared(&mut self, shared: &mut SharedList, table: usize) -> Result<()> {
         let keys = &mut shared.keys[table];
@@ -267,7 +270,8 @@ impl Attributes {
     }
 }
 
-/// Split a `KeyValue` of the usual form: the key, then the value, once each. The key is not checked.
+/// Split a `KeyValue` of the usual form: the key, then the value, once each. The key is not
+/// checked.
 #[inline(always)]
 fn split_plain(key_value: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut reader = Reader::new(key_value);

@@ -1,34 +1,28 @@
 //! Column builders: plain vectors that are Arrow's buffers already.
 //!
-//! Every builder is addressed by its number of elements. Offsets tell where each element begins in the
-//! data below, so cutting a column back to `n` elements needs no mark: it serves a refused record (cut
-//! to the row before) and a malformed request (cut to the rows before the request) alike, and it drops
-//! half-built elements too. Dictionaries are the one thing that elements do not tell: they remember how
-//! long they were at the last [`Column::commit`] and go back to it in [`Column::revert`].
+//! Every builder is addressed by its number of elements. Offsets tell where each element begins in
+//! the data below, so cutting a column back to `n` elements needs no mark: it serves a refused
+//! record (cut to the row before) and a malformed request (cut to the rows before the request)
+//! alike, and it drops half-built elements too. Dictionaries are the one thing that elements do not
+//! tell: they remember how long they were at the last [`Column::commit`] and go back to it in
+//! [`Column::revert`].
 //!
 //! [`Column::take`] moves the vectors into arrays without copying and leaves the builder empty.
 
-use std::hash::BuildHasher;
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use arrow_array::types::{ArrowPrimitiveType, Int32Type};
-use arrow_array::{
-    ArrayRef, BooleanArray, DictionaryArray, Int32Array, ListArray, PrimitiveArray, StringArray,
-};
+use arrow_array::types::ArrowPrimitiveType;
+use arrow_array::{ArrayRef, BooleanArray, ListArray, PrimitiveArray, StringArray};
 use arrow_buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::number::push_hex;
-use crate::wire::{Error, Result, check_text, is_same_text};
 
 /// A vector that remembers how long it was when it was taken last.
 ///
-/// Batches are alike. Growing a vector to a batch's size by doubling touches twice the memory, and most
-/// of what a large batch costs is the kernel handing out that memory.
+/// Batches are alike. Growing a vector to a batch's size by doubling touches twice the memory, and
+/// most of what a large batch costs is the kernel handing out that memory.
 pub struct Store<T> {
     items: Vec<T>,
     expected: usize,
@@ -65,7 +59,7 @@ impl<T> Store<T> {
         }
     }
 
-    fn take(&mut self) -> Vec<T> {
+    pub fn take(&mut self) -> Vec<T> {
         self.expected = self.items.len();
         std::mem::take(&mut self.items)
     }
@@ -276,7 +270,7 @@ impl Texts {
         &self.data[self.offsets.range(element)]
     }
 
-    fn take_array(&mut self) -> StringArray {
+    pub fn take_array(&mut self) -> StringArray {
         let offsets = self.offsets.take();
         StringArray::new(offsets, Buffer::from_vec(self.data.take()), None)
     }
@@ -307,197 +301,6 @@ impl Column for Texts {
 
     fn widest(&self) -> usize {
         self.data.len()
-    }
-}
-
-/// The distinct texts of a column, numbered as they came.
-#[derive(Default)]
-pub struct Dictionary {
-    texts: Texts,
-    table: HashTable<i32>,
-    hasher: RandomState,
-    committed: usize,
-}
-
-impl Dictionary {
-    /// Return the number of a text, giving it one if it is new. Only a new text needs the UTF-8 check.
-    #[inline(always)]
-    pub fn intern(&mut self, text: &[u8]) -> Result<i32> {
-        let hash = self.hasher.hash_one(text);
-        let texts = &self.texts;
-        match self.table.find(hash, |id| is_same_text(texts.get(*id as usize), text)) {
-            Some(id) => Ok(*id),
-            None => self.insert(hash, text),
-        }
-    }
-
-    #[inline(never)]
-    fn insert(&mut self, hash: u64, text: &[u8]) -> Result<i32> {
-        check_text(text)?;
-        if self.texts.data.len() + text.len() > i32::MAX as usize {
-            return Err(Error::Capacity);
-        }
-        let id = self.texts.len() as i32;
-        self.texts.push(text);
-        let (texts, hasher) = (&self.texts, &self.hasher);
-        self.table.insert_unique(hash, id, |id| hasher.hash_one(texts.get(*id as usize)));
-        Ok(id)
-    }
-
-    #[inline(always)]
-    pub fn get(&self, id: i32) -> &[u8] {
-        self.texts.get(id as usize)
-    }
-
-    pub fn commit(&mut self) {
-        self.committed = self.texts.len();
-    }
-
-    pub fn revert(&mut self) {
-        for id in self.committed..self.texts.len() {
-            let hash = self.hasher.hash_one(self.texts.get(id));
-            if let Ok(entry) = self.table.find_entry(hash, |other| *other as usize == id) {
-                entry.remove();
-            }
-        }
-        Column::truncate(&mut self.texts, self.committed);
-    }
-
-    pub fn widest(&self) -> usize {
-        self.texts.data.len()
-    }
-
-    fn take_array(&mut self) -> StringArray {
-        self.table.clear();
-        self.committed = 0;
-        self.texts.take_array()
-    }
-}
-
-pub fn dictionary_type() -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-}
-
-/// Take dictionary numbers and what they stand for as one array.
-pub fn take_dictionary(
-    keys: &mut Store<i32>,
-    dictionary: &mut Dictionary,
-) -> DictionaryArray<Int32Type> {
-    let keys = Int32Array::new(ScalarBuffer::from(keys.take()), None);
-    DictionaryArray::new(keys, Arc::new(dictionary.take_array()))
-}
-
-/// Strings that repeat.
-#[derive(Default)]
-pub struct Symbols {
-    keys: Store<i32>,
-    dictionary: Dictionary,
-}
-
-impl Symbols {
-    #[inline(always)]
-    pub fn push(&mut self, text: &[u8]) -> Result<()> {
-        let key = self.dictionary.intern(text)?;
-        self.keys.push(key);
-        Ok(())
-    }
-
-    #[inline(always)]
-    pub fn intern(&mut self, text: &[u8]) -> Result<i32> {
-        self.dictionary.intern(text)
-    }
-
-    #[inline(always)]
-    pub fn push_key(&mut self, key: i32) {
-        self.keys.push(key);
-    }
-}
-
-impl Column for Symbols {
-    fn data_type() -> DataType {
-        dictionary_type()
-    }
-
-    fn prepare(&mut self) {
-        self.keys.prepare();
-    }
-
-    fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    fn truncate(&mut self, elements: usize) {
-        self.keys.truncate(elements);
-    }
-
-    fn commit(&mut self) {
-        self.dictionary.commit();
-    }
-
-    fn revert(&mut self) {
-        self.dictionary.revert();
-    }
-
-    fn take(&mut self) -> ArrayRef {
-        Arc::new(take_dictionary(&mut self.keys, &mut self.dictionary))
-    }
-
-    fn widest(&self) -> usize {
-        self.dictionary.widest()
-    }
-}
-
-/// The names of an enumeration, in the order of its numbers.
-pub trait Names {
-    const NAMES: &'static [&'static str];
-}
-
-/// Numbers of an enumeration that are shown by name.
-pub struct Choices<N: Names> {
-    keys: Store<i32>,
-    names: PhantomData<N>,
-}
-
-impl<N: Names> Default for Choices<N> {
-    fn default() -> Self {
-        Choices { keys: Store::default(), names: PhantomData }
-    }
-}
-
-impl<N: Names> Choices<N> {
-    /// Tell whether a number belongs to the enumeration.
-    pub fn is_named(number: i32) -> bool {
-        usize::try_from(number).is_ok_and(|number| number < N::NAMES.len())
-    }
-
-    /// Append a number; one outside the enumeration has the first name.
-    #[inline(always)]
-    pub fn push(&mut self, number: i32) {
-        self.keys.push(if Self::is_named(number) { number } else { 0 });
-    }
-}
-
-impl<N: Names> Column for Choices<N> {
-    fn data_type() -> DataType {
-        dictionary_type()
-    }
-
-    fn prepare(&mut self) {
-        self.keys.prepare();
-    }
-
-    fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    fn truncate(&mut self, elements: usize) {
-        self.keys.truncate(elements);
-    }
-
-    fn take(&mut self) -> ArrayRef {
-        let keys = Int32Array::new(ScalarBuffer::from(self.keys.take()), None);
-        let names = StringArray::from_iter_values(N::NAMES);
-        Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(names)))
     }
 }
 
@@ -589,8 +392,8 @@ impl<C: Column> Columns for C {
     }
 }
 
-/// Declare a group of columns: each field with its type and the column's name, in the table's order.
-/// A field that is a group itself has no name.
+/// Declare a group of columns: each field with its type and the column's name, in the table's
+/// order. A field that is a group itself has no name.
 macro_rules! columns {
     ($(#[$meta:meta])* $group:ident { $($field:ident: $kind:ty = $name:literal,)* }) => {
         $(#[$meta])*

@@ -2,8 +2,8 @@
 //!
 //! All three signals wrap their records alike: a request holds resource messages, those hold scope
 //! messages, and both have a singular message, a repeated one and a schema URL under the same field
-//! numbers. The singular message may come after the records, and twice, so each wrapper is read once
-//! for what it says and once more for what it holds.
+//! numbers. The singular message may come after the records, and twice, so each wrapper is read
+//! once for what it says and once more for what it holds.
 
 use crate::attributes::{OpenList, SharedList};
 use crate::residue::{Residue, Source, push_base64_text};
@@ -15,9 +15,9 @@ use crate::wire::{
 /// How far ahead of the receiver's clock a record's time may be.
 const AHEAD_MAX_NS: i64 = 24 * 3600 * 1_000_000_000;
 
-/// What the decoder holds at most before its rows are taken, in bytes of requests and of what resource
-/// and scope add to each row. A few small spans under one large resource would otherwise grow without
-/// bound. The batches that the pipeline flushes are an order of magnitude smaller.
+/// What the decoder holds at most before its rows are taken, in bytes of requests and of what
+/// resource and scope add to each row. A few small spans under one large resource would otherwise
+/// grow without bound. The batches that the pipeline flushes are an order of magnitude smaller.
 const HELD_BYTES_MAX: usize = 1 << 30;
 
 const UNKNOWN_SERVICE: &[u8] = b"unknown";
@@ -313,7 +313,8 @@ fn nonempty(residue: &mut Residue, name: &str, text: &[u8]) {
     }
 }
 
-/// Append an `EntityRef`, which lies three deep, to a JSON array of base64 texts that is still open.
+/// Append an `EntityRef`, which lies three deep, to a JSON array of base64 texts that is still
+/// open.
 fn push_entity_ref(array: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
     const NESTING: u32 = 3;
     let mut reader = Reader::new(bytes);

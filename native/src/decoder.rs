@@ -1,8 +1,9 @@
 //! The decoder: requests in, record batches out, all or nothing for each request.
 //!
-//! A request is walked once. Its rows go to the end of the columns as they are met; when it turns out
-//! that it does not parse, the columns are cut back to where they were. The same happens first thing in
-//! the next call if a bug ended the last one half-way, so a decoder is never left inconsistent.
+//! A request is walked once. Its rows go to the end of the columns as they are met; when it turns
+//! out that it does not parse, the columns are cut back to where they were. The same happens first
+//! thing in the next call if a bug ended the last one half-way, so a decoder is never left
+//! inconsistent.
 
 use arrow_array::StructArray;
 use arrow_schema::Fields;
@@ -221,6 +222,7 @@ impl SignalName {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "a decoder has one, behind a box")]
 enum AnyIntake {
     Traces(Intake<Traces>),
     Logs(Intake<Logs>),

@@ -1,12 +1,13 @@
 //! The five kinds of data points: their tables, and the fields that only they have.
 //!
-//! Repeated fields go to their columns as they are met; singular ones wait in the kind's `Own` until
-//! the point is known to be kept.
+//! Repeated fields go to their columns as they are met; singular ones wait in the kind's `Own`
+//! until the point is known to be kept.
 
 use arrow_array::types::{Int32Type, UInt32Type, UInt64Type};
 
-use crate::columns::{Booleans, Lists, Numbers, Symbols, columns};
+use crate::columns::{Booleans, Lists, Numbers, columns};
 use crate::decoder::Named;
+use crate::dictionary::Symbols;
 use crate::points::{Doubles, Exemplars, Identity, Metric, Number, POINT_NESTING, PointLoss};
 use crate::wire::{BYTES, Error, FIXED64, Reader, Result, VARINT, tag};
 
@@ -22,7 +23,8 @@ pub trait PointKind {
     /// The kind's singular fields.
     type Own: Default;
 
-    /// Read a field that only this kind has; return false, and read nothing, if it has no such field.
+    /// Read a field that only this kind has; return false, and read nothing, if it has no such
+    /// field.
     fn read(&mut self, own: &mut Self::Own, field: u32, reader: &mut Reader<'_>) -> Result<bool>;
 
     /// Append the kind's own columns; return what they lose.

@@ -10,6 +10,7 @@ mod attributes;
 mod columns;
 mod context;
 mod decoder;
+mod dictionary;
 mod kinds;
 mod logs;
 mod metrics;

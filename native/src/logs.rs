@@ -3,9 +3,10 @@
 use arrow_array::types::{TimestampNanosecondType, UInt8Type, UInt64Type};
 
 use crate::attributes::{Attributes, ShapeId};
-use crate::columns::{Numbers, Symbols, Texts, columns};
+use crate::columns::{Numbers, Texts, columns};
 use crate::context::{Call, Context, Outcome, Reason, ResidueFacts, is_storable, is_zero_id};
 use crate::decoder::{AnyTable, Named, Signal, Table};
+use crate::dictionary::Symbols;
 use crate::residue::{Description, Residue, ResidueCache, Source, push_base64_text};
 use crate::value::{Kind, Limits, push_any_value, put_any_value};
 use crate::wire::{BYTES, FIXED32, FIXED64, Parts, Reader, Result, VARINT, merge_part, tag};

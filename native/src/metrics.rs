@@ -1,7 +1,7 @@
 //! Metrics: what their points share, and which kind of points they have.
 //!
-//! The data of a metric is a oneof of messages, so an earlier kind can be displaced by a later one, and
-//! pieces of the same kind are merged. What is displaced still has to parse.
+//! The data of a metric is a oneof of messages, so an earlier kind can be displaced by a later one,
+//! and pieces of the same kind are merged. What is displaced still has to parse.
 
 use crate::attributes::SharedList;
 use crate::context::{Call, Context, Outcome, Reason, ResidueFacts};

@@ -1,15 +1,16 @@
 //! Data points of any kind.
 //!
-//! The five tables differ in a few columns. What they share is here: the columns that identify a point
-//! ([`Identity`]), its exemplars, and the steps from bytes to row ([`Points`]). What a kind adds is
-//! behind [`PointKind`].
+//! The five tables differ in a few columns. What they share is here: the columns that identify a
+//! point ([`Identity`]), its exemplars, and the steps from bytes to row ([`Points`]). What a kind
+//! adds is behind [`PointKind`].
 
 use arrow_array::types::{Float64Type, TimestampNanosecondType, UInt32Type};
 
 use crate::attributes::{Attributes, Loss, ShapeId};
-use crate::columns::{Columns, Lists, Numbers, Symbols, Texts, columns};
+use crate::columns::{Columns, Lists, Numbers, Texts, columns};
 use crate::context::{Call, Context, Outcome, Reason, is_storable};
 use crate::decoder::{AnyTable, Named, Table};
+use crate::dictionary::Symbols;
 use crate::kinds::PointKind;
 use crate::residue::{Description, Residue, ResidueCache, Source};
 use crate::value::Limits;

@@ -11,7 +11,8 @@ use crate::context::{Call, Outcome, Reason};
 use crate::decoder::{Decoder, SignalName};
 use crate::wire::Error;
 
-/// Letting other threads run costs more than decoding a small body, and may cost a wait to come back.
+/// Letting other threads run costs more than decoding a small body, and may cost a wait to come
+/// back.
 const DETACH_BYTES_MIN: usize = 64 * 1024;
 
 create_exception!(clew_native, MalformedError, PyValueError, "The bytes are not a request.");

@@ -2,9 +2,9 @@
 //!
 //! A [`Residue`] writes one object member by member. Because the text repeats with the shape of the
 //! instrumentation, records do not write it each time: they describe themselves as a short row of
-//! numbers (shapes, counts, flags) from which alone the text follows, and [`ResidueCache`] finds the
-//! text that the same numbers gave before. A record whose residue holds values (a list kept whole, an
-//! end time) writes it directly.
+//! numbers (shapes, counts, flags) from which alone the text follows, and [`ResidueCache`] finds
+//! the text that the same numbers gave before. A record whose residue holds values (a list kept
+//! whole, an end time) writes it directly.
 
 use std::hash::BuildHasher;
 
@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::attributes::{Attributes, Loss, ShapeId};
-use crate::columns::{Dictionary, Symbols};
+use crate::dictionary::{Dictionary, Symbols};
 use crate::number::{push_base64, push_integer, push_json_text};
 use crate::value::put_key_value;
 use crate::wire::{Reader, Result};
@@ -20,7 +20,8 @@ use crate::wire::{Reader, Result};
 /// Descriptions kept at most, some hundred kilobytes; beyond it we start over.
 const DESCRIPTIONS_MAX: usize = 4096;
 
-/// Where an attribute list can be read again: the pieces of the message it is in, and its field's tag.
+/// Where an attribute list can be read again: the pieces of the message it is in, and its field's
+/// tag.
 #[derive(Clone, Copy)]
 pub struct Source<'s, 'a> {
     pub message: &'s [&'a [u8]],

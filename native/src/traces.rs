@@ -3,9 +3,10 @@
 use arrow_array::types::{TimestampNanosecondType, UInt64Type};
 
 use crate::attributes::{Attributes, Loss, ShapeId};
-use crate::columns::{Choices, Lists, Names, Numbers, Symbols, Texts, columns};
+use crate::columns::{Lists, Numbers, Texts, columns};
 use crate::context::{Call, Context, Outcome, Reason, ResidueFacts, is_storable, is_zero_id};
 use crate::decoder::{AnyTable, Named, Signal, Table};
+use crate::dictionary::{Choices, Names, Symbols};
 use crate::residue::{Description, Residue, ResidueCache, Source};
 use crate::value::Limits;
 use crate::wire::{BYTES, FIXED32, FIXED64, Reader, Result, VARINT, tag};

@@ -1,4 +1,5 @@
-//! Damaged requests, the same ones each time: what the fuzz target does without end, for a few seconds.
+//! Damaged requests, the same ones each time: what the fuzz target does without end, for a few
+//! seconds.
 
 mod promise;
 

@@ -51,8 +51,10 @@ pub fn attribute(field: u64, key: &str, value: &[Vec<u8>]) -> Vec<u8> {
 fn attributes(field: u64, lossy: bool) -> Vec<u8> {
     let array =
         message(5, &[message(1, &[text(1, "a")]), message(1, &[number(3, 5)]), bytes(1, b"")]);
-    let list =
-        message(6, &[attribute(1, "k", &[double(4, 1.0)]), attribute(1, "l", &[array.clone()])]);
+    let list = message(
+        6,
+        &[attribute(1, "k", &[double(4, 1.0)]), attribute(1, "l", std::slice::from_ref(&array))],
+    );
     let mut out = [
         attribute(field, "service.name", &[text(1, "s\u{e9}rvice \"1\"")]),
         attribute(field, "bool", &[number(2, 1)]),
