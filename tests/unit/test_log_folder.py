@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +21,25 @@ from clew.store.folder import FolderLock
 FolderLock.acquire(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
+"""
+
+
+# Root may write everywhere, so it becomes nobody, once it has read the program.
+UNPRIVILEGED = """
+import os, sys
+from pathlib import Path
+from clew.base.errors import ClewError
+from clew.store.folder import FolderLock
+folder = Path(sys.argv[1])
+if os.geteuid() == 0:
+    for path in folder.parents[:3]:
+        path.chmod(path.stat().st_mode | 0o055)
+    os.setgroups([])
+    os.setuid(65534)
+try:
+    FolderLock.acquire(folder)
+except ClewError as error:
+    print(error.code, error.message, error.hint, sep="\\n")
 """
 
 
@@ -75,16 +93,17 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
         assert "choose another data folder" in (error.value.hint or "")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(ClewError) as error:
-            FolderLock.acquire(tmp_path)
-    finally:
-        tmp_path.chmod(0o700)
-    assert error.value.code is ErrorCode.FORBIDDEN
-    assert str(tmp_path) in error.value.message
+    (tmp_path / "locked").mkdir(mode=0o555)
+    result = subprocess.run(
+        [sys.executable, "-c", UNPRIVILEGED, str(tmp_path / "locked")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.stdout.split("\n")[0] == ErrorCode.FORBIDDEN, result.stderr
+    assert str(tmp_path / "locked") in result.stdout.split("\n")[1]
+    assert "write permission" in result.stdout.split("\n")[2]
 
 
 def test_a_folder_of_a_kernel_that_takes_no_files_is_named() -> None:
