@@ -20,6 +20,7 @@ from clew.telemetry.tables import TABLES
 from tests.conformance.query_requests import (
     NOW,
     SECOND,
+    entries,
     log,
     logs_request,
     span,
@@ -123,6 +124,24 @@ def test_a_span_is_shown_with_all_that_was_sent(store: HeldStore, service: str, 
         "l": [1, {"x": 2}],
     }
     assert typed.scope.attributes == {"s": 1}
+
+
+@PLACES
+def test_values_that_no_text_can_tell_keep_their_types(
+    store: HeldStore, service: str, place: str
+) -> None:
+    strange = {"nan": [float("nan")], "raw": {"b": b"\x01"}, "none": None, "inf": float("inf")}
+    twice = entries({"k": "first"}) + entries({"k": 2, "other": 3})
+    spans = [span(1, attributes=strange), span(2, at=NOW - 1)]
+    spans[1].attributes.extend(twice)
+    fill(store, service, [spans[:1], spans[1:]], place)
+    query = ask.SpanQuery(service=service, attributes="typed")
+    one, two = (each.attributes for each in find_spans(store, query, NOW).spans)
+    assert one == {"nan": ["NaN"], "raw": {"b": "AQ=="}, "none": None, "inf": "Infinity"}
+    assert two == {"k": "first", "other": 3}
+    for value, found in (("first", [2]), ("2", [2]), ("3", [])):
+        query = ask.SpanQuery(service=service, attribute=[f"k={value}"])
+        assert ids(find_spans(store, query, NOW).spans) == found
 
 
 @PLACES

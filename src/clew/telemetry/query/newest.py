@@ -24,6 +24,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
+import pyarrow.compute as pc
 
 from clew.store.engine.contract import QueryLimits, Scan
 from clew.telemetry.query.cursor import Cursor, Position, read_cursor, write_cursor
@@ -32,6 +33,8 @@ from clew.telemetry.query.window import read_window, time_condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import pyarrow as pa
 
     from clew.base.times import TimeRange
     from clew.store.engine.contract import Snapshot
@@ -178,7 +181,7 @@ class Reader(Generic[Document]):
         frames = self._query(
             f"SELECT {FRAME}, count() AS rows FROM @rows GROUP BY {FRAME} ORDER BY {FRAME} DESC",
             Scan(self._rows.table, (FRAME,), tied),
-        )
+        ).to_pylist()
         found = 0
         oldest = 0
         for row in frames:
@@ -192,25 +195,27 @@ class Reader(Generic[Document]):
         table = self._rows.table
         columns = (f"toUnixTimestamp64Nano({table.time}) AS {AT}", FRAME, *self._rows.columns)
         scan = Scan(table, columns, where, order_by=f"{table.time} DESC", limit=limit)
-        rows = self._query(f"SELECT * FROM @rows ORDER BY {AT} DESC LIMIT {limit}", scan)
+        # Each side of the union is in order and within the limit; both together are put in order
+        # here, because one more level of SQL over all columns costs a tenth of the whole query.
+        answer = self._query("SELECT * FROM @rows", scan)
+        newest = pc.sort_indices(answer, [(AT, "descending")])[:limit]
+        rows: list[dict[str, Any]] = answer.take(newest).to_pylist()
         return [_Row(row[AT], row[FRAME], self._rows.document(row)) for row in rows]
 
     def _count(self, where: str) -> int:
-        rows = self._query(
+        answer = self._query(
             "SELECT count() AS rows FROM @rows", Scan(self._rows.table, (FRAME,), where)
         )
-        return int(rows[0]["rows"])
+        return int(answer.column("rows")[0].as_py())
 
-    def _query(self, sql: str, scan: Scan) -> list[dict[str, Any]]:
-        answer = self._store.engine.query(
+    def _query(self, sql: str, scan: Scan) -> pa.Table:
+        return self._store.engine.query(
             sql,
             snapshot=self._snapshot,
             scans={"rows": scan},
             parameters=self._rows.predicate.parameters,
             limits=LIMITS,
         )
-        rows: list[dict[str, Any]] = answer.to_pylist()
-        return rows
 
 
 def _first_of_all(
