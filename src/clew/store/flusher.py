@@ -52,6 +52,10 @@ INSERT_ROWS_MAX = 500_000
 # up to 1.5 s, enough for a merge or a query to end.
 REFUSALS_MAX = 5
 
+# A batch ends with what was decoded when it came due, so it waits for the disk to have that, which
+# takes milliseconds. A disk that takes longer does not hold the batch up; it then ends earlier.
+ALIGN_WAIT_S = 0.1
+
 # What a client is told to wait when the engine is behind: as long as the last batch took, within
 # what is worth a retry and what a client will wait.
 RETRY_AFTER_MS_MIN = 100
@@ -114,6 +118,7 @@ class Flusher:
         self._changed = threading.Condition()
         self._wanted = 0
         self._is_idle = False
+        self._is_aligning = False
         self._is_stopping = False
         self._deadline: float | None = None
         self._is_done = False
@@ -138,9 +143,9 @@ class Flusher:
         return min(max(int(self._insert_s * 1000), RETRY_AFTER_MS_MIN), RETRY_AFTER_MS_MAX)
 
     def poke(self) -> None:
-        """Take note that rows were acknowledged."""
+        """Take note that records were acknowledged, or failed."""
         with self._changed:
-            if self._is_idle or self._is_full(self._hot.waiting()):
+            if self._is_idle or self._is_aligning or self._is_full(self._hot.waiting()):
                 self._changed.notify_all()
 
     def flush(self, through: int, *, timeout_s: float) -> None:
@@ -215,7 +220,12 @@ class Flusher:
                 self._is_idle = left is None
                 self._changed.wait(left)
                 self._is_idle = False
+            newest = self._hot.seal()
+            self._is_aligning = True
+            self._changed.wait_for(lambda: self._hot.is_settled(newest), ALIGN_WAIT_S)
+            self._is_aligning = False
         return self._hot.plan_batch(
+            newest,
             rows_max=options.batch_rows_max,
             bytes_max=options.batch_bytes_max,
             arrow_bytes_max=options.batch_arrow_bytes_max,

@@ -39,9 +39,10 @@ if TYPE_CHECKING:
 FRAME: Final = "Frame"
 """The column of every table that carries the number of the frame that brought the row."""
 
-# A decoder is sealed when it holds this many bytes of records. An Arrow text column ends at 2 GiB,
-# and a record's resource is repeated on each of its rows.
-SEAL_BYTES = 32 * 1024 * 1024
+# A decoder is sealed when it holds this many bytes of records: what a batch may hold, so that a
+# batch is one chunk where nobody reads. Rows that take far more than their records (each repeats
+# its resource) make the decoder say that it is full before.
+SEAL_BYTES = 256 * 1024 * 1024
 
 # So many small chunks of a table are combined: 8 cost a reader less than 2 ms, and what is combined
 # again and again stays below a few thousand rows and bytes that are copied in a few milliseconds.
@@ -299,18 +300,34 @@ class HotRows:
                 since=self._since,
             )
 
+    def seal(self) -> int:
+        """Seal every decoder and return the newest frame, acknowledged or not.
+
+        A batch that ends there takes whole chunks: joining parts of chunks costs as much as a
+        tenth of the insert.
+        """
+        with self._lock:
+            for into in self._open.values():
+                self._seal(into)
+            frames = self._unacked.frames or self._acked_frames.frames
+            return frames[-1].number if frames else self._acked
+
+    def is_settled(self, frame: int) -> bool:
+        """Return whether every frame up to this one is acknowledged, or failed and gone."""
+        with self._lock:
+            return not self._unacked.frames or self._unacked.frames[0].number > frame
+
     def plan_batch(
-        self, *, rows_max: int, bytes_max: int, arrow_bytes_max: int
+        self, through: int, *, rows_max: int, bytes_max: int, arrow_bytes_max: int
     ) -> tuple[int, int] | None:
         """Return the frames that would be the next batch, None when no row waits.
 
-        At least one frame, else whole frames within the bounds. `bytes_max` is about the records,
-        `arrow_bytes_max` about the rows of each table.
+        At least one frame, else whole frames up to `through` within the bounds. `bytes_max` is
+        about the records, `arrow_bytes_max` about the sealed rows of each table.
         """
         with self._lock:
-            self._seal_acked()
             ends = [_last_that_fits(c, self._cut, arrow_bytes_max) for c in self._chunks.values()]
-            end = min((end for end in ends if end is not None), default=self._acked)
+            end = min([through, *(end for end in ends if end is not None)])
             rows = size = last = 0
             for frame in self._acked_frames.frames:
                 rows += frame.rows
@@ -326,7 +343,9 @@ class HotRows:
             rows = 0
             while self._acked_frames.frames and self._acked_frames.frames[0].number <= last:
                 rows += self._acked_frames.pop().rows
-            self._seal_acked()
+            for into in self._open.values():
+                if into.first and into.first <= last:
+                    self._seal(into)
             tables = {}
             for table, chunks in self._chunks.items():
                 split = [part for chunk in chunks for part in _split(chunk, last)]
@@ -354,7 +373,9 @@ class HotRows:
     def snapshot(self) -> Snapshot:
         """Return what may be seen now. Cheap when no row came since the last call."""
         with self._lock:
-            self._seal_acked()
+            for into in self._open.values():
+                if into.first and into.first <= self._acked:
+                    self._seal(into)
             flushed, acked, version = self._flushed, self._acked, self._version
             seen_version, seen = self._seen
             if seen_version == version:
@@ -371,11 +392,6 @@ class HotRows:
             if self._version == version:
                 self._seen = (version, hot)
         return Snapshot(flushed, acked, hot)
-
-    def _seal_acked(self) -> None:
-        for into in self._open.values():
-            if into.first and into.first <= self._acked:
-                self._seal(into)
 
     def _seal(self, into: _Open) -> None:
         if not into.first:

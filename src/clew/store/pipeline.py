@@ -356,9 +356,9 @@ class Pipeline:
     def _take_note(self, group: Group) -> None:
         if group.failure is None:
             self._hot.acknowledge(group.last)
-            self._flusher.poke()
         else:
             self._hot.discard(group.first, group.last)
+        self._flusher.poke()
 
     async def _next_group(self) -> None:
         """Wait until the log has settled another group, or the pipeline begins to close."""
