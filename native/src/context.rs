@@ -20,6 +20,10 @@ const AHEAD_MAX_NS: i64 = 24 * 3600 * 1_000_000_000;
 /// grow without bound. The batches that the pipeline flushes are an order of magnitude smaller.
 const HELD_BYTES_MAX: usize = 1 << 30;
 
+/// What the offsets, numbers and dictionary keys of a row take, roughly: an empty log record is two
+/// bytes of a request and a whole row.
+const ROW_BYTES: usize = 200;
+
 const UNKNOWN_SERVICE: &[u8] = b"unknown";
 
 /// Why a record is refused; the first that applies is given.
@@ -271,7 +275,7 @@ impl Context {
     /// Account for a row: what it copies of its context, and `bytes` of its own.
     #[inline(always)]
     pub fn hold(&mut self, bytes: usize) -> Result<()> {
-        self.held_bytes += bytes;
+        self.held_bytes += ROW_BYTES + bytes;
         if self.held_bytes > HELD_BYTES_MAX {
             return Err(Error::Capacity);
         }

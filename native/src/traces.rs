@@ -199,14 +199,13 @@ impl Signal for Traces {
                 KIND_TAG => span.kind = reader.varint()? as i32,
                 START_TAG => span.start = reader.fixed64()?,
                 END_TAG => span.end = reader.fixed64()?,
-                ATTRIBUTES_TAG => {
-                    columns.attributes.push(
-                        &mut attributes,
-                        reader.bytes()?,
-                        NESTING + 1,
-                        &mut limits,
-                    )?;
-                }
+                ATTRIBUTES_TAG => loop {
+                    let list = &mut columns.attributes;
+                    list.push(&mut attributes, reader.bytes()?, NESTING + 1, &mut limits)?;
+                    if !reader.continues(ATTRIBUTES_TAG) {
+                        break;
+                    }
+                },
                 DROPPED_ATTRIBUTES_TAG => span.dropped_attributes = reader.varint()? as u32,
                 EVENTS_TAG => {
                     let (item, time_fits) =

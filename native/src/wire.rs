@@ -79,6 +79,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Pass over the next tag if it is this one, a tag of one byte. Entries of a list follow each other.
+    #[inline(always)]
+    pub fn continues(&mut self, tag: u32) -> bool {
+        match self.rest {
+            [byte, rest @ ..] if u32::from(*byte) == tag && tag < 0x80 => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Read a tag or a length: at most five bytes and 32 bits.
     #[inline(never)]
     fn short_varint(&mut self) -> Result<u32> {
