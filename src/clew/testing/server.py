@@ -164,10 +164,13 @@ class ServerProcess:
     def _wait_until_ready(self) -> None:
         line = b""
         deadline = time.monotonic() + READY_SECONDS_MAX
+        # A process with an engine in it has descriptors past what select() takes.
+        poll = select.poll()
+        poll.register(self._ready_reader, select.POLLIN | select.POLLHUP)
         try:
             while not line.endswith(b"\n"):
                 left = max(0.0, deadline - time.monotonic())
-                readable, _, _ = select.select([self._ready_reader], [], [], left)
+                readable = poll.poll(left * 1000)
                 piece = os.read(self._ready_reader, 4096) if readable else b""
                 if not piece:
                     why = "ended" if readable else "is not ready in time"
