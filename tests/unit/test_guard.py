@@ -10,12 +10,14 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.store.engine import functions
+from clew.store.engine.allowlist import QUERY, select_allowed
 from clew.store.engine.guard import Rules, check, is_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Parse = "Callable[[str], dict[str, Any]]"
+    from clickhouse_connect.driver.client import Client
 
 RULES = Rules(
     database="otel",
@@ -25,17 +27,21 @@ RULES = Rules(
 
 
 @pytest.fixture(scope="module")
-def parse() -> Iterator[Callable[[str], dict[str, Any]]]:
-    """The embedded engine's parser; it needs no store."""
+def client() -> Iterator[Client]:
+    """The embedded engine without a store."""
     client = clickhouse_connect.get_client(dsn="chdb://memory")
+    yield client
+    client.close()
 
+
+@pytest.fixture(scope="module")
+def parse(client: Client) -> Callable[[str], dict[str, Any]]:
     def parse(sql: str) -> dict[str, Any]:
         rows = client.query("SELECT parseQueryToJSON({sql:String})", parameters={"sql": sql})
         tree: dict[str, Any] = json.loads(rows.result_rows[0][0])
         return tree
 
-    yield parse
-    client.close()
+    return parse
 
 
 ORDINARY = [
@@ -249,3 +255,10 @@ def test_a_node_or_a_key_nobody_has_read_about_is_refused() -> None:
 )
 def test_a_function_is_known_by_its_name_and_its_combinators(name: str, allowed: bool) -> None:
     assert is_allowed(name) is allowed
+
+
+def test_the_list_of_functions_is_that_of_the_engine_we_ship(client: Client) -> None:
+    """A new engine needs a new list, and somebody who reads the difference."""
+    rows = [tuple(row) for row in client.query(QUERY).result_rows]
+    for name, members in select_allowed(rows).items():
+        assert getattr(functions, name) == members, "see clew.store.engine.allowlist"

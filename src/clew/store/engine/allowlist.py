@@ -48,7 +48,7 @@ INCLUDED: Final = frozenset(
 # The parser knows these without a function of that name behind them.
 SPECIAL: Final = frozenset({"exists", "grouping", "lambda", "untuple"})
 
-_QUERY = """
+QUERY: Final = """
 SELECT name, alias_to, categories, is_aggregate, case_insensitive, ifNull(higher_order, 0)
 FROM system.functions WHERE origin = 'System' ORDER BY name
 """
@@ -79,7 +79,7 @@ def main() -> None:
     import clickhouse_connect
 
     client = clickhouse_connect.get_client(dsn="chdb://memory")
-    sets = select_allowed([tuple(row) for row in client.query(_QUERY).result_rows])
+    sets = select_allowed([tuple(row) for row in client.query(QUERY).result_rows])
     combinators = sorted((str(r[0]) for r in client.query(_COMBINATORS).result_rows), key=len)
     version = client.command("SELECT version()")
     client.close()

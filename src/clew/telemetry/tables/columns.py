@@ -27,6 +27,7 @@ FRAME_INDEX = "INDEX idx_frame Frame TYPE minmax GRANULARITY 1"
 # fsync makes the checkpoint of the write-ahead log honest; buckets make one key of a map cheap.
 SETTINGS = (
     "index_granularity=8192",
+    "min_bytes_for_wide_part=33554432",
     "ttl_only_drop_parts=1",
     "fsync_after_insert=1",
     "fsync_part_directory=1",
