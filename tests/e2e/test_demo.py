@@ -1,0 +1,132 @@
+"""`clew demo`: it runs, and what it tells is what the server has."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from clew.testing.server import ServerProcess
+from tests.e2e.terminal import Ended, clew, clew_on_terminal
+from tests.integration.wire import ask
+
+CHANGING = {"elapsed_ms", "end_time", "services", "rows", "count", "total"}
+SERVICES = {"shop", "payments", "assistant"}
+
+
+def get(server: ServerProcess, path: str, **parameters: Any) -> Any:
+    answer = ask(server.url, "GET", f"/api/v1/{path}?{urlencode(parameters)}")
+    assert answer.status == 200, answer.body
+    return answer.document
+
+
+@pytest.fixture(scope="module")
+def ran(server: ServerProcess) -> Ended:
+    """One run, told as a document."""
+    said = clew("demo", "--requests", "40", "--seed", "11", server=server.url)
+    assert said.code == 0, said.stderr
+    return said
+
+
+def test_three_questions_are_answered_by_what_the_server_has(
+    server: ServerProcess, ran: Ended
+) -> None:
+    document = ran.document
+    assert document["seed"] == 11
+    assert document["requests"] + document["conversations"] == 40
+    assert document["dropped"] == 0
+    slowest, errors, tokens = document["questions"]
+    assert all(asked["server_ms"] is not None for asked in document["questions"])
+    trace_id = slowest["answer"]["trace_id"]
+    assert slowest["command"] == f"clew trace {trace_id}"
+    assert get(server, f"traces/{trace_id}")["span_count"] == slowest["answer"]["span_count"]
+    assert {each["name"] for each in errors["answer"]["services"]} >= SERVICES
+    assert {row["model"] for row in tokens["answer"]["rows"]} == {"demo-large", "demo-small"}
+    assert all(int(row["input_tokens"]) > 0 for row in tokens["answer"]["rows"])
+
+
+def test_every_command_that_it_names_asks_the_same(server: ServerProcess, ran: Ended) -> None:
+    import shlex
+
+    for asked in ran.document["questions"]:
+        again = clew(*shlex.split(asked["command"])[1:], server=server.url)
+        assert again.code == 0, again.stderr
+        # Another run of the demo may have come between, so what is counted over time may differ.
+        ours, theirs = asked["answer"], again.document
+        assert {k: v for k, v in ours.items() if k not in CHANGING} == {
+            k: v for k, v in theirs.items() if k not in CHANGING
+        }
+
+
+def test_every_kind_of_metric_that_the_sdk_makes_is_there(
+    server: ServerProcess, ran: Ended
+) -> None:
+    def point(name: str) -> Any:
+        return get(server, "metrics", name=name, limit=1)["metrics"][0]
+
+    assert (point("shop.orders")["metric_type"], point("shop.orders")["monotonic"]) == ("sum", True)
+    assert point("http.server.active_requests")["monotonic"] is False
+    assert point("shop.order.value")["temporality"] == "cumulative"
+    assert "scale" not in point("shop.order.value")["histogram"]
+    assert point("payments.amount")["histogram"]["scale"] is not None
+    assert point("payments.amount")["temporality"] == "delta"
+    assert point("payments.fraud.score")["metric_type"] == "gauge"
+    assert point("shop.stock")["metric_type"] == "gauge"
+    assert point("shop.orders.shipped")["monotonic"] is True
+    assert point("shop.orders.waiting")["monotonic"] is False
+    assert point("gen_ai.client.token.usage")["metric_type"] == "histogram"
+
+
+def test_a_request_is_one_trace_across_the_services_with_its_logs(
+    server: ServerProcess, ran: Ended
+) -> None:
+    (charge, *_) = get(server, "traces", service="payments", operation="/charge", limit=1)["spans"]
+    trace = get(server, f"traces/{charge['trace_id']}")
+    assert {"shop", "payments"} <= set(trace["services"])
+    assert trace["missing_parents"] == []
+    assert get(server, "logs", trace_id=charge["trace_id"])["count"] >= 1
+
+
+def test_an_agents_run_has_its_model_calls_and_tools(server: ServerProcess, ran: Ended) -> None:
+    found = get(server, "traces", attribute="gen_ai.operation.name=invoke_agent", limit=1)
+    (run,) = found["spans"]
+    spans = get(server, f"traces/{run['trace_id']}", attributes="typed")["spans"]
+    by_kind: dict[str, list[Any]] = {}
+    for span in spans:
+        by_kind.setdefault(span["attributes"].get("gen_ai.operation.name", ""), []).append(span)
+    assert len(by_kind["chat"]) == 3
+    assert {span["attributes"]["gen_ai.tool.name"] for span in by_kind["execute_tool"]} == {
+        "search_products",
+        "place_order",
+    }
+    chat = by_kind["chat"][0]["attributes"]
+    assert chat["gen_ai.usage.input_tokens"] > 0
+    assert chat["gen_ai.response.finish_reasons"] == ["tool_calls"]
+    assert chat["gen_ai.conversation.id"].startswith("conv-11-")
+
+
+def test_a_batch_points_at_the_orders_that_it_ships(server: ServerProcess, ran: Ended) -> None:
+    (batch, *_) = get(server, "traces", service="shop", operation="ship orders", limit=1)["spans"]
+    assert batch["kind"] == "consumer"
+    assert batch["parent_span_id"] is None
+    assert len(batch["links"]) == 8
+    linked = get(server, f"traces/{batch['links'][0]['trace_id']}")
+    assert batch["links"][0]["span_id"] in {span["span_id"] for span in linked["spans"]}
+
+
+def test_on_a_terminal_the_answers_are_pictures_with_their_commands(server: ServerProcess) -> None:
+    said = clew_on_terminal("demo", "--requests", "6", "--seed", "2", server=server.url)
+    assert said.code == 0, said.stdout
+    assert "1. Where did the slowest request spend its time?" in said.stdout
+    assert "$ clew services --start" in said.stdout
+    assert "the server took" in said.stdout
+    assert "█" in said.stdout
+
+
+def test_without_a_server_nothing_starts() -> None:
+    said = clew("demo", server="http://127.0.0.1:9")
+    assert said.code == 4
+    assert json.loads(said.stderr)["hint"] == "start one with: clew serve"
+    assert clew("demo", "--requests", "0", server="http://127.0.0.1:9").code == 3
