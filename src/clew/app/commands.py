@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -34,20 +35,28 @@ ConfigFile = Annotated[
     Path | None, Parameter(name="--config", help="Read settings from this TOML file.")
 ]
 
+# What `clew[server]` brings and the light install does not.
+SERVER_PACKAGES: Final = ("chdb", "grpc", "pyarrow", "starlette", "uvicorn", "uvloop")
+
+SWITCHES: Final = frozenset(each.name for each in SETTINGS if each.is_switch)
+
 CONFIGURED: Final = Group("Settings", sort_key=1)
 
 
 def _serve(*, config: Path | None = None, **flags: Any) -> int:
-    loaded = load(flags, file=config)
-    try:
-        from clew.app.server import leave
-        from clew.app.server import serve as run_server
-    except ImportError as error:
+    # A switch can only be turned on: off leaves the word to the environment and the file.
+    given = {name: value for name, value in flags.items() if value is not False}
+    loaded = load(given, file=config)
+    missing = [name for name in SERVER_PACKAGES if find_spec(name) is None]
+    if missing:
         raise ClewError(
             ErrorCode.UNSUPPORTED,
-            f"the server is not installed ({error.name} is missing)",
+            f"the server is not installed ({', '.join(missing)} missing)",
             hint="pip install 'clew[server]'",
-        ) from error
+        )
+    from clew.app.server import leave
+    from clew.app.server import serve as run_server
+
     leave(run_server(loaded.configuration, warnings=loaded.warnings))
 
 
@@ -58,7 +67,10 @@ def _with_settings(function: Callable[..., int]) -> Callable[..., int]:
     function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=False if name in SWITCHES else None,
+                annotation=annotation,
             )
             for name, annotation in names.items()
         ],
@@ -71,10 +83,14 @@ def _flag(setting: Setting) -> Any:
     default = setting.default_shown
     shown = f"{setting.doc} [default: {default}]" if default else setting.doc
     parameter = Parameter(
-        name=setting.flag, negative=(), group=CONFIGURED, help=shown.replace("`", "")
+        name=setting.flag,
+        negative=(),
+        show_default=False,
+        group=CONFIGURED,
+        help=shown.replace("`", ""),
     )
     if setting.is_switch:
-        return Annotated[bool | None, parameter]
+        return Annotated[bool, parameter]
     if setting.is_list:
         return Annotated[list[str] | None, parameter]
     return Annotated[str | None, parameter]

@@ -1,0 +1,132 @@
+"""The light install: what a user's process imports works with nothing of the server's.
+
+A fresh environment gets the package with its declared dependencies and no more, in the versions
+that are locked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clew.testing.server import ServerProcess
+
+ROOT = Path(__file__).parents[2]
+
+SECONDS_MAX = 240.0
+"""A second where the packages are cached; an empty cache has to fetch them first."""
+
+SERVER_PACKAGES = {
+    "chdb",
+    "clickhouse_connect",
+    "grpc",
+    "httptools",
+    "isal",
+    "numpy",
+    "orjson",
+    "pyarrow",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    "zstandard",
+}
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def light_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with the light install alone."""
+    folder = tmp_path_factory.mktemp("light") / "venv"
+    uv = Path(sys.executable).with_name("uv")
+    environ = {"UV_SYSTEM_CERTS": "1", **os.environ}
+    # The virtual environment of the tests must not be taken for the one to install into.
+    environ.pop("UV_PYTHON", None)
+    python = folder / "bin" / "python"
+    lock = str(ROOT / "requirements" / "server.txt")
+    for arguments in (
+        ["venv", "--quiet", "--python", sys.executable, str(folder)],
+        ["pip", "install", "--quiet", "--python", str(python), "--constraint", lock, str(ROOT)],
+    ):
+        done = subprocess.run(
+            [str(uv), *arguments], capture_output=True, text=True, timeout=SECONDS_MAX, env=environ
+        )
+        assert done.returncode == 0, done.stderr
+    return python
+
+
+def run(python: Path, *arguments: str, server: str = "") -> subprocess.CompletedProcess[str]:
+    environ = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "TZ": "UTC"}
+    if server:
+        environ["CLEW_SERVER"] = server
+    return subprocess.run(
+        [str(python), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        env=environ,
+        cwd=python.parent,
+    )
+
+
+def imported_by(python: Path, statement: str) -> set[str]:
+    """Return the top-level names of all that a statement imports."""
+    program = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = run(python, "-c", program)
+    assert done.returncode == 0, done.stderr
+    return {name.split(".")[0] for name in json.loads(done.stdout)}
+
+
+def test_nothing_of_the_server_is_installed(light_python: Path) -> None:
+    found = {path.name for path in light_python.parents[1].glob("lib/*/site-packages/*")}
+    assert "clew" in found
+    assert not SERVER_PACKAGES & found
+
+
+def test_importing_clew_imports_the_standard_library_and_itself(light_python: Path) -> None:
+    before = imported_by(light_python, "")
+    after = imported_by(light_python, "import clew")
+    foreign = {name for name in after - before - {"clew"} if name not in sys.stdlib_module_names}
+    assert not foreign
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import clew.remote.http, clew.remote.events, clew.telemetry.remote",
+        "import clew.surfaces.cli.tree, clew.surfaces.cli.program, clew.app.main",
+        "import clew.surfaces.cli.commands.traces, clew.surfaces.cli.commands.live",
+        "import clew.app.commands",
+        "import clew; clew.init('x', endpoint='http://127.0.0.1:9'); clew.shutdown(0.1)",
+    ],
+)
+def test_what_a_client_uses_works_without_the_server(light_python: Path, statement: str) -> None:
+    assert not SERVER_PACKAGES & imported_by(light_python, statement)
+
+
+def test_the_command_line_asks_a_server_from_the_light_install(
+    light_python: Path, server: ServerProcess
+) -> None:
+    for arguments in (["ingest"], ["doctor"], ["config"], ["sql", "--schema"], ["--help"]):
+        done = run(light_python, "-m", "clew.app.main", *arguments, server=server.url)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_demo_runs_from_the_light_install(light_python: Path, server: ServerProcess) -> None:
+    done = run(
+        *(light_python, "-m", "clew.app.main", "demo", "--requests", "6", "--seed", "4"),
+        server=server.url,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["questions"]) == 3
+
+
+def test_a_server_that_is_not_installed_says_how_to_install_it(light_python: Path) -> None:
+    done = run(light_python, "-m", "clew.app.main", "serve")
+    assert done.returncode == 3
+    assert json.loads(done.stderr)["hint"] == "pip install 'clew[server]'"
