@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     [
         (
             (
-                "Code: 62. DB::Exception: Syntax error: failed at position 7 (1): 1. Expected one of:"
-                " token, OR. (SYNTAX_ERROR)"
+                "Code: 62. DB::Exception: Syntax error: failed at position 7 (1): 1."
+                " Expected one of: token, OR. (SYNTAX_ERROR)"
             ),
             "syntax error: failed at position 7 (1): 1",
         ),
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
         ),
         (
             (
-                "Code: 107. DB::Exception: Code: 107. DB::Exception: File /srv/clew/data/x.csv gone."
-                " (FILE_DOESNT_EXIST) (version 26.9.2.1 (official build))"
+                "Code: 107. DB::Exception: Code: 107. DB::Exception: File /srv/clew/data/x.csv"
+                " gone. (FILE_DOESNT_EXIST) (version 26.9.2.1 (official build))"
             ),
             "file … gone",
         ),
