@@ -88,7 +88,7 @@ $(STAMPS)/server: $(STAMPS)/uv requirements/server.txt pyproject.toml $(STAMPS)/
 $(STAMPS)/native: $(STAMPS)/uv $(NATIVE_SOURCES)
 	@if command -v cargo >/dev/null; then echo "building the native decoder"; $(UV) pip install --quiet --no-deps --reinstall-package clew-native ./native; \
 	elif ls dist/clew_native-*.whl >/dev/null 2>&1; then $(UV) pip install --quiet --no-deps dist/clew_native-*.whl; \
-	else echo "no Rust toolchain (cargo): going on with the Python decoder, which is about 20 times slower."; \
+	else echo "no Rust toolchain (cargo): going on with the Python decoder, which is some 60 times slower."; \
 	     echo "install one from https://rustup.rs, or put a wheel made by 'make wheels' into dist/, then: make setup"; fi
 	@touch $@
 

@@ -153,7 +153,7 @@ def _announce(
     decoder = decoder_name()
     if decoder is DecoderName.REFERENCE:
         warnings.append(
-            "the Python decoder is in use, about 20 times slower than the native one; "
+            "the Python decoder is in use, some 60 times slower than the native one; "
             "install clew-native (with a Rust toolchain, make setup builds it)"
         )
     damaged = store.pipeline.status().damaged_frames

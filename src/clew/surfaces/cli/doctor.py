@@ -295,7 +295,7 @@ def _check_versions(status: Reply[IngestStatus] | None) -> Check:
             name="versions",
             status="warn",
             detail=detail,
-            hint="the Python decoder is about 20 times slower: install clew-native",
+            hint="the Python decoder is some 60 times slower: install clew-native",
         )
     return Check(name="versions", status="ok", detail=detail)
 
