@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 import pytest
 
+from clew.app.cli_reference import PAGE, write_page
 from clew.app.main import build, commands
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.commands.export import QUERIES, ExportFlags
@@ -155,3 +157,8 @@ def _choices(kind: Any) -> set[Any] | None:
         found = [_choices(part) for part in get_args(kind)]
         return next((choices for choices in found if choices is not None), None)
     return None
+
+
+def test_the_reference_page_is_what_the_command_tree_says_today() -> None:
+    root = Path(__file__).parents[2]
+    assert (root / PAGE).read_text() == write_page(), "write it anew: clew.app.cli_reference"
