@@ -128,7 +128,7 @@ def _heading(trace: Trace) -> list[Line]:
 def _widths(nodes: Sequence[Node], width: int) -> Widths:
     """Give the names what they need, but never so much that the bars tell nothing."""
     room = width - FIGURES_WIDTH - 2
-    wished = max((line_width(_name(node, None)) for node in nodes), default=0)
+    wished = max((line_width(_name(node, None)) for node in nodes), default=1)
     bar = min(BAR_WIDTH_MAX, max(BAR_WIDTH_MIN, room - wished, room // 3))
     return Widths(name=max(1, min(wished, room - bar)), bar=bar)
 
