@@ -2,8 +2,8 @@
 //!
 //! A double is written as ECMAScript's `Number::toString` writes it: the shortest digits that read
 //! back as the same double (the zmij crate finds them), laid out plainly between 1e-6 and 1e21 and
-//! with an exponent outside. Two departures, because the text must tell all doubles apart: `-0`,
-//! and `NaN` and `Infinity` are the callers' business where JSON is written.
+//! with an exponent outside. Minus zero keeps its sign, which ECMAScript drops: the text must tell
+//! all doubles apart.
 
 /// Integers below this are exact doubles, and their shortest digits are their decimal digits.
 const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
