@@ -167,8 +167,8 @@ def show_percent(part: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """Return a count and its noun: ``1 span``, ``2 spans``."""
-    return f"{show_count(count)} {noun}{'' if count == 1 else 's'}"
+    """Return a count and its noun: ``1 span``, ``2 spans``, ``2 series``."""
+    return f"{show_count(count)} {noun}{'' if count == 1 or noun.endswith('s') else 's'}"
 
 
 def read_time(text: str) -> tuple[datetime, int]:

@@ -202,8 +202,7 @@ def _lines_below(
         guide = "  "
     span = node.span
     told: list[Line] = []
-    exceptions = {str(event.attributes.get("exception.message", "")) for event in span.events}
-    if span.status_message and span.status_message not in exceptions:
+    if span.status_message and not _is_told_by_an_event(span):
         told.append([("  ", Style.PLAIN), (escape(span.status_message), Style.RED)])
     if details:
         told.extend(_attribute_lines(span.attributes))
@@ -215,6 +214,12 @@ def _lines_below(
         target = f"{escape(link.trace_id)} span {escape(link.span_id)}"
         told.append([("  → linked to trace ", Style.DIM), (target, Style.PLAIN)])
     return [cut_line([(guide, Style.DIM), *line], width) for line in told]
+
+
+def _is_told_by_an_event(span: Span) -> bool:
+    """Whether the status repeats an exception: SDKs write ``message`` or ``Type: message``."""
+    messages = [str(event.attributes.get("exception.message", "")) for event in span.events]
+    return any(message and span.status_message.endswith(message) for message in messages)
 
 
 def _event_lines(event: SpanEvent, scale: Scale, details: bool) -> list[Line]:
