@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
+import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,8 @@ from clew.surfaces.cli.text import width_of
 from clew.testing.server import ServerProcess
 from tests.e2e.telemetry import MS, Trace, send, to_attributes
 from tests.e2e.terminal import CLEW, SECONDS_MAX, clew, clew_on_terminal, environment
+
+StartServer = Callable[..., ServerProcess]
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -403,6 +408,53 @@ def test_logs_are_followed_as_they_come_in(server: ServerProcess) -> None:
     assert watcher.returncode == 0
     assert "work" in watched
     assert "line" in watched
+
+
+def test_a_follower_outlives_its_server_and_misses_nothing(start_server: StartServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    first = start_server({"http": address})
+    follower = subprocess.Popen(
+        [*CLEW, "logs", "--follow", "--service", "cli-outlive", "--limit", "3"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(first.url),
+    )
+    assert follower.stdout is not None
+    try:
+        wait_for_feed(first)
+        say(first, "before", 1)
+        lines = [follower.stdout.readline()]
+        first.terminate()
+        second = start_server({"http": address})
+        # Sent before the follower may have come back: it must be given what it missed.
+        say(second, "between", 2)
+        say(second, "after", 3)
+        rest, told = follower.communicate(timeout=SECONDS_MAX)
+    finally:
+        follower.kill()
+        follower.wait()
+    lines.extend(rest.splitlines())
+    assert [json.loads(line)["body"] for line in lines] == ["before", "between", "after"]
+    assert follower.returncode == 0
+    assert "trying again" in told
+
+
+def say(server: ServerProcess, body: str, number: int) -> None:
+    trace = Trace("cli-outlive", number)
+    trace.log(body, 0, f"{number:016x}")
+    trace.send(server)
+
+
+def wait_for_feed(server: ServerProcess) -> None:
+    """Return once somebody follows the server."""
+    deadline = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{server.url}/metrics", timeout=30) as answer:
+            if re.search(rb"^clew_live_clients [1-9]", answer.read(), re.MULTILINE):
+                return
+    raise AssertionError("nobody follows")
 
 
 def test_a_doctor_finds_a_healthy_server_healthy(server: ServerProcess, shop: Trace) -> None:
