@@ -10,7 +10,7 @@ import clickhouse_connect
 
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.clickhouse import ClickHouseEngine
-from clew.telemetry.tables import TABLES
+from clew.telemetry.tables import GAUGE, LOGS, TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +28,10 @@ ADAPTERS: Final = ("chdb", "clickhouse-on-chdb", *(("clickhouse",) if SERVER_URL
 its flushing are held to the suite where there is no server."""
 
 
+SOME_TABLES: Final = (TRACES, LOGS, GAUGE)
+"""Enough for most tests; each table made costs a few synced files."""
+
+
 class Place:
     """Where one adapter keeps its tables. `flush` is what the server's adapter calls."""
 
@@ -39,7 +43,7 @@ class Place:
         self._engine: Engine | None = None
 
     def open(
-        self, tables: Sequence[Table] = TABLES, migrations: Sequence[Migration] = ()
+        self, tables: Sequence[Table] = SOME_TABLES, migrations: Sequence[Migration] = ()
     ) -> Engine:
         """Open the store anew and create the tables."""
         self.close()

@@ -12,7 +12,7 @@ import pytest
 
 from clew.store.engine.contract import Engine, Scan, Snapshot
 from clew.telemetry.tables import GAUGE, LOGS, TABLES, TRACES
-from tests.conformance.engine_places import ADAPTERS, Place
+from tests.conformance.engine_places import ADAPTERS, SOME_TABLES, Place
 from tests.conformance.engine_rows import DAY_NS, MORNING, rows_of, span
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def test_rows_after_acked_stay_hidden_after_a_restart(place: Place) -> None:
     engine = place.open()
     engine.insert(TRACES, rows_of(TRACES, [span(1), span(7)]), token="t")
     engine = place.open()
-    assert engine.newest_frame(TABLES) == 7
+    assert engine.newest_frame(SOME_TABLES) == 7
     assert _spans(engine, Snapshot(3, 3)).column("Frame").to_pylist() == [1]
 
 
@@ -341,9 +341,9 @@ def test_an_answer_without_rows_still_has_its_columns(engine: Engine) -> None:
 
 
 def test_the_newest_frame_is_that_of_any_of_the_tables(engine: Engine) -> None:
-    assert engine.newest_frame(TABLES) == 0
+    assert engine.newest_frame(SOME_TABLES) == 0
     engine.insert(TRACES, rows_of(TRACES, [span(9), span(4)]), token="spans")
     engine.insert(GAUGE, rows_of(GAUGE, [{"Frame": 12}, {"Frame": 3}]), token="points")
     assert engine.newest_frame([TRACES]) == 9
-    assert engine.newest_frame(TABLES) == 12
+    assert engine.newest_frame(SOME_TABLES) == 12
     assert engine.newest_frame([]) == 0

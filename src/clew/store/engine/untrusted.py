@@ -125,6 +125,12 @@ class UntrustedStatements:
             pool.close()
 
     def _run(self, pool: ClientPool, sql: str, walls: QueryLimits) -> UntrustedAnswer:
+        if self._functions and "parsequerytojson" not in self._functions:
+            raise ClewError(
+                ErrorCode.UNSUPPORTED,
+                "this ClickHouse server cannot show how it parses a statement",
+                hint="use one that has the function parseQueryToJSON, or its own SQL door",
+            )
         rules = Rules(self._database, self._tables, self._functions)
         tree, text = _parse(pool, sql)
         check(tree, rules)
