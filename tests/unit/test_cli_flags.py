@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import types
 import typing
 from pathlib import Path
@@ -124,8 +125,6 @@ def test_every_command_says_what_it_does_and_shows_an_example() -> None:
 
 
 def test_every_example_is_a_command_line_that_parses() -> None:
-    import shlex
-
     app = build()
     for command in (*commands(), *COMMANDS):
         for line, _ in command.examples:
@@ -162,3 +161,15 @@ def _choices(kind: Any) -> set[Any] | None:
 def test_the_reference_page_is_what_the_command_tree_says_today() -> None:
     root = Path(__file__).parents[2]
     assert (root / PAGE).read_text() == write_page(), "write it anew: clew.app.cli_reference"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guide/first-five-minutes.md"])
+def test_every_command_line_of_a_page_parses(page: str) -> None:
+    root = Path(__file__).parents[2]
+    app = build()
+    lines = [line for line in (root / page).read_text().splitlines() if line.startswith("clew ")]
+    assert lines
+    for line in lines:
+        words = shlex.split(line.partition("|")[0], comments=True)
+        _, bound, _ = app.parse_args(words[1:])
+        assert bound is not None

@@ -12,18 +12,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import msgspec
 from cyclopts import Group, Parameter
 
 from clew.app.configuration import SETTINGS, Loaded, ShownConfiguration, load, show
 from clew.base.errors import ClewError, ErrorCode
+from clew.remote.http import Answer
 from clew.surfaces.cli import output
-from clew.surfaces.cli.doctor import Local, examine
+from clew.surfaces.cli.doctor import Local, Report, examine
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import ANSWER, AnswerFlags, Format
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
-from clew.surfaces.cli.session import Session
+from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.text import escape
 from clew.surfaces.cli.views.checks import check_lines
+from clew.telemetry.remote import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,14 +131,9 @@ def doctor(*, answer: AnswerFlags | None = None) -> ExitCode:
     """Look whether everything is well."""
     session = Session(answer)
     report = examine(session.client, _local())
-    match session.format:
-        case "json":
-            output.write(output.json_text(report, session.screen))
-        case "ndjson":
-            lines = output.item_lines(report.checks, session.screen)
-            output.write("".join(f"{line}\n" for line in lines))
-        case "table":
-            session.screen.write_lines(check_lines(report, session.screen.width))
+    # Found here rather than answered by a server, but shown and bounded like any other answer.
+    found = Answer(msgspec.json.encode(report), {})
+    session.show(Listing(Reply(found, Report), "checks", "check", check_lines))
     return ExitCode.OK if report.ok else ExitCode.FAILED
 
 
