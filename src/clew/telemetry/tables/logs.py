@@ -61,7 +61,8 @@ LOGS = Table(
         "INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
         "INDEX idx_res_attr_items ResourceAttributeItems TYPE text(tokenizer='array')",
         "INDEX idx_log_attr_items LogAttributeItems TYPE text(tokenizer='array')",
-        "INDEX idx_body_ngrams lower(Body) TYPE ngrambf_v1(4, 32768, 3, 0) GRANULARITY 1",
+        # 32 KiB for each 8 granules: four bytes a row.
+        "INDEX idx_body_ngrams lower(Body) TYPE ngrambf_v1(4, 32768, 3, 0) GRANULARITY 8",
         FRAME_INDEX,
     ),
     order_by="(Timestamp)",
