@@ -24,8 +24,8 @@ FRAME = Column(
 FRAME_INDEX = "INDEX idx_frame Frame TYPE minmax GRANULARITY 1"
 
 # Why each is set: docs/internals/engine.md. The token window makes a replayed batch a no-op;
-# fsync makes the checkpoint of the write-ahead log honest; small granules and blocks make the twenty
-# rows of a page cheap to fetch wherever they lie (ADR 0004).
+# fsync makes the checkpoint of the write-ahead log honest; small granules and blocks make the
+# twenty rows of a page cheap to fetch wherever they lie (ADR 0004).
 SETTINGS = (
     "index_granularity=1024",
     "min_bytes_for_wide_part=33554432",
