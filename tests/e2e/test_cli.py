@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -246,19 +247,23 @@ def test_a_budget_bounds_the_answer_and_the_cursor_gives_the_rest(
     assert len(set(seen)) == 40
 
 
-@pytest.mark.parametrize("form", ["json", "ndjson", "table"])
-@pytest.mark.parametrize("tokens", [120, 400])
+@pytest.mark.parametrize(
+    ("form", "tokens", "arguments"),
+    [
+        ("json", 120, ["sql", "--schema"]),
+        ("json", 400, ["trace"]),
+        ("ndjson", 400, ["traces", "--service", "cli-many"]),
+        ("table", 120, ["traces", "--service", "cli-many"]),
+        ("table", 400, ["trace"]),
+    ],
+)
 def test_a_budget_holds_for_every_kind_of_answer(
-    server: ServerProcess, shop: Trace, tokens: int, form: str
+    server: ServerProcess, shop: Trace, form: str, tokens: int, arguments: list[str]
 ) -> None:
-    for arguments in (
-        ["trace", shop.trace_id],
-        ["traces", "--service", "cli-many"],
-        ["sql", "--schema"],
-    ):
-        said = clew(*arguments, "--max-tokens", str(tokens), "--format", form, server=server.url)
-        assert said.code == 0
-        assert len(said.stdout.encode()) <= tokens * 4, (arguments, said.stdout)
+    whole = [*arguments, shop.trace_id] if arguments == ["trace"] else arguments
+    said = clew(*whole, "--max-tokens", str(tokens), "--format", form, server=server.url)
+    assert said.code == 0
+    assert 0 < len(said.stdout.encode()) <= tokens * 4
 
 
 def test_a_budget_that_holds_nothing_is_refused(server: ServerProcess) -> None:
@@ -455,6 +460,25 @@ def wait_for_feed(server: ServerProcess) -> None:
             if re.search(rb"^clew_live_clients [1-9]", answer.read(), re.MULTILINE):
                 return
     raise AssertionError("nobody follows")
+
+
+def test_ctrl_c_is_how_a_live_feed_ends(server: ServerProcess) -> None:
+    watcher = subprocess.Popen(
+        [*CLEW, "live", "--signal", "spans"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(server.url),
+    )
+    try:
+        wait_for_feed(server)
+        watcher.send_signal(signal.SIGINT)
+        _, told = watcher.communicate(timeout=SECONDS_MAX)
+    finally:
+        watcher.kill()
+        watcher.wait()
+    assert watcher.returncode == 0
+    assert told == ""
 
 
 def test_a_doctor_finds_a_healthy_server_healthy(server: ServerProcess, shop: Trace) -> None:
