@@ -501,6 +501,47 @@ def test_a_doctor_without_a_server_fails_and_says_how_to_start_one() -> None:
     assert first["hint"] == "start one with: clew serve"
 
 
+def test_a_server_is_started_and_ended_by_the_command_line(tmp_path: Path) -> None:
+    closed = ("--otlp-http", "off", "--otlp-grpc", "off")
+    process = subprocess.Popen(
+        [*CLEW, "serve", "--data-dir", str(tmp_path / "data"), "--http", "127.0.0.1:0", *closed],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(None),
+    )
+    assert process.stderr is not None
+    try:
+        banner = []
+        for line in process.stderr:
+            banner.append(line)
+            if "clew is ready" in line:
+                break
+        address = re.search(r"http://127\.0\.0\.1:\d+", "".join(banner))
+        assert address is not None
+        assert clew("ingest", server=address.group()).code == 0
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=SECONDS_MAX)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--retention-traces", "long"], 3),
+        (["--http", "0.0.0.0:7701"], 5),
+        (["--htpp", "7701"], 3),
+        (["--config", "/no/such/file"], 2),
+    ],
+)
+def test_a_server_that_is_told_nonsense_does_not_start(arguments: list[str], code: int) -> None:
+    said = clew("serve", *arguments)
+    assert said.code == code
+    assert said.error["hint"]
+
+
 def test_config_says_where_each_value_comes_from(tmp_path: Path) -> None:
     file = tmp_path / "clew.toml"
     file.write_text('otlp_grpc = "off"\n')
