@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from clew.app import cli_reference
 from clew.app.reference import PAGE, write_page
 from clew.surfaces.grpc.generate import main as write_stubs
 from clew.surfaces.rest.openapi import encode_openapi
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 WRITERS: Final[Mapping[Path, Callable[[], bytes]]] = {
     Path("contracts/openapi.json"): encode_openapi,
     PAGE: lambda: write_page().encode(),
+    cli_reference.PAGE: lambda: cli_reference.write_page().encode(),
 }
 """Files relative to the checkout, and what writes their content."""
 
