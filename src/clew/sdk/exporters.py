@@ -82,7 +82,7 @@ class _Queued(Generic[Record]):
     def __init__(self, noun: str, prefix: str, exporter: Any, complaint: Complaint) -> None:
         sender = _Sender(noun, exporter, complaint)
         limits = read_queue_limits(prefix)
-        self._outbox: Outbox[Record] = Outbox(noun, limits, sender.send, sender.stop)
+        self._outbox: Outbox[Record] = Outbox(noun, limits, sender.send, sender.abandon)
 
     def delivery(self) -> Delivery:
         """Return what became of the records so far."""
@@ -184,8 +184,12 @@ class _Sender:
             self._complaint.tell(self._noun, len(batch))
         return is_taken
 
-    def stop(self) -> None:
-        """Make a running export give up its retries."""
+    def abandon(self, lost: int) -> None:
+        """Make a running export give up its retries; so many records will not arrive.
+
+        The process may be over before that export says that it failed, so it is told here.
+        """
+        self._complaint.tell(self._noun, lost)
         with exporting():
             self._exporter.shutdown()
 

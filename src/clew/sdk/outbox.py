@@ -30,7 +30,8 @@ class Outbox(Generic[Record]):
     """Sends records in batches from a thread of its own.
 
     `send` returns whether a batch was taken; it may block and must not raise. `abandon` makes a
-    running `send` give up soon; it is called once, when closing has run out of time.
+    running `send` give up soon, and is told how many records will not arrive; it is called once,
+    when closing has run out of time.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Outbox(Generic[Record]):
         signal: str,
         limits: QueueLimits,
         send: Callable[[list[Record]], bool],
-        abandon: Callable[[], None],
+        abandon: Callable[[int], None],
     ) -> None:
         self._signal = signal
         self._limits = limits
@@ -84,10 +85,11 @@ class Outbox(Generic[Record]):
             self._is_closing = True
             self._changed.notify_all()
             is_empty = self._changed.wait_for(self._is_empty, timeout_s)
+            lost = len(self._waiting) + self._underway
             self._dropped += len(self._waiting)
             self._waiting.clear()
         if not is_empty:
-            self._abandon()
+            self._abandon(lost)
 
     def _start(self) -> None:
         self._changed = threading.Condition()
