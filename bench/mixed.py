@@ -79,6 +79,7 @@ def _ask_under_load(
     before = cpu_s(server.pid)
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(send, load)
+        # The load has to stand for a while before it counts; there is no event for "steady".
         time.sleep(LEAD_S)
         times = _ask_for(server, asked_about, seconds, sending.done)
         done = sending.result()

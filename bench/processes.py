@@ -163,6 +163,7 @@ def wait_until_idle(pid: int, *, timeout_s: float) -> float:
     while (now := time.monotonic()) - begin < timeout_s:
         if now - quiet_since >= IDLE_S:
             break
+        # Another process tells nothing when it calms down: its clock has to be looked at.
         time.sleep(0.25)
         later, used_later = time.monotonic(), cpu_s(pid)
         # The clock of /proc ticks in 10 ms: one tick in a short look is not work.
