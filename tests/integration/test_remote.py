@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -85,19 +85,32 @@ def test_another_server_is_an_error_by_its_status(status: int, code: ErrorCode) 
     assert "clew doctor" in error.hint
 
 
-def test_something_that_speaks_no_http_is_told() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+@contextmanager
+def greeting(words: bytes) -> Iterator[int]:
+    """Answer every connection with the same words, whatever it asked; give the port."""
 
-        def speak() -> None:
-            for _ in range(2):
+    def speak() -> None:
+        while True:
+            try:
                 connection, _ = listener.accept()
-                with connection:
-                    connection.recv(1024)
-                    connection.sendall(b"220 mail ready\r\n\r\n")
+            except OSError:
+                return  # shut down: the test is over
+            with connection, suppress(OSError):
+                connection.recv(1024)
+                connection.sendall(words)
 
-        thread = threading.Thread(target=speak, daemon=True)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=speak)
         thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def test_something_that_speaks_no_http_is_told() -> None:
+    with greeting(b"220 mail ready\r\n\r\n") as port:
         error = raised(f"http://127.0.0.1:{port}")
     assert error.code is ErrorCode.UNAVAILABLE
 
