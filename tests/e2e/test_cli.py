@@ -139,6 +139,24 @@ def test_when_nothing_matches_near_names_are_offered(server: ServerProcess, shop
     assert "load cart" in by_operation.error["hint"]
 
 
+@pytest.mark.parametrize(
+    "known",
+    [
+        ("--service", "cli-shop"),
+        ("--operation", "load cart"),
+        ("--operation", "cart"),
+        ("--attribute", "http.route=/nowhere"),
+    ],
+)
+def test_a_name_that_is_known_is_not_blamed_for_an_empty_answer(
+    server: ServerProcess, shop: Trace, known: tuple[str, str]
+) -> None:
+    said = clew("traces", *known, "--min-duration", "1h", "--last", "1h", server=server.url)
+    assert said.code == 2
+    assert said.error["error"] == "no spans matched"
+    assert said.error["hint"] == "widen the time"
+
+
 def test_a_misspelt_command_or_flag_is_answered_with_the_right_one() -> None:
     assert clew("trases").error["hint"] == "did you mean traces?"
     assert clew("traces", "--servic", "x").error["hint"] == "did you mean --service?"

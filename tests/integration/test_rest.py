@@ -17,7 +17,6 @@ from clew.surfaces.rest.openapi import encode_openapi
 from clew.surfaces.rest.questions import Readiness
 from clew.surfaces.rest.telemetry import ROUTES
 from clew.telemetry import documents as doc
-from clew.telemetry.remote import Suggestions
 from clew.testing.requests import ids_of, logs_request, metrics_request, spans_request
 from clew.testing.server import ServerProcess
 from tests.integration.wire import Answer, ask, connect, read_all, status_of
@@ -94,7 +93,17 @@ def test_a_metric_with_a_slash_has_an_address(shop: ServerProcess) -> None:
 
 def test_a_near_name_is_suggested(shop: ServerProcess) -> None:
     answer = ask(shop.url, path="/api/v1/suggest?kind=service&text=rest-shpo")
-    assert SERVICE in msgspec.json.decode(answer.body, type=Suggestions).suggestions
+    found = msgspec.json.decode(answer.body, type=doc.Suggestions)
+    assert SERVICE in found.suggestions
+    assert not found.known
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("service", SERVICE), ("operation", "buy"), ("attribute", "shop/item")]
+)
+def test_a_name_that_is_there_is_known(shop: ServerProcess, kind: str, name: str) -> None:
+    answer = ask(shop.url, path=f"/api/v1/suggest?kind={kind}&text={quote(name, safe='')}")
+    assert answer.document == {"suggestions": [], "known": True}
 
 
 def test_a_trace_is_cut_where_asked_and_says_so(shop: ServerProcess) -> None:

@@ -399,6 +399,16 @@ class SqlSchema(msgspec.Struct, frozen=True, kw_only=True):
     truncated: bool
 
 
+class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a name is known, to the letter; where it is not, known names near it, nearest first.
+
+    For a name that is known nothing is suggested.
+    """
+
+    suggestions: list[str]
+    known: bool
+
+
 class SignalStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What one signal's intake did since the server started."""
 

@@ -26,13 +26,6 @@ BASE: Final = "/api/v1"
 Document = TypeVar("Document")
 
 
-class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
-    """Known names near one that is not known, nearest first."""
-
-    suggestions: list[str]
-    known: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[Document]):
     """An answer with the type of its document; the bytes are kept as the server sent them."""
@@ -158,10 +151,9 @@ class TelemetryClient:
         """Return how the way in is doing."""
         return self._get("/ingest/status", [], doc.IngestStatus)
 
-    def suggest(self, kind: str, text: str) -> list[str]:
-        """Return known names near one: `kind` is service, operation or attribute."""
-        pairs = [("kind", kind), ("text", text)]
-        return self._get("/suggest", pairs, Suggestions).document().suggestions
+    def suggest(self, kind: str, text: str) -> Reply[doc.Suggestions]:
+        """Return whether a name is known, else near ones: of a service, operation or attribute."""
+        return self._get("/suggest", [("kind", kind), ("text", text)], doc.Suggestions)
 
     def export(
         self, signal: str, query: msgspec.Struct, encoding: str

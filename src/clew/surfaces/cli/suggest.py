@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.telemetry.query.parameters import LogQuery, MetricQuery, SpanQuery
+from clew.telemetry.query.parameters import SpanQuery
 
 if TYPE_CHECKING:
     from clew.telemetry.remote import TelemetryClient
@@ -30,9 +30,10 @@ def explain_nothing(
     for kind, name in asked:
         if not name:
             continue
-        if _is_known(client, kind, name):
+        found = client.suggest(kind, name).document()
+        if found.known or (kind == "operation" and _is_part_of_one(client, name)):
             continue
-        near = client.suggest(kind, name)
+        near = found.suggestions
         said = f"no {noun} matched: there is no {kind} {name!r}"
         hint = f"did you mean {_or(near)}?" if near else f"see what there is: {_LISTS[kind]}"
         return ClewError(ErrorCode.NOT_FOUND, said, hint=hint)
@@ -41,21 +42,9 @@ def explain_nothing(
     return ClewError(ErrorCode.NOT_FOUND, f"no {noun} matched", hint=hint)
 
 
-def _is_known(client: TelemetryClient, kind: str, name: str) -> bool:
-    """Whether the server has anything of that name at all, whatever the other filters say."""
-    if kind == "operation":
-        return bool(client.find_spans(SpanQuery(operation=name, limit=1)).document().spans)
-    if kind == "service":
-        spans, logs = SpanQuery(service=name, limit=1), LogQuery(service=name, limit=1)
-        points = MetricQuery(service=name, limit=1)
-    else:
-        spans, logs = SpanQuery(attribute=[name], limit=1), LogQuery(attribute=[name], limit=1)
-        points = MetricQuery(attribute=[name], limit=1)
-    return bool(
-        client.find_spans(spans).document().spans
-        or client.find_logs(logs).document().logs
-        or client.find_metrics(points).document().metrics
-    )
+def _is_part_of_one(client: TelemetryClient, operation: str) -> bool:
+    """Whether a part of a name is that of any operation: the filter asks for no more."""
+    return bool(client.find_spans(SpanQuery(operation=operation, limit=1)).document().spans)
 
 
 _LISTS = {

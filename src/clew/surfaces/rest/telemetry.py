@@ -42,7 +42,6 @@ from clew.surfaces.rest.streams import MEDIA_TYPES, ExportStream
 from clew.telemetry import documents as doc
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
-from clew.telemetry.remote import Suggestions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,16 +71,15 @@ def _ask_trace(desk: Desk, asked: Asked) -> doc.Trace:
     return msgspec.structs.replace(trace, spans=shown, count=len(shown), truncated=True)
 
 
-def _suggest(desk: Desk, asked: Asked) -> Suggestions:
+def _suggest(desk: Desk, asked: Asked) -> doc.Suggestions:
     wanted: SuggestParameters = asked.parameters
     match wanted.kind:
         case "service":
-            names = desk.service.suggest_services(wanted.text)
+            return desk.service.suggest_services(wanted.text)
         case "operation":
-            names = desk.service.suggest_operations(wanted.text)
+            return desk.service.suggest_operations(wanted.text)
         case "attribute":
-            names = desk.service.suggest_attributes(wanted.text)
-    return Suggestions(suggestions=names, known=wanted.text in names)
+            return desk.service.suggest_attributes(wanted.text)
 
 
 def _ask_operations(desk: Desk, asked: Asked) -> doc.OperationList:
@@ -290,10 +288,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     QueryRoute(
         path=f"{BASE}/suggest",
-        summary="Known names near one that may be misspelt",
+        summary="Whether a name is known, and known names near one that is not",
         tag="server",
         parameters=SuggestParameters,
-        documents=(Suggestions,),
+        documents=(doc.Suggestions,),
         ask=_suggest,
     ),
     *(

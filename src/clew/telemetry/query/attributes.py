@@ -1,10 +1,9 @@
-"""Which attributes there are, which values they take, and what a misspelt name may have meant."""
+"""Which attributes there are, and which values they take."""
 
 # ruff: noqa: S608 - values are bound; the rest is our own text
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,12 +11,13 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S
 from clew.store.engine.contract import Scan
 from clew.telemetry import documents as doc
+from clew.telemetry.query.names import suggest_attributes
 from clew.telemetry.query.slices import cut_slice, read_slice
 from clew.telemetry.query.window import read_window, time_condition
 from clew.telemetry.tables import LOGS, METRICS, TRACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from clew.base.times import TimeRange
     from clew.store.table import Table
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 
 WINDOW_DEFAULT_NS: Final = 3600 * NS_PER_S
 """Asked without a range: an hour. Counting opens every map of every row, ten entries each."""
-
-NAMES_MAX: Final = 10_000
-"""Known names that a misspelt one is held against: more would make the suggestion the slow part."""
-
-SUGGESTIONS_MAX: Final = 3
-_NEAR_ENOUGH: Final = 0.6
-"""Similarity at which a name may have been meant: ``shpo`` finds ``shop``, ``cart`` does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +113,7 @@ def list_attribute_values(
         ):
             counts[row["value"]] = counts.get(row["value"], 0) + row["count"]
     if not counts and query.prefix is None:
-        near = suggest_attributes(store, key)
+        near = suggest_attributes(store, key).suggestions
         raise ClewError(
             ErrorCode.NOT_FOUND,
             f"no attribute {key} in this range",
@@ -136,35 +129,6 @@ def list_attribute_values(
         truncated=rest is not None,
         next=rest,
     )
-
-
-def suggest_services(store: Store, text: str) -> list[str]:
-    """Return up to three known service names near a text, nearest first."""
-    return near_names(text, _names(store, "ServiceName", (TRACES, LOGS)))
-
-
-def suggest_operations(store: Store, text: str) -> list[str]:
-    """Return up to three known operation names near a text, nearest first."""
-    return near_names(text, _names(store, "SpanName", (TRACES,)))
-
-
-def suggest_attributes(store: Store, text: str) -> list[str]:
-    """Return up to three known attribute keys near a text, nearest first."""
-    spans = _names(store, "arrayJoin(mapKeys(SpanAttributes))", (TRACES,))
-    resources = _names(store, "arrayJoin(mapKeys(ResourceAttributes))", (TRACES, LOGS))
-    logs = _names(store, "arrayJoin(mapKeys(LogAttributes))", (LOGS,))
-    return near_names(text, {*spans, *resources, *logs})
-
-
-def near_names(text: str, names: Iterable[str]) -> list[str]:
-    """Return up to three names that a text may have meant, nearest first, never the text itself.
-
-    A name that contains the text (``pay`` in ``payments``) counts as near whatever its length.
-    """
-    lowered = {name.lower(): name for name in sorted(names, reverse=True) if name != text}
-    close = difflib.get_close_matches(text.lower(), lowered, SUGGESTIONS_MAX, _NEAR_ENOUGH)
-    holding = sorted((name for name in lowered if text and text.lower() in name), key=len)
-    return [lowered[name] for name in dict.fromkeys([*close, *holding])][:SUGGESTIONS_MAX]
 
 
 def _columns(query: ask.AttributeQuery) -> tuple[_Column, ...]:
@@ -213,18 +177,3 @@ def _entries(
     )
     rows_found: list[dict[str, Any]] = answer.to_pylist()
     return rows_found
-
-
-def _names(store: Store, expression: str, tables: tuple[Table, ...]) -> set[str]:
-    """Return the different texts of an expression over whole tables, at most `NAMES_MAX`."""
-    scans = {
-        f"rows_{number}": Scan(table, (f"{expression} AS name",))
-        for number, table in enumerate(tables)
-    }
-    sources = " UNION ALL ".join(f"SELECT name FROM @{name}" for name in scans)
-    answer = store.engine.query(
-        f"SELECT DISTINCT name FROM ({sources}) LIMIT {NAMES_MAX}",
-        snapshot=store.snapshot(),
-        scans=scans,
-    )
-    return set(answer.column("name").to_pylist())

@@ -94,16 +94,16 @@ class QueryService(Protocol):
         """Return the tables that SQL may read."""
         ...
 
-    def suggest_services(self, name: str) -> list[str]:
-        """Return up to three known service names near `name`, nearest first."""
+    def suggest_services(self, name: str) -> doc.Suggestions:
+        """Return whether a service has that very name, else up to three near ones."""
         ...
 
-    def suggest_operations(self, name: str) -> list[str]:
-        """Return up to three known operation names near `name`, nearest first."""
+    def suggest_operations(self, name: str) -> doc.Suggestions:
+        """Return whether an operation has that very name, else up to three near ones."""
         ...
 
-    def suggest_attributes(self, key: str) -> list[str]:
-        """Return up to three known attribute keys near `key`, nearest first."""
+    def suggest_attributes(self, key: str) -> doc.Suggestions:
+        """Return whether anything has that attribute, else up to three near keys."""
         ...
 
     def export(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.contract import Scan
 from clew.telemetry.query.attribute_filter import parse_attribute_filters
-from clew.telemetry.query.attributes import near_names
+from clew.telemetry.query.names import near_names
 from clew.telemetry.query.predicate import compile_condition
 from clew.telemetry.query.regex import RegexJudge
 from clew.telemetry.query.vocabulary import POINTS

@@ -13,6 +13,7 @@ from clew.telemetry.query import (
     live,
     logs,
     metrics,
+    names,
     series,
     services,
     spans,
@@ -94,17 +95,17 @@ class TelemetryQuery:
         """Return the tables that SQL may read."""
         return sql.get_sql_schema()
 
-    def suggest_services(self, name: str) -> list[str]:
-        """Return up to three known service names near a name."""
-        return attributes.suggest_services(self._store, name)
+    def suggest_services(self, name: str) -> doc.Suggestions:
+        """Return whether there is such a service, else near ones."""
+        return names.suggest_services(self._store, name)
 
-    def suggest_operations(self, name: str) -> list[str]:
-        """Return up to three known operation names near a name."""
-        return attributes.suggest_operations(self._store, name)
+    def suggest_operations(self, name: str) -> doc.Suggestions:
+        """Return whether there is such an operation, else near ones."""
+        return names.suggest_operations(self._store, name)
 
-    def suggest_attributes(self, key: str) -> list[str]:
-        """Return up to three known attribute keys near a key."""
-        return attributes.suggest_attributes(self._store, key)
+    def suggest_attributes(self, key: str) -> doc.Suggestions:
+        """Return whether there is such an attribute, else near ones."""
+        return names.suggest_attributes(self._store, key)
 
     def export(
         self, signal: Signal, query: ask.SpanQuery | ask.LogQuery | ask.MetricQuery
