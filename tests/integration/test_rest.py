@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -104,6 +105,24 @@ def test_a_near_name_is_suggested(shop: ServerProcess) -> None:
 def test_a_name_that_is_there_is_known(shop: ServerProcess, kind: str, name: str) -> None:
     answer = ask(shop.url, path=f"/api/v1/suggest?kind={kind}&text={quote(name, safe='')}")
     assert answer.document == {"suggestions": [], "known": True}
+
+
+def test_every_http_door_says_which_clew_it_is(shop: ServerProcess) -> None:
+    said = f"clew/{version('clew')}"
+    for url, path in (
+        (shop.url, "/healthz"),
+        (shop.url, "/nowhere"),
+        (shop.url, "/v1/traces"),
+        (shop.otlp_url, "/v1/traces"),
+        (shop.otlp_url, "/nowhere"),
+    ):
+        assert ask(url, path=path).headers["server"] == said
+    # An answer before there is a request of anybody.
+    with connect(shop.url) as connection:
+        connection.sendall(b"no HTTP\r\n\r\n")
+        answer = read_all(connection)
+    assert status_of(answer) == 400
+    assert f"\r\nserver: {said}\r\n".encode() in answer
 
 
 def test_a_trace_is_cut_where_asked_and_says_so(shop: ServerProcess) -> None:

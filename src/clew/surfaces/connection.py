@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from clew.base.version import own_version
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -33,6 +35,13 @@ KEEP_ALIVE_SECONDS: Final = 75
 
 BACKLOG: Final = 512
 """Connections that wait for us to accept them."""
+
+SERVER: Final = f"clew/{own_version()}"
+"""What every answer says in its `server` header; `clew doctor` compares it with its own version."""
+
+_LAST_WORDS: Final = (
+    b"server: %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % SERVER.encode()
+)
 
 
 class GuardedConnection(HttpToolsProtocol):
@@ -114,9 +123,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._stop_timer()
         if self.transport.is_closing():
             return
-        self.transport.write(
-            STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n"
-        )
+        self.transport.write(STATUS_LINE[status] + _LAST_WORDS)
         self.transport.close()
 
 
@@ -132,6 +139,8 @@ def configure(app: Callable[..., Awaitable[None]]) -> Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        # Encoded once, together with the date, for all answers of a second.
+        headers=[("server", SERVER)],
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         backlog=BACKLOG,
     )

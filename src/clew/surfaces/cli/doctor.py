@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from clew.base.errors import ClewError
+from clew.base.version import compare_versions, own_version
 from clew.surfaces.cli.ports import (
     answers,
     find_locked_folder,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from clew.remote.http import Answer
     from clew.surfaces.cli.ports import Owner
     from clew.telemetry.documents import IngestStatus
     from clew.telemetry.remote import Reply, TelemetryClient
@@ -274,22 +276,21 @@ def _check_files(owner: Owner | None) -> Check:
 
 
 def _check_versions(status: Reply[IngestStatus] | None) -> Check:
-    ours = version("clew")
-    parts = [f"clew {ours}", f"Python {platform.python_version()}"]
-    parts.append(f"chdb {_version_of('chdb')}")
-    theirs = None
+    ours = own_version()
+    theirs = _server_version(status.answer) if status is not None else None
+    is_same = theirs is not None and compare_versions(ours, theirs) == 0
+    parts = [f"clew {ours}" + (" here and on the server" if is_same else "")]
+    parts += [f"Python {platform.python_version()}", f"chdb {_version_of('chdb')}"]
     if status is not None:
         parts.append(f"decoder {status.document().decoder}")
-        said = status.answer.headers.get("server", "")
-        theirs = said.removeprefix("clew/") if said.startswith("clew/") else None
+        if theirs is None:
+            parts.append("the server does not tell its version")
+        elif not is_same:
+            parts.append(f"the server is clew {theirs}")
     detail = ", ".join(parts)
-    if theirs is not None and theirs != ours:
-        return Check(
-            name="versions",
-            status="warn",
-            detail=f"{detail}; the server is clew {theirs}",
-            hint="install the same version on both sides",
-        )
+    if theirs is not None and not is_same:
+        hint = _upgrade_hint(ours, theirs)
+        return Check(name="versions", status="warn", detail=detail, hint=hint)
     if status is not None and status.document().decoder != "native":
         return Check(
             name="versions",
@@ -298,6 +299,22 @@ def _check_versions(status: Reply[IngestStatus] | None) -> Check:
             hint="the Python decoder is some 60 times slower: install clew-native",
         )
     return Check(name="versions", status="ok", detail=detail)
+
+
+def _server_version(answer: Answer) -> str | None:
+    """Return the version in a server's own words; a proxy may put its name in their place."""
+    name, _, theirs = answer.headers.get("server", "").partition("/")
+    return theirs if name == "clew" and theirs else None
+
+
+def _upgrade_hint(ours: str, theirs: str) -> str:
+    match compare_versions(ours, theirs):
+        case -1:
+            return f"the server is newer: upgrade clew here to {theirs}"
+        case 1:
+            return f"the server is older: upgrade clew there to {ours} and start it again"
+        case _:
+            return "install the same version on both sides"
 
 
 def _version_of(package: str) -> str:
