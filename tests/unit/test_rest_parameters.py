@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.surfaces.rest.parameters import QUERY_BYTES_MAX, parse_parameters
+from clew.surfaces.rest.parameters import QUERY_BYTES_MAX, describe_fields, parse_parameters
 from clew.surfaces.rest.telemetry import ROUTES
 from clew.telemetry.query.parameters import SpanQuery
 from clew.telemetry.remote import to_pairs
@@ -71,3 +71,22 @@ def test_every_route_reads_its_parameters_and_forbids_others_in_bodies(route: An
     required = [f.encode_name for f in msgspec.structs.fields(route.parameters) if f.required]
     if not required:
         assert parse_parameters(b"", route.parameters) == route.parameters()
+
+
+def parameters_of(path: str) -> Any:
+    return next(route.parameters for route in ROUTES if route.path == path)
+
+
+def shapes_of(kind: Any) -> dict[str, tuple[Any, bool]]:
+    return {name: (field.kind, field.is_list) for name, field in describe_fields(kind).items()}
+
+
+@pytest.mark.parametrize("listed", ["/api/v1/traces", "/api/v1/logs"])
+def test_a_feed_takes_every_filter_of_its_list_and_nothing_of_its_pages(listed: str) -> None:
+    feed = parameters_of(f"{listed}/live")
+    filters = shapes_of(parameters_of(listed))
+    for name in ("last", "start", "end", "limit", "next", "count", "view"):
+        filters.pop(name, None)
+        with pytest.raises(ClewError, match=f"there is no parameter '{name}'"):
+            parse_parameters(f"{name}=1".encode(), feed)
+    assert shapes_of(feed) == {**filters, "after": (str, False)}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
-from clew.telemetry.query.parameters import LIMIT_DEFAULT, LogQuery, MetricQuery, SpanQuery
+from clew.telemetry.query.parameters import (
+    LIMIT_DEFAULT,
+    LogQuery,
+    MetricQuery,
+    PageParameters,
+    SpanQuery,
+)
 
 SQL_LIMIT_DEFAULT = LIMIT_DEFAULT
 
@@ -32,38 +38,39 @@ class SuggestParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     text: str
 
 
-class LiveSpanParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which spans a feed shows. `after` is an event id, as `Last-Event-ID` is."""
-
-    service: str | None = None
-    operation: str | None = None
-    min_duration_ms: float | None = None
-    max_duration_ms: float | None = None
-    status: Literal["ok", "error", "unset"] | None = None
-    kind: Literal["internal", "server", "client", "producer", "consumer"] | None = None
-    trace_id: str | None = None
-    root: bool | None = None
-    attribute: list[str] = []
-    q: str | None = None
-    text: str | None = None
-    attributes: Literal["text", "typed"] = "text"
-    after: str | None = None
+_OF_PAGES: Final = frozenset(PageParameters.__struct_fields__) | {"view"}
+"""What says which part of a list is shown, and of what: a feed has neither pages nor an end."""
 
 
-class LiveLogParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which log records a feed shows. `after` is an event id, as `Last-Event-ID` is."""
+def _feed_of(name: str, query: type[PageParameters]) -> type[msgspec.Struct]:
+    """Return the parameters of a feed: the filters of a list, and the event id to go on after.
 
-    service: str | None = None
-    severity: Literal["trace", "debug", "info", "warn", "error", "fatal"] | None = None
-    min_severity: Literal["trace", "debug", "info", "warn", "error", "fatal"] | None = None
-    body_contains: str | None = None
-    trace_id: str | None = None
-    span_id: str | None = None
-    attribute: list[str] = []
-    q: str | None = None
-    text: str | None = None
-    attributes: Literal["text", "typed"] = "text"
-    after: str | None = None
+    Made from the list's own, so that a filter is written once. (A struct cannot inherit the filters
+    from one side and the page from another.) `after` is what `Last-Event-ID` is.
+    """
+    filters = [
+        (
+            field.name,
+            field.type,
+            msgspec.field(default=field.default)
+            if field.default_factory is msgspec.NODEFAULT
+            else msgspec.field(default_factory=field.default_factory),
+        )
+        for field in msgspec.structs.fields(query)
+        if field.name not in _OF_PAGES
+    ]
+    return msgspec.defstruct(
+        name,
+        [*filters, ("after", str | None, None)],
+        module=__name__,
+        frozen=True,
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
+
+
+LiveSpanParameters: Final = _feed_of("LiveSpanParameters", SpanQuery)
+LiveLogParameters: Final = _feed_of("LiveLogParameters", LogQuery)
 
 
 class SpanExport(SpanQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
