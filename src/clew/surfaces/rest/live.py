@@ -35,7 +35,8 @@ KEEP_ALIVE_SECONDS: Final = 15.0
 """How often a comment shows that the feed is alive: below the 30 s after which proxies hang up."""
 
 POLL_SECONDS_MIN: Final = 0.2
-"""How long a batch gathers at least: people cannot read faster, and each batch costs a question."""
+"""How long a batch gathers at least: people cannot read faster, and each batch costs a question.
+What is there already need not gather."""
 
 POLL_SHARE_MAX: Final = 0.2
 """The part of the time that one feed may keep a thread busy with its questions."""
@@ -111,8 +112,7 @@ class LiveFeed(Response):
                     await send(_body(text, more=True))
                 sent_at = time.monotonic()
                 text = b""
-            # A batch may not have been all there was; the next question is asked without waiting.
-            is_new = await self._wait(acked, ends, more=bool(batch.records))
+            is_new = await self._wait(acked, ends, more=batch.is_behind)
             if any(end.done() for end in ends):
                 await send(_body(b"", more=False))
                 return
@@ -125,7 +125,9 @@ class LiveFeed(Response):
         started = time.monotonic()
         batch = await self._desk.live_threads.run(functools.partial(self._poll, self._after))
         self._after = batch.event_id
-        self._pause = max(POLL_SECONDS_MIN, (time.monotonic() - started) / POLL_SHARE_MAX)
+        self._pause = (time.monotonic() - started) / POLL_SHARE_MAX
+        if not batch.is_behind:
+            self._pause = max(POLL_SECONDS_MIN, self._pause)
         return batch
 
     async def _wait(self, acked: int, ends: Sequence[asyncio.Future[Any]], *, more: bool) -> bool:

@@ -34,6 +34,14 @@ class LiveBatch(Protocol):
         """How many matching records were left out before these, because the client lagged."""
         ...
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether more matches already than fit: ask again at once, without waiting for news.
+
+        When it is false, nothing more matches before the next record is acknowledged.
+        """
+        ...
+
 
 class QueryService(Protocol):
     """Answers questions about telemetry.

@@ -55,10 +55,7 @@ Record = TypeVar("Record", doc.Span, doc.LogRecord)
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[Record]):
-    """A `clew.telemetry.query.contract.LiveBatch`.
-
-    `is_behind` says that more matches than fit: ask again at once, without waiting for news.
-    """
+    """A `clew.telemetry.query.contract.LiveBatch`, which says what each field means."""
 
     event_id: str
     records: list[Record]
