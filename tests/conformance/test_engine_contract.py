@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from tests.conformance.engine_places import ADAPTERS, SOME_TABLES, Place
 from tests.conformance.engine_rows import DAY_NS, MORNING, rows_of, span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from clew.store.table import Column, Table
@@ -80,6 +81,28 @@ def test_an_insert_of_many_chunks_is_one_block(engine: Engine) -> None:
     for _ in range(2):
         engine.insert(TRACES, pa.concat_tables(chunks), token="chunks")
     assert _count(engine) == 40
+
+
+def _cut(rows: pa.Table, ends: Iterable[int]) -> pa.Table:
+    """Return the same rows in chunks that end where it is said, and at the last row."""
+    bounds = pairwise([0, *ends, len(rows)])
+    return pa.concat_tables([rows.slice(start, end - start) for start, end in bounds])
+
+
+def test_a_token_names_one_block_however_the_rows_are_chunked(engine: Engine) -> None:
+    # More than the engine reads as one block of its own accord, which is 65 409.
+    many = rows_of(TRACES, [span(1, n) for n in range(700)])
+    many = pa.concat_tables([many] * 100).combine_chunks()
+    in_seven = _cut(many, range(10_000, 70_000, 10_000))
+    parts = Scan(TRACES, ("toString(_part) AS _part",))
+    for again in (in_seven, in_seven, many, _cut(many, [35_000]), _cut(many, [9, 65_409, 65_536])):
+        engine.insert(TRACES, again, token="in seven")
+        assert _count(engine) == 70_000
+        assert len(set(_spans(engine, scan=parts).column("_part").to_pylist())) == 1
+    engine.insert(TRACES, _cut(many, [1]), token="in two")
+    engine.insert(TRACES, in_seven, token="in two")
+    engine.insert(TRACES, many, token="in two")
+    assert _count(engine) == 140_000
 
 
 def test_no_rows_are_no_insert(engine: Engine) -> None:
@@ -207,6 +230,7 @@ def _sample(column: Column) -> object:
         "LowCardinality(String)": "word",
         "DateTime64(9)": MORNING + 123_456_789,
         "Map(LowCardinality(String), String)": [("a", "1"), ("b", ""), ("ключ", "=")],
+        "Map(LowCardinality(String), LowCardinality(String))": [("a", "1"), ("b", "1")],
         "Bool": True,
         "Float64": -1.5,
         "Int32": -7,

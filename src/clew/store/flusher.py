@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.frame import Cut, Split
 from clew.store.history import RecordedBatch, find_frame
-from clew.store.hot import FRAME, frame_numbers
+from clew.store.hot import frame_numbers
+from clew.store.table import FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -23,21 +23,19 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.decoder import DecoderFullError
 from clew.store.engine.contract import Snapshot
+from clew.store.table import FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from clew.store.decoder import Decoded, Decoder
-
-FRAME: Final = "Frame"
-"""The column of every table that carries the number of the frame that brought the row."""
 
 # A decoder is sealed when it holds this many bytes of records: what a batch may hold, so that a
 # batch is one chunk where nobody reads. Rows that take far more than their records (each repeats
@@ -61,14 +59,12 @@ class Batch:
     tables: Mapping[str, Sequence[pa.RecordBatch]]
 
     def rows_of(self, table: str, first: int, last: int) -> pa.Table | None:
-        """Return a table's rows of some of the frames in one chunk, None when there is none.
+        """Return a table's rows of some of the frames, None when there is none.
 
-        One chunk, because what the engine makes of an insert's token depends on how its rows are
-        chunked (measured: the same rows and token in two chunks and in one are stored twice), and
-        after a crash they are chunked differently.
+        The chunks are as the rows came and were sealed; after a crash they are others.
         """
         parts = [part for batch in self.tables.get(table, ()) if (part := keep(batch, first, last))]
-        return pa.Table.from_batches(parts).combine_chunks() if parts else None
+        return pa.Table.from_batches(parts) if parts else None
 
 
 class Waiting(NamedTuple):

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+FRAME: Final = "Frame"
+"""The column of every table that carries the number of the log frame that brought the row: what
+readers cut at, and what says how far the engine is."""
 
 
 @dataclass(frozen=True, slots=True)

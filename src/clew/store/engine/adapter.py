@@ -14,8 +14,8 @@ from clew.store.engine.clients import ClientPool
 from clew.store.engine.ddl import DATABASE, keep_for, lifetime, qualified
 from clew.store.engine.failure import translated
 from clew.store.engine.migration import bring_up_to_date
-from clew.store.engine.scan import FRAME
 from clew.store.engine.untrusted import UntrustedStatements
+from clew.store.table import FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,13 +26,20 @@ if TYPE_CHECKING:
     from clew.store.engine.migration import Migration
     from clew.store.table import Table
 
+BLOCK_ROWS_MAX: Final = 1_000_000_000
+"""More rows than any insert has."""
+
 # One insert is one block and so one part per day: nothing splits it by size, whatever it holds, and
 # its token covers all of it. Late rows may fall on any number of days.
 INSERT_SETTINGS: Final[Mapping[str, object]] = {
+    # A server would gather inserts of ours and of others into blocks of its own, and by its
+    # defaults not look at their tokens.
+    "async_insert": 0,
+    "max_insert_block_size": BLOCK_ROWS_MAX,
     "max_insert_threads": 1,
     "max_partitions_per_insert_block": 0,
     "min_insert_block_size_bytes": 0,
-    "min_insert_block_size_rows": 1_000_000_000,
+    "min_insert_block_size_rows": BLOCK_ROWS_MAX,
 }
 
 SESSION_SETTINGS: Final[Mapping[str, object]] = {
@@ -146,6 +153,26 @@ def prepare(client: Client, database: str, settings: Mapping[str, object]) -> Cl
         client.close()
         raise
     return client
+
+
+def one_block(rows: pa.Table) -> pa.Table:
+    """Return rows of which the engine makes one block: the same ones, in one chunk.
+
+    The engine names what a token stands for by the blocks that an insert came in, also where it
+    puts them together before it stores them: the same rows and token in two chunks and in one are
+    stored twice (measured).
+
+    Raises:
+        ClewError: TOO_LARGE when a column holds more text than a chunk can, which is 2 GiB.
+    """
+    whole = rows.combine_chunks()
+    if any(column.num_chunks > 1 for column in whole.columns):
+        raise ClewError(
+            ErrorCode.TOO_LARGE,
+            f"{rows.num_rows} rows are too large for one insert",
+            hint="insert fewer at a time",
+        )
+    return whole
 
 
 def limits_clause(limits: QueryLimits | None) -> str:

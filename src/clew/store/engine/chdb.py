@@ -29,7 +29,13 @@ import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.engine.adapter import ClickHouseAdapter, arrow_table, limits_clause, prepare
+from clew.store.engine.adapter import (
+    ClickHouseAdapter,
+    arrow_table,
+    limits_clause,
+    one_block,
+    prepare,
+)
 from clew.store.engine.clients import CLIENTS_MAX
 from clew.store.engine.configuration import ChdbOptions, write_configuration
 from clew.store.engine.ddl import (
@@ -40,7 +46,8 @@ from clew.store.engine.ddl import (
 )
 from clew.store.engine.failure import translated
 from clew.store.engine.hot import readable_rows
-from clew.store.engine.scan import FRAME, expand, hot_columns, hot_rows, stored_rows
+from clew.store.engine.scan import expand, hot_columns, hot_rows, stored_rows
+from clew.store.table import FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +103,7 @@ class ChdbEngine(ClickHouseAdapter):
         """See `Engine.insert`."""
         if not rows.num_rows:
             return
-        batch = readable_rows(rows)  # noqa: F841 - the engine finds it by its name
+        batch = readable_rows(one_block(rows))  # noqa: F841 - the engine finds it by its name
         newest = max(chunk.to_numpy().max() for chunk in rows.column(FRAME).chunks if len(chunk))
         self._begin(table, int(newest))
         columns = ", ".join(quote_name(column.name) for column in table.columns)
@@ -104,7 +111,9 @@ class ChdbEngine(ClickHouseAdapter):
             client.command(
                 f"INSERT INTO {qualified(self.database, table.name)} ({columns})"
                 f" SELECT {columns} FROM Python(batch)"
-                f" SETTINGS insert_deduplication_token = {quote_text(token)}"
+                f" SETTINGS insert_deduplication_token = {quote_text(token)},"
+                # One chunk is read as one block only if it may be as large.
+                f" max_block_size = {rows.num_rows}"
             )
 
     def query(

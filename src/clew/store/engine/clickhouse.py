@@ -15,7 +15,13 @@ import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.engine.adapter import ClickHouseAdapter, arrow_table, limits_clause, prepare
+from clew.store.engine.adapter import (
+    ClickHouseAdapter,
+    arrow_table,
+    limits_clause,
+    one_block,
+    prepare,
+)
 from clew.store.engine.clients import CLIENTS_MAX
 from clew.store.engine.ddl import DATABASE, qualified
 from clew.store.engine.failure import failure, translated
@@ -106,7 +112,7 @@ class ClickHouseEngine(ClickHouseAdapter):
 
 def _arrow_stream(rows: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    plain = readable_rows(rows).combine_chunks()
+    plain = readable_rows(one_block(rows))
     with pa.ipc.new_stream(sink, plain.schema) as writer:
         # One record batch: the server makes a block of each.
         for batch in plain.to_batches():

@@ -10,17 +10,15 @@ and both are cut at the same frame, so that a row is on exactly one side.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from clew.store.engine.ddl import derived_columns, qualified, quote_name
+from clew.store.table import FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clew.store.engine.contract import Scan, Snapshot
-
-FRAME: Final = "Frame"
-"""The column of every table that holds the number of the log frame that brought the row."""
 
 _REFERENCE = re.compile(r"@([A-Za-z_]\w*)")
 

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.contract import Scan
+from clew.store.table import FRAME
 from clew.telemetry import documents as doc
 from clew.telemetry.query.content import content_hash
 from clew.telemetry.query.logs import log_rows
-from clew.telemetry.query.newest import AT, FRAME, LIMITS
+from clew.telemetry.query.newest import AT, LIMITS
 from clew.telemetry.query.spans import span_rows
 from clew.telemetry.query.window import read_window, time_condition
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clew.store.table import FRAME as FRAME_NAME
 from clew.store.table import Alias, Column
 
 ATTRIBUTES = "Map(LowCardinality(String), String)"
@@ -15,13 +16,13 @@ RESIDUE = Column(
 
 # Rows of one request share it, and requests arrive in order: almost free after the delta.
 FRAME = Column(
-    "Frame",
+    FRAME_NAME,
     "UInt64",
     "Delta(8), ZSTD(1)",
     comment="number of the write-ahead-log frame that brought the row",
 )
 
-FRAME_INDEX = "INDEX idx_frame Frame TYPE minmax GRANULARITY 1"
+FRAME_INDEX = f"INDEX idx_frame {FRAME_NAME} TYPE minmax GRANULARITY 1"
 
 # Why each is set: docs/internals/engine.md. The token window makes a replayed batch a no-op;
 # fsync makes the checkpoint of the write-ahead log honest; small granules and blocks make the
