@@ -20,6 +20,7 @@ _DEFAULTS: Mapping[str, object] = {
     "LowCardinality(String)": "",
     "DateTime64(9)": MORNING,
     "Map(LowCardinality(String), String)": [],
+    "Map(LowCardinality(String), LowCardinality(String))": [],
     "Bool": False,
     "Float64": 0.0,
 }

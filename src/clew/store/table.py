@@ -86,6 +86,7 @@ def arrow_type(clickhouse_type: str) -> pa.DataType:
         "LowCardinality(String)": text_dictionary,
         "DateTime64(9)": pa.timestamp("ns"),
         "Map(LowCardinality(String), String)": pa.map_(text_dictionary, pa.utf8()),
+        "Map(LowCardinality(String), LowCardinality(String))": pa.map_(text_dictionary, pa.utf8()),
         "Bool": pa.bool_(),
         "Float64": pa.float64(),
         "Int32": pa.int32(),

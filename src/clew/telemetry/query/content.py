@@ -8,12 +8,10 @@ everything can change places, and then nobody can tell.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clew.store.table import Table
-
-_MAP: Final = "Map(LowCardinality(String), String)"
 
 
 @cache
@@ -25,9 +23,9 @@ def content_hash(table: Table) -> str:
 
 def _comparable(name: str, kind: str) -> str:
     # A stored map gives its keys in another order than a hot one.
-    if kind == _MAP:
+    if kind.startswith("Map("):
         return _entries(name)
-    if kind == f"Array({_MAP})":
+    if kind.startswith("Array(Map("):
         return f"arrayMap(each -> {_entries('each')}, {name})"
     return name
 

@@ -7,6 +7,9 @@ from clew.store.table import Alias, Column
 
 ATTRIBUTES = "Map(LowCardinality(String), String)"
 
+# Every record of a process repeats the attributes of its resource (ADR 0006).
+RESOURCE_ATTRIBUTES = "Map(LowCardinality(String), LowCardinality(String))"
+
 # Shape of the instrumentation, not of the values: a few dozen different texts in a fleet.
 RESIDUE = Column(
     "Residue",

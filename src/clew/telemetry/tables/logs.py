@@ -8,6 +8,7 @@ from clew.telemetry.tables.columns import (
     FRAME,
     FRAME_INDEX,
     RESIDUE,
+    RESOURCE_ATTRIBUTES,
     SETTINGS,
     attribute_items,
 )
@@ -41,7 +42,9 @@ LOGS = Table(
             comment="schema of the resource attributes",
         ),
         Column(
-            "ResourceAttributes", ATTRIBUTES, comment="attributes of what sent the record, as text"
+            "ResourceAttributes",
+            RESOURCE_ATTRIBUTES,
+            comment="attributes of what sent the record, as text",
         ),
         Column("ScopeSchemaUrl", "LowCardinality(String)", comment="schema of the scope"),
         Column("ScopeName", "String", comment="the logger"),

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from clew.store.table import Column, Table
-from clew.telemetry.tables.columns import ATTRIBUTES, FRAME, FRAME_INDEX, RESIDUE, SETTINGS
+from clew.telemetry.tables.columns import (
+    ATTRIBUTES,
+    FRAME,
+    FRAME_INDEX,
+    RESIDUE,
+    RESOURCE_ATTRIBUTES,
+    SETTINGS,
+)
 
 _IDENTITY = (
-    Column("ResourceAttributes", ATTRIBUTES, comment="attributes of what sent the point, as text"),
+    Column(
+        "ResourceAttributes",
+        RESOURCE_ATTRIBUTES,
+        comment="attributes of what sent the point, as text",
+    ),
     Column("ResourceSchemaUrl", "String", comment="schema of the resource attributes"),
     Column("ScopeName", "String", comment="the instrumentation"),
     Column("ScopeVersion", "String", comment="its version"),

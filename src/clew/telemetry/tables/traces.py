@@ -8,6 +8,7 @@ from clew.telemetry.tables.columns import (
     FRAME,
     FRAME_INDEX,
     RESIDUE,
+    RESOURCE_ATTRIBUTES,
     SETTINGS,
     attribute_items,
 )
@@ -32,7 +33,9 @@ TRACES = Table(
         ),
         Column("ServiceName", "LowCardinality(String)", comment="service.name of the resource"),
         Column(
-            "ResourceAttributes", ATTRIBUTES, comment="attributes of what sent the span, as text"
+            "ResourceAttributes",
+            RESOURCE_ATTRIBUTES,
+            comment="attributes of what sent the span, as text",
         ),
         Column("ScopeName", "String", comment="the instrumentation"),
         Column("ScopeVersion", "String", comment="its version"),
