@@ -67,6 +67,29 @@ def test_damaged_bytes_are_malformed_or_what_zlib_reads_never_a_crash(
             assert out == zlib.decompress(bytes(packed), 31)
 
 
+@pytest.mark.parametrize("body", [b"\0", b"ab" * 100])
+def test_gzip_with_any_one_bit_wrong_is_read_as_zlib_reads_it(body: bytes) -> None:
+    packed = gzip.compress(body)
+    for bit in range(len(packed) * 8):
+        damaged = bytearray(packed)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert _unpacked(damaged) == _unpacked_by_zlib(damaged), f"bit {bit}"
+
+
+def _unpacked(body: bytes) -> bytes | None:
+    try:
+        return decompress(bytes(body), Compression.GZIP, 1000)
+    except ClewError:
+        return None
+
+
+def _unpacked_by_zlib(body: bytes) -> bytes | None:
+    try:
+        return zlib.decompress(body, 31)
+    except zlib.error:
+        return None
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 100.0

@@ -24,6 +24,9 @@ ZSTD_PIECE_BYTES: Final = 1 << 10
 """Input per step where a frame hides its size: four bytes of zstd can stand for 128 KiB, so one
 step overshoots the cap by 32 MiB at most."""
 
+GZIP_RESERVED_FLAGS: Final = 0xE0
+"""Bits of a member's fourth byte that mean nothing yet: a reader must refuse them (RFC 1952)."""
+
 GZIP_STEP_BYTES_MAX: Final = 1 << 20
 """Output per step of gzip: a typical body is one step, a bomb never gets further than one more."""
 
@@ -100,6 +103,8 @@ def _gunzip(body: bytes, bytes_max: int) -> bytes:
     rest = body
     while rest:
         # Each round is one member: the format allows several, one after the other.
+        if len(rest) > 3 and rest[3] & GZIP_RESERVED_FLAGS:
+            raise _broken(Compression.GZIP, "unknown header flags set")
         member = isal_zlib.decompressobj(wbits=GZIP_WINDOW_BITS)
         while not member.eof:
             try:
