@@ -76,14 +76,14 @@ def test_gzip_with_any_one_bit_wrong_is_read_as_zlib_reads_it(body: bytes) -> No
         assert _unpacked(damaged) == _unpacked_by_zlib(damaged), f"bit {bit}"
 
 
-def _unpacked(body: bytes) -> bytes | None:
+def _unpacked(body: bytearray) -> bytes | None:
     try:
         return decompress(bytes(body), Compression.GZIP, 1000)
     except ClewError:
         return None
 
 
-def _unpacked_by_zlib(body: bytes) -> bytes | None:
+def _unpacked_by_zlib(body: bytearray) -> bytes | None:
     try:
         return zlib.decompress(body, 31)
     except zlib.error:
