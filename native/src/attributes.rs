@@ -21,6 +21,7 @@ use crate::columns::{Column, Offsets, Store, Texts};
 use crate::dictionary::{Dictionary, dictionary_type, take_dictionary};
 use crate::number::push_json_text;
 use crate::value::{ENTRIES_MAX, Kind, Limits, push_any_value, push_value, split_key_value};
+use crate::weight::ENTRY_BYTES;
 use crate::wire::{BYTES, Reader, Result, is_same_text, tag};
 
 /// Shapes kept at most, about 3 MB: far above what a fleet's instrumentation has, and a hostile
@@ -375,8 +376,7 @@ impl SharedList {
 
     /// Return how many bytes the list adds to a row, roughly.
     pub fn size(&self) -> usize {
-        const BYTES_PER_ENTRY: usize = 2 * size_of::<i32>();
-        self.list.values.data.len() + BYTES_PER_ENTRY * self.list.keys.len()
+        self.list.values.data.len() + ENTRY_BYTES * self.list.keys.len()
     }
 
     pub fn widest(&self) -> usize {

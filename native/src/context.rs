@@ -8,21 +8,13 @@
 use crate::attributes::{OpenList, SharedList};
 use crate::residue::{Residue, Source, push_base64_text};
 use crate::value::Limits;
+use crate::weight::{ROW_BYTES, Weight};
 use crate::wire::{
     BYTES, Error, Parts, Reader, Result, VARINT, check_nesting, merge_part, put_bytes, tag,
 };
 
 /// How far ahead of the receiver's clock a record's time may be.
 const AHEAD_MAX_NS: i64 = 24 * 3600 * 1_000_000_000;
-
-/// What the decoder holds at most before its rows are taken, in bytes of requests and of what
-/// resource and scope add to each row. A few small spans under one large resource would otherwise
-/// grow without bound. The batches that the pipeline flushes are an order of magnitude smaller.
-const HELD_BYTES_MAX: usize = 1 << 30;
-
-/// What the offsets, numbers and dictionary keys of a row take, roughly: an empty log record is two
-/// bytes of a request and a whole row.
-const ROW_BYTES: usize = 200;
 
 const UNKNOWN_SERVICE: &[u8] = b"unknown";
 
@@ -103,16 +95,21 @@ pub struct Envelope<'a> {
     /// The resource or the scope.
     pub inner: Option<Parts<'a>>,
     pub schema_url: &'a [u8],
+    /// How many scopes, records or metrics it holds.
+    pub children: usize,
 }
 
 impl<'a> Envelope<'a> {
     pub fn read(message: &'a [u8], nesting: u32) -> Result<Envelope<'a>> {
         check_nesting(nesting)?;
-        let mut envelope = Envelope { inner: None, schema_url: b"" };
+        let mut envelope = Envelope { inner: None, schema_url: b"", children: 0 };
         let mut reader = Reader::new(message);
         while let Some(tag) = reader.tag()? {
             match tag {
-                CHILD_TAG => drop(reader.bytes()?),
+                CHILD_TAG => {
+                    reader.bytes()?;
+                    envelope.children += 1;
+                }
                 INNER_TAG => merge_part(&mut envelope.inner, reader.bytes()?),
                 SCHEMA_URL_TAG => envelope.schema_url = reader.text()?,
                 _ => reader.skip(tag, nesting)?,
@@ -149,7 +146,6 @@ pub struct ResidueFacts {
 }
 
 /// The resource and scope that the next records belong to.
-#[derive(Default)]
 pub struct Context {
     pub resource: SharedList,
     pub scope: SharedList,
@@ -159,16 +155,40 @@ pub struct Context {
     pub scope_version: Vec<u8>,
     pub scope_schema_url: Vec<u8>,
     pub scope_dropped: u32,
-    /// The members of the residue that resource and scope give to each record.
+    /// The members of the residue that resource and scope give to each record; none where all
+    /// records are refused with them.
     pub members: Vec<u8>,
+    /// How many bytes each row repeats of all these.
+    pub repeated: usize,
+    pub weight: Weight,
     resource_members: Vec<u8>,
     resource_limits: Limits,
     scope_limits: Limits,
     residue: Residue,
-    held_bytes: usize,
 }
 
 impl Context {
+    /// Begin without resource and scope; `weight_max` is what one request may weigh.
+    pub fn new(weight_max: usize) -> Self {
+        Context {
+            resource: SharedList::default(),
+            scope: SharedList::default(),
+            service: Vec::new(),
+            resource_schema_url: Vec::new(),
+            scope_name: Vec::new(),
+            scope_version: Vec::new(),
+            scope_schema_url: Vec::new(),
+            scope_dropped: 0,
+            members: Vec::new(),
+            repeated: 0,
+            weight: Weight::new(weight_max),
+            resource_members: Vec::new(),
+            resource_limits: Limits::default(),
+            scope_limits: Limits::default(),
+            residue: Residue::default(),
+        }
+    }
+
     /// The limits that resource and scope went over.
     pub fn limits(&self) -> Limits {
         self.resource_limits.join(self.scope_limits)
@@ -243,6 +263,13 @@ impl Context {
         replace(&mut self.scope_name, name);
         replace(&mut self.scope_version, version);
         replace(&mut self.scope_schema_url, envelope.schema_url);
+        self.members.clear();
+        self.repeated = 0;
+        // What resource and scope share with their rows is not even put together where no row comes
+        // of it: a scope is two bytes of a request, and its resource may be most of the rest.
+        if Reason::of_limits(self.limits()).is_some() || self.weight.is_over() {
+            return Ok(());
+        }
         self.residue.begin(&self.resource_members);
         let source = Source { message: envelope.inner(), tag: ATTRIBUTES_TAG };
         self.describe(Level::Scope, list, source)?;
@@ -254,7 +281,25 @@ impl Context {
             self.residue.nonzero("scope_dropped", dropped);
         }
         replace(&mut self.members, self.residue.members());
+        self.repeated = self.resource.size()
+            + self.scope.size()
+            + self.scope_name.len()
+            + self.scope_version.len()
+            + self.resource_schema_url.len()
+            + self.scope_schema_url.len()
+            + self.members.len();
+        self.weight.add(1, self.repeated);
         Ok(())
+    }
+
+    /// Weigh the rows to come; tell whether any of them may be kept.
+    ///
+    /// Each of them repeats so many bytes, unless they are over the limits that they share.
+    pub fn admit(&mut self, rows: usize, repeated: usize, shared: Limits) -> bool {
+        let is_refused = Reason::of_limits(shared).is_some();
+        let repeated = if is_refused { 0 } else { repeated };
+        let is_light = self.weight.add(rows, ROW_BYTES + repeated);
+        rows > 0 && is_light && !is_refused
     }
 
     /// Note what is lost of the attributes, unless they are refused with all that belongs to them.
@@ -270,34 +315,6 @@ impl Context {
             return Ok(());
         }
         self.residue.list(name, shared.attributes(), list.shape(), source)
-    }
-
-    /// Account for a row: what it copies of its context, and `bytes` of its own.
-    #[inline(always)]
-    pub fn hold(&mut self, bytes: usize) -> Result<()> {
-        self.held_bytes += ROW_BYTES + bytes;
-        if self.held_bytes > HELD_BYTES_MAX {
-            return Err(Error::Capacity);
-        }
-        Ok(())
-    }
-
-    /// Return how many bytes the context adds to each row, roughly.
-    pub fn size(&self) -> usize {
-        self.resource.size()
-            + self.scope.size()
-            + self.scope_name.len()
-            + self.scope_version.len()
-            + self.resource_schema_url.len()
-            + self.scope_schema_url.len()
-    }
-
-    pub fn held_bytes(&self) -> usize {
-        self.held_bytes
-    }
-
-    pub fn set_held_bytes(&mut self, bytes: usize) {
-        self.held_bytes = bytes;
     }
 }
 

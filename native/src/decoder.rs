@@ -15,6 +15,16 @@ use crate::metrics::Metrics;
 use crate::traces::Traces;
 use crate::wire::{BYTES, Error, Reader, Result, tag};
 
+/// How much a decoder takes, in bytes. The caller decides, so that there is one place for the
+/// numbers, and a log can be read back with those that it was written with.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// What one request may weigh.
+    pub weight_max: usize,
+    /// What requests may take together, with their own bytes, before the rows are taken.
+    pub held_bytes_max: usize,
+}
+
 /// Columns that are a table of this name.
 pub trait Named {
     const NAME: &'static str;
@@ -41,12 +51,6 @@ impl<C: Columns> Table<C> {
     #[inline(always)]
     pub fn close_row(&mut self) {
         self.rows += 1;
-    }
-
-    /// Drop all rows from `rows` on.
-    pub fn cut_back(&mut self, rows: usize) {
-        self.rows = rows;
-        self.columns.truncate(rows);
     }
 
     /// Drop what was appended of a row.
@@ -101,8 +105,8 @@ impl<C: Columns + Named> AnyTable for Table<C> {
 pub trait Signal {
     const FACTS: ResidueFacts;
 
-    /// Prepare for the records of a scope.
-    fn enter_scope(&mut self, context: &mut Context) -> Result<()>;
+    /// Weigh the records of a scope, and prepare for them.
+    fn enter_scope(&mut self, context: &mut Context, records: usize) -> Result<()>;
 
     /// Decode one child of a scope message: a span, a log record or a metric.
     fn record(
@@ -137,38 +141,55 @@ fn decode<S: Signal>(
         let resource = request.bytes()?;
         context.enter_resource(&Envelope::read(resource, 1)?)?;
         Envelope::each_child(resource, |scope| {
-            context.enter_scope(&Envelope::read(scope, 2)?, S::FACTS)?;
-            signal.enter_scope(context)?;
+            let envelope = Envelope::read(scope, 2)?;
+            context.enter_scope(&envelope, S::FACTS)?;
+            signal.enter_scope(context, envelope.children)?;
             Envelope::each_child(scope, |record| signal.record(context, record, call, &mut outcome))
         })?;
     }
-    let mut fits = true;
-    signal.each_table(&mut |table| fits &= table.fits());
-    if fits { Ok(outcome) } else { Err(Error::Capacity) }
+    Ok(outcome)
 }
 
 /// A signal's rows with the state that requests share.
-#[derive(Default)]
 struct Intake<S> {
     signal: S,
     context: Context,
-    committed_bytes: usize,
+    bounds: Bounds,
+    held_bytes: usize,
     /// A request was begun and neither committed nor rolled back.
     is_open: bool,
 }
 
-impl<S: Signal> Intake<S> {
+impl<S: Signal + Default> Intake<S> {
+    fn new(bounds: Bounds) -> Self {
+        let context = Context::new(bounds.weight_max);
+        Intake { signal: S::default(), context, bounds, held_bytes: 0, is_open: false }
+    }
+
     fn append(&mut self, body: &[u8], call: &Call) -> Result<Outcome> {
         self.settle();
         self.is_open = true;
-        let outcome = decode(&mut self.signal, &mut self.context, body, call);
+        let outcome = self.decode(body, call);
         if outcome.is_ok() {
             self.signal.each_table(&mut |table| table.commit());
-            self.committed_bytes = self.context.held_bytes();
             self.is_open = false;
         }
         self.settle();
         outcome
+    }
+
+    /// Decode a request and account for it if it is to be kept.
+    fn decode(&mut self, body: &[u8], call: &Call) -> Result<Outcome> {
+        self.context.weight.reset();
+        let outcome = decode(&mut self.signal, &mut self.context, body, call)?;
+        let held_bytes = self.held_bytes + self.context.weight.check()? + body.len();
+        let mut fits = held_bytes <= self.bounds.held_bytes_max;
+        self.signal.each_table(&mut |table| fits &= table.fits());
+        if !fits {
+            return Err(Error::Capacity);
+        }
+        self.held_bytes = held_bytes;
+        Ok(outcome)
     }
 
     /// Roll back a request that did not come to its end.
@@ -176,7 +197,6 @@ impl<S: Signal> Intake<S> {
         if self.is_open {
             self.signal.each_table(&mut |table| table.roll_back());
             self.signal.forget();
-            self.context.set_held_bytes(self.committed_bytes);
             self.is_open = false;
         }
     }
@@ -197,8 +217,8 @@ impl<S: Signal> Intake<S> {
             }
         });
         self.signal.forget();
-        self.context = Context::default();
-        self.committed_bytes = 0;
+        self.context = Context::new(self.bounds.weight_max);
+        self.held_bytes = 0;
         batches
     }
 }
@@ -245,11 +265,11 @@ macro_rules! each_intake {
 }
 
 impl Decoder {
-    pub fn new(signal: SignalName) -> Self {
+    pub fn new(signal: SignalName, bounds: Bounds) -> Self {
         let intake = match signal {
-            SignalName::Traces => AnyIntake::Traces(Intake::default()),
-            SignalName::Logs => AnyIntake::Logs(Intake::default()),
-            SignalName::Metrics => AnyIntake::Metrics(Intake::default()),
+            SignalName::Traces => AnyIntake::Traces(Intake::new(bounds)),
+            SignalName::Logs => AnyIntake::Logs(Intake::new(bounds)),
+            SignalName::Metrics => AnyIntake::Metrics(Intake::new(bounds)),
         };
         Decoder { intake: Box::new(intake) }
     }

@@ -21,8 +21,9 @@ mod python;
 mod residue;
 mod traces;
 mod value;
+mod weight;
 mod wire;
 
 pub use context::{Call, Outcome, Reason};
-pub use decoder::{Decoder, SignalName};
+pub use decoder::{Bounds, Decoder, SignalName};
 pub use wire::Error;

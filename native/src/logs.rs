@@ -124,7 +124,10 @@ pub struct Logs {
 impl Signal for Logs {
     const FACTS: ResidueFacts = ResidueFacts { schema_urls: false, scope_dropped: true };
 
-    fn enter_scope(&mut self, context: &mut Context) -> Result<()> {
+    fn enter_scope(&mut self, context: &mut Context, records: usize) -> Result<()> {
+        if !context.admit(records, context.repeated, context.limits()) {
+            return Ok(());
+        }
         self.table.prepare();
         let columns = &mut self.table.columns;
         self.context_id = self.cache.context(&context.members)?;
@@ -181,12 +184,15 @@ impl Signal for Logs {
             None => Kind::Absent,
         };
         columns.body.close();
+        if context.weight.is_over() {
+            self.table.drop_open_row();
+            return Ok(());
+        }
         if let Some(reason) = record.refusal(limits, call) {
             outcome.refuse(reason);
             self.table.drop_open_row();
             return Ok(());
         }
-        context.hold(context.size() + bytes.len())?;
         self.push_row(context, &record, call)?;
         self.push_residue(context, bytes, &record, body)?;
         self.table.close_row();

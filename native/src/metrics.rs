@@ -7,7 +7,7 @@ use crate::attributes::SharedList;
 use crate::context::{Call, Context, Outcome, Reason, ResidueFacts};
 use crate::decoder::{AnyTable, Signal};
 use crate::kinds::{ExponentialHistograms, Gauges, Histograms, Summaries, Sums};
-use crate::points::{Metric, POINT_NESTING, Points};
+use crate::points::{Metric, POINT_NESTING, POINTS_TAG, Points};
 use crate::residue::{Residue, Source};
 use crate::value::Limits;
 use crate::wire::{BYTES, Parts, Reader, Result, VARINT, tag};
@@ -76,7 +76,8 @@ macro_rules! points_of {
 impl Signal for Metrics {
     const FACTS: ResidueFacts = ResidueFacts { schema_urls: false, scope_dropped: false };
 
-    fn enter_scope(&mut self, _context: &mut Context) -> Result<()> {
+    /// Metrics are no rows: their points are weighed when the metric is known.
+    fn enter_scope(&mut self, _context: &mut Context, _metrics: usize) -> Result<()> {
         Ok(())
     }
 
@@ -87,15 +88,7 @@ impl Signal for Metrics {
         call: &Call,
         outcome: &mut Outcome,
     ) -> Result<()> {
-        let mut metric = Metric {
-            name: b"",
-            description: b"",
-            unit: b"",
-            temporality: 0,
-            is_monotonic: false,
-            limits: context.limits(),
-            members: b"",
-        };
+        let mut metric = Metric { limits: context.limits(), ..Metric::default() };
         let mut data: Option<MetricData<'_>> = None;
         let mut has_metadata = false;
         let mut reader = Reader::new(bytes);
@@ -122,18 +115,31 @@ impl Signal for Metrics {
                 _ => reader.skip(tag, NESTING)?,
             }
         }
-        let mut members = std::mem::take(&mut self.members);
-        members.clear();
-        members.extend_from_slice(&context.members);
         if has_metadata {
-            self.read_metadata(&mut members, bytes, &mut metric.limits)?;
+            self.read_metadata(bytes, &mut metric.limits)?;
         }
-        metric.members = &members;
-        if let Some(data) = data {
-            read_data_fields(&data, &mut metric)?;
-            let parts = data.parts.as_slice();
-            points_of!(self, data.kind, points => points.read(parts, &metric, context, call, outcome))?;
+        let Some(data) = data else { return Ok(()) };
+        let points = read_data_fields(&data, &mut metric)?;
+        let mut members = std::mem::take(&mut self.members);
+        let mut repeated = 0;
+        // As with scopes: a metric whose points are not kept, or that has none, costs its parse.
+        let is_refused = Reason::of_limits(metric.limits).is_some() || context.weight.is_over();
+        if points > 0 && !is_refused {
+            self.write_members(&mut members, context, bytes, has_metadata)?;
+            metric.members = &members;
+            repeated = context.repeated - context.members.len()
+                + members.len()
+                + metric.description.len()
+                + metric.unit.len();
         }
+        let is_admitted = context.admit(points, repeated, metric.limits);
+        let parts = data.parts.as_slice();
+        points_of!(self, data.kind, points => {
+            if is_admitted {
+                points.enter(&metric, context)?;
+            }
+            points.read(parts, &metric, context, call, outcome)?;
+        });
         self.members = members;
         Ok(())
     }
@@ -163,26 +169,15 @@ impl Metrics {
         context: &mut Context,
         call: &Call,
     ) -> Result<()> {
-        let nothing = Metric {
-            name: b"",
-            description: b"",
-            unit: b"",
-            temporality: 0,
-            is_monotonic: false,
-            limits: Limits::default(),
-            members: b"",
-        };
-        let parts = data.parts.as_slice();
-        points_of!(self, data.kind, points => points.check(parts, &nothing, context, call))
+        let displaced = Metric { is_displaced: true, ..Metric::default() };
+        let (parts, mut unused) = (data.parts.as_slice(), Outcome::default());
+        points_of!(self, data.kind, points => {
+            points.read(parts, &displaced, context, call, &mut unused)
+        })
     }
 
-    /// Read the metadata of a metric, and add it to the residue's members.
-    fn read_metadata(
-        &mut self,
-        members: &mut Vec<u8>,
-        metric: &[u8],
-        limits: &mut Limits,
-    ) -> Result<()> {
+    /// Read the metadata of a metric for what may be wrong with it.
+    fn read_metadata(&mut self, metric: &[u8], limits: &mut Limits) -> Result<()> {
         let mut list = self.metadata.begin();
         let mut own_limits = Limits::default();
         let mut reader = Reader::new(metric);
@@ -195,32 +190,48 @@ impl Metrics {
             }
         }
         *limits = limits.join(own_limits);
-        if Reason::of_limits(own_limits).is_none() {
-            self.residue.begin(members);
+        Ok(())
+    }
+
+    /// Put together the members that the residue of each point begins with.
+    fn write_members(
+        &mut self,
+        members: &mut Vec<u8>,
+        context: &Context,
+        metric: &[u8],
+        has_metadata: bool,
+    ) -> Result<()> {
+        self.residue.begin(&context.members);
+        if has_metadata {
             let source = Source { message: &[metric], tag: METADATA_TAG };
             source.push_whole(self.residue.member("metadata"))?;
-            members.clear();
-            members.extend_from_slice(self.residue.members());
         }
+        members.clear();
+        members.extend_from_slice(self.residue.members());
         Ok(())
     }
 }
 
-/// Read what a metric's data says beside its points.
+/// Read what a metric's data says beside its points; return how many points there are.
 ///
 /// A gauge or summary has none of these fields; what it has under their numbers is not looked at.
-fn read_data_fields(data: &MetricData<'_>, metric: &mut Metric<'_>) -> Result<()> {
+fn read_data_fields(data: &MetricData<'_>, metric: &mut Metric<'_>) -> Result<usize> {
     const TEMPORALITY_TAG: u32 = tag(2, VARINT);
     const IS_MONOTONIC_TAG: u32 = tag(3, VARINT);
+    let mut points = 0;
     for part in data.parts.as_slice() {
         let mut reader = Reader::new(part);
         while let Some(tag) = reader.tag()? {
             match tag {
+                POINTS_TAG => {
+                    reader.bytes()?;
+                    points += 1;
+                }
                 TEMPORALITY_TAG => metric.temporality = reader.varint()? as i32,
                 IS_MONOTONIC_TAG => metric.is_monotonic = reader.varint()? != 0,
                 _ => reader.skip(tag, POINT_NESTING - 1)?,
             }
         }
     }
-    Ok(())
+    Ok(points)
 }

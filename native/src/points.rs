@@ -14,6 +14,7 @@ use crate::dictionary::Symbols;
 use crate::kinds::PointKind;
 use crate::residue::{Description, Residue, ResidueCache, Source};
 use crate::value::Limits;
+use crate::weight::ITEM_BYTES;
 use crate::wire::{BYTES, FIXED64, Reader, Result, tag};
 
 pub type Times = Numbers<TimestampNanosecondType>;
@@ -53,7 +54,7 @@ pub const POINT_NESTING: u32 = 5;
 const EXEMPLAR_NESTING: u32 = POINT_NESTING + 1;
 
 /// The points of a gauge, sum, histogram, exponential histogram or summary.
-const POINTS_TAG: u32 = tag(1, BYTES);
+pub const POINTS_TAG: u32 = tag(1, BYTES);
 
 /// The times have the same numbers in points of all kinds.
 const START_TAG: u32 = tag(2, FIXED64);
@@ -124,6 +125,7 @@ impl PointLoss {
 }
 
 /// What the points of one metric share.
+#[derive(Default)]
 pub struct Metric<'a> {
     pub name: &'a [u8],
     pub description: &'a [u8],
@@ -132,8 +134,10 @@ pub struct Metric<'a> {
     pub is_monotonic: bool,
     /// What the metric's metadata, its resource and its scope went over.
     pub limits: Limits,
-    /// The members of the residue that each point begins with.
+    /// The members of the residue that each point begins with; none where no point is kept.
     pub members: &'a [u8],
+    /// A later kind of data displaced this one: its points only have to parse.
+    pub is_displaced: bool,
 }
 
 /// An exemplar that its columns do not tell all of.
@@ -166,6 +170,16 @@ pub struct Points<K> {
 }
 
 impl<K: PointKind + Columns + Named> Points<K> {
+    /// Prepare for the points of a metric some of which may be kept.
+    pub fn enter(&mut self, metric: &Metric<'_>, context: &Context) -> Result<()> {
+        self.table.prepare();
+        self.context_id = self.cache.context(metric.members)?;
+        let identity = self.table.columns.identity();
+        self.service = identity.service.intern(&context.service)?;
+        self.name = identity.name.intern(metric.name)?;
+        Ok(())
+    }
+
     /// Decode the points of a metric; `data` is its gauge, sum and so on.
     pub fn read(
         &mut self,
@@ -175,11 +189,6 @@ impl<K: PointKind + Columns + Named> Points<K> {
         call: &Call,
         outcome: &mut Outcome,
     ) -> Result<()> {
-        self.table.prepare();
-        self.context_id = self.cache.context(metric.members)?;
-        let identity = self.table.columns.identity();
-        self.service = identity.service.intern(&context.service)?;
-        self.name = identity.name.intern(metric.name)?;
         for part in data {
             let mut reader = Reader::new(part);
             while let Some(tag) = reader.tag()? {
@@ -191,21 +200,6 @@ impl<K: PointKind + Columns + Named> Points<K> {
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Parse points that are not kept.
-    pub fn check(
-        &mut self,
-        data: &[&[u8]],
-        metric: &Metric<'_>,
-        context: &mut Context,
-        call: &Call,
-    ) -> Result<()> {
-        let (rows, held_bytes) = (self.table.rows(), context.held_bytes());
-        self.read(data, metric, context, call, &mut Outcome::default())?;
-        self.table.cut_back(rows);
-        context.set_held_bytes(held_bytes);
         Ok(())
     }
 
@@ -224,6 +218,7 @@ impl<K: PointKind + Columns + Named> Points<K> {
         let mut exemplars = 0;
         let mut lossy_exemplars = Vec::new();
         let mut times_fit = true;
+        let rows = self.table.rows();
         let columns = &mut self.table.columns;
         let mut attributes = columns.identity().attributes.begin();
         let mut reader = Reader::new(bytes);
@@ -243,11 +238,19 @@ impl<K: PointKind + Columns + Named> Points<K> {
                 times_fit &= time_fits;
                 exemplars += 1;
                 lossy_exemplars.extend(item);
+                if metric.is_displaced || !context.weight.add(1, ITEM_BYTES) {
+                    column.truncate(rows);
+                    lossy_exemplars.clear();
+                }
             } else if !columns.read(&mut own, tag, &mut reader)? {
                 reader.skip(tag, POINT_NESTING)?;
             }
         }
         point.attributes = attributes.shape();
+        if metric.is_displaced || context.weight.is_over() {
+            self.table.drop_open_row();
+            return Ok(());
+        }
         times_fit &= is_storable(point.start) && call.allows(point.time);
         let refusal = Reason::of_limits(limits).or((!times_fit).then_some(Reason::Time));
         if let Some(reason) = refusal {
@@ -255,8 +258,6 @@ impl<K: PointKind + Columns + Named> Points<K> {
             self.table.drop_open_row();
             return Ok(());
         }
-        context
-            .hold(context.size() + metric.description.len() + metric.unit.len() + bytes.len())?;
         self.push_identity(&point, metric, context)?;
         let columns = &mut self.table.columns;
         let loss = columns.push(own, point.flags, metric);

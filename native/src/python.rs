@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict};
 
 use crate::context::{Call, Outcome, Reason};
-use crate::decoder::{Decoder, SignalName};
+use crate::decoder::{Bounds, Decoder, SignalName};
 use crate::wire::Error;
 
 /// Letting other threads run costs more than decoding a small body, and may cost a wait to come
@@ -16,6 +16,12 @@ use crate::wire::Error;
 const DETACH_BYTES_MIN: usize = 64 * 1024;
 
 create_exception!(clew_native, MalformedError, PyValueError, "The bytes are not a request.");
+create_exception!(
+    clew_native,
+    TooHeavyError,
+    PyValueError,
+    "The rows of the request would take more than one request may; taking those held does not help."
+);
 create_exception!(
     clew_native,
     CapacityError,
@@ -26,6 +32,7 @@ create_exception!(
 fn raise(error: Error) -> PyErr {
     match error {
         Error::Malformed(_) => MalformedError::new_err(error.to_string()),
+        Error::TooHeavy => TooHeavyError::new_err(error.to_string()),
         Error::Capacity => CapacityError::new_err(error.to_string()),
     }
 }
@@ -41,10 +48,15 @@ struct OtlpDecoder {
 #[pymethods]
 impl OtlpDecoder {
     /// Create a decoder for "traces", "logs" or "metrics".
+    ///
+    /// One request may weigh `weight_max` bytes; those whose rows are held may take
+    /// `held_bytes_max`.
     #[new]
-    fn new(signal: &str) -> PyResult<Self> {
+    #[pyo3(signature = (signal, *, weight_max, held_bytes_max))]
+    fn new(signal: &str, weight_max: usize, held_bytes_max: usize) -> PyResult<Self> {
+        let bounds = Bounds { weight_max, held_bytes_max };
         match SignalName::parse(signal) {
-            Some(signal) => Ok(OtlpDecoder { decoder: Decoder::new(signal) }),
+            Some(signal) => Ok(OtlpDecoder { decoder: Decoder::new(signal, bounds) }),
             None => Err(PyValueError::new_err(format!("unknown signal: {signal}"))),
         }
     }
@@ -132,6 +144,7 @@ impl Batch {
 fn clew_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("MalformedError", module.py().get_type::<MalformedError>())?;
+    module.add("TooHeavyError", module.py().get_type::<TooHeavyError>())?;
     module.add("CapacityError", module.py().get_type::<CapacityError>())?;
     module.add_class::<OtlpDecoder>()?;
     module.add_class::<Batch>()

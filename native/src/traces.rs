@@ -3,12 +3,13 @@
 use arrow_array::types::{TimestampNanosecondType, UInt64Type};
 
 use crate::attributes::{Attributes, Loss, ShapeId};
-use crate::columns::{Lists, Numbers, Texts, columns};
+use crate::columns::{Columns, Lists, Numbers, Texts, columns};
 use crate::context::{Call, Context, Outcome, Reason, ResidueFacts, is_storable, is_zero_id};
 use crate::decoder::{AnyTable, Named, Signal, Table};
 use crate::dictionary::{Choices, Names, Symbols};
 use crate::residue::{Description, Residue, ResidueCache, Source};
 use crate::value::Limits;
+use crate::weight::ITEM_BYTES;
 use crate::wire::{BYTES, FIXED32, FIXED64, Reader, Result, VARINT, tag};
 
 pub struct SpanKinds;
@@ -166,7 +167,10 @@ pub struct Traces {
 impl Signal for Traces {
     const FACTS: ResidueFacts = ResidueFacts { schema_urls: true, scope_dropped: true };
 
-    fn enter_scope(&mut self, context: &mut Context) -> Result<()> {
+    fn enter_scope(&mut self, context: &mut Context, records: usize) -> Result<()> {
+        if !context.admit(records, context.repeated, context.limits()) {
+            return Ok(());
+        }
         self.table.prepare();
         self.context_id = self.cache.context(&context.members)?;
         self.service = self.table.columns.service.intern(&context.service)?;
@@ -186,6 +190,7 @@ impl Signal for Traces {
         let mut times_fit = true;
         let (mut lossy_events, mut lossy_links) = (Vec::new(), Vec::new());
         let (mut events, mut links) = (0, 0);
+        let rows = self.table.rows();
         let columns = &mut self.table.columns;
         let mut attributes = columns.attributes.begin();
         let mut reader = Reader::new(bytes);
@@ -213,11 +218,19 @@ impl Signal for Traces {
                     times_fit &= time_fits;
                     events += 1;
                     lossy_events.extend(item);
+                    if !context.weight.add(1, ITEM_BYTES) {
+                        columns.events.truncate(rows);
+                        lossy_events.clear();
+                    }
                 }
                 DROPPED_EVENTS_TAG => span.dropped_events = reader.varint()? as u32,
                 LINKS_TAG => {
                     lossy_links.extend(columns.links.push(links, reader.bytes()?, &mut limits)?);
                     links += 1;
+                    if !context.weight.add(1, ITEM_BYTES) {
+                        columns.links.truncate(rows);
+                        lossy_links.clear();
+                    }
                 }
                 DROPPED_LINKS_TAG => span.dropped_links = reader.varint()? as u32,
                 STATUS_TAG => read_status(&mut span, reader.bytes()?)?,
@@ -226,12 +239,15 @@ impl Signal for Traces {
             }
         }
         span.attributes = attributes.shape();
+        if context.weight.is_over() {
+            self.table.drop_open_row();
+            return Ok(());
+        }
         if let Some(reason) = span.refusal(limits, times_fit, call) {
             outcome.refuse(reason);
             self.table.drop_open_row();
             return Ok(());
         }
-        context.hold(context.size() + bytes.len())?;
         self.push_row(context, &span, call)?;
         self.push_residue(context, bytes, &span, &lossy_events, &lossy_links)?;
         self.table.close_row();

@@ -25,6 +25,8 @@ const VARINT_BYTES_MAX: usize = 10;
 pub enum Error {
     /// The bytes do not parse.
     Malformed(&'static str),
+    /// The rows would take more than one request may.
+    TooHeavy,
     /// The rows do not fit beside those that are held.
     Capacity,
 }
@@ -33,6 +35,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Malformed(why) => write!(f, "malformed request: {why}"),
+            Error::TooHeavy => write!(f, "the rows of the request would take too much memory"),
             Error::Capacity => write!(f, "the rows do not fit into one batch"),
         }
     }

@@ -3,7 +3,7 @@
 
 mod promise;
 
-use promise::{CALL, SIGNALS, check, decode_good, sample};
+use promise::{CALL, SIGNALS, WIDE, check, decode_good, sample};
 
 use arrow_array::Array;
 use clew_native::{Decoder, Error, SignalName};
@@ -68,7 +68,7 @@ fn every_beginning_of_a_request_is_rows_or_nothing() {
 fn a_good_request_keeps_all_its_records() {
     for signal in SIGNALS {
         let good = sample::request(signal);
-        let outcome = Decoder::new(signal).append(&good, &CALL).unwrap();
+        let outcome = Decoder::new(signal, WIDE).append(&good, &CALL).unwrap();
         assert!(outcome.accepted > 0);
         assert_eq!(outcome.refused, [0; 6]);
         check(signal, &good);
@@ -79,7 +79,7 @@ fn a_good_request_keeps_all_its_records() {
 fn a_malformed_request_takes_its_dictionary_entries_with_it() {
     for signal in SIGNALS {
         let good = sample::request(signal);
-        let mut decoder = Decoder::new(signal);
+        let mut decoder = Decoder::new(signal, WIDE);
         // All of the rows are there when the last byte turns out to be wrong.
         let malformed = [good.as_slice(), b"\x07"].concat();
         assert!(matches!(decoder.append(&malformed, &CALL), Err(Error::Malformed(_))));

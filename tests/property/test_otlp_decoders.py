@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from bisect import bisect_left
 from typing import Any
 
 import pyarrow as pa
@@ -10,11 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clew.store.decoder import Decoder, MalformedRecordError
+from clew.base.errors import ClewError
+from clew.store.decoder import Decoder, DecoderFullError, MalformedRecordError
 from clew.telemetry.otlp.decode import NativeDecoder
+from clew.telemetry.otlp.limits import WEIGHT_MAX
 from clew.telemetry.otlp.reference import ReferenceDecoder
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.tables import TABLES
+from tests.otlp_native import require_native
 from tests.property.otlp_canonical import plain_batch
 from tests.property.otlp_strategies import OLDEST, RECEIVED, maximal_requests, requests
 
@@ -29,9 +32,7 @@ bodies = settings(
 
 @pytest.fixture(scope="module", autouse=True)
 def native_decoder_is_installed() -> None:
-    required = os.environ.get("CI") == "true" or os.environ.get("CLEW_REQUIRE_NATIVE") == "1"
-    if not required:
-        pytest.importorskip("clew_native", reason="the native decoder is not installed")
+    require_native()
 
 
 def outcome(decoder: Decoder, *parts: bytes) -> Any:
@@ -42,6 +43,8 @@ def outcome(decoder: Decoder, *parts: bytes) -> Any:
             result = decoder.append(part, frame=frame, received=RECEIVED, oldest=OLDEST)
         except MalformedRecordError:
             decoded.append("malformed")
+        except ClewError:
+            decoded.append("too heavy")
         else:
             decoded.append((result.accepted, dict(result.rejected)))
     held = decoder.rows()
@@ -65,9 +68,9 @@ def assert_unique_dictionaries(batch: pa.RecordBatch) -> None:
             assert len(set(texts)) == len(texts)
 
 
-def assert_equal_outcome(signal: Signal, *parts: bytes) -> None:
-    native = outcome(NativeDecoder(signal), *parts)
-    reference = outcome(ReferenceDecoder(signal), *parts)
+def assert_equal_outcome(signal: Signal, *parts: bytes, weight_max: int = WEIGHT_MAX) -> None:
+    native = outcome(NativeDecoder(signal, weight_max=weight_max), *parts)
+    reference = outcome(ReferenceDecoder(signal, weight_max=weight_max), *parts)
     assert native[:2] == reference[:2]
     assert native[2].keys() == reference[2].keys()
     for table, columns in reference[2].items():
@@ -94,6 +97,63 @@ def test_both_decoders_read_concatenated_requests_as_one(drawn: list[tuple[Signa
     assert_equal_outcome(signal, joined)
 
 
+def is_taken(decoder: Decoder, body: bytes) -> bool:
+    """Decode a request; tell whether it was light enough."""
+    try:
+        decoder.append(body, frame=1, received=RECEIVED, oldest=OLDEST)
+    except ClewError:
+        return False
+    return True
+
+
+WEIGHT_TRIED_MAX = 1 << 20
+
+
+@settings(bodies, max_examples=80)
+@given(requests)
+def test_both_decoders_find_a_request_too_heavy_at_the_same_byte(drawn: tuple[Signal, Any]) -> None:
+    signal, body = drawn[0], drawn[1].SerializeToString()
+    weight = bisect_left(
+        range(WEIGHT_TRIED_MAX),
+        True,
+        key=lambda bound: is_taken(ReferenceDecoder(signal, weight_max=bound), body),
+    )
+    assert weight < WEIGHT_TRIED_MAX
+    assert is_taken(NativeDecoder(signal, weight_max=weight), body)
+    if weight:
+        assert not is_taken(NativeDecoder(signal, weight_max=weight - 1), body)
+
+
+@settings(bodies, max_examples=60)
+@given(st.lists(requests, min_size=1, max_size=6), st.integers(0, 5000), st.integers(0, 20_000))
+def test_both_decoders_are_full_at_the_same_request_and_take_it_when_emptied(
+    drawn: list[tuple[Signal, Any]], weight_max: int, held_bytes_max: int
+) -> None:
+    signal = drawn[0][0]
+    parts = [request.SerializeToString() for _, request in drawn]
+
+    def batches(kind: type[NativeDecoder] | type[ReferenceDecoder]) -> list[Any]:
+        decoder = kind(signal, weight_max=weight_max, held_bytes_max=held_bytes_max)
+        seen: list[Any] = []
+        for part in parts:
+            try:
+                seen.append(is_taken(decoder, part))
+            except MalformedRecordError:
+                seen.append("malformed")
+            except DecoderFullError:
+                seen.append(("full", decoder.rows()))
+                decoder.finish()
+                was_alone = kind(signal, weight_max=weight_max, held_bytes_max=held_bytes_max)
+                try:
+                    seen.append(is_taken(decoder, part))
+                    assert is_taken(was_alone, part)
+                except DecoderFullError:
+                    seen.append("never fits")
+        return seen
+
+    assert batches(NativeDecoder) == batches(ReferenceDecoder)
+
+
 @st.composite
 def damaged_bodies(draw: st.DrawFn) -> tuple[Signal, bytes]:
     signal, request = draw(requests)
@@ -107,9 +167,9 @@ def damaged_bodies(draw: st.DrawFn) -> tuple[Signal, bytes]:
 
 
 @settings(bodies, max_examples=220)
-@given(damaged_bodies())
-def test_both_decoders_agree_on_damaged_bytes(drawn: tuple[Signal, bytes]) -> None:
-    assert_equal_outcome(*drawn)
+@given(damaged_bodies(), st.sampled_from([WEIGHT_MAX, 1000]))
+def test_both_decoders_agree_on_damaged_bytes(drawn: tuple[Signal, bytes], weight_max: int) -> None:
+    assert_equal_outcome(*drawn, weight_max=weight_max)
 
 
 @pytest.mark.parametrize("signal", list(Signal))

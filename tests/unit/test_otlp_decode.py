@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from clew.telemetry.otlp import decode
 from clew.telemetry.otlp.decode import DecoderName, NativeDecoder, decoder_name, open_decoder
 from clew.telemetry.otlp.reference import ReferenceDecoder
 from clew.telemetry.otlp.signal import Signal
+from tests.otlp_native import require_native
 
 
 @pytest.fixture
@@ -38,7 +38,6 @@ def test_without_the_extension_the_reference_decodes_and_one_warning_says_so(
 
 
 def test_with_the_extension_the_native_decoder_is_opened() -> None:
-    if importlib.util.find_spec("clew_native") is None:
-        pytest.skip("the native decoder is not installed")
+    require_native()
     assert isinstance(open_decoder(Signal.LOGS), NativeDecoder)
     assert decoder_name() is DecoderName.NATIVE

@@ -5,11 +5,17 @@ pub mod sample;
 use std::sync::OnceLock;
 
 use arrow_array::{Array, StructArray};
-use clew_native::{Call, Decoder, Error, Outcome, SignalName};
+use clew_native::{Bounds, Call, Decoder, Error, Outcome, SignalName};
 
 pub const SIGNALS: [SignalName; 3] = [SignalName::Traces, SignalName::Logs, SignalName::Metrics];
 
 pub const CALL: Call = Call { frame: 7, received: sample::NOW, oldest: 0 };
+
+/// More than the requests here take.
+pub const WIDE: Bounds = Bounds { weight_max: 1 << 28, held_bytes_max: 1 << 30 };
+
+/// So little that some of the requests here are too heavy.
+const NARROW: Bounds = Bounds { weight_max: 2000, ..WIDE };
 
 type Batches = Vec<(&'static str, StructArray)>;
 
@@ -29,7 +35,7 @@ pub fn finish(decoder: &mut Decoder, accepted: u64) -> Batches {
 
 /// Decode requests that are known to be good.
 pub fn decode_good(signal: SignalName, bodies: &[&[u8]]) -> Batches {
-    let mut decoder = Decoder::new(signal);
+    let mut decoder = Decoder::new(signal, WIDE);
     let mut accepted = 0;
     for body in bodies {
         accepted += decoder.append(body, &CALL).expect("a good request").accepted;
@@ -56,7 +62,7 @@ fn good(signal: SignalName) -> &'static Good {
 /// Check that any bytes are either rows or nothing at all.
 pub fn check(signal: SignalName, bytes: &[u8]) {
     let Good { request: good, twice } = good(signal);
-    let mut decoder = Decoder::new(signal);
+    let mut decoder = Decoder::new(signal, WIDE);
     let before = decoder.append(good, &CALL).expect("a good request");
     let outcome = decoder.append(bytes, &CALL);
     let after = decoder.append(good, &CALL).expect("a good request");
@@ -66,8 +72,21 @@ pub fn check(signal: SignalName, bytes: &[u8]) {
         Err(Error::Malformed(_)) => {
             assert_eq!(batches, *twice, "a malformed request left something behind");
         }
-        Err(Error::Capacity) => panic!("a small request cannot fill a decoder"),
+        Err(Error::Capacity | Error::TooHeavy) => panic!("a small request cannot fill a decoder"),
         Ok(outcome) => check_rows(signal, &mut decoder, bytes, outcome),
+    }
+    check_heavy(signal, bytes, outcome);
+}
+
+/// Check that how heavy a request may be changes nothing but whether it is taken.
+fn check_heavy(signal: SignalName, bytes: &[u8], light: Result<Outcome, Error>) {
+    let mut decoder = Decoder::new(signal, NARROW);
+    let outcome = decoder.append(bytes, &CALL);
+    if outcome == Err(Error::TooHeavy) {
+        assert!(light.is_ok(), "a malformed request is malformed whatever it weighs");
+        assert!(finish(&mut decoder, 0).is_empty());
+    } else {
+        assert_eq!(outcome, light);
     }
 }
 

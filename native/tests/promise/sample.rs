@@ -14,11 +14,11 @@ fn varint(mut value: u64) -> Vec<u8> {
     out
 }
 
-fn number(field: u64, value: u64) -> Vec<u8> {
+pub fn number(field: u64, value: u64) -> Vec<u8> {
     [varint(field << 3), varint(value)].concat()
 }
 
-fn fixed64(field: u64, value: u64) -> Vec<u8> {
+pub fn fixed64(field: u64, value: u64) -> Vec<u8> {
     [varint(field << 3 | 1), value.to_le_bytes().to_vec()].concat()
 }
 
@@ -34,7 +34,7 @@ pub fn bytes(field: u64, bytes: &[u8]) -> Vec<u8> {
     [varint(field << 3 | 2), varint(bytes.len() as u64), bytes.to_vec()].concat()
 }
 
-fn text(field: u64, text: &str) -> Vec<u8> {
+pub fn text(field: u64, text: &str) -> Vec<u8> {
     bytes(field, text.as_bytes())
 }
 

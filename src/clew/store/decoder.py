@@ -46,6 +46,7 @@ class Decoder(Protocol):
         Raises:
             MalformedRecordError: the bytes do not parse.
             DecoderFullError: the rows do not fit beside those held.
+            ClewError: TOO_LARGE when the record alone asks for more than any may.
         """
         ...
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from clew.store.decoder import Decoded, DecoderFullError, MalformedRecordError
-from clew.telemetry.otlp.reference import ReferenceDecoder
+from clew.telemetry.otlp.limits import HELD_BYTES_MAX, WEIGHT_MAX, too_heavy_error
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -31,15 +31,28 @@ class DecoderName(StrEnum):
 class NativeDecoder:
     """The `clew.store.decoder.Decoder` that the Rust extension implements.
 
+    `weight_max` is how many bytes one request may weigh, `held_bytes_max` how many those take
+    whose rows are held.
+
     Raises:
         ImportError: the extension is not installed.
     """
 
-    def __init__(self, signal: Signal) -> None:
+    def __init__(
+        self,
+        signal: Signal,
+        *,
+        weight_max: int = WEIGHT_MAX,
+        held_bytes_max: int = HELD_BYTES_MAX,
+    ) -> None:
         import clew_native
 
-        self._native = clew_native.OtlpDecoder(signal.value)
+        self._native = clew_native.OtlpDecoder(
+            signal.value, weight_max=weight_max, held_bytes_max=held_bytes_max
+        )
+        self._weight_max = weight_max
         self._malformed = clew_native.MalformedError
+        self._too_heavy = clew_native.TooHeavyError
         self._full = clew_native.CapacityError
 
     def append(self, body: bytes, *, frame: int, received: int, oldest: int) -> Decoded:
@@ -48,6 +61,8 @@ class NativeDecoder:
             accepted, rejected = self._native.append(body, frame, received, oldest)
         except self._malformed as error:
             raise MalformedRecordError(str(error)) from error
+        except self._too_heavy as error:
+            raise too_heavy_error(self._weight_max) from error
         except self._full as error:
             raise DecoderFullError(str(error)) from error
         return Decoded(accepted, rejected)
@@ -69,6 +84,9 @@ def open_decoder(signal: Signal) -> Decoder:
     slower; the first such call logs a warning that names how to install the extension.
     """
     if _native_module() is None:
+        # With it come protobuf's descriptors, which a start with the extension need not wait for.
+        from clew.telemetry.otlp.reference import ReferenceDecoder
+
         return ReferenceDecoder(signal)
     return NativeDecoder(signal)
 

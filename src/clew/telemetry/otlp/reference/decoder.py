@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
 
-from clew.store.decoder import Decoded, MalformedRecordError
+from clew.store.decoder import Decoded, DecoderFullError, MalformedRecordError
+from clew.telemetry.otlp.limits import HELD_BYTES_MAX, WEIGHT_MAX
 from clew.telemetry.otlp.messages import request_reader
 from clew.telemetry.otlp.reference.batch import Batch
 from clew.telemetry.otlp.reference.intake import Arrival, Intake
@@ -28,11 +29,24 @@ _READERS: Final[dict[Signal, Callable[[Any, Intake], None]]] = {
 
 
 class ReferenceDecoder:
-    """The `clew.store.decoder.Decoder` of one signal's export requests."""
+    """The `clew.store.decoder.Decoder` of one signal's export requests.
 
-    def __init__(self, signal: Signal) -> None:
+    `weight_max` is how many bytes one request may weigh, `held_bytes_max` how many those take
+    whose rows are held.
+    """
+
+    def __init__(
+        self,
+        signal: Signal,
+        *,
+        weight_max: int = WEIGHT_MAX,
+        held_bytes_max: int = HELD_BYTES_MAX,
+    ) -> None:
         self._request = request_reader(signal)
         self._read = _READERS[signal]
+        self._weight_max = weight_max
+        self._held_bytes_max = held_bytes_max
+        self._held_bytes = 0
         self._batches: dict[str, Batch] = {}
 
     def append(self, body: bytes, *, frame: int, received: int, oldest: int) -> Decoded:
@@ -43,8 +57,12 @@ class ReferenceDecoder:
             raise MalformedRecordError(f"not a protobuf request: {error}") from error
         # What is kept as serialised bytes must not carry fields that count as skipped.
         request.DiscardUnknownFields()
-        intake = Intake(Arrival(frame, received, oldest))
+        intake = Intake(Arrival(frame, received, oldest), self._weight_max)
         self._read(request, intake)
+        held_bytes = self._held_bytes + intake.weight + len(body)
+        if held_bytes > self._held_bytes_max:
+            raise DecoderFullError("the rows do not fit beside those held")
+        self._held_bytes = held_bytes
         for table, row in intake.rows:
             if table.name not in self._batches:
                 self._batches[table.name] = Batch(table)
@@ -58,4 +76,5 @@ class ReferenceDecoder:
     def finish(self) -> dict[str, pa.RecordBatch]:
         """Take all rows held, by table name; the decoder is empty afterwards."""
         batches, self._batches = self._batches, {}
+        self._held_bytes = 0
         return {name: batch.finish() for name, batch in batches.items()}

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from clew.telemetry.otlp.limits import (
     ATTRIBUTES_MAX,
+    ENTRY_WEIGHT,
     FUTURE_NS_MAX,
     INTEGER_EXACT_MAX,
+    ITEM_WEIGHT,
+    ROW_WEIGHT,
     TIME_NS_MAX,
     VALUE_DEPTH_MAX,
     Reason,
+    too_heavy_error,
 )
 from clew.telemetry.otlp.residue import (
     AttributeList,
@@ -48,12 +52,35 @@ class Arrival:
 
 
 class Intake:
-    """The outcome of one request while it is read: its rows by table, and what was refused."""
+    """The outcome of one request while it is read: its rows by table, and what was refused.
 
-    def __init__(self, arrival: Arrival) -> None:
+    Rows are weighed before they are read, all of a scope at once: what they repeat is the same for
+    all of them. Each method that weighs raises ClewError (TOO_LARGE) when it becomes too much.
+    """
+
+    def __init__(self, arrival: Arrival, weight_max: int) -> None:
         self.arrival = arrival
+        self.weight = 0
         self.rows: list[tuple[Table, Sequence[Any]]] = []
         self.refused: Counter[str] = Counter()
+        self._weight_max = weight_max
+
+    def weigh_scope(self, repeated: int) -> None:
+        """Weigh a scope itself; `repeated` is how many bytes each of its rows repeats."""
+        self._weigh(repeated)
+
+    def weigh_rows(self, count: int, repeated: int) -> None:
+        """Weigh rows, the ones that will be refused included."""
+        self._weigh(count * (ROW_WEIGHT + repeated))
+
+    def weigh_items(self, count: int) -> None:
+        """Weigh the events, links or exemplars of a record."""
+        self._weigh(count * ITEM_WEIGHT)
+
+    def _weigh(self, weight: int) -> None:
+        self.weight += weight
+        if self.weight > self._weight_max:
+            raise too_heavy_error(self._weight_max)
 
     def keep(self, table: Table, row: Sequence[Any]) -> None:
         """Keep a row without its frame, which is added here."""
@@ -66,18 +93,22 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource as its rows keep it; `members` are its part of their residue."""
+    """A resource as its rows keep it; `members` are its part of their residue.
+
+    `size` is how many bytes each row repeats of it, the residue apart.
+    """
 
     attributes: AttributeList
     service_name: str
     schema_url: str
     members: list[str]
     reach: Reach
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A scope as its rows keep it; `loss` describes its attributes."""
+    """A scope as its rows keep it; `size` is how many bytes each row repeats of it."""
 
     name: str
     version: str
@@ -85,6 +116,7 @@ class Scope:
     dropped: int
     schema_url: str
     reach: Reach
+    size: int
 
 
 class _FromResource(Protocol):
@@ -115,7 +147,8 @@ def read_resource(message: _FromResource) -> Resource:
     if resource.entity_refs:
         refs = (quote(base64_text(ref.SerializeToString())) for ref in resource.entity_refs)
         members.append(member("entity_refs", f"[{','.join(refs)}]"))
-    return Resource(attributes, _service_name(attributes), message.schema_url, members, reach)
+    size = _attributes_size(attributes) + utf8_size(message.schema_url)
+    return Resource(attributes, _service_name(attributes), message.schema_url, members, reach, size)
 
 
 def _service_name(attributes: AttributeList) -> str:
@@ -129,14 +162,36 @@ def read_scope(message: _FromScope) -> Scope:
     """Read what all rows of a scope share."""
     reach = Reach()
     scope = message.scope
+    attributes = read_attributes(scope.attributes, reach)
+    size = _attributes_size(attributes) + utf8_size(scope.name, scope.version, message.schema_url)
     return Scope(
         scope.name,
         scope.version,
-        read_attributes(scope.attributes, reach),
+        attributes,
         scope.dropped_attributes_count,
         message.schema_url,
         reach,
+        size,
     )
+
+
+def utf8_size(*texts: str) -> int:
+    """Return how many bytes texts take."""
+    return sum(len(text.encode()) for text in texts)
+
+
+def _attributes_size(attributes: AttributeList) -> int:
+    return utf8_size(*attributes.texts) + ENTRY_WEIGHT * len(attributes.texts)
+
+
+def repeated_size(resource: Resource, scope: Scope, members: Sequence[str]) -> int:
+    """Return how many bytes each row of a scope repeats; `members` are those of its residue.
+
+    Rows that are refused with their resource or scope repeat nothing.
+    """
+    if over_limit(resource.reach, scope.reach):
+        return 0
+    return resource.size + scope.size + utf8_size(",".join(members))
 
 
 def over_limit(*reaches: Reach) -> Reason | None:

@@ -11,7 +11,12 @@ from clew.telemetry.otlp.enumeration import (
     ZERO_TRACE_ID,
 )
 from clew.telemetry.otlp.limits import Reason
-from clew.telemetry.otlp.reference.intake import over_limit, read_resource, read_scope
+from clew.telemetry.otlp.reference.intake import (
+    over_limit,
+    read_resource,
+    read_scope,
+    repeated_size,
+)
 from clew.telemetry.otlp.residue import (
     loss_members,
     member,
@@ -46,6 +51,9 @@ def read_logs(request: logs_service_pb2.ExportLogsServiceRequest, intake: Intake
                 *loss_members(scope=scope.attributes.loss),
                 *number_members(scope_dropped=scope.dropped),
             ]
+            repeated = repeated_size(resource, scope, shared)
+            intake.weigh_scope(repeated)
+            intake.weigh_rows(len(scope_logs.log_records), repeated)
             for record in scope_logs.log_records:
                 _read_record(record, resource, scope, shared, intake)
 

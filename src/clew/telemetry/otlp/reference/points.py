@@ -13,6 +13,8 @@ from clew.telemetry.otlp.reference.intake import (
     over_limit,
     read_resource,
     read_scope,
+    repeated_size,
+    utf8_size,
 )
 from clew.telemetry.otlp.residue import (
     AttributeList,
@@ -40,8 +42,10 @@ def read_points(request: metrics_service_pb2.ExportMetricsServiceRequest, intake
         resource = read_resource(resource_metrics)
         for scope_metrics in resource_metrics.scope_metrics:
             scope = read_scope(scope_metrics)
+            shared = [*resource.members, *loss_members(scope=scope.attributes.loss)]
+            intake.weigh_scope(repeated_size(resource, scope, shared))
             for metric in scope_metrics.metrics:
-                _read_metric(metric, resource, scope, intake)
+                _read_metric(metric, resource, scope, shared, intake)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,18 @@ class _Series:
 
 
 def _read_metric(
-    metric: metrics_pb2.Metric, resource: Resource, scope: Scope, intake: Intake
+    metric: metrics_pb2.Metric,
+    resource: Resource,
+    scope: Scope,
+    shared: list[str],
+    intake: Intake,
 ) -> None:
     kind = metric.WhichOneof("data")
     if kind is None:
         return
     metadata_reach = Reach()
     read_attributes(metric.metadata, metadata_reach)
-    members = [*resource.members, *loss_members(scope=scope.attributes.loss)]
+    members = [*shared]
     if metric.metadata:
         raw = quote(base64_text(serialize_entries(metric.metadata)))
         members.append(member("metadata", raw))
@@ -76,15 +84,22 @@ def _read_metric(
         members,
         (resource.reach, scope.reach, metadata_reach),
     )
-    for point in series.data.data_points:
+    points = series.data.data_points
+    repeated = 0
+    if points and not over_limit(*series.reaches):
+        repeated = repeated_size(resource, scope, members)
+        repeated += utf8_size(metric.description, metric.unit)
+    intake.weigh_rows(len(points), repeated)
+    for point in points:
         _read_point(point, series, intake)
 
 
 def _read_point(point: Any, series: _Series, intake: Intake) -> None:
-    reach = Reach()
-    attributes = read_attributes(point.attributes, reach)
     # A summary's points have no exemplars.
     exemplars = () if series.kind == "summary" else point.exemplars
+    intake.weigh_items(len(exemplars))
+    reach = Reach()
+    attributes = read_attributes(point.attributes, reach)
     filtered = [read_attributes(e.filtered_attributes, reach) for e in exemplars]
     exemplar_times = [exemplar.time_unix_nano for exemplar in exemplars]
     times = (point.time_unix_nano, point.start_time_unix_nano, *exemplar_times)

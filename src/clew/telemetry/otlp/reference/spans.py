@@ -13,7 +13,12 @@ from clew.telemetry.otlp.enumeration import (
     ZERO_TRACE_ID,
 )
 from clew.telemetry.otlp.limits import Reason
-from clew.telemetry.otlp.reference.intake import over_limit, read_resource, read_scope
+from clew.telemetry.otlp.reference.intake import (
+    over_limit,
+    read_resource,
+    read_scope,
+    repeated_size,
+)
 from clew.telemetry.otlp.residue import (
     loss_members,
     member,
@@ -40,6 +45,9 @@ def read_spans(request: trace_service_pb2.ExportTraceServiceRequest, intake: Int
         for scope_spans in resource_spans.scope_spans:
             scope = read_scope(scope_spans)
             shared = _shared_members(resource, scope)
+            repeated = repeated_size(resource, scope, shared)
+            intake.weigh_scope(repeated)
+            intake.weigh_rows(len(scope_spans.spans), repeated)
             for span in scope_spans.spans:
                 _read_span(span, resource, scope, shared, intake)
 
@@ -57,6 +65,7 @@ def _shared_members(resource: Resource, scope: Scope) -> list[str]:
 def _read_span(
     span: trace_pb2.Span, resource: Resource, scope: Scope, shared: list[str], intake: Intake
 ) -> None:
+    intake.weigh_items(len(span.events) + len(span.links))
     reach = Reach()
     attributes = read_attributes(span.attributes, reach)
     events = [read_attributes(event.attributes, reach) for event in span.events]
