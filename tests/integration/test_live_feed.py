@@ -99,6 +99,7 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
     nothing = cast("Any", None)
     desk = Desk(
         service=nothing,
+        analytics=nothing,
         pipeline=pipeline,
         intake=nothing,
         threads=threads,

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from clew.surfaces.errors import Problem
 from clew.surfaces.rest.openapi import encode_openapi
 from clew.surfaces.rest.questions import Readiness
-from clew.surfaces.rest.telemetry import ROUTES
+from clew.surfaces.rest.table import ROUTES
 from clew.telemetry import documents as doc
 from clew.testing.requests import ids_of, logs_request, metrics_request, spans_request
 from clew.testing.server import ServerProcess

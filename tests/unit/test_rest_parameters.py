@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.rest.parameters import QUERY_BYTES_MAX, describe_fields, parse_parameters
-from clew.surfaces.rest.telemetry import ROUTES
+from clew.surfaces.rest.table import ROUTES
 from clew.telemetry.query.parameters import SpanQuery
 from clew.telemetry.remote import to_pairs
 

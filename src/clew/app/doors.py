@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from clew.app.sockets import Addresses, port_of, take
+from clew.app.store import open_analytics
 from clew.base.errors import ClewError
 from clew.surfaces.connection import configure
 from clew.surfaces.otlp.http import BodyLimits, OtlpHttpDoor
@@ -104,6 +105,7 @@ class Doors:
         self._export: ExportServices | None = None
         desk = Desk(
             service=service,
+            analytics=open_analytics(store),
             pipeline=store.pipeline,
             intake=self._intake,
             threads=self._threads,

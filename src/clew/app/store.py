@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from clew.store.folder import FolderLock
 from clew.store.log import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
+from clew.telemetry.analytics.service import TelemetryAnalytics
 from clew.telemetry.otlp.decode import open_decoder
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query.service import TelemetryQuery
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from clew.app.configuration import Configuration
     from clew.store.engine.contract import Engine, Snapshot
+    from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.query.contract import QueryService
 
 CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
@@ -98,6 +100,11 @@ def open_store(configuration: Configuration) -> Store:
 def open_service(store: Store) -> QueryService:
     """Return the one service that every surface asks."""
     return TelemetryQuery(store, time.time_ns)
+
+
+def open_analytics(store: Store) -> Analytics:
+    """Return what answers questions about many records at once."""
+    return TelemetryAnalytics(store, time.time_ns)
 
 
 def _declare_kinds(configuration: Configuration) -> dict[Signal, RecordKind]:

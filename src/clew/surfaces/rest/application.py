@@ -25,7 +25,7 @@ from clew.surfaces.rest.answers import (
 from clew.surfaces.rest.body import SlowBodyError
 from clew.surfaces.rest.desk import RouteCounters
 from clew.surfaces.rest.openapi import encode_openapi
-from clew.surfaces.rest.telemetry import ROUTES
+from clew.surfaces.rest.table import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clew.store.pipeline import Pipeline
     from clew.surfaces.otlp.intake import Intake
     from clew.surfaces.rest.threads import QueryThreads
+    from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.query.contract import QueryService
 
 LIVE_RETRY_AFTER_MS: Final = 5000
@@ -69,6 +70,7 @@ class Desk:
     """
 
     service: QueryService
+    analytics: Analytics
     pipeline: Pipeline
     intake: Intake
     threads: QueryThreads

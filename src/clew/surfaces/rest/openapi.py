@@ -14,7 +14,7 @@ import msgspec
 from clew.surfaces.errors import PROBLEM_TYPE, Problem
 from clew.surfaces.rest.parameters import describe_fields
 from clew.surfaces.rest.routes import BASE
-from clew.surfaces.rest.telemetry import ROUTES
+from clew.surfaces.rest.table import ROUTES
 
 if TYPE_CHECKING:
     from clew.surfaces.rest.routes import Route

@@ -1,0 +1,13 @@
+"""Every route of the REST door: one table, from which the router and OpenAPI are both made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from clew.surfaces.rest import analytics, telemetry
+
+if TYPE_CHECKING:
+    from clew.surfaces.rest.routes import Route
+
+ROUTES: Final[tuple[Route, ...]] = (*telemetry.ROUTES, *analytics.ROUTES)
+"""In the order in which they are tried: what is fixed stands before what is a parameter."""

@@ -1,0 +1,22 @@
+"""Analytics over one store and one clock: a thin facade, each question is a module of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clew.telemetry.query.store import Store
+
+
+class TelemetryAnalytics:
+    """Implements `clew.telemetry.analytics.contract.Analytics`, which says what each call does.
+
+    Safe to use from any thread.
+    """
+
+    def __init__(self, store: Store, now: Callable[[], int]) -> None:
+        """Answer over a store; `now` gives Unix nanoseconds, to which "15m ago" refers."""
+        self._store = store
+        self._now = now
