@@ -18,7 +18,7 @@ import pyarrow as pa
 from google.protobuf.descriptor import FieldDescriptor
 
 from clew.telemetry.otlp.signal import Signal
-from tests.property.otlp_strategies import DAY, OLDEST, RECEIVED
+from tests.property.otlp_strategies import DAY, OLDEST, RECEIVED, messages_below
 
 PROFILE_FIELDS: Final = {"string_value_strindex", "key_strindex"}
 _ATTRIBUTE_FIELDS: Final = {"attributes", "filtered_attributes"}
@@ -130,17 +130,9 @@ def refusal(signal: Signal, located: Located) -> str | None:
     return None
 
 
-def _messages(message: Any) -> Iterator[Any]:
-    yield message
-    for field, value in message.ListFields():
-        if field.type == FieldDescriptor.TYPE_MESSAGE:
-            for child in value if field.is_repeated else [value]:
-                yield from _messages(child)
-
-
 def _longest(message: Any) -> int:
     lengths = [0]
-    for part in _messages(message):
+    for part in messages_below(message):
         for field, value in part.ListFields():
             if field.is_repeated and field.message_type is not None:
                 listed = field.message_type.name in {"KeyValue", "AnyValue"}
@@ -159,7 +151,7 @@ def _deepest(message: Any) -> int:
 
 
 def _times(record: Any) -> Iterator[int]:
-    for part in _messages(record):
+    for part in messages_below(record):
         for field, value in part.ListFields():
             if field.name.endswith("time_unix_nano"):
                 yield value

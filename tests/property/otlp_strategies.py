@@ -1,11 +1,13 @@
 """Hypothesis strategies for OTLP requests, and one hand-built request that leaves no field out.
 
 Requests hold what senders really get wrong beside what is right: zero and short ids, times that no
-column can hold, unknown enumeration numbers, duplicate keys, values without a case, NaN.
+column can hold, unknown enumeration numbers, duplicate keys, values without a case, NaN. Some hold
+what senders of a later version add: unknown fields in messages of every level.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -137,6 +139,14 @@ def nested_value(depth: int) -> AnyValue:
     return value
 
 
+def listed_value(depth: int) -> AnyValue:
+    """Return a value that goes exactly so deep, all in key-value lists: three messages a level."""
+    value = AnyValue(bytes_value=b"irreversible")
+    for _ in range(depth - 1):
+        value = list_of(KeyValue(key="k", value=value))
+    return value
+
+
 def wide_entries(count: int) -> list[KeyValue]:
     """Return an attribute list of so many entries."""
     return [KeyValue(key=str(n), value=AnyValue(bool_value=True)) for n in range(count)]
@@ -151,7 +161,12 @@ values = _mostly(
         ),
         max_leaves=5,
     ),
-    st.sampled_from([nested_value(23), nested_value(24), nested_value(25), nested_value(34)]),
+    st.sampled_from(
+        [
+            *(nested_value(23), nested_value(24), nested_value(25), nested_value(34)),
+            *(listed_value(23), listed_value(24)),
+        ]
+    ),
     once_in=60,
 )
 
@@ -411,9 +426,48 @@ metric_requests = _requests(
     metrics,
 )
 
-requests: st.SearchStrategy[tuple[Signal, Any]] = st.one_of(
+_known_requests: st.SearchStrategy[tuple[Signal, Any]] = st.one_of(
     trace_requests.map(lambda request: (Signal.TRACES, request)),
     log_requests.map(lambda request: (Signal.LOGS, request)),
     metric_requests.map(lambda request: (Signal.METRICS, request)),
+)
+
+
+def messages_below(message: Any) -> Iterator[Any]:
+    """Yield a message and all messages in it."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for child in value if field.is_repeated else [value]:
+                yield from messages_below(child)
+
+
+UNKNOWN_FIELDS: Final = (
+    b"\xc0\x0c\x05",
+    b"\xc1\x0c" + bytes(8),
+    b"\xc2\x0c\x02\xff\xfe",
+    b"\xc3\x0c\x08\x01\xc4\x0c",
+    b"\xc5\x0c" + bytes(4),
+)
+"""Field 200 in each wire type: number, eight bytes, bytes that are no text, group, four bytes."""
+
+
+def with_unknown_fields(request: Any, unknown: bytes, every: int) -> Any:
+    """Return a request that has an unknown field in every so many of its messages, in order."""
+    marked = type(request).FromString(request.SerializeToString())
+    for message in list(messages_below(marked))[::every]:
+        message.MergeFromString(unknown)
+    return marked
+
+
+_unknown_requests: st.SearchStrategy[tuple[Signal, Any]] = st.builds(
+    lambda drawn, unknown, every: (drawn[0], with_unknown_fields(drawn[1], unknown, every)),
+    _known_requests,
+    st.sampled_from(UNKNOWN_FIELDS),
+    st.integers(1, 4),
+)
+
+requests: st.SearchStrategy[tuple[Signal, Any]] = _mostly(
+    _known_requests, _unknown_requests, once_in=3
 )
 """A signal and an export request of it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from bisect import bisect_left
 from typing import Any
 
@@ -283,6 +285,45 @@ WIRE_FORMS = {
         + _field(1, _field(1, _field(1, b"service.name") + _field(2, _field(1, b"late")))),
     ),
 }
+
+
+def _value_with_unknown_fields(depth: int, *, in_lists: bool) -> bytes:
+    """Return an ``AnyValue`` so deep that has unknown fields in each message of each level."""
+    value = _field(1, b"text")
+    for level in range(depth - 1):
+        unknown = _field(99, b"unknown %d" % level)
+        value += unknown
+        if in_lists:
+            entry = _field(1, b"k") + unknown + _field(2, value)
+            value = _field(6, unknown + _field(1, entry))
+        else:
+            value = _field(5, _field(1, value) + unknown)
+    return value + _field(98, b"unknown")
+
+
+@pytest.mark.parametrize("in_lists", [False, True], ids=["arrays", "lists"])
+@pytest.mark.parametrize("depth", [1, 2, 3, 20, 21, 23])
+def test_unknown_fields_are_dropped_however_deep_they_lie(depth: int, *, in_lists: bool) -> None:
+    deep = _value_with_unknown_fields(depth, in_lists=in_lists)
+    # A key twice makes the residue keep the whole list, and with it the whole value.
+    twice = (_field(1, b"k") + _field(2, deep), _field(1, b"k") + _field(99, b"unknown"))
+    span = b"".join(_field(9, entry) for entry in twice)
+    event = _field(11, b"".join(_field(3, entry) for entry in twice))
+    body = _field(5, _field(6, b"".join(_field(1, entry) for entry in twice)))
+    metadata = b"".join(_field(12, entry) for entry in twice)
+    for signal, request in (
+        (Signal.TRACES, _span_with(span, event)),
+        (Signal.LOGS, _field(1, _field(2, _field(2, body)))),
+        (Signal.METRICS, _metric(metadata, _GAUGE)),
+    ):
+        assert_equal_outcome(signal, request)
+        decoder = ReferenceDecoder(signal)
+        decoder.append(request, frame=1, received=RECEIVED, oldest=OLDEST)
+        (batch,) = decoder.finish().values()
+        (residue,) = batch.column("Residue").to_pylist()
+        kept = [b64decode(text) for text in re.findall(r'[:"]"?([A-Za-z0-9+/=]{20,})"', residue)]
+        assert kept
+        assert not any(b"unknown" in raw for raw in kept)
 
 
 @pytest.mark.parametrize("form", WIRE_FORMS)

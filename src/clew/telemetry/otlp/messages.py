@@ -27,6 +27,10 @@ from clew.telemetry.otlp.signal import Signal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# Protobuf drops unknown fields from 64 levels of messages at a time, and leaves deeper ones as they
+# are; a request may have a hundred.
+_LEVELS_AT_A_TIME: Final = 32
+
 PROFILE_FIELDS: Final = frozenset({"string_value_strindex", "key_strindex"})
 
 REQUESTS: Final[dict[Signal, Any]] = {
@@ -60,8 +64,23 @@ def serialize_entries(entries: Iterable[common_pb2.KeyValue]) -> bytes:
     The entries come from a message that `request_reader` read.
     """
     entry_list = _reader("opentelemetry.proto.common.v1.KeyValueList")(values=entries)
-    serialized: bytes = entry_list.SerializeToString()
+    return serialize_known(entry_list)
+
+
+def serialize_known(message: Any) -> bytes:
+    """Return a message as bytes, after dropping its unknown fields at every level."""
+    _discard_unknown(message, 0)
+    serialized: bytes = message.SerializeToString()
     return serialized
+
+
+def _discard_unknown(message: Any, level: int) -> None:
+    if level % _LEVELS_AT_A_TIME == 0:
+        message.DiscardUnknownFields()
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in value if field.is_repeated else (value,):
+                _discard_unknown(inner, level + 1)
 
 
 @cache

@@ -55,8 +55,6 @@ class ReferenceDecoder:
             request = self._request.FromString(body)
         except DecodeError as error:
             raise MalformedRecordError(f"not a protobuf request: {error}") from error
-        # What is kept as serialised bytes must not carry fields that count as skipped.
-        request.DiscardUnknownFields()
         intake = Intake(Arrival(frame, received, oldest), self._weight_max)
         self._read(request, intake)
         held_bytes = self._held_bytes + intake.weight + len(body)

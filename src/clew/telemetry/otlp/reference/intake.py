@@ -18,6 +18,7 @@ from clew.telemetry.otlp.limits import (
     Reason,
     too_heavy_error,
 )
+from clew.telemetry.otlp.messages import serialize_known
 from clew.telemetry.otlp.residue import (
     AttributeList,
     loss_members,
@@ -145,7 +146,7 @@ def read_resource(message: _FromResource) -> Resource:
     members = loss_members(resource=attributes.loss)
     members += number_members(resource_dropped=resource.dropped_attributes_count)
     if resource.entity_refs:
-        refs = (quote(base64_text(ref.SerializeToString())) for ref in resource.entity_refs)
+        refs = (quote(base64_text(serialize_known(ref))) for ref in resource.entity_refs)
         members.append(member("entity_refs", f"[{','.join(refs)}]"))
     size = _attributes_size(attributes) + utf8_size(message.schema_url)
     return Resource(attributes, _service_name(attributes), message.schema_url, members, reach, size)

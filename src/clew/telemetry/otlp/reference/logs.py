@@ -11,6 +11,7 @@ from clew.telemetry.otlp.enumeration import (
     ZERO_TRACE_ID,
 )
 from clew.telemetry.otlp.limits import Reason
+from clew.telemetry.otlp.messages import serialize_known
 from clew.telemetry.otlp.reference.intake import (
     over_limit,
     read_resource,
@@ -133,5 +134,5 @@ def _body_members(record: logs_pb2.LogRecord, *, reversible: bool) -> list[str]:
         return [member("body", quote(Letter.NO_VALUE))]
     if reversible:
         return [member("body", quote(LETTERS[case]))]
-    raw = quote(base64_text(record.body.SerializeToString()))
+    raw = quote(base64_text(serialize_known(record.body)))
     return [member("body", write_object([member("raw", raw)]))]
