@@ -101,7 +101,7 @@ def test_importing_clew_imports_the_standard_library_and_itself(light_python: Pa
         "import clew.remote.http, clew.remote.events, clew.telemetry.remote",
         "import clew.surfaces.cli.tree, clew.surfaces.cli.program, clew.app.main",
         "import clew.surfaces.cli.commands.traces, clew.surfaces.cli.commands.live",
-        "import clew.app.commands",
+        "import clew.app.commands, clew.app.serving",
         "import clew; clew.init('x', endpoint='http://127.0.0.1:9'); clew.shutdown(0.1)",
     ],
 )

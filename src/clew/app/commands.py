@@ -1,22 +1,19 @@
-"""Commands that need the server's side: `clew serve`, `config` and `doctor`.
+"""Commands that know how a server is configured: `clew config` and `doctor`.
 
-`clew.surfaces.cli` knows how to ask a server; what a server is made of is known here. The server
-itself is imported when `serve` runs, so the others work with the light install.
+`clew.surfaces.cli` knows how to ask a server; what a server is made of is known here.
 """
 
 from __future__ import annotations
 
-import inspect
 import sys
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
-from clew.app.configuration import SETTINGS, Loaded, ShownConfiguration, load, show
-from clew.base.errors import ClewError, ErrorCode
+from clew.app.configuration import Loaded, ShownConfiguration, load, show
+from clew.app.serving import ConfigFile
+from clew.base.errors import ClewError
 from clew.remote.http import Answer
 from clew.surfaces.cli import output
 from clew.surfaces.cli.doctor import Local, Report, examine
@@ -29,77 +26,7 @@ from clew.surfaces.cli.views.checks import check_lines
 from clew.telemetry.remote import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from clew.app.settings import Setting
     from clew.surfaces.cli.grid import Line
-
-ConfigFile = Annotated[
-    Path | None, Parameter(name="--config", help="Read settings from this TOML file.")
-]
-
-# What `clew[server]` brings and the light install does not.
-SERVER_PACKAGES: Final = ("chdb", "grpc", "pyarrow", "starlette", "uvicorn", "uvloop")
-
-SWITCHES: Final = frozenset(each.name for each in SETTINGS if each.is_switch)
-
-CONFIGURED: Final = Group("Settings", sort_key=1)
-
-
-def _serve(*, config: Path | None = None, **flags: Any) -> int:
-    # A switch can only be turned on: off leaves the word to the environment and the file.
-    given = {name: value for name, value in flags.items() if value is not False}
-    loaded = load(given, file=config)
-    missing = [name for name in SERVER_PACKAGES if find_spec(name) is None]
-    if missing:
-        raise ClewError(
-            ErrorCode.UNSUPPORTED,
-            f"the server is not installed ({', '.join(missing)} missing)",
-            hint="pip install 'clew[server]'",
-        )
-    from clew.app.server import leave
-    from clew.app.server import serve as run_server
-
-    leave(run_server(loaded.configuration, warnings=loaded.warnings))
-
-
-def _with_settings(function: Callable[..., int]) -> Callable[..., int]:
-    """Give a function the settings as its flags: they are declared once, in `Configuration`."""
-    names = {"config": ConfigFile} | {each.name: _flag(each) for each in SETTINGS}
-    function.__annotations__ = {**names, "return": int}
-    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=False if name in SWITCHES else None,
-                annotation=annotation,
-            )
-            for name, annotation in names.items()
-        ],
-        return_annotation=int,
-    )
-    return function
-
-
-def _flag(setting: Setting) -> Any:
-    default = setting.default_shown
-    shown = f"{setting.doc} [default: {default}]" if default else setting.doc
-    parameter = Parameter(
-        name=setting.flag,
-        negative=(),
-        show_default=False,
-        group=CONFIGURED,
-        help=shown.replace("`", ""),
-    )
-    if setting.is_switch:
-        return Annotated[bool, parameter]
-    if setting.is_list:
-        return Annotated[list[str] | None, parameter]
-    return Annotated[str | None, parameter]
-
-
-serve = _with_settings(_serve)
 
 
 def config(

@@ -30,7 +30,7 @@ def commands() -> tuple[Command, ...]:
     return (
         Command(
             "serve",
-            "clew.app.commands:serve",
+            "clew.app.serving:serve",
             RUN,
             "Start a server: OTLP in, durable, queryable at once.",
             (

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -74,14 +74,13 @@ class ClickHouseAdapter:
         self.database = database
         self._migrations = migrations
         self._clients = ClientPool(lambda: open_client(SESSION_SETTINGS), clients_max=clients_max)
-        self._untrusted = UntrustedStatements(open_client, database)
+        self._untrusted = UntrustedStatements(open_client, database, self._list_functions)
 
     def create(self, tables: Sequence[Table]) -> None:
         """See `Engine.create`."""
         with self._clients.borrow() as client, translated():
             bring_up_to_date(client, self.database, tables, self._migrations)
-            functions = client.query("SELECT name FROM system.functions").result_columns[0]
-        self._untrusted.allow((table.name for table in tables), functions)
+        self._untrusted.allow(table.name for table in tables)
 
     def retain(self, table: Table, seconds: int | None) -> None:
         """See `Engine.retain`. Rows go by whole days, some time after the last one is due."""
@@ -128,6 +127,11 @@ class ClickHouseAdapter:
             f" ORDER BY {FRAME} DESC LIMIT 1 SETTINGS use_skip_indexes_for_top_k = 1"
         ).result_rows
         return int(rows[0][0]) if rows else 0
+
+    def _list_functions(self) -> Sequence[Any]:
+        with self._clients.borrow() as client, translated():
+            (names,) = client.query("SELECT name FROM system.functions").result_columns
+        return names
 
     def _definition(self, client: Client, table: Table) -> str:
         rows = client.query(

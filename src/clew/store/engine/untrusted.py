@@ -76,24 +76,30 @@ class UntrustedStatements:
     """Runs users' statements over some tables. For use by any thread.
 
     `open_client` opens a client with settings, the last of which make its session read-only.
+    `list_functions` gives the names of all functions that the running engine has. It is asked with
+    the first statement: the engine makes every one of them for its answer, which takes 50 ms and
+    40 MB, and a start is not to wait for that.
     """
 
     def __init__(
-        self, open_client: Callable[[Mapping[str, object]], Client], database: str
+        self,
+        open_client: Callable[[Mapping[str, object]], Client],
+        database: str,
+        list_functions: Callable[[], Iterable[str]],
     ) -> None:
         self._open_client = open_client
         self._database = database
+        self._list_functions = list_functions
         self._tables: frozenset[str] = frozenset()
-        self._functions: frozenset[str] = frozenset()
+        self._functions: frozenset[str] | None = None
         self._turns = threading.BoundedSemaphore(CONCURRENT_MAX)
         self._is_closed = False
         self._pools_lock = threading.Lock()
         self._pools: OrderedDict[QueryLimits, ClientPool] = OrderedDict()
 
-    def allow(self, tables: Iterable[str], functions_known: Iterable[str]) -> None:
-        """Set which tables may be read, and which functions the running engine has at all."""
+    def allow(self, tables: Iterable[str]) -> None:
+        """Set which tables may be read."""
         self._tables = frozenset(tables)
-        self._functions = frozenset(name.lower() for name in functions_known)
 
     def run(self, sql: str, limits: QueryLimits) -> UntrustedAnswer:
         """Check a statement and run it; see `Engine.query_untrusted`."""
@@ -125,13 +131,14 @@ class UntrustedStatements:
             pool.close()
 
     def _run(self, pool: ClientPool, sql: str, walls: QueryLimits) -> UntrustedAnswer:
-        if self._functions and "parsequerytojson" not in self._functions:
+        functions = self._functions_known()
+        if "parsequerytojson" not in functions:
             raise ClewError(
                 ErrorCode.UNSUPPORTED,
                 "this ClickHouse server cannot show how it parses a statement",
                 hint="use one that has the function parseQueryToJSON, or its own SQL door",
             )
-        rules = Rules(self._database, self._tables, self._functions)
+        rules = Rules(self._database, self._tables, functions)
         tree, text = _parse(pool, sql)
         check(tree, rules)
         # What runs is this very text. That it ends in our FORMAT must not change what it means.
@@ -153,6 +160,12 @@ class UntrustedStatements:
             return _answer(answer, walls.rows_max)
         except RecursionError as error:
             raise _too_deep() from error
+
+    def _functions_known(self) -> frozenset[str]:
+        if self._functions is None:
+            # Two statements at once may both ask; the answers are equal.
+            self._functions = frozenset(name.lower() for name in self._list_functions())
+        return self._functions
 
     def _pool(self, walls: QueryLimits) -> ClientPool:
         with self._pools_lock:

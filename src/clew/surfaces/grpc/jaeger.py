@@ -7,15 +7,14 @@ than answered as if it had not been asked.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-from google.protobuf.message import DecodeError, Message
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import format_time
 from clew.surfaces.errors import grpc_status
-from clew.surfaces.grpc._gen import query_service_pb2 as pb
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
 
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from clew.surfaces.rest.threads import QueryThreads
     from clew.telemetry import documents as doc
     from clew.telemetry.query.contract import QueryService
-
-Request = TypeVar("Request", bound=Message)
 
 SERVICE: Final = "jaeger.api_v3.QueryService"
 
@@ -52,6 +49,7 @@ class JaegerQuery:
     def __init__(self, query: QueryService, threads: QueryThreads) -> None:
         self._query = query
         self._threads = threads
+        self._messages: Any = None
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return what a server needs to answer the service."""
@@ -70,6 +68,7 @@ class JaegerQuery:
 
     async def get_services(self, body: bytes, context: Any) -> bytes:
         """Return every service name that is kept."""
+        pb = await self._load_messages()
         await _parse(pb.GetServicesRequest, body, context)
         query = ask.ServiceQuery(start=ALL_TIME, limit=ask.LIMIT_MAX)
         found = await self._ask(lambda: self._query.list_services(query), context)
@@ -78,6 +77,7 @@ class JaegerQuery:
 
     async def get_operations(self, body: bytes, context: Any) -> bytes:
         """Return the operations of a service, of one span kind when it is named."""
+        pb = await self._load_messages()
         request = await _parse(pb.GetOperationsRequest, body, context)
         query = ask.OperationQuery(start=ALL_TIME, service=request.service, limit=ask.LIMIT_MAX)
         found = await self._ask(lambda: self._query.list_operations(query), context)
@@ -90,6 +90,7 @@ class JaegerQuery:
 
     async def get_trace(self, body: bytes, context: Any) -> AsyncIterator[bytes]:
         """Yield one trace as OTLP; NOT_FOUND when no span of it is here."""
+        pb = await self._load_messages()
         request = await _parse(pb.GetTraceRequest, body, context)
         query = ask.SpanQuery(
             # Old clients send 64-bit ids without the zeros in front.
@@ -106,6 +107,7 @@ class JaegerQuery:
 
     async def find_traces(self, body: bytes, context: Any) -> AsyncIterator[bytes]:
         """Yield, whole, the newest traces that hold a matching span, one message a chunk."""
+        pb = await self._load_messages()
         for summary in await self._search(pb.FindTracesRequest, body, context):
             query = ask.SpanQuery(trace_id=summary.trace_id)
             for chunk in await self._export(query, context):
@@ -113,6 +115,7 @@ class JaegerQuery:
 
     async def find_trace_summaries(self, body: bytes, context: Any) -> AsyncIterator[bytes]:
         """Yield the newest matching traces in one line each."""
+        pb = await self._load_messages()
         found = await self._search(pb.FindTraceSummariesRequest, body, context)
         summaries = [
             pb.TraceSummary(
@@ -126,6 +129,16 @@ class JaegerQuery:
             for summary in found
         ]
         yield bytes(pb.FindTraceSummariesResponse(summaries=summaries).SerializeToString())
+
+    async def _load_messages(self) -> Any:
+        """Return the message classes, which are loaded for the first call of all.
+
+        With them come protobuf's descriptors: a tenth of a second that neither a start nor anybody
+        else's request need wait for.
+        """
+        if self._messages is None:
+            self._messages = await asyncio.to_thread(_import_messages)
+        return self._messages
 
     async def _search(self, kind: type[Any], body: bytes, context: Any) -> list[doc.TraceSummary]:
         request = await _parse(kind, body, context)
@@ -195,7 +208,15 @@ def _milliseconds(message: Any, field: str) -> float | None:
     return duration.ToNanoseconds() / 1e6 if message.HasField(field) else None
 
 
+def _import_messages() -> Any:
+    from clew.surfaces.grpc._gen import query_service_pb2
+
+    return query_service_pb2
+
+
 async def _parse(kind: Any, body: bytes, context: Any) -> Any:
+    from google.protobuf.message import DecodeError
+
     try:
         return kind.FromString(body)
     except DecodeError:

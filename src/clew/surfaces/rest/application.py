@@ -24,7 +24,6 @@ from clew.surfaces.rest.answers import (
 )
 from clew.surfaces.rest.body import SlowBodyError
 from clew.surfaces.rest.desk import RouteCounters
-from clew.surfaces.rest.openapi import encode_openapi
 from clew.surfaces.rest.table import ROUTES
 
 if TYPE_CHECKING:
@@ -179,6 +178,9 @@ async def _handle_fault(_request: Request, _error: Exception) -> Response:
 
 @functools.cache
 def _openapi() -> bytes:
+    # Few ask for it, and a start need not wait for what writes it.
+    from clew.surfaces.rest.openapi import encode_openapi
+
     return encode_openapi()
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from clew.telemetry.otlp.messages import serialize_entries
 from clew.telemetry.otlp.text import LETTERS, Letter, Reach, base64_text, quote, value_text
 
 if TYPE_CHECKING:
@@ -59,6 +58,9 @@ def read_attributes(entries: Sequence[common_pb2.KeyValue], reach: Reach) -> Att
     reach.note_list(nested.entries)
     reach.note_value(nested.depth)
     if not nested.reversible or len(set(keys)) < len(keys):
+        # Who reads residues, which a start brings with it, need not load protobuf's descriptors.
+        from clew.telemetry.otlp.messages import serialize_entries
+
         loss = quote(base64_text(serialize_entries(entries)))
     else:
         loss = _letters_text(letters)

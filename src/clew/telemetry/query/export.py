@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Final
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import TimeRange
 from clew.store.engine.contract import Scan
-from clew.telemetry.otlp.encode import encode_logs, encode_metrics, encode_spans
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
 from clew.telemetry.query.content import content_hash
@@ -247,6 +246,9 @@ def _encoded(signal: Signal, tables: Mapping[str, pa.Table]) -> Iterator[bytes]:
 
 
 def _encode(signal: Signal, tables: Mapping[str, pa.Table]) -> Any:
+    # With it come protobuf's descriptors, which a start need not wait for.
+    from clew.telemetry.otlp.encode import encode_logs, encode_metrics, encode_spans
+
     match signal:
         case Signal.TRACES:
             return encode_spans(tables[TRACES.name])

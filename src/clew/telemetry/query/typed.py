@@ -12,13 +12,14 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
-from opentelemetry.proto.common.v1 import common_pb2
 
 from clew.telemetry.otlp.limits import INTEGER_EXACT_MAX
 from clew.telemetry.otlp.text import Letter, double_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from opentelemetry.proto.common.v1 import common_pb2
 
     from clew.telemetry.documents import Attributes, JsonValue
 
@@ -37,8 +38,10 @@ def text_attributes(pairs: Iterable[tuple[str, str]]) -> Attributes:
 def typed_attributes(pairs: Iterable[tuple[str, str]], loss: Loss) -> Attributes:
     """Return an attribute list with typed values; of a repeated key the first value counts."""
     if isinstance(loss, str):
-        entries = common_pb2.KeyValueList.FromString(b64decode(loss)).values
-        return _members(entries)
+        # With it come protobuf's descriptors, which a start need not wait for; few lists need it.
+        from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
+
+        return _members(KeyValueList.FromString(b64decode(loss)).values)
     attributes: Attributes = text_attributes(pairs)
     for letter, keys in (loss or {}).items():
         for key in keys:
@@ -70,7 +73,9 @@ def typed_body(text: str, loss: str | Mapping[str, str] | None) -> JsonValue:
         return text
     if isinstance(loss, str):
         return typed_value(loss, text)
-    return _any_value(common_pb2.AnyValue.FromString(b64decode(loss["raw"])))
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+    return _any_value(AnyValue.FromString(b64decode(loss["raw"])))
 
 
 def _members(entries: Iterable[common_pb2.KeyValue]) -> dict[str, JsonValue]:

@@ -1,0 +1,40 @@
+"""What a start waits for: nothing that only some questions need is loaded before the first one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+SECONDS_MAX = 60.0
+
+# What `clew serve` imports before it is ready, every door open.
+STARTED = """
+import json, sys
+import clew.app.main, clew.surfaces.cli.program, clew.app.serving, clew.app.server
+import clew.app.store, clew.store.engine.chdb, clew.app.doors
+import clew.surfaces.grpc.export, clew.surfaces.grpc.jaeger, clew.surfaces.grpc.server
+print(json.dumps(sorted(sys.modules)))
+"""
+
+LATER = {
+    "clew.surfaces.cli.doctor",
+    "clew.surfaces.cli.flags",
+    "clew.surfaces.grpc._gen",
+    "clew.surfaces.rest.openapi",
+    "clew.telemetry.otlp.encode",
+    "clew.telemetry.otlp.json_codec",
+    "clew.telemetry.otlp.messages",
+    "clew.telemetry.otlp.reference",
+    # Its descriptors take a tenth of a second.
+    "google.protobuf.descriptor",
+    "pandas",
+}
+
+
+def test_a_start_loads_nothing_that_can_wait() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED], capture_output=True, text=True, timeout=SECONDS_MAX
+    )
+    assert done.returncode == 0, done.stderr
+    assert not LATER & set(json.loads(done.stdout))
