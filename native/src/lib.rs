@@ -11,6 +11,7 @@ mod columns;
 mod context;
 mod decoder;
 mod dictionary;
+mod histograms;
 mod kinds;
 mod logs;
 mod metrics;

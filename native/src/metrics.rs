@@ -6,7 +6,8 @@
 use crate::attributes::SharedList;
 use crate::context::{Call, Context, Outcome, Reason, ResidueFacts};
 use crate::decoder::{AnyTable, Signal};
-use crate::kinds::{ExponentialHistograms, Gauges, Histograms, Summaries, Sums};
+use crate::histograms::{ExponentialHistograms, Histograms};
+use crate::kinds::{Gauges, Summaries, Sums};
 use crate::points::{Metric, POINT_NESTING, POINTS_TAG, Points};
 use crate::residue::{Residue, Source};
 use crate::value::Limits;
