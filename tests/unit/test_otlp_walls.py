@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clew.base.errors import ClewError, ErrorCode
@@ -32,6 +32,10 @@ PACKERS: dict[str, tuple[Compression, Callable[[bytes], bytes]]] = {
     ),
 }
 
+# Where a gzip header has its flags, and those of them that mean nothing yet (RFC 1952).
+GZIP_FLAGS_AT = 3
+GZIP_FLAGS_RESERVED = 0xE0
+
 
 @pytest.mark.parametrize("name", PACKERS)
 @given(pieces=PIECES)
@@ -47,6 +51,7 @@ def test_what_was_packed_comes_out_whatever_the_members(name: str, pieces: list[
 
 
 @pytest.mark.parametrize("name", PACKERS)
+@example(body=b"\0", cut=1, flip=45)
 @given(body=st.binary(min_size=1, max_size=200), cut=st.integers(1, 5), flip=st.integers(0, 400))
 def test_damaged_bytes_are_malformed_or_what_zlib_reads_never_a_crash(
     name: str, body: bytes, cut: int, flip: int
@@ -64,6 +69,8 @@ def test_damaged_bytes_are_malformed_or_what_zlib_reads_never_a_crash(
     else:
         # Some bits of a header mean nothing; then the content is what it was.
         if compression is Compression.GZIP:
+            # The reserved ones make zlib refuse what isal reads.
+            packed[GZIP_FLAGS_AT] &= ~GZIP_FLAGS_RESERVED
             assert out == zlib.decompress(bytes(packed), 31)
 
 
