@@ -43,6 +43,14 @@ LIVE_THREADS: Final = 2
 GRPC_ADDRESS_FLAG: Final = "--otlp-grpc"
 
 
+def import_doors(configuration: Configuration) -> None:
+    """Import what `Doors.open` will need, beyond what this module has already."""
+    if configuration.otlp_grpc is not None:
+        import clew.surfaces.grpc.export
+        import clew.surfaces.grpc.jaeger
+        import clew.surfaces.grpc.server  # noqa: F401 - to have been imported
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server, which leaves the signals to us."""
 

@@ -66,6 +66,16 @@ class Store:
         self.lock.release()
 
 
+def import_engine(configuration: Configuration) -> None:
+    """Import what `open_store` will need, so that it spends its time in the engine's own code."""
+    if configuration.store == "chdb":
+        import chdb  # noqa: F401 - the client would import it later
+
+        import clew.store.engine.chdb
+    else:
+        import clew.store.engine.clickhouse  # noqa: F401 - to have been imported
+
+
 def open_store(configuration: Configuration) -> Store:
     """Open the store that the configuration names. Blocks; call it off the event loop.
 
