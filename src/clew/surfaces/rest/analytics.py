@@ -4,7 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from clew.surfaces.rest.routes import BASE, QueryRoute
+from clew.telemetry.analytics import documents as doc
+from clew.telemetry.analytics import parameters as ask
+
 if TYPE_CHECKING:
     from clew.surfaces.rest.routes import Route
 
-ROUTES: Final[tuple[Route, ...]] = ()
+ROUTES: Final[tuple[Route, ...]] = (
+    QueryRoute(
+        path=f"{BASE}/summary",
+        summary="Spans, errors, logs, metrics and language models of a window at a glance",
+        tag="analytics",
+        parameters=ask.SummaryQuery,
+        documents=(doc.Summary,),
+        ask=lambda desk, asked: desk.analytics.summarize(asked.parameters),
+    ),
+    QueryRoute(
+        path=f"{BASE}/topology",
+        summary="Who calls whom: services, databases, queues and others, with calls and errors",
+        tag="analytics",
+        parameters=ask.TopologyQuery,
+        documents=(doc.Topology,),
+        errors=(400, 413, 429, 503, 504),
+        ask=lambda desk, asked: desk.analytics.map_topology(asked.parameters),
+    ),
+)

@@ -6,7 +6,11 @@ provides. An answer sees every record acknowledged before the call.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from clew.telemetry.analytics import documents as doc
+    from clew.telemetry.analytics import parameters as ask
 
 
 class Analytics(Protocol):
@@ -15,3 +19,11 @@ class Analytics(Protocol):
     Every method raises ClewError: INVALID_ARGUMENT for a parameter that does not parse (the hint
     says what would), TIMEOUT and TOO_LARGE at a limit, UNAVAILABLE when the store does not answer.
     """
+
+    def summarize(self, query: ask.SummaryQuery) -> doc.Summary:
+        """Return spans, errors, logs, metrics and language models of a window at a glance."""
+        ...
+
+    def map_topology(self, query: ask.TopologyQuery) -> doc.Topology:
+        """Return who calls whom; TOO_LARGE when a window has more spans than can be joined."""
+        ...

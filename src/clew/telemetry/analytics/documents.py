@@ -6,7 +6,14 @@ Field names are the JSON names; times, ids, durations and completeness are as
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+from clew.telemetry.documents import MetricType
+
+NodeKind = Literal["service", "database", "queue", "external"]
+EdgeKind = Literal["call", "messaging", "link", "unanswered"]
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,3 +22,199 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     start_time: str
     end_time: str
     seconds: float
+
+
+class SpanTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Every span of a window together. Quantiles are durations that occurred, over all spans."""
+
+    span_count: int
+    trace_count: int
+    error_count: int
+    error_rate: float
+    rate_per_second: float
+    avg_ms: float
+    max_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class ServiceSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Rate, errors and duration of one service; the rate is over the whole window."""
+
+    service: str
+    span_count: int
+    error_count: int
+    error_rate: float
+    rate_per_second: float
+    avg_ms: float
+    max_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class OperationSummary(ServiceSummary, frozen=True, kw_only=True):
+    """Rate, errors and duration of one operation of a service."""
+
+    operation: str
+
+
+class ErrorGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Failed spans of one operation that say the same, and the newest of them to look at.
+
+    `message` is the start of the status message, `exception_type` that of the first exception event
+    (else the attribute ``error.type``); both may be empty.
+    """
+
+    service: str
+    operation: str
+    message: str
+    exception_type: str
+    error_count: int
+    last_seen: str
+    trace_id: str
+    span_id: str
+
+
+class SeverityCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Log records by severity. `error` counts the fatal ones too, `fatal` is how many those are."""
+
+    total: int
+    fatal: int
+    error: int
+    warn: int
+    info: int
+    debug: int
+    trace: int
+    unset: int
+
+
+class ServiceLogs(SeverityCounts, frozen=True, kw_only=True):
+    """Log records of one service by severity."""
+
+    service: str
+
+
+class MetricName(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric and how many points and services it has in the window."""
+
+    name: str
+    metric_type: MetricType
+    point_count: int
+    service_count: int
+
+
+class MetricTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Metric points of the window; `names` are the ones with the most points."""
+
+    point_count: int
+    unique_names: int
+    names: list[MetricName]
+
+
+class ModelUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What one model was asked and used; `cost_usd` is null where no price is known."""
+
+    model: str
+    call_count: int
+    error_count: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+class GenAiTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Spans that report tokens, together and by model, the one with the most tokens first."""
+
+    call_count: int
+    error_count: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    model_count: int
+    models: list[ModelUse]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened in a window, exact over all its records.
+
+    Each list holds its first `limit` items: services by spans, errors by count, slowest operations
+    by p95, logs by errors, metrics by points; the count beside it says how many there are in all.
+    """
+
+    window: Window
+    window_seconds: float
+    service_filter: str | None
+    limit: int
+    traces: SpanTotals
+    service_count: int
+    top_services: list[ServiceSummary]
+    operation_count: int
+    slowest_operations: list[OperationSummary]
+    error_operation_count: int
+    top_error_operations: list[OperationSummary]
+    error_group_count: int
+    top_errors: list[ErrorGroup]
+    logs: SeverityCounts
+    log_service_count: int
+    logs_by_service: list[ServiceLogs]
+    metrics: MetricTotals
+    genai: GenAiTotals
+
+
+class TopologyNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A service, or what services call without hearing from it: its name is what they call it.
+
+    `calls` and `errors` are those of the edges that lead here. `system` is the database or queue
+    product. Only services have spans.
+    """
+
+    name: str
+    kind: NodeKind
+    system: str
+    span_count: int
+    calls: int
+    errors: int
+    error_rate: float
+
+
+class TopologyEdge(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls whom. Durations are of the span at the far end, of the call itself for a peer.
+
+    `kind` is `call` for a span whose parent is of the other service, `messaging` where the two are
+    producer and consumer (or one of them and a queue), `link` for a span that links to another,
+    `unanswered` for a call that names a service of which no span answered it.
+    """
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    kind: EdgeKind
+    calls: int
+    errors: int
+    error_rate: float
+    rate_per_second: float
+    avg_duration_ms: float
+    p95_duration_ms: float
+
+
+class Topology(msgspec.Struct, frozen=True, kw_only=True):
+    """The graph of services in a window, exact over all its spans; the busiest edges first.
+
+    Parents and linked spans are looked for in the window and a margin around it; how many were not
+    there is said. `nodes` are those of the edges shown and, unless a service is asked for, every
+    service of the window.
+    """
+
+    window: Window
+    service_filter: str | None
+    services: list[str]
+    nodes: list[TopologyNode]
+    edges: list[TopologyEdge]
+    count: int
+    total: int
+    truncated: bool
+    spans_examined: int
+    spans_with_parent_outside_window: int
+    links_to_spans_outside_window: int
+    margin_seconds: float

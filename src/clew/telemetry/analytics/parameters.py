@@ -7,6 +7,29 @@ from __future__ import annotations
 
 from clew.telemetry.query.parameters import TimeParameters
 
+SUMMARY_LIMIT_DEFAULT = 10
+"""Items of each list of a summary: what is read at a glance."""
+
+SUMMARY_LIMIT_MAX = 1000
+"""Services with figures of their own; whoever needs more asks the lists, which have pages."""
+
+EDGES_DEFAULT = 1000
+"""Edges of a graph: more than anyone reads, and what a fleet of a few hundred services has."""
+
+
+class SummaryQuery(TimeParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happened; of one service when it is named. `limit` is for each list."""
+
+    service: str | None = None
+    limit: int = SUMMARY_LIMIT_DEFAULT
+
+
+class TopologyQuery(TimeParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who calls whom; only the edges of one service when it is named."""
+
+    service: str | None = None
+    limit: int = EDGES_DEFAULT
+
 
 class BaselineParameters(TimeParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A window, and the one to compare it with.

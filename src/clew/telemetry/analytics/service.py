@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clew.telemetry.analytics import summary, topology
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clew.telemetry.analytics import documents as doc
+    from clew.telemetry.analytics import parameters as ask
     from clew.telemetry.query.store import Store
 
 
@@ -20,3 +24,11 @@ class TelemetryAnalytics:
         """Answer over a store; `now` gives Unix nanoseconds, to which "15m ago" refers."""
         self._store = store
         self._now = now
+
+    def summarize(self, query: ask.SummaryQuery) -> doc.Summary:
+        """Return spans, errors, logs, metrics and language models of a window at a glance."""
+        return summary.summarize(self._store, query, self._now())
+
+    def map_topology(self, query: ask.TopologyQuery) -> doc.Topology:
+        """Return who calls whom."""
+        return topology.map_topology(self._store, query, self._now())
