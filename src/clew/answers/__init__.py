@@ -1,0 +1,1 @@
+"""Answers that take more than one strand: everything that belongs to one trace, and by whom."""

@@ -1,0 +1,1 @@
+"""Comments on traces and spans: written durably, edited, listed, searched."""

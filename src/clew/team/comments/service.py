@@ -1,0 +1,158 @@
+"""Comments over the registry database: the one place that every surface asks."""
+
+# ruff: noqa: S608 - values are bound; the rest is our own text
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.ids import new_uuid, parse_span_id, parse_trace_id, parse_uuid
+from clew.team.comments.parameters import (
+    AUTHOR_CHARS_MAX,
+    AUTHOR_DEFAULT,
+    BODY_BYTES_MAX,
+)
+from clew.team.comments.search import COLUMNS, comment_of, find_comments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from clew.store.database.contract import Database, Transaction, Value
+    from clew.team.comments import parameters as ask
+    from clew.team.comments.documents import Comment, CommentList
+
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class TeamComments:
+    """Implements `clew.team.comments.contract.Comments`, which says what each call does."""
+
+    def __init__(self, database: Database, now: Callable[[], int]) -> None:
+        """Keep comments in a database; `now` gives Unix nanoseconds."""
+        self._database = database
+        self._now = now
+
+    def add(self, trace_id: str, comment: ask.NewComment) -> Future[Comment]:
+        """Keep a comment."""
+        row: dict[str, Value] = {
+            "id": new_uuid(self._now()) if comment.id is None else parse_uuid(comment.id),
+            "trace_id": parse_trace_id(trace_id),
+            "span_id": None if comment.span_id is None else parse_span_id(comment.span_id),
+            "author": _checked_author(comment.author),
+            "body": _checked_body(comment.body),
+        }
+        is_repeatable = comment.id is not None
+        # The time is taken in the writer, so that times run as the numbers do.
+        return self._database.submit(
+            lambda writing: _insert(writing, row | {"created_at": self._now()}, is_repeatable)
+        )
+
+    def edit(self, comment_id: str, edit: ask.CommentEdit) -> Future[Comment]:
+        """Change what a comment says."""
+        wanted, body = parse_uuid(comment_id), _checked_body(edit.body)
+        return self._database.submit(
+            lambda writing: _the_one(
+                writing.rows(
+                    "UPDATE comments SET body = :body, updated_at = :now WHERE id = :id"
+                    f" RETURNING {COLUMNS}",
+                    {"body": body, "now": self._now(), "id": wanted},
+                ),
+                wanted,
+            )
+        )
+
+    def delete(self, comment_id: str) -> Future[Comment]:
+        """Remove a comment and return what it was."""
+        wanted = parse_uuid(comment_id)
+        return self._database.submit(
+            lambda writing: _the_one(
+                writing.rows(
+                    f"DELETE FROM comments WHERE id = :id RETURNING {COLUMNS}", {"id": wanted}
+                ),
+                wanted,
+            )
+        )
+
+    def get(self, comment_id: str) -> Comment:
+        """Return one comment."""
+        wanted = parse_uuid(comment_id)
+        return self._database.read(
+            lambda reading: _the_one(
+                reading.rows(f"SELECT {COLUMNS} FROM comments WHERE id = :id", {"id": wanted}),
+                wanted,
+            )
+        )
+
+    def find(self, query: ask.CommentQuery) -> CommentList:
+        """Return one page of matching comments."""
+        return self._database.read(lambda reading: find_comments(reading, query, self._now()))
+
+
+def _insert(writing: Transaction, row: dict[str, Value], is_repeatable: bool) -> Comment:
+    """Keep a comment, or find that this very one is kept already."""
+    if is_repeatable:
+        kept = writing.rows(f"SELECT {COLUMNS} FROM comments WHERE id = :id", {"id": row["id"]})
+        if kept:
+            told = ("trace_id", "span_id", "author", "body")
+            if all(kept[0][name] == row[name] for name in told):
+                return comment_of(kept[0])
+            raise ClewError(
+                ErrorCode.ALREADY_EXISTS,
+                f"another comment has the id {row['id']}",
+                hint="leave id out, or give one that is used once",
+            )
+    (added,) = writing.rows(
+        "INSERT INTO comments (id, trace_id, span_id, author, body, created_at)"
+        " VALUES (:id, :trace_id, :span_id, :author, :body, :created_at)"
+        f" RETURNING {COLUMNS}",
+        row,
+    )
+    return comment_of(added)
+
+
+def _the_one(rows: list[dict[str, Any]], comment_id: str) -> Comment:
+    if not rows:
+        raise ClewError(
+            ErrorCode.NOT_FOUND,
+            f"there is no comment {comment_id}",
+            hint="list comments with: clew comment list",
+        )
+    return comment_of(rows[0])
+
+
+def _checked_body(body: str) -> str:
+    if not body.strip():
+        raise ClewError(ErrorCode.INVALID_ARGUMENT, "body is empty", hint="say something")
+    if _encoded_size("body", body) > BODY_BYTES_MAX:
+        raise ClewError(
+            ErrorCode.TOO_LARGE,
+            f"body is larger than {BODY_BYTES_MAX} bytes",
+            hint="say it shorter, or in several comments",
+        )
+    return body
+
+
+def _checked_author(author: str | None) -> str:
+    if author is None:
+        return AUTHOR_DEFAULT
+    named = author.strip()
+    if not 1 <= len(named) <= AUTHOR_CHARS_MAX or _CONTROLS.search(named):
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "author is no name",
+            hint=f"give 1 to {AUTHOR_CHARS_MAX} characters on one line",
+        )
+    _encoded_size("author", named)
+    return named
+
+
+def _encoded_size(name: str, text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT, f"{name} holds half a character (a lone surrogate)"
+        ) from None

@@ -1,0 +1,428 @@
+"""The registry database: writes are answered when durable, alone when they fail, and bounded."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.store.database.contract import Reading, Result, Schema, Step, Transaction
+from clew.store.database.readers import ReaderOptions
+from clew.store.database.sqlite import FILE_NAME, DatabaseOptions, SqliteDatabase
+from clew.store.database.writer import WriterOptions
+
+DEADLINE_S = 20.0
+FIRST = Step(1, "notes", ("CREATE TABLE notes (name TEXT PRIMARY KEY, text TEXT)",))
+SECOND = Step(
+    2,
+    "notes have a colour",
+    (
+        "ALTER TABLE notes ADD COLUMN colour TEXT NOT NULL DEFAULT 'none'",
+        "UPDATE notes SET colour = 'old'",
+    ),
+)
+NOTES = Schema("notes", (FIRST,))
+
+Open = Callable[..., SqliteDatabase]
+
+
+@pytest.fixture
+def open_database(tmp_path: Path) -> Iterator[Open]:
+    opened: list[SqliteDatabase] = []
+
+    def open_next(*schemas: Schema, **options: object) -> SqliteDatabase:
+        chosen = DatabaseOptions(**options)  # type: ignore[arg-type]
+        opened.append(SqliteDatabase.open(tmp_path, schemas or (NOTES,), chosen))
+        return opened[-1]
+
+    yield open_next
+    for database in opened:
+        database.close()
+
+
+def put(name: str, text: str = "") -> Callable[[Transaction], str]:
+    def work(writing: Transaction) -> str:
+        writing.run("INSERT INTO notes (name, text) VALUES (:n, :t)", {"n": name, "t": text})
+        return name
+
+    return work
+
+
+def names(database: SqliteDatabase) -> list[str]:
+    rows = database.read(lambda reading: reading.rows("SELECT name FROM notes ORDER BY rowid"))
+    return [row["name"] for row in rows]
+
+
+def result(future: Future[Result]) -> Result:
+    return future.result(DEADLINE_S)
+
+
+def error_of(future: Future[str]) -> ClewError:
+    error = future.exception(DEADLINE_S)
+    assert isinstance(error, ClewError), error
+    return error
+
+
+class Gate:
+    """A write that holds the writer until it is opened, so that others gather behind it."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._entered, self._opened = threading.Event(), threading.Event()
+        self.passed = database.submit(self._wait)
+        assert self._entered.wait(DEADLINE_S)
+
+    def _wait(self, _writing: Transaction) -> None:
+        self._entered.set()
+        assert self._opened.wait(DEADLINE_S)
+
+    def open(self) -> None:
+        self._opened.set()
+        result(self.passed)
+
+
+def test_a_write_is_seen_by_the_reading_after_its_answer(open_database: Open) -> None:
+    database = open_database()
+    for number in range(20):
+        assert result(database.submit(put(f"n{number}"))) == f"n{number}"
+        assert names(database)[-1] == f"n{number}"
+
+
+def test_what_was_written_is_there_when_it_is_opened_again(open_database: Open) -> None:
+    database = open_database()
+    result(database.submit(put("kept")))
+    database.close()
+    database.close()
+    assert not (database.path.parent / f"{FILE_NAME}-wal").exists()
+    assert names(open_database()) == ["kept"]
+
+
+def test_every_file_is_the_owners_alone(open_database: Open) -> None:
+    database = open_database()
+    result(database.submit(put("secret")))
+    files = sorted(database.path.parent.glob(f"{FILE_NAME}*"))
+    assert len(files) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    database.close()
+    database.path.chmod(0o644)
+    assert stat.S_IMODE(open_database().path.stat().st_mode) == 0o600
+
+
+def test_writes_that_wait_are_committed_together_and_each_gets_its_own_answer(
+    open_database: Open,
+) -> None:
+    database = open_database()
+    gate = Gate(database)
+    futures = [database.submit(put(f"n{number}")) for number in range(50)]
+    wrong = database.submit(put("n7"))
+    after = database.submit(put("after"))
+    assert not any(future.done() for future in (*futures, wrong, after))
+    gate.open()
+    assert [result(future) for future in futures] == [f"n{number}" for number in range(50)]
+    assert error_of(wrong).code is ErrorCode.INTERNAL
+    assert result(after) == "after"
+    assert names(database) == [*(f"n{number}" for number in range(50)), "after"]
+
+
+def test_a_write_that_raises_is_undone_whole_and_alone(open_database: Open) -> None:
+    database = open_database()
+
+    def half(writing: Transaction) -> str:
+        put("half")(writing)
+        raise ClewError(ErrorCode.CONFLICT, "no")
+
+    def mistaken(writing: Transaction) -> str:
+        put("mistaken")(writing)
+        raise KeyError("k")
+
+    gate = Gate(database)
+    first, refused = database.submit(put("first")), database.submit(half)
+    broken, last = database.submit(mistaken), database.submit(put("last"))
+    gate.open()
+    assert error_of(refused).code is ErrorCode.CONFLICT
+    assert isinstance(broken.exception(DEADLINE_S), KeyError)
+    assert [result(first), result(last)] == ["first", "last"]
+    assert names(database) == ["first", "last"]
+    database.check()
+
+
+def test_a_write_taken_back_in_time_never_happens(open_database: Open) -> None:
+    database = open_database()
+    gate = Gate(database)
+    taken_back, kept = database.submit(put("taken back")), database.submit(put("kept"))
+    assert taken_back.cancel()
+    gate.open()
+    result(kept)
+    assert names(database) == ["kept"]
+
+
+def test_a_full_queue_says_when_to_come_again(open_database: Open) -> None:
+    database = open_database(writer=WriterOptions(queue_max=3))
+    gate = Gate(database)
+    futures = [database.submit(put(f"n{number}")) for number in range(3)]
+    with pytest.raises(ClewError) as caught:
+        database.submit(put("n3"))
+    assert caught.value.code is ErrorCode.OVERLOADED
+    assert caught.value.retry_after_ms
+    gate.open()
+    assert [result(future) for future in futures] == names(database)
+
+
+def test_closing_writes_what_is_queued_and_takes_nothing_more(open_database: Open) -> None:
+    database = open_database()
+    gate = Gate(database)
+    futures = [database.submit(put(f"n{number}")) for number in range(5)]
+    closing = threading.Thread(target=database.close)
+    closing.start()
+    gate.open()
+    closing.join(DEADLINE_S)
+    assert [result(future) for future in futures] == [f"n{number}" for number in range(5)]
+    for call in (lambda: database.submit(put("late")), lambda: names(database)):
+        with pytest.raises(ClewError) as caught:
+            call()
+        assert caught.value.code is ErrorCode.UNAVAILABLE
+    assert len(names(open_database())) == 5
+
+
+def test_a_reading_sees_one_moment_while_others_write(open_database: Open) -> None:
+    database = open_database()
+    result(database.submit(put("before")))
+
+    def twice(reading: Reading) -> tuple[int, int]:
+        count = "SELECT count(*) AS n FROM notes"
+        first = reading.rows(count)[0]["n"]
+        result(database.submit(put("meanwhile")))
+        return first, reading.rows(count)[0]["n"]
+
+    assert database.read(twice) == (1, 1)
+    assert len(names(database)) == 2
+
+
+def test_a_reading_cannot_write(open_database: Open) -> None:
+    database = open_database()
+    with pytest.raises(ClewError):
+        database.read(lambda reading: reading.rows("DELETE FROM notes RETURNING name"))
+
+
+def test_a_reading_without_end_is_ended(open_database: Open) -> None:
+    database = open_database(readers=ReaderOptions(read_s=0.1))
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    with pytest.raises(ClewError) as caught:
+        database.read(lambda reading: reading.rows(endless))
+    assert caught.value.code is ErrorCode.TIMEOUT
+    assert names(database) == []
+
+
+def test_more_readers_than_connections_are_told_to_wait(open_database: Open) -> None:
+    database = open_database(readers=ReaderOptions(count_max=1, wait_s=0.05))
+    with pytest.raises(ClewError) as caught:
+        database.read(lambda _: names(database))
+    assert caught.value.code is ErrorCode.OVERLOADED
+    assert names(database) == []
+
+
+def test_a_schema_goes_on_where_it_ended_and_keeps_what_is_there(open_database: Open) -> None:
+    database = open_database()
+    result(database.submit(put("old")))
+    database.close()
+    database = open_database(Schema("notes", (FIRST, SECOND)), Schema("other", (Step(1, "t", ()),)))
+    result(database.submit(put("new")))
+    rows = database.read(lambda r: r.rows("SELECT name, colour FROM notes ORDER BY name"))
+    assert rows == [{"name": "new", "colour": "none"}, {"name": "old", "colour": "old"}]
+
+
+def test_a_step_that_fails_leaves_nothing_of_itself(open_database: Open) -> None:
+    open_database().close()
+    broken = Step(2, "broken", ("CREATE TABLE more (x)", "CREATE VIRTUAL TABLE t USING fts99(x)"))
+    with pytest.raises(ClewError) as caught:
+        open_database(Schema("notes", (FIRST, broken)))
+    assert caught.value.code is ErrorCode.UNSUPPORTED
+    assert "fts99" in caught.value.message
+    database = open_database(Schema("notes", (FIRST, SECOND)))
+    tables = database.read(lambda r: r.rows("SELECT name FROM sqlite_master WHERE name = 'more'"))
+    assert tables == []
+
+
+@pytest.mark.parametrize("older", [[NOTES], []])
+def test_a_registry_of_a_newer_program_is_refused_and_untouched(
+    open_database: Open, tmp_path: Path, older: list[Schema]
+) -> None:
+    database = open_database(Schema("notes", (FIRST, SECOND)))
+    result(database.submit(put("kept")))
+    database.close()
+    before = (tmp_path / FILE_NAME).read_bytes()
+    with pytest.raises(ClewError) as caught:
+        SqliteDatabase.open(tmp_path, older)
+    assert caught.value.code is ErrorCode.UNSUPPORTED
+    assert "newer" in caught.value.message
+    assert caught.value.hint
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+def test_the_database_of_another_program_is_refused(open_database: Open, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / FILE_NAME)
+    other.execute("CREATE TABLE theirs (x)")
+    other.commit()
+    other.close()
+    with pytest.raises(ClewError) as caught:
+        open_database()
+    assert caught.value.code is ErrorCode.UNSUPPORTED
+
+
+def test_a_file_that_is_no_database_is_told_as_damaged(open_database: Open, tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"this is not what it was" * 1000)
+    with pytest.raises(ClewError) as caught:
+        open_database()
+    assert caught.value.code is ErrorCode.UNAVAILABLE
+    assert "damaged" in caught.value.message
+
+
+def test_a_damaged_page_is_told_and_does_not_end_the_writer(
+    open_database: Open, tmp_path: Path
+) -> None:
+    database = open_database()
+    for number in range(300):
+        database.submit(put(f"n{number}", "x" * 200))
+    database.close()
+    content = bytearray((tmp_path / FILE_NAME).read_bytes())
+    content[3 * 4096 :] = b"\xee" * (len(content) - 3 * 4096)
+    (tmp_path / FILE_NAME).write_bytes(content)
+    database = open_database()
+    with pytest.raises(ClewError) as caught:
+        names(database)
+    assert caught.value.code is ErrorCode.UNAVAILABLE
+    for _ in range(2):
+        assert error_of(database.submit(put("more"))).code is ErrorCode.UNAVAILABLE
+
+
+def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ClewError) as caught:
+        SqliteDatabase.open(tmp_path / "file", [NOTES])
+    assert caught.value.hint
+
+
+def test_a_full_registry_refuses_and_goes_on_when_there_is_room(open_database: Open) -> None:
+    database = open_database(bytes_max=30 * 4096, writer=WriterOptions(probe_s=0.01))
+    outcomes = [database.submit(put(f"n{number}", "x" * 20_000)) for number in range(10)]
+    failures = [error for each in outcomes if (error := each.exception(DEADLINE_S))]
+    assert 0 < len(failures) < 10
+    assert all(isinstance(e, ClewError) and e.code is ErrorCode.UNAVAILABLE for e in failures)
+    kept = [each.result() for each in outcomes if each.exception() is None]
+    assert names(database) == kept
+    result(database.submit(lambda writing: writing.run("DELETE FROM notes")))
+    assert result(database.submit(put("again", "x" * 20_000))) == "again"
+    database.check()
+
+
+def test_a_disk_that_takes_nothing_fails_the_write_and_is_noticed_when_it_does_again(
+    open_database: Open,
+) -> None:
+    database = open_database(writer=WriterOptions(probe_s=0.01))
+    result(database.submit(put("before")))
+    wal = database.path.with_name(f"{FILE_NAME}-wal")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size, hard))
+    try:
+        assert error_of(database.submit(put("lost"))).code is ErrorCode.UNAVAILABLE
+        with pytest.raises(ClewError) as caught:
+            database.check()
+        assert caught.value.code is ErrorCode.UNAVAILABLE
+        assert names(database) == ["before"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    healed = threading.Event()
+    for _ in range(1000):
+        try:
+            database.check()
+        except ClewError:
+            healed.wait(0.01)
+        else:
+            healed.set()
+            break
+    assert healed.is_set()
+    result(database.submit(put("after")))
+    database.close()
+    assert names(open_database()) == ["before", "after"]
+
+
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("INSERT INTO notes VALUES ('theirs', '')")
+print("held", flush=True)
+sys.stdin.readline()
+connection.execute("COMMIT")
+connection.close()
+"""
+
+
+def test_another_process_that_writes_is_waited_for_then_told_of(open_database: Open) -> None:
+    database = open_database(lock_s=0.1)
+    result(database.submit(put("before")))
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(database.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == "held\n"
+        refused = error_of(database.submit(put("refused")))
+        assert refused.code is ErrorCode.UNAVAILABLE
+        assert "another process" in refused.message
+        # Readers wait for nobody.
+        assert names(database) == ["before"]
+        other.stdin.write("\n")
+        other.stdin.flush()
+        assert other.wait(DEADLINE_S) == 0
+    assert result(database.submit(put("after"))) == "after"
+    assert names(database) == ["before", "theirs", "after"]
+
+
+def test_a_log_that_is_torn_anywhere_loses_its_end_and_nothing_before(
+    open_database: Open, tmp_path: Path
+) -> None:
+    database = open_database()
+    for number in range(30):
+        result(database.submit(put(f"n{number:02}", "x" * 50)))
+    # The files as a crash would leave them.
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for name in (FILE_NAME, f"{FILE_NAME}-wal"):
+        shutil.copyfile(tmp_path / name, crashed / name)
+    everything = names(database)
+    database.close()
+    wal = (crashed / f"{FILE_NAME}-wal").read_bytes()
+    main = (crashed / FILE_NAME).read_bytes()
+    before = 0
+    for end in (*range(0, len(wal), len(wal) // 40 + 1), len(wal)):
+        torn = tmp_path / f"torn-{end}"
+        torn.mkdir()
+        (torn / FILE_NAME).write_bytes(main)
+        # A sector that never reached the disk holds whatever it held before.
+        (torn / f"{FILE_NAME}-wal").write_bytes(wal[:end] + os.urandom(512))
+        opened = SqliteDatabase.open(torn, [NOTES])
+        kept = names(opened)
+        assert kept == everything[: len(kept)]
+        assert len(kept) >= before
+        before = len(kept)
+        result(opened.submit(put("more")))
+        assert opened.read(lambda r: r.rows("PRAGMA integrity_check")) == [
+            {"integrity_check": "ok"}
+        ]
+        opened.close()
+    assert before == 30
