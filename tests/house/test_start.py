@@ -29,6 +29,11 @@ LATER = {
     # Its descriptors take a tenth of a second.
     "google.protobuf.descriptor",
     "pandas",
+    "pyarrow.compute",
+    # What models cost and what agents speak come with pydantic, twenty megabytes.
+    "genai_prices",
+    "mcp",
+    "pydantic",
 }
 
 

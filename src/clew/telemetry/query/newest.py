@@ -24,9 +24,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
-import pyarrow.compute as pc
 
 from clew.store.engine.contract import QueryLimits, Scan
+from clew.store.table import FRAME
 from clew.telemetry.query.cursor import Cursor, Position, read_cursor, write_cursor
 from clew.telemetry.query.slices import check_limit
 from clew.telemetry.query.window import read_window, time_condition
@@ -48,7 +48,6 @@ LIMITS: Final = QueryLimits(time_ms_max=30_000, memory_bytes_max=2 * 1024**3)
 fit into a machine of 24 GiB."""
 
 AT: Final = "at"
-FRAME: Final = "Frame"
 
 Document = TypeVar("Document", bound=msgspec.Struct)
 
@@ -198,8 +197,8 @@ class Reader(Generic[Document]):
         # Each side of the union is in order and within the limit; both together are put in order
         # here, because one more level of SQL over all columns costs a fifth of the whole query.
         answer = self._query("@rows", scan)
-        newest = pc.sort_indices(answer, [(AT, "descending")])[:limit]
-        rows: list[dict[str, Any]] = answer.take(newest).to_pylist()
+        newest = answer.sort_by([(AT, "descending")]).slice(0, limit)
+        rows: list[dict[str, Any]] = newest.to_pylist()
         return [_Row(row[AT], row[FRAME], self._rows.document(row)) for row in rows]
 
     def _count(self, where: str) -> int:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import pyarrow.compute as pc
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_MS, format_time
@@ -341,8 +340,8 @@ def _trace_rows(store: Store, snapshot: Snapshot, trace_id: str) -> list[dict[st
         limits=LIMITS,
     )
     # As for pages: putting stored and hot rows in order here is cheaper than in SQL.
-    earliest = pc.sort_indices(answer, [("at", "ascending")])[:limit]
-    rows: list[dict[str, Any]] = answer.take(earliest).to_pylist()
+    earliest = answer.sort_by("at").slice(0, limit)
+    rows: list[dict[str, Any]] = earliest.to_pylist()
     return rows
 
 
