@@ -5,7 +5,11 @@ Times follow the one grammar of `clew.base.times`; a question without any is abo
 
 from __future__ import annotations
 
-from clew.telemetry.query.parameters import TimeParameters
+from typing import Literal
+
+import msgspec
+
+from clew.telemetry.query.parameters import LIMIT_DEFAULT, TimeParameters
 
 SUMMARY_LIMIT_DEFAULT = 10
 """Items of each list of a summary: what is read at a glance."""
@@ -41,3 +45,22 @@ class BaselineParameters(TimeParameters, frozen=True, kw_only=True, forbid_unkno
     baseline: str | None = None
     baseline_start: str | None = None
     baseline_end: str | None = None
+
+
+class AnomalyQuery(BaselineParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is not as it was; of one service when it is named."""
+
+    service: str | None = None
+    limit: int = LIMIT_DEFAULT
+
+
+class PatternQuery(TimeParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What log records say. `severity` is one class, `min_severity` that class and above."""
+
+    service: str | None = None
+    severity: Literal["trace", "debug", "info", "warn", "error", "fatal"] | None = None
+    min_severity: Literal["trace", "debug", "info", "warn", "error", "fatal"] | None = None
+    attribute: list[str] = msgspec.field(default_factory=list)
+    q: str | None = None
+    limit: int = LIMIT_DEFAULT
+    next: str | None = None
