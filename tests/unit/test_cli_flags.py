@@ -25,11 +25,14 @@ from clew.surfaces.cli.flags import (
     SeriesFlags,
     ServiceFlags,
     SpanFlags,
+    SummaryFlags,
     TimeFlags,
+    TopologyFlags,
     to_query,
 )
 from clew.surfaces.cli.program import globals_last
 from clew.surfaces.cli.tree import COMMANDS
+from clew.telemetry.analytics.parameters import SummaryQuery, TopologyQuery
 from clew.telemetry.query import parameters as ask
 from clew.telemetry.remote import to_pairs
 
@@ -43,6 +46,8 @@ PAIRS: list[tuple[type[Any], type[msgspec.Struct], set[str]]] = [
     (ServiceFlags, ask.ServiceQuery, set()),
     (ServiceFlags, ask.OperationQuery, {"service"}),
     (AttributeFlags, ask.AttributeQuery, set()),
+    (SummaryFlags, SummaryQuery, set()),
+    (TopologyFlags, TopologyQuery, set()),
 ]
 
 

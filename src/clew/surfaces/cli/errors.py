@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     BAD_ARGUMENT = 3
     UNREACHABLE = 4
     NOT_ALLOWED = 5
+    CONDITION_MET = 6
     INTERRUPTED = 130
 
 

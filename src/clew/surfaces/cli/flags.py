@@ -276,6 +276,30 @@ class AttributeFlags(ServiceFlags):
     """Only keys (or, with KEY, values) that begin so."""
 
 
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class SummaryFlags(TimeFlags):
+    """`SummaryQuery`."""
+
+    service: Service = None
+    """Exact name of the service."""
+
+    limit: PageNumber = None
+    """Items of each list, at most 1000. [default: 10]"""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class TopologyFlags(TimeFlags):
+    """`TopologyQuery`."""
+
+    service: Service = None
+    """Only the edges of this service."""
+
+    limit: PageNumber = None
+    """Edges at most, the busiest ones. [default: 1000]"""
+
+
 def to_query(flags: Any, kind: type[Query], **more: object) -> Query:
     """Return the parameters that flags say; what was not given keeps the struct's default."""
     names = [field.name for field in dataclasses.fields(flags)] if flags is not None else []

@@ -83,6 +83,17 @@ def raw_json_text(body: bytes, screen: Screen) -> str:
     return _readable(body, screen)
 
 
+def json_line(document: Any, screen: Screen) -> str:
+    """Return a document as one line of JSON."""
+    return raw_json_line(msgspec.json.encode(document), screen)
+
+
+def raw_json_line(body: bytes, screen: Screen) -> str:
+    """Return a server's document as one line, on a terminal made safe."""
+    line = body.decode().rstrip("\n")
+    return f"{escape_json(line) if screen.is_terminal else line}\n"
+
+
 def _readable(body: bytes, screen: Screen) -> str:
     if not screen.is_terminal:
         return body.decode().rstrip("\n") + "\n"

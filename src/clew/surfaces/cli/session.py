@@ -48,6 +48,21 @@ class Listing(Generic[Document]):
     legend: Callable[[Document], str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sheet(Generic[Document]):
+    """An answer of several lists side by side, and how to show it.
+
+    `table` returns all its lines for a width. `first` returns the document with the first so many
+    items of each list, of which there are at most `longest`. `how` says how to get the rest.
+    """
+
+    reply: Reply[Document]
+    table: Callable[[Document, int], list[Line]]
+    first: Callable[[Document, int], Document]
+    longest: int
+    how: str = "raise --max-tokens"
+
+
 class Session:
     """The server, the format and the screen of one command."""
 
@@ -75,6 +90,46 @@ class Session:
         if nothing is not None and not getattr(document, listing.items):
             raise nothing()
         return ExitCode.OK
+
+    def show_sheet(self, sheet: Sheet[Any]) -> ExitCode:
+        """Write an answer of several lists; within the budget, so many items of each as fit."""
+        if self.format != "table" and self._room is None:
+            write = output.raw_json_text if self.format == "json" else output.raw_json_line
+            output.write(write(sheet.reply.body, self.screen))
+            return ExitCode.OK
+        document = sheet.reply.document()
+
+        def written(kept: int) -> str:
+            shown = document if kept == sheet.longest else sheet.first(document, kept)
+            return self._sheet_text(sheet, shown, is_whole=shown is document)
+
+        kept = sheet.longest
+        if self._room is not None:
+            kept = count_fitting(sheet.longest, self._room, written)
+        if kept >= 0:
+            output.write(written(kept))
+            return ExitCode.OK
+        size = tokens_of(output.json_text(document, self.screen))
+        hint = f"everything takes about {size} tokens; {sheet.how}"
+        if self.format == "table":
+            output.write(f"left out: {hint}\n")
+        else:
+            output.write(output.json_text({"truncated": True, "hint": hint}, self.screen))
+        return ExitCode.OK
+
+    def _sheet_text(self, sheet: Sheet[Any], document: Any, *, is_whole: bool) -> str:
+        if self.format == "table":
+            lines = sheet.table(document, self.screen.width)
+            spent = sheet.reply.server_ms
+            left_out = None if is_whole else f"shortened by --max-tokens; the rest: {sheet.how}"
+            below = (left_out, show_duration(spent) if spent else None)
+            lines = [*lines, *output.footer(self.screen.width, *below)]
+            return "".join(f"{render(line, colour=self.screen.colour)}\n" for line in lines)
+        told: dict[str, Any] = msgspec.to_builtins(document)
+        if not is_whole:
+            told |= {"truncated": True, "hint": f"the rest: {sheet.how}"}
+        write = output.json_text if self.format == "json" else output.json_line
+        return write(told, self.screen)
 
     def _show_decoded(self, listing: Listing[Any]) -> None:
         document = listing.reply.document()

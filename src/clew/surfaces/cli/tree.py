@@ -24,7 +24,7 @@ HELP: Final = (
     "See what a tree of running things did: traces, logs and metrics.\n\n"
     "Answers are tables on a terminal and JSON when piped, the very documents of the REST API. "
     "Exit codes: 0 ok, 1 failed, 2 nothing matched, 3 bad argument or query, "
-    "4 server unreachable, 5 not allowed."
+    "4 server unreachable, 5 not allowed, 6 a condition to exit on holds."
 )
 
 
@@ -134,6 +134,44 @@ COMMANDS: Final[tuple[Command, ...]] = (
         (
             ("clew attributes --signal logs", "what log records carry"),
             ("clew attributes http.route", "the values of one key"),
+        ),
+    ),
+    Command(
+        "summary",
+        "clew.surfaces.cli.commands.analytics:summary",
+        LOOK,
+        "Show what happened: rates, errors, durations, logs, metrics and models at a glance.",
+        "About the last hour unless told otherwise, exact over every record of it.",
+        (
+            ("clew summary", "the last hour"),
+            ("clew summary --service shop --last 15m", "one service, lately"),
+        ),
+    ),
+    Command(
+        "topology",
+        "clew.surfaces.cli.commands.analytics:topology",
+        LOOK,
+        "Show who calls whom: services, databases, queues and others.",
+        "About the last hour unless told otherwise; messages and span links are edges too.",
+        (
+            ("clew topology --last 15m", "the graph of a quarter of an hour"),
+            ("clew topology --service shop", "who calls a service, and whom it calls"),
+        ),
+    ),
+    Command(
+        "watch",
+        "clew.surfaces.cli.commands.watch:watch",
+        LOOK,
+        "Sample rates, errors and durations over and over; end when a condition holds.",
+        "Piped, a sample is one line of JSON with what changed since the one before. Exit code 6 "
+        "when a condition holds, 0 after --max-ticks or Ctrl-C, 4 when the server is gone.",
+        (
+            ("clew watch --service shop", "a line each ten seconds, over the last minute"),
+            (
+                "clew watch --last 5m --exit-on 'error_rate > 0.05' --exit-on 'p95_ms > 2x'",
+                "until something is wrong",
+            ),
+            ("clew watch --max-ticks 30 --interval 2s --format json", "for a script"),
         ),
     ),
     Command(

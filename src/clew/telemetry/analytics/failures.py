@@ -8,6 +8,7 @@ from clew.base.times import format_time
 from clew.store.engine.contract import Scan
 from clew.telemetry.analytics import documents as doc
 from clew.telemetry.analytics.red import span_condition
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.tables import TRACES
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def read_error_groups(
         snapshot=snapshot,
         scans={"failed": Scan(TRACES, (*_FAILED, "Timestamp"), where)},
         parameters={**parameters, "limit": limit},
+        limits=LIMITS,
     ).to_pylist()
     if not groups:
         return [], 0
@@ -71,6 +73,7 @@ def read_error_groups(
             )
         },
         parameters=parameters,
+        limits=LIMITS,
     ).to_pylist()
     ids = {(_key(row), row["last"]): row["ids"] for row in newest}
     return [_group(row, ids[_key(row), row["last"]]) for row in groups], groups[0]["groups"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from clew.base.times import NS_PER_MS
 from clew.store.engine.contract import Scan
 from clew.telemetry.analytics import documents as doc
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.window import time_condition
 from clew.telemetry.tables import TRACES
 
@@ -92,6 +93,7 @@ def read_span_figures(
             )
         },
         parameters={**parameters, "limit": limit},
+        limits=LIMITS,
     ).to_pylist()
     by_level: dict[int, list[dict[str, Any]]] = {_OPERATION: [], _SERVICE: [], _ALL: []}
     for row in rows:
@@ -132,6 +134,7 @@ def _count_traces(
         snapshot=snapshot,
         scans={"spans": Scan(TRACES, ("TraceId",), where)},
         parameters=parameters,
+        limits=LIMITS,
     ).to_pylist()
     traces: int = rows[0]["traces"]
     return traces

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from clew.store.engine.contract import Scan
 from clew.telemetry.analytics import documents as doc
 from clew.telemetry.analytics.red import span_condition
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.tables import TRACES
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def read_genai_totals(
         snapshot=snapshot,
         scans={"calls": Scan(TRACES, _COLUMNS, f"{where} AND ({_REPORTS_TOKENS})")},
         parameters={**parameters, "limit": limit},
+        limits=LIMITS,
     ).to_pylist()
     first = rows[0] if rows else dict.fromkeys(_TOTALS, 0)
     return doc.GenAiTotals(

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_MS, NS_PER_S, TimeRange
-from clew.store.engine.contract import QueryLimits, Scan
+from clew.store.engine.contract import Scan
 from clew.telemetry.analytics import documents as doc
 from clew.telemetry.analytics.windows import read_current
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.slices import check_limit
 from clew.telemetry.query.window import time_condition
 from clew.telemetry.tables import TRACES
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
 MARGIN_NS: Final = 15 * 60 * NS_PER_S
 """How far outside the window parents, children and linked spans are looked for: longer than a
 request or a redelivered message takes, and short enough that a graph of minutes reads minutes."""
-
-MEMORY_BYTES_MAX: Final = 2 << 30
-"""The wall around one join: some twenty million spans. Half of what the engine may have."""
-
-_LIMITS: Final = QueryLimits(memory_bytes_max=MEMORY_BYTES_MAX)
 
 _OWN_KEY: Final = "sipHash128(TraceId, SpanId) AS key"
 
@@ -199,7 +195,7 @@ class _Reading:
         named = {name: scan for name, scan in self._scans.items() if f"@{name}" in sql}
         try:
             answer = self._store.engine.query(
-                sql, snapshot=self._snapshot, scans=named, limits=_LIMITS
+                sql, snapshot=self._snapshot, scans=named, limits=LIMITS
             )
         except ClewError as error:
             if error.code is not ErrorCode.TOO_LARGE:

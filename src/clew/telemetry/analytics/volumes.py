@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.store.engine.contract import Scan
 from clew.telemetry.analytics import documents as doc
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.points import METRIC_TYPES
 from clew.telemetry.query.severity import SEVERITY_CLASSES, SEVERITY_SQL
 from clew.telemetry.query.window import time_condition
@@ -61,6 +62,7 @@ def read_log_figures(
             "logs": Scan(LOGS, ("ServiceName AS service", f"{SEVERITY_SQL} AS severity"), where)
         },
         parameters={**parameters, "limit": limit},
+        limits=LIMITS,
     ).to_pylist()
     return LogFigures(
         totals=doc.SeverityCounts(**_severities(everything)),
@@ -90,6 +92,7 @@ def read_metric_totals(
         snapshot=snapshot,
         scans=scans,
         parameters={**parameters, "limit": limit},
+        limits=LIMITS,
     ).to_pylist()
     return doc.MetricTotals(
         point_count=rows[0]["total"] if rows else 0,
