@@ -86,7 +86,7 @@ def _help(name: str) -> str:
     """Return what ``clew NAME --help`` prints."""
     page = io.StringIO()
     console = Console(file=page, width=WIDTH, color_system=None, force_terminal=False)
-    build().help_print([name], console=console)
+    build().help_print(name.split(), console=console)
     return "\n".join(line.rstrip() for line in page.getvalue().strip().splitlines())
 
 

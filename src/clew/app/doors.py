@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from clew.app.sockets import Addresses, port_of, take
-from clew.app.store import open_analytics
+from clew.app.store import open_analytics, open_comments
 from clew.base.errors import ClewError
 from clew.surfaces.connection import configure
 from clew.surfaces.otlp.http import BodyLimits, OtlpHttpDoor
@@ -111,15 +111,18 @@ class Doors:
         # A second instance for the HTTP door: each door has a rate and counters of its own.
         self._otlp_inside = self._open_otlp()
         self._export: ExportServices | None = None
+        self._analytics = open_analytics(store)
         desk = Desk(
             service=service,
-            analytics=open_analytics(store),
+            analytics=self._analytics,
+            comments=open_comments(store),
             pipeline=store.pipeline,
             intake=self._intake,
             threads=self._threads,
             live_threads=self._live_threads,
             live=LiveClients(configuration.live_clients_max),
             check_engine=store.engine.check,
+            check_registry=store.database.check,
             decoder=decoder_name().value,
             door_answers=self._count_answers,
             closing=self._closing,

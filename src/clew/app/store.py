@@ -1,4 +1,4 @@
-"""The store as one thing to open and close: engine, log and pipeline over one data folder."""
+"""The store as one thing to open and close: engine, log, pipeline and registry of one folder."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from clew.store.database.sqlite import SqliteDatabase
 from clew.store.folder import FolderLock
 from clew.store.log import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
+from clew.team.comments.schema import SCHEMA as COMMENTS
+from clew.team.comments.service import TeamComments
 from clew.telemetry.analytics.service import TelemetryAnalytics
 from clew.telemetry.otlp.decode import open_decoder
 from clew.telemetry.otlp.signal import Signal
@@ -21,12 +24,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clew.app.configuration import Configuration
+    from clew.store.database.contract import Database
     from clew.store.engine.contract import Engine, Snapshot
+    from clew.team.comments.contract import Comments
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.query.contract import QueryService
 
 CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
 """What stands in the log for each signal. Never change one: logs outlive programs."""
+
+REGISTRY: Final = (COMMENTS,)
+"""What the strands keep in the registry's database."""
 
 _TABLES: Final = {Signal.TRACES: (TRACES,), Signal.LOGS: (LOGS,), Signal.METRICS: METRICS}
 
@@ -40,6 +48,7 @@ class Store:
     kinds: Mapping[Signal, RecordKind]
     recovered_frames: int
     lock: FolderLock
+    database: Database
 
     def snapshot(self) -> Snapshot:
         """Return what a query that starts now may see. From any thread."""
@@ -63,6 +72,7 @@ class Store:
         """Bring to the engine what can be brought, then let go of everything."""
         await self.pipeline.close()
         self.engine.close()
+        self.database.close()
         self.lock.release()
 
 
@@ -81,12 +91,14 @@ def open_store(configuration: Configuration) -> Store:
 
     Raises:
         ClewError: CONFLICT when another process has the data folder; UNAVAILABLE or FORBIDDEN when
-            the folder or the engine is not to be had.
+            the folder, the registry or the engine is not to be had.
     """
     kinds = _declare_kinds(configuration)
     lock = FolderLock.acquire(configuration.data_dir)
     engine: Engine | None = None
+    database: Database | None = None
     try:
+        database = SqliteDatabase.open(configuration.data_dir, REGISTRY)
         late = _LatePipeline()
         engine = _open_engine(configuration, late)
         engine.create(TABLES)
@@ -102,14 +114,21 @@ def open_store(configuration: Configuration) -> Store:
     except BaseException:
         if engine is not None:
             engine.close()
+        if database is not None:
+            database.close()
         lock.release()
         raise
-    return Store(engine, pipeline, kinds, status.acked - status.flushed, lock)
+    return Store(engine, pipeline, kinds, status.acked - status.flushed, lock, database)
 
 
 def open_service(store: Store) -> QueryService:
     """Return the one service that every surface asks."""
     return TelemetryQuery(store, time.time_ns)
+
+
+def open_comments(store: Store) -> Comments:
+    """Return what people and agents say of traces and spans."""
+    return TeamComments(store.database, time.time_ns)
 
 
 def open_analytics(store: Store) -> Analytics:

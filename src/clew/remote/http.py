@@ -151,6 +151,14 @@ class Server:
         """Send a body with POST."""
         return self._ask("POST", path, pairs, body, {"Content-Type": content_type})
 
+    def patch(self, path: str, body: bytes, content_type: str) -> Answer:
+        """Change what an address names, with PATCH."""
+        return self._ask("PATCH", path, None, body, {"Content-Type": content_type})
+
+    def delete(self, path: str) -> Answer:
+        """Remove what an address names."""
+        return self._ask("DELETE", path, None, None, {})
+
     @contextmanager
     def stream(
         self, path: str, pairs: Pairs | None = None, headers: Mapping[str, str] | None = None

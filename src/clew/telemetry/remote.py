@@ -6,76 +6,23 @@ have one shape on both sides. Light install.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from clew.base.errors import ClewError, ErrorCode
-from clew.remote.http import pair, quoted
+from clew.remote.http import quoted
+from clew.remote.reply import BASE, Reply, decode, to_pairs
 from clew.telemetry import documents as doc
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from clew.remote.http import Answer, Pairs, Server, Stream
+    from clew.remote.http import Pairs, Server, Stream
     from clew.telemetry.query import parameters as ask
 
-BASE: Final = "/api/v1"
+__all__ = ["BASE", "Reply", "TelemetryClient", "decode", "to_pairs"]
 
 Document = TypeVar("Document")
-
-
-@dataclass(frozen=True, slots=True)
-class Reply(Generic[Document]):
-    """An answer with the type of its document; the bytes are kept as the server sent them."""
-
-    answer: Answer
-    kind: type[Document]
-
-    @property
-    def body(self) -> bytes:
-        """The document as it came."""
-        return self.answer.body
-
-    @property
-    def server_ms(self) -> float | None:
-        """Milliseconds the server spent."""
-        return self.answer.server_ms
-
-    def document(self) -> Document:
-        """Return the document.
-
-        Raises:
-            ClewError: INTERNAL when the answer has another shape.
-        """
-        return decode(self.answer.body, self.kind)
-
-
-def decode(body: bytes, kind: type[Document]) -> Document:
-    """Return a document of the server's, checked against its type.
-
-    Raises:
-        ClewError: INTERNAL when it has another shape.
-    """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ClewError(
-            ErrorCode.INTERNAL,
-            f"the server's answer is not the document expected: {error}",
-            hint="client and server may be of different versions: clew doctor",
-        ) from error
-
-
-def to_pairs(query: msgspec.Struct, *, without: frozenset[str] = frozenset()) -> Pairs:
-    """Return the parameters that differ from their defaults, as a query string has them."""
-    pairs: Pairs = []
-    for field in msgspec.structs.fields(query):
-        value: Any = getattr(query, field.name)
-        if field.name not in without and value != field.default:
-            pairs.extend(pair(field.name, value))
-    return pairs
 
 
 class TelemetryClient:

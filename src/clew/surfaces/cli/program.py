@@ -95,12 +95,16 @@ def _unknown_command(app: App, error: UnknownCommandError) -> ClewError:
     import difflib
 
     name = (error.unused_tokens or [""])[0]
+    family = [each for each in error.command_chain or () if each != name]
+    for each in family:
+        app = app[each]
     known = [each for each in app if not each.startswith("-")]
     near = difflib.get_close_matches(name, known, n=1)
+    asked, meant = (" ".join([*family, last]) for last in (name, near[0] if near else ""))
     return ClewError(
         ErrorCode.INVALID_ARGUMENT,
-        f"there is no command {name!r}",
-        hint=f"did you mean {near[0]}?" if near else "see: clew --help",
+        f"there is no command {asked!r}",
+        hint=f"did you mean {meant}?" if near else f"see: {' '.join(['clew', *family])} --help",
     )
 
 

@@ -29,8 +29,20 @@ HELP: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Family:
+    """A command that only holds others: its name is the first word of theirs."""
+
+    name: str
+    group: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
-    """One command: `target` is ``module:function``, `examples` are command lines and why."""
+    """One command: `target` is ``module:function``, `examples` are command lines and why.
+
+    A name of two words belongs to the family of the first.
+    """
 
     name: str
     target: str
@@ -51,6 +63,10 @@ class Command:
         lines = [f"  {line}\n      {why}" for line, why in self.examples]
         return "Examples:\n" + "\n".join(lines)
 
+
+FAMILIES: Final[tuple[Family, ...]] = (
+    Family("comment", KEEP, "Say something about a trace or a span, and find what was said."),
+)
 
 COMMANDS: Final[tuple[Command, ...]] = (
     Command(
@@ -126,17 +142,6 @@ COMMANDS: Final[tuple[Command, ...]] = (
         ),
     ),
     Command(
-        "attributes",
-        "clew.surfaces.cli.commands.services:attributes",
-        LOOK,
-        "List attribute keys with how often they occur, or the values of one.",
-        "",
-        (
-            ("clew attributes --signal logs", "what log records carry"),
-            ("clew attributes http.route", "the values of one key"),
-        ),
-    ),
-    Command(
         "summary",
         "clew.surfaces.cli.commands.analytics:summary",
         LOOK,
@@ -172,6 +177,17 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 "until something is wrong",
             ),
             ("clew watch --max-ticks 30 --interval 2s --format json", "for a script"),
+        ),
+    ),
+    Command(
+        "attributes",
+        "clew.surfaces.cli.commands.services:attributes",
+        LOOK,
+        "List attribute keys with how often they occur, or the values of one.",
+        "",
+        (
+            ("clew attributes --signal logs", "what log records carry"),
+            ("clew attributes http.route", "the values of one key"),
         ),
     ),
     Command(
@@ -213,6 +229,66 @@ COMMANDS: Final[tuple[Command, ...]] = (
         ),
     ),
     Command(
+        "comment add",
+        "clew.surfaces.cli.commands.comments:add",
+        KEEP,
+        "Say something about a trace, or about one span of it.",
+        "It is kept durably when the command ends. BODY - is read from standard input.",
+        (
+            (
+                "clew comment add 4bf92f3577b34da6a3ce929d0e0e4736 'the bank was down'",
+                "about a trace",
+            ),
+            (
+                "clew comment add 4bf92f3577b34da6a3ce929d0e0e4736 slow --span-id 00f067aa0ba902b7",
+                "about a span",
+            ),
+        ),
+    ),
+    Command(
+        "comment list",
+        "clew.surfaces.cli.commands.comments:list_",
+        KEEP,
+        "List the comments on a trace as they were written, or all of them, newest first.",
+        "",
+        (
+            ("clew comment list 4bf92f3577b34da6a3ce929d0e0e4736", "what was said of a trace"),
+            ("clew comment list --last 1d --author ann", "what ann said lately"),
+        ),
+    ),
+    Command(
+        "comment search",
+        "clew.surfaces.cli.commands.comments:search",
+        KEEP,
+        "Find comments by their words, newest first.",
+        "All words must occur, in any order; words in double quotes must stand side by side.",
+        (
+            ("clew comment search 'bank timeout'", "both words, also as the beginning of others"),
+            ("clew comment search '\"card declined\"' --last 7d", "a phrase"),
+        ),
+    ),
+    Command(
+        "comment edit",
+        "clew.surfaces.cli.commands.comments:edit",
+        KEEP,
+        "Change what a comment says.",
+        "It keeps its place, its author and the time it was written; the time of the edit is kept.",
+        (
+            (
+                "clew comment edit 01964b2e-7c1f-7d3a-9c55-0d6f3a1b2c4d 'the bank was slow'",
+                "a better word",
+            ),
+        ),
+    ),
+    Command(
+        "comment delete",
+        "clew.surfaces.cli.commands.comments:delete",
+        KEEP,
+        "Remove a comment for good.",
+        "",
+        (("clew comment delete 01964b2e-7c1f-7d3a-9c55-0d6f3a1b2c4d", "it is shown once more"),),
+    ),
+    Command(
         "ingest",
         "clew.surfaces.cli.commands.ingest:ingest",
         RUN,
@@ -243,13 +319,18 @@ def build_app(more: Iterable[Command] = ()) -> App:
         group_commands=Group("Other", sort_key=9),
     )
     groups = {name: Group(name, sort_key=place) for place, name in enumerate((RUN, LOOK, KEEP))}
+    families: dict[str, App] = {}
     for place, command in enumerate((*more, *COMMANDS)):
-        app.command(
+        family, _, name = command.name.rpartition(" ")
+        if family and family not in families:
+            families[family] = _open_family(family, place, groups)
+            app.command(families[family])
+        (families[family] if family else app).command(
             command.target,
-            name=command.name,
+            name=name,
             sort_key=place,
             help=command.help,
-            group=groups[command.group],
+            group="Commands" if family else groups[command.group],
             help_epilogue=command.epilogue(),
         )
     app.command(
@@ -259,6 +340,17 @@ def build_app(more: Iterable[Command] = ()) -> App:
         group="Other",
     )
     return app
+
+
+def _open_family(name: str, place: int, groups: dict[str, Group]) -> App:
+    (family,) = (each for each in FAMILIES if each.name == name)
+    return App(
+        name=name,
+        help=family.summary,
+        group=groups[family.group],
+        sort_key=place,
+        version_flags=[],
+    )
 
 
 def _version() -> str:

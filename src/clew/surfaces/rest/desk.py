@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clew.store.pipeline import Pipeline
     from clew.surfaces.otlp.intake import Intake
     from clew.surfaces.rest.threads import QueryThreads
+    from clew.team.comments.contract import Comments
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.query.contract import QueryService
 
@@ -64,19 +65,21 @@ class RouteCounters:
 class Desk:
     """Everything a route may use. Belongs to one event loop.
 
-    `check_engine` blocks and raises ClewError unless the engine answers; `closing` is set when the
-    server is about to end, so that feeds end by themselves; `door_answers` gives, by door, how many
-    requests were answered with which status.
+    `check_engine` and `check_registry` block and raise ClewError unless the engine answers and the
+    registry takes writes; `closing` is set when the server is about to end, so that feeds end by
+    themselves; `door_answers` gives, by door, how many requests were answered with which status.
     """
 
     service: QueryService
     analytics: Analytics
+    comments: Comments
     pipeline: Pipeline
     intake: Intake
     threads: QueryThreads
     live_threads: QueryThreads
     live: LiveClients
     check_engine: Callable[[], None]
+    check_registry: Callable[[], None]
     decoder: str
     door_answers: Callable[[], dict[str, Counter[int]]]
     closing: asyncio.Event

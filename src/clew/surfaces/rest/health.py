@@ -15,11 +15,13 @@ from clew.surfaces.rest.questions import Check, Readiness
 from clew.telemetry.documents import IngestStatus, SignalStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clew.surfaces.rest.desk import Desk
     from clew.surfaces.rest.routes import Asked
 
-ENGINE_SECONDS_MAX: Final = 2.0
-"""How long the engine may take to say that it is there: a probe's own timeout is longer."""
+CHECK_SECONDS_MAX: Final = 2.0
+"""How long a part may take to say that it is there: a probe's own timeout is longer."""
 
 
 async def answer_healthz(_desk: Desk, _asked: Asked) -> Response:
@@ -29,7 +31,11 @@ async def answer_healthz(_desk: Desk, _asked: Asked) -> Response:
 
 async def answer_readyz(desk: Desk, _asked: Asked) -> Response:
     """Say whether records can be written and questions answered; 503 when not."""
-    checks = [_check_log(desk), await _check_engine(desk)]
+    checks = [
+        _check_log(desk),
+        await _check(desk, "engine", desk.check_engine),
+        await _check(desk, "registry", desk.check_registry),
+    ]
     if desk.closing.is_set():
         checks.append(Check(name="server", ok=False, detail="it is closing"))
     is_ready = all(check.ok for check in checks)
@@ -44,16 +50,16 @@ def _check_log(desk: Desk) -> Check:
     return Check(name="log", ok=False, detail=status.last_error or "it takes no records")
 
 
-async def _check_engine(desk: Desk) -> Check:
+async def _check(desk: Desk, name: str, call: Callable[[], None]) -> Check:
     try:
-        async with asyncio.timeout(ENGINE_SECONDS_MAX):
-            await desk.live_threads.run(desk.check_engine)
+        async with asyncio.timeout(CHECK_SECONDS_MAX):
+            await desk.live_threads.run(call)
     except TimeoutError:
-        detail = f"it does not answer in {ENGINE_SECONDS_MAX:g} s"
-        return Check(name="engine", ok=False, detail=detail)
+        detail = f"it does not answer in {CHECK_SECONDS_MAX:g} s"
+        return Check(name=name, ok=False, detail=detail)
     except ClewError as error:
-        return Check(name="engine", ok=False, detail=error.message)
-    return Check(name="engine", ok=True, detail=None)
+        return Check(name=name, ok=False, detail=error.message)
+    return Check(name=name, ok=True, detail=None)
 
 
 async def answer_metrics(desk: Desk, _asked: Asked) -> Response:

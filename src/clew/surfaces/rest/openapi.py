@@ -34,6 +34,7 @@ _STATUS_TEXTS: Final = {
     400: "A parameter is unknown or does not parse",
     403: "The caller may not do this",
     404: "There is none",
+    409: "There is another one already",
     413: "The question or its answer is too large",
     415: "The body is of a media type that is not understood",
     429: "Too much at once; try again after the time given",
@@ -84,7 +85,9 @@ def _operation(
         schema = known[0] if len(known) == 1 else {"anyOf": known}
         content[media_type] = {"schema": schema} if known else {}
     problem = {PROBLEM_TYPE: {"schema": schemas[Problem]}}
-    responses: dict[str, Any] = {"200": {"description": "The answer", "content": content}}
+    responses: dict[str, Any] = {
+        str(route.success): {"description": "The answer", "content": content}
+    }
     for status in route.errors:
         responses[str(status)] = {"description": _STATUS_TEXTS[status], "content": problem}
     operation: dict[str, Any] = {
@@ -95,12 +98,11 @@ def _operation(
         "responses": responses,
     }
     if route.body is not None:
+        schema = {"application/json": {"schema": schemas[route.body]}}
+        text = {"schema": {"type": "string"}}
         operation["requestBody"] = {
             "required": True,
-            "content": {
-                "application/json": {"schema": schemas[route.body]},
-                "text/plain": {"schema": {"type": "string"}},
-            },
+            "content": {name: schema.get(name, text) for name in route.body_types},
         }
     return operation
 

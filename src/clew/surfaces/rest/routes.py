@@ -44,7 +44,8 @@ class Route:
     """An address: what may be asked, what is answered, and how it is said in OpenAPI.
 
     `path` has its parameters in braces, ``{key:path}`` where they may hold slashes. `body` is the
-    struct of a JSON body, for POST.
+    struct of a JSON body, `body_types` the media types it may come as, `success` the status of an
+    answer that is no error.
     """
 
     path: str
@@ -53,6 +54,8 @@ class Route:
     parameters: type[msgspec.Struct] = NoParameters
     method: str = "GET"
     body: type[msgspec.Struct] | None = None
+    body_types: tuple[str, ...] = ("application/json", "text/plain")
+    success: int = 200
     documents: tuple[type[msgspec.Struct], ...] = ()
     media_types: tuple[str, ...] = ("application/json",)
     errors: tuple[int, ...] = field(default=(400, 429, 503, 504))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from clew.surfaces.rest import analytics, telemetry
+from clew.surfaces.rest import analytics, comments, telemetry
 
 if TYPE_CHECKING:
     from clew.surfaces.rest.routes import Route
 
-ROUTES: Final[tuple[Route, ...]] = (*telemetry.ROUTES, *analytics.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (
+    *telemetry.ROUTES,
+    *analytics.ROUTES,
+    *comments.ROUTES,
+)
 """In the order in which they are tried: what is fixed stands before what is a parameter."""

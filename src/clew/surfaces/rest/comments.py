@@ -1,0 +1,144 @@
+"""The routes of comments: kept, edited, listed and searched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.rest.answers import answer_document, encode
+from clew.surfaces.rest.body import read_body
+from clew.surfaces.rest.routes import BASE, Asked, OpenRoute, QueryRoute
+from clew.team.comments import documents as doc
+from clew.team.comments import parameters as ask
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from clew.surfaces.rest.desk import Desk
+    from clew.surfaces.rest.routes import Route
+
+COMMENT_BYTES_MAX: Final = 8 * ask.BODY_BYTES_MAX
+"""The largest comment with its JSON around it: one byte of text may take six as an escape."""
+
+CREATED: Final = 201
+
+Document = TypeVar("Document", bound=msgspec.Struct)
+
+
+async def _add(desk: Desk, asked: Asked) -> Response:
+    comment = await _read(asked.request, ask.NewComment)
+    return await _answer(desk.comments.add(asked.path["trace_id"], comment), CREATED)
+
+
+async def _edit(desk: Desk, asked: Asked) -> Response:
+    edit = await _read(asked.request, ask.CommentEdit)
+    return await _answer(desk.comments.edit(asked.path["comment_id"], edit))
+
+
+async def _delete(desk: Desk, asked: Asked) -> Response:
+    return await _answer(desk.comments.delete(asked.path["comment_id"]))
+
+
+def _find_of_trace(desk: Desk, asked: Asked) -> doc.CommentList:
+    given: dict[str, Any] = msgspec.structs.asdict(asked.parameters)
+    return desk.comments.find(ask.CommentQuery(trace_id=asked.path["trace_id"], **given))
+
+
+async def _answer(writing: Future[doc.Comment], status: int = 200) -> Response:
+    """Answer when a write is durable. No thread is held meanwhile: many wait for one commit."""
+    comment = await asyncio.wrap_future(writing)
+    return answer_document(encode(doc.CommentAnswer(comment=comment)), status)
+
+
+async def _read(request: Request, kind: type[Document]) -> Document:
+    """Return the JSON body of a request.
+
+    Raises:
+        ClewError: UNSUPPORTED for another media type, TOO_LARGE, TIMEOUT, INVALID_ARGUMENT.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise ClewError(
+            ErrorCode.UNSUPPORTED,
+            f"content-type is {media_type or 'nothing'}",
+            hint="send application/json",
+        )
+    body = await read_body(request, COMMENT_BYTES_MAX)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"the body is not a comment: {error}",
+            hint='send {"body": "…"}',
+        ) from None
+
+
+_WRITE_ERRORS: Final = (400, 404, 413, 415, 429, 503)
+
+ROUTES: Final[tuple[Route, ...]] = (
+    QueryRoute(
+        path=f"{BASE}/traces/{{trace_id}}/comments",
+        summary="Comments on one trace, as they were written",
+        tag="comments",
+        parameters=ask.TraceCommentQuery,
+        documents=(doc.CommentList,),
+        ask=_find_of_trace,
+    ),
+    OpenRoute(
+        path=f"{BASE}/traces/{{trace_id}}/comments",
+        method="POST",
+        summary="Comment on a trace, or on a span of it; the trace need not be here yet",
+        tag="comments",
+        body=ask.NewComment,
+        body_types=("application/json",),
+        success=CREATED,
+        documents=(doc.CommentAnswer,),
+        errors=(400, 409, 413, 415, 429, 503),
+        respond=_add,
+    ),
+    QueryRoute(
+        path=f"{BASE}/comments",
+        summary="Find comments by trace, span, author, time and words",
+        tag="comments",
+        parameters=ask.CommentQuery,
+        documents=(doc.CommentList,),
+        ask=lambda desk, asked: desk.comments.find(asked.parameters),
+    ),
+    QueryRoute(
+        path=f"{BASE}/comments/{{comment_id}}",
+        summary="One comment",
+        tag="comments",
+        documents=(doc.CommentAnswer,),
+        errors=(400, 404, 429, 503, 504),
+        ask=lambda desk, asked: doc.CommentAnswer(
+            comment=desk.comments.get(asked.path["comment_id"])
+        ),
+    ),
+    OpenRoute(
+        path=f"{BASE}/comments/{{comment_id}}",
+        method="PATCH",
+        summary="Change what a comment says",
+        tag="comments",
+        body=ask.CommentEdit,
+        body_types=("application/json",),
+        documents=(doc.CommentAnswer,),
+        errors=_WRITE_ERRORS,
+        respond=_edit,
+    ),
+    OpenRoute(
+        path=f"{BASE}/comments/{{comment_id}}",
+        method="DELETE",
+        summary="Remove a comment; the answer is what it was",
+        tag="comments",
+        documents=(doc.CommentAnswer,),
+        errors=(400, 404, 429, 503),
+        respond=_delete,
+    ),
+)
