@@ -169,7 +169,10 @@ def test_the_reference_page_is_what_the_command_tree_says_today() -> None:
     assert (root / PAGE).read_text() == write_page(), "write it anew: clew.app.cli_reference"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/guide/first-five-minutes.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "docs/guide/first-five-minutes.md", "docs/guide/what-happened.md"],
+)
 def test_every_command_line_of_a_page_parses(page: str) -> None:
     root = Path(__file__).parents[2]
     app = build()
