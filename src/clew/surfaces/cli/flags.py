@@ -300,6 +300,75 @@ class TopologyFlags(TimeFlags):
     """Edges at most, the busiest ones. [default: 1000]"""
 
 
+@Parameter(name="*", group=PAGE)
+@dataclass(frozen=True, kw_only=True)
+class BaselineFlags(TimeFlags):
+    """`BaselineParameters`."""
+
+    baseline: PageText = None
+    """How long the stretch before is that it is compared with. [default: six times as long]"""
+
+    baseline_start: PageText = None
+    """From this moment on instead."""
+
+    baseline_end: PageText = None
+    """Up to, not including, this moment."""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class AnomalyFlags(BaselineFlags):
+    """`AnomalyQuery`."""
+
+    service: Service = None
+    """Exact name of the service."""
+
+    limit: PageNumber = None
+    """How many at most, the worst ones. [default: 100]"""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class DiffFlags(BaselineFlags):
+    """`DiffQuery`."""
+
+    service: Service = None
+    """Exact name of the service."""
+
+    bad: str | None = None
+    """Which spans are bad, as a filter expression. [default: failed ones, else the slowest]"""
+
+    good: str | None = None
+    """Which spans are good. [default: the others]"""
+
+    against: Literal["rest", "baseline"] | None = None
+    """Where the good ones are: in the same window, or in the baseline. [default: rest]"""
+
+    limit: PageNumber = None
+    """How many values at most. [default: 20]"""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class PatternFlags(ServiceFlags):
+    """`PatternQuery`."""
+
+    service: Service = None
+    """Exact name of the service."""
+
+    severity: Severity | None = None
+    """Exactly this class."""
+
+    min_severity: Severity | None = None
+    """This class and above."""
+
+    attribute: Attribute = None
+    """Repeatable, all must hold: k=v k!=v k~=part k=~regex k!~regex k>1 k>=1 k<1 k<=1 k !k."""
+
+    q: str | None = None
+    """A filter expression with and, or, not and parentheses."""
+
+
 def to_query(flags: Any, kind: type[Query], **more: object) -> Query:
     """Return the parameters that flags say; what was not given keeps the struct's default."""
     names = [field.name for field in dataclasses.fields(flags)] if flags is not None else []

@@ -153,6 +153,44 @@ COMMANDS: Final[tuple[Command, ...]] = (
         ),
     ),
     Command(
+        "anomalies",
+        "clew.surfaces.cli.commands.changes:anomalies",
+        LOOK,
+        "Show what is not as it was: error rates, durations, traffic, names, log patterns.",
+        "The last hour against the six before it unless told otherwise. Each finding says how sure "
+        "and how large it is, and how to look further. None is an answer too: exit code 0.",
+        (
+            ("clew anomalies", "the last hour"),
+            (
+                "clew anomalies --last 15m --baseline 1d --service shop",
+                "one service, against a day",
+            ),
+        ),
+    ),
+    Command(
+        "diff",
+        "clew.surfaces.cli.commands.changes:diff",
+        LOOK,
+        "Show two windows side by side, and what the bad spans have that the good ones have not.",
+        "Failed spans are bad unless told otherwise; where hardly any failed, the slowest are.",
+        (
+            ("clew diff --service shop", "why do requests fail?"),
+            ("clew diff --bad 'operation = pay AND duration > 1s'", "why are these slow?"),
+            ("clew diff --last 30m --baseline 1d --against baseline", "what came with the deploy?"),
+        ),
+    ),
+    Command(
+        "patterns",
+        "clew.surfaces.cli.commands.changes:patterns",
+        LOOK,
+        "Show what log records say: one line for each pattern, with how many say it.",
+        "",
+        (
+            ("clew patterns --min-severity warn", "what goes wrong, without the repetition"),
+            ("clew patterns --service shop --last 6h", "what a service says"),
+        ),
+    ),
+    Command(
         "topology",
         "clew.surfaces.cli.commands.analytics:topology",
         LOOK,

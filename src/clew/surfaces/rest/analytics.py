@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from clew.surfaces.rest.routes import BASE, QueryRoute
 from clew.telemetry.analytics import documents as doc
 from clew.telemetry.analytics import parameters as ask
+from clew.telemetry.analytics import reports
 
 if TYPE_CHECKING:
     from clew.surfaces.rest.routes import Route
@@ -28,5 +29,32 @@ ROUTES: Final[tuple[Route, ...]] = (
         documents=(doc.Topology,),
         errors=(400, 413, 429, 503, 504),
         ask=lambda desk, asked: desk.analytics.map_topology(asked.parameters),
+    ),
+    QueryRoute(
+        path=f"{BASE}/anomalies",
+        summary="What is not as it was: every service, operation and log pattern",
+        tag="analytics",
+        parameters=ask.AnomalyQuery,
+        documents=(reports.AnomalyReport,),
+        errors=(400, 413, 429, 503, 504),
+        ask=lambda desk, asked: desk.analytics.find_anomalies(asked.parameters),
+    ),
+    QueryRoute(
+        path=f"{BASE}/diff",
+        summary="Two windows side by side, and what sets bad spans apart from good ones",
+        tag="analytics",
+        parameters=ask.DiffQuery,
+        documents=(reports.DifferenceReport,),
+        errors=(400, 413, 429, 503, 504),
+        ask=lambda desk, asked: desk.analytics.diff(asked.parameters),
+    ),
+    QueryRoute(
+        path=f"{BASE}/logs/patterns",
+        summary="What log records say: templates with counts",
+        tag="logs",
+        parameters=ask.PatternQuery,
+        documents=(reports.LogPatternList,),
+        errors=(400, 413, 429, 503, 504),
+        ask=lambda desk, asked: desk.analytics.list_patterns(asked.parameters),
     ),
 )

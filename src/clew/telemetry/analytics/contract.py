@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from clew.telemetry.analytics import documents as doc
     from clew.telemetry.analytics import parameters as ask
+    from clew.telemetry.analytics import reports
 
 
 class Analytics(Protocol):
@@ -26,4 +27,22 @@ class Analytics(Protocol):
 
     def map_topology(self, query: ask.TopologyQuery) -> doc.Topology:
         """Return who calls whom; TOO_LARGE when a window has more spans than can be joined."""
+        ...
+
+    def find_anomalies(self, query: ask.AnomalyQuery) -> reports.AnomalyReport:
+        """Return what differs from the baseline by more than chance, the worst first."""
+        ...
+
+    def diff(self, query: ask.DiffQuery) -> reports.DifferenceReport:
+        """Return every figure of two windows, and the values that set bad spans apart.
+
+        TOO_LARGE when the values of the bad spans do not fit into memory.
+        """
+        ...
+
+    def list_patterns(self, query: ask.PatternQuery) -> reports.LogPatternList:
+        """Return what log records say, most frequent first.
+
+        TOO_LARGE when they say too many different things for memory.
+        """
         ...

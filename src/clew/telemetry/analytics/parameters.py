@@ -17,6 +17,9 @@ SUMMARY_LIMIT_DEFAULT = 10
 SUMMARY_LIMIT_MAX = 1000
 """Services with figures of their own; whoever needs more asks the lists, which have pages."""
 
+DIFFERENCES_DEFAULT = 20
+"""Values that set two sets apart: past twenty they say the same again."""
+
 EDGES_DEFAULT = 1000
 """Edges of a graph: more than anyone reads, and what a fleet of a few hundred services has."""
 
@@ -64,3 +67,18 @@ class PatternQuery(TimeParameters, frozen=True, kw_only=True, forbid_unknown_fie
     q: str | None = None
     limit: int = LIMIT_DEFAULT
     next: str | None = None
+
+
+class DiffQuery(BaselineParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Two windows side by side, and what sets bad spans apart from good ones.
+
+    `bad` and `good` are filter expressions as in `q`. Without both, failed spans are bad, or where
+    hardly any failed the slowest; without one, it is what the other is not. `against` says where
+    the good ones are: in the same window, or in the baseline.
+    """
+
+    service: str | None = None
+    bad: str | None = None
+    good: str | None = None
+    against: Literal["rest", "baseline"] = "rest"
+    limit: int = DIFFERENCES_DEFAULT

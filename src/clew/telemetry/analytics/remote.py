@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from clew.telemetry.analytics import documents as doc
+from clew.telemetry.analytics import reports
 from clew.telemetry.remote import BASE, Reply, to_pairs
 
 if TYPE_CHECKING:
@@ -29,6 +30,18 @@ class AnalyticsClient:
     def map_topology(self, query: ask.TopologyQuery) -> Reply[doc.Topology]:
         """Return who calls whom."""
         return self._get("/topology", query, doc.Topology)
+
+    def find_anomalies(self, query: ask.AnomalyQuery) -> Reply[reports.AnomalyReport]:
+        """Return what differs from the baseline by more than chance, the worst first."""
+        return self._get("/anomalies", query, reports.AnomalyReport)
+
+    def diff(self, query: ask.DiffQuery) -> Reply[reports.DifferenceReport]:
+        """Return every figure of two windows, and the values that set bad spans apart."""
+        return self._get("/diff", query, reports.DifferenceReport)
+
+    def list_patterns(self, query: ask.PatternQuery) -> Reply[reports.LogPatternList]:
+        """Return what log records say, most frequent first."""
+        return self._get("/logs/patterns", query, reports.LogPatternList)
 
     def _get(self, path: str, query: msgspec.Struct, kind: type[Document]) -> Reply[Document]:
         return Reply(self.server.get(BASE + path, to_pairs(query)), kind)

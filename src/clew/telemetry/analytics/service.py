@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clew.telemetry.analytics import summary, topology
+from clew.telemetry.analytics import anomalies, differences, patterns, summary, topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clew.telemetry.analytics import documents as doc
     from clew.telemetry.analytics import parameters as ask
+    from clew.telemetry.analytics import reports
     from clew.telemetry.query.store import Store
 
 
@@ -32,3 +33,15 @@ class TelemetryAnalytics:
     def map_topology(self, query: ask.TopologyQuery) -> doc.Topology:
         """Return who calls whom."""
         return topology.map_topology(self._store, query, self._now())
+
+    def find_anomalies(self, query: ask.AnomalyQuery) -> reports.AnomalyReport:
+        """Return what differs from the baseline by more than chance, the worst first."""
+        return anomalies.find_anomalies(self._store, query, self._now())
+
+    def diff(self, query: ask.DiffQuery) -> reports.DifferenceReport:
+        """Return every figure of two windows, and the values that set bad spans apart."""
+        return differences.diff(self._store, query, self._now())
+
+    def list_patterns(self, query: ask.PatternQuery) -> reports.LogPatternList:
+        """Return what log records say, most frequent first."""
+        return patterns.list_patterns(self._store, query, self._now())

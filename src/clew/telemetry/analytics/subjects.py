@@ -8,8 +8,6 @@ A bucket is at most an eighth wide, which is enough to rank and to test; quantil
 are read again, exactly, for the few operations that are reported.
 """
 
-# ruff: noqa: S608 - values are bound; the rest is our own text
-
 from __future__ import annotations
 
 import struct
