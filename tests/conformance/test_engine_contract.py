@@ -301,6 +301,40 @@ def test_attributes_are_found_by_item_on_disk_and_in_hot_rows(place: Place) -> N
     assert answer.column("Frame").to_pylist() == [1, 2]
 
 
+@pytest.mark.parametrize("limit", [1, 10, 700, 10_000])
+@pytest.mark.parametrize("direction", ["DESC", "ASC"])
+@pytest.mark.parametrize("service", ["s3", "nobody"])
+def test_a_limited_scan_finds_its_rows_among_many_hot_ones(
+    place: Place, service: str, direction: str, limit: int
+) -> None:
+    """More hot rows than are read whole, in chunks; the last of them not acknowledged."""
+    engine = place.open()
+    spans = [
+        span(1 + n // 100, n, ServiceName=f"s{n % 7}", SpanAttributes=[("n", str(n))])
+        for n in range(5000)
+    ]
+    engine.insert(TRACES, rows_of(TRACES, spans[:1000]), token="1-10")
+    hot = rows_of(TRACES, spans[1000:])
+    place.flush = lambda: engine.insert(TRACES, hot, token="11-50")
+    chunks = pa.Table.from_batches(hot.to_batches(max_chunksize=900))
+    scan = Scan(
+        TRACES,
+        ("SpanAttributes['n'] AS n", "SpanAttributes", "Timestamp"),
+        "ServiceName = {service:String}",
+        order_by=f"Timestamp {direction}",
+        limit=limit,
+    )
+    answer = engine.query(
+        f"SELECT n FROM @spans ORDER BY Timestamp {direction} LIMIT {limit}",
+        snapshot=Snapshot(flushed=10, acked=45, hot={TRACES.name: chunks}),
+        scans={"spans": scan},
+        parameters={"service": service},
+    )
+    seen = [n for n in range(4500) if f"s{n % 7}" == service]
+    expected = (seen[::-1] if direction == "DESC" else seen)[:limit]
+    assert [int(n) for n in answer.column("n").to_pylist()] == expected
+
+
 def test_several_tables_are_read_in_one_query(place: Place) -> None:
     engine = place.open()
     spans = rows_of(TRACES, [span(2)])

@@ -10,7 +10,8 @@ and both are cut at the same frame, so that a row is on exactly one side.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from clew.store.engine.ddl import derived_columns, qualified, quote_name
 from clew.store.table import FRAME
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
     from clew.store.engine.contract import Scan, Snapshot
 
+ROW_NUMBER: Final = "HotRowNumber"
+"""The column that numbers hot rows, for the time of one query; no table has it."""
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _REFERENCE = re.compile(r"@([A-Za-z_]\w*)")
 
 
@@ -43,12 +48,27 @@ def hot_rows(scan: Scan, variable: str, snapshot: Snapshot) -> str:
     """Return the SELECT over the hot rows of a Python variable, after `flushed` up to `acked`."""
     computed = _computed(scan)
     items = (
+        *(name for name in scan.columns if name == ROW_NUMBER),
         *(quote_name(name) for name in hot_columns(scan)),
         *(f"{expression} AS {quote_name(name)}" for name, expression in computed.items()),
     )
     rows = f"(SELECT {', '.join(items)} FROM Python({variable}))"
     cut = f"{FRAME} > {snapshot.flushed} AND {FRAME} <= {snapshot.acked} AND "
     return _select(scan, rows, cut)
+
+
+def row_number_scan(scan: Scan) -> Scan | None:
+    """Return the scan of the numbers of the hot rows that a limited scan finds.
+
+    None when that cannot be told apart from the scan: without a limit every row counts, and an
+    order may name what only the scan's own columns define. The variable to read holds the
+    `hot_columns` of the new scan, and the numbers as `ROW_NUMBER`.
+    """
+    names = {column.name for column in scan.table.columns}
+    order = set(_WORD.findall(scan.order_by or "")) - {"ASC", "DESC"}
+    if scan.limit is None or not order <= names:
+        return None
+    return replace(scan, columns=(ROW_NUMBER,))
 
 
 def hot_columns(scan: Scan) -> tuple[str, ...]:
