@@ -19,7 +19,11 @@ _CONTRACTS = _ROOT / "contracts" / "third_party"
 _TARGET = Path(__file__).parent / "_gen"
 _PACKAGE = "clew.surfaces.grpc._gen"
 
-_FILES = ("expression/v1/expression.proto", "api_v3/query_service.proto")
+_FILES = (
+    "expression/v1/expression.proto",
+    "api_v3/query_service.proto",
+    "api_v3/capabilities.proto",
+)
 _DROPPED_IMPORTS = ("google/api/", "gnostic/", "expression/v1/vocabulary")
 _WORD = re.compile(r"\s+|//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\])*\"|[\w.]+|.", re.DOTALL)
 _HEADER = (

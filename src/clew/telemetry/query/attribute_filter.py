@@ -78,6 +78,9 @@ def place_key(key: str, vocabulary: Vocabulary) -> Attribute:
     ``event.name`` is a usual key of theirs.
     """
     for prefix, place in PLACES.items():
+        if place is Place.SPAN:
+            # ``span.kind`` and the like are usual keys: this place is said before quotes alone.
+            continue
         if place in vocabulary.places and key.startswith(prefix) and len(key) > len(prefix):
             return Attribute(key.removeprefix(prefix), place)
     return Attribute(key)

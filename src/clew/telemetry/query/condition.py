@@ -19,6 +19,8 @@ class Place(StrEnum):
 
     ANY = ""
     """On the record (span, log record, data point) or on its resource: either may hold it."""
+    SPAN = "span"
+    """On the span itself and not on its resource."""
     RESOURCE = "resource"
     SCOPE = "scope"
     EVENT = "event"

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from clew.telemetry import documents as doc
     from clew.telemetry.otlp.signal import Signal
     from clew.telemetry.query import parameters as ask
+    from clew.telemetry.query.services import Names
+    from clew.telemetry.query.whole import ServiceFigures, TraceChunk
 
 
 class LiveBatch(Protocol):
@@ -118,6 +120,31 @@ class QueryService(Protocol):
         self, signal: Signal, query: ask.SpanQuery | ask.LogQuery | ask.MetricQuery
     ) -> Iterator[bytes]:
         """Yield matching records as serialised OTLP requests, oldest first, bounded in size."""
+        ...
+
+    def export_traces(
+        self, trace_ids: Sequence[str], query: ask.TimeParameters
+    ) -> Iterator[TraceChunk]:
+        """Yield whole traces as OTLP, in the order of the ids; those not here are left out.
+
+        A trace must have a span that starts in the time range; it comes whole all the same.
+        """
+        ...
+
+    def export_spans(self, spans: Sequence[tuple[str, str]]) -> list[bytes]:
+        """Return spans by trace id and span id as OTLP, one request each, in their order."""
+        ...
+
+    def describe_services(self, trace_ids: Sequence[str]) -> dict[str, list[ServiceFigures]]:
+        """Return the part of each service in each of the traces, by trace id."""
+        ...
+
+    def name_services(self) -> Names[str]:
+        """Return the name of every service that ever sent a span, sorted."""
+        ...
+
+    def name_operations(self, service: str) -> Names[tuple[str, str]]:
+        """Return name and span kind of every operation of a service, sorted."""
         ...
 
     def live_spans(self, query: ask.SpanQuery, *, after: str | None) -> LiveBatch:

@@ -85,8 +85,8 @@ def _suggest(store: Store, text: str, column: str, tables: Sequence[Table]) -> d
 
 
 def _has_attribute(store: Store, words: Vocabulary, key: str) -> Predicate:
-    # Anywhere includes the resource.
-    places = (place for place in words.places if place is not Place.RESOURCE)
+    # Anywhere includes the record itself and the resource.
+    places = (place for place in words.places if place not in {Place.SPAN, Place.RESOURCE})
     return compile_condition(
         Or(tuple(Exists(Attribute(key, place)) for place in places)),
         words,

@@ -19,17 +19,20 @@ from clew.telemetry.query import (
     spans,
     sql,
     traces,
+    whole,
 )
 from clew.telemetry.query.parameters import LIMIT_DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from clew.telemetry import documents as doc
     from clew.telemetry.otlp.signal import Signal
     from clew.telemetry.query import parameters as ask
     from clew.telemetry.query.contract import LiveBatch
+    from clew.telemetry.query.services import Names
     from clew.telemetry.query.store import Store
+    from clew.telemetry.query.whole import ServiceFigures, TraceChunk
 
 
 class TelemetryQuery:
@@ -112,6 +115,28 @@ class TelemetryQuery:
     ) -> Iterator[bytes]:
         """Yield matching records as serialised OTLP requests, oldest first."""
         return export.export(self._store, signal, query, self._now())
+
+    def export_traces(
+        self, trace_ids: Sequence[str], query: ask.TimeParameters
+    ) -> Iterator[TraceChunk]:
+        """Yield whole traces as OTLP, in the order of the ids."""
+        return whole.export_traces(self._store, trace_ids, query, self._now())
+
+    def export_spans(self, spans: Sequence[tuple[str, str]]) -> list[bytes]:
+        """Return spans by trace id and span id as OTLP, one request each, in their order."""
+        return whole.export_spans(self._store, spans)
+
+    def describe_services(self, trace_ids: Sequence[str]) -> dict[str, list[ServiceFigures]]:
+        """Return the part of each service in each of the traces, by trace id."""
+        return whole.describe_services(self._store, trace_ids)
+
+    def name_services(self) -> Names[str]:
+        """Return the name of every service that ever sent a span, sorted."""
+        return services.name_services(self._store)
+
+    def name_operations(self, service: str) -> Names[tuple[str, str]]:
+        """Return name and span kind of every operation of a service, sorted."""
+        return services.name_operations(self._store, service)
 
     def live_spans(self, query: ask.SpanQuery, *, after: str | None) -> LiveBatch:
         """Return what matched after an event id; from now on when it is None."""

@@ -183,6 +183,7 @@ SPANS: Final = Vocabulary(
     record="span",
     places={
         Place.ANY: (_SPAN, _RESOURCE),
+        Place.SPAN: (_SPAN,),
         Place.RESOURCE: (_RESOURCE,),
         Place.SCOPE: (_SCOPE,),
         Place.EVENT: (AttributeColumn("`Events.Attributes`", many=True),),
