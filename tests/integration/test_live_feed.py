@@ -101,6 +101,7 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
         service=nothing,
         analytics=nothing,
         comments=nothing,
+        answers=nothing,
         pipeline=pipeline,
         intake=nothing,
         threads=threads,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from clew.app.sockets import Addresses, port_of, take
-from clew.app.store import open_analytics, open_comments
+from clew.app.store import open_analytics, open_answers, open_comments
 from clew.base.errors import ClewError
 from clew.surfaces.connection import configure
 from clew.surfaces.otlp.http import BodyLimits, OtlpHttpDoor
@@ -112,10 +112,12 @@ class Doors:
         self._otlp_inside = self._open_otlp()
         self._export: ExportServices | None = None
         self._analytics = open_analytics(store)
+        comments = open_comments(store)
         desk = Desk(
             service=service,
             analytics=self._analytics,
-            comments=open_comments(store),
+            comments=comments,
+            answers=open_answers(store, service, comments),
             pipeline=store.pipeline,
             intake=self._intake,
             threads=self._threads,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from clew.answers.correlate import StrandAnswers
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.folder import FolderLock
 from clew.store.log import LogOptions
@@ -16,6 +17,7 @@ from clew.team.comments.service import TeamComments
 from clew.telemetry.analytics.service import TelemetryAnalytics
 from clew.telemetry.otlp.decode import open_decoder
 from clew.telemetry.otlp.signal import Signal
+from clew.telemetry.query.around import ServiceMetrics
 from clew.telemetry.query.service import TelemetryQuery
 from clew.telemetry.tables import LOGS, METRICS, TABLES, TRACES
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from clew.answers.contract import Answers
     from clew.app.configuration import Configuration
     from clew.store.database.contract import Database
     from clew.store.engine.contract import Engine, Snapshot
@@ -129,6 +132,11 @@ def open_service(store: Store) -> QueryService:
 def open_comments(store: Store) -> Comments:
     """Return what people and agents say of traces and spans."""
     return TeamComments(store.database, time.time_ns)
+
+
+def open_answers(store: Store, service: QueryService, comments: Comments) -> Answers:
+    """Return what answers questions that take more than one strand."""
+    return StrandAnswers(service, ServiceMetrics(store), comments)
 
 
 def open_analytics(store: Store) -> Analytics:

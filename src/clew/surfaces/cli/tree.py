@@ -94,6 +94,23 @@ COMMANDS: Final[tuple[Command, ...]] = (
         ),
     ),
     Command(
+        "correlate",
+        "clew.surfaces.cli.commands.correlate:correlate",
+        LOOK,
+        "Show everything that belongs to one trace: spans, logs, metrics, links, comments.",
+        (
+            "Metrics are those of every service it touched, from a minute before it to a minute "
+            "after (--margin). Every list says how complete it is."
+        ),
+        (
+            ("clew correlate 4bf92f3577b34da6a3ce929d0e0e4736", "one page about one trace"),
+            (
+                "clew correlate 4bf92f3577b34da6a3ce929d0e0e4736 --max-tokens 4000",
+                "as much of it as fits",
+            ),
+        ),
+    ),
+    Command(
         "logs",
         "clew.surfaces.cli.commands.logs:logs",
         LOOK,

@@ -13,6 +13,7 @@ from clew.base.errors import ClewError, ErrorCode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from clew.answers.contract import Answers
     from clew.store.pipeline import Pipeline
     from clew.surfaces.otlp.intake import Intake
     from clew.surfaces.rest.threads import QueryThreads
@@ -73,6 +74,7 @@ class Desk:
     service: QueryService
     analytics: Analytics
     comments: Comments
+    answers: Answers
     pipeline: Pipeline
     intake: Intake
     threads: QueryThreads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from clew.surfaces.rest import analytics, comments, telemetry
+from clew.surfaces.rest import analytics, comments, correlate, telemetry
 
 if TYPE_CHECKING:
     from clew.surfaces.rest.routes import Route
@@ -13,5 +13,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *telemetry.ROUTES,
     *analytics.ROUTES,
     *comments.ROUTES,
+    *correlate.ROUTES,
 )
 """In the order in which they are tried: what is fixed stands before what is a parameter."""

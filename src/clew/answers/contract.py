@@ -1,0 +1,36 @@
+"""What the answers need of the strands beside their services, and what surfaces may ask of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clew.answers.documents import CorrelateReport
+    from clew.answers.parameters import CorrelateQuery
+    from clew.base.times import TimeRange
+    from clew.telemetry.query.around_documents import SeriesSummaries
+
+
+class MetricSource(Protocol):
+    """What services measured. Calls block and may come from any thread."""
+
+    def sum_up_series(
+        self, services: Sequence[str], window: TimeRange, limit: int
+    ) -> SeriesSummaries:
+        """Return the series of services in a range, at most so many, and how many there are."""
+        ...
+
+
+class Answers(Protocol):
+    """Answers questions that take more than one strand. Calls block."""
+
+    def correlate(self, query: CorrelateQuery) -> CorrelateReport:
+        """Return everything that belongs to one trace, each list bounded.
+
+        Raises:
+            ClewError: NOT_FOUND when no span of the trace is here, INVALID_ARGUMENT for a parameter
+                that makes no sense, and what the strands raise.
+        """
+        ...
