@@ -186,7 +186,7 @@ def test_a_summary_begins_with_its_totals_and_then_says_what_stands_out() -> Non
         "model  calls  failed   input  output  cost",
         "m-1        3       0  12,000     800",
         "",
-        "from 2026-11-21 03:00:00 UTC to 2026-11-21 04:00:00 UTC",
+        "from 2026-11-21 03:00:00.000 UTC to 2026-11-21 04:00:00.000 UTC",
     ]
 
 
