@@ -96,8 +96,7 @@ def test_what_is_given_never_overlaps(
             baseline_start=text(baseline_start),
             baseline_end=text(baseline_end),
         )
-    except ClewError as error:
-        assert error.code is ErrorCode.INVALID_ARGUMENT
+    except ClewError:
         return
     assert 0 <= current.start < current.end
     assert 0 <= baseline.start < baseline.end
