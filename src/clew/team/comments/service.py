@@ -101,7 +101,7 @@ def _insert(writing: Transaction, row: dict[str, Value], is_repeatable: bool) ->
                 return comment_of(kept[0])
             raise ClewError(
                 ErrorCode.ALREADY_EXISTS,
-                f"another comment has the id {row['id']}",
+                f"another comment has the id {kept[0]['id']}",
                 hint="leave id out, or give one that is used once",
             )
     (added,) = writing.rows(
