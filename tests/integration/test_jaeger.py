@@ -15,7 +15,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from clew.surfaces.grpc._gen import query_service_pb2 as pb
-from clew.surfaces.grpc.jaeger import SERVICE
+from clew.surfaces.grpc._gen.capabilities_pb2 import GetCapabilitiesResponse
+from clew.surfaces.grpc._gen.expression_pb2 import Call
+from clew.surfaces.grpc.jaeger import CAPABILITIES_SERVICE, SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,16 +128,125 @@ def test_summaries_say_what_a_result_page_shows(channel: grpc.Channel) -> None:
     }
 
 
+def _of_shop() -> Call:
+    service = {"field": {"level": "resource", "name": "service"}}
+    return Call(op="eq", args=[service, {"scalar": {"value": SHOP}}])
+
+
+def _pages(channel: grpc.Channel, method: str, request: Any, response: Any) -> Iterator[Any]:
+    """Yield every page of an answer, each as one message."""
+    call = channel.unary_stream(f"/{SERVICE}/{method}")
+    while True:
+        page = response()
+        for part in call(request.SerializeToString(), timeout=30):
+            page.MergeFromString(part)
+        yield page
+        if not page.next_page_token:
+            return
+        request.query.pagination.page_token = page.next_page_token
+
+
+def test_summaries_come_in_pages_that_hold_every_trace_once(channel: grpc.Channel) -> None:
+    query = pb.TraceQueryParameters(
+        filter=_of_shop(), pagination=pb.Pagination(page_size=1), **_range()
+    )
+    request = pb.FindTraceSummariesRequest(query=query)
+    pages = list(_pages(channel, "FindTraceSummaries", request, pb.FindTraceSummariesResponse))
+    assert [len(page.summaries) for page in pages] == [1, 1]
+    (first,), (second,) = (page.summaries for page in pages)
+    assert first.trace_id != second.trace_id
+    assert first.max_end_time_unix_nano - first.min_start_time_unix_nano in (
+        20_000_000,
+        500_000_000,
+    )
+    assert (first.services[0].name, first.services[0].span_count) == (SHOP, 1)
+
+
+def test_spans_come_in_pages_as_otlp(channel: grpc.Channel) -> None:
+    query = pb.SpanQueryParameters(
+        filter=_of_shop(), pagination=pb.Pagination(page_size=1), **_range()
+    )
+    request = pb.FindSpansRequest(query=query)
+    pages = list(_pages(channel, "FindSpans", request, pb.FindSpansResponse))
+    names = [page.spans.resource_spans[0].scope_spans[0].spans[0].name for page in pages]
+    assert sorted(names) == ["buy", "buy now"]
+
+
+def test_a_trace_is_found_by_any_form_of_its_id(channel: grpc.Channel) -> None:
+    call = channel.unary_stream(f"/{SERVICE}/GetTrace")
+    for wanted in ("07" * 15 + "01", ("07" * 15 + "01").upper(), "BwcHBwcHBwcHBwcHBwcHAQ=="):
+        asked = pb.GetTraceRequest(trace_id=wanted).SerializeToString()
+        (chunk,) = call(asked, timeout=30)
+        assert TracesData.FromString(chunk).resource_spans[0].scope_spans[0].spans[0].name == "buy"
+
+
+def test_dependencies_are_between_services_alone(channel: grpc.Channel) -> None:
+    times = _range()
+    asked = pb.GetDependenciesRequest(
+        start_time=times["start_time_min"], end_time=times["start_time_max"]
+    )
+    answer = channel.unary_unary(f"/{SERVICE}/GetDependencies")(
+        asked.SerializeToString(), timeout=30
+    )
+    # The spans of this shop have no parents, so nobody called it.
+    dependencies = pb.DependenciesResponse.FromString(answer).dependencies
+    assert all(SHOP not in (each.parent, each.child) for each in dependencies)
+    with pytest.raises(grpc.RpcError) as raised:
+        channel.unary_unary(f"/{SERVICE}/GetDependencies")(b"", timeout=30)
+    assert raised.value.code().name == "INVALID_ARGUMENT"
+
+
+def test_the_capabilities_are_what_the_other_tests_show(channel: grpc.Channel) -> None:
+    answer = channel.unary_unary(f"/{CAPABILITIES_SERVICE}/GetCapabilities")(b"", timeout=30)
+    search = GetCapabilitiesResponse.FromString(answer).search
+    assert search.without_service_name
+    assert search.paginated
+    assert search.span_search
+    assert not search.span_sorting
+    assert {"and", "eq", "exists", "regex"} <= set(search.filter.operators)
+
+
 @pytest.mark.parametrize(
     ("method", "request_bytes", "code"),
     [
         ("GetTrace", pb.GetTraceRequest(trace_id="ff").SerializeToString(), "NOT_FOUND"),
         ("GetTrace", pb.GetTraceRequest(trace_id="no id").SerializeToString(), "INVALID_ARGUMENT"),
         ("GetTrace", b"\xff\xff", "INVALID_ARGUMENT"),
+        ("FindTraces", pb.FindTracesRequest().SerializeToString(), "INVALID_ARGUMENT"),
         (
             "FindTraces",
             pb.FindTracesRequest(
-                query=pb.TraceQueryParameters(pagination=pb.Pagination(page_size=3))
+                query=pb.TraceQueryParameters(pagination=pb.Pagination(page_size=3), **_range())
+            ).SerializeToString(),
+            "INVALID_ARGUMENT",
+        ),
+        (
+            "FindTraces",
+            pb.FindTracesRequest(
+                query=pb.TraceQueryParameters(search_depth=-1, **_range())
+            ).SerializeToString(),
+            "INVALID_ARGUMENT",
+        ),
+        (
+            "FindTraceSummaries",
+            pb.FindTraceSummariesRequest(
+                query=pb.TraceQueryParameters(filter=Call(op="some"), **_range())
+            ).SerializeToString(),
+            "UNIMPLEMENTED",
+        ),
+        (
+            "FindTraceSummaries",
+            pb.FindTraceSummariesRequest(
+                query=pb.TraceQueryParameters(
+                    service_name=SHOP, filter=Call(op="exists"), **_range()
+                )
+            ).SerializeToString(),
+            "INVALID_ARGUMENT",
+        ),
+        (
+            "FindSpans",
+            pb.FindSpansRequest(
+                query=pb.SpanQueryParameters(order_by=[pb.SpanSortOrder()], **_range())
             ).SerializeToString(),
             "UNIMPLEMENTED",
         ),

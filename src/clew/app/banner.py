@@ -30,6 +30,7 @@ def write_banner(
         f"  REST and live feeds  http://{addresses.http}",
         f"  OTLP over HTTP       {_shown(addresses.otlp_http)}",
         f"  OTLP over gRPC       {_shown(addresses.otlp_grpc)}",
+        f"  Jaeger UI, Grafana   http://{addresses.http}/jaeger",
         f"  data                 {configuration.data_dir}{kept}{recovered}",
         f"  decoder              {decoder}",
         "",

@@ -187,9 +187,9 @@ class Doors:
         export = ExportServices(
             self._intake, request_rate=self._request_rate(), byte_rate=self._byte_rate()
         )
-        jaeger = JaegerQuery(self._service, self._threads)
+        jaeger = JaegerQuery(self._service, self._analytics, self._threads)
         server = open_server(
-            [*export.handlers(), jaeger.handler()],
+            [*export.handlers(), *jaeger.handlers()],
             message_bytes_max=self._configuration.otlp_unpacked_bytes_max,
         )
         if address.port:

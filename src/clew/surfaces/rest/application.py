@@ -14,6 +14,7 @@ from starlette.routing import Route as StarletteRoute
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.callers import is_host_admitted, is_origin_admitted
+from clew.surfaces.compat.jaeger.door import jaeger_routes
 from clew.surfaces.otlp.http import PATHS as OTLP_PATHS
 from clew.surfaces.rest.answers import (
     answer_document,
@@ -49,6 +50,7 @@ OpenAPI    /openapi.json
 live       /api/v1/traces/live  /api/v1/logs/live   (server-sent events)
 health     /healthz  /readyz  /metrics
 OTLP/HTTP  POST /v1/traces  /v1/logs  /v1/metrics
+Jaeger     /jaeger   (base URL for Jaeger UI and Grafana's Jaeger data source)
 """
 """What stands at the root until there is a page."""
 
@@ -132,6 +134,7 @@ def _open_routes(desk: Desk) -> ASGIApp:
         StarletteRoute(path, _endpoint(desk, methods), methods=list(methods))
         for path, methods in by_path.items()
     ]
+    routes.extend(jaeger_routes(desk))
     routes.append(StarletteRoute("/openapi.json", _answer_openapi))
     routes.append(StarletteRoute("/", _answer_root))
     application = Starlette(

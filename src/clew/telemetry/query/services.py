@@ -158,9 +158,9 @@ def name_operations(store: Store, service: str) -> Names[tuple[str, str]]:
     return _names(sorted(set(operations)))
 
 
-def kind_name(kind: str) -> str:
+def kind_name(kind: str) -> doc.Kind:
     """Return a span kind as documents have it: in lower case, unspecified as internal."""
-    lower = kind.lower()
+    lower: Any = kind.lower()
     return "internal" if lower == "unspecified" else lower
 
 

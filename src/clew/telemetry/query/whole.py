@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
+
 from clew.store.engine.contract import Scan
 from clew.telemetry.query.ids import parse_trace_id
 from clew.telemetry.query.newest import LIMITS
@@ -18,8 +20,6 @@ from clew.telemetry.tables import TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import pyarrow as pa
 
     from clew.store.engine.contract import Snapshot
     from clew.telemetry.query import parameters as ask
@@ -203,7 +203,8 @@ def _latest(rows: pa.Table) -> pa.Table:
         before = places.get((trace_id, span_id))
         if before is None or frame >= keys[before][3]:
             places[trace_id, span_id] = place
-    return rows.take(sorted(places.values(), key=lambda place: keys[place][:3]))
+    ordered = sorted(places.values(), key=lambda place: keys[place][:3])
+    return rows.take(pa.array(ordered, pa.int64()))
 
 
 def _encoded(trace_id: str, rows: pa.Table) -> Iterator[TraceChunk]:

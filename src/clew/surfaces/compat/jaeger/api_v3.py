@@ -23,8 +23,6 @@ from clew.telemetry.query import parameters as ask
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from google.protobuf.timestamp_pb2 import Timestamp
-
     from clew.telemetry import documents as doc
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.query.contract import QueryService
@@ -107,8 +105,10 @@ class ApiV3:
                 "an explicit order of spans is not supported",
                 hint="leave order_by out: spans come newest first",
             )
+        start, end = _range(wanted)
         search = Search(
-            **_range(wanted),
+            start=start,
+            end=end,
             limit=_page_size(wanted.pagination) if wanted.HasField("pagination") else SPANS_DEFAULT,
             filter=filter_expression(wanted.filter) if wanted.HasField("filter") else "",
             next=wanted.pagination.page_token or None,
@@ -168,9 +168,11 @@ def _trace_query(wanted: pb.TraceQueryParameters) -> ask.SpanQuery:
             "filter excludes service_name, operation_name, attributes and durations",
             hint="say everything in the filter",
         )
+    start, end = _range(wanted)
     return span_query(
         Search(
-            **_range(wanted),
+            start=start,
+            end=end,
             service=wanted.service_name,
             operation=wanted.operation_name,
             tags=dict(wanted.attributes),
@@ -211,20 +213,20 @@ def _page_size(pagination: pb.Pagination) -> int:
     return int(pagination.page_size)
 
 
-def _range(wanted: Any) -> dict[str, int]:
+def _range(wanted: Any) -> tuple[int, int]:
     start, end = _moment(wanted, "start_time_min"), _moment(wanted, "start_time_max")
     if start is None or end is None:
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT, "start_time_min and start_time_max are required"
         )
-    return {"start": start, "end": end}
+    return start, end
 
 
 def _moment(message: Any, field: str) -> int | None:
     if not message.HasField(field):
         return None
-    stamp: Timestamp = getattr(message, field)
-    return min(max(0, stamp.ToNanoseconds()), TIME_NS_MAX)
+    at: int = getattr(message, field).ToNanoseconds()
+    return min(max(0, at), TIME_NS_MAX)
 
 
 def _time(message: Any, field: str) -> str | None:
@@ -233,7 +235,10 @@ def _time(message: Any, field: str) -> str | None:
 
 
 def _nanoseconds(message: Any, field: str) -> int | None:
-    return max(0, getattr(message, field).ToNanoseconds()) if message.HasField(field) else None
+    if not message.HasField(field):
+        return None
+    duration: int = getattr(message, field).ToNanoseconds()
+    return max(0, duration)
 
 
 def _summary(trace: doc.TraceSummary, services: list[Any]) -> pb.TraceSummary:

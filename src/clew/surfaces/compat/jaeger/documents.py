@@ -33,12 +33,12 @@ class Log(msgspec.Struct, frozen=True):
     fields: list[KeyValue]
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Span(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """A span."""
 
     trace_id: str = msgspec.field(name="traceID")
     span_id: str = msgspec.field(name="spanID")
-    flags: int
+    flags: int = 0
     operation_name: str
     references: list[Reference]
     start_time: int
