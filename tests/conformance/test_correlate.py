@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -156,7 +157,7 @@ def test_one_answer_holds_what_belongs_to_the_trace_and_nothing_else(
     )
     if place == "mixed":
         world.store.flush()
-    ids = {"trace_id": trace.to_bytes(16, "big"), "span_id": (2).to_bytes(8, "big")}
+    ids: dict[str, Any] = {"trace_id": trace.to_bytes(16, "big"), "span_id": (2).to_bytes(8, "big")}
     records = [
         log("in the trace", at=at + 20 * MS, **ids),
         log("of the trace, an hour later", at=at + 3600 * SECOND, **ids),
@@ -230,7 +231,7 @@ def test_each_list_is_cut_for_itself_and_says_how_to_get_the_rest(world: World) 
         span(10, at=at + 91 * MS, duration=400 * MS, trace=trace, parent=1, name="long"),
     ]
     world.add_spans(spans, FRONT)
-    ids = {"trace_id": trace.to_bytes(16, "big")}
+    ids: dict[str, Any] = {"trace_id": trace.to_bytes(16, "big")}
     world.store.add(
         Signal.LOGS,
         logs_request(

@@ -31,7 +31,10 @@ STDIN: Final = "-"
 
 TraceId = Annotated[str, Parameter(help="The trace's id, 32 hexadecimal digits.")]
 CommentId = Annotated[str, Parameter(help="The comment's id, as a list shows it.")]
-Body = Annotated[str, Parameter(help="What to say; - reads it from standard input.")]
+Body = Annotated[
+    str,
+    Parameter(help="What to say; - reads it from standard input.", allow_leading_hyphen=True),
+]
 
 
 @Parameter(name="*", group=FILTERS)

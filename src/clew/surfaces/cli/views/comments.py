@@ -33,9 +33,9 @@ def comment_table(document: CommentList, width: int) -> list[Line]:
     return lines
 
 
-def comment_lines(comment: Comment, width: int) -> list[Line]:
-    """Return one comment with everything that is known of it."""
-    return _block(comment, width, names_trace=True)
+def comment_lines(comment: Comment, width: int, *, names_trace: bool = True) -> list[Line]:
+    """Return one comment, with its trace unless that is plain already."""
+    return _block(comment, width, names_trace=names_trace)
 
 
 def _block(comment: Comment, width: int, *, names_trace: bool) -> list[Line]:
@@ -45,13 +45,13 @@ def _block(comment: Comment, width: int, *, names_trace: bool) -> list[Line]:
     ]
     if comment.updated_at is not None:
         head.append((f"  edited {show_time(comment.updated_at)}", Style.DIM))
-    about: Line = [(f"{INDENT}id {escape(comment.id)}", Style.DIM)]
-    if names_trace:
-        about.append((f"  trace {escape(comment.trace_id)}", Style.DIM))
+    about = [f"trace {escape(comment.trace_id)}"] if names_trace else []
     if comment.span_id is not None:
-        about.append((f"  span {escape(comment.span_id)}", Style.DIM))
+        about.append(f"span {escape(comment.span_id)}")
     body: list[Line] = [[(INDENT + line, Style.PLAIN)] for line in _prose(comment.body, width)]
-    return [head, *body, about]
+    below = [" ".join(about)] if about else []
+    below.append(f"id {escape(comment.id)}")
+    return [head, *body, *([(INDENT + line, Style.DIM)] for line in below)]
 
 
 def _prose(body: str, width: int) -> Iterable[str]:

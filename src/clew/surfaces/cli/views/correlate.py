@@ -85,7 +85,7 @@ def report_lines(report: CorrelateReport, width: int) -> list[Line]:
         lines.extend(shown)
         if section.truncated and section.more:
             lines.append([("more: ", Style.DIM), (escape(section.more), Style.DIM)])
-    return lines
+    return [*lines, []]
 
 
 def _heading(report: CorrelateReport) -> list[Line]:
@@ -224,4 +224,8 @@ def _linked_from(report: CorrelateReport, width: int) -> list[Line]:
 
 
 def _comments(report: CorrelateReport, width: int) -> list[Line]:
-    return [line for comment in report.comments for line in comment_lines(comment, width)]
+    return [
+        line
+        for comment in report.comments
+        for line in comment_lines(comment, width, names_trace=False)
+    ]
