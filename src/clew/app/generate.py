@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from clew.app import cli_reference
+from clew.app import agent_pages, cli_reference
 from clew.app.reference import PAGE, write_page
 from clew.surfaces.grpc.generate import main as write_stubs
+from clew.surfaces.mcp import generate as mcp_pages
 from clew.surfaces.rest.openapi import encode_openapi
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ WRITERS: Final[Mapping[Path, Callable[[], bytes]]] = {
     Path("contracts/openapi.json"): encode_openapi,
     PAGE: lambda: write_page().encode(),
     cli_reference.PAGE: lambda: cli_reference.write_page().encode(),
+    agent_pages.SKILL: lambda: agent_pages.write_skill().encode(),
+    agent_pages.CONTRACT: lambda: agent_pages.write_contract().encode(),
+    mcp_pages.TOOL_LIST: mcp_pages.encode_tool_list,
+    mcp_pages.PAGE: lambda: mcp_pages.write_page().encode(),
 }
 """Files relative to the checkout, and what writes their content."""
 

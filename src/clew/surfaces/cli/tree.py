@@ -66,6 +66,7 @@ class Command:
 
 FAMILIES: Final[tuple[Family, ...]] = (
     Family("comment", KEEP, "Say something about a trace or a span, and find what was said."),
+    Family("skill", RUN, "Tell agents how to work with clew."),
 )
 
 COMMANDS: Final[tuple[Command, ...]] = (
@@ -350,6 +351,47 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "Show how the way in is doing: what came, what was refused, what waits.",
         "",
         (("clew ingest", "a line per signal"),),
+    ),
+    Command(
+        "mcp",
+        "clew.surfaces.cli.commands.mcp:mcp",
+        RUN,
+        "Answer an agent's client over stdin and stdout, as an MCP server.",
+        (
+            "Its tools ask the server that --server names, which may start later. A running server "
+            "has the same tools at /mcp, over streamable HTTP."
+        ),
+        (
+            ("claude mcp add clew -- clew mcp", "set it up in Claude Code"),
+            ("clew mcp --server http://10.0.0.5:7701", "ask a server elsewhere"),
+        ),
+    ),
+    Command(
+        "skill install",
+        "clew.surfaces.cli.commands.skill:install",
+        RUN,
+        "Write the skill where an agent's client finds it.",
+        "A file that says something else stays, unless --force is given.",
+        (
+            ("clew skill install", "for every project, in ~/.claude/skills/clew"),
+            ("clew skill install --project", "for this one, in ./.claude/skills/clew"),
+        ),
+    ),
+    Command(
+        "skill where",
+        "clew.surfaces.cli.commands.skill:where",
+        RUN,
+        "Show where the skill is installed, and whether it is current.",
+        "",
+        (("clew skill where", "a line per place"),),
+    ),
+    Command(
+        "skill show",
+        "clew.surfaces.cli.commands.skill:show",
+        RUN,
+        "Write the skill to stdout.",
+        "",
+        (("clew skill show > SKILL.md", "into a file of your own"),),
     ),
 )
 

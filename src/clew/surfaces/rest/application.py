@@ -15,6 +15,9 @@ from starlette.routing import Route as StarletteRoute
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.callers import is_host_admitted, is_origin_admitted
 from clew.surfaces.compat.jaeger.door import jaeger_routes
+from clew.surfaces.mcp.http import PATH as MCP_PATH
+from clew.surfaces.mcp.http import McpAddress
+from clew.surfaces.mcp.pages import read_contract
 from clew.surfaces.otlp.http import PATHS as OTLP_PATHS
 from clew.surfaces.rest.answers import (
     answer_document,
@@ -47,6 +50,7 @@ clew
 
 REST       /api/v1/traces  /api/v1/logs  /api/v1/metrics  /api/v1/services  /api/v1/sql
 OpenAPI    /openapi.json
+agents     /llms.txt  /mcp  (streamable HTTP)
 live       /api/v1/traces/live  /api/v1/logs/live   (server-sent events)
 health     /healthz  /readyz  /metrics
 OTLP/HTTP  POST /v1/traces  /v1/logs  /v1/metrics
@@ -136,6 +140,8 @@ def _open_routes(desk: Desk) -> ASGIApp:
     ]
     routes.extend(jaeger_routes(desk))
     routes.append(StarletteRoute("/openapi.json", _answer_openapi))
+    routes.append(StarletteRoute("/llms.txt", _answer_contract))
+    routes.append(StarletteRoute(MCP_PATH, McpAddress(desk)))
     routes.append(StarletteRoute("/", _answer_root))
     application = Starlette(
         routes=routes,
@@ -189,6 +195,10 @@ def _openapi() -> bytes:
 
 async def _answer_openapi(_request: Request) -> Response:
     return answer_document(_openapi())
+
+
+async def _answer_contract(_request: Request) -> Response:
+    return PlainTextResponse(read_contract())
 
 
 async def _answer_root(_request: Request) -> Response:

@@ -1,0 +1,96 @@
+"""What the tools ask: the routes of the REST door, of this process or of another one.
+
+A tool names a route by its path below ``/api/v1`` and gives the struct of its parameters, so the
+questions, their checks and their documents are those of REST, and a tool is written once for both
+sides. `clew mcp` asks a running server over HTTP; the ``/mcp`` address of a server calls the same
+routes without a socket (`clew.surfaces.mcp.inside`).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import msgspec
+
+from clew.remote.http import Server, quoted
+from clew.team.comments.documents import CommentAnswer
+from clew.telemetry.documents import SqlAnswer
+from clew.telemetry.remote import BASE, decode, to_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clew.team.comments.documents import Comment
+    from clew.team.comments.parameters import NewComment
+
+Document = TypeVar("Document")
+
+_PART = re.compile(r"\{(\w+)\}")
+
+
+class Questions(Protocol):
+    """Asks one server. Calls block; every method raises ClewError as the server says it."""
+
+    def ask(
+        self,
+        path: str,
+        kind: type[Document],
+        query: msgspec.Struct | None = None,
+        parts: Mapping[str, str] | None = None,
+    ) -> Document:
+        """Return the document of a GET route: ``/traces/{trace_id}`` with its `parts` filled in."""
+        ...
+
+    def run_sql(self, statement: str, limit: int) -> SqlAnswer:
+        """Return the answer of a statement of a user."""
+        ...
+
+    def add_comment(self, trace_id: str, comment: NewComment) -> Comment:
+        """Keep a comment; it is durable when this returns."""
+        ...
+
+
+class RemoteQuestions:
+    """Asks a server over HTTP, one kept connection for each thread that asks."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        # Fails here and not in the first tool when the address is none.
+        Server(url)
+        self._local = threading.local()
+
+    def ask(
+        self,
+        path: str,
+        kind: type[Document],
+        query: msgspec.Struct | None = None,
+        parts: Mapping[str, str] | None = None,
+    ) -> Document:
+        """Return the document of a GET route."""
+        pairs = to_pairs(query) if query is not None else []
+        return decode(self._server().get(BASE + _fill(path, parts or {}), pairs).body, kind)
+
+    def run_sql(self, statement: str, limit: int) -> SqlAnswer:
+        """Return the answer of a statement; sent as a body, so its length is no matter."""
+        return self._post("/sql", {"q": statement, "limit": limit}, SqlAnswer)
+
+    def add_comment(self, trace_id: str, comment: NewComment) -> Comment:
+        """Keep a comment."""
+        path = f"/traces/{quoted(trace_id)}/comments"
+        return self._post(path, comment, CommentAnswer).comment
+
+    def _post(self, path: str, body: object, kind: type[Document]) -> Document:
+        encoded = msgspec.json.encode(body)
+        return decode(self._server().post(BASE + path, encoded, "application/json").body, kind)
+
+    def _server(self) -> Server:
+        if not hasattr(self._local, "server"):
+            self._local.server = Server(self.url)
+        server: Server = self._local.server
+        return server
+
+
+def _fill(path: str, parts: Mapping[str, str]) -> str:
+    return _PART.sub(lambda found: quoted(parts[found.group(1)]), path)

@@ -1,0 +1,1 @@
+"""The tools, one module for each family of questions; `table` is the one list of them."""

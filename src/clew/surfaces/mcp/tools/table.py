@@ -1,0 +1,46 @@
+"""Every tool in one tuple, in the order of the work: from the whole to the single record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from clew.surfaces.mcp.tools import (
+    changes,
+    comments,
+    find,
+    metrics,
+    overview,
+    skill,
+    sql,
+    trace,
+    vocabulary,
+)
+
+if TYPE_CHECKING:
+    from clew.surfaces.mcp.tool import Tool
+
+TOOLS: Final[tuple[Tool, ...]] = (
+    overview.SUMMARY,
+    changes.ANOMALIES,
+    changes.DIFF,
+    overview.TOPOLOGY,
+    overview.SERVICES,
+    find.FIND_TRACES,
+    find.FIND_SPANS,
+    trace.TRACE_OUTLINE,
+    trace.SPAN_DETAILS,
+    find.FIND_LOGS,
+    changes.LOG_PATTERNS,
+    metrics.METRICS,
+    metrics.METRIC_SERIES,
+    vocabulary.ATTRIBUTES,
+    vocabulary.ATTRIBUTE_VALUES,
+    sql.SQL,
+    sql.SQL_SCHEMA,
+    comments.COMMENTS,
+    comments.ADD_COMMENT,
+    skill.READ_SKILL,
+)
+"""The list is answered in this order, always."""
+
+BY_NAME: Final[dict[str, Tool]] = {tool.name: tool for tool in TOOLS}

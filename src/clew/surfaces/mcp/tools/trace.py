@@ -1,0 +1,425 @@
+"""One trace: its outline, and the details of chosen spans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import parse_time
+from clew.surfaces.mcp.answers import (
+    TEXT_CHARS,
+    TOKENS_DEFAULT,
+    TOKENS_MAX,
+    Answer,
+    Call,
+    Draft,
+    LeftOut,
+    Table,
+    table,
+)
+from clew.surfaces.mcp.outline import Outline, Shown, first_errors, outline
+from clew.surfaces.mcp.tool import Asked, TextChars, Tool, TraceId, again, call, figure
+from clew.surfaces.mcp.tools.find import LOG_COLUMNS, log_row
+from clew.surfaces.rest.questions import TraceParameters
+from clew.telemetry import documents as doc
+from clew.telemetry.query.parameters import LogQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clew.surfaces.mcp.questions import Questions
+
+ERRORS_SHOWN = 5
+"""First errors of a trace: what comes after is mostly their consequence."""
+
+PATH_SHOWN = 5
+"""Kinds of spans on the critical path, by their own time: the rest is small change."""
+
+SPANS_MAX = 20
+"""Spans of one call for details: with a budget of thousands of tokens no more can be read."""
+
+LOGS_PER_TRACE = 200
+"""Log records looked at for the spans asked for; more are read with find_logs."""
+
+OUTLINE_COLUMNS = (
+    *("depth", "span_id", "service", "operation", "at_ms", "ms", "self_ms", "flags", "hidden"),
+    *("n", "min_ms", "p50_ms", "max_ms"),
+)
+LEGEND = (
+    "One row per span, children below their parent by depth. With n a row is n siblings of one "
+    "kind: ms and self_ms are sums, span_id is the slowest, their children are merged below. "
+    "at_ms is the start after the trace's; self_ms is time without a child running; hidden spans "
+    "are below the row and not shown."
+)
+PATH_COLUMNS = ("service", "operation", "self_ms", "share", "n", "span_id")
+ERROR_COLUMNS = ("span_id", "service", "operation", "at_ms", "message")
+DETAILS = ("attributes", "events", "links", "resource", "scope", "logs")
+
+
+class OutlineAsked(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which trace."""
+
+    trace_id: TraceId
+    span_id: Annotated[str | None, Meta(description="Only this span and what is below it")] = None
+
+
+class OutlineAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
+    """A trace at a glance, then line by line.
+
+    `first_errors` are failed spans below which nothing failed, earliest first. `critical_path` says
+    where the end of the trace waited, by the spans' own time.
+    """
+
+    trace_id: str
+    start_time: str
+    duration_ms: float
+    spans: int
+    errors: int
+    services: list[str]
+    missing_parents: int = 0
+    first_errors: Table
+    critical_path: Table
+    legend: str
+    outline: Table
+
+
+def _trace_outline(questions: Questions, asked: OutlineAsked) -> Draft:
+    trace = _get_trace(questions, asked.trace_id)
+    if asked.span_id is not None:
+        _require(trace, [asked.span_id])
+    tree = outline(trace.spans, asked.span_id)
+    start = parse_time(trace.start_time, now=0)
+    head = _head(trace, start)
+
+    def write(lines: int) -> OutlineAnswer:
+        shown, hidden = tree.show(lines)
+        return OutlineAnswer(
+            **head,
+            outline=table(OUTLINE_COLUMNS, (_outline_row(each, start) for each in shown)),
+            left_out=_hidden(asked, tree, shown, hidden),
+        )
+
+    return Draft(most=tree.line_count, write=write, least=1)
+
+
+def _head(trace: doc.Trace, start: int) -> dict[str, Any]:
+    errors = first_errors(trace.spans)
+    path = _critical_path(trace)
+    return {
+        "trace_id": trace.trace_id,
+        "start_time": trace.start_time,
+        "duration_ms": figure(trace.duration_ms),
+        "spans": trace.span_count,
+        "errors": trace.error_count,
+        "services": trace.services,
+        "missing_parents": len(trace.missing_parents),
+        "first_errors": table(
+            ERROR_COLUMNS,
+            (
+                [*_named(span), _at_ms(span, start), error_message(span)]
+                for span in errors[:ERRORS_SHOWN]
+            ),
+        ),
+        "critical_path": table(PATH_COLUMNS, path[:PATH_SHOWN]),
+        "legend": LEGEND,
+        "next": _after_outline(trace, errors, path),
+    }
+
+
+def _critical_path(trace: doc.Trace) -> list[list[Any]]:
+    """Return the kinds of spans on the critical path, most time of their own first."""
+    kinds: dict[tuple[str, str], list[doc.Span]] = {}
+    for span in trace.spans:
+        if span.critical_path:
+            kinds.setdefault((span.service, span.operation), []).append(span)
+    rows: list[list[Any]] = []
+    for (service, operation), spans in kinds.items():
+        own = sum(span.self_time_ms or 0.0 for span in spans)
+        share = own / trace.duration_ms if trace.duration_ms else 0.0
+        longest = max(spans, key=lambda span: span.self_time_ms or 0.0)
+        rows.append(
+            [service, operation, figure(own), figure(share, 2), len(spans), longest.span_id]
+        )
+    rows.sort(key=lambda row: (-row[2], row[0], row[1]))
+    return rows
+
+
+def _named(span: doc.Span) -> tuple[str, str, str]:
+    return span.span_id, span.service, span.operation
+
+
+def _at_ms(span: doc.Span, start: int) -> float | None:
+    return figure((parse_time(span.start_time, now=0) - start) / 1e6)
+
+
+def error_message(span: doc.Span) -> str:
+    """Return what a failed span says of its failure: its status, else its first exception."""
+    if span.status_message:
+        return span.status_message
+    for event in span.events:
+        kind = event.attributes.get("exception.type")
+        message = event.attributes.get("exception.message")
+        if kind or message:
+            return ": ".join(str(part) for part in (kind, message) if part)
+    return ""
+
+
+def _after_outline(
+    trace: doc.Trace, errors: Sequence[doc.Span], path: Sequence[list[Any]]
+) -> list[Call]:
+    ids = [span.span_id for span in errors[:2]]
+    ids += [row[-1] for row in path[:1] if row[-1] not in ids]
+    steps = []
+    if ids:
+        why = "the first errors and the longest wait" if errors else "the longest wait"
+        steps.append(call("span_details", why, trace_id=trace.trace_id, span_ids=ids))
+    steps.append(call("find_logs", "the logs of this trace", trace_id=trace.trace_id))
+    return steps
+
+
+def _outline_row(shown: Shown, start: int) -> list[Any]:
+    line = shown.line
+    slowest = line.slowest
+    row = [
+        *(line.depth, slowest.span_id, slowest.service, slowest.operation),
+        *(_at_ms(line.first, start), figure(sum(span.duration_ms for span in line.spans))),
+        figure(sum(span.self_time_ms or 0.0 for span in line.spans)),
+        _flags(shown),
+        shown.hidden or "",
+    ]
+    if len(line.spans) > 1:
+        row += [len(line.spans), *(figure(each) for each in line.durations())]
+    return row
+
+
+def _flags(shown: Shown) -> str:
+    line = shown.line
+    if len(line.spans) == 1:
+        marks = (("error", line.error_count), ("critical", line.critical_count))
+        return " ".join(word for word, count in marks if count)
+    counts = (("errors", line.error_count), ("critical", line.critical_count))
+    return ", ".join(f"{count} {word}" for word, count in counts if count)
+
+
+def _hidden(
+    asked: OutlineAsked, tree: Outline, shown: Sequence[Shown], hidden: int
+) -> list[LeftOut]:
+    if not hidden:
+        return []
+    deepest = max(shown, key=lambda each: each.hidden, default=None)
+    if deepest is None or deepest.line in tree.roots:
+        # Going down would show the same again.
+        if asked.max_tokens < TOKENS_MAX:
+            get = again("trace_outline", "more of it", asked, max_tokens=TOKENS_MAX)
+        else:
+            get = call("find_spans", "its spans, page by page", trace_id=asked.trace_id)
+    else:
+        get = call(
+            "trace_outline",
+            "below the row that hides most",
+            trace_id=asked.trace_id,
+            span_id=deepest.line.slowest.span_id,
+            max_tokens=asked.max_tokens if asked.max_tokens != TOKENS_DEFAULT else None,
+        )
+    return [LeftOut(what="spans", count=hidden, get=get)]
+
+
+class DetailsAsked(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which spans, and what of them."""
+
+    trace_id: TraceId
+    span_ids: Annotated[list[str], Meta(description="16 hex digits each, at most 20")]
+    fields: Annotated[
+        list[str],
+        Meta(description=f"Of: {' '.join(DETAILS)}, or attributes.KEY; all but resource and scope"),
+    ] = msgspec.field(default_factory=list)
+    text_chars: TextChars = TEXT_CHARS
+    text_from: Annotated[int, Meta(description="Show texts from this character on")] = 0
+
+
+class DetailsAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
+    """Spans with the fields asked for, in the order asked for."""
+
+    trace_id: str
+    spans: list[dict[str, Any]]
+
+
+def _span_details(questions: Questions, asked: DetailsAsked) -> Draft:
+    if not asked.span_ids or len(asked.span_ids) > SPANS_MAX:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"span_ids holds {len(asked.span_ids)} ids",
+            hint=f"give 1 to {SPANS_MAX}; trace_outline lists them",
+        )
+    fields = _check_fields(asked.fields)
+    trace = _get_trace(questions, asked.trace_id)
+    spans = _require(trace, asked.span_ids)
+    logs = _logs_of(questions, asked.trace_id, spans) if "logs" in fields else {}
+    start = parse_time(trace.start_time, now=0)
+    shown = [
+        _skip(_detail(span, fields, logs.get(span.span_id, []), start), asked.text_from)
+        for span in spans
+    ]
+
+    def write(items: int) -> DetailsAnswer:
+        rest = [span.span_id for span in spans[items:]]
+        left_out = []
+        if rest:
+            get = again("span_details", "the other spans", asked, span_ids=rest)
+            left_out.append(LeftOut(what="spans", count=len(rest), get=get))
+        children = [
+            span for span in trace.spans if span.parent_span_id == spans[0].span_id and span.depth
+        ]
+        steps = []
+        if children:
+            steps.append(
+                call(
+                    "trace_outline",
+                    f"the {len(children)} spans it called",
+                    trace_id=asked.trace_id,
+                    span_id=spans[0].span_id,
+                )
+            )
+        return DetailsAnswer(
+            trace_id=asked.trace_id, spans=shown[:items], left_out=left_out, next=steps
+        )
+
+    longer = {"text_chars": 8 * asked.text_chars, "span_ids": [spans[0].span_id]}
+    return Draft(
+        most=len(shown),
+        write=write,
+        least=len(shown),
+        text_chars=max(1, asked.text_chars),
+        full=again("span_details", "longer texts of one span", asked, **longer),
+    )
+
+
+def _check_fields(fields: Sequence[str]) -> Sequence[str]:
+    for name in fields:
+        if name not in DETAILS and not name.startswith("attributes."):
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"a span has no field {name[:80]!r}",
+                hint=f"one of {', '.join(DETAILS)}, or attributes.KEY",
+            )
+    return fields or ("attributes", "events", "links", "logs")
+
+
+def _detail(
+    span: doc.Span, fields: Sequence[str], logs: Sequence[doc.LogRecord], start: int
+) -> dict[str, Any]:
+    """Return a span with the fields asked for; what is empty is left off."""
+    built: dict[str, Any] = {
+        "span_id": span.span_id,
+        "parent_span_id": span.parent_span_id,
+        "service": span.service,
+        "operation": span.operation,
+        "kind": span.kind,
+        "at_ms": _at_ms(span, start),
+        "ms": figure(span.duration_ms),
+        "self_ms": figure(span.self_time_ms),
+        "status": span.status,
+        "status_message": span.status_message,
+        "critical_path": span.critical_path,
+    }
+    for name in fields:
+        if name.startswith("attributes."):
+            key = name.removeprefix("attributes.")
+            attributes = built.setdefault("attributes", {})
+            attributes[key] = span.attributes.get(key)
+        elif name == "logs":
+            built["logs"] = table(
+                LOG_COLUMNS[:4], (log_row(each, with_attributes=False)[:4] for each in logs)
+            )
+        elif name == "events":
+            built["events"] = [
+                {"name": event.name, "at_ms": _event_ms(event, start), **event.attributes}
+                for event in span.events
+            ]
+        else:
+            built[name] = getattr(span, name)
+    found: dict[str, Any] = msgspec.to_builtins(built)
+    empty: tuple[Any, ...] = (None, "", [], {}, False)
+    found = {key: value for key, value in found.items() if value not in empty}
+    if not found.get("logs", {}).get("rows", True):
+        del found["logs"]
+    return found
+
+
+def _event_ms(event: doc.SpanEvent, start: int) -> float | None:
+    return figure((parse_time(event.timestamp, now=0) - start) / 1e6)
+
+
+def _skip(value: Any, text_from: int) -> Any:
+    """Return a document with the first characters of its long texts left off."""
+    if text_from <= 0:
+        return value
+    match value:
+        case str():
+            return f"[from {text_from}] {value[text_from:]}" if len(value) > text_from else value
+        case dict():
+            return {key: _skip(each, text_from) for key, each in value.items()}
+        case list():
+            return [_skip(each, text_from) for each in value]
+    return value
+
+
+def _logs_of(
+    questions: Questions, trace_id: str, spans: Sequence[doc.Span]
+) -> dict[str, list[doc.LogRecord]]:
+    """Return the log records of spans by span id, oldest first."""
+    one = spans[0].span_id if len(spans) == 1 else None
+    query = LogQuery(trace_id=trace_id, span_id=one, limit=LOGS_PER_TRACE)
+    found = questions.ask("/logs", doc.LogList, query)
+    by_span: dict[str, list[doc.LogRecord]] = {}
+    for record in reversed(found.logs):
+        by_span.setdefault(record.span_id or "", []).append(record)
+    return by_span
+
+
+def _get_trace(questions: Questions, trace_id: str) -> doc.Trace:
+    parts = {"trace_id": trace_id}
+    return questions.ask("/traces/{trace_id}", doc.Trace, TraceParameters(), parts)
+
+
+def _require(trace: doc.Trace, span_ids: Sequence[str]) -> list[doc.Span]:
+    """Return the spans of these ids, in this order.
+
+    Raises:
+        ClewError: NOT_FOUND when the trace has none of that id.
+    """
+    by_id = {span.span_id: span for span in trace.spans}
+    missing = [span_id for span_id in span_ids if span_id.lower() not in by_id]
+    if missing:
+        raise ClewError(
+            ErrorCode.NOT_FOUND,
+            f"the trace has no span {missing[0][:40]!r}",
+            hint="trace_outline lists its span ids",
+        )
+    return [by_id[span_id.lower()] for span_id in dict.fromkeys(span_ids)]
+
+
+TRACE_OUTLINE = Tool(
+    name="trace_outline",
+    title="Outline of a trace",
+    description=(
+        "One trace of any size within the budget: first errors, critical path, and the tree of its "
+        "spans with repeated siblings collapsed into counts and durations. Then span_details."
+    ),
+    parameters=OutlineAsked,
+    answer=OutlineAnswer,
+    run=_trace_outline,
+    example={"trace_id": "{trace_id}"},
+)
+SPAN_DETAILS = Tool(
+    name="span_details",
+    title="Details of spans",
+    description="Attributes, events, links and logs of chosen spans of a trace.",
+    parameters=DetailsAsked,
+    answer=DetailsAnswer,
+    run=_span_details,
+    example={"trace_id": "{trace_id}", "span_ids": ["{span_id}"]},
+)
