@@ -99,6 +99,7 @@ def test_importing_clew_imports_the_standard_library_and_itself(light_python: Pa
     "statement",
     [
         "import clew.remote.http, clew.remote.events, clew.telemetry.remote",
+        "import clew.team.remote, clew.answers.remote, clew.surfaces.cli.commands.comments",
         "import clew.surfaces.cli.tree, clew.surfaces.cli.program, clew.app.main",
         "import clew.surfaces.cli.commands.traces, clew.surfaces.cli.commands.live",
         "import clew.app.commands, clew.app.serving",

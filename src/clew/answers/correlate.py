@@ -78,8 +78,8 @@ class StrandAnswers:
         sections = doc.Sections(
             spans=_outline_section(trace, spans),
             logs=_list_section(logs, f"clew logs --trace-id {trace.trace_id}"),
-            nearby_logs=_nearby_section(nearby, is_of_all=is_of_all),
-            metrics=_metric_section(metrics),
+            nearby_logs=_nearby_section(nearby, window, is_of_all=is_of_all),
+            metrics=_metric_section(metrics, around),
             links=_link_section(trace, links, limit),
             linked_from=_list_section(linking, f"clew traces --q link_trace_id={trace.trace_id}"),
             comments=doc.Section(
@@ -234,8 +234,9 @@ def _list_section(found: LogList | SpanList, more: str) -> doc.Section:
     )
 
 
-def _nearby_section(found: LogList, *, is_of_all: bool) -> doc.Section:
-    section = _list_section(found, "clew logs --service NAME --start START --end END")
+def _nearby_section(found: LogList, window: TimeRange, *, is_of_all: bool) -> doc.Section:
+    more = f"clew logs --service NAME {_flags(window)}"
+    section = _list_section(found, more)
     if is_of_all:
         return section
     return msgspec.structs.replace(
@@ -243,18 +244,18 @@ def _nearby_section(found: LogList, *, is_of_all: bool) -> doc.Section:
         total=None,
         at_least=found.total,
         truncated=True,
-        more="too many services to look at all: clew logs --service NAME --start START --end END",
+        more=f"too many services to look at all: {more}",
     )
 
 
-def _metric_section(metrics: SeriesSummaries) -> doc.Section:
+def _metric_section(metrics: SeriesSummaries, around: TimeRange) -> doc.Section:
     count = len(metrics.series)
     is_cut = count < metrics.total
     return doc.Section(
         count=count,
         total=metrics.total,
         truncated=is_cut,
-        more="clew metrics --service NAME --start START --end END" if is_cut else None,
+        more=f"clew metrics --service NAME {_flags(around)}" if is_cut else None,
     )
 
 
@@ -289,6 +290,10 @@ def _window_of(trace: Trace) -> TimeRange:
     """Return the time of a trace, its last moment included."""
     start, end = (parse_time(text, now=0) for text in (trace.start_time, trace.end_time))
     return TimeRange(start, end + 1)
+
+
+def _flags(window: TimeRange) -> str:
+    return f"--start {format_time(_start(window))} --end {format_time(_end(window))}"
 
 
 def _start(window: TimeRange) -> int:

@@ -168,11 +168,14 @@ def _metrics_title(report: CorrelateReport) -> str:
 
 
 def _metrics(series: Sequence[SeriesSummary], width: int) -> list[Line]:
+    instances: dict[str, set[str | None]] = {}
+    for each in series:
+        instances.setdefault(each.service, set()).add(each.instance)
     rows = [
         [
             styled(escape(each.service), Style.CYAN),
             plain(escape(each.name)),
-            styled(_labels(each), Style.DIM),
+            styled(_labels(each, names_instance=len(instances[each.service]) > 1), Style.DIM),
             plain(show_count(each.point_count)),
             *(plain(show_number(value)) for value in _figures(each)),
             styled(escape(each.unit), Style.DIM),
@@ -182,15 +185,16 @@ def _metrics(series: Sequence[SeriesSummary], width: int) -> list[Line]:
     return lay_out(_METRIC_COLUMNS, rows, width) if rows else []
 
 
-def _figures(series: SeriesSummary) -> tuple[float, ...]:
-    # Of many observations the mean of one tells more than the average of running sums.
-    avg = series.avg if series.mean is None else series.mean
-    return (series.first, series.last, series.min, series.max, avg)
+def _figures(series: SeriesSummary) -> tuple[float | None, ...]:
+    if series.metric_type in {"histogram", "summary"}:
+        # Sums of observations say little to a reader; what one of them was on average does.
+        return (None, None, None, None, series.mean)
+    return (series.first, series.last, series.min, series.max, series.avg)
 
 
-def _labels(series: SeriesSummary) -> str:
+def _labels(series: SeriesSummary, *, names_instance: bool) -> str:
     labels = [f"{key}={value}" for key, value in series.attributes.items()]
-    if series.instance is not None:
+    if names_instance and series.instance is not None:
         labels.append(f"instance={series.instance}")
     return escape(" ".join(labels))
 
