@@ -72,6 +72,7 @@ def summary(name: str = "shop", **more: Any) -> doc.Summary:
         "window_seconds": 3600.0,
         "service_filter": None,
         "limit": 10,
+        "quantile_error": 0.0,
         "traces": {**figures(36_000, 90, 120.0), "trace_count": 4000},
         "service_count": 1,
         "top_services": [figures(36_000, 90, 120.0, service=name)],

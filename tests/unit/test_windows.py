@@ -16,18 +16,28 @@ from clew.telemetry.analytics.windows import Window, read_baseline, read_current
 SECOND = 10**9
 HOUR = 3600 * SECOND
 NOW = 1_795_000_000 * SECOND
+LATER = NOW + 123_456_789
+"""No whole second."""
 
 
-def windows(**given: Any) -> tuple[Window, Window]:
+def windows(now: int = NOW, **given: Any) -> tuple[Window, Window]:
     query = BaselineParameters(**given)
-    current = read_current(query, now=NOW)
-    return current, read_baseline(query, current, now=NOW)
+    current = read_current(query, now=now)
+    return current, read_baseline(query, current, now=now)
 
 
 def test_without_a_range_it_is_the_last_hour_and_the_six_before() -> None:
     current, baseline = windows()
     assert (current.start, current.end, current.is_open) == (NOW - HOUR, NOW, True)
     assert (baseline.start, baseline.end, baseline.is_open) == (NOW - 7 * HOUR, NOW - HOUR, False)
+
+
+def test_a_start_that_is_told_by_a_length_is_a_whole_second() -> None:
+    current, baseline = windows(LATER, last="15m")
+    assert (current.start, current.end) == (NOW - HOUR // 4, LATER)
+    assert (baseline.start % SECOND, baseline.end) == (0, current.start)
+    exact, _ = windows(LATER, start=format_time(LATER - 5))
+    assert exact.start == LATER - 5
 
 
 def test_an_open_window_holds_records_whose_clock_runs_ahead() -> None:
@@ -70,11 +80,12 @@ def test_a_baseline_by_its_moments_may_lie_after_a_window_that_has_an_end() -> N
     ],
 )
 def test_what_is_no_window_is_told(given: dict[str, str], message: str) -> None:
-    with pytest.raises(ClewError) as caught:
-        windows(**given)
-    assert caught.value.code is ErrorCode.INVALID_ARGUMENT
-    assert message in caught.value.message
-    assert caught.value.hint
+    for now in (NOW, LATER):
+        with pytest.raises(ClewError) as caught:
+            windows(now, **given)
+        assert caught.value.code is ErrorCode.INVALID_ARGUMENT
+        assert message in caught.value.message
+        assert caught.value.hint
 
 
 @given(

@@ -25,7 +25,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpanTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """Every span of a window together. Quantiles are durations that occurred, over all spans."""
+    """Every span of a window together; quantiles are over all spans."""
 
     span_count: int
     trace_count: int
@@ -64,7 +64,7 @@ class ErrorGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Failed spans of one operation that say the same, and the newest of them to look at.
 
     `message` is the start of the status message, `exception_type` that of the first exception event
-    (else the attribute ``error.type``); both may be empty.
+    (else the attribute ``error.type`` of the newest span); both may be empty.
     """
 
     service: str
@@ -137,8 +137,10 @@ class GenAiTotals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened in a window, exact over all its records.
+    """What happened in a window: every record of it counts.
 
+    Quantiles are durations that occurred when `quantile_error` is 0, else at most that share below
+    one: beyond two million spans, 0.0078.
     Each list holds its first `limit` items: services by spans, errors by count, slowest operations
     by p95, logs by errors, metrics by points; the count beside it says how many there are in all.
     """
@@ -147,6 +149,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     window_seconds: float
     service_filter: str | None
     limit: int
+    quantile_error: float
     traces: SpanTotals
     service_count: int
     top_services: list[ServiceSummary]

@@ -19,27 +19,25 @@ if TYPE_CHECKING:
 MESSAGE_CHARS: Final = 200
 """What of a message tells one error from another; stack traces and payloads come after it."""
 
-_EXCEPTION: Final = "Events.Attributes[indexOf(Events.Name, 'exception')]['exception.type']"
-
 _FAILED: Final = (
     "ServiceName AS service",
     "SpanName AS operation",
     f"substringUTF8(StatusMessage, 1, {MESSAGE_CHARS}) AS message",
-    f"if({_EXCEPTION} != '', {_EXCEPTION}, SpanAttributes['error.type']) AS exception_type",
+    "Events.Attributes[indexOf(Events.Name, 'exception')]['exception.type'] AS exception",
 )
 
 _GROUPS: Final = """
-SELECT service, operation, message, exception_type, count() AS errors,
+SELECT service, operation, message, exception, count() AS errors,
   toUnixTimestamp64Nano(max(Timestamp)) AS last, count() OVER () AS groups
-FROM @failed GROUP BY service, operation, message, exception_type
-ORDER BY errors DESC, last DESC, service, operation, message, exception_type
+FROM @failed GROUP BY service, operation, message, exception
+ORDER BY errors DESC, last DESC, service, operation, message, exception
 LIMIT {limit:UInt32}
 """
 
 _NEWEST: Final = """
-SELECT service, operation, message, exception_type, toUnixTimestamp64Nano(Timestamp) AS last,
-  max((TraceId, SpanId)) AS ids
-FROM @failed GROUP BY service, operation, message, exception_type, last
+SELECT service, operation, message, exception, toUnixTimestamp64Nano(Timestamp) AS last,
+  max((TraceId, SpanId, error_type)) AS newest
+FROM @failed GROUP BY service, operation, message, exception, last
 """
 
 
@@ -58,38 +56,44 @@ def read_error_groups(
     ).to_pylist()
     if not groups:
         return [], 0
-    # Ids are long and seldom wanted: they are read for the newest span of each group alone.
+    # Ids and attributes are long: they are read for the newest span of each group alone.
     moments = ", ".join(
         f"fromUnixTimestamp64Nano(toInt64({last}))" for last in {row["last"] for row in groups}
     )
-    newest = store.engine.query(
+    found = store.engine.query(
         _NEWEST,
         snapshot=snapshot,
         scans={
             "failed": Scan(
                 TRACES,
-                (*_FAILED, "Timestamp", "TraceId", "SpanId"),
+                (
+                    *_FAILED,
+                    "Timestamp",
+                    "TraceId",
+                    "SpanId",
+                    "SpanAttributes['error.type'] AS error_type",
+                ),
                 f"{where} AND Timestamp IN ({moments})",
             )
         },
         parameters=parameters,
         limits=LIMITS,
     ).to_pylist()
-    ids = {(_key(row), row["last"]): row["ids"] for row in newest}
-    return [_group(row, ids[_key(row), row["last"]]) for row in groups], groups[0]["groups"]
+    newest = {(_key(row), row["last"]): row["newest"] for row in found}
+    return [_group(row, newest[_key(row), row["last"]]) for row in groups], groups[0]["groups"]
 
 
 def _key(row: dict[str, Any]) -> tuple[str, ...]:
-    return row["service"], row["operation"], row["message"], row["exception_type"]
+    return row["service"], row["operation"], row["message"], row["exception"]
 
 
-def _group(row: dict[str, Any], ids: dict[str, str]) -> doc.ErrorGroup:
-    trace_id, span_id = ids.values()
+def _group(row: dict[str, Any], newest: dict[str, str]) -> doc.ErrorGroup:
+    trace_id, span_id, error_type = newest.values()
     return doc.ErrorGroup(
         service=row["service"],
         operation=row["operation"],
         message=row["message"],
-        exception_type=row["exception_type"],
+        exception_type=row["exception"] or error_type,
         error_count=row["errors"],
         last_seen=format_time(row["last"]),
         trace_id=trace_id,

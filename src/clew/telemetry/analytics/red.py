@@ -1,8 +1,13 @@
 """Rate, errors and duration of every service and operation of a window, in one pass over its spans.
 
 The engine groups by operation once and keeps the durations of each group; services and the whole
-are put together from those groups, not from the rows again. So quantiles are exact at each level,
-and a row costs what its four small columns cost.
+are put together from those groups, not from the rows again. Names are short lists of long texts, so
+rows are grouped by a number made from the two hashes that the engine takes of each name once: half
+the cost of grouping by both texts (docs/internals/engine.md).
+
+Up to `EXACT_SPANS_MAX` spans every quantile is one of the durations. Beyond it the engine keeps
+durations with eight significant bits, which is what fits half a second for ten million spans, and
+the answer says so.
 """
 
 from __future__ import annotations
@@ -27,6 +32,12 @@ _OPERATION: Final = 0
 _SERVICE: Final = 1
 _ALL: Final = 3
 
+EXACT_SPANS_MAX: Final = 2_000_000
+"""Putting the durations of so many spans together takes a tenth of a second, on one core."""
+
+QUANTILE_ERROR: Final = 2.0**-7
+"""How much too low, relatively, a quantile may be that is kept with eight significant bits."""
+
 _SQL: Final = """
 SELECT level, service, operation, spans, errors, total, longest, quantiles, groups, failing
 FROM (
@@ -41,19 +52,22 @@ FROM (
   FROM (
     SELECT grouping(service) * 2 + grouping(operation) AS level, service, operation,
       sum(n) AS spans, sum(failed) AS errors, sum(time) AS total, max(most) AS longest,
-      quantilesExactMerge(0.5, 0.95, 0.99)(durations) AS quantiles
+      {quantiles}Merge(0.5, 0.95, 0.99)(durations) AS quantiles
     FROM (
-      SELECT service, operation, count() AS n, countIf(failed) AS failed,
-        sum(Duration) AS time, max(Duration) AS most,
-        quantilesExactState(0.5, 0.95, 0.99)(Duration) AS durations
-      FROM @spans GROUP BY service, operation
+      SELECT any(ServiceName) AS service, any(SpanName) AS operation,
+        count() AS n, countIf(failed) AS failed, sum(Duration) AS time, max(Duration) AS most,
+        {quantiles}State(0.5, 0.95, 0.99)(Duration) AS durations
+      FROM @spans GROUP BY cityHash64(ServiceName) * 31 + cityHash64(SpanName)
     )
     GROUP BY GROUPING SETS ((service, operation), (service), ())
   )
 )
-WHERE (level = 0 AND (by_p95 <= {limit:UInt32} OR (by_errors <= {limit:UInt32} AND errors > 0)))
-  OR (level = 1 AND by_spans <= {limit:UInt32}) OR level = 3
+WHERE (level = 0 AND (by_p95 <= {{limit:UInt32}} OR (by_errors <= {{limit:UInt32}} AND errors > 0)))
+  OR (level = 1 AND by_spans <= {{limit:UInt32}}) OR level = 3
 """
+
+_EXACT: Final = _SQL.format(quantiles="quantilesExact")
+_CLOSE: Final = _SQL.format(quantiles="quantilesBFloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,7 @@ class SpanFigures:
     """What the spans of a window say; each list holds the first ones and its count says of all."""
 
     totals: doc.SpanTotals
+    quantile_error: float
     service_count: int
     services: list[doc.ServiceSummary]
     operation_count: int
@@ -77,21 +92,12 @@ def read_span_figures(
     Services are ordered by spans, the slowest operations by p95, the failing ones by errors.
     """
     where, parameters = span_condition(window, service)
+    is_exact = _count_spans(store, snapshot, where, parameters) <= EXACT_SPANS_MAX
+    columns = ("ServiceName", "SpanName", "StatusCode = 'Error' AS failed", "Duration")
     rows = store.engine.query(
-        _SQL,
+        _EXACT if is_exact else _CLOSE,
         snapshot=snapshot,
-        scans={
-            "spans": Scan(
-                TRACES,
-                (
-                    "ServiceName AS service",
-                    "SpanName AS operation",
-                    "StatusCode = 'Error' AS failed",
-                    "Duration",
-                ),
-                where,
-            )
-        },
+        scans={"spans": Scan(TRACES, columns, where)},
         parameters={**parameters, "limit": limit},
         limits=LIMITS,
     ).to_pylist()
@@ -107,6 +113,7 @@ def read_span_figures(
     traces = _count_traces(store, snapshot, where, parameters)
     return SpanFigures(
         totals=_totals(by_level[_ALL], traces, window),
+        quantile_error=0.0 if is_exact else QUANTILE_ERROR,
         service_count=services[0]["groups"] if services else 0,
         services=[
             doc.ServiceSummary(service=row["service"], **_figures(row, window)) for row in services
@@ -124,6 +131,20 @@ def span_condition(window: Window, service: str | None) -> tuple[str, dict[str, 
     if service is None:
         return where, {}
     return f"{where} AND ServiceName = {{service:String}}", {"service": service}
+
+
+def _count_spans(
+    store: Store, snapshot: Snapshot, where: str, parameters: dict[str, object]
+) -> int:
+    rows = store.engine.query(
+        "SELECT count() AS spans FROM @spans",
+        snapshot=snapshot,
+        scans={"spans": Scan(TRACES, ("Timestamp",), where)},
+        parameters=parameters,
+        limits=LIMITS,
+    ).to_pylist()
+    spans: int = rows[0]["spans"]
+    return spans
 
 
 def _count_traces(

@@ -46,6 +46,7 @@ def summarize(store: Store, query: ask.SummaryQuery, now: int) -> doc.Summary:
         window_seconds=window.seconds,
         service_filter=service,
         limit=limit,
+        quantile_error=spans.quantile_error,
         traces=spans.totals,
         service_count=spans.service_count,
         top_services=spans.services,

@@ -62,7 +62,8 @@ class Window:
 def read_current(query: TimeParameters, *, now: int) -> Window:
     """Return the window that a question is about.
 
-    An end alone means the hour before it. What lies before 1970 is cut off.
+    An end alone means the hour before it. A start that is only told by a length is put on the
+    whole second before. What lies before 1970 is cut off.
 
     Raises:
         ClewError: INVALID_ARGUMENT when a time does not parse, or the window is reversed or empty.
@@ -70,6 +71,9 @@ def read_current(query: TimeParameters, *, now: int) -> Window:
     asked = parse_range(last=query.last, start=query.start, end=query.end, now=now)
     end = now if asked.end is None else asked.end
     start = max(0, end - WINDOW_DEFAULT_NS) if asked.start is None else asked.start
+    if query.start is None and start < end:
+        # A moment that nobody named may be any: whole seconds are what the store compares fastest.
+        start -= start % NS_PER_S
     return _window(start, end, is_open=asked.end is None, name="the window")
 
 
@@ -85,6 +89,8 @@ def read_baseline(query: ask.BaselineParameters, current: Window, *, now: int) -
         if query.baseline is not None:
             length = parse_duration_ns(query.baseline, bare=NS_PER_S)
         start = max(0, current.start - length)
+        if length:
+            start -= start % NS_PER_S
         return _window(start, current.start, name="the baseline")
     if query.baseline is not None:
         raise ClewError(

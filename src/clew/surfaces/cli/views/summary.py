@@ -135,7 +135,10 @@ def summary_lines(document: Summary, width: int) -> list[Line]:
     )
     of = f" of {escape(document.service_filter)}" if document.service_filter else ""
     start, end = show_time(document.window.start_time), show_time(document.window.end_time)
-    return [*lines, [], [(f"from {start} to {end}{of}", Style.DIM)]]
+    said = f"from {start} to {end}{of}"
+    if document.quantile_error:
+        said += f"; p50, p95 and p99 are at most {document.quantile_error * 100:.1f} % too low"
+    return [*lines, [], [(said, Style.DIM)]]
 
 
 def show_cost(cost_usd: float | None) -> str:
