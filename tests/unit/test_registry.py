@@ -74,6 +74,14 @@ def error_of(future: Future[str]) -> ClewError:
     return error
 
 
+def count_commits(database: SqliteDatabase) -> int:
+    """Return how many commits the log holds, by its frames' own marks (SQLite's file format)."""
+    log = database.path.with_name(f"{FILE_NAME}-wal").read_bytes()
+    frame_bytes = 24 + 4096
+    frames = range(32, len(log) - frame_bytes + 1, frame_bytes)
+    return sum(log[at + 4 : at + 8] != bytes(4) for at in frames)
+
+
 class Gate:
     """A write that holds the writer until it is opened, so that others gather behind it."""
 
@@ -123,6 +131,7 @@ def test_writes_that_wait_are_committed_together_and_each_gets_its_own_answer(
 ) -> None:
     database = open_database()
     gate = Gate(database)
+    before = count_commits(database)
     futures = [database.submit(put(f"n{number}")) for number in range(50)]
     wrong = database.submit(put("n7"))
     after = database.submit(put("after"))
@@ -131,6 +140,8 @@ def test_writes_that_wait_are_committed_together_and_each_gets_its_own_answer(
     assert [result(future) for future in futures] == [f"n{number}" for number in range(50)]
     assert error_of(wrong).code is ErrorCode.INTERNAL
     assert result(after) == "after"
+    # The gate itself changed nothing, so its commit left no mark.
+    assert count_commits(database) == before + 1
     assert names(database) == [*(f"n{number}" for number in range(50)), "after"]
 
 
