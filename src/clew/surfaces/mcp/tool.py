@@ -158,6 +158,14 @@ def again(tool: str, why: str, asked: Asked, /, **changes: Any) -> Call:
     return call(tool, why, **(given | changes))
 
 
+def quote_value(text: str) -> str:
+    """Return a text as a value of a filter expression."""
+    inner = text.replace("\\", "\\\\").replace('"', '\\"')
+    for character, escaped in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        inner = inner.replace(character, escaped)
+    return f'"{inner}"'
+
+
 def figure(value: float | None, digits: int = 3) -> float | None:
     """Return a figure without digits that nobody needs, at least three that count."""
     if value is None or value == 0:

@@ -37,6 +37,9 @@ ANOMALY_COLUMNS = (
 VALUE_COLUMNS = ("place", "key", "value", "bad_share", "good_share", "lift", "confidence", "filter")
 PATTERN_COLUMNS = ("pattern", "count", "share", "severity", "services", "last_seen", "trace_id")
 
+OUTLINES_OFFERED = 3
+"""Services with a trace to look at: where the first is not the cause, one of the next is."""
+
 BASELINES = ("baseline", "baseline_start", "baseline_end")
 
 Baseline = Annotated[
@@ -104,16 +107,20 @@ def _anomaly_row(each: doc.Anomaly) -> list[Any]:
 def _after_anomalies(asked: AnomaliesAsked, found: doc.AnomalyReport) -> list[Call]:
     if not found.anomalies:
         return [call("summary", "what there is at all", **times(asked))]
-    worst = found.anomalies[0]
     steps = []
-    shown = next((each for each in found.anomalies if each.exemplar_trace_id), None)
-    if shown is not None:
-        why = f"a trace of it: {shown.kind} of {shown.service}"
-        steps.append(call("trace_outline", why, trace_id=shown.exemplar_trace_id))
+    told: set[str] = set()
+    # More traffic alone does no harm, so it is not what a trace is looked at for.
+    harmful = [each for each in found.anomalies if each.kind != "throughput"]
+    for each in harmful or found.anomalies:
+        if each.service in told or each.exemplar_trace_id is None:
+            continue
+        told.add(each.service)
+        why = f"a trace of it: {each.kind} of {each.service}"
+        steps.append(call("trace_outline", why, trace_id=each.exemplar_trace_id))
+    worst = (harmful or found.anomalies)[0]
     why = f"what the bad spans of {worst.service} have in common"
-    steps.append(call("diff", why, service=worst.service, **times(asked), **_baseline(asked)))
-    steps.append(call("topology", "who calls it, and whom it calls", service=worst.service))
-    return steps
+    diff = call("diff", why, service=worst.service, **times(asked), **_baseline(asked))
+    return [*steps[:OUTLINES_OFFERED], diff, call("topology", "who calls whom", **times(asked))]
 
 
 def _baseline(asked: Compared) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from clew.surfaces.mcp.tools import (
     changes,
     comments,
+    correlate,
     find,
     metrics,
     overview,
@@ -29,6 +30,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
     find.FIND_SPANS,
     trace.TRACE_OUTLINE,
     trace.SPAN_DETAILS,
+    correlate.CORRELATE,
     find.FIND_LOGS,
     changes.LOG_PATTERNS,
     metrics.METRICS,

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.times import parse_time
+from clew.base.times import NS_PER_S, format_time, parse_time
 from clew.surfaces.mcp.answers import (
     TEXT_CHARS,
     TOKENS_DEFAULT,
@@ -21,7 +21,7 @@ from clew.surfaces.mcp.answers import (
     table,
 )
 from clew.surfaces.mcp.outline import Outline, Shown, first_errors, outline
-from clew.surfaces.mcp.tool import Asked, TextChars, Tool, TraceId, again, call, figure
+from clew.surfaces.mcp.tool import Asked, TextChars, Tool, TraceId, again, call, figure, quote_value
 from clew.surfaces.mcp.tools.find import LOG_COLUMNS, log_row
 from clew.surfaces.rest.questions import TraceParameters
 from clew.telemetry import documents as doc
@@ -40,6 +40,9 @@ PATH_SHOWN = 5
 
 SPANS_MAX = 20
 """Spans of one call for details: with a budget of thousands of tokens no more can be read."""
+
+AROUND_NS = 1800 * NS_PER_S
+"""On both sides of a trace: where other spans of an operation are compared with its own."""
 
 LOGS_PER_TRACE = 200
 """Log records looked at for the spans asked for; more are read with find_logs."""
@@ -176,8 +179,31 @@ def _after_outline(
     if ids:
         why = "the first errors and the longest wait" if errors else "the longest wait"
         steps.append(call("span_details", why, trace_id=trace.trace_id, span_ids=ids))
-    steps.append(call("find_logs", "the logs of this trace", trace_id=trace.trace_id))
+    by_id = {span.span_id: span for span in trace.spans}
+    suspects = [*errors[:1], *(by_id[row[-1]] for row in path[:1])]
+    steps += [_diff_call(span) for span in suspects[:1]]
+    steps.append(call("correlate", "its logs, metrics and links", trace_id=trace.trace_id))
     return steps
+
+
+def _diff_call(span: doc.Span) -> Call:
+    """Return the call that compares spans like this one with others of the same operation."""
+    alike = f"service = {quote_value(span.service)} AND operation = {quote_value(span.operation)}"
+    if span.status == "error":
+        why, mark = "what sets such failures apart from the operation's successes", "status = error"
+    else:
+        # Half of it: the others that are slow for the same reason vary by less than that.
+        bound = max(1, round(span.duration_ms * 1e3 / 2))
+        why, mark = "what sets such slow spans apart from the others", f"duration >= {bound}us"
+    at = parse_time(span.start_time, now=0)
+    return call(
+        "diff",
+        why,
+        bad=f"{alike} AND {mark}",
+        good=f"{alike} AND NOT {mark}",
+        start=format_time(max(0, at - AROUND_NS)),
+        end=format_time(at + AROUND_NS),
+    )
 
 
 def _outline_row(shown: Shown, start: int) -> list[Any]:
