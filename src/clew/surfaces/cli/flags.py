@@ -373,7 +373,7 @@ def to_query(flags: Any, kind: type[Query], **more: object) -> Query:
     """Return the parameters that flags say; what was not given keeps the struct's default."""
     names = [field.name for field in dataclasses.fields(flags)] if flags is not None else []
     # A switch can only be turned on: off is the same as not given.
-    given = {
-        name: getattr(flags, name) for name in names if getattr(flags, name) not in (None, False)
-    }
+    values = {name: getattr(flags, name) for name in names}
+    # By identity: a limit of 0 is given, and equal to false.
+    given = {name: v for name, v in values.items() if v is not None and v is not False}
     return kind(**(given | more))

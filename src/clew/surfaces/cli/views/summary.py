@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
-from clew.surfaces.cli.output import SEPARATOR
+from clew.surfaces.cli.output import SEPARATOR, footer
 from clew.surfaces.cli.text import (
     Clock,
     escape,
@@ -17,6 +17,7 @@ from clew.surfaces.cli.text import (
     show_number,
     show_percent,
     show_time,
+    width_of,
 )
 from clew.surfaces.cli.views.services import error_share
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
         SeverityCounts,
         Summary,
     )
+
+TITLE_WIDTH: Final = 9
 
 _FIGURES: Final = (
     Column("spans", right=True),
@@ -98,7 +101,7 @@ def first_items(document: Summary, kept: int) -> Summary:
 
 def summary_lines(document: Summary, width: int) -> list[Line]:
     """Return a summary as lines; what there is nothing of is left out."""
-    lines = _totals(document)
+    lines = _totals(document, width)
     lines += _part(
         "services",
         document.service_count,
@@ -133,12 +136,15 @@ def summary_lines(document: Summary, width: int) -> list[Line]:
     lines += _part(
         "models", document.genai.model_count, lay_out(_MODELS, _model_rows(document.genai), width)
     )
-    of = f" of {escape(document.service_filter)}" if document.service_filter else ""
-    start, end = show_time(document.window.start_time), show_time(document.window.end_time)
-    said = f"from {start} to {end}{of}"
-    if document.quantile_error:
-        said += f"; p50, p95 and p99 are at most {document.quantile_error * 100:.1f} % too low"
-    return [*lines, [], [(said, Style.DIM)]]
+    low = document.quantile_error * 100
+    below = footer(
+        width,
+        f"from {show_time(document.window.start_time)}",
+        f"to {show_time(document.window.end_time)}",
+        f"only {escape(document.service_filter)}" if document.service_filter else None,
+        f"quantiles at most {low:.1f} % too low" if low else None,
+    )
+    return [*lines, [], *below]
 
 
 def show_cost(cost_usd: float | None) -> str:
@@ -146,7 +152,7 @@ def show_cost(cost_usd: float | None) -> str:
     return "" if cost_usd is None else f"${cost_usd:,.2f}" if cost_usd >= 1 else f"${cost_usd:.4f}"
 
 
-def _totals(document: Summary) -> list[Line]:
+def _totals(document: Summary, width: int) -> list[Line]:
     spans, logs = document.traces, document.logs
     metrics, genai = document.metrics, document.genai
     facts: list[tuple[str, Sequence[str]]] = []
@@ -188,8 +194,22 @@ def _totals(document: Summary) -> list[Line]:
         )
     if not facts:
         return [styled("nothing came in", Style.DIM)]
+    return [line for name, said in facts for line in _fact(name, said, width)]
+
+
+def _fact(name: str, said: Sequence[str], width: int) -> list[Line]:
+    """Return a name and what there is to say, on as many lines as that takes."""
+    room = width - TITLE_WIDTH
+    rows: list[str] = []
+    for part in said:
+        joined = f"{rows[-1]}{SEPARATOR}{part}" if rows else part
+        if rows and width_of(joined) <= room:
+            rows[-1] = joined
+        else:
+            rows.append(part)
     return [
-        [(name.ljust(9), Style.DIM), (SEPARATOR.join(said), Style.PLAIN)] for name, said in facts
+        [((name if row == rows[0] else "").ljust(TITLE_WIDTH), Style.DIM), (row, Style.PLAIN)]
+        for row in rows
     ]
 
 

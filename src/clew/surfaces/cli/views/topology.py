@@ -10,7 +10,6 @@ from clew.surfaces.cli.text import (
     plural,
     show_count,
     show_duration,
-    show_number,
     show_time,
 )
 from clew.surfaces.cli.views.services import error_share
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
 _COLUMNS: Final = (
     Column("from", flexible=True),
     Column("to", flexible=True),
-    Column("kind", drop=3),
+    Column("kind", drop=2),
     Column("calls", right=True),
-    Column("rate", right=True, drop=2),
     Column("errors", right=True),
     Column("avg", right=True, drop=1),
     Column("p95", right=True),
@@ -73,7 +71,6 @@ def _row(edge: TopologyEdge, nodes: dict[str, TopologyNode], *, is_first: bool) 
         [(f"{_ARROWS[edge.kind]} ", Style.DIM), *_name(edge.to, nodes)],
         styled(_kind(edge, nodes), Style.DIM),
         plain(show_count(edge.calls)),
-        plain(f"{show_number(edge.rate_per_second)}/s"),
         error_share(edge.error_rate),
         plain(show_duration(edge.avg_duration_ms)),
         plain(show_duration(edge.p95_duration_ms)),
