@@ -8,7 +8,7 @@ came last stands for it, as in `get_trace`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pyarrow as pa
 
@@ -19,14 +19,17 @@ from clew.telemetry.query.window import read_window
 from clew.telemetry.tables import TRACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from clew.store.engine.contract import Snapshot
     from clew.telemetry.query import parameters as ask
     from clew.telemetry.query.store import Store
 
-READ_ROWS_MAX: Final = 20_000
-"""Rows of one reading, some 40 MB: a page of a hundred traces of a hundred spans, twice over."""
+Row: TypeAlias = "Mapping[str, Any]"
+"""One span as `read_rows` gives it."""
+
+READ_ROWS_MAX: Final = 10_000
+"""Rows of one reading, some 50 MB: a page of a hundred traces of a hundred spans."""
 
 CHUNK_ROWS_MAX: Final = 2_000
 """Spans of one chunk, as of an export: some 2 MB, where gRPC clients take 4 MiB."""
@@ -77,7 +80,7 @@ def export_traces(
 
     def export() -> Iterator[TraceChunk]:
         for trace_id, rows in _whole_traces(store, snapshot, wanted):
-            if window.is_open or any(window.contains(at) for at in rows["at"].to_pylist()):
+            if window.is_open or any(window.contains(row["Timestamp"]) for row in rows):
                 yield from _encoded(trace_id, rows)
 
     return export()
@@ -88,7 +91,8 @@ def export_spans(store: Store, spans: Sequence[tuple[str, str]]) -> list[bytes]:
 
     Those that are not here are left out.
     """
-    from clew.telemetry.otlp.encode import encode_spans
+    # With it come protobuf's descriptors, which a start need not wait for.
+    from clew.telemetry.otlp.encode.spans import encode_span_rows
 
     if not spans:
         return []
@@ -103,12 +107,11 @@ def export_spans(store: Store, spans: Sequence[tuple[str, str]]) -> list[bytes]:
             },
         )
     )
-    keys = zip(rows["TraceId"].to_pylist(), rows["SpanId"].to_pylist(), strict=True)
-    places = {key: place for place, key in enumerate(keys)}
+    by_ids = {(row["TraceId"], row["SpanId"]): row for row in rows}
     return [
-        bytes(encode_spans(rows.slice(places[span], 1)).SerializeToString())
+        bytes(encode_span_rows([by_ids[span]]).SerializeToString())
         for span in spans
-        if span in places
+        if span in by_ids
     ]
 
 
@@ -149,7 +152,7 @@ def describe_services(store: Store, trace_ids: Sequence[str]) -> dict[str, list[
 
 def _whole_traces(
     store: Store, snapshot: Snapshot, trace_ids: Sequence[str]
-) -> Iterator[tuple[str, pa.Table]]:
+) -> Iterator[tuple[str, list[Row]]]:
     """Yield the rows of each trace. As a rule one reading has them all."""
     if not trace_ids:
         return
@@ -175,20 +178,19 @@ def _parts(counts: dict[str, int], trace_ids: Sequence[str]) -> Iterator[list[st
     yield part
 
 
-def _by_trace(rows: pa.Table, trace_ids: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-    latest = _latest(rows)
-    starts: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    for place, trace_id in enumerate(latest["TraceId"].to_pylist()):
-        starts.setdefault(trace_id, place)
-        counts[trace_id] = counts.get(trace_id, 0) + 1
+def _by_trace(rows: pa.Table, trace_ids: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:
+    traces: dict[str, list[Row]] = {}
+    for row in _latest(rows):
+        traces.setdefault(row["TraceId"], []).append(row)
     for trace_id in trace_ids:
-        if trace_id in starts:
-            yield trace_id, latest.slice(starts[trace_id], counts[trace_id])
+        if trace_id in traces:
+            yield trace_id, traces.pop(trace_id)
 
 
-def _latest(rows: pa.Table) -> pa.Table:
+def _latest(rows: pa.Table) -> list[Row]:
     """Return each span once, as it came last: trace by trace, by start and then by id."""
+    from clew.telemetry.otlp.encode.columns import read_rows
+
     keys = list(
         zip(
             rows["TraceId"].to_pylist(),
@@ -204,17 +206,16 @@ def _latest(rows: pa.Table) -> pa.Table:
         if before is None or frame >= keys[before][3]:
             places[trace_id, span_id] = place
     ordered = sorted(places.values(), key=lambda place: keys[place][:3])
-    return rows.take(pa.array(ordered, pa.int64()))
+    return list(read_rows(TRACES, rows.take(pa.array(ordered, pa.int64()))))
 
 
-def _encoded(trace_id: str, rows: pa.Table) -> Iterator[TraceChunk]:
-    # With it come protobuf's descriptors, which a start need not wait for.
-    from clew.telemetry.otlp.encode import encode_spans
+def _encoded(trace_id: str, rows: list[Row]) -> Iterator[TraceChunk]:
+    from clew.telemetry.otlp.encode.spans import encode_span_rows
 
-    for start in range(0, rows.num_rows, CHUNK_ROWS_MAX):
-        chunk = rows.slice(start, CHUNK_ROWS_MAX)
-        body = bytes(encode_spans(chunk).SerializeToString())
-        yield TraceChunk(trace_id, chunk.num_rows, body)
+    for start in range(0, len(rows), CHUNK_ROWS_MAX):
+        chunk = rows[start : start + CHUNK_ROWS_MAX]
+        body = bytes(encode_span_rows(chunk).SerializeToString())
+        yield TraceChunk(trace_id, len(chunk), body)
 
 
 def _read_traces(

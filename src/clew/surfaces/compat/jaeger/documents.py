@@ -10,7 +10,7 @@ TagType: TypeAlias = Literal["string", "bool", "int64", "float64", "binary"]
 RefType: TypeAlias = Literal["CHILD_OF", "FOLLOWS_FROM"]
 
 
-class KeyValue(msgspec.Struct, frozen=True):
+class KeyValue(msgspec.Struct, frozen=True, gc=False):
     """A tag, or a field of a log. Integers that JavaScript would round are decimal texts."""
 
     key: str
@@ -18,7 +18,7 @@ class KeyValue(msgspec.Struct, frozen=True):
     value: str | int | float | bool
 
 
-class Reference(msgspec.Struct, frozen=True, rename="camel"):
+class Reference(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Another span that this one comes from."""
 
     ref_type: RefType

@@ -43,14 +43,27 @@ def read_rows(table: Table, rows: pa.Table) -> Iterator[Mapping[str, Any]]:
         yield dict(zip(names, row, strict=True))
 
 
+def _bounds(array: pa.Array) -> tuple[list[int], int, int]:
+    """Return where the elements of each row begin and end, and the first of them and their number.
+
+    A slice of a table shares the elements of all its rows; only its own are worth reading.
+    """
+    offsets = array.offsets.to_pylist()
+    first = offsets[0]
+    return [each - first for each in offsets], first, offsets[-1] - first
+
+
 def _values(array: pa.Array) -> list[Any]:
     kind = array.type
     if pa.types.is_map(kind):
-        pairs = list(zip(_values(array.keys), _values(array.items), strict=True))
-        return [tuple(pairs[start:end]) for start, end in pairwise(array.offsets.to_pylist())]
+        offsets, first, count = _bounds(array)
+        keys, items = array.keys.slice(first, count), array.items.slice(first, count)
+        pairs = list(zip(_values(keys), _values(items), strict=True))
+        return [tuple(pairs[start:end]) for start, end in pairwise(offsets)]
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        elements = _values(array.values)
-        return [elements[start:end] for start, end in pairwise(array.offsets.to_pylist())]
+        offsets, first, count = _bounds(array)
+        elements = _values(array.values.slice(first, count))
+        return [elements[start:end] for start, end in pairwise(offsets)]
     if pa.types.is_dictionary(kind):
         texts = _values(array.dictionary)
         return [texts[index] for index in array.indices.to_pylist()]
