@@ -100,6 +100,7 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
     desk = Desk(
         service=nothing,
         analytics=nothing,
+        genai=nothing,
         comments=nothing,
         answers=nothing,
         pipeline=pipeline,

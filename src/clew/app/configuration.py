@@ -23,6 +23,7 @@ from clew.app.settings import (
     parse_address,
     parse_count,
     parse_door,
+    parse_file,
     parse_folder,
     parse_list,
     parse_positive,
@@ -113,6 +114,13 @@ class Configuration:
     )
     retention_metrics: int | None = setting(
         "90d", parse_retention, "How long metric points are kept; `off` keeps them for ever."
+    )
+    genai_prices: Path | None = setting(
+        "",
+        parse_file,
+        "A TOML file of prices of models that comes before the table of `genai-prices`; "
+        "`docs/guide/agents.md` shows one.",
+        default_shown="none",
     )
     log_bytes_max: int = setting(
         "2GiB",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from clew.app.sockets import Addresses, port_of, take
-from clew.app.store import open_analytics, open_answers, open_comments
+from clew.app.store import open_analytics, open_answers, open_comments, open_genai
 from clew.base.errors import ClewError
 from clew.surfaces.connection import configure
 from clew.surfaces.otlp.http import BodyLimits, OtlpHttpDoor
@@ -116,6 +116,7 @@ class Doors:
         desk = Desk(
             service=service,
             analytics=self._analytics,
+            genai=open_genai(store, configuration),
             comments=comments,
             answers=open_answers(store, service, comments),
             pipeline=store.pipeline,

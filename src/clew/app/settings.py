@@ -200,6 +200,13 @@ def parse_folder(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def parse_file(text: str) -> Path | None:
+    """Read the path of a file, ``~`` being the home folder; nothing gives none."""
+    if "\0" in text:
+        raise _refuse(text, "a file", "give a path")
+    return Path(text.strip()).expanduser().absolute() if text.strip() else None
+
+
 def parse_store(text: str) -> str:
     """Read where rows are kept: ``chdb``, or the address of a ClickHouse server."""
     if text == "chdb" or re.match(r"clickhouses?://[^/]", text):

@@ -15,11 +15,13 @@ from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
 from clew.team.comments.schema import SCHEMA as COMMENTS
 from clew.team.comments.service import TeamComments
 from clew.telemetry.analytics.service import TelemetryAnalytics
+from clew.telemetry.genai.prices import open_prices
+from clew.telemetry.genai.service import TelemetryGenAi
 from clew.telemetry.otlp.decode import open_decoder
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query.around import ServiceMetrics
 from clew.telemetry.query.service import TelemetryQuery
-from clew.telemetry.tables import LOGS, METRICS, TABLES, TRACES
+from clew.telemetry.tables import LOGS, METRICS, MIGRATIONS, TABLES, TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from clew.store.engine.contract import Engine, Snapshot
     from clew.team.comments.contract import Comments
     from clew.telemetry.analytics.contract import Analytics
+    from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
 
 CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
@@ -144,6 +147,15 @@ def open_analytics(store: Store) -> Analytics:
     return TelemetryAnalytics(store, time.time_ns)
 
 
+def open_genai(store: Store, configuration: Configuration) -> GenAi:
+    """Return what answers questions about agents, models and tools.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT when the file of prices is not one.
+    """
+    return TelemetryGenAi(store, time.time_ns, open_prices(configuration.genai_prices))
+
+
 def _declare_kinds(configuration: Configuration) -> dict[Signal, RecordKind]:
     retentions = {
         Signal.TRACES: configuration.retention_traces,
@@ -177,10 +189,10 @@ def _open_engine(configuration: Configuration, late: _LatePipeline) -> Engine:
     if configuration.store == "chdb":
         from clew.store.engine.chdb import ChdbEngine
 
-        return ChdbEngine(_engine_folder(configuration.data_dir))
+        return ChdbEngine(_engine_folder(configuration.data_dir), migrations=MIGRATIONS)
     from clew.store.engine.clickhouse import ClickHouseEngine
 
-    return ClickHouseEngine(configuration.store, flush=late.flush)
+    return ClickHouseEngine(configuration.store, flush=late.flush, migrations=MIGRATIONS)
 
 
 def _engine_folder(data_dir: Path) -> Path:

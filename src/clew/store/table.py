@@ -42,19 +42,35 @@ class Alias:
     comment: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Materialized:
+    """A column that the engine computes when it stores a row: ``expression`` over its columns.
+
+    It is no part of ``*`` and never inserted. An expression may name materialized columns that
+    stand before it. Rows stored before there was such a column have it computed as they are read.
+    """
+
+    name: str
+    type: str
+    expression: str
+    codec: str = "ZSTD(1)"
+    comment: str = ""
+
+
 @dataclass(frozen=True)
 class Table:
     """A MergeTree table.
 
-    `columns` are inserted, in this order. `aliases` and `indexes` exist on disk only; a hot row
-    gets its aliases computed by the same expression. `time` is the column that retention and
-    partitions go by.
+    `columns` are inserted, in this order. `materialized`, `aliases` and `indexes` exist on disk
+    only; a hot row gets what is computed by the same expressions. `time` is the column that
+    retention and partitions go by.
     """
 
     name: str
     time: str
     columns: tuple[Column, ...]
     order_by: str
+    materialized: tuple[Materialized, ...] = ()
     aliases: tuple[Alias, ...] = ()
     indexes: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from clew.store.table import Column, Table
+    from clew.store.table import Column, Materialized, Table
 
 DATABASE: Final = "otel"
 """Our own database. Never `default`: in the embedded engine that one is an overlay over the file
@@ -49,6 +49,7 @@ def create_table(database: str, table: Table) -> str:
     definitions = (
         *(_column(column) for column in table.columns),
         *table.derived,
+        *(materialized_column(column) for column in table.materialized),
         *(
             f"{quote_name(a.name)} {a.type} ALIAS {a.expression}{_comment(a.comment)}"
             for a in table.aliases
@@ -76,8 +77,27 @@ def lifetime(table: Table, seconds: int) -> str:
     return f"toDateTime({table.time}) + toIntervalSecond({seconds})"
 
 
-def derived_columns(table: Table) -> dict[str, str]:
-    """Return the expressions of a table's derived columns, cast to their types, by name."""
+def materialized_column(column: Materialized) -> str:
+    """Return the definition of a column that the engine computes when it stores a row."""
+    return (
+        f"{quote_name(column.name)} {column.type} MATERIALIZED {column.expression}"
+        f"{_comment(column.comment)} CODEC({column.codec})"
+    )
+
+
+def computed_columns(table: Table) -> dict[str, str]:
+    """Return the expressions of what is computed for a hot row, by name.
+
+    Those that name others stand after them. Stored columns are cast to their types.
+    """
+    return {
+        **_derived_columns(table),
+        **{m.name: f"CAST({m.expression}, {quote_text(m.type)})" for m in table.materialized},
+        **{alias.name: alias.expression for alias in table.aliases},
+    }
+
+
+def _derived_columns(table: Table) -> dict[str, str]:
     expressions = {}
     for definition in table.derived:
         match = _DERIVED.match(definition)

@@ -8,7 +8,8 @@ the declared ones: a forgotten step, or tables that another program made, end in
 names the columns, never in a failing insert later.
 
 To add a column: declare it in the table, and append
-``Migration(n, add_column(TABLE, "Name"))`` to the strand's list.
+``Migration(n, add_column(TABLE, "Name"))`` to the strand's list; for a column that is computed,
+`add_materialized`.
 """
 
 # ruff: noqa: S608 - names are quoted, values are bound, and the rest is our own text
@@ -23,13 +24,14 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.ddl import (
     create_database,
     create_table,
+    materialized_column,
     qualified,
     quote_name,
     quote_text,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from clickhouse_connect.driver.client import Client
 
@@ -47,16 +49,20 @@ class Migration:
     """One step of the schema, from the version before it.
 
     `statements` are run in order and MUST be idempotent; ``{database}`` stands for the database.
-    Versions count from 2, without gaps.
+    Versions count from 2, without gaps. Where the statements are made from declarations that later
+    versions change (the expression of a computed column), `about` says in fixed words what the step
+    does, and is digested in their place.
     """
 
     version: int
     statements: tuple[str, ...]
+    about: str = ""
 
     @property
     def checksum(self) -> str:
-        """A digest of the statements: tells a step that was changed after it was released."""
-        return hashlib.sha256("\n".join(self.statements).encode()).hexdigest()
+        """A digest of the step: tells one that was changed after it was released."""
+        text = self.about or "\n".join(self.statements)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def add_column(table: Table, name: str) -> tuple[str, ...]:
@@ -65,6 +71,21 @@ def add_column(table: Table, name: str) -> tuple[str, ...]:
     definition = f"{quote_name(column.name)} {column.type} CODEC({column.codec})"
     place = f"{_PLACE}.{quote_name(table.name)}"
     return (f"ALTER TABLE {place} ADD COLUMN IF NOT EXISTS {definition}",)
+
+
+def add_materialized(table: Table, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the statements that add declared computed columns, in the order of their declaration.
+
+    Old rows are not rewritten: the engine computes the column where a part has none, and stores it
+    when parts are merged.
+    """
+    wanted = frozenset(names)
+    place = f"{_PLACE}.{quote_name(table.name)}"
+    return tuple(
+        f"ALTER TABLE {place} ADD COLUMN IF NOT EXISTS {materialized_column(column)}"
+        for column in table.materialized
+        if column.name in wanted
+    )
 
 
 def add_index(table: Table, name: str) -> tuple[str, ...]:
@@ -167,10 +188,10 @@ def _verify(client: Client, database: str, tables: Sequence[Table]) -> None:
     ).result_rows
     stored = {(str(table), str(name)): str(kind) for table, name, kind in rows}
     for table in tables:
+        declared = [(c.name, c.type) for c in table.columns]
+        declared += [(m.name, m.type) for m in table.materialized]
         wrong = [
-            f"{c.name} {c.type}"
-            for c in table.columns
-            if stored.get((table.name, c.name)) != c.type
+            f"{name} {kind}" for name, kind in declared if stored.get((table.name, name)) != kind
         ]
         if wrong:
             raise ClewError(

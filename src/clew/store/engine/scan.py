@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from clew.store.engine.ddl import derived_columns, qualified, quote_name
+from clew.store.engine.ddl import computed_columns, qualified, quote_name
 from clew.store.table import FRAME
 
 if TYPE_CHECKING:
@@ -81,10 +81,15 @@ def hot_columns(scan: Scan) -> tuple[str, ...]:
 
 
 def _computed(scan: Scan) -> dict[str, str]:
+    """What the scan names of the computed columns, and what those name in their turn."""
     text = _text(scan)
-    aliases = {a.name: a.expression for a in scan.table.aliases}
-    expressions = {**derived_columns(scan.table), **aliases}
-    return {name: expression for name, expression in expressions.items() if name in text}
+    wanted = {}
+    # Each names only what stands before it, so once round from the end finds all.
+    for name, expression in reversed(computed_columns(scan.table).items()):
+        if name in text:
+            wanted[name] = expression
+            text = f"{text} {expression}"
+    return dict(reversed(wanted.items()))
 
 
 def _text(scan: Scan) -> str:

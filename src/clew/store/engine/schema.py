@@ -47,6 +47,7 @@ def _described(table: Table) -> DescribedTable:
         (
             *(DescribedColumn(c.name, c.type, c.comment) for c in table.columns),
             *(DescribedColumn(name, kind, rest) for name, kind, rest in derived),
+            *(DescribedColumn(m.name, m.type, m.comment) for m in table.materialized),
             *(DescribedColumn(a.name, a.type, a.comment) for a in table.aliases),
         ),
     )

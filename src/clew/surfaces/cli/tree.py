@@ -247,6 +247,38 @@ COMMANDS: Final[tuple[Command, ...]] = (
         ),
     ),
     Command(
+        "conversations",
+        "clew.surfaces.cli.commands.genai:conversations",
+        LOOK,
+        "List conversations of agents and models with turns, tokens, cost and errors.",
+        "Runs of one conversation stand together; a trace that names none is one by itself. "
+        "About the last day unless told otherwise.",
+        (
+            ("clew conversations --last 1h", "who talked lately"),
+            ("clew conversations --agent shopper --errors", "where something failed"),
+        ),
+    ),
+    Command(
+        "agents",
+        "clew.surfaces.cli.commands.genai:agents",
+        LOOK,
+        "List agents with runs, calls, failing tools, tokens, cost and latency.",
+        "About the last day unless told otherwise.",
+        (("clew agents --last 1h", "how each agent is doing"),),
+    ),
+    Command(
+        "transcript",
+        "clew.surfaces.cli.commands.genai:transcript",
+        LOOK,
+        "Show a run as a conversation: messages, tool calls, results, errors, tokens and cost.",
+        "History that a model is given again is told once. Loops, retries, failing tools and "
+        "growing contexts are pointed out above.",
+        (
+            ("clew transcript 4bf92f3577b34da6a3ce929d0e0e4736", "one trace"),
+            ("clew transcript conv-7-3 --max-chars 200", "a conversation, texts cut short"),
+        ),
+    ),
+    Command(
         "sql",
         "clew.surfaces.cli.commands.sql:sql",
         LOOK,

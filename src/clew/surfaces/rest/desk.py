@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clew.surfaces.rest.threads import QueryThreads
     from clew.team.comments.contract import Comments
     from clew.telemetry.analytics.contract import Analytics
+    from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
 
 LIVE_RETRY_AFTER_MS: Final = 5000
@@ -73,6 +74,7 @@ class Desk:
 
     service: QueryService
     analytics: Analytics
+    genai: GenAi
     comments: Comments
     answers: Answers
     pipeline: Pipeline

@@ -65,10 +65,14 @@ def cut_slice(items: Sequence[Item], page: Slice) -> tuple[list[Item], str | Non
     """Return the items of the slice, and the cursor of the next one where there is one."""
     end = page.offset + page.limit
     shown = list(items[page.offset : end])
-    if end >= len(items):
-        return shown, None
+    return shown, None if end >= len(items) else next_cursor(page)
+
+
+def next_cursor(page: Slice) -> str:
+    """Return the cursor of the slice after one."""
+    end = page.offset + page.limit
     cursor = _Cursor(_VERSION, end, page.window.start, page.window.end)
-    return shown, base64.urlsafe_b64encode(msgspec.msgpack.encode(cursor)).decode().rstrip("=")
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(cursor)).decode().rstrip("=")
 
 
 def check_limit(limit: int) -> None:

@@ -13,6 +13,7 @@ from clew.telemetry.tables.metrics import (
     SUM,
     SUMMARY,
 )
+from clew.telemetry.tables.migrations import MIGRATIONS
 from clew.telemetry.tables.traces import TRACES
 
 TABLES = (TRACES, LOGS, *METRICS)
@@ -24,6 +25,7 @@ __all__ = [
     "HISTOGRAM",
     "LOGS",
     "METRICS",
+    "MIGRATIONS",
     "SUM",
     "SUMMARY",
     "TABLES",

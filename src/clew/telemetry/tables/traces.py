@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clew.store.table import Column, Table
+from clew.telemetry.genai.columns import COLUMNS as GENAI_COLUMNS
 from clew.telemetry.tables.columns import (
     ATTRIBUTES,
     FRAME,
@@ -56,6 +57,7 @@ TRACES = Table(
         RESIDUE,
         FRAME,
     ),
+    materialized=GENAI_COLUMNS,
     aliases=(
         attribute_items("ResourceAttributes", "ResourceAttributeItems"),
         attribute_items("SpanAttributes", "SpanAttributeItems"),

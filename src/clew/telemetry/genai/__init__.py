@@ -1,0 +1,1 @@
+"""GenAI telemetry: agents, models and tools, whatever convention their spans follow."""

@@ -1,0 +1,313 @@
+"""Columns that say in one way what the conventions of GenAI telemetry say in several.
+
+Theory of operation. The same call of a model is written as ``gen_ai.usage.input_tokens`` today,
+``gen_ai.usage.prompt_tokens`` a while ago, ``llm.token_count.prompt`` by OpenInference and
+``llm.usage.prompt_tokens`` by OpenLLMetry. Each column here takes the first of such keys that has
+a value, the current name first. The engine computes the columns as it stores a row (ADR 0008), and
+the hot side of a query by the same expressions; the attributes themselves are left as they came.
+
+Most spans are none of it, and must cost next to nothing: `GenAi` looks at the keys alone, as a
+dictionary of a few dozen, and every other column is empty where it is false, which the engine finds
+out before it computes the rest. Columns are plain (not LowCardinality) because the engine stores
+plain ones sparsely: a part without such spans holds a few bytes of each.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from clew.store.table import Materialized
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY_PREFIXES: Final = ("gen_ai.", "llm.", "traceloop.", "openinference.")
+"""A span with a key of one of these speaks of GenAI."""
+
+OPENINFERENCE_KINDS: Final[Mapping[str, str]] = {
+    "llm": "chat",
+    "agent": "invoke_agent",
+    "tool": "execute_tool",
+    "embedding": "embeddings",
+    "retriever": "retrieval",
+    "reranker": "rerank",
+}
+"""``openinference.span.kind`` in lower case, and the operation it stands for; others stay."""
+
+OPENLLMETRY_KINDS: Final[Mapping[str, str]] = {
+    "workflow": "invoke_workflow",
+    "agent": "invoke_agent",
+    "tool": "execute_tool",
+}
+"""``traceloop.span.kind``, likewise."""
+
+OPENLLMETRY_REQUESTS: Final[Mapping[str, str]] = {
+    "completion": "text_completion",
+    "embedding": "embeddings",
+}
+"""``llm.request.type``, likewise."""
+
+PROVIDERS: Final[Mapping[str, str]] = {
+    "az.ai.inference": "azure.ai.inference",
+    "az.ai.openai": "azure.ai.openai",
+    "azure": "azure.ai.openai",
+    "aws": "aws.bedrock",
+    "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
+    "mistralai": "mistral_ai",
+    "vertex_ai": "gcp.vertex_ai",
+    "vertexai": "gcp.vertex_ai",
+    "xai": "x_ai",
+}
+"""Names of providers that other conventions and older versions have, and the current ones."""
+
+REQUEST_MODEL_KEYS: Final = (
+    "gen_ai.request.model",
+    "llm.model_name",
+    "llm.request.model",
+    "embedding.model_name",
+    "reranker.model_name",
+)
+RESPONSE_MODEL_KEYS: Final = ("gen_ai.response.model", "llm.response.model")
+TOOL_KEYS: Final = ("gen_ai.tool.name", "tool.name", "tool_call.function.name")
+
+CONVERSATION_KEYS: Final = (
+    "gen_ai.conversation.id",
+    "session.id",
+    "traceloop.association.properties.session_id",
+    "traceloop.association.properties.conversation_id",
+    "traceloop.association.properties.thread_id",
+    "traceloop.association.properties.chat_id",
+    "langfuse.session.id",
+    "lmnr.association.properties.session_id",
+)
+
+_CHAT: Final = ("chat", "text_completion", "generate_content")
+
+MODEL_OPERATIONS: Final = _CHAT
+"""Operations that are one answer of a model: what a turn of a conversation is."""
+
+_MAP: Final = "own"
+"""The attributes of a span that speaks of GenAI, inside the lambda of `_guarded`."""
+
+# None or one, so that what is computed of it is computed for spans that speak of GenAI only. (An
+# ``if`` around the whole would be enough in a SELECT; an INSERT computes both its branches.)
+_OWN: Final = "if(GenAi, [SpanAttributes], [])"
+
+
+def _value(key: str) -> str:
+    return f"{_MAP}['{key}']"
+
+
+def _first(*keys: str) -> str:
+    """Return the first value of several keys that is not empty, else the empty text."""
+    if len(keys) == 1:
+        return _value(keys[0])
+    return f"arrayFirst(text -> text != '', [{', '.join(map(_value, keys))}])"
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    """Return a text by its new name, in lower case where it has none."""
+    old = ", ".join(f"'{name}'" for name in names)
+    new = ", ".join(f"'{name}'" for name in names.values())
+    return f"transform(lower({text}), [{old}], [{new}])"
+
+
+def _guarded(expression: str) -> str:
+    """Return an expression of `_MAP` over the spans that speak of GenAI, empty for the others.
+
+    Everything that is to be computed for those alone MUST depend on `_MAP`: the engine takes what
+    does not out of the lambda, and computes it for every row.
+    """
+    return f"arrayElement(arrayMap({_MAP} -> {expression}, {_OWN}), 1)"
+
+
+def _text(name: str, expression: str, comment: str) -> Materialized:
+    return Materialized(name, "String", _guarded(expression), comment=comment)
+
+
+def _tokens(name: str, keys: tuple[str, ...], comment: str) -> Materialized:
+    expression = _guarded(f"toUInt64OrZero({_first(*keys)})")
+    return Materialized(name, "UInt64", expression, "T64, ZSTD(1)", comment)
+
+
+def _amount(texts: str, largest: str) -> str:
+    """Return the first of some texts that is a number above 0 and up to `largest`, 0 for none."""
+    numbers = f"arrayMap(text -> toFloat64OrZero(text), {texts})"
+    return f"arrayFirst(number -> number > 0 AND number <= {largest}, {numbers})"
+
+
+_KEYS = ", ".join(f"startsWith(key, '{prefix}')" for prefix in KEY_PREFIXES)
+
+_OPERATION = (
+    "arrayFirst(text -> text != '', ["
+    f"lower({_value('gen_ai.operation.name')}), "
+    f"{_renamed(_value('openinference.span.kind'), OPENINFERENCE_KINDS)}, "
+    f"{_renamed(_value('traceloop.span.kind'), OPENLLMETRY_KINDS)}, "
+    f"{_renamed(_value('llm.request.type'), OPENLLMETRY_REQUESTS)}, "
+    f"if(arrayExists(key -> key IN {TOOL_KEYS!r},"
+    f" mapKeys({_MAP})), 'execute_tool', ''), "
+    "if(GenAiRequestModel != '' OR GenAiResponseModel != '', 'chat', '')])"
+)
+
+
+def _named(operation: str, *keys: str) -> str:
+    """Return the first value of some keys; where the span is of the operation, else its name.
+
+    A span that says nowhere else which agent or tool it is says so in its own name.
+    """
+    own = f"substring(SpanName, if(startsWith(SpanName, '{operation} '), {len(operation) + 2}, 1))"
+    values = ", ".join(map(_value, keys))
+    entity = f"[{_value('traceloop.entity.name')}, {own}]"
+    is_one = f"GenAiOperation = '{operation}'"
+    return f"arrayFirst(text -> text != '', arrayConcat([{values}], if({is_one}, {entity}, [])))"
+
+
+_REASON_KEYS: Final = (
+    "gen_ai.response.finish_reasons",
+    "gen_ai.response.finish_reason",
+    "llm.response.finish_reason",
+    "llm.finish_reason",
+    "gen_ai.completion.0.finish_reason",
+)
+
+_FIRST_CHUNK_SECONDS_MAX: Final = "86400"
+"""An answer that begins after more than a day is a mistake of the sender's."""
+
+COST_USD_MAX: Final = 1_000_000
+"""One call that costs more is a mistake of the sender's."""
+
+_COST_KEYS: Final = (
+    "gen_ai.usage.cost",
+    "gen_ai.usage.cost_usd",
+    "gen_ai.usage.total_cost",
+    "llm.cost.total",
+    "operation.cost",
+)
+
+COLUMNS: Final = (
+    Materialized(
+        "GenAi",
+        "Bool",
+        f"arrayExists(key -> or({_KEYS}), mapKeys(SpanAttributes))",
+        comment="whether the span speaks of GenAI; every GenAi column is empty where it does not",
+    ),
+    _text(
+        "GenAiProvider",
+        _renamed(
+            _first("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"),
+            PROVIDERS,
+        ),
+        "who runs the model",
+    ),
+    _text("GenAiRequestModel", _first(*REQUEST_MODEL_KEYS), "the model asked for"),
+    _text("GenAiResponseModel", _first(*RESPONSE_MODEL_KEYS), "the model that answered"),
+    _text(
+        "GenAiOperation",
+        _OPERATION,
+        "chat, embeddings, invoke_agent, execute_tool, and so on",
+    ),
+    _text(
+        "GenAiAgentName",
+        _named("invoke_agent", "gen_ai.agent.name", "agent.name"),
+        "the agent, where the span itself says so",
+    ),
+    _text("GenAiAgentId", _first("gen_ai.agent.id"), "its id"),
+    _text("GenAiConversation", _first(*CONVERSATION_KEYS), "the conversation or session"),
+    _text("GenAiToolName", _named("execute_tool", *TOOL_KEYS), "the tool"),
+    _text(
+        "GenAiToolCallId",
+        _first("gen_ai.tool.call.id", "tool_call.id", "tool.id"),
+        "which of the calls that the model asked for",
+    ),
+    _tokens(
+        "GenAiInputTokens",
+        (
+            "gen_ai.usage.input_tokens",
+            "gen_ai.usage.prompt_tokens",
+            "llm.token_count.prompt",
+            "llm.usage.prompt_tokens",
+        ),
+        "tokens sent, those of a cache included",
+    ),
+    _tokens(
+        "GenAiOutputTokens",
+        (
+            "gen_ai.usage.output_tokens",
+            "gen_ai.usage.completion_tokens",
+            "llm.token_count.completion",
+            "llm.usage.completion_tokens",
+        ),
+        "tokens answered, those of reasoning included",
+    ),
+    _tokens(
+        "GenAiCacheReadTokens",
+        (
+            "gen_ai.usage.cache_read.input_tokens",
+            "gen_ai.usage.cache_read_input_tokens",
+            "llm.token_count.prompt_details.cache_read",
+            "llm.usage.cache_read_input_tokens",
+        ),
+        "of the tokens sent, those read from a cache",
+    ),
+    _tokens(
+        "GenAiCacheCreationTokens",
+        (
+            "gen_ai.usage.cache_creation.input_tokens",
+            "gen_ai.usage.cache_creation_input_tokens",
+            "llm.token_count.prompt_details.cache_write",
+            "llm.usage.cache_creation_input_tokens",
+        ),
+        "of the tokens sent, those written to a cache",
+    ),
+    _tokens(
+        "GenAiReasoningTokens",
+        (
+            "gen_ai.usage.reasoning.output_tokens",
+            "gen_ai.usage.reasoning_tokens",
+            "llm.token_count.completion_details.reasoning",
+            "llm.usage.reasoning_tokens",
+        ),
+        "of the tokens answered, those of reasoning",
+    ),
+    Materialized(
+        "GenAiFinishReasons",
+        "Array(String)",
+        _guarded(
+            "arrayFirst(reasons -> notEmpty(reasons), arrayMap("
+            "text -> arrayFilter(reason -> reason != '', if(startsWith(text, '['),"
+            " JSONExtract(text, 'Array(String)'), [text])),"
+            f" [{', '.join(map(_value, _REASON_KEYS))}]))",
+        ),
+        comment="why the model stopped, one for each answer",
+    ),
+    Materialized(
+        "GenAiTimeToFirstToken",
+        "UInt64",
+        _guarded(
+            "toUInt64(round(1e9 * arrayFirst(seconds -> seconds > 0, ["
+            + _amount(
+                f"[{_value('gen_ai.response.time_to_first_chunk')},"
+                f" {_value('gen_ai.response.time_to_first_token')}]",
+                _FIRST_CHUNK_SECONDS_MAX,
+            )
+            + ", "
+            + _amount(
+                f"[{_value('gen_ai.response.time_to_first_token_ms')}]",
+                f"{_FIRST_CHUNK_SECONDS_MAX} * 1000",
+            )
+            + " / 1000])))",
+        ),
+        "T64, ZSTD(1)",
+        "nanoseconds until the answer began; 0 unknown",
+    ),
+    Materialized(
+        "GenAiReportedCost",
+        "Float64",
+        _guarded(
+            _amount(f"[{', '.join(map(_value, _COST_KEYS))}]", str(COST_USD_MAX)),
+        ),
+        comment="US dollars that the span itself reports; 0 none",
+    ),
+)
+"""Computed in this order; `GenAi` first, since the others ask it, then `GenAiOperation`."""

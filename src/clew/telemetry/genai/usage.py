@@ -1,0 +1,278 @@
+"""Tokens and cost of calls of models, added up exactly over a window.
+
+Only answers of models count (`MODEL_CALLS`): the span of an agent often repeats the tokens of the
+calls below it, and would have them counted twice.
+"""
+
+# ruff: noqa: S608 - values are bound; the rest is our own text
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from clew.base.times import NS_PER_MS
+from clew.store.engine.contract import Scan
+from clew.telemetry.genai import documents as doc
+from clew.telemetry.genai.prices import Use
+from clew.telemetry.query.window import time_condition
+from clew.telemetry.tables import TRACES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from clew.base.times import TimeRange
+    from clew.store.engine.contract import Snapshot
+    from clew.telemetry.genai.prices import PriceBook
+    from clew.telemetry.query.store import Store
+
+MODEL_CALLS: Final = (
+    "GenAiOperation IN ('chat', 'text_completion', 'generate_content', 'embeddings', 'rerank')"
+)
+TOOL_CALLS: Final = "GenAiOperation = 'execute_tool'"
+
+MODEL: Final = "if(GenAiResponseModel != '', GenAiResponseModel, GenAiRequestModel)"
+
+UNPRICED_NAMED_MAX: Final = 20
+"""Models without a price that an answer names: more are a sign of names made up by a sender."""
+
+CELL_COLUMNS: Final = (
+    "Timestamp",
+    "StatusCode",
+    "GenAiOperation",
+    "GenAiProvider",
+    "GenAiRequestModel",
+    "GenAiResponseModel",
+    "GenAiInputTokens",
+    "GenAiOutputTokens",
+    "GenAiCacheReadTokens",
+    "GenAiCacheCreationTokens",
+    "GenAiReasoningTokens",
+    "GenAiReportedCost",
+)
+"""What a scan must have for `CELL_KEYS` and `CELL_SUMS`."""
+
+CELL_KEYS: Final = (
+    "toDate32(Timestamp) AS day, GenAiProvider AS provider, GenAiRequestModel AS request_model,"
+    " GenAiResponseModel AS response_model,"
+    " arrayCount(start -> GenAiInputTokens > start, {tiers:Array(UInt64)}) AS tier"
+)
+"""What makes calls have one price; `tiers` is to be bound to those of the price book."""
+
+
+def cell_sums(condition: str = MODEL_CALLS) -> str:
+    """Return the sums of a cell, over the rows for which a condition holds."""
+    return (
+        f"countIf({condition}) AS calls,"
+        f" countIf({condition} AND StatusCode = 'Error') AS errors,"
+        f" countIf({condition} AND GenAiInputTokens + GenAiOutputTokens = 0) AS without,"
+        f" maxIf(GenAiInputTokens, {condition}) AS input_largest,"
+        f" sumIf(GenAiInputTokens, {condition}) AS input,"
+        f" sumIf(GenAiOutputTokens, {condition}) AS output,"
+        f" sumIf(GenAiCacheReadTokens, {condition}) AS cache_read,"
+        f" sumIf(GenAiCacheCreationTokens, {condition}) AS cache_creation,"
+        f" sumIf(GenAiReasoningTokens, {condition}) AS reasoning,"
+        f" sumIf(GenAiReportedCost, {condition}) AS reported,"
+        f" countIf({condition} AND GenAiReportedCost > 0) AS reported_calls"
+    )
+
+
+class Bill:
+    """Adds up cells: calls of models that have one price."""
+
+    def __init__(self, prices: PriceBook) -> None:
+        self._prices = prices
+        self.calls = self.errors = 0
+        self._without = self._input = self._output = 0
+        self._cache_read = self._cache_creation = self._reasoning = 0
+        self._usd: Decimal | None = None
+        self._priced = self._unpriced = 0
+        self._unpriced_models: set[str] = set()
+        self._reported = 0.0
+        self._reported_calls = 0
+
+    def add(self, cell: Mapping[str, Any]) -> None:
+        """Add one row of `CELL_KEYS` and `cell_sums`."""
+        self.calls += cell["calls"]
+        self.errors += cell["errors"]
+        self._without += cell["without"]
+        self._input += cell["input"]
+        self._output += cell["output"]
+        self._cache_read += cell["cache_read"]
+        self._cache_creation += cell["cache_creation"]
+        self._reasoning += cell["reasoning"]
+        self._reported += cell["reported"]
+        self._reported_calls += cell["reported_calls"]
+        tokens = cell["input"] + cell["output"]
+        if tokens:
+            self._price(cell, tokens)
+
+    def tokens(self) -> doc.Tokens:
+        """Return the tokens so far."""
+        return doc.Tokens(
+            input=self._input,
+            output=self._output,
+            cache_read=self._cache_read,
+            cache_creation=self._cache_creation,
+            reasoning=self._reasoning,
+            calls_without=self._without,
+        )
+
+    def cost(self) -> doc.Cost:
+        """Return what they cost."""
+        return doc.Cost(
+            usd=None if self._usd is None else float(self._usd),
+            computed=True,
+            priced_tokens=self._priced,
+            unpriced_tokens=self._unpriced,
+            unpriced_models=sorted(self._unpriced_models)[:UNPRICED_NAMED_MAX],
+            reported_usd=self._reported if self._reported_calls else None,
+            reported_calls=self._reported_calls,
+            prices=self._prices.name,
+            # Nothing was looked up where there is nothing to price.
+            prices_dated=self._prices.dated if self._priced + self._unpriced else None,
+        )
+
+    @property
+    def weight(self) -> int:
+        """All tokens: what lists are ordered by."""
+        return self._input + self._output
+
+    def _price(self, cell: Mapping[str, Any], tokens: int) -> None:
+        models = tuple(
+            dict.fromkeys(name for name in (cell["response_model"], cell["request_model"]) if name)
+        )
+        use = Use(
+            provider=cell["provider"],
+            models=models,
+            day=cell["day"],
+            input_largest=cell["input_largest"],
+            input=cell["input"],
+            output=cell["output"],
+            cache_read=cell["cache_read"],
+            cache_creation=cell["cache_creation"],
+        )
+        usd = self._prices.price(use)
+        if usd is None:
+            self._unpriced += tokens
+            self._unpriced_models.add(models[0] if models else "(not named)")
+            return
+        self._usd = usd if self._usd is None else self._usd + usd
+        self._priced += tokens
+
+
+def summarize_usage(
+    store: Store,
+    prices: PriceBook,
+    window: TimeRange,
+    *,
+    service: str | None = None,
+    snapshot: Snapshot | None = None,
+) -> doc.UsageSummary:
+    """Return tokens and cost of a window, in all, by model and by agent.
+
+    `snapshot` is the moment that the rest of an answer sees; now when it is None.
+    """
+    moment = snapshot if snapshot is not None else store.snapshot()
+    where = f"{time_condition(TRACES, window)} AND GenAi"
+    parameters: dict[str, object] = {}
+    if service is not None:
+        where += " AND ServiceName = {service:String}"
+        parameters["service"] = service
+    columns = (*CELL_COLUMNS, "ServiceName", "Duration", "GenAiAgentName", "GenAiConversation")
+    scans = {"spans": Scan(TRACES, columns, where)}
+    parameters["tiers"] = read_tiers(store, prices, moment, scans, parameters)
+    cells = store.engine.query(
+        f"SELECT {CELL_KEYS}, GenAiAgentName AS agent, {cell_sums()} FROM @spans"
+        f" WHERE {MODEL_CALLS} GROUP BY ALL",
+        snapshot=moment,
+        scans=scans,
+        parameters=parameters,
+    ).to_pylist()
+    speeds = store.engine.query(
+        f"SELECT GenAiProvider AS provider, {MODEL} AS model,"
+        " quantilesExact(0.5, 0.95)(Duration) AS quantiles"
+        f" FROM @spans WHERE {MODEL_CALLS} GROUP BY provider, model",
+        snapshot=moment,
+        scans=scans,
+        parameters=parameters,
+    ).to_pylist()
+    whole = store.engine.query(
+        f"SELECT countIf({TOOL_CALLS}) AS tool_calls,"
+        f" countIf({TOOL_CALLS} AND StatusCode = 'Error') AS tool_errors,"
+        " uniqExactIf(GenAiConversation, GenAiConversation != '') AS conversations FROM @spans",
+        snapshot=moment,
+        scans=scans,
+        parameters=parameters,
+    ).to_pylist()[0]
+    total = Bill(prices)
+    by_model: dict[tuple[str, str], Bill] = {}
+    by_agent: dict[str, Bill] = {}
+    for cell in cells:
+        model = (cell["provider"], cell["response_model"] or cell["request_model"])
+        total.add(cell)
+        by_model.setdefault(model, Bill(prices)).add(cell)
+        by_agent.setdefault(cell["agent"], Bill(prices)).add(cell)
+    quantiles = {(row["provider"], row["model"]): row["quantiles"] for row in speeds}
+    return doc.UsageSummary(
+        calls=total.calls,
+        errors=total.errors,
+        **whole,
+        tokens=total.tokens(),
+        cost=total.cost(),
+        models=[
+            _model_usage(provider, model, bill, quantiles[provider, model])
+            for (provider, model), bill in heaviest_first(by_model.items())
+        ],
+        agents=[
+            doc.AgentUsage(
+                agent=agent or None,
+                calls=bill.calls,
+                errors=bill.errors,
+                tokens=bill.tokens(),
+                cost=bill.cost(),
+            )
+            for agent, bill in heaviest_first(by_agent.items())
+        ],
+    )
+
+
+def read_tiers(
+    store: Store,
+    prices: PriceBook,
+    snapshot: Snapshot,
+    scans: Mapping[str, Scan],
+    parameters: Mapping[str, object],
+) -> list[int]:
+    """Return the tiers to bind for `CELL_KEYS`, none when ``@spans`` has no call of a model.
+
+    Most windows of most stores have none, and then the table of prices is not read at all.
+    """
+    found = store.engine.query(
+        f"SELECT 1 AS found FROM @spans WHERE {MODEL_CALLS} LIMIT 1",
+        snapshot=snapshot,
+        scans=scans,
+        parameters=parameters,
+    )
+    return list(prices.tiers) if found.num_rows else []
+
+
+def heaviest_first(bills: Iterable[tuple[Any, Bill]]) -> list[tuple[Any, Bill]]:
+    """Return named bills by their tokens and calls, most first, then by name."""
+    return sorted(bills, key=lambda each: (-each[1].weight, -each[1].calls, each[0]))
+
+
+def _model_usage(
+    provider: str, model: str, bill: Bill, quantiles: tuple[int, int]
+) -> doc.ModelUsage:
+    p50, p95 = quantiles
+    return doc.ModelUsage(
+        provider=provider,
+        model=model,
+        calls=bill.calls,
+        errors=bill.errors,
+        p50_ms=p50 / NS_PER_MS,
+        p95_ms=p95 / NS_PER_MS,
+        tokens=bill.tokens(),
+        cost=bill.cost(),
+    )
