@@ -57,6 +57,7 @@ def to_request(spans: Iterable[Made], start: int) -> ExportTraceServiceRequest:
         group = request.resource_spans.add()
         group.resource.attributes.extend(entries({"service.name": made.service}))
         events = []
+        failure = Status(code=Status.STATUS_CODE_ERROR, message=made.message)
         if made.exception:
             attributes = entries({"exception.type": made.exception})
             events = [Span.Event(name="log"), Span.Event(name="exception", attributes=attributes)]
@@ -67,10 +68,10 @@ def to_request(spans: Iterable[Made], start: int) -> ExportTraceServiceRequest:
                     span_id=made.number.to_bytes(8, "big"),
                     parent_span_id=made.parent.to_bytes(8, "big") if made.parent else b"",
                     name=made.operation,
-                    kind=KINDS.index(made.kind),
+                    kind=Span.SpanKind.ValueType(KINDS.index(made.kind)),
                     start_time_unix_nano=start + made.at,
                     end_time_unix_nano=start + made.at + made.duration,
-                    status=Status(code=2, message=made.message) if made.failed else None,
+                    status=failure if made.failed else None,
                     events=events,
                     links=[
                         Span.Link(

@@ -88,7 +88,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeldStore]:
     engine.close()
 
 
-def fill(store: HeldStore, made: list[Made], stored: int) -> dict[str, str]:
+def fill(store: HeldStore, made: list[Made], stored: int) -> dict[str, Any]:
     """Add spans, the first of them stored and the others hot; return the window to ask for."""
     start = NOW - next(DAYS) * DAY_NS
     for part in (made[:stored], made[stored:]):
@@ -153,7 +153,7 @@ def test_a_graph_has_the_edges_that_looking_at_each_pair_finds(
     asked = fill(store, made, stored)
     topology = map_topology(store, ask.TopologyQuery(**asked), NOW)
     expected = draw_graph(made, LENGTH)
-    edges = {(edge.from_, edge.to, edge.kind): edge for edge in topology.edges}
+    edges = {(edge.from_, edge.to, str(edge.kind)): edge for edge in topology.edges}
     assert len(edges) == topology.count == topology.total
     assert set(edges) == set(expected.edges)
     for key, (calls, errors, average, p95) in expected.edges.items():

@@ -75,7 +75,8 @@ def read_metric_totals(
     store: Store, snapshot: Snapshot, window: Window, *, service: str | None, limit: int
 ) -> doc.MetricTotals:
     """Return how many points there are, in all and of the metrics that have the most."""
-    scans, parameters = {}, {}
+    scans: dict[str, Scan] = {}
+    parameters: dict[str, object] = {}
     for number, table in enumerate(METRICS):
         where, parameters = _condition(time_condition(table, window.range), service)
         scans[f"points_{number}"] = Scan(table, ("MetricName", "ServiceName"), where)
