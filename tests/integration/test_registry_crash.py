@@ -72,6 +72,8 @@ def test_killed_at_random_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path
         assert checked == [{"integrity_check": "ok"}]
         database.close()
     assert acked
+    # A crash is not damage.
+    assert not list(tmp_path.glob("*.damaged"))
 
 
 def test_a_second_process_does_not_get_the_folder(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from clew.store.database.contract import Result
 from clew.store.database.failure import explain
 from clew.store.database.migration import check_library, migrate
 from clew.store.database.readers import ReaderOptions, Readers
+from clew.store.database.recovery import count_lost_commits, read_marks
 from clew.store.database.session import Session
 from clew.store.database.writer import GroupWriter, WriterOptions
 from clew.store.folder import open_folder, storage_error, sync_folder
@@ -77,7 +78,8 @@ class SqliteDatabase:
     ) -> Self:
         """Open the registry of a data folder and bring it to these schemas. Blocks.
 
-        The caller holds the folder's lock. What a crash left in the log is recovered here.
+        The caller holds the folder's lock. What a crash left in the log is recovered here; where a
+        damaged log lost acknowledged commits, that is logged as an error and the log is kept.
 
         Raises:
             ClewError: UNSUPPORTED when a newer program wrote it, UNAVAILABLE when it is damaged,
@@ -89,11 +91,16 @@ class SqliteDatabase:
         path = folder / FILE_NAME
         _prepare(path)
         try:
+            marks = read_marks(path)
+        except OSError as error:
+            raise storage_error(error, f"cannot read the log of {path}", folder) from error
+        try:
             connection = sqlite3.connect(
                 path, timeout=options.lock_s, isolation_level=None, check_same_thread=False
             )
             try:
                 _configure(connection, options.bytes_max)
+                count_lost_commits(connection, marks)
                 migrate(connection, schemas, path=path, now=options.clock)
             except BaseException:
                 connection.close()
