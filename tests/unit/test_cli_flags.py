@@ -18,10 +18,14 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.commands.export import QUERIES, ExportFlags
 from clew.surfaces.cli.commands.live import LiveFlags, plan_feeds
 from clew.surfaces.cli.flags import (
+    AnomalyFlags,
     AttributeFlags,
+    BaselineFlags,
+    DiffFlags,
     LogFlags,
     MetricFlags,
     PageFlags,
+    PatternFlags,
     SeriesFlags,
     ServiceFlags,
     SpanFlags,
@@ -32,7 +36,7 @@ from clew.surfaces.cli.flags import (
 )
 from clew.surfaces.cli.program import globals_last
 from clew.surfaces.cli.tree import COMMANDS
-from clew.telemetry.analytics.parameters import SummaryQuery, TopologyQuery
+from clew.telemetry.analytics import parameters as about
 from clew.telemetry.query import parameters as ask
 from clew.telemetry.remote import to_pairs
 
@@ -46,8 +50,12 @@ PAIRS: list[tuple[type[Any], type[msgspec.Struct], set[str]]] = [
     (ServiceFlags, ask.ServiceQuery, set()),
     (ServiceFlags, ask.OperationQuery, {"service"}),
     (AttributeFlags, ask.AttributeQuery, set()),
-    (SummaryFlags, SummaryQuery, set()),
-    (TopologyFlags, TopologyQuery, set()),
+    (SummaryFlags, about.SummaryQuery, set()),
+    (TopologyFlags, about.TopologyQuery, set()),
+    (BaselineFlags, about.BaselineParameters, set()),
+    (AnomalyFlags, about.AnomalyQuery, set()),
+    (DiffFlags, about.DiffQuery, set()),
+    (PatternFlags, about.PatternQuery, set()),
 ]
 
 

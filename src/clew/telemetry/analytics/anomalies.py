@@ -1,8 +1,8 @@
 """What is not as it was: every service, operation and log pattern against its own baseline.
 
-One pass over each table counts both windows; `verdicts` tests every figure; what passes, after the
-probabilities are adjusted for the number of tests, is looked at again for exact quantiles and for a
-trace to show. A system that is as it was costs the first pass alone.
+One pass over each table counts both windows, and `verdicts` tests every figure. What might be worth
+saying is looked at again: how much it varied within the baseline, exact quantiles, a trace to show.
+A system that is as it was costs the first pass alone.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from clew.telemetry.analytics.evidence import (
     read_log_exemplars,
     read_p95_ms,
 )
-from clew.telemetry.analytics.patterns import PatternsCompared, compare_patterns
+from clew.telemetry.analytics.new_patterns import PatternReader, PatternsCompared
 from clew.telemetry.analytics.statistics import adjust, doublings
-from clew.telemetry.analytics.subjects import OPERATIONS_MAX, Subjects, read_subjects
+from clew.telemetry.analytics.subjects import OPERATIONS_MAX, SubjectReader, Subjects
 from clew.telemetry.analytics.verdicts import (
     FALSE_SHARE_MAX,
+    NEW_MIN,
     Finding,
     Lengths,
     judge_operation,
@@ -59,9 +60,16 @@ def find_anomalies(store: Store, query: ask.AnomalyQuery, now: int) -> doc.Anoma
     baseline, notes = _begin_with_records(store, snapshot, asked)
     if baseline is None:
         return _nothing_to_compare(query, current, asked, notes)
-    subjects = read_subjects(store, snapshot, current, baseline, service=query.service)
-    patterns = compare_patterns(store, snapshot, current, baseline, service=query.service)
-    tests = _test_all(subjects, patterns, Lengths(current.seconds, baseline.seconds))
+    reader = SubjectReader(store, snapshot, current, baseline, service=query.service)
+    subjects = reader.read_subjects()
+    texts = PatternReader(store, snapshot, service=query.service)
+    patterns = texts.compare(current, baseline, count_min=NEW_MIN)
+    lengths = Lengths(current.seconds, baseline.seconds)
+    tests = _test_all(subjects, patterns, lengths)
+    doubtful = {test.subject.service for test in tests if _might_be_said(test)}
+    if doubtful:
+        reader.read_slices(subjects, doubtful)
+        tests = _test_all(subjects, patterns, lengths)
     found = _worth_saying(tests)
     found = _with_exact_p95(store, snapshot, current, baseline, found)
     found.sort(key=_rank)
@@ -123,14 +131,13 @@ def _test_all(subjects: Subjects, patterns: PatternsCompared, lengths: Lengths) 
     Operations and patterns of a service that is new or gone are not: the service says it all. The
     only operation of a service is not tested beside it.
     """
-    tests = [test for each in subjects.services for test in judge_service(each, lengths)]
-    services = {each.service: each for each in subjects.services}
+    tests = [test for each in subjects.services.values() for test in judge_service(each, lengths)]
     steady = {
         name: each
-        for name, each in services.items()
+        for name, each in subjects.services.items()
         if each.current.records and each.baseline.records
     }
-    for operation in subjects.operations:
+    for operation in subjects.operations.values():
         service = steady.get(operation.service)
         if service is not None and service.operations > 1:
             tests.extend(judge_operation(operation, lengths))
@@ -146,12 +153,22 @@ def _test_all(subjects: Subjects, patterns: PatternsCompared, lengths: Lengths) 
     return tests
 
 
+def _might_be_said(test: Finding) -> bool:
+    """Return whether a test may be a finding: its probability can only be raised from here on."""
+    return test.is_notable and test.p_value <= FALSE_SHARE_MAX
+
+
 def _worth_saying(tests: list[Finding]) -> list[Finding]:
-    adjusted = adjust([test.p_value for test in tests])
+    """Return the findings, their probabilities adjusted for the number of all tests.
+
+    Those that cannot be one count as certain chance: where nobody looked at the dispersion, their
+    own small probabilities mean nothing, and would make those of others seem smaller.
+    """
+    adjusted = adjust([test.p_value if _might_be_said(test) else 1.0 for test in tests])
     return [
         replace(test, p_value=p_value)
         for test, p_value in zip(tests, adjusted, strict=True)
-        if test.is_notable and p_value <= FALSE_SHARE_MAX
+        if p_value <= FALSE_SHARE_MAX
     ]
 
 
@@ -277,7 +294,7 @@ def describe(finding: Finding) -> str:
 
 def _compared(subjects: Subjects, patterns: PatternsCompared, tests: int) -> doc.Compared:
     def total(name: str, side: str) -> int:
-        return sum(getattr(getattr(each, side), name) for each in subjects.services)
+        return sum(getattr(getattr(each, side), name) for each in subjects.services.values())
 
     return doc.Compared(
         services=len(subjects.services),
@@ -296,7 +313,7 @@ def _compared(subjects: Subjects, patterns: PatternsCompared, tests: int) -> doc
 def _nothing_to_compare(
     query: ask.AnomalyQuery, current: Window, baseline: Window, notes: Iterable[str]
 ) -> doc.AnomalyReport:
-    nothing = _compared(Subjects([], [], 0), PatternsCompared([], 0, 0), 0)
+    nothing = _compared(Subjects({}, {}, 0), PatternsCompared([], 0, 0), 0)
     return doc.AnomalyReport(
         window=current.describe(),
         baseline=baseline.describe(),

@@ -1,16 +1,19 @@
 """Two windows side by side, and which attribute values set the bad spans apart from the good ones.
 
 Theory of operation. A value can only be commoner among the bad spans if some bad span has it, and
-there are few bad ones; so the values are listed over those, and only then counted over all spans.
-A key with very many values (an id) or very long ones (a prompt) tells nothing by its values, and
-would fill memory: it is compared by presence. Attributes of the resource are counted by whole maps
-first, of which there are as many as processes. All counts are exact.
+there are few bad ones; so the values are listed over those, with their keys and all. The good ones,
+which are many, are then counted by the hashes of those values alone: a tenth of the cost, since no
+text is put together, and memory for a few thousand numbers. A key with very many values (an id) or
+very long ones (a prompt) tells nothing by its values, and would fill memory: it is compared by
+presence. All counts are exact, but for hashes of 64 bits being taken as told apart.
 """
 
 # ruff: noqa: S608 - values are bound; the rest is our own text
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -28,8 +31,6 @@ from clew.telemetry.query.window import time_condition
 from clew.telemetry.tables import LOGS, TRACES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from clew.store.engine.contract import Snapshot
     from clew.telemetry.analytics import parameters as ask
     from clew.telemetry.analytics.windows import Window
@@ -59,20 +60,49 @@ VALUES_MAX: Final = 5_000
 MEMORY_BYTES_MAX: Final = 1 << 30
 
 _ERRORS_FROM: Final = SEVERITY_CLASSES["error"][0]
-_KIND_SQL: Final = "if(SpanKind = 'Unspecified', 'internal', lower(toString(SpanKind)))"
-_PAIRS: Final = "Array(Tuple(String, String))"
 
 ValuePlace = Literal["field", "span", "resource"]
 
+_FIELDS: Final[Mapping[str, str]] = {
+    "service": "toString(ServiceName)",
+    "operation": "toString(SpanName)",
+    "status": "lower(toString(StatusCode))",
+    "kind": "if(SpanKind = 'Unspecified', 'internal', lower(toString(SpanKind)))",
+}
 _MAPS: Final[Mapping[ValuePlace, str]] = {
-    # Fields are read as a map too, so that one statement serves all three.
-    "field": (
-        "map('service', toString(ServiceName), 'operation', toString(SpanName),"
-        f" 'status', lower(toString(StatusCode)), 'kind', {_KIND_SQL})"
-    ),
     "span": "SpanAttributes",
     "resource": "ResourceAttributes",
 }
+
+_ENTRIES_SQL: Final = "arrayDistinct(arrayConcat([{fields}], {maps}))".format(
+    fields=", ".join(f"('field', '{name}', {sql})" for name, sql in _FIELDS.items()),
+    maps=", ".join(
+        f"arrayMap((k, v) -> ('{place}', toString(k), toString(v)),"
+        f" mapKeys({sql}), mapValues({sql}))"
+        for place, sql in _MAPS.items()
+    ),
+)
+"""All entries of a span, as place, key and value."""
+
+_WANTED_HASHES_SQL: Final = ", ".join(
+    f"arrayFilter(hash -> hash IN {{hashes:Array(UInt64)}}, {hashes})"
+    for hashes in (
+        "[{}]".format(
+            ", ".join(f"cityHash64('field', '{name}', {sql})" for name, sql in _FIELDS.items())
+        ),
+        *(
+            f"arrayMap((k, v) -> cityHash64('{place}', toString(k), toString(v)),"
+            f" mapKeys({sql}), mapValues({sql}))"
+            for place, sql in _MAPS.items()
+        ),
+    )
+)
+_WANTED_KEYS_SQL: Final = ", ".join(
+    f"arrayFilter(hash -> hash IN {{hashes:Array(UInt64)}},"
+    f" arrayMap(k -> cityHash64('{place}', toString(k)), mapKeys({sql})))"
+    for place, sql in _MAPS.items()
+)
+"""Of the same entries, and of keys, the hashes that are asked for."""
 
 _SAID_BY_FIELDS: Final = frozenset({("resource", "service.name")})
 
@@ -85,7 +115,7 @@ class _Value:
     key: str
     value: str | None
     bad: int
-    good: int
+    good: int = 0
 
 
 def diff(store: Store, query: ask.DiffQuery, now: int) -> doc.DifferenceReport:
@@ -201,97 +231,95 @@ class _Reader:
 
     def count_sets(self, sets: SpanSets) -> tuple[int, int]:
         """Return how many spans are bad and how many good."""
-        [row] = self._ask(sets, "SELECT sum(b) AS bad, sum(g) AS good FROM {rows}", "field")
-        return row["bad"] or 0, row["good"] or 0
+        [row] = self._ask(
+            sets, (), "SELECT countIf(is_bad) AS bad, count() AS n FROM @spans", sets.where
+        )
+        return row["bad"], row["n"] - row["bad"]
 
     def read_values(self, sets: SpanSets) -> tuple[list[_Value], list[str], int]:
         """Return counted values, the keys that were collapsed, and how many were left out."""
-        found: list[_Value] = []
+        counted: dict[int, _Value] = {}
         collapsed: list[str] = []
-        left_out = 0
-        for place in _MAPS:
-            keys = self._read_keys(sets, place)
-            plain = []
-            for row in keys:
-                key = row["key"]
-                if is_defining(sets, place, key) or (place, key) in _SAID_BY_FIELDS:
-                    continue
-                if row["values"] > KEY_VALUES_MAX or row["longest"] > VALUE_BYTES_MAX:
-                    collapsed.append(key if place == "span" else f"{place}.{key}")
-                    found.append(_Value(place, key, None, row["bad"], row["good"]))
-                else:
-                    plain.append(key)
-            values, beyond = self._read_values_of(sets, place, plain)
-            found.extend(values)
-            left_out += beyond
-        return [each for each in found if each.bad >= BAD_MIN], collapsed, left_out
+        plain: list[str] = []
+        for row in self._read_keys(sets):
+            place, key = row["place"], row["key"]
+            if is_defining(sets, place, key) or (place, key) in _SAID_BY_FIELDS:
+                continue
+            if row["values"] <= KEY_VALUES_MAX and row["longest"] <= VALUE_BYTES_MAX:
+                plain.append(f"{place}.{key}")
+                continue
+            collapsed.append(key if place == "span" else f"{place}.{key}")
+            if row["n"] >= BAD_MIN:
+                counted[row["hash"]] = _Value(place, key, None, row["n"])
+        values, left_out = self._read_bad_values(sets, plain)
+        counted.update(values)
+        good = self._count_good(sets, sorted(counted), with_keys=bool(collapsed))
+        found = [
+            dataclasses.replace(value, good=good.get(hashed, 0))
+            for hashed, value in counted.items()
+        ]
+        return found, sorted(collapsed), left_out
 
-    def _read_keys(self, sets: SpanSets, place: ValuePlace) -> list[dict[str, Any]]:
+    def _read_keys(self, sets: SpanSets) -> list[dict[str, Any]]:
+        """Return the keys of the bad spans, with what their values are like."""
         return self._ask(
             sets,
-            "SELECT entry.1 AS key, sum(b) AS bad, sum(g) AS good,"
-            " uniqCombinedIf(entry.2, b > 0) AS values, maxIf(length(entry.2), b > 0) AS longest"
-            " FROM (SELECT b, g, arrayJoin(map) AS entry FROM {rows})"
-            " GROUP BY key HAVING bad > 0 ORDER BY bad DESC, key"
-            f" LIMIT {KEYS_MAX}",
-            place,
+            (f"{_ENTRIES_SQL} AS entries",),
+            "SELECT entry.1 AS place, entry.2 AS key, cityHash64(place, key) AS hash,"
+            " count() AS n, uniqCombined(entry.3) AS values, max(length(entry.3)) AS longest"
+            " FROM (SELECT arrayJoin(entries) AS entry FROM @spans)"
+            f" GROUP BY place, key ORDER BY n DESC, place, key LIMIT {KEYS_MAX}",
+            f"{sets.where} AND ({sets.is_bad})",
         )
 
-    def _read_values_of(
-        self, sets: SpanSets, place: ValuePlace, keys: list[str]
-    ) -> tuple[list[_Value], int]:
-        """Return the commonest values of some keys among the bad spans, counted over all spans."""
-        if not keys:
-            return [], 0
-        candidates = self._ask(
-            sets,
-            "SELECT hash, count() OVER () AS candidates FROM ("
-            "SELECT cityHash64(entry.1, entry.2) AS hash, sum(b) AS n"
-            " FROM (SELECT b, arrayJoin(map) AS entry FROM {rows} WHERE b > 0)"
-            " WHERE entry.1 IN {{keys:Array(String)}} GROUP BY hash"
-            f" HAVING n >= {BAD_MIN}) ORDER BY n DESC, hash LIMIT {VALUES_MAX}",
-            place,
-            keys=keys,
-        )
+    def _read_bad_values(self, sets: SpanSets, keys: list[str]) -> tuple[dict[int, _Value], int]:
+        """Return the commonest values of some keys among the bad spans, by their hashes."""
         rows = self._ask(
             sets,
-            "SELECT entry.1 AS key, entry.2 AS value, sum(b) AS bad, sum(g) AS good"
-            " FROM (SELECT b, g, arrayJoin(map) AS entry FROM {rows})"
-            " WHERE cityHash64(entry.1, entry.2) IN {{hashes:Array(UInt64)}}"
-            " AND entry.1 IN {{keys:Array(String)}} GROUP BY key, value",
-            place,
+            (f"{_ENTRIES_SQL} AS entries",),
+            "SELECT *, count() OVER () AS candidates FROM ("
+            "SELECT entry.1 AS place, entry.2 AS key, entry.3 AS value,"
+            " cityHash64(place, key, value) AS hash, count() AS n"
+            " FROM (SELECT arrayJoin(entries) AS entry FROM @spans)"
+            " WHERE concat(entry.1, '.', entry.2) IN {keys:Array(String)}"
+            f" GROUP BY place, key, value HAVING n >= {BAD_MIN})"
+            f" ORDER BY n DESC, place, key, value LIMIT {VALUES_MAX}",
+            f"{sets.where} AND ({sets.is_bad})",
             keys=keys,
-            hashes=[row["hash"] for row in candidates],
         )
-        values = [_Value(place, row["key"], row["value"], row["bad"], row["good"]) for row in rows]
-        total = candidates[0]["candidates"] if candidates else 0
-        return values, total - len(candidates)
+        values = {
+            row["hash"]: _Value(row["place"], row["key"], row["value"], row["n"]) for row in rows
+        }
+        return values, rows[0]["candidates"] - len(rows) if rows else 0
+
+    def _count_good(self, sets: SpanSets, hashes: list[int], *, with_keys: bool) -> dict[int, int]:
+        """Return how many good spans have each of some values, and of some keys."""
+        if not hashes:
+            return {}
+        wanted = f"{_WANTED_HASHES_SQL}, {_WANTED_KEYS_SQL}" if with_keys else _WANTED_HASHES_SQL
+        rows = self._ask(
+            sets,
+            (f"arrayDistinct(arrayConcat({wanted})) AS hashes",),
+            "SELECT arrayJoin(hashes) AS hash, count() AS n FROM @spans GROUP BY hash",
+            f"{sets.where} AND NOT ({sets.is_bad})",
+            hashes=hashes,
+        )
+        return {row["hash"]: row["n"] for row in rows}
 
     def _ask(
-        self, sets: SpanSets, sql: str, place: ValuePlace, **parameters: object
+        self,
+        sets: SpanSets,
+        columns: tuple[str, ...],
+        sql: str,
+        where: str,
+        **parameters: object,
     ) -> list[dict[str, Any]]:
-        """Run a statement over ``{rows}``: lists of entries, of `b` bad and `g` good spans."""
-        if place == "span":
-            rows = (
-                "(SELECT is_bad AS b, NOT is_bad AS g,"
-                f" arrayDistinct(CAST(attributes, '{_PAIRS}')) AS map FROM @spans)"
-            )
-        else:
-            rows = (
-                "(SELECT countIf(is_bad) AS b, countIf(NOT is_bad) AS g,"
-                f" arrayDistinct(CAST(attributes, '{_PAIRS}')) AS map"
-                " FROM @spans GROUP BY attributes)"
-            )
+        """Run a statement over columns of the spans of the sets, of which `where` takes some."""
+        scan = Scan(TRACES, columns or (f"({sets.is_bad}) AS is_bad",), where)
         found: list[dict[str, Any]] = self._store.engine.query(
-            sql.format(rows=rows),
+            sql,
             snapshot=self._snapshot,
-            scans={
-                "spans": Scan(
-                    TRACES,
-                    (f"({sets.is_bad}) AS is_bad", f"{_MAPS[place]} AS attributes"),
-                    sets.where,
-                )
-            },
+            scans={"spans": scan},
             parameters={**sets.parameters, **parameters},
             limits=QueryLimits(memory_bytes_max=MEMORY_BYTES_MAX),
         ).to_pylist()

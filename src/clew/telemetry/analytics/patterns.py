@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 from clew.base.times import format_time
 from clew.store.engine.contract import QueryLimits, Scan
 from clew.telemetry.analytics import reports as doc
-from clew.telemetry.analytics.subjects import both_windows
 from clew.telemetry.analytics.templates import PLACEHOLDER, find_templates
 from clew.telemetry.analytics.windows import Window, read_current
 from clew.telemetry.query.logs import log_predicate
@@ -29,7 +28,6 @@ from clew.telemetry.tables import LOGS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from clew.store.engine.contract import Snapshot
     from clew.telemetry.analytics import parameters as ask
     from clew.telemetry.query.store import Store
 
@@ -56,22 +54,25 @@ _IDS: Final = "|".join(
 )
 _QUOTED: Final = '"[^"]*"'
 
-_BODY: Final = f"if(length(Body) > {BODY_CHARS_MAX}, leftUTF8(Body, {BODY_CHARS_MAX}), Body)"
+BODY_SQL: Final = f"if(length(Body) > {BODY_CHARS_MAX}, leftUTF8(Body, {BODY_CHARS_MAX}), Body)"
+"""What is looked at of a body, over the columns of the log table."""
 
 _OPENING_BRACE: Final = ord("{")
 
-MASKED_SQL: Final = (
-    f"if(ascii(Body) = {_OPENING_BRACE},"
-    f" replaceRegexpAll({_BODY}, '{_IDS}', '{PLACEHOLDER}'),"
-    f" replaceRegexpAll({_BODY}, '{_QUOTED}|{_IDS}', '{PLACEHOLDER}'))"
-)
-"""The masked body, over the columns of the log table."""
+
+def mask_sql(body: str) -> str:
+    """Return the SQL of a body with placeholders for what is variable for certain."""
+    return (
+        f"if(ascii({body}) = {_OPENING_BRACE},"
+        f" replaceRegexpAll({body}, '{_IDS}', '{PLACEHOLDER}'),"
+        f" replaceRegexpAll({body}, '{_QUOTED}|{_IDS}', '{PLACEHOLDER}'))"
+    )
+
 
 SEVERITY_CLASS_SQL: Final = f"intDiv({SEVERITY_SQL} + 3, 4)"
 """The place of a record's severity in `SEVERITY_CLASSES`."""
 
 _CLASSES: Final = tuple(SEVERITY_CLASSES)
-_ERROR_CLASS: Final = _CLASSES.index("error")
 
 
 @dataclass(slots=True)
@@ -140,93 +141,6 @@ def put_together(rows: Sequence[Mapping[str, Any]]) -> list[_Found]:
     return patterns
 
 
-@dataclass(frozen=True, slots=True)
-class NewPattern:
-    """A pattern that a service writes now and did not in the baseline."""
-
-    service: str
-    text: str
-    count: int
-    is_error: bool
-    exemplar_trace_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PatternsCompared:
-    """Patterns of two windows: the new ones, how many there are, and records that lie in them."""
-
-    new: list[NewPattern]
-    patterns: int
-    records_grouped: int
-
-
-def compare_patterns(
-    store: Store, snapshot: Snapshot, current: Window, baseline: Window, *, service: str | None
-) -> PatternsCompared:
-    """Return the patterns that only the current window has, by service.
-
-    Every text of both windows is put together at once, so that a name or number never seen before
-    makes no pattern new.
-    """
-    rows = _read_both(store, snapshot, current, baseline, service)
-    counts: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    by_text: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        by_text.setdefault(row["text"], []).append(row)
-    texts = list(by_text)
-    templates = find_templates(texts)
-    for template in templates:
-        for member in template.members:
-            for row in by_text[texts[member]]:
-                counts.setdefault((row["service"], template.text), []).append(row)
-    new = [
-        NewPattern(
-            service=name,
-            text=text,
-            count=sum(row["here"] for row in found),
-            is_error=any(row["severity"] >= _ERROR_CLASS for row in found),
-            exemplar_trace_id=next((row["trace"] for row in found if row["trace"]), None),
-        )
-        for (name, text), found in counts.items()
-        if not any(row["there"] for row in found)
-    ]
-    grouped = sum(row["here"] + row["there"] for row in rows)
-    return PatternsCompared(new, len(templates), grouped)
-
-
-def _read_both(
-    store: Store, snapshot: Snapshot, current: Window, baseline: Window, service: str | None
-) -> list[dict[str, Any]]:
-    where = both_windows(LOGS, current, baseline)
-    parameters: dict[str, object] = {"texts": TEXTS_MAX}
-    if service is not None:
-        where += " AND ServiceName = {service:String}"
-        parameters["service"] = service
-    rows: list[dict[str, Any]] = store.engine.query(
-        "SELECT text, service, severity, countIf(is_current) AS here, count() - here AS there,"
-        " anyIf(TraceId, is_current AND TraceId != '') AS trace"
-        " FROM @logs GROUP BY text, service, severity"
-        " ORDER BY here + there DESC, text, service, severity LIMIT {texts:UInt32}",
-        snapshot=snapshot,
-        scans={
-            "logs": Scan(
-                LOGS,
-                (
-                    f"{MASKED_SQL} AS text",
-                    "ServiceName AS service",
-                    f"{SEVERITY_CLASS_SQL} AS severity",
-                    f"{time_condition(LOGS, current.range)} AS is_current",
-                    "TraceId",
-                ),
-                where,
-            )
-        },
-        parameters=parameters,
-        limits=QueryLimits(memory_bytes_max=MEMORY_BYTES_MAX),
-    ).to_pylist()
-    return rows
-
-
 def _read_texts(
     store: Store, query: ask.PatternQuery, window: Window
 ) -> tuple[list[dict[str, Any]], int]:
@@ -250,11 +164,11 @@ def _read_texts(
             "logs": Scan(
                 LOGS,
                 (
-                    f"{MASKED_SQL} AS text",
+                    f"{mask_sql(BODY_SQL)} AS text",
                     "ServiceName AS service",
                     f"{SEVERITY_CLASS_SQL} AS severity",
                     "toUnixTimestamp64Nano(Timestamp) AS at",
-                    f"{_BODY} AS body",
+                    f"{BODY_SQL} AS body",
                     "TraceId AS trace_id",
                     "SpanId AS span_id",
                 ),

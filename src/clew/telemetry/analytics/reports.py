@@ -70,8 +70,8 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """What was looked at, so that "no anomalies" says something.
 
     `comparisons` is how many figures had records enough to be tested. `operations_left_out` are
-    those beyond the bound, the ones with the fewest spans. `log_records_grouped` of the log records
-    lie in the patterns that were compared.
+    those beyond the bound, the ones with the fewest spans. `log_records_grouped` of the current log
+    records lie in the `log_patterns` that were compared.
     """
 
     services: int

@@ -2,10 +2,14 @@
 
 Theory of operation. A row is looked at once: its duration becomes one of eight buckets of its power
 of two (the float's exponent and the first three bits of its mantissa, so no logarithm is taken),
-and rows are counted by operation and bucket, and by operation and slice of the baseline. What comes
-out is small whatever the windows hold; services are put together from their operations' counts.
-A bucket is at most an eighth wide, which is enough to rank and to test; quantiles that are *shown*
-are read again, exactly, for the few operations that are reported.
+and rows are counted by operation and bucket: 65 ns of CPU each, of which 20 go into reading its
+time. What comes out is small whatever the windows hold. A bucket is at most an eighth wide, which
+is enough to rank and to test; quantiles that are *shown* are read again, exactly, for the few
+operations that are reported. How much a figure varies within the baseline is read for services that
+have something to report alone: it can only take findings away.
+
+Grouping by two names costs 97 ns, since the engine serialises both for each row. Their hashes are
+computed once for each name of a block; two operations of one 64-bit hash would be taken for one.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from clew.base.times import TimeRange
 from clew.store.engine.contract import Scan
 from clew.telemetry.analytics.statistics import Share
 from clew.telemetry.query.severity import SEVERITY_CLASSES, SEVERITY_SQL
@@ -21,7 +26,7 @@ from clew.telemetry.query.window import time_condition
 from clew.telemetry.tables import LOGS, TRACES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from clew.store.engine.contract import Snapshot
     from clew.store.table import Table
@@ -41,6 +46,8 @@ _BUCKET_SHIFT: Final = 20
 _BUCKET_SQL: Final = (
     f"toUInt16(bitShiftRight(reinterpretAsUInt32(toFloat32(Duration)), {_BUCKET_SHIFT}))"
 )
+# The odd factor keeps a service and an operation of the same name from cancelling each other.
+_SUBJECT_SQL: Final = "bitXor(cityHash64(ServiceName), cityHash64(SpanName) * 0x9E3779B97F4A7C15)"
 
 _ERRORS_FROM: Final = SEVERITY_CLASSES["error"][0]
 
@@ -82,14 +89,15 @@ class Figures:
 class Subject:
     """A service, or one operation of it, in both windows.
 
-    `slices` are all of the baseline's, in order; `operations` is how many a service has.
+    `slices` are all of the baseline's, in order, once they were read; `operations` is how many a
+    service has.
     """
 
     service: str
     operation: str | None
     current: Figures = field(default_factory=Figures)
     baseline: Figures = field(default_factory=Figures)
-    slices: list[Slice] = field(default_factory=lambda: [Slice() for _ in range(SLICES)])
+    slices: list[Slice] = field(default_factory=list)
     operations: int = 0
 
 
@@ -97,8 +105,8 @@ class Subject:
 class Subjects:
     """Services and the operations that were taken; `operation_count` counts those left out too."""
 
-    services: list[Subject]
-    operations: list[Subject]
+    services: dict[str, Subject]
+    operations: dict[tuple[str, str], Subject]
     operation_count: int
 
 
@@ -108,80 +116,120 @@ def bucket_ms(bucket: int) -> float:
     return edge / 1e6
 
 
-def read_subjects(
-    store: Store, snapshot: Snapshot, current: Window, baseline: Window, *, service: str | None
-) -> Subjects:
-    """Return every service and the busiest operations of both windows together."""
-    reader = _Reader(store, snapshot, current, baseline, service)
-    services: dict[str, Subject] = {}
-    operations: dict[tuple[str, str], Subject] = {}
-
-    def subject(row: Mapping[str, Any]) -> Subject:
-        name = row["service"]
-        if row["is_service"]:
-            return services.setdefault(name, Subject(name, None))
-        return operations.setdefault((name, row["operation"]), Subject(name, row["operation"]))
-
-    for row in reader.read_durations():
-        one = subject(row)
-        one.current.spans, one.baseline.spans = row["here"], row["there"]
-        one.current.durations, one.baseline.durations = dict(row["now"]), dict(row["before"])
-        one.operations = row["operations"]
-    operation_count = reader.operation_count
-    for row in reader.read_slices():
-        _add_slices(subject(row), row)
-    for row in reader.read_logs():
-        one = services.setdefault(row["service"], Subject(row["service"], None))
-        _add_logs(one, row)
-    return Subjects(list(services.values()), list(operations.values()), operation_count)
-
-
 def both_windows(table: Table, current: Window, baseline: Window) -> str:
     """Return the condition that a row lies in one of two windows that do not overlap."""
+    if baseline.end == current.start:
+        return time_condition(table, TimeRange(baseline.start, current.range.end))
     one, two = (time_condition(table, window.range) for window in (current, baseline))
     return f"(({one}) OR ({two}))"
 
 
-@dataclass(slots=True)
-class _Reader:
-    store: Store
-    snapshot: Snapshot
-    current: Window
-    baseline: Window
-    service: str | None
-    operation_count: int = 0
+class SubjectReader:
+    """Reads the figures of two windows, at one moment, of all services or of one."""
 
-    def read_durations(self) -> list[dict[str, Any]]:
-        """Return counts and histograms by operation and by service."""
-        rows = self._query(
+    def __init__(
+        self,
+        store: Store,
+        snapshot: Snapshot,
+        current: Window,
+        baseline: Window,
+        *,
+        service: str | None,
+    ) -> None:
+        self._store = store
+        self._snapshot = snapshot
+        self._current = current
+        self._baseline = baseline
+        self._service = service
+
+    def read_subjects(self) -> Subjects:
+        """Return every service and the busiest operations of both windows, without slices."""
+        services: dict[str, Subject] = {}
+        operations: dict[tuple[str, str], Subject] = {}
+        operation_count = 0
+        for row in self._read_durations():
+            name = row["service"]
+            if row["is_service"]:
+                one = services[name] = Subject(name, None, operations=row["operations"])
+            else:
+                one = operations[name, row["operation"]] = Subject(name, row["operation"])
+                operation_count = row["subjects"]
+            one.current = _figures(row["now"], row["errors_now"])
+            one.baseline = _figures(row["before"], row["errors_before"])
+        for row in self._read_log_counts():
+            one = services.setdefault(row["service"], Subject(row["service"], None))
+            one.current.logs, one.current.log_errors = row["here"], row["errors_here"]
+            one.baseline.logs = row["records"] - row["here"]
+            one.baseline.log_errors = row["errors"] - row["errors_here"]
+        return Subjects(services, operations, operation_count)
+
+    def read_slices(self, subjects: Subjects, services: Collection[str]) -> None:
+        """Fill in the slices of some services and of their operations."""
+        chosen = [
+            *(subjects.services[name] for name in services),
+            *(one for (name, _), one in subjects.operations.items() if name in services),
+        ]
+        for subject in chosen:
+            subject.slices = [Slice() for _ in range(SLICES)]
+        for row in self._read_span_slices(services):
+            name, operation = row["service"], row["operation"]
+            # A name that is one of ids may have been left out.
+            for one in (subjects.operations.get((name, operation)), subjects.services[name]):
+                if one is not None:
+                    _add_spans(one.slices[row["slice"]], row)
+        for row in self._read_log_slices(services):
+            part = subjects.services[row["service"]].slices[row["slice"]]
+            part.logs, part.log_errors = row["n"], row["errors"]
+
+    def _read_durations(self) -> list[dict[str, Any]]:
+        """Return counts and histograms by operation and by service, the busiest first."""
+        return self._query(
             TRACES,
             (
-                "ServiceName AS service",
-                "SpanName AS operation",
+                f"{_SUBJECT_SQL} AS subject",
+                "ServiceName AS service_name",
+                "SpanName AS operation_name",
                 f"{_BUCKET_SQL} AS bucket",
-                f"{time_condition(TRACES, self.current.range)} AS is_current",
+                "StatusCode = 'Error' AS failed",
+                f"{time_condition(TRACES, self._current.range)} AS is_current",
             ),
+            both_windows(TRACES, self._current, self._baseline),
             """
             SELECT *, count() OVER (PARTITION BY is_service) AS subjects FROM (
-              SELECT grouping(operation) AS is_service, service, operation,
-                sum(n) AS here, sum(m) AS there, uniqExact(operation_name) AS operations,
-                sumMapIf(map(bucket, n), n > 0) AS now, sumMapIf(map(bucket, m), m > 0) AS before
+              SELECT grouping(operation) AS is_service, service, operation, sum(n) AS spans,
+                uniqExact(name) AS operations,
+                sum(e) AS errors_now, sum(f - e) AS errors_before,
+                sumMapIf(map(bucket, here), here > 0) AS now,
+                sumMapIf(map(bucket, n - here), n > here) AS before
               FROM (
-                SELECT service, operation, operation AS operation_name, bucket,
-                  countIf(is_current) AS n, count() - n AS m
-                FROM @rows GROUP BY service, operation, bucket
+                SELECT any(service_name) AS service, any(operation_name) AS operation,
+                  operation AS name, bucket, count() AS n, countIf(is_current) AS here,
+                  countIf(failed) AS f, countIf(failed AND is_current) AS e
+                FROM @rows GROUP BY subject, bucket
               )
               GROUP BY GROUPING SETS ((service, operation), (service))
             )
-            ORDER BY here + there DESC, service, operation
+            ORDER BY spans DESC, service, operation
             LIMIT {subjects_max:UInt32} BY is_service
             """,
+            subjects_max=OPERATIONS_MAX,
         )
-        self.operation_count = next((row["subjects"] for row in rows if not row["is_service"]), 0)
-        return rows
 
-    def read_slices(self) -> list[dict[str, Any]]:
-        """Return how spans, errors and durations spread over the slices; slice 0 is now."""
+    def _read_log_counts(self) -> list[dict[str, Any]]:
+        return self._query(
+            LOGS,
+            (
+                "ServiceName AS service",
+                f"{SEVERITY_SQL} >= {_ERRORS_FROM} AS failed",
+                f"{time_condition(LOGS, self._current.range)} AS is_current",
+            ),
+            both_windows(LOGS, self._current, self._baseline),
+            "SELECT service, count() AS records, countIf(is_current) AS here,"
+            " countIf(failed) AS errors, countIf(failed AND is_current) AS errors_here"
+            " FROM @rows GROUP BY service",
+        )
+
+    def _read_span_slices(self, services: Collection[str]) -> list[dict[str, Any]]:
         return self._query(
             TRACES,
             (
@@ -191,24 +239,14 @@ class _Reader:
                 "StatusCode = 'Error' AS failed",
                 f"{self._slice_sql(TRACES)} AS slice",
             ),
-            """
-            SELECT grouping(operation) AS is_service, service, operation,
-              sum(n) AS all_spans, sumMap(map(slice, n)) AS spans,
-              sumMap(map(slice, errors)) AS errors, sumMap(map(slice, total)) AS total,
-              sumMap(map(slice, squares)) AS squares
-            FROM (
-              SELECT service, operation, slice, count() AS n, countIf(failed) AS errors,
-                sum(bucket) AS total, sum(toUInt64(bucket) * bucket) AS squares
-              FROM @rows GROUP BY service, operation, slice
-            )
-            GROUP BY GROUPING SETS ((service, operation), (service))
-            ORDER BY all_spans DESC, service, operation
-            LIMIT {subjects_max:UInt32} BY is_service
-            """,
+            f"{time_condition(TRACES, self._baseline.range)} AND {_CHOSEN}",
+            "SELECT service, operation, slice, count() AS n, countIf(failed) AS errors,"
+            " sum(bucket) AS total, sum(toUInt64(bucket) * bucket) AS squares"
+            " FROM @rows GROUP BY service, operation, slice",
+            services=sorted(services),
         )
 
-    def read_logs(self) -> list[dict[str, Any]]:
-        """Return how log records and errors among them spread over the slices, by service."""
+    def _read_log_slices(self, services: Collection[str]) -> list[dict[str, Any]]:
         return self._query(
             LOGS,
             (
@@ -216,50 +254,42 @@ class _Reader:
                 f"{SEVERITY_SQL} >= {_ERRORS_FROM} AS failed",
                 f"{self._slice_sql(LOGS)} AS slice",
             ),
+            f"{time_condition(LOGS, self._baseline.range)} AND {_CHOSEN}",
             "SELECT service, slice, count() AS n, countIf(failed) AS errors"
             " FROM @rows GROUP BY service, slice",
+            services=sorted(services),
         )
 
     def _slice_sql(self, table: Table) -> str:
-        start = self.baseline.start
-        width = max(1, -(-(self.baseline.end - start) // SLICES))
-        is_current = time_condition(table, self.current.range)
-        place = f"intDiv(toUnixTimestamp64Nano({table.time}) - {start}, {width})"
-        return f"if({is_current}, 0, toUInt8(1 + {place}))"
+        start = self._baseline.start
+        width = max(1, -(-(self._baseline.end - start) // SLICES))
+        return f"toUInt8(intDiv(toUnixTimestamp64Nano({table.time}) - {start}, {width}))"
 
-    def _query(self, table: Table, columns: Sequence[str], sql: str) -> list[dict[str, Any]]:
-        where = both_windows(table, self.current, self.baseline)
-        parameters: dict[str, object] = {"subjects_max": OPERATIONS_MAX}
-        if self.service is not None:
+    def _query(
+        self, table: Table, columns: Sequence[str], where: str, sql: str, **parameters: object
+    ) -> list[dict[str, Any]]:
+        if self._service is not None:
             where += " AND ServiceName = {service:String}"
-            parameters["service"] = self.service
-        rows: list[dict[str, Any]] = self.store.engine.query(
+            parameters["service"] = self._service
+        rows: list[dict[str, Any]] = self._store.engine.query(
             sql,
-            snapshot=self.snapshot,
+            snapshot=self._snapshot,
             scans={"rows": Scan(table, tuple(columns), where)},
             parameters=parameters,
         ).to_pylist()
         return rows
 
 
-def _add_slices(subject: Subject, row: Mapping[str, Any]) -> None:
-    spans, errors, totals, squares = (
-        dict(row[name]) for name in ("spans", "errors", "total", "squares")
-    )
-    for place, count in spans.items():
-        if place == 0:
-            subject.current.errors = errors[0]
-            continue
-        one = subject.slices[place - 1]
-        one.spans, one.errors = count, errors[place]
-        one.total, one.squares = totals[place], squares[place]
-        subject.baseline.errors += one.errors
+_CHOSEN: Final = "ServiceName IN {services:Array(String)}"
 
 
-def _add_logs(subject: Subject, row: Mapping[str, Any]) -> None:
-    figures = subject.current if row["slice"] == 0 else subject.baseline
-    figures.logs += row["n"]
-    figures.log_errors += row["errors"]
-    if row["slice"]:
-        one = subject.slices[row["slice"] - 1]
-        one.logs, one.log_errors = row["n"], row["errors"]
+def _figures(durations: Sequence[tuple[int, int]], errors: int) -> Figures:
+    histogram = dict(durations)
+    return Figures(spans=sum(histogram.values()), errors=errors, durations=histogram)
+
+
+def _add_spans(part: Slice, row: Mapping[str, Any]) -> None:
+    part.spans += row["n"]
+    part.errors += row["errors"]
+    part.total += row["total"]
+    part.squares += row["squares"]

@@ -68,24 +68,24 @@ _PATTERNS: Final = (
 
 def anomaly_lines(report: AnomalyReport, width: int) -> list[Line]:
     """Return findings, each with the command that shows more below it."""
+    notes = [styled(f"note: {escape(note)}", Style.DIM) for note in report.notes]
     if not report.anomalies:
-        return [plain("everything is as it was" if report.compared.comparisons else "no findings")]
+        return [plain("everything is as it was"), *notes] if report.compared.comparisons else notes
     header, *rows = lay_out(_ANOMALIES, [_anomaly(each) for each in report.anomalies], width)
     lines = [header]
     for row, each in zip(rows, report.anomalies, strict=True):
         lines += [row, styled(f"  {escape(each.query.cli)}", Style.DIM)]
-    return lines
+    return [*lines, *notes]
 
 
 def anomaly_legend(report: AnomalyReport) -> str:
-    """Return what was compared, and what there is to know about it."""
+    """Return what was compared."""
     compared = report.compared
-    said = (
+    return (
         f"{plural(compared.services, 'service')}, {plural(compared.operations, 'operation')} and"
         f" {plural(compared.log_patterns, 'log pattern')} of"
         f" {_length(report.current_seconds)} against {_length(report.baseline_seconds)}"
     )
-    return "; ".join([said, *(escape(note) for note in report.notes)])
 
 
 def diff_lines(report: DifferenceReport, width: int) -> list[Line]:
