@@ -71,7 +71,7 @@ class ServiceMetrics:
 def _scan(table: Table, window: TimeRange) -> Scan:
     """Return the reading of one table; all of them give columns of the same names and types."""
     is_of_many = table.name in _OF_MANY
-    value = "Sum" if is_of_many or table is SUMMARY else "Value"
+    value = "Sum" if is_of_many else "Value"
     has_temporality = table.name in _WITH_TEMPORALITY
     instance = ", ".join(f"nullIf(ResourceAttributes['{key}'], '')" for key in _INSTANCE_KEYS)
     return Scan(
