@@ -318,6 +318,23 @@ def test_grafana_finds_its_search_where_old_versions_lose_the_path(sent: Sent) -
     assert [trace["traceID"] for trace in answer.json()["data"]] == [sent.trace_id]
 
 
+def test_a_file_that_the_ui_was_given_comes_back_as_traces(sent: Sent) -> None:
+    url = f"{sent.server.url}/jaeger/api/transform"
+    file = sent.get(f"/api/v3/traces/{sent.trace_id}").json()["result"]
+    shown = httpx.post(url, json=file, timeout=30).json()
+    kept = sent.get(f"/api/traces/{sent.trace_id}").json()
+    assert shown["data"][0]["spans"] == kept["data"][0]["spans"]
+    broken = httpx.post(url, content=b"{", timeout=30)
+    assert (broken.status_code, broken.json()["errors"][0]["code"]) == (400, 400)
+
+
+def test_what_a_jaeger_without_these_stores_refuses_is_refused_alike(sent: Sent) -> None:
+    metrics = sent.get("/api/metrics/latencies", service=FRONT, quantile=0.5)
+    archive = httpx.post(f"{sent.server.url}/jaeger/api/archive/{sent.trace_id}", timeout=30)
+    for answer in (metrics, archive):
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (501, 501)
+
+
 @pytest.mark.parametrize(
     ("path", "parameters"),
     [
@@ -545,6 +562,15 @@ def test_v3_dependencies_and_capabilities_are_said(sent: Sent) -> None:
         ("/api/v3/traces", {**WINDOW, "query.durationMin": "long"}, 400),
         ("/api/v3/traces", {**WINDOW, "query.filter": '{"op":'}, 400),
         ("/api/v3/traces", {**WINDOW, "query.filter": '{"op":"some","args":[]}'}, 501),
+        # An attribute of the resource is none of the span.
+        (
+            "/api/v3/traces",
+            {
+                **WINDOW,
+                "query.filter": '{"op":"exists","args":[{"attr":{"key":"cores","level":"span"}}]}',
+            },
+            404,
+        ),
         ("/api/v3/traces", {**WINDOW, "query.pagination.pageSize": "3"}, 400),
         ("/api/v3/traces", {**WINDOW, "query.serviceName": "nobody"}, 404),
         (

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.compat.jaeger import documents as doc
 from clew.surfaces.compat.jaeger import v1, v3
-from clew.surfaces.compat.jaeger.limits import BODY_BYTES_MAX
+from clew.surfaces.compat.jaeger.limits import BODY_BYTES_MAX, FILE_BYTES_MAX
 from clew.surfaces.compat.jaeger.query_string import QueryString
 from clew.surfaces.errors import grpc_status, http_status, retry_after_seconds
 from clew.surfaces.rest.answers import JSON_TYPE, answer_document
@@ -36,6 +36,7 @@ PREFIX: Final = "/jaeger"
 
 _READ: Final = ("GET",)
 _SEARCH: Final = ("GET", "POST")
+_WRITE: Final = ("POST",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class _Address:
     answer: Answer
     encode_error: Callable[[ClewError, int], bytes]
     methods: tuple[str, ...] = _READ
+    body_bytes_max: int = BODY_BYTES_MAX
 
 
 def jaeger_routes(desk: Desk) -> list[Route]:
@@ -60,7 +62,7 @@ def _endpoint(desk: Desk, address: _Address) -> Endpoint:
         try:
             asked: QueryString | bytes
             if request.method == "POST":
-                asked = await read_body(request, BODY_BYTES_MAX)
+                asked = await read_body(request, address.body_bytes_max)
             else:
                 asked = QueryString(request.scope["query_string"])
             work = functools.partial(address.answer, desk, asked, request.path_params)
@@ -129,6 +131,9 @@ _ADDRESSES: Final = (
     _Address(f"{_V1}/traces", v1.find_traces, _encode_v1),
     _Address(f"{_V1}/traces/{{trace_id:path}}", v1.get_trace, _encode_v1),
     _Address(f"{_V1}/dependencies", v1.get_dependencies, _encode_v1),
+    _Address(f"{_V1}/transform", v1.transform, _encode_v1, _WRITE, FILE_BYTES_MAX),
+    _Address(f"{_V1}/metrics/{{name}}", v1.refuse, _encode_v1),
+    _Address(f"{_V1}/archive/{{trace_id}}", v1.refuse, _encode_v1, _WRITE),
     # Grafana from 11.6 to 12.1 loses the path of its data source's URL when it searches.
     _Address("/api/traces", v1.find_traces, _encode_v1),
 )

@@ -21,3 +21,6 @@ PARAMETERS_MAX: Final = 256
 
 BODY_BYTES_MAX: Final = 1 << 20
 """The largest body of a search: what the engine takes of a filter is far less."""
+
+FILE_BYTES_MAX: Final = 32 << 20
+"""The largest file of spans to be shown: that many spans fill an answer."""

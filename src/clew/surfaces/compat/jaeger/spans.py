@@ -44,12 +44,32 @@ _FLAGS_MASK: Final = 0xFF
 """The flags that W3C trace context defines; OTLP keeps more above them."""
 
 
+def split_traces(data: trace_pb2.TracesData) -> dict[str, trace_pb2.TracesData]:
+    """Return spans by the trace they are of, in lower-case hex, each under its resource and scope.
+
+    Traces stand in the order of their first span.
+    """
+    traces: dict[str, Any] = {}
+    for resource_spans in data.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            scopes: dict[str, Any] = {}
+            for span in scope_spans.spans:
+                trace_id = span.trace_id.hex()
+                if trace_id not in scopes:
+                    trace = traces.setdefault(trace_id, trace_pb2.TracesData())
+                    under = trace.resource_spans.add(resource=resource_spans.resource)
+                    scopes[trace_id] = under.scope_spans.add(scope=scope_spans.scope)
+                scopes[trace_id].spans.append(span)
+    return traces
+
+
 class TraceBuilder:
     """Puts chunks of one trace together."""
 
     def __init__(self, trace_id: str) -> None:
         self._trace_id = trace_id
         self._processes: dict[bytes, str] = {}
+        self._spans: list[tuple[int, Span]] = []
         self.trace = Trace(trace_id=trace_id, spans=[], processes={})
 
     def add(self, body: bytes) -> None:
@@ -59,11 +79,14 @@ class TraceBuilder:
             for scope_spans in resource_spans.scope_spans:
                 scope_tags = _scope_tags(scope_spans.scope)
                 for span in scope_spans.spans:
-                    self.trace.spans.append(self._span(span, scope_tags, process_id))
+                    made = self._span(span, scope_tags, process_id)
+                    # Microseconds would put a parent and its child in an order by chance.
+                    self._spans.append((span.start_time_unix_nano, made))
 
     def finish(self) -> Trace:
         """Return the trace, its spans by start."""
-        self.trace.spans.sort(key=lambda span: (span.start_time, span.span_id))
+        self._spans.sort(key=lambda each: (each[0], each[1].span_id))
+        self.trace.spans = [span for _, span in self._spans]
         return self.trace
 
     def _process_id(self, resource: Any) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_MS, NS_PER_S, NS_PER_US, format_time
+from clew.store.decoder import MalformedRecordError
 from clew.surfaces.compat.jaeger import documents as doc
 from clew.surfaces.compat.jaeger.dependencies import read_dependencies
 from clew.surfaces.compat.jaeger.ids import read_trace_id
@@ -19,7 +20,9 @@ from clew.surfaces.compat.jaeger.limits import SPANS_MAX, TRACES_DEFAULT, TRACES
 from clew.surfaces.compat.jaeger.query_string import read_duration
 from clew.surfaces.compat.jaeger.search import Search, span_query
 from clew.surfaces.compat.jaeger.tags import read_tags
+from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
+from clew.telemetry.query.whole import TraceChunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
     from clew.surfaces.compat.jaeger.query_string import QueryString
     from clew.surfaces.rest.desk import Desk
     from clew.telemetry.query.services import Names
-    from clew.telemetry.query.whole import TraceChunk
 
 SEARCH_LOOKBACK_NS: Final = 2 * 86_400 * NS_PER_S
 """Where a search begins that does not say: Jaeger's own two days."""
@@ -101,6 +103,39 @@ def get_dependencies(desk: Desk, query: QueryString, _path: Mapping[str, str]) -
             for each in read_dependencies(desk.analytics, start, end)
             if service in ("", each.parent, each.child)
         ]
+    )
+
+
+def transform(_desk: Desk, body: bytes, _path: Mapping[str, str]) -> bytes:
+    """Return the traces of an OTLP/JSON file, which the UI was given to show."""
+    from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+    from clew.surfaces.compat.jaeger.spans import split_traces
+    from clew.telemetry.otlp.json_codec import parse_request
+
+    try:
+        data = TracesData.FromString(parse_request(Signal.TRACES, body))
+    except MalformedRecordError as error:
+        raise ClewError(ErrorCode.INVALID_ARGUMENT, f"the body is not OTLP: {error}") from None
+    traces = split_traces(data)
+    chunks = [
+        TraceChunk(trace_id, _count_spans(trace), trace.SerializeToString())
+        for trace_id, trace in traces.items()
+    ]
+    built, errors = _build(chunks, list(traces))
+    return _encode(built, errors=errors)
+
+
+def refuse(_desk: Desk, _asked: QueryString | bytes, _path: Mapping[str, str]) -> bytes:
+    """Refuse what clew does not answer; the UI then shows that it is not there."""
+    raise ClewError(ErrorCode.UNSUPPORTED, "clew does not answer this part of Jaeger's API")
+
+
+def _count_spans(trace: Any) -> int:
+    return sum(
+        len(scope_spans.spans)
+        for resource_spans in trace.resource_spans
+        for scope_spans in resource_spans.scope_spans
     )
 
 
