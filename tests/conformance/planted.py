@@ -81,7 +81,7 @@ class Planted:
         for place in range(count):
             at = first + (last - first) * (2 * place + 1) // (2 * count)
             body = text.replace("{n}", str(self.chance.randrange(10**6)))
-            more = {"trace_id": trace.to_bytes(16, "big")} if trace else {}
+            more: dict[str, Any] = {"trace_id": trace.to_bytes(16, "big")} if trace else {}
             record = log(body, at=at, severity_number=severity, **more)
             self.logs.setdefault(service, []).append(record)
 

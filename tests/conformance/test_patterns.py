@@ -139,5 +139,5 @@ def test_nothing_is_an_answer_and_nonsense_is_not(store: HeldStore) -> None:
     assert (empty.patterns, empty.total, empty.truncated) == ([], 0, False)
     for more in ({"limit": 0}, {"q": "body ~"}, {"next": "no"}, {"last": "-1h"}):
         with pytest.raises(ClewError) as caught:
-            list_patterns(store, ask.PatternQuery(**more), NOW)  # type: ignore[arg-type]
+            list_patterns(store, ask.PatternQuery(**more), NOW)
         assert caught.value.code is ErrorCode.INVALID_ARGUMENT

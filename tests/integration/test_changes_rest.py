@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
+from google.protobuf.message import Message
 
 from clew.telemetry.analytics import reports as doc
 from clew.testing.requests import ids_of, logs_request, spans_request
@@ -21,7 +22,7 @@ PROTOBUF = {"content-type": "application/x-protobuf"}
 @pytest.fixture(scope="module")
 def shop(server: ServerProcess) -> ServerProcess:
     ids = [ids_of(0x7E58_0000_0000 + number) for number in range(30)]
-    requests = {
+    requests: dict[str, Message] = {
         "traces": spans_request(SERVICE, ids, operation="buy", attributes={"shop/item": "pen"}),
         "logs": logs_request(SERVICE, [f"bought {number} pens" for number in range(20)]),
     }
