@@ -43,6 +43,7 @@ CASES = (
     Case(
         Fault(name="failing tool", failing_tool="search_flights"),
         *("errors", "assistant", "execute_tool search_flights", None),
+        findings=("failing_tool", "retry"),
     ),
     Case(
         Fault(name="noisy neighbour", bad_host="node-3", louder=10),

@@ -138,7 +138,9 @@ SQL = Tool(
     parameters=SqlAsked,
     answer=SqlToolAnswer,
     run=_sql,
-    example={"query": "SELECT ServiceName, count() AS spans FROM otel_traces GROUP BY 1"},
+    example={
+        "query": "SELECT ServiceName, count() AS n FROM otel_traces GROUP BY 1 ORDER BY 2 DESC, 1"
+    },
 )
 SQL_SCHEMA = Tool(
     name="sql_schema",

@@ -41,6 +41,8 @@ PATH_SHOWN = 5
 SPANS_MAX = 20
 """Spans of one call for details: with a budget of thousands of tokens no more can be read."""
 
+GENAI_PREFIX = "gen_ai."
+
 AROUND_NS = 1800 * NS_PER_S
 """On both sides of a trace: where other spans of an operation are compared with its own."""
 
@@ -182,6 +184,9 @@ def _after_outline(
     by_id = {span.span_id: span for span in trace.spans}
     suspects = [*errors[:1], *(by_id[row[-1]] for row in path[:1])]
     steps += [_diff_call(span) for span in suspects[:1]]
+    if any(key.startswith(GENAI_PREFIX) for span in trace.spans for key in span.attributes):
+        why = "what the agent said and did: loops, retries, failing tools"
+        steps.append(call("transcript", why, name=trace.trace_id))
     steps.append(call("correlate", "its logs, metrics and links", trace_id=trace.trace_id))
     return steps
 

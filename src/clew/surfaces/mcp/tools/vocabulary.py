@@ -19,7 +19,7 @@ Place = Literal["span", "resource", "scope", "event", "log", "metric"]
 
 
 class AttributesAsked(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which keys."""
+    """Which keys; of the last hour when no time is given."""
 
     signal: Signal = "traces"
     place: Place | None = None
@@ -105,7 +105,9 @@ def _attribute_values(questions: Questions, asked: ValuesAsked) -> Draft:
 ATTRIBUTES = Tool(
     name="attributes",
     title="Attribute keys",
-    description="Which attributes records carry, and how often: what filters can be made of.",
+    description=(
+        "Which attributes records carry, and how often; of the last hour when no time is given."
+    ),
     parameters=AttributesAsked,
     answer=AttributesAnswer,
     run=_attributes,
@@ -114,7 +116,7 @@ ATTRIBUTES = Tool(
 ATTRIBUTE_VALUES = Tool(
     name="attribute_values",
     title="Values of an attribute",
-    description="The values of one attribute with counts.",
+    description="The values of one attribute with counts; of the last hour when no time is given.",
     parameters=ValuesAsked,
     answer=ValuesAnswer,
     run=_attribute_values,

@@ -1,0 +1,119 @@
+"""Answers of tools: within their budget, harmless, and honest about what they leave out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from clew.base.errors import ClewError
+from clew.surfaces.mcp.answers import (
+    NOTE,
+    TOKENS_MAX,
+    TOKENS_MIN,
+    Answer,
+    Call,
+    Draft,
+    LeftOut,
+    Table,
+    check_budget,
+    finish,
+    fit,
+    table,
+    tokens_of,
+)
+
+
+class Words(Answer, frozen=True, kw_only=True, omit_defaults=True):
+    words: Table
+
+
+def draft_of(words: list[str], *, least: int = 1, text_chars: int = 400) -> Draft:
+    def write(items: int) -> Words:
+        rest = len(words) - items
+        left_out = [LeftOut(what="words", count=rest)] if rest else []
+        return Words(words=table(("word",), ([word] for word in words[:items])), left_out=left_out)
+
+    return Draft(most=len(words), write=write, least=least, text_chars=text_chars)
+
+
+@pytest.mark.parametrize("tokens", [TOKENS_MIN, 301, 1000, 4000])
+def test_an_answer_keeps_to_its_budget_and_fills_it(tokens: int) -> None:
+    written = fit(draft_of(["word"] * 5000), tokens)
+    kept = len(written.document["words"]["rows"])
+    assert written.tokens <= tokens
+    assert written.document["left_out"] == [{"what": "words", "count": 5000 - kept}]
+    assert tokens_of(finish(draft_of(["word"] * 5000).write(kept + 1)).text) > tokens
+
+
+def test_an_answer_that_fits_leaves_nothing_out() -> None:
+    written = fit(draft_of(["one", "two"]), TOKENS_MIN)
+    assert written.document == {
+        "note": NOTE,
+        "words": {"columns": ["word"], "rows": [["one"], ["two"]]},
+    }
+    assert json.loads(written.text) == written.document
+
+
+def test_texts_are_cut_before_items_are_left_out() -> None:
+    written = fit(draft_of(["w" * 2000] * 4, least=4, text_chars=2000), 600)
+    shown = written.document["words"]["rows"]
+    assert len(shown) == 4
+    assert all("more characters]" in word for (word,) in shown)
+    assert written.document["left_out"][-1]["count"] == 4
+
+
+def test_a_page_is_asked_for_anew_with_the_items_that_fit() -> None:
+    asked: list[int] = []
+
+    def again(items: int) -> Draft:
+        asked.append(items)
+        return draft_of(["word"] * items)
+
+    first = draft_of(["word"] * 5000)
+    paged = Draft(most=first.most, write=first.write, again=again)
+    written = fit(paged, 1000)
+    assert asked == [len(written.document["words"]["rows"])]
+    assert "left_out" not in written.document
+
+
+@pytest.mark.parametrize("tokens", [0, -1, TOKENS_MIN - 1, TOKENS_MAX + 1, 10**12])
+def test_a_budget_that_holds_no_answer_is_refused(tokens: int) -> None:
+    with pytest.raises(ClewError) as raised:
+        check_budget(tokens)
+    assert raised.value.code == "invalid_argument"
+    assert raised.value.hint is not None
+    assert str(TOKENS_MIN) in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("two\nlines", "two\nlines"),
+        ("\x1b[2J\x07", "\\x1b[2J\\x07"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\U000e0041", "\\U000e0041"),
+        ("\x9b31m\r", "\\x9b31m\\r"),
+        ("família 家 😀", "família 家 😀"),
+    ],
+)
+def test_texts_are_harmless_in_keys_and_values(text: str, shown: str) -> None:
+    class Made(Answer, frozen=True, kw_only=True):
+        values: dict[str, str]
+
+    written = finish(Made(values={text: text}))
+    assert written.document["values"] == {shown: shown}
+
+
+def test_calls_are_never_cut_and_stand_at_the_end() -> None:
+    call = Call(tool="find_spans", arguments={"q": "x" * 1000}, why="because")
+    written = finish(Words(words=table(("word",), []), next=[call]), 10)
+    assert written.document["next"][0]["arguments"] == {"q": "x" * 1000}
+    assert list(written.document) == ["note", "words", "next"]
+
+
+def test_numbers_that_json_has_not_become_null() -> None:
+    rows = [[float("nan")], [float("inf")], [2.0], [2.5]]
+    written = finish(Words(words=table(("word",), rows)))
+    assert json.loads(written.text)["words"]["rows"] == [[None], [None], [2], [2.5]]
