@@ -86,7 +86,7 @@ def summary(name: str = "shop", **more: Any) -> doc.Summary:
                 "service": name,
                 "operation": "POST /pay",
                 "message": "card declined",
-                "exception_type": "CardDeclined",
+                "exception_type": "shop.errors.CardDeclined",
                 "error_count": 90,
                 "last_seen": "2026-11-21T03:59:01.000000000Z",
                 "trace_id": TRACE,
@@ -262,7 +262,7 @@ def test_a_sample_is_one_line_with_what_rose_and_fell() -> None:
         "p95_ms": None,
         "logs": 0,
         "genai_calls": 0,
-        "delta": {"spans": 10, "errors": -1},
+        "delta": {"spans": 100, "errors": -1, "rate_per_second": -0.01},
         "met": ["errors > 5"],
     }
     assert render(sample_line(sample, 200), colour=False) == (

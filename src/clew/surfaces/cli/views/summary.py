@@ -244,7 +244,10 @@ def _figure_cells(each: ServiceSummary) -> list[Line]:
 
 
 def _error_row(each: ErrorGroup, clock: Clock) -> list[Line]:
-    said = ": ".join(part for part in (each.exception_type, each.message) if part)
+    # The last word of a type tells it, and many messages begin with that word already.
+    kind = each.exception_type.rpartition(".")[2]
+    parts = (each.message,) if kind and each.message.startswith(kind) else (kind, each.message)
+    said = ": ".join(part for part in parts if part)
     return [
         styled(show_count(each.error_count), Style.BOLD_RED),
         styled(escape(each.service), Style.CYAN),

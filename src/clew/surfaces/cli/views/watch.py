@@ -24,6 +24,9 @@ RISEN: Final = "▲"
 FALLEN: Final = "▼"
 SAME: Final = " "
 
+CHANGE_NOTABLE: Final = 0.01
+"""Less than a hundredth is the length of the window, which is never the same to the millisecond."""
+
 
 def sample_line(sample: Mapping[str, Any], width: int) -> Line:
     """Return when, how many spans and errors, how long they took, and which conditions hold.
@@ -35,6 +38,8 @@ def sample_line(sample: Mapping[str, Any], width: int) -> Line:
 
     def add(name: str, text: str, cells: int, style: Style = Style.PLAIN) -> None:
         change = changes.get(name, 0)
+        if abs(change) < CHANGE_NOTABLE * (sample[name] or 0):
+            change = 0
         mark = RISEN if change > 0 else FALLEN if change < 0 else SAME
         line.append((f"{GAP}{text.rjust(cells)}", style))
         line.append((mark, Style.DIM))
