@@ -1,7 +1,7 @@
 """`assistant`: an agent that shops for people, in conversations of model calls and tool calls.
 
 The model is a pretence; the spans are those that an instrumented one makes, by the GenAI semantic
-conventions of OpenTelemetry.
+conventions of OpenTelemetry, what was said included.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind
@@ -20,14 +21,41 @@ from clew.demo.service import DURATION_BOUNDS_S, Refusal, call, work
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.trace import Span
-
 AGENT: Final = "shopper"
 PROVIDER: Final = "clew.demo"
 PLANNER: Final = "demo-large"
 WRITER: Final = "demo-small"
 
+INSTRUCTIONS: Final = "You help people shop. Look products up before you order; order one thing."
+REQUESTS: Final = (
+    "I need something warm for the winter. Please order it for me.",
+    "My feet are cold. Find something and buy it.",
+    "A present for my brother, who is always freezing. Order whatever fits.",
+)
+
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Talk:
+    """One conversation: its id, and what was said so far, as the conventions write it."""
+
+    name: str
+    said: list[dict[str, Any]] = field(default_factory=list)
+
+    def say(self, role: str, *parts: dict[str, Any]) -> dict[str, Any]:
+        """Add a message and return it."""
+        message = {"role": role, "parts": list(parts)}
+        self.said.append(message)
+        return message
+
+    def call_id(self, tool: str) -> str:
+        """Return the id of the call of a tool, of which there is one."""
+        return f"call-{self.name}-{tool}"
+
+
+def _text(content: str) -> dict[str, Any]:
+    return {"type": "text", "content": content}
 
 
 class Assistant:
@@ -54,7 +82,8 @@ class Assistant:
     def converse(self, number: int) -> bool:
         """Hold one conversation; return whether an order came of it."""
         chance = Chance(self._seed, f"conversation {number}")
-        conversation = f"conv-{self._seed}-{number}"
+        talk = _Talk(f"conv-{self._seed}-{number}")
+        talk.say("user", _text(REQUESTS[number % len(REQUESTS)]))
         with self._tracer.start_as_current_span(
             f"invoke_agent {AGENT}",
             attributes={
@@ -62,20 +91,30 @@ class Assistant:
                 "gen_ai.provider.name": PROVIDER,
                 "gen_ai.agent.name": AGENT,
                 "gen_ai.agent.id": "agent_shopper_1",
-                "gen_ai.conversation.id": conversation,
+                "gen_ai.conversation.id": talk.name,
                 "gen_ai.request.model": PLANNER,
             },
         ):
-            self._chat(chance, conversation, PLANNER, 0, "tool_calls")
-            self._tool(conversation, "search_products", {"query": "something warm"}, self._search)
-            self._chat(chance, conversation, PLANNER, 1, "tool_calls")
-            is_ordered = self._order(conversation, number)
-            self._chat(chance, conversation, WRITER, 2, "stop")
+            search = {"query": "something warm"}
+            self._chat(chance, talk, PLANNER, 0, _asking(talk, "search_products", search))
+            self._tool(talk, "search_products", search, self._search)
+            order = {"order_id": f"agent-{number}"}
+            self._chat(chance, talk, PLANNER, 1, _asking(talk, "place_order", order))
+            is_ordered = self._order(talk, order)
+            answer = (
+                "It is ordered, and on its way to you."
+                if is_ordered
+                else "I am sorry: the payment was refused, so nothing was ordered."
+            )
+            self._chat(chance, talk, WRITER, 2, [_text(answer)])
         return is_ordered
 
-    def _chat(self, chance: Chance, conversation: str, model: str, turn: int, finish: str) -> None:
+    def _chat(
+        self, chance: Chance, talk: _Talk, model: str, turn: int, answer: list[dict[str, Any]]
+    ) -> None:
         sent = int(chance.between(f"input {turn}", 180, 420)) * (turn + 1)
         received = int(chance.between(f"output {turn}", 20, 160))
+        finish = "tool_calls" if answer[-1]["type"] == "tool_call" else "stop"
         started = time.perf_counter()
         with self._tracer.start_as_current_span(
             f"chat {model}",
@@ -83,20 +122,26 @@ class Assistant:
             attributes={
                 "gen_ai.operation.name": "chat",
                 "gen_ai.provider.name": PROVIDER,
-                "gen_ai.conversation.id": conversation,
+                "gen_ai.conversation.id": talk.name,
                 "gen_ai.request.model": model,
                 "gen_ai.request.temperature": 0.2,
                 "gen_ai.request.max_tokens": 512,
+                "gen_ai.system_instructions": json.dumps([_text(INSTRUCTIONS)]),
+                "gen_ai.input.messages": json.dumps(talk.said),
             },
         ) as span:
-            work(chance.between(f"chat {turn}", 0.01, 0.02) + received / 8000)
+            first_chunk = chance.between(f"chat {turn}", 0.01, 0.02)
+            work(first_chunk + received / 8000)
+            message = talk.say("assistant", *answer)
             span.set_attributes(
                 {
                     "gen_ai.response.model": f"{model}-2026-01",
-                    "gen_ai.response.id": f"resp-{conversation}-{turn}",
+                    "gen_ai.response.id": f"resp-{talk.name}-{turn}",
                     "gen_ai.response.finish_reasons": [finish],
+                    "gen_ai.response.time_to_first_chunk": first_chunk,
                     "gen_ai.usage.input_tokens": sent,
                     "gen_ai.usage.output_tokens": received,
+                    "gen_ai.output.messages": json.dumps([{**message, "finish_reason": finish}]),
                 }
             )
         labels = {
@@ -109,7 +154,7 @@ class Assistant:
         self._tokens.record(received, {**labels, "gen_ai.token.type": "output"})
 
     def _tool(
-        self, conversation: str, name: str, arguments: dict[str, str], use: Callable[[Span], str]
+        self, talk: _Talk, name: str, arguments: dict[str, str], use: Callable[[], Any]
     ) -> None:
         with self._tracer.start_as_current_span(
             f"execute_tool {name}",
@@ -117,28 +162,38 @@ class Assistant:
                 "gen_ai.operation.name": "execute_tool",
                 "gen_ai.tool.name": name,
                 "gen_ai.tool.type": "function",
-                "gen_ai.tool.call.id": f"call-{conversation}-{name}",
+                "gen_ai.tool.call.id": talk.call_id(name),
                 "gen_ai.tool.call.arguments": json.dumps(arguments),
-                "gen_ai.conversation.id": conversation,
+                "gen_ai.conversation.id": talk.name,
             },
         ) as span:
-            span.set_attribute("gen_ai.tool.call.result", use(span))
+            call_id = talk.call_id(name)
+            try:
+                given = use()
+            except Refusal as refusal:
+                error = {"error": str(refusal)}
+                talk.say("tool", {"type": "tool_call_response", "id": call_id, "response": error})
+                raise
+            talk.say("tool", {"type": "tool_call_response", "id": call_id, "response": given})
+            span.set_attribute("gen_ai.tool.call.result", json.dumps(given))
 
-    def _search(self, _span: Span) -> str:
-        found = call(self._port, "GET", "/products?q=warm").body
-        return json.dumps(found)
+    def _search(self) -> Any:
+        return call(self._port, "GET", "/products?q=warm").body
 
-    def _order(self, conversation: str, number: int) -> bool:
-        order_id = f"agent-{number}"
+    def _order(self, talk: _Talk, arguments: dict[str, str]) -> bool:
+        def place() -> Any:
+            return call(self._port, "POST", "/checkout", arguments).body
 
-        def place(_span: Span) -> str:
-            return json.dumps(call(self._port, "POST", "/checkout", {"order_id": order_id}).body)
-
+        order = {"order.id": arguments["order_id"]}
         try:
-            self._tool(conversation, "place_order", {"order_id": order_id}, place)
+            self._tool(talk, "place_order", arguments, place)
         except Refusal as refusal:
             # The tool's span is the error; the agent itself goes on and tells its person.
-            logger.warning("order not placed: %s", refusal, extra={"order.id": order_id})
+            logger.warning("order not placed: %s", refusal, extra=order)
             return False
-        logger.info("order placed", extra={"order.id": order_id})
+        logger.info("order placed", extra=order)
         return True
+
+
+def _asking(talk: _Talk, tool: str, arguments: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"type": "tool_call", "id": talk.call_id(tool), "name": tool, "arguments": arguments}]

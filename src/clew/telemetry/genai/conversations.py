@@ -60,7 +60,7 @@ _GROUPS: Final = (
     " toUnixTimestamp64Nano(min(Timestamp)) AS first,"
     " max(toUnixTimestamp64Nano(Timestamp) + Duration) AS last,"
     f" groupUniqArrayIf({NAMES_MAX})(GenAiAgentName, GenAiAgentName != '') AS agents,"
-    f" groupUniqArrayIf({NAMES_MAX})({MODEL}, {MODEL} != '') AS models,"
+    f" groupUniqArrayIf({NAMES_MAX})({MODEL}, {MODEL_CALLS} AND {MODEL} != '') AS models,"
     f" groupUniqArray({NAMES_MAX})(toString(ServiceName)) AS services,"
     " {kept} AS kept FROM @spans GROUP BY TraceId, own"
 )

@@ -79,7 +79,7 @@ def get_transcript(
         conversation=run.conversation,
         trace_ids=list(run.trace_ids),
         agents=_distinct(span.agent for span in run.spans),
-        models=_distinct(_model(span) for span in run.spans if _is_model(span)),
+        models=_distinct(_model(step.span) for step in steps if step.kind == "model"),
         services=_distinct(span.service for span in run.spans),
         start_time=format_time(run.spans[0].at),
         end_time=format_time(end),
@@ -117,9 +117,9 @@ def _notes(
     if writer.messages_left_out:
         notes.append(f"{writer.messages_left_out} messages past {MESSAGES_MAX} of a step are cut")
     if run.other_spans:
+        others = "span is" if run.other_spans == 1 else "spans are"
         notes.append(
-            f"{run.other_spans} spans of the same traces are not GenAI:"
-            f" clew trace {run.trace_ids[-1]}"
+            f"{run.other_spans} other {others} not of GenAI: clew trace {run.trace_ids[-1]}"
         )
     if run.traces_left_out:
         notes.append(
@@ -239,10 +239,6 @@ class _Writer:
         left = max(0, len(text) - self._chars_max)
         self.left_out += left
         return text[: self._chars_max], left
-
-
-def _is_model(span: GenAiSpan) -> bool:
-    return bool(span.row["GenAiRequestModel"] or span.row["GenAiResponseModel"])
 
 
 def _model(span: GenAiSpan) -> str:

@@ -168,7 +168,7 @@ def _title(step: Step, margin: int) -> Line:
         (f"{step.number:>{NUMBER_WIDTH - 1}} ", Style.DIM),
         (" " * (margin - NUMBER_WIDTH), Style.PLAIN),
         (title, Style.BOLD_RED if step.error is not None else marks[step.kind]),
-        (f"  +{show_duration(step.offset_ms)}", Style.DIM),
+        (f"  +{show_duration(step.offset_ms) if step.offset_ms else '0 ms'}", Style.DIM),
         (f" · {' · '.join(figures)}", Style.DIM),
     ]
 
