@@ -88,10 +88,20 @@ def test_traces_come_whole_in_the_order_of_the_ids_whatever_is_flushed(
     assert read(store) == []
 
 
-def test_a_span_that_was_sent_again_stands_as_it_came_last(store: HeldStore, number: int) -> None:
-    for name in ("first", "second"):
-        store.add(Signal.TRACES, traces_request([span(1, trace=number, name=name)]))
-    assert read(store, number) == [(hex_id(number), [(f"{1:016x}", "second")])]
+def test_a_span_that_was_sent_again_stands_once_unless_it_differs(
+    store: HeldStore, number: int
+) -> None:
+    for name in ("first", "second", "first"):
+        again = span(
+            1, trace=number, name=name, attributes={"z": 1, "a": [1, 2]}, events=[{"name": "e"}]
+        )
+        store.add(Signal.TRACES, traces_request([again]))
+        if name == "second":
+            store.flush()
+    both = [(f"{1:016x}", "first"), (f"{1:016x}", "second")]
+    assert read(store, number) == [(hex_id(number), both)]
+    chunks = whole.export_traces(store, [hex_id(number)], ask.TimeParameters(), NOW, raw=True)
+    assert [chunk.spans for chunk in chunks] == [3]
     assert len(whole.export_spans(store, [(hex_id(number), f"{1:016x}")])) == 1
 
 
@@ -170,7 +180,7 @@ def test_figures_tell_what_each_service_has_in_a_trace(store: HeldStore, number:
 def test_names_of_services_and_operations_are_those_of_spans(store: HeldStore) -> None:
     spans = [
         span(1, trace=7, name="b", kind=2),
-        span(2, trace=7, name="a", kind=0),
+        span(2, trace=7, name="z", kind=0),
         span(3, trace=7, name="a", kind=1),
         span(4, trace=7, name="a", kind=3),
     ]
@@ -185,5 +195,6 @@ def test_names_of_services_and_operations_are_those_of_spans(store: HeldStore) -
         ("a", "client"),
         ("a", "internal"),
         ("b", "server"),
+        ("z", ""),
     ]
     assert name_operations(store, "nobody").names == []

@@ -431,7 +431,7 @@ def test_v3_gives_a_trace_as_otlp_in_the_gateways_wrapper(sent: Sent) -> None:
     assert late.json()["error"] == {
         "grpcCode": 5,
         "httpCode": 404,
-        "message": f"no trace {sent.trace_id}",
+        "message": "trace not found",
         "httpStatus": "Not Found",
     }
 

@@ -123,11 +123,12 @@ class QueryService(Protocol):
         ...
 
     def export_traces(
-        self, trace_ids: Sequence[str], query: ask.TimeParameters
+        self, trace_ids: Sequence[str], query: ask.TimeParameters, *, raw: bool = False
     ) -> Iterator[TraceChunk]:
         """Yield whole traces as OTLP, in the order of the ids; those not here are left out.
 
-        A trace must have a span that starts in the time range; it comes whole all the same.
+        A trace must have a span that starts in the time range; it comes whole all the same. Equal
+        spans stand once, unless `raw`.
         """
         ...
 
@@ -144,7 +145,7 @@ class QueryService(Protocol):
         ...
 
     def name_operations(self, service: str) -> Names[tuple[str, str]]:
-        """Return name and span kind of every operation of a service, sorted."""
+        """Return name and span kind (empty for none) of every operation of a service, sorted."""
         ...
 
     def live_spans(self, query: ask.SpanQuery, *, after: str | None) -> LiveBatch:

@@ -117,10 +117,10 @@ class TelemetryQuery:
         return export.export(self._store, signal, query, self._now())
 
     def export_traces(
-        self, trace_ids: Sequence[str], query: ask.TimeParameters
+        self, trace_ids: Sequence[str], query: ask.TimeParameters, *, raw: bool = False
     ) -> Iterator[TraceChunk]:
         """Yield whole traces as OTLP, in the order of the ids."""
-        return whole.export_traces(self._store, trace_ids, query, self._now())
+        return whole.export_traces(self._store, trace_ids, query, self._now(), raw=raw)
 
     def export_spans(self, spans: Sequence[tuple[str, str]]) -> list[bytes]:
         """Return spans by trace id and span id as OTLP, one request each, in their order."""

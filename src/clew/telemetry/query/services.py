@@ -146,22 +146,23 @@ def name_services(store: Store) -> Names[str]:
 
 
 def name_operations(store: Store, service: str) -> Names[tuple[str, str]]:
-    """Return name and span kind of every operation that a service ever had."""
+    """Return name and span kind of every operation that a service ever had.
+
+    The kind is in lower case, and empty where spans say none.
+    """
     rows = _name(
         store,
         ("SpanName AS operation", "SpanKind AS kind"),
         "ServiceName = {service:String}",
         {"service": service},
     )
-    # Two kinds are one here, and stand beside each other in the rows.
-    operations = [(row["operation"], kind_name(row["kind"])) for row in rows]
-    return _names(sorted(set(operations)))
-
-
-def kind_name(kind: str) -> doc.Kind:
-    """Return a span kind as documents have it: in lower case, unspecified as internal."""
-    lower: Any = kind.lower()
-    return "internal" if lower == "unspecified" else lower
+    kinds = [row["kind"].lower() for row in rows]
+    return _names(
+        sorted(
+            (row["operation"], "" if kind == "unspecified" else kind)
+            for row, kind in zip(rows, kinds, strict=True)
+        )
+    )
 
 
 def _name(
@@ -207,10 +208,11 @@ def _service(name: str, seen: _Seen, window: TimeRange, now: int) -> doc.Service
 
 def _operation(row: dict[str, Any]) -> doc.OperationStats:
     p50, p95, p99 = row["quantiles"]
+    kind = row["kind"].lower()
     return doc.OperationStats(
         service=row["service"],
         operation=row["operation"],
-        kind=kind_name(row["kind"]),
+        kind="internal" if kind == "unspecified" else kind,
         span_count=row["spans"],
         error_count=row["errors"],
         error_rate=row["errors"] / row["spans"],

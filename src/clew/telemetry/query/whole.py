@@ -1,12 +1,14 @@
 """Traces by their ids, whole: as OTLP, and in figures.
 
 A list of traces names them; whoever shows them needs their spans. They are read for a whole page of
-ids at once. Rows of equal trace and span id are one span that a client sent again, and the one that
-came last stands for it, as in `get_trace`.
+ids at once. A span that a client sent again, the same in every field, stands once. Spans that share
+an id and differ are kept, since some tracers give both ends of a call one id; `get_trace`, which
+lays a tree out, shows the one that came last.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -19,11 +21,13 @@ from clew.telemetry.query.window import read_window
 from clew.telemetry.tables import TRACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     from clew.store.engine.contract import Snapshot
     from clew.telemetry.query import parameters as ask
     from clew.telemetry.query.store import Store
+
+_ORDER: Final = ("TraceId", "at", "SpanId", "Frame")
 
 Row: TypeAlias = "Mapping[str, Any]"
 """One span as `read_rows` gives it."""
@@ -63,11 +67,17 @@ class ServiceFigures:
 
 
 def export_traces(
-    store: Store, trace_ids: Sequence[str], query: ask.TimeParameters, now: int
+    store: Store,
+    trace_ids: Sequence[str],
+    query: ask.TimeParameters,
+    now: int,
+    *,
+    raw: bool = False,
 ) -> Iterator[TraceChunk]:
     """Yield whole traces, in the order of the ids; those that are not here are left out.
 
     With a time range, a trace must have a span that starts in it; it comes whole all the same.
+    With `raw`, spans stand as often as they came.
 
     Order:  spans of a trace by start, then by id.
     Bounds: `CHUNK_ROWS_MAX` spans a chunk; memory is one reading, or the largest of the traces.
@@ -81,7 +91,7 @@ def export_traces(
     def export() -> Iterator[TraceChunk]:
         for trace_id, rows in _whole_traces(store, snapshot, wanted):
             if window.is_open or any(window.contains(row["Timestamp"]) for row in rows):
-                yield from _encoded(trace_id, rows)
+                yield from _encoded(trace_id, rows if raw else _distinct(rows))
 
     return export()
 
@@ -89,14 +99,14 @@ def export_traces(
 def export_spans(store: Store, spans: Sequence[tuple[str, str]]) -> list[bytes]:
     """Return single spans by trace id and span id, each as a serialised OTLP request, in order.
 
-    Those that are not here are left out.
+    Of spans that share both ids the last is given. Those that are not here are left out.
     """
     # With it come protobuf's descriptors, which a start need not wait for.
     from clew.telemetry.otlp.encode.spans import encode_span_rows
 
     if not spans:
         return []
-    rows = _latest(
+    rows = _ordered(
         _read(
             store,
             store.snapshot(),
@@ -180,33 +190,45 @@ def _parts(counts: dict[str, int], trace_ids: Sequence[str]) -> Iterator[list[st
 
 def _by_trace(rows: pa.Table, trace_ids: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:
     traces: dict[str, list[Row]] = {}
-    for row in _latest(rows):
+    for row in _ordered(rows):
         traces.setdefault(row["TraceId"], []).append(row)
     for trace_id in trace_ids:
         if trace_id in traces:
             yield trace_id, traces.pop(trace_id)
 
 
-def _latest(rows: pa.Table) -> list[Row]:
-    """Return each span once, as it came last: trace by trace, by start and then by id."""
+def _ordered(rows: pa.Table) -> list[Row]:
+    """Return the rows trace by trace, by start, then by id, then as they came."""
     from clew.telemetry.otlp.encode.columns import read_rows
 
-    keys = list(
-        zip(
-            rows["TraceId"].to_pylist(),
-            rows["at"].to_pylist(),
-            rows["SpanId"].to_pylist(),
-            rows["Frame"].to_pylist(),
-            strict=True,
-        )
-    )
-    places: dict[tuple[str, str], int] = {}
-    for place, (trace_id, _, span_id, frame) in enumerate(keys):
-        before = places.get((trace_id, span_id))
-        if before is None or frame >= keys[before][3]:
-            places[trace_id, span_id] = place
-    ordered = sorted(places.values(), key=lambda place: keys[place][:3])
+    keys = list(zip(*(rows[name].to_pylist() for name in _ORDER), strict=True))
+    ordered = sorted(range(len(keys)), key=keys.__getitem__)
     return list(read_rows(TRACES, rows.take(pa.array(ordered, pa.int64()))))
+
+
+def _distinct(rows: list[Row]) -> list[Row]:
+    """Return the rows without those that are equal to an earlier one."""
+    counts = Counter(row["SpanId"] for row in rows)
+    seen: set[Hashable] = set()
+    distinct = []
+    for row in rows:
+        if counts[row["SpanId"]] > 1:
+            identity = tuple(_frozen(value) for value in row.values())
+            if identity in seen:
+                continue
+            seen.add(identity)
+        distinct.append(row)
+    return distinct
+
+
+def _frozen(value: Any) -> Hashable:
+    """Return a value to compare by; a stored map has its keys in another order than a hot one."""
+    if isinstance(value, tuple):
+        return tuple(sorted(value))
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    frozen: Hashable = value
+    return frozen
 
 
 def _encoded(trace_id: str, rows: list[Row]) -> Iterator[TraceChunk]:

@@ -65,10 +65,12 @@ class ApiV3:
         chunks = self._query.export_traces(
             [trace_id],
             ask.TimeParameters(start=_time(request, "start_time"), end=_time(request, "end_time")),
+            raw=request.raw_traces,
         )
         first = next(chunks, None)
         if first is None:
-            raise ClewError(ErrorCode.NOT_FOUND, f"no trace {trace_id}")
+            # By these words Jaeger's own clients know it.
+            raise ClewError(ErrorCode.NOT_FOUND, "trace not found")
         yield first
         yield from chunks
 
@@ -82,7 +84,9 @@ class ApiV3:
             )
         found = self._query.find_traces(_trace_query(request.query))
         trace_ids = [trace.trace_id for trace in found.traces]
-        return self._query.export_traces(trace_ids, ask.TimeParameters())
+        return self._query.export_traces(
+            trace_ids, ask.TimeParameters(), raw=request.query.raw_traces
+        )
 
     def find_trace_summaries(
         self, request: pb.FindTraceSummariesRequest

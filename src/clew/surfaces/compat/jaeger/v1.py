@@ -67,15 +67,17 @@ def find_traces(desk: Desk, query: QueryString, _path: Mapping[str, str]) -> byt
     search = _read_search(query)
     found = desk.service.find_traces(span_query(search))
     wanted = [trace.trace_id for trace in found.traces]
-    traces, errors = _build(desk.service.export_traces(wanted, ask.TimeParameters()), wanted)
+    chunks = desk.service.export_traces(wanted, ask.TimeParameters(), raw=query.boolean("raw"))
+    traces, errors = _build(chunks, wanted)
     return _encode(traces, limit=search.limit, errors=errors)
 
 
 def get_trace(desk: Desk, query: QueryString, path: Mapping[str, str]) -> bytes:
     """Return one trace."""
     trace_id = read_trace_id(path["trace_id"])
-    query.boolean("raw")
-    traces, errors = _build(desk.service.export_traces([trace_id], _read_hint(query)), [trace_id])
+    raw = query.boolean("raw")
+    chunks = desk.service.export_traces([trace_id], _read_hint(query), raw=raw)
+    traces, errors = _build(chunks, [trace_id])
     if not traces:
         raise ClewError(ErrorCode.NOT_FOUND, "trace not found")
     return _encode(traces, errors=errors)
@@ -143,7 +145,8 @@ def _by_ids(desk: Desk, query: QueryString, texts: Iterable[str]) -> bytes:
     wanted = list(dict.fromkeys(map(read_trace_id, texts)))
     if len(wanted) > TRACES_MAX:
         raise ClewError(ErrorCode.INVALID_ARGUMENT, f"more than {TRACES_MAX} trace ids")
-    traces, errors = _build(desk.service.export_traces(wanted, _read_hint(query)), wanted)
+    chunks = desk.service.export_traces(wanted, _read_hint(query), raw=query.boolean("raw"))
+    traces, errors = _build(chunks, wanted)
     here = {trace.trace_id for trace in traces}
     if not errors:
         errors = [
@@ -198,7 +201,6 @@ def _read_search(query: QueryString) -> Search:
             ErrorCode.INVALID_ARGUMENT, "invalid parameter: start time must be before end time"
         )
     limit = query.integer("limit")
-    query.boolean("raw")
     return Search(
         # Who knows a time to the microsecond means all of that microsecond.
         start=start,

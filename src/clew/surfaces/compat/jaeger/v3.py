@@ -47,7 +47,13 @@ def get_operations(desk: Desk, asked: Ask, _path: Mapping[str, str]) -> bytes:
     )
     found = _api(desk).get_operations(request)
     return orjson.dumps(
-        {"operations": [{"name": o.name, "spanKind": o.span_kind} for o in found.operations]}
+        {
+            "operations": [
+                # As Jaeger's gateway has it, and only that: a kind is always said.
+                {"name": each.name, "spanKind": each.span_kind or "internal"}
+                for each in found.operations
+            ]
+        }
     )
 
 
