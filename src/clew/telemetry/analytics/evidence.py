@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from clew.base.times import format_time
-from clew.store.engine.contract import Scan
+from clew.store.engine.contract import QueryLimits, Scan
 from clew.telemetry.analytics import reports as doc
-from clew.telemetry.analytics.subjects import both_windows
+from clew.telemetry.analytics.subjects import MEMORY_BYTES_MAX, both_windows
 from clew.telemetry.analytics.templates import PLACEHOLDER
 from clew.telemetry.query.severity import SEVERITY_CLASSES, SEVERITY_SQL
 from clew.telemetry.query.window import time_condition
@@ -187,6 +187,7 @@ def _by_subject(
             "services": sorted({service for service, _ in subjects}),
             "operations": sorted({name for _, name in subjects if name is not None}),
         },
+        limits=QueryLimits(memory_bytes_max=MEMORY_BYTES_MAX),
     ).to_pylist()
     return rows
 
