@@ -9,6 +9,7 @@ from clew.store.engine.contract import Scan
 from clew.telemetry.analytics import documents as doc
 from clew.telemetry.analytics.red import span_condition
 from clew.telemetry.query.newest import LIMITS
+from clew.telemetry.query.window import SECONDS
 from clew.telemetry.tables import TRACES
 
 if TYPE_CHECKING:
@@ -24,20 +25,21 @@ _FAILED: Final = (
     "SpanName AS operation",
     f"substringUTF8(StatusMessage, 1, {MESSAGE_CHARS}) AS message",
     "Events.Attributes[indexOf(Events.Name, 'exception')]['exception.type'] AS exception",
+    f"toUInt32({SECONDS}) AS second",
 )
 
 _GROUPS: Final = """
 SELECT service, operation, message, exception, count() AS errors,
-  toUnixTimestamp64Nano(max(Timestamp)) AS last, count() OVER () AS groups
+  max(second) AS last, count() OVER () AS groups
 FROM @failed GROUP BY service, operation, message, exception
 ORDER BY errors DESC, last DESC, service, operation, message, exception
 LIMIT {limit:UInt32}
 """
 
 _NEWEST: Final = """
-SELECT service, operation, message, exception, toUnixTimestamp64Nano(Timestamp) AS last,
-  max((TraceId, SpanId, error_type)) AS newest
-FROM @failed GROUP BY service, operation, message, exception, last
+SELECT service, operation, message, exception,
+  max((toUnixTimestamp64Nano(Timestamp), TraceId, SpanId, error_type)) AS newest
+FROM @failed GROUP BY service, operation, message, exception, second
 """
 
 
@@ -50,16 +52,16 @@ def read_error_groups(
     groups = store.engine.query(
         _GROUPS,
         snapshot=snapshot,
-        scans={"failed": Scan(TRACES, (*_FAILED, "Timestamp"), where)},
+        scans={"failed": Scan(TRACES, _FAILED, where)},
         parameters={**parameters, "limit": limit},
         limits=LIMITS,
     ).to_pylist()
     if not groups:
         return [], 0
-    # Ids and attributes are long: they are read for the newest span of each group alone.
-    moments = ", ".join(
-        f"fromUnixTimestamp64Nano(toInt64({last}))" for last in {row["last"] for row in groups}
-    )
+    # Ids, nanoseconds and attributes are dear: they are read of the seconds alone in which the
+    # newest span of a group began. The hint lets the engine find those by its primary key.
+    seconds = ", ".join(f"toDateTime({last})" for last in {row["last"] for row in groups})
+    inside = f"{SECONDS} IN ({seconds}) AND indexHint(toDateTime(Timestamp) IN ({seconds}))"
     found = store.engine.query(
         _NEWEST,
         snapshot=snapshot,
@@ -73,29 +75,31 @@ def read_error_groups(
                     "SpanId",
                     "SpanAttributes['error.type'] AS error_type",
                 ),
-                f"{where} AND Timestamp IN ({moments})",
+                f"{where} AND {inside}",
             )
         },
         parameters=parameters,
         limits=LIMITS,
     ).to_pylist()
-    newest = {(_key(row), row["last"]): row["newest"] for row in found}
-    return [_group(row, newest[_key(row), row["last"]]) for row in groups], groups[0]["groups"]
+    newest: dict[tuple[str, ...], tuple[Any, ...]] = {}
+    for row in found:
+        newest[_key(row)] = max(newest.get(_key(row), ()), tuple(row["newest"].values()))
+    return [_group(row, newest[_key(row)]) for row in groups], groups[0]["groups"]
 
 
 def _key(row: dict[str, Any]) -> tuple[str, ...]:
     return row["service"], row["operation"], row["message"], row["exception"]
 
 
-def _group(row: dict[str, Any], newest: dict[str, str]) -> doc.ErrorGroup:
-    trace_id, span_id, error_type = newest.values()
+def _group(row: dict[str, Any], newest: tuple[Any, ...]) -> doc.ErrorGroup:
+    at, trace_id, span_id, error_type = newest
     return doc.ErrorGroup(
         service=row["service"],
         operation=row["operation"],
         message=row["message"],
         exception_type=row["exception"] or error_type,
         error_count=row["errors"],
-        last_seen=format_time(row["last"]),
+        last_seen=format_time(at),
         trace_id=trace_id,
         span_id=span_id,
     )

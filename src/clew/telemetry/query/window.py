@@ -57,7 +57,8 @@ def _compare(column: str, window: TimeRange, value: str) -> str | None:
 
 
 def _has_seconds(table: Table) -> bool:
-    return any(column.startswith(f"{SECONDS} ") for column in table.derived)
+    derived = (definition.partition(" ")[0] for definition in table.derived)
+    return SECONDS in (*derived, *(column.name for column in table.materialized))
 
 
 def _is_whole(at: int | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clew.store.table import FRAME as FRAME_NAME
-from clew.store.table import Alias, Column
+from clew.store.table import Alias, Column, Materialized
 
 ATTRIBUTES = "Map(LowCardinality(String), String)"
 
@@ -23,6 +23,16 @@ FRAME = Column(
     "UInt64",
     "Delta(8), ZSTD(1)",
     comment="number of the write-ahead-log frame that brought the row",
+)
+
+# Spans stand in the order of time, so equal seconds stand in rows: nearly no bytes, and compared in
+# a tenth of the time that nanoseconds take (ADR 0009). The name is the one of the table of logs.
+WHOLE_SECONDS = Materialized(
+    "TimestampTime",
+    "DateTime",
+    "toDateTime(Timestamp)",
+    "Delta(4), ZSTD(1)",
+    comment="Timestamp in whole seconds, cheaper to compare",
 )
 
 FRAME_INDEX = f"INDEX idx_frame {FRAME_NAME} TYPE minmax GRANULARITY 1"

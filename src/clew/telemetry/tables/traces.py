@@ -11,6 +11,7 @@ from clew.telemetry.tables.columns import (
     RESIDUE,
     RESOURCE_ATTRIBUTES,
     SETTINGS,
+    WHOLE_SECONDS,
     attribute_items,
 )
 
@@ -57,7 +58,7 @@ TRACES = Table(
         RESIDUE,
         FRAME,
     ),
-    materialized=GENAI_COLUMNS,
+    materialized=(WHOLE_SECONDS, *GENAI_COLUMNS),
     aliases=(
         attribute_items("ResourceAttributes", "ResourceAttributeItems"),
         attribute_items("SpanAttributes", "SpanAttributeItems"),
