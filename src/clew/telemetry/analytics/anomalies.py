@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 _SEVERITIES: Final = ("high", "medium", "low")
 
+_UNVARIED: Final = frozenset({"new_service", "new_operation", "new_log_pattern"})
+"""What the baseline does not have cannot have varied in it."""
+
 
 def find_anomalies(store: Store, query: ask.AnomalyQuery, now: int) -> doc.AnomalyReport:
     """Return what differs from the baseline by more than chance, the worst first.
@@ -66,7 +69,11 @@ def find_anomalies(store: Store, query: ask.AnomalyQuery, now: int) -> doc.Anoma
     patterns = texts.compare(current, baseline, count_min=NEW_MIN)
     lengths = Lengths(current.seconds, baseline.seconds)
     tests = _test_all(subjects, patterns, lengths)
-    doubtful = {test.subject.service for test in tests if _might_be_said(test)}
+    doubtful = {
+        test.subject.service
+        for test in tests
+        if _might_be_said(test) and test.kind not in _UNVARIED
+    }
     if doubtful:
         reader.read_slices(subjects, doubtful)
         tests = _test_all(subjects, patterns, lengths)

@@ -237,16 +237,18 @@ class SubjectReader:
         return self._query(
             TRACES,
             (
-                "ServiceName AS service",
-                "SpanName AS operation",
+                f"{_SUBJECT_SQL} AS subject",
+                "ServiceName AS service_name",
+                "SpanName AS operation_name",
                 f"{_BUCKET_SQL} AS bucket",
                 "StatusCode = 'Error' AS failed",
                 f"{self._slice_sql(TRACES)} AS slice",
             ),
             f"{time_condition(TRACES, self._baseline.range)} AND {_CHOSEN}",
-            "SELECT service, operation, slice, count() AS n, countIf(failed) AS errors,"
+            "SELECT any(service_name) AS service, any(operation_name) AS operation, slice,"
+            " count() AS n, countIf(failed) AS errors,"
             " sum(bucket) AS total, sum(toUInt64(bucket) * bucket) AS squares"
-            " FROM @rows GROUP BY service, operation, slice",
+            " FROM @rows GROUP BY subject, slice",
             services=sorted(services),
         )
 
