@@ -162,7 +162,7 @@ def _totals(document: Summary, width: int) -> list[Line]:
                 "spans",
                 (
                     show_count(spans.span_count),
-                    plural(spans.trace_count, "trace"),
+                    *([] if spans.trace_count is None else [plural(spans.trace_count, "trace")]),
                     f"{show_number(spans.rate_per_second)}/s",
                     f"{show_percent(spans.error_rate)} errors",
                     f"p50 {show_duration(spans.p50_ms)}",
