@@ -48,10 +48,10 @@ def test_the_skill_names_every_command_and_every_tool() -> None:
 @pytest.mark.parametrize("page", ["skill", "contract", "guide"])
 def test_the_commands_that_a_page_names_exist(page: str) -> None:
     text = {
-        "skill": read_skill,
-        "contract": read_contract,
-        "guide": (ROOT / "docs" / "guide" / "agents.md").read_text,
-    }[page]()
+        "skill": read_skill(),
+        "contract": read_contract(),
+        "guide": (ROOT / "docs" / "guide" / "agents.md").read_text(),
+    }[page]
     known = {*NAMES, *(name.split()[0] for name in NAMES)}
     app = build()
     for line in named(text):

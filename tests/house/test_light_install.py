@@ -131,3 +131,11 @@ def test_a_server_that_is_not_installed_says_how_to_install_it(light_python: Pat
     done = run(light_python, "-m", "clew.app.main", "serve")
     assert done.returncode == 3
     assert json.loads(done.stderr)["hint"] == "pip install 'clew[server]'"
+
+
+def test_the_skill_is_shown_and_mcp_says_how_to_install_it(light_python: Path) -> None:
+    skill = run(light_python, "-m", "clew.app.main", "skill", "show")
+    assert skill.stdout.startswith("---\nname: clew\n"), skill.stderr
+    done = run(light_python, "-m", "clew.app.main", "mcp")
+    assert done.returncode == 3
+    assert json.loads(done.stderr)["hint"].startswith("pip install 'clew[server]'")

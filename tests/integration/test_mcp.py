@@ -77,6 +77,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "{hostile_span}": span_id,
         }
         yield World(server, company, ids)
+        # Whatever clients did, nothing of it was a fault of ours.
+        assert "Traceback" not in server.stderr
 
 
 def within(
