@@ -46,7 +46,6 @@ def anomalies(*, flags: AnomalyFlags | None = None, answer: AnswerFlags | None =
             "finding",
             anomaly_lines,
             find,
-            how="raise --limit",
             legend=anomaly_legend,
         )
     )
@@ -62,9 +61,7 @@ def diff(*, flags: DiffFlags | None = None, answer: AnswerFlags | None = None) -
     client = AnalyticsClient(session.client.server)
     find = _paged(client.diff, to_query(flags, DiffQuery))
     reply = find()
-    shown = session.show(
-        Listing(reply, "values", "value", diff_lines, find, how="raise --limit", legend=diff_legend)
-    )
+    shown = session.show(Listing(reply, "values", "value", diff_lines, find, legend=diff_legend))
     totals = reply.document().totals
     if not any(
         (totals.current.spans, totals.current.logs, totals.baseline.spans, totals.baseline.logs)

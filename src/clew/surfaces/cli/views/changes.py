@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
+from clew.surfaces.cli.output import SEPARATOR
 from clew.surfaces.cli.text import (
     NOTHING,
     Clock,
@@ -37,8 +38,7 @@ _ANOMALIES: Final = (
     Column("service", flexible=True),
     Column("operation or pattern", flexible=True),
     Column("finding", flexible=True),
-    Column("sure", right=True, drop=2),
-    Column("trace", drop=1),
+    Column("sure", right=True, drop=1),
 )
 _CHANGES: Final = (
     Column("figure"),
@@ -67,14 +67,17 @@ _PATTERNS: Final = (
 
 
 def anomaly_lines(report: AnomalyReport, width: int) -> list[Line]:
-    """Return findings, each with the command that shows more below it."""
+    """Return findings, each with the commands that show more below it."""
     notes = [styled(f"note: {escape(note)}", Style.DIM) for note in report.notes]
     if not report.anomalies:
         return [plain("everything is as it was"), *notes] if report.compared.comparisons else notes
     header, *rows = lay_out(_ANOMALIES, [_anomaly(each) for each in report.anomalies], width)
     lines = [header]
     for row, each in zip(rows, report.anomalies, strict=True):
-        lines += [row, styled(f"  {escape(each.query.cli)}", Style.DIM)]
+        commands = [each.query.cli]
+        if each.exemplar_trace_id:
+            commands.insert(0, f"clew trace {each.exemplar_trace_id}")
+        lines += [row, styled(f"  {escape(SEPARATOR.join(commands))}", Style.DIM)]
     return [*lines, *notes]
 
 
@@ -153,7 +156,6 @@ def _anomaly(each: Anomaly) -> list[Line]:
         plain(escape(each.operation or each.pattern or "")),
         plain(escape(each.description)),
         plain(_sure(each.confidence)),
-        styled(escape(each.exemplar_trace_id or NOTHING), Style.DIM),
     ]
 
 
