@@ -20,18 +20,25 @@ if TYPE_CHECKING:
 MESSAGE_CHARS: Final = 200
 """What of a message tells one error from another; stack traces and payloads come after it."""
 
-_FAILED: Final = (
+_EXCEPTION: Final = "Events.Attributes[indexOf(Events.Name, 'exception')]['exception.type']"
+
+_NAMES: Final = (
     "ServiceName AS service",
     "SpanName AS operation",
     f"substringUTF8(StatusMessage, 1, {MESSAGE_CHARS}) AS message",
-    "Events.Attributes[indexOf(Events.Name, 'exception')]['exception.type'] AS exception",
     f"toUInt32({SECONDS}) AS second",
 )
+_FAILED: Final = (*_NAMES, f"{_EXCEPTION} AS exception")
+
+# Attributes of events are dear to read even where there are none, so spans without events are read
+# apart from those with.
+_SILENT: Final = (*_NAMES, "'' AS exception")
 
 _GROUPS: Final = """
 SELECT service, operation, message, exception, count() AS errors,
   max(second) AS last, count() OVER () AS groups
-FROM @failed GROUP BY service, operation, message, exception
+FROM (SELECT * FROM @failed UNION ALL SELECT * FROM @silent)
+GROUP BY service, operation, message, exception
 ORDER BY errors DESC, last DESC, service, operation, message, exception
 LIMIT {limit:UInt32}
 """
@@ -52,7 +59,10 @@ def read_error_groups(
     groups = store.engine.query(
         _GROUPS,
         snapshot=snapshot,
-        scans={"failed": Scan(TRACES, _FAILED, where)},
+        scans={
+            "failed": Scan(TRACES, _FAILED, f"{where} AND notEmpty(Events.Name)"),
+            "silent": Scan(TRACES, _SILENT, f"{where} AND empty(Events.Name)"),
+        },
         parameters={**parameters, "limit": limit},
         limits=LIMITS,
     ).to_pylist()
