@@ -16,6 +16,7 @@ from clew.app.cli_reference import PAGE, write_page
 from clew.app.main import build, commands
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.commands.export import QUERIES, ExportFlags
+from clew.surfaces.cli.commands.genai import AgentFlags, ConversationFlags, TranscriptFlags
 from clew.surfaces.cli.commands.live import LiveFlags, plan_feeds
 from clew.surfaces.cli.flags import (
     AnomalyFlags,
@@ -37,6 +38,7 @@ from clew.surfaces.cli.flags import (
 from clew.surfaces.cli.program import globals_last
 from clew.surfaces.cli.tree import COMMANDS
 from clew.telemetry.analytics import parameters as about
+from clew.telemetry.genai import parameters as genai
 from clew.telemetry.query import parameters as ask
 from clew.telemetry.remote import to_pairs
 
@@ -56,6 +58,9 @@ PAIRS: list[tuple[type[Any], type[msgspec.Struct], set[str]]] = [
     (AnomalyFlags, about.AnomalyQuery, set()),
     (DiffFlags, about.DiffQuery, set()),
     (PatternFlags, about.PatternQuery, set()),
+    (ConversationFlags, genai.ConversationQuery, set()),
+    (AgentFlags, genai.AgentQuery, set()),
+    (TranscriptFlags, genai.TranscriptQuery, set()),
 ]
 
 

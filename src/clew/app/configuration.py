@@ -119,7 +119,7 @@ class Configuration:
         "",
         parse_file,
         "A TOML file of prices of models that comes before the table of `genai-prices`; "
-        "`docs/guide/agents.md` shows one.",
+        "`docs/guide/agent-runs.md` shows one.",
         default_shown="none",
     )
     log_bytes_max: int = setting(

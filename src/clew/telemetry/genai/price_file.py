@@ -98,5 +98,5 @@ def _refuse(path: Path, why: str) -> ClewError:
     return ClewError(
         ErrorCode.INVALID_ARGUMENT,
         f"{path} is not a file of prices: {why}",
-        hint="docs/guide/agents.md shows one",
+        hint="docs/guide/agent-runs.md shows one",
     )

@@ -162,4 +162,4 @@ def _agent_row(each: Agent, clock: Clock) -> list[Line]:
 
 
 def _failures(tool: ToolUsage) -> str:
-    return f"{tool.tool} {tool.failures}/{tool.calls}"
+    return f"{tool.failures}/{tool.calls} {tool.tool}"
