@@ -16,6 +16,10 @@ from clew.testing.server import ServerProcess
 from tests.e2e.incidents import Company, Fault
 from tests.e2e.investigator import Investigator, Verdict
 
+CALLS_MAX = 8
+TOKENS_MAX = 8000
+"""An investigation that takes more is none that an agent can afford many of."""
+
 DAY_NS = 86_400_000_000_000
 
 
@@ -94,6 +98,7 @@ def test_the_planted_fault_is_found_and_the_neighbour_is_not_blamed(
     assert verdict.attribute == case.attribute
     assert "reports" in who.changed_services, "the neighbour must be loud enough to mislead"
     assert set(case.findings) <= set(verdict.findings)
+    assert (who.calls <= CALLS_MAX, who.tokens <= TOKENS_MAX) == (True, True), who
     record_property("calls", who.calls)
     record_property("tokens", who.tokens)
     sys.stdout.write(

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 BYTES_PER_TOKEN: Final = 3
 
+ITEM_BYTES_MIN: Final = 4
+"""What the smallest row takes, ``[1],``: more items than fit so are not even tried."""
+
 TOKENS_DEFAULT: Final = 4000
 """Of an answer: a dozen calls leave most of a context of 200 000 tokens to the work itself."""
 
@@ -182,10 +185,11 @@ def _fit_once(draft: Draft, max_tokens: int) -> tuple[int, Written | None]:
 
 def _most_fitting(draft: Draft, max_tokens: int, text_chars: int) -> tuple[int, Written | None]:
     """Return how many items fit and the answer with them, -1 and None when none do."""
-    best = finish(draft.write(draft.most), text_chars, draft.full)
+    most = min(draft.most, max_tokens * BYTES_PER_TOKEN // ITEM_BYTES_MIN)
+    best = finish(draft.write(most), text_chars, draft.full)
     if best.tokens <= max_tokens:
-        return draft.most, best
-    low, high = -1, draft.most
+        return most, best
+    low, high = -1, most
     found: Written | None = None
     while high - low > 1:
         middle = (low + high) // 2
