@@ -14,6 +14,8 @@ from clew.store.engine.chdb import ChdbEngine
 from clew.telemetry.analytics import parameters as ask
 from clew.telemetry.analytics.summary import summarize
 from clew.telemetry.analytics.topology import map_topology
+from clew.telemetry.genai.prices import PriceBook
+from clew.telemetry.genai.service import TelemetryGenAi
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.tables import TABLES
 from tests.conformance.query_requests import NOW
@@ -105,7 +107,8 @@ def test_a_summary_says_what_counting_by_hand_says(
     store: HeldStore, made: list[Made], stored: int
 ) -> None:
     asked = fill(store, made, stored)
-    summary = summarize(store, ask.SummaryQuery(**asked, limit=100), NOW)
+    genai = TelemetryGenAi(store, lambda: NOW, PriceBook())
+    summary = summarize(store, genai, ask.SummaryQuery(**asked, limit=100), NOW)
     inside = [span for span in made if 0 <= span.at < LENGTH]
     seconds = LENGTH / 1e9
     assert summary.window_seconds == seconds

@@ -24,6 +24,18 @@ WINDOW = {
     "seconds": 3600.0,
 }
 
+COST = {
+    "usd": 0.25,
+    "computed": True,
+    "priced_tokens": 12_800,
+    "unpriced_tokens": 0,
+    "unpriced_models": [],
+    "reported_usd": None,
+    "reported_calls": 0,
+    "prices": "a table",
+    "prices_dated": None,
+}
+
 
 @pytest.fixture(autouse=True)
 def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,12 +72,11 @@ def summary(name: str = "shop", **more: Any) -> doc.Summary:
         "unset": 0,
     }
     model = {
-        "model": "m-1",
         "call_count": 3,
         "error_count": 0,
         "input_tokens": 12_000,
         "output_tokens": 800,
-        "cost_usd": None,
+        "cost_usd": 0.25,
     }
     known: dict[str, Any] = {
         "window": WINDOW,
@@ -103,7 +114,15 @@ def summary(name: str = "shop", **more: Any) -> doc.Summary:
                 {"name": "orders", "metric_type": "sum", "point_count": 100, "service_count": 1}
             ],
         },
-        "genai": {**model, "model_count": 1, "models": [model]},
+        "genai": {
+            **model,
+            "tool_call_count": 5,
+            "tool_error_count": 1,
+            "conversation_count": 2,
+            "cost": COST,
+            "model_count": 1,
+            "models": [{**model, "provider": "p", "model": "m-1", "p50_ms": 10.0, "p95_ms": 40.0}],
+        },
     }
     return msgspec.convert({**known, **more}, doc.Summary)
 
@@ -161,7 +180,7 @@ def test_a_summary_begins_with_its_totals_and_then_says_what_stands_out() -> Non
         "spans    36,000 · 4000 traces · 10/s · 0.2 % errors · p50 30.0 ms · p95 120 ms · p99 180 ms · max 240 ms",
         "logs     40 · 1 fatal · 3 error · 6 warn",
         "metrics  100 points · 1 name",
-        "models   3 calls · 0 failed · 12,000 tokens in · 800 out",
+        "models   3 calls · 0 failed · 12,000 tokens in · 800 out · $0.2500 · 5 tool calls (1 failed)",
         "",
         "services",
         "service   spans  rate  errors      p50     p95     p99     max",
@@ -184,8 +203,8 @@ def test_a_summary_begins_with_its_totals_and_then_says_what_stands_out() -> Non
         "orders  sum      100         1",
         "",
         "models",
-        "model  calls  failed   input  output  cost",
-        "m-1        3       0  12,000     800",
+        "model  calls  failed      p95   input  output     cost",
+        "m-1        3       0  40.0 ms  12,000     800  $0.2500",
         "",
         "from 2026-11-21 03:00:00.000 UTC · to 2026-11-21 04:00:00.000 UTC",
     ]
@@ -206,9 +225,13 @@ def test_a_summary_of_nothing_says_so() -> None:
         genai={
             "call_count": 0,
             "error_count": 0,
+            "tool_call_count": 0,
+            "tool_error_count": 0,
+            "conversation_count": 0,
             "input_tokens": 0,
             "output_tokens": 0,
             "cost_usd": None,
+            "cost": COST,
             "model_count": 0,
             "models": [],
         },

@@ -111,12 +111,13 @@ class Doors:
         # A second instance for the HTTP door: each door has a rate and counters of its own.
         self._otlp_inside = self._open_otlp()
         self._export: ExportServices | None = None
-        self._analytics = open_analytics(store)
+        genai = open_genai(store, configuration)
+        self._analytics = open_analytics(store, genai)
         comments = open_comments(store)
         desk = Desk(
             service=service,
             analytics=self._analytics,
-            genai=open_genai(store, configuration),
+            genai=genai,
             comments=comments,
             answers=open_answers(store, service, comments),
             pipeline=store.pipeline,

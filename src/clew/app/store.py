@@ -142,9 +142,9 @@ def open_answers(store: Store, service: QueryService, comments: Comments) -> Ans
     return StrandAnswers(service, ServiceMetrics(store), comments)
 
 
-def open_analytics(store: Store) -> Analytics:
+def open_analytics(store: Store, genai: GenAi) -> Analytics:
     """Return what answers questions about many records at once."""
-    return TelemetryAnalytics(store, time.time_ns)
+    return TelemetryAnalytics(store, time.time_ns, genai)
 
 
 def open_genai(store: Store, configuration: Configuration) -> GenAi:

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from clew.telemetry.documents import MetricType
+from clew.telemetry.genai.documents import Cost
 
 NodeKind = Literal["service", "database", "queue", "external"]
 EdgeKind = Literal["call", "messaging", "link", "unanswered"]
@@ -120,22 +121,32 @@ class MetricTotals(msgspec.Struct, frozen=True, kw_only=True):
 class ModelUse(msgspec.Struct, frozen=True, kw_only=True):
     """What one model was asked and used; `cost_usd` is null where no price is known."""
 
+    provider: str
     model: str
     call_count: int
     error_count: int
+    p50_ms: float
+    p95_ms: float
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
 
 
 class GenAiTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """Spans that report tokens, together and by model, the one with the most tokens first."""
+    """Calls of models and tools, together and by model, the one with the most tokens first.
+
+    `cost_usd` is that of `cost`, which says from which prices it is computed and what has none.
+    """
 
     call_count: int
     error_count: int
+    tool_call_count: int
+    tool_error_count: int
+    conversation_count: int
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
+    cost: Cost
     model_count: int
     models: list[ModelUse]
 

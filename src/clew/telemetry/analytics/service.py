@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from clew.telemetry.analytics import documents as doc
     from clew.telemetry.analytics import parameters as ask
     from clew.telemetry.analytics import reports
+    from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.store import Store
 
 
@@ -21,14 +22,15 @@ class TelemetryAnalytics:
     Safe to use from any thread.
     """
 
-    def __init__(self, store: Store, now: Callable[[], int]) -> None:
+    def __init__(self, store: Store, now: Callable[[], int], genai: GenAi) -> None:
         """Answer over a store; `now` gives Unix nanoseconds, to which "15m ago" refers."""
         self._store = store
         self._now = now
+        self._genai = genai
 
     def summarize(self, query: ask.SummaryQuery) -> doc.Summary:
         """Return spans, errors, logs, metrics and language models of a window at a glance."""
-        return summary.summarize(self._store, query, self._now())
+        return summary.summarize(self._store, self._genai, query, self._now())
 
     def map_topology(self, query: ask.TopologyQuery) -> doc.Topology:
         """Return who calls whom."""

@@ -9,16 +9,17 @@ from clew.telemetry.analytics import documents as doc
 from clew.telemetry.analytics.failures import read_error_groups
 from clew.telemetry.analytics.parameters import SUMMARY_LIMIT_MAX
 from clew.telemetry.analytics.red import read_span_figures
-from clew.telemetry.analytics.tokens import read_genai_totals
 from clew.telemetry.analytics.volumes import read_log_figures, read_metric_totals
 from clew.telemetry.analytics.windows import read_current
 
 if TYPE_CHECKING:
     from clew.telemetry.analytics import parameters as ask
+    from clew.telemetry.genai.contract import GenAi
+    from clew.telemetry.genai.documents import UsageSummary
     from clew.telemetry.query.store import Store
 
 
-def summarize(store: Store, query: ask.SummaryQuery, now: int) -> doc.Summary:
+def summarize(store: Store, genai: GenAi, query: ask.SummaryQuery, now: int) -> doc.Summary:
     """Return what happened in the window, exact over every record of it.
 
     Raises:
@@ -60,5 +61,36 @@ def summarize(store: Store, query: ask.SummaryQuery, now: int) -> doc.Summary:
         log_service_count=logs.service_count,
         logs_by_service=logs.services,
         metrics=read_metric_totals(store, snapshot, window, service=service, limit=limit),
-        genai=read_genai_totals(store, snapshot, window, service=service, limit=limit),
+        genai=_total_usage(
+            genai.summarize_usage(window.range, service=service, snapshot=snapshot), limit
+        ),
+    )
+
+
+def _total_usage(usage: UsageSummary, limit: int) -> doc.GenAiTotals:
+    return doc.GenAiTotals(
+        call_count=usage.calls,
+        error_count=usage.errors,
+        tool_call_count=usage.tool_calls,
+        tool_error_count=usage.tool_errors,
+        conversation_count=usage.conversations,
+        input_tokens=usage.tokens.input,
+        output_tokens=usage.tokens.output,
+        cost_usd=usage.cost.usd,
+        cost=usage.cost,
+        model_count=len(usage.models),
+        models=[
+            doc.ModelUse(
+                provider=each.provider,
+                model=each.model,
+                call_count=each.calls,
+                error_count=each.errors,
+                p50_ms=each.p50_ms,
+                p95_ms=each.p95_ms,
+                input_tokens=each.tokens.input,
+                output_tokens=each.tokens.output,
+                cost_usd=each.cost.usd,
+            )
+            for each in usage.models[:limit]
+        ],
     )

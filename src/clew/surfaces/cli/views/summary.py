@@ -77,6 +77,7 @@ _MODELS: Final = (
     Column("model", flexible=True),
     Column("calls", right=True),
     Column("failed", right=True),
+    Column("p95", right=True, drop=1),
     Column("input", right=True),
     Column("output", right=True),
     Column("cost", right=True),
@@ -179,7 +180,7 @@ def _totals(document: Summary, width: int) -> list[Line]:
     if metrics.point_count:
         points = plural(metrics.point_count, "point")
         facts.append(("metrics", (points, plural(metrics.unique_names, "name"))))
-    if genai.call_count:
+    if genai.call_count or genai.tool_call_count:
         facts.append(
             (
                 "models",
@@ -188,7 +189,8 @@ def _totals(document: Summary, width: int) -> list[Line]:
                     f"{show_count(genai.error_count)} failed",
                     f"{show_count(genai.input_tokens)} tokens in",
                     f"{show_count(genai.output_tokens)} out",
-                    *([show_cost(genai.cost_usd)] if genai.cost_usd is not None else []),
+                    *([] if genai.cost_usd is None else [show_cost(genai.cost_usd)]),
+                    *([_tools(genai)] if genai.tool_call_count else []),
                 ),
             )
         )
@@ -211,6 +213,11 @@ def _fact(name: str, said: Sequence[str], width: int) -> list[Line]:
         [((name if row == rows[0] else "").ljust(TITLE_WIDTH), Style.DIM), (row, Style.PLAIN)]
         for row in rows
     ]
+
+
+def _tools(genai: GenAiTotals) -> str:
+    failed = f" ({show_count(genai.tool_error_count)} failed)" if genai.tool_error_count else ""
+    return f"{plural(genai.tool_call_count, 'tool call')}{failed}"
 
 
 def _part(title: str, total: int, table: list[Line]) -> list[Line]:
@@ -274,6 +281,7 @@ def _model_rows(genai: GenAiTotals) -> list[list[Line]]:
             styled(escape(each.model) or "unknown", Style.MAGENTA),
             plain(show_count(each.call_count)),
             styled(show_count(each.error_count), Style.YELLOW if each.error_count else Style.DIM),
+            plain(show_duration(each.p95_ms)),
             plain(show_count(each.input_tokens)),
             plain(show_count(each.output_tokens)),
             plain(show_cost(each.cost_usd)),
