@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.contract import Scan, Snapshot
+from clew.telemetry.genai.columns import ALIASES
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.tables import TABLES, TRACES
 from tests.conformance import genai_runs as runs
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-NAMES: Final = tuple(c.name for c in TRACES.materialized if c.name.startswith("GenAi"))
+NAMES: Final = ("GenAi", *(alias.name for alias in ALIASES))
 
 
 @pytest.fixture(scope="module")

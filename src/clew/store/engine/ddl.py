@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from clew.store.table import Column, Materialized, Table
+    from clew.store.table import Alias, Column, Materialized, Table
 
 DATABASE: Final = "otel"
 """Our own database. Never `default`: in the embedded engine that one is an overlay over the file
@@ -50,10 +50,7 @@ def create_table(database: str, table: Table) -> str:
         *(_column(column) for column in table.columns),
         *table.derived,
         *(materialized_column(column) for column in table.materialized),
-        *(
-            f"{quote_name(a.name)} {a.type} ALIAS {a.expression}{_comment(a.comment)}"
-            for a in table.aliases
-        ),
+        *(alias_column(alias) for alias in table.aliases),
         *table.indexes,
     )
     settings = f" SETTINGS {', '.join(table.settings)}" if table.settings else ""
@@ -82,6 +79,13 @@ def materialized_column(column: Materialized) -> str:
     return (
         f"{quote_name(column.name)} {column.type} MATERIALIZED {column.expression}"
         f"{_comment(column.comment)} CODEC({column.codec})"
+    )
+
+
+def alias_column(alias: Alias) -> str:
+    """Return the definition of a column that the engine computes when it is read."""
+    return (
+        f"{quote_name(alias.name)} {alias.type} ALIAS {alias.expression}{_comment(alias.comment)}"
     )
 
 

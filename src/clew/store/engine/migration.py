@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.ddl import (
+    alias_column,
     create_database,
     create_table,
     materialized_column,
@@ -99,6 +100,19 @@ def add_index(table: Table, name: str) -> tuple[str, ...]:
     return (
         f"ALTER TABLE {place} ADD INDEX IF NOT EXISTS {definition}",
         f"ALTER TABLE {place} MATERIALIZE INDEX {quote_name(name)} SETTINGS mutations_sync = 2",
+    )
+
+
+def add_alias(table: Table, name: str) -> tuple[str, ...]:
+    """Return the statements that add a declared alias, or give one its declared expression.
+
+    An index over an alias keeps what it was built of: drop it before, and add it again after.
+    """
+    alias = next(a for a in table.aliases if a.name == name)
+    place = f"{_PLACE}.{quote_name(table.name)}"
+    return tuple(
+        f"ALTER TABLE {place} {verb} {alias_column(alias)}"
+        for verb in ("ADD COLUMN IF NOT EXISTS", "MODIFY COLUMN")
     )
 
 

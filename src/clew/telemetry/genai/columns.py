@@ -6,20 +6,20 @@ Theory of operation. The same call of a model is written as ``gen_ai.usage.input
 a value, the current name first. The engine computes the columns as it stores a row (ADR 0008), and
 the hot side of a query by the same expressions; the attributes themselves are left as they came.
 
-Most spans are none of it, and must cost next to nothing: `GenAi` looks at the keys alone, as a
-dictionary of a few dozen, and every other column is empty where it is false, which the engine finds
-out before it computes the rest. Columns are plain (not LowCardinality) because the engine stores
-plain ones sparsely: a part without such spans holds a few bytes of each.
+Most spans are none of it, and must cost next to nothing. `GenAi` looks at the keys alone, as a
+dictionary of a few dozen. What else is stored are two lists, of texts and of numbers, which are
+empty where it is false: two columns are written and merged where there would be seventeen. The
+columns that people ask for are aliases, each a place of a list.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from clew.store.table import Materialized
+from clew.store.table import Alias, Materialized
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 KEY_PREFIXES: Final = ("gen_ai.", "llm.", "traceloop.", "openinference.")
 """A span with a key of one of these speaks of GenAI."""
@@ -88,10 +88,11 @@ MODEL_OPERATIONS: Final = _CHAT
 """Operations that are one answer of a model: what a turn of a conversation is."""
 
 _MAP: Final = "own"
-"""The attributes of a span that speaks of GenAI, inside the lambda of `_guarded`."""
+"""The attributes of a span that speaks of GenAI, inside the lambdas of the lists."""
 
 # None or one, so that what is computed of it is computed for spans that speak of GenAI only. (An
-# ``if`` around the whole would be enough in a SELECT; an INSERT computes both its branches.)
+# ``if`` around the whole would be enough in a SELECT; an INSERT computes both its branches.) All
+# that is not for every row MUST depend on it: the engine takes the rest out of a lambda.
 _OWN: Final = "if(GenAi, [SpanAttributes], [])"
 
 
@@ -113,22 +114,8 @@ def _renamed(text: str, names: Mapping[str, str]) -> str:
     return f"transform(lower({text}), [{old}], [{new}])"
 
 
-def _guarded(expression: str) -> str:
-    """Return an expression of `_MAP` over the spans that speak of GenAI, empty for the others.
-
-    Everything that is to be computed for those alone MUST depend on `_MAP`: the engine takes what
-    does not out of the lambda, and computes it for every row.
-    """
-    return f"arrayElement(arrayMap({_MAP} -> {expression}, {_OWN}), 1)"
-
-
-def _text(name: str, expression: str, comment: str) -> Materialized:
-    return Materialized(name, "String", _guarded(expression), comment=comment)
-
-
-def _tokens(name: str, keys: tuple[str, ...], comment: str) -> Materialized:
-    expression = _guarded(f"toUInt64OrZero({_first(*keys)})")
-    return Materialized(name, "UInt64", expression, "T64, ZSTD(1)", comment)
+def _tokens(*keys: str) -> str:
+    return f"toFloat64(toUInt64OrZero({_first(*keys)}))"
 
 
 def _amount(texts: str, largest: str) -> str:
@@ -147,7 +134,7 @@ _OPERATION = (
     f"{_renamed(_value('llm.request.type'), OPENLLMETRY_REQUESTS)}, "
     f"if(arrayExists(key -> key IN {TOOL_KEYS!r},"
     f" mapKeys({_MAP})), 'execute_tool', ''), "
-    "if(GenAiRequestModel != '' OR GenAiResponseModel != '', 'chat', '')])"
+    f"if({_first(*REQUEST_MODEL_KEYS, *RESPONSE_MODEL_KEYS)} != '', 'chat', '')])"
 )
 
 
@@ -159,7 +146,7 @@ def _named(operation: str, *keys: str) -> str:
     own = f"substring(SpanName, if(startsWith(SpanName, '{operation} '), {len(operation) + 2}, 1))"
     values = ", ".join(map(_value, keys))
     entity = f"[{_value('traceloop.entity.name')}, {own}]"
-    is_one = f"GenAiOperation = '{operation}'"
+    is_one = f"operation = '{operation}'"
     return f"arrayFirst(text -> text != '', arrayConcat([{values}], if({is_one}, {entity}, [])))"
 
 
@@ -185,14 +172,9 @@ _COST_KEYS: Final = (
     "operation.cost",
 )
 
-COLUMNS: Final = (
-    Materialized(
-        "GenAi",
-        "Bool",
-        f"arrayExists(key -> or({_KEYS}), mapKeys(SpanAttributes))",
-        comment="whether the span speaks of GenAI; every GenAi column is empty where it does not",
-    ),
-    _text(
+_TEXTS: Final = (
+    ("GenAiOperation", "operation", "chat, embeddings, invoke_agent, execute_tool, and so on"),
+    (
         "GenAiProvider",
         _renamed(
             _first("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"),
@@ -200,29 +182,27 @@ COLUMNS: Final = (
         ),
         "who runs the model",
     ),
-    _text("GenAiRequestModel", _first(*REQUEST_MODEL_KEYS), "the model asked for"),
-    _text("GenAiResponseModel", _first(*RESPONSE_MODEL_KEYS), "the model that answered"),
-    _text(
-        "GenAiOperation",
-        _OPERATION,
-        "chat, embeddings, invoke_agent, execute_tool, and so on",
-    ),
-    _text(
+    ("GenAiRequestModel", _first(*REQUEST_MODEL_KEYS), "the model asked for"),
+    ("GenAiResponseModel", _first(*RESPONSE_MODEL_KEYS), "the model that answered"),
+    (
         "GenAiAgentName",
         _named("invoke_agent", "gen_ai.agent.name", "agent.name"),
         "the agent, where the span itself says so",
     ),
-    _text("GenAiAgentId", _first("gen_ai.agent.id"), "its id"),
-    _text("GenAiConversation", _first(*CONVERSATION_KEYS), "the conversation or session"),
-    _text("GenAiToolName", _named("execute_tool", *TOOL_KEYS), "the tool"),
-    _text(
+    ("GenAiAgentId", _value("gen_ai.agent.id"), "its id"),
+    ("GenAiConversation", _first(*CONVERSATION_KEYS), "the conversation or session"),
+    ("GenAiToolName", _named("execute_tool", *TOOL_KEYS), "the tool"),
+    (
         "GenAiToolCallId",
         _first("gen_ai.tool.call.id", "tool_call.id", "tool.id"),
         "which of the calls that the model asked for",
     ),
-    _tokens(
+)
+
+_NUMBERS: Final = (
+    (
         "GenAiInputTokens",
-        (
+        _tokens(
             "gen_ai.usage.input_tokens",
             "gen_ai.usage.prompt_tokens",
             "llm.token_count.prompt",
@@ -230,9 +210,9 @@ COLUMNS: Final = (
         ),
         "tokens sent, those of a cache included",
     ),
-    _tokens(
+    (
         "GenAiOutputTokens",
-        (
+        _tokens(
             "gen_ai.usage.output_tokens",
             "gen_ai.usage.completion_tokens",
             "llm.token_count.completion",
@@ -240,9 +220,9 @@ COLUMNS: Final = (
         ),
         "tokens answered, those of reasoning included",
     ),
-    _tokens(
+    (
         "GenAiCacheReadTokens",
-        (
+        _tokens(
             "gen_ai.usage.cache_read.input_tokens",
             "gen_ai.usage.cache_read_input_tokens",
             "llm.token_count.prompt_details.cache_read",
@@ -250,9 +230,9 @@ COLUMNS: Final = (
         ),
         "of the tokens sent, those read from a cache",
     ),
-    _tokens(
+    (
         "GenAiCacheCreationTokens",
-        (
+        _tokens(
             "gen_ai.usage.cache_creation.input_tokens",
             "gen_ai.usage.cache_creation_input_tokens",
             "llm.token_count.prompt_details.cache_write",
@@ -260,9 +240,9 @@ COLUMNS: Final = (
         ),
         "of the tokens sent, those written to a cache",
     ),
-    _tokens(
+    (
         "GenAiReasoningTokens",
-        (
+        _tokens(
             "gen_ai.usage.reasoning.output_tokens",
             "gen_ai.usage.reasoning_tokens",
             "llm.token_count.completion_details.reasoning",
@@ -270,44 +250,88 @@ COLUMNS: Final = (
         ),
         "of the tokens answered, those of reasoning",
     ),
-    Materialized(
-        "GenAiFinishReasons",
-        "Array(String)",
-        _guarded(
-            "arrayFirst(reasons -> notEmpty(reasons), arrayMap("
-            "text -> arrayFilter(reason -> reason != '', if(startsWith(text, '['),"
-            " JSONExtract(text, 'Array(String)'), [text])),"
-            f" [{', '.join(map(_value, _REASON_KEYS))}]))",
-        ),
-        comment="why the model stopped, one for each answer",
-    ),
-    Materialized(
+    (
         "GenAiTimeToFirstToken",
-        "UInt64",
-        _guarded(
-            "toUInt64(round(1e9 * arrayFirst(seconds -> seconds > 0, ["
-            + _amount(
-                f"[{_value('gen_ai.response.time_to_first_chunk')},"
-                f" {_value('gen_ai.response.time_to_first_token')}]",
-                _FIRST_CHUNK_SECONDS_MAX,
-            )
-            + ", "
-            + _amount(
-                f"[{_value('gen_ai.response.time_to_first_token_ms')}]",
-                f"{_FIRST_CHUNK_SECONDS_MAX} * 1000",
-            )
-            + " / 1000])))",
-        ),
-        "T64, ZSTD(1)",
+        "round(1e9 * arrayFirst(seconds -> seconds > 0, ["
+        + _amount(
+            f"[{_value('gen_ai.response.time_to_first_chunk')},"
+            f" {_value('gen_ai.response.time_to_first_token')}]",
+            _FIRST_CHUNK_SECONDS_MAX,
+        )
+        + ", "
+        + _amount(
+            f"[{_value('gen_ai.response.time_to_first_token_ms')}]",
+            f"{_FIRST_CHUNK_SECONDS_MAX} * 1000",
+        )
+        + " / 1000]))",
         "nanoseconds until the answer began; 0 unknown",
     ),
-    Materialized(
+    (
         "GenAiReportedCost",
-        "Float64",
-        _guarded(
-            _amount(f"[{', '.join(map(_value, _COST_KEYS))}]", str(COST_USD_MAX)),
-        ),
-        comment="US dollars that the span itself reports; 0 none",
+        _amount(f"[{', '.join(map(_value, _COST_KEYS))}]", str(COST_USD_MAX)),
+        "US dollars that the span itself reports; 0 none",
     ),
 )
-"""Computed in this order; `GenAi` first, since the others ask it, then `GenAiOperation`."""
+
+_REASONS: Final = (
+    "arrayFirst(reasons -> notEmpty(reasons), arrayMap("
+    "text -> arrayFilter(reason -> reason != '', if(startsWith(text, '['),"
+    " JSONExtract(text, 'Array(String)'), [text])),"
+    f" [{', '.join(map(_value, _REASON_KEYS))}]))"
+)
+
+
+def _listed(columns: Iterable[tuple[str, str, str]]) -> str:
+    return ", ".join(expression for _, expression, _ in columns)
+
+
+# The operation is asked by the names of agent and tool, so it is computed before them.
+_ALL_TEXTS: Final = (
+    f"arrayElement(arrayMap(operation -> arrayConcat([{_listed(_TEXTS)}], {_REASONS}),"
+    f" [{_OPERATION}]), 1)"
+)
+
+COLUMNS: Final = (
+    Materialized(
+        "GenAi",
+        "Bool",
+        f"arrayExists(key -> or({_KEYS}), mapKeys(SpanAttributes))",
+        comment="whether the span speaks of GenAI; every GenAi column is empty where it does not",
+    ),
+    Materialized(
+        "GenAiTexts",
+        "Array(String)",
+        f"arrayElement(arrayMap({_MAP} -> {_ALL_TEXTS}, {_OWN}), 1)",
+        comment="the texts of the GenAi columns, in their order, and after them finish reasons",
+    ),
+    Materialized(
+        "GenAiNumbers",
+        "Array(Float64)",
+        f"arrayElement(arrayMap({_MAP} -> [{_listed(_NUMBERS)}], {_OWN}), 1)",
+        comment="the numbers of the GenAi columns, in their order",
+    ),
+)
+"""What is stored; `GenAi` first, since the others ask it."""
+
+
+def _alias(name: str, place: int, comment: str) -> Alias:
+    number = f"arrayElement(GenAiNumbers, {place})"
+    if name == "GenAiReportedCost":
+        return Alias(name, "Float64", number, comment)
+    return Alias(name, "UInt64", f"toUInt64({number})", comment)
+
+
+ALIASES: Final = (
+    *(
+        Alias(name, "String", f"arrayElement(GenAiTexts, {place})", comment)
+        for place, (name, _, comment) in enumerate(_TEXTS, 1)
+    ),
+    *(_alias(name, place, comment) for place, (name, _, comment) in enumerate(_NUMBERS, 1)),
+    Alias(
+        "GenAiFinishReasons",
+        "Array(String)",
+        f"arraySlice(GenAiTexts, {len(_TEXTS) + 1})",
+        "why the model stopped, one for each answer",
+    ),
+)
+"""The typed columns, as they are asked for: each a place of one of the two lists."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.contract import Scan
+from clew.telemetry.genai.columns import ALIASES
 from clew.telemetry.genai.content import Event, Record, is_content_event
 from clew.telemetry.genai.messages import read_json
 from clew.telemetry.query.ids import TRACE_ID_CHARS, parse_trace_id
@@ -83,7 +84,7 @@ class Run:
     is_cut: bool
 
 
-_TYPED: Final = tuple(column.name for column in TRACES.materialized if column.name != "GenAi")
+_TYPED: Final = tuple(alias.name for alias in ALIASES)
 
 _SPAN_COLUMNS: Final = (
     "TraceId",

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from clew.store.engine.migration import Migration, add_materialized
+from clew.store.engine.migration import Migration, add_alias, add_materialized
+from clew.telemetry.genai import columns as genai
 from clew.telemetry.tables.columns import WHOLE_SECONDS
 from clew.telemetry.tables.traces import TRACES
 
-_GENAI: Final = tuple(c.name for c in TRACES.materialized if c.name.startswith("GenAi"))
-
 MIGRATIONS: Final = (
-    Migration(2, add_materialized(TRACES, _GENAI), about="genai columns of otel_traces"),
+    Migration(
+        2,
+        (
+            *add_materialized(TRACES, (column.name for column in genai.COLUMNS)),
+            *(each for alias in genai.ALIASES for each in add_alias(TRACES, alias.name)),
+        ),
+        about="genai lists of otel_traces and their aliases",
+    ),
     Migration(
         3,
         add_materialized(TRACES, (WHOLE_SECONDS.name,)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clew.store.table import Column, Table
+from clew.telemetry.genai.columns import ALIASES as GENAI_ALIASES
 from clew.telemetry.genai.columns import COLUMNS as GENAI_COLUMNS
 from clew.telemetry.tables.columns import (
     ATTRIBUTES,
@@ -62,6 +63,7 @@ TRACES = Table(
     aliases=(
         attribute_items("ResourceAttributes", "ResourceAttributeItems"),
         attribute_items("SpanAttributes", "SpanAttributeItems"),
+        *GENAI_ALIASES,
     ),
     indexes=(
         "INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
