@@ -357,6 +357,81 @@ def every_text(value: Any) -> Iterator[str]:
                 yield from every_text(each)
 
 
+def test_no_size_of_what_was_recorded_keeps_an_answer_from_being_made(world: World) -> None:
+    """Names, maps, lists and texts a thousand times larger than any real one."""
+    service = "large names " + "n" * 10_000
+    trace = Trace(service, 1)
+    values = {f"key {number:04d} {'k' * 100}": "v" * 3000 for number in range(1000)}
+    span_id = trace.span("o" * 20_000, 0, 5, attributes=values, status={"code": 2})
+    trace.log("b" * 100_000, 1, span_id, severity=17)
+    trace.send(world.server)
+    many = [Trace(f"{number} of many services", 1) for number in range(300)]
+    for one in many:
+        one.spans.append(trace.spans[0] | {"traceId": many[0].trace_id, "attributes": []})
+        one.spans[0]["spanId"] = f"{int(one.service.split()[0]) + 1:016x}"
+        one.send(world.server)
+
+    async def work(client: Client) -> None:
+        for arguments in ({}, {"max_tokens": 1000}):
+            for tool, asked in (
+                ("summary", {"last": "15m"}),
+                ("anomalies", {"last": "15m"}),
+                ("diff", {"last": "15m", "service": service}),
+                ("topology", {"last": "15m"}),
+                ("services", {"last": "15m"}),
+                ("find_traces", {"service": service}),
+                ("find_traces", {"service": many[0].service}),
+                ("find_spans", {"service": service}),
+                ("find_logs", {"service": service, "with_attributes": True}),
+                ("log_patterns", {"service": service, "last": "15m"}),
+                ("trace_outline", {"trace_id": trace.trace_id}),
+                ("trace_outline", {"trace_id": many[0].trace_id}),
+                ("correlate", {"trace_id": trace.trace_id}),
+                ("span_details", {"trace_id": trace.trace_id, "span_ids": [span_id]}),
+                ("attributes", {"last": "15m", "service": service}),
+                ("sql", {"query": "SELECT * FROM otel_traces ORDER BY Duration DESC LIMIT 3"}),
+            ):
+                result = await client.call_tool(tool, asked | arguments)
+                assert not result.is_error, f"{tool}: {text_of(result)[:300]}"
+                assert tokens_of(text_of(result)) <= arguments.get("max_tokens", 4000), tool
+
+    within(world, work)
+
+
+def test_the_attributes_of_one_span_can_be_read_to_the_last(world: World) -> None:
+    trace = Trace("many attributes", 1)
+    values = {f"key {number:03d}": "v" * 300 for number in range(300)}
+    ids = [trace.span("work", 0, 5, attributes=values), trace.span("rest", 5, 6, attributes=values)]
+    trace.send(world.server)
+
+    async def work(client: Client) -> None:
+        arguments: dict[str, Any] = {"trace_id": trace.trace_id, "span_ids": ids}
+        seen: dict[str, list[str]] = {span_id: [] for span_id in ids}
+        for _ in range(100):
+            answer = answer_of(await client.call_tool("span_details", arguments))
+            for span in answer["spans"]:
+                seen[span["span_id"]] += span.get("attributes", {})
+            rest = [each for each in answer.get("left_out", []) if "attributes" in each["what"]]
+            if not rest:
+                break
+            arguments = rest[0]["get"]["arguments"]
+        assert seen == {span_id: list(values) for span_id in ids}
+        answer = answer_of(
+            await client.call_tool(
+                "span_details",
+                {
+                    "trace_id": trace.trace_id,
+                    "span_ids": ids[:1],
+                    "fields": ["attributes.key 007"],
+                    "text_from": 290,
+                },
+            )
+        )
+        assert answer["spans"][0]["attributes"] == {"key 007": "[from 290] " + "v" * 10}
+
+    within(world, work)
+
+
 @pytest.mark.parametrize("shape", ["loop", "chain", "fan", "agents"])
 def test_an_outline_of_two_thousand_spans_fits_eight_thousand_tokens(
     world: World, shape: str

@@ -113,6 +113,25 @@ def test_calls_are_never_cut_and_stand_at_the_end() -> None:
     assert list(written.document) == ["note", "words", "next"]
 
 
+def test_a_call_that_is_too_long_to_be_made_is_not_offered() -> None:
+    call = Call(tool="services", arguments={"service": "x" * 5000}, why="because")
+    left_out = [LeftOut(what="words", count=7, get=call)]
+    written = finish(Words(words=table(("word",), []), next=[call], left_out=left_out))
+    assert "next" not in written.document
+    assert written.document["left_out"] == [{"what": "words", "count": 7}]
+
+
+def test_lists_inside_an_item_are_cut_and_the_items_are_not() -> None:
+    rows = [[["part"] * 1000, {str(number): 1 for number in range(1000)}] for _ in range(100)]
+    written = finish(Words(words=table(("list", "map"), rows)), 80)
+    shown = written.document["words"]["rows"]
+    assert len(shown) == 100
+    assert shown[0][0] == ["part"] * 10 + ["… [990 more]"]
+    assert len(shown[0][1]) == 11
+    assert shown[0][1]["…"] == "[990 more]"
+    assert written.document["left_out"][0]["count"] == 200
+
+
 def test_numbers_that_json_has_not_become_null() -> None:
     rows = [[float("nan")], [float("inf")], [2.0], [2.5]]
     written = finish(Words(words=table(("word",), rows)))

@@ -16,14 +16,14 @@ every answer begins with a note that its values are data.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.surfaces.cli.text import escape
+from clew.surfaces.mcp.taming import CHARS_PER_ENTRY, Taming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -41,6 +41,9 @@ TOKENS_MIN: Final = 300
 
 TOKENS_MAX: Final = 20_000
 """Common clients refuse a result above 25 000 tokens; their count is not ours."""
+
+CALL_BYTES_MAX: Final = 2000
+"""A call to make next: filters and ids, or a statement; what is longer is not offered."""
 
 TEXT_CHARS: Final = 400
 """How much of one text is shown where nobody says: a log line, the head of a prompt."""
@@ -103,6 +106,7 @@ class Draft:
     write: Callable[[int], Answer]
     least: int = 1
     text_chars: int = TEXT_CHARS
+    entries: int | None = None
     full: Call | None = None
     again: Callable[[int], Draft] | None = None
 
@@ -155,22 +159,25 @@ def fit(draft: Draft, max_tokens: int) -> Written:
     """Write a draft with as many items as its budget holds.
 
     Raises:
-        ClewError: INVALID_ARGUMENT when not even an answer without items fits.
+        ClewError: INVALID_ARGUMENT when not even an answer without items fits, for a page not even
+            one with an item; CONFLICT when what comes in keeps a page from being made.
     """
     for _ in range(PAGES_TRIED):
         kept, written = _fit_once(draft, max_tokens)
-        if draft.again is None or not 0 < kept < draft.most:
-            break
-        draft = draft.again(kept)
-    else:
-        kept, written = _fit_once(draft, max_tokens)
-    if written is None:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"max_tokens {max_tokens} does not hold this answer",
-            hint="give more, or ask for less",
-        )
-    return written
+        is_cut_page = draft.again is not None and kept < draft.most
+        if written is None or (is_cut_page and not kept):
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"max_tokens {max_tokens} does not hold this answer",
+                hint="give more, or ask for less",
+            )
+        if draft.again is None or not is_cut_page:
+            return written
+        following = draft.again
+        draft = dataclasses.replace(following(kept), again=following)
+    raise ClewError(
+        ErrorCode.CONFLICT, "the list changed while it was read", hint="ask again, or for fewer"
+    )
 
 
 def _fit_once(draft: Draft, max_tokens: int) -> tuple[int, Written | None]:
@@ -186,14 +193,14 @@ def _fit_once(draft: Draft, max_tokens: int) -> tuple[int, Written | None]:
 def _most_fitting(draft: Draft, max_tokens: int, text_chars: int) -> tuple[int, Written | None]:
     """Return how many items fit and the answer with them, -1 and None when none do."""
     most = min(draft.most, max_tokens * BYTES_PER_TOKEN // ITEM_BYTES_MIN)
-    best = finish(draft.write(most), text_chars, draft.full)
+    best = finish(draft.write(most), text_chars, draft)
     if best.tokens <= max_tokens:
         return most, best
     low, high = -1, most
     found: Written | None = None
     while high - low > 1:
         middle = (low + high) // 2
-        written = finish(draft.write(middle), text_chars, draft.full)
+        written = finish(draft.write(middle), text_chars, draft)
         if written.tokens <= max_tokens:
             low, found = middle, written
         else:
@@ -201,69 +208,40 @@ def _most_fitting(draft: Draft, max_tokens: int, text_chars: int) -> tuple[int, 
     return low, found
 
 
-def finish(answer: Answer, text_chars: int = TEXT_CHARS, full: Call | None = None) -> Written:
+def finish(answer: Answer, text_chars: int = TEXT_CHARS, draft: Draft | None = None) -> Written:
     """Return an answer as JSON: note first, next steps last, every text harmless and bounded."""
     built: dict[str, Any] = msgspec.to_builtins(answer)
     left_out = built.pop("left_out", [])
     steps = built.pop("next", [])
-    taming = _Taming(text_chars)
+    entries = text_chars // CHARS_PER_ENTRY
+    if draft is not None and draft.entries is not None:
+        entries = draft.entries
+    taming = Taming(text_chars, entries)
     document = taming.tame(built)
     if answer.is_recorded:
         document = {"note": NOTE, **document}
     if taming.cut:
-        what = f"ends of texts longer than {text_chars} characters"
-        cut = LeftOut(what=what, count=taming.cut, get=full)
+        what = f"ends of texts longer than {text_chars} characters, and of lists inside items"
+        cut = LeftOut(what=what, count=taming.cut, get=draft.full if draft else None)
         left_out = [*left_out, msgspec.to_builtins(cut)]
-    # Calls are repeated word by word, so nothing in them is cut.
-    uncut = _Taming(None)
     if left_out:
-        document["left_out"] = uncut.tame(left_out)
-    if steps:
-        document["next"] = uncut.tame(steps)
+        document["left_out"] = [_tame_call(each, "get") for each in left_out]
+    calls = [tamed for step in steps if (tamed := _tame_call({"call": step}, "call"))]
+    if calls:
+        document["next"] = [each["call"] for each in calls]
     return Written(document, msgspec.json.encode(document).decode())
 
 
-@dataclass(slots=True)
-class _Taming:
-    """Makes texts harmless, cuts them, and counts the cuts."""
+def _tame_call(holder: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return what holds a call with it made safe, or without it where it is too long.
 
-    text_chars: int | None
-    cut: int = field(default=0)
-
-    def tame(self, value: Any) -> Any:
-        match value:
-            case str():
-                return self._tame_text(value)
-            case dict():
-                return {tame_text(str(key)): self.tame(each) for key, each in value.items()}
-            case list() | tuple():
-                return [self.tame(each) for each in value]
-            case float():
-                # JSON has no NaN and no infinities.
-                return _shortest(value) if math.isfinite(value) else None
-        return value
-
-    def _tame_text(self, text: str) -> str:
-        if self.text_chars is None or len(text) <= self.text_chars:
-            return tame_text(text)
-        self.cut += 1
-        left = len(text) - self.text_chars
-        return f"{tame_text(text[: self.text_chars])}… [{left} more characters]"
-
-
-def tame_text(text: str) -> str:
-    r"""Return a text with nothing in it that a terminal or a renderer acts on.
-
-    Line breaks stay, as JSON escapes them; other controls become ``\x1b`` and the like, invisible
-    format characters ``\u202e``.
+    A call is repeated word by word, so nothing in its arguments is cut; one that a recorded name of
+    thousands of characters has got into is no help, and would take the whole budget.
     """
-    if text.isascii() and text.isprintable():
-        return text
-    return "\n".join(escape(line) for line in text.split("\n"))
-
-
-def _shortest(value: float) -> float | int:
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    whole: dict[str, Any] = Taming().tame(holder)
+    if name in whole and len(msgspec.json.encode(whole[name])) > CALL_BYTES_MAX:
+        del whole[name]
+    return whole
 
 
 def _trim(row: list[Any]) -> list[Any]:

@@ -18,8 +18,8 @@ from mcp.shared.exceptions import MCPError
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.version import own_version
-from clew.surfaces.mcp.answers import tame_text
 from clew.surfaces.mcp.resources import RESOURCES
+from clew.surfaces.mcp.taming import Taming
 from clew.surfaces.mcp.tools.table import BY_NAME, TOOLS
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 LIST_TTL_MS: Final = 3_600_000
 """How long a client may keep the lists: they change with the program alone."""
+
+ERROR_CHARS_MAX: Final = 1000
+"""Of a message or hint: they quote what was asked, which may be a statement of any length."""
 
 INSTRUCTIONS: Final = """\
 clew answers questions about recorded traces, logs and metrics. Work from the whole to the single \
@@ -127,9 +130,9 @@ async def answer_call(tool: Tool, work: Callable[[], Any], run: Run) -> types.Ca
 
 def error_result(error: ClewError) -> types.CallToolResult:
     """Return an error as a tool's result: message, code, hint, and when to try again."""
-    said: dict[str, Any] = {"error": tame_text(error.message), "code": error.code.value}
+    said: dict[str, Any] = {"error": _tame(error.message), "code": error.code.value}
     if error.hint:
-        said["hint"] = tame_text(error.hint)
+        said["hint"] = _tame(error.hint)
     if error.retry_after_ms is not None:
         said["retry_after_ms"] = error.retry_after_ms
     text = types.TextContent(type="text", text=msgspec.json.encode(said).decode())
@@ -160,4 +163,8 @@ def hints_of(tool: Tool) -> types.ToolAnnotations:
 
 def _said(error: ClewError) -> str:
     said = error.message if error.hint is None else f"{error.message}; {error.hint}"
-    return tame_text(said)
+    return _tame(said)
+
+
+def _tame(text: str) -> str:
+    return str(Taming(ERROR_CHARS_MAX).tame(text))

@@ -34,6 +34,9 @@ USUAL: dict[str, str] = {"sum": "rate", "histogram": "p95"}
 DIGITS = 6
 """Digits of a value in a series that count: more is noise, and every one is a token."""
 
+SERIES_CHARS = 8000
+"""So that a series of a thousand buckets is not cut inside; it is left out whole before that."""
+
 MetricName = Annotated[str, Meta(description="Exact metric name")]
 Aggregate = Literal["avg", "sum", "min", "max", "count", "last", "rate", "p50", "p95", "p99"]
 
@@ -161,7 +164,8 @@ def _metric_series(questions: Questions, asked: SeriesAsked) -> Draft:
             left_out=[LeftOut(what="series", count=rest, get=wider)] if rest else [],
         )
 
-    return Draft(most=found.count, write=write)
+    # Values are entries of an item here, and their number is the caller's choice.
+    return Draft(most=found.count, write=write, text_chars=SERIES_CHARS)
 
 
 def _coarser(asked: SeriesAsked, step_seconds: float) -> Call:

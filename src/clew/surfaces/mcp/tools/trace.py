@@ -1,16 +1,14 @@
-"""One trace: its outline, and the details of chosen spans."""
+"""One trace: its outline, and where its time and its errors came from."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 from msgspec import Meta
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, format_time, parse_time
 from clew.surfaces.mcp.answers import (
-    TEXT_CHARS,
     TOKENS_DEFAULT,
     TOKENS_MAX,
     Answer,
@@ -21,11 +19,9 @@ from clew.surfaces.mcp.answers import (
     table,
 )
 from clew.surfaces.mcp.outline import Outline, Shown, first_errors, outline
-from clew.surfaces.mcp.tool import Asked, TextChars, Tool, TraceId, again, call, figure, quote_value
-from clew.surfaces.mcp.tools.find import LOG_COLUMNS, log_row
+from clew.surfaces.mcp.tool import Asked, Tool, TraceId, again, call, figure, quote_value
 from clew.surfaces.rest.questions import TraceParameters
 from clew.telemetry import documents as doc
-from clew.telemetry.query.parameters import LogQuery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,16 +34,10 @@ ERRORS_SHOWN = 5
 PATH_SHOWN = 5
 """Kinds of spans on the critical path, by their own time: the rest is small change."""
 
-SPANS_MAX = 20
-"""Spans of one call for details: with a budget of thousands of tokens no more can be read."""
-
 GENAI_PREFIX = "gen_ai."
 
 AROUND_NS = 1800 * NS_PER_S
 """On both sides of a trace: where other spans of an operation are compared with its own."""
-
-LOGS_PER_TRACE = 200
-"""Log records looked at for the spans asked for; more are read with find_logs."""
 
 OUTLINE_COLUMNS = (
     *("depth", "span_id", "service", "operation", "at_ms", "ms", "self_ms", "flags", "hidden"),
@@ -61,7 +51,6 @@ LEGEND = (
 )
 PATH_COLUMNS = ("service", "operation", "self_ms", "share", "n", "span_id")
 ERROR_COLUMNS = ("span_id", "service", "operation", "at_ms", "message")
-DETAILS = ("attributes", "events", "links", "resource", "scope", "logs")
 
 
 class OutlineAsked(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,9 +81,9 @@ class OutlineAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def _trace_outline(questions: Questions, asked: OutlineAsked) -> Draft:
-    trace = _get_trace(questions, asked.trace_id)
+    trace = get_trace(questions, asked.trace_id)
     if asked.span_id is not None:
-        _require(trace, [asked.span_id])
+        require_spans(trace, [asked.span_id])
     tree = outline(trace.spans, asked.span_id)
     start = parse_time(trace.start_time, now=0)
     head = _head(trace, start)
@@ -124,7 +113,7 @@ def _head(trace: doc.Trace, start: int) -> dict[str, Any]:
         "first_errors": table(
             ERROR_COLUMNS,
             (
-                [*_named(span), _at_ms(span, start), error_message(span)]
+                [*_named(span), at_ms(span, start), error_message(span)]
                 for span in errors[:ERRORS_SHOWN]
             ),
         ),
@@ -156,7 +145,8 @@ def _named(span: doc.Span) -> tuple[str, str, str]:
     return span.span_id, span.service, span.operation
 
 
-def _at_ms(span: doc.Span, start: int) -> float | None:
+def at_ms(span: doc.Span, start: int) -> float | None:
+    """Return when a span begins, in milliseconds after its trace."""
     return figure((parse_time(span.start_time, now=0) - start) / 1e6)
 
 
@@ -216,7 +206,7 @@ def _outline_row(shown: Shown, start: int) -> list[Any]:
     slowest = line.slowest
     row = [
         *(line.depth, slowest.span_id, slowest.service, slowest.operation),
-        *(_at_ms(line.first, start), figure(sum(span.duration_ms for span in line.spans))),
+        *(at_ms(line.first, start), figure(sum(span.duration_ms for span in line.spans))),
         figure(sum(span.self_time_ms or 0.0 for span in line.spans)),
         _flags(shown),
         shown.hidden or "",
@@ -258,179 +248,28 @@ def _hidden(
     return [LeftOut(what="spans", count=hidden, get=get)]
 
 
-class DetailsAsked(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which spans, and what of them."""
-
-    trace_id: TraceId
-    span_ids: Annotated[list[str], Meta(description="16 hex digits each, at most 20")]
-    fields: Annotated[
-        list[str],
-        Meta(description=f"Of: {' '.join(DETAILS)}, or attributes.KEY; all but resource and scope"),
-    ] = msgspec.field(default_factory=list)
-    text_chars: TextChars = TEXT_CHARS
-    text_from: Annotated[int, Meta(description="Show texts from this character on")] = 0
-
-
-class DetailsAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
-    """Spans with the fields asked for, in the order asked for."""
-
-    trace_id: str
-    spans: list[dict[str, Any]]
-
-
-def _span_details(questions: Questions, asked: DetailsAsked) -> Draft:
-    if not asked.span_ids or len(asked.span_ids) > SPANS_MAX:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"span_ids holds {len(asked.span_ids)} ids",
-            hint=f"give 1 to {SPANS_MAX}; trace_outline lists them",
-        )
-    fields = _check_fields(asked.fields)
-    trace = _get_trace(questions, asked.trace_id)
-    spans = _require(trace, asked.span_ids)
-    logs = _logs_of(questions, asked.trace_id, spans) if "logs" in fields else {}
-    start = parse_time(trace.start_time, now=0)
-    shown = [
-        _skip(_detail(span, fields, logs.get(span.span_id, []), start), asked.text_from)
-        for span in spans
-    ]
-
-    def write(items: int) -> DetailsAnswer:
-        rest = [span.span_id for span in spans[items:]]
-        left_out = []
-        if rest:
-            get = again("span_details", "the other spans", asked, span_ids=rest)
-            left_out.append(LeftOut(what="spans", count=len(rest), get=get))
-        children = [
-            span for span in trace.spans if span.parent_span_id == spans[0].span_id and span.depth
-        ]
-        steps = []
-        if children:
-            steps.append(
-                call(
-                    "trace_outline",
-                    f"the {len(children)} spans it called",
-                    trace_id=asked.trace_id,
-                    span_id=spans[0].span_id,
-                )
-            )
-        return DetailsAnswer(
-            trace_id=asked.trace_id, spans=shown[:items], left_out=left_out, next=steps
-        )
-
-    longer = {"text_chars": 8 * asked.text_chars, "span_ids": [spans[0].span_id]}
-    return Draft(
-        most=len(shown),
-        write=write,
-        least=len(shown),
-        text_chars=max(1, asked.text_chars),
-        full=again("span_details", "longer texts of one span", asked, **longer),
-    )
-
-
-def _check_fields(fields: Sequence[str]) -> Sequence[str]:
-    for name in fields:
-        if name not in DETAILS and not name.startswith("attributes."):
-            raise ClewError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"a span has no field {name[:80]!r}",
-                hint=f"one of {', '.join(DETAILS)}, or attributes.KEY",
-            )
-    return fields or ("attributes", "events", "links", "logs")
-
-
-def _detail(
-    span: doc.Span, fields: Sequence[str], logs: Sequence[doc.LogRecord], start: int
-) -> dict[str, Any]:
-    """Return a span with the fields asked for; what is empty is left off."""
-    built: dict[str, Any] = {
-        "span_id": span.span_id,
-        "parent_span_id": span.parent_span_id,
-        "service": span.service,
-        "operation": span.operation,
-        "kind": span.kind,
-        "at_ms": _at_ms(span, start),
-        "ms": figure(span.duration_ms),
-        "self_ms": figure(span.self_time_ms),
-        "status": span.status,
-        "status_message": span.status_message,
-        "critical_path": span.critical_path,
-    }
-    for name in fields:
-        if name.startswith("attributes."):
-            key = name.removeprefix("attributes.")
-            attributes = built.setdefault("attributes", {})
-            attributes[key] = span.attributes.get(key)
-        elif name == "logs":
-            built["logs"] = table(
-                LOG_COLUMNS[:4], (log_row(each, with_attributes=False)[:4] for each in logs)
-            )
-        elif name == "events":
-            built["events"] = [
-                {"name": event.name, "at_ms": _event_ms(event, start), **event.attributes}
-                for event in span.events
-            ]
-        else:
-            built[name] = getattr(span, name)
-    found: dict[str, Any] = msgspec.to_builtins(built)
-    empty: tuple[Any, ...] = (None, "", [], {}, False)
-    found = {key: value for key, value in found.items() if value not in empty}
-    if not found.get("logs", {}).get("rows", True):
-        del found["logs"]
-    return found
-
-
-def _event_ms(event: doc.SpanEvent, start: int) -> float | None:
-    return figure((parse_time(event.timestamp, now=0) - start) / 1e6)
-
-
-def _skip(value: Any, text_from: int) -> Any:
-    """Return a document with the first characters of its long texts left off."""
-    if text_from <= 0:
-        return value
-    match value:
-        case str():
-            return f"[from {text_from}] {value[text_from:]}" if len(value) > text_from else value
-        case dict():
-            return {key: _skip(each, text_from) for key, each in value.items()}
-        case list():
-            return [_skip(each, text_from) for each in value]
-    return value
-
-
-def _logs_of(
-    questions: Questions, trace_id: str, spans: Sequence[doc.Span]
-) -> dict[str, list[doc.LogRecord]]:
-    """Return the log records of spans by span id, oldest first."""
-    one = spans[0].span_id if len(spans) == 1 else None
-    query = LogQuery(trace_id=trace_id, span_id=one, limit=LOGS_PER_TRACE)
-    found = questions.ask("/logs", doc.LogList, query)
-    by_span: dict[str, list[doc.LogRecord]] = {}
-    for record in reversed(found.logs):
-        by_span.setdefault(record.span_id or "", []).append(record)
-    return by_span
-
-
-def _get_trace(questions: Questions, trace_id: str) -> doc.Trace:
+def get_trace(questions: Questions, trace_id: str) -> doc.Trace:
+    """Return a trace whole."""
     parts = {"trace_id": trace_id}
     return questions.ask("/traces/{trace_id}", doc.Trace, TraceParameters(), parts)
 
 
-def _require(trace: doc.Trace, span_ids: Sequence[str]) -> list[doc.Span]:
+def require_spans(trace: doc.Trace, span_ids: Sequence[str]) -> list[doc.Span]:
     """Return the spans of these ids, in this order.
 
     Raises:
         ClewError: NOT_FOUND when the trace has none of that id.
     """
     by_id = {span.span_id: span for span in trace.spans}
-    missing = [span_id for span_id in span_ids if span_id.lower() not in by_id]
+    wanted = list(dict.fromkeys(span_id.lower() for span_id in span_ids))
+    missing = [span_id for span_id in wanted if span_id not in by_id]
     if missing:
         raise ClewError(
             ErrorCode.NOT_FOUND,
             f"the trace has no span {missing[0][:40]!r}",
             hint="trace_outline lists its span ids",
         )
-    return [by_id[span_id.lower()] for span_id in dict.fromkeys(span_ids)]
+    return [by_id[span_id] for span_id in wanted]
 
 
 TRACE_OUTLINE = Tool(
@@ -444,13 +283,4 @@ TRACE_OUTLINE = Tool(
     answer=OutlineAnswer,
     run=_trace_outline,
     example={"trace_id": "{trace_id}"},
-)
-SPAN_DETAILS = Tool(
-    name="span_details",
-    title="Details of spans",
-    description="Attributes, events, links and logs of chosen spans of a trace.",
-    parameters=DetailsAsked,
-    answer=DetailsAnswer,
-    run=_span_details,
-    example={"trace_id": "{trace_id}", "span_ids": ["{span_id}"]},
 )
