@@ -31,6 +31,7 @@ def write_banner(
         f"  OTLP over HTTP       {_shown(addresses.otlp_http)}",
         f"  OTLP over gRPC       {_shown(addresses.otlp_grpc)}",
         f"  Jaeger UI, Grafana   http://{addresses.http}/jaeger",
+        f"  agents (MCP)         http://{addresses.http}/mcp",
         f"  data                 {configuration.data_dir}{kept}{recovered}",
         f"  decoder              {decoder}",
         "",
