@@ -100,34 +100,56 @@ _SERVICES: Final = (
 )
 
 
-def _first(*keys: str) -> str:
+# Attributes that say what a span reaches, today's names before the older ones.
+_QUEUE_KEYS: Final = ("messaging.system",)
+_DATABASE_KEYS: Final = ("db.system.name", "db.system")
+_DESTINATION_KEYS: Final = ("messaging.destination.name", "messaging.destination")
+_ADDRESS_KEYS: Final = ("peer.service", "server.address", "net.peer.name", "http.host")
+_URL_KEYS: Final = ("url.full", "http.url")
+_OTHER_KEYS: Final = ("gen_ai.provider.name", "gen_ai.system", "rpc.service")
+
+# One of these a span must have to be given a name; keys are cheap to look at, and most spans of
+# most fleets have none.
+_TELLING_KEYS: Final = (
+    *_QUEUE_KEYS,
+    *_DATABASE_KEYS,
+    *_ADDRESS_KEYS,
+    *_URL_KEYS,
+    *_OTHER_KEYS,
+)
+_TELLS: Final = "({})".format(
+    # A third of what one `hasAny` over all the keys takes (measured).
+    " OR ".join(f"mapContains(SpanAttributes, '{key}')" for key in _TELLING_KEYS)
+)
+
+
+def _first(keys: tuple[str, ...]) -> str:
     """Return the first of several attributes of a span that is not empty, else the empty text."""
     texts = ", ".join(f"SpanAttributes['{key}']" for key in keys)
     return f"arrayFirst(text -> text != '', [{texts}])"
 
 
-_QUEUE_SYSTEM: Final = _first("messaging.system")
-_DATABASE: Final = _first("db.system.name", "db.system")
-_DESTINATION: Final = _first("messaging.destination.name", "messaging.destination")
-_ADDRESS: Final = _first("peer.service", "server.address", "net.peer.name", "http.host")
-_HOST: Final = f"domain({_first('url.full', 'http.url')})"
-_OTHERS: Final = _first("gen_ai.provider.name", "gen_ai.system", "rpc.service")
+_QUEUE_SYSTEM: Final = _first(_QUEUE_KEYS)
+_DATABASE: Final = _first(_DATABASE_KEYS)
+_DESTINATION: Final = _first(_DESTINATION_KEYS)
+_ADDRESS: Final = _first(_ADDRESS_KEYS)
+_HOST: Final = f"domain({_first(_URL_KEYS)})"
+_OTHERS: Final = _first(_OTHER_KEYS)
 
 _NAME: Final = (
     f"multiIf(peer = 'queue' AND {_DESTINATION} != '', {_DESTINATION},"
-    f" {_ADDRESS} != '', {_ADDRESS}, peer = 'database', {_first('db.namespace', 'db.name')},"
+    f" {_ADDRESS} != '', {_ADDRESS}, peer = 'database', {_first(('db.namespace', 'db.name'))},"
     f" peer = 'queue', '', {_HOST} != '', {_HOST}, {_OTHERS})"
 )
 
-# What a span says it reaches, today's names before the older ones: `kafka/orders`,
-# `postgresql/db.internal`, `api.example.com`.
+# `kafka/orders`, `postgresql/db.internal`, `api.example.com`.
 _PEER: Final = (
     f"multiIf({_QUEUE_SYSTEM} != '', 'queue', {_DATABASE} != '', 'database', 'external') AS peer",
     f"if({_QUEUE_SYSTEM} != '', {_QUEUE_SYSTEM}, {_DATABASE}) AS system",
     f"arrayStringConcat(arrayFilter(text -> text != '', [system, {_NAME}]), '/') AS name",
 )
 
-_OPERATION_TYPE: Final = _first("messaging.operation.type", "messaging.operation")
+_OPERATION_TYPE: Final = _first(("messaging.operation.type", "messaging.operation"))
 _RECEIVES: Final = (
     "(SpanKind = 'Consumer' OR (SpanKind = 'Client'"
     f" AND {_OPERATION_TYPE} IN ('receive', 'process')))"
@@ -172,6 +194,8 @@ class _Reading:
         inside, around = time_condition(TRACES, window.range), time_condition(TRACES, near)
         reference = (_OWN_KEY, *_SPAN, *_RESULT, _REFERENCE, _IS_LINK)
         refers = "(ParentSpanId != '' OR notEmpty(Links.SpanId))"
+        # What the kind decides comes before what the attributes do.
+        receives = f"SpanKind IN ('Client', 'Consumer') AND {_TELLS} AND {_RECEIVES}"
         peer = (_OWN_KEY, "ServiceName AS service", *_RESULT, *_PEER)
         self._store = store
         self._snapshot: Snapshot = store.snapshot()
@@ -181,9 +205,11 @@ class _Reading:
             "references": Scan(TRACES, reference, f"{inside} AND {refers}"),
             "answers": Scan(TRACES, (*_SPAN, _REFERENCE), f"{around} AND {refers}"),
             "callers": Scan(TRACES, (_OWN_KEY, *_SPAN), f"{inside} AND {_CALLS_OUT}"),
-            "calls": Scan(TRACES, peer, f"{inside} AND {_CALLS_OUT} AND NOT {_RECEIVES}"),
-            "messages": Scan(TRACES, peer, f"{inside} AND {_RECEIVES}"),
-            "receipts": Scan(TRACES, reference, f"{inside} AND {_RECEIVES} AND {refers}"),
+            "calls": Scan(
+                TRACES, peer, f"{inside} AND {_CALLS_OUT} AND {_TELLS} AND NOT {_RECEIVES}"
+            ),
+            "messages": Scan(TRACES, peer, f"{inside} AND {receives}"),
+            "receipts": Scan(TRACES, reference, f"{inside} AND {receives} AND {refers}"),
         }
 
     def query(self, sql: str) -> list[dict[str, Any]]:
@@ -221,10 +247,13 @@ class _Graph:
         self.edges: list[doc.TopologyEdge] = []
         for row in reading.query(_EDGES):
             self._add_edge(row)
-        for row in reading.query(_CALLS):
-            self._add_peer(row["target"], row)
-        for row in reading.query(_MESSAGES):
-            self._add_peer(row["source"], row)
+        # Without a span that names what it reaches there is nothing to join.
+        if reading.query("SELECT 1 FROM @calls WHERE name != '' LIMIT 1"):
+            for row in reading.query(_CALLS):
+                self._add_peer(row["target"], row)
+        if reading.query("SELECT 1 FROM @messages WHERE name != '' LIMIT 1"):
+            for row in reading.query(_MESSAGES):
+                self._add_peer(row["source"], row)
         self.edges.sort(key=lambda edge: (-edge.calls, edge.from_, edge.to, edge.kind))
 
     @property
