@@ -69,6 +69,8 @@ TEXTS = st.sampled_from(
             "err",
         ),
         *("a%b", "a_b", "\\", "Érr", "line\nbreak", "'; --", "{p0:String}"),
+        # Longer than an entry of the text index, and equal as far as it goes.
+        *("long" * 40, "long" * 40 + "er", "ü" * 70, "x" + "ü" * 70),
     ]
 )
 NUMBERS = st.sampled_from([0.0, 9.5, 10.0, -3.0, 1e3, 1e300, 42.0])
@@ -243,6 +245,7 @@ def texts_of(target: Attribute | Field, sent: Sent) -> list[str]:
     if isinstance(target, Attribute):
         lists = {
             Place.ANY: [sent.span.attributes, sent.resource.attributes],
+            Place.SPAN: [sent.span.attributes],
             Place.RESOURCE: [sent.resource.attributes],
             Place.SCOPE: [sent.scope.attributes],
             Place.EVENT: [event.attributes for event in sent.span.events],

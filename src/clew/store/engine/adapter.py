@@ -11,6 +11,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.clients import ClientPool
+from clew.store.engine.contract import WORD_PART_CHARS_MIN
 from clew.store.engine.ddl import DATABASE, keep_for, lifetime, qualified
 from clew.store.engine.failure import translated
 from clew.store.engine.migration import bring_up_to_date
@@ -47,6 +48,7 @@ SESSION_SETTINGS: Final[Mapping[str, object]] = {
     # Text comes as text, and uncompressed: the reader is in this process or on a fast network.
     "output_format_arrow_string_as_string": 1,
     "output_format_arrow_compression_method": "none",
+    "text_index_like_min_pattern_length": WORD_PART_CHARS_MIN,
     **INSERT_SETTINGS,
 }
 

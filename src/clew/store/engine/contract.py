@@ -11,7 +11,7 @@ the same number. No lock is held while a query runs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from clew.store.table import Table
+
+WORD_PART_CHARS_MIN: Final = 3
+"""A part of a word of so many letters and digits is looked for in the dictionary of a text index:
+``oom`` and ``tcp`` are worth it, parts of two characters stand in too many words."""
 
 
 @dataclass(frozen=True, slots=True)

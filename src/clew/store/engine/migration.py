@@ -116,6 +116,12 @@ def add_alias(table: Table, name: str) -> tuple[str, ...]:
     )
 
 
+def drop_index(table: Table, name: str) -> tuple[str, ...]:
+    """Return the statements that drop an index, which need not be declared any more."""
+    place = f"{_PLACE}.{quote_name(table.name)}"
+    return (f"ALTER TABLE {place} DROP INDEX IF EXISTS {quote_name(name)}",)
+
+
 def bring_up_to_date(
     client: Client, database: str, tables: Sequence[Table], migrations: Sequence[Migration]
 ) -> int:

@@ -8,8 +8,12 @@ Expressions are two-valued, so that ``NOT`` is the exact opposite: where the eng
 (a text that is no number), the expression says 0.
 
 Equality of an attribute is ``has(items, 'key=value')``, because that is what the text index
-answers. The entry is ambiguous where a key or the value holds an equals sign (``a=b=c``), so then
-the pair is compared as well, among the rows that the index left.
+answers. The entry is ambiguous where a key or the value holds an equals sign (``a=b=c``), or where
+the value is so long that the entry ends before it, so then the pair is compared as well, among the
+rows that the index left.
+
+A part of a text is looked for among the indexed words first (`words.py`): the index answers alone
+where the part is one word, and leaves few rows to compare where it has any.
 
 The engine reads one bucket of a map for ``map[key]``, and all keys for ``mapContains`` (120 ms
 instead of 33 ms over a million spans), so presence is asked only where an absent key, which reads
@@ -36,6 +40,8 @@ from clew.telemetry.query.condition import (
 )
 from clew.telemetry.query.severity import SEVERITY_CLASSES
 from clew.telemetry.query.vocabulary import AttributeColumn, FieldKind, FieldSpec
+from clew.telemetry.query.words import needle_words
+from clew.telemetry.tables.columns import ITEM_VALUE_BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -148,19 +154,26 @@ class _Compiler:
         if operator is Operator.EQUALS:
             return self._attribute_equals(attribute, text)
         is_wanted = self._text_test(operator, text)
-        matches_absent = not text if operator is Operator.CONTAINS else self._matches_empty(text)
+        is_part = operator is Operator.CONTAINS
+        matches_absent = not text if is_part else self._matches_empty(text)
 
         def test(maps: str, key: str) -> str:
             found = is_wanted(f"{maps}[{key}]")
             return f"mapContains({maps}, {key}) AND {found}" if matches_absent else found
 
-        return self._anywhere(attribute, test)
+        return self._anywhere(attribute, test, part=text if is_part else "")
 
     def _attribute_equals(self, attribute: Attribute, text: str) -> str:
         key = self._bind(attribute.key)
         value = self._bind(text)
-        is_ambiguous = "=" in attribute.key or "=" in text
-        entry = self._bind(f"{attribute.key}={text}")
+        is_cut = len(text.encode()) >= ITEM_VALUE_BYTES_MAX
+        is_ambiguous = is_cut or "=" in attribute.key or "=" in text
+        # The cut may go through a character, and half a character is no parameter.
+        entry = (
+            f"concat({key}, '=', substring({value}, 1, {ITEM_VALUE_BYTES_MAX}))"
+            if is_cut
+            else self._bind(f"{attribute.key}={text}")
+        )
 
         def equals(maps: str) -> str:
             found = f"{maps}[{key}] = {value}"
@@ -175,10 +188,17 @@ class _Compiler:
                 tests.append(_each(column, equals))
         return _any_of(tests)
 
-    def _anywhere(self, attribute: Attribute, test: Callable[[str, str], str]) -> str:
+    def _anywhere(
+        self, attribute: Attribute, test: Callable[[str, str], str], *, part: str = ""
+    ) -> str:
+        """Return that a test holds somewhere, of a value that must have the part."""
         key = self._bind(attribute.key)
-        columns = self._vocabulary.places[attribute.place]
-        return _any_of([_each(column, lambda maps: test(maps, key)) for column in columns])
+        return _any_of(
+            [
+                self._among_words(column.words, part, _each(column, lambda maps: test(maps, key)))
+                for column in self._vocabulary.places[attribute.place]
+            ]
+        )
 
     @staticmethod
     def _is_present(maps: str, key: str) -> str:
@@ -217,12 +237,10 @@ class _Compiler:
 
     def _text_field(self, spec: FieldSpec, operator: Operator, text: str) -> str:
         if operator is Operator.CONTAINS_ANY_CASE:
-            return self._contains_any_case(spec.sql, text)
+            test = f"lower({spec.sql}) LIKE {self._pattern(text)}"
+            return self._among_words(spec.words, text, test)
         test = self._text_test(operator, text)(spec.sql)
-        if spec.lowered and operator is Operator.CONTAINS and text:
-            # The index knows the lower case alone: it leaves few rows for the exact comparison.
-            return f"{self._contains_any_case(spec.sql, text)} AND {test}"
-        return test
+        return self._among_words(spec.words, text, test) if operator is Operator.CONTAINS else test
 
     def _field_in(self, spec: FieldSpec, values: tuple[Value, ...]) -> str:
         match spec.kind:
@@ -235,16 +253,28 @@ class _Compiler:
                 return _any_of([self._field(spec, Operator.EQUALS, value) for value in values])
 
     def _search(self, text: str) -> str:
+        vocabulary = self._vocabulary
+        words = needle_words(lower_ascii(text))
+        if vocabulary.words is not None and words.is_all:
+            return f"{vocabulary.words} LIKE {self._pattern(text)}"
         pattern = self._pattern(text)
-        texts = [f"lower({spec.sql}) LIKE {pattern}" for spec in self._vocabulary.search]
+        texts = [f"lower({spec.sql}) LIKE {pattern}" for spec in vocabulary.search]
         lists = [
             f"arrayExists(each -> lower(each) LIKE {pattern}, {texts})"
-            for texts in self._vocabulary.search_lists
+            for texts in vocabulary.search_lists
         ]
-        return _any_of([*texts, *lists])
+        return self._among_words(vocabulary.words, text, _any_of([*texts, *lists]))
 
-    def _contains_any_case(self, sql: str, text: str) -> str:
-        return f"lower({sql}) LIKE {self._pattern(text)}"
+    def _among_words(self, column: str | None, part: str, test: str) -> str:
+        """Return a test of texts that hold a part, made where the index finds the part's words."""
+        words = needle_words(lower_ascii(part))
+        if column is None or not words:
+            return test
+        found = [f"{column} LIKE {self._pattern(word)}" for word in words.parts]
+        if words.whole:
+            whole = self._bind(list(words.whole), "Array(String)")
+            found.append(f"hasAllTokens({column}, {whole})")
+        return " AND ".join([*found, f"({test})"])
 
     def _pattern(self, text: str) -> str:
         escaped = lower_ascii(text)

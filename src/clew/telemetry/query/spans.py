@@ -95,7 +95,13 @@ def span_condition(query: ask.SpanQuery) -> Condition:
 
 
 def check_text(name: str, text: str) -> None:
-    """Refuse a text that is too long to be searched for."""
+    """Refuse a text that is empty or too long to be searched for."""
+    if not text:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{name} is empty",
+            hint=f"give a part of the text, or leave {name} out",
+        )
     if len(text) > TEXT_CHARS_MAX:
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT,

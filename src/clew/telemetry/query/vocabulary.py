@@ -62,14 +62,14 @@ class NotAValueError(Exception):
 class FieldSpec:
     """One field: what it is in SQL, over the columns of the signal's table.
 
-    `choices` maps the words of a `CHOICE` to the stored texts that each stands for. `lowered` is
-    set where ``lower(sql)`` has an index.
+    `choices` maps the words of a `CHOICE` to the stored texts that each stands for. `words` is the
+    alias whose index of words covers this text.
     """
 
     kind: FieldKind
     sql: str = ""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    lowered: bool = False
+    words: str | None = None
 
     def parse(self, text: str) -> Value:
         """Return the value that a text means for this field.
@@ -88,6 +88,8 @@ class FieldSpec:
                 return _parse_severity(text)
             case FieldKind.FLAG:
                 return _parse_flag(text)
+            case FieldKind.SEARCH if not text:
+                raise NotAValueError("a text of at least one character")
             case _:
                 return text
 
@@ -97,19 +99,22 @@ class AttributeColumn:
     """A column of attribute maps.
 
     `items` is the column that shows it as ``key=value`` entries, where such a column is indexed;
-    `many` says that the column is an array of maps.
+    `many` says that the column is an array of maps. `words` is the alias whose index of words
+    covers its values.
     """
 
     map: str
     items: str | None = None
     many: bool = False
+    words: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """What filters of one signal can speak of.
 
-    `search` are the SQL texts, and `search_lists` the SQL lists of texts, that a text search reads.
+    `search` are the SQL texts, and `search_lists` the SQL lists of texts, that a text search reads;
+    `words` is the alias that holds all of them, and whose words are indexed.
     """
 
     record: str
@@ -117,6 +122,7 @@ class Vocabulary:
     fields: Mapping[str, FieldSpec]
     search: tuple[FieldSpec, ...] = ()
     search_lists: tuple[str, ...] = ()
+    words: str | None = None
 
 
 def _parse_choice(text: str, choices: Mapping[str, tuple[str, ...]]) -> str:
@@ -155,8 +161,9 @@ def _text(sql: str) -> FieldSpec:
 
 _RESOURCE: Final = AttributeColumn("ResourceAttributes", "ResourceAttributeItems")
 _SCOPE: Final = AttributeColumn("ScopeAttributes")
-_SPAN: Final = AttributeColumn("SpanAttributes", "SpanAttributeItems")
-_LOG: Final = AttributeColumn("LogAttributes", "LogAttributeItems")
+_SPAN: Final = AttributeColumn("SpanAttributes", "SpanAttributeItems", words="SpanText")
+_EVENT: Final = AttributeColumn("`Events.Attributes`", many=True, words="SpanText")
+_LOG: Final = AttributeColumn("LogAttributes", "LogAttributeItems", words="LogText")
 _POINT: Final = AttributeColumn("Attributes")
 _POINT_RESOURCE: Final = AttributeColumn("ResourceAttributes")
 
@@ -186,7 +193,7 @@ SPANS: Final = Vocabulary(
         Place.SPAN: (_SPAN,),
         Place.RESOURCE: (_RESOURCE,),
         Place.SCOPE: (_SCOPE,),
-        Place.EVENT: (AttributeColumn("`Events.Attributes`", many=True),),
+        Place.EVENT: (_EVENT,),
         Place.LINK: (AttributeColumn("`Links.Attributes`", many=True),),
     },
     fields={
@@ -212,9 +219,10 @@ SPANS: Final = Vocabulary(
         "`Events.Name`",
         "arrayFlatten(arrayMap(each -> mapValues(each), `Events.Attributes`))",
     ),
+    words="SpanText",
 )
 
-_BODY: Final = FieldSpec(FieldKind.TEXT, "Body", lowered=True)
+_BODY: Final = FieldSpec(FieldKind.TEXT, "Body", words="LogText")
 
 LOGS: Final = Vocabulary(
     record="log record",
@@ -236,6 +244,7 @@ LOGS: Final = Vocabulary(
     },
     search=(_BODY,),
     search_lists=("mapValues(LogAttributes)",),
+    words="LogText",
 )
 
 POINTS: Final = Vocabulary(

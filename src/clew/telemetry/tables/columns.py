@@ -53,12 +53,34 @@ SETTINGS = (
 )
 
 
+# Prompts and other long values are hardly compared as a whole, and the index would hold each of
+# them once more: half of a store of agents' spans (ADR 0010).
+ITEM_VALUE_BYTES_MAX = 128
+
+
 def attribute_items(map_column: str, name: str) -> Alias:
     """Return the alias that shows a map as an array of ``key=value``, for the text index."""
     expression = (
-        "arrayMap(kv -> concat(kv.1, '=', kv.2), "
+        f"arrayMap(kv -> concat(kv.1, '=', substring(kv.2, 1, {ITEM_VALUE_BYTES_MAX})), "
         f"CAST({map_column}, 'Array(Tuple(String, String))'))"
     )
-    return Alias(
-        name, "Array(String)", expression, f"{map_column} as key=value; has() uses an index"
+    comment = (
+        f"{map_column} as key=value, of each value the first {ITEM_VALUE_BYTES_MAX} bytes; "
+        "has() uses an index"
     )
+    return Alias(name, "Array(String)", expression, comment)
+
+
+def searched_text(name: str, lists: tuple[str, ...]) -> Alias:
+    """Return the alias that puts lists of texts into one, in lower case, for the index of words.
+
+    It MUST be free of lambdas: the engine compares a part of a word with its dictionary, and reads
+    the column itself where that finds too much, which fails for a lambda.
+    """
+    expression = f"lower(arrayStringConcat(arrayConcat({', '.join(lists)}), '\\n'))"
+    return Alias(name, "String", expression, "all its text in lower case; LIKE uses an index")
+
+
+def words_index(name: str, alias: str) -> str:
+    """Return the index over the words of a searched text."""
+    return f"INDEX {name} {alias} TYPE text(tokenizer='splitByNonAlpha')"

@@ -11,6 +11,8 @@ from clew.telemetry.tables.columns import (
     RESOURCE_ATTRIBUTES,
     SETTINGS,
     attribute_items,
+    searched_text,
+    words_index,
 )
 
 LOGS = Table(
@@ -59,13 +61,13 @@ LOGS = Table(
     aliases=(
         attribute_items("ResourceAttributes", "ResourceAttributeItems"),
         attribute_items("LogAttributes", "LogAttributeItems"),
+        searched_text("LogText", ("[Body]", "mapValues(LogAttributes)")),
     ),
     indexes=(
         "INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
         "INDEX idx_res_attr_items ResourceAttributeItems TYPE text(tokenizer='array')",
         "INDEX idx_log_attr_items LogAttributeItems TYPE text(tokenizer='array')",
-        # 32 KiB for each 8 granules: four bytes a row.
-        "INDEX idx_body_ngrams lower(Body) TYPE ngrambf_v1(4, 32768, 3, 0) GRANULARITY 8",
+        words_index("idx_log_words", "LogText"),
         FRAME_INDEX,
     ),
     order_by="(Timestamp)",

@@ -14,7 +14,11 @@ from clew.telemetry.tables.columns import (
     SETTINGS,
     WHOLE_SECONDS,
     attribute_items,
+    searched_text,
+    words_index,
 )
+
+_PAIRS = "Array(Array(Tuple(String, String)))"
 
 # Rows are ordered by time alone: every "newest first" search reads in order and stops early,
 # and the spans of a trace lie together, which halves what their ids cost (measured).
@@ -63,12 +67,22 @@ TRACES = Table(
     aliases=(
         attribute_items("ResourceAttributes", "ResourceAttributeItems"),
         attribute_items("SpanAttributes", "SpanAttributeItems"),
+        searched_text(
+            "SpanText",
+            (
+                "[SpanName, StatusMessage]",
+                "mapValues(SpanAttributes)",
+                "CAST(`Events.Name`, 'Array(String)')",
+                f"tupleElement(arrayFlatten(CAST(`Events.Attributes`, '{_PAIRS}')), 2)",
+            ),
+        ),
         *GENAI_ALIASES,
     ),
     indexes=(
         "INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1",
         "INDEX idx_res_attr_items ResourceAttributeItems TYPE text(tokenizer='array')",
         "INDEX idx_span_attr_items SpanAttributeItems TYPE text(tokenizer='array')",
+        words_index("idx_span_words", "SpanText"),
         "INDEX idx_duration Duration TYPE minmax GRANULARITY 1",
         FRAME_INDEX,
     ),
