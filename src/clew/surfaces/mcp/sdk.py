@@ -7,6 +7,7 @@ second and 40 MB; so it is imported by `clew mcp` and by the first request to ``
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +24,7 @@ from clew.surfaces.mcp.taming import Taming
 from clew.surfaces.mcp.tools.table import BY_NAME, TOOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from typing import TypeAlias
 
     from mcp.server.context import ServerRequestContext
@@ -55,7 +56,7 @@ def open_server(questions: Questions, run: Run) -> Server[dict[str, Any]]:
     async def list_tools(
         _context: Context, _params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[describe_tool(tool) for tool in TOOLS])
+        return types.ListToolsResult(tools=list(listed_tools()))
 
     async def call_tool(
         _context: Context, params: types.CallToolRequestParams
@@ -104,6 +105,8 @@ def open_server(questions: Questions, run: Run) -> Server[dict[str, Any]]:
         description="What a tree of running things did: traces, logs and metrics",
         instructions=INSTRUCTIONS,
         cache_hints={"tools/list": listed, "resources/list": listed},
+        # Without it, every call of a tool would list all of them first.
+        get_tool_input_schema=input_schema_of,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_resources=list_resources,
@@ -137,6 +140,17 @@ def error_result(error: ClewError) -> types.CallToolResult:
         said["retry_after_ms"] = error.retry_after_ms
     text = types.TextContent(type="text", text=msgspec.json.encode(said).decode())
     return types.CallToolResult(content=[text], is_error=True)
+
+
+@functools.cache
+def listed_tools() -> tuple[types.Tool, ...]:
+    """Return every tool as the list has it. The values are shared: change none of them."""
+    return tuple(describe_tool(tool) for tool in TOOLS)
+
+
+def input_schema_of(name: str) -> Mapping[str, Any] | None:
+    """Return the schema of a tool's arguments, None when there is no such tool."""
+    return next((tool.input_schema for tool in listed_tools() if tool.name == name), None)
 
 
 def describe_tool(tool: Tool) -> types.Tool:
