@@ -252,6 +252,8 @@ def test_a_conversation_goes_over_traces_and_one_that_has_no_id_is_its_trace(
     assert (pages.count, pages.total, pages.truncated) == (2, 3, True)
     tail = genai(store).get_transcript("c", TranscriptQuery(limit=2, next=pages.next))
     assert [step.number for step in tail.steps] == [3]
+    alone = genai(store).get_transcript(f"{2:032x}", TranscriptQuery())
+    assert any("goes on in 1 other trace: clew transcript c" in note for note in alone.notes)
 
 
 def test_long_texts_are_cut_and_what_was_cut_is_said(store: HeldStore) -> None:

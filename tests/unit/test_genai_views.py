@@ -211,6 +211,7 @@ def test_lists_of_conversations_and_agents_show_nothing_raw() -> None:
         tool_calls=3,
         tool_failures=1,
         tools=[tool],
+        tools_left_out=0,
         tokens=TOKENS,
         cost=cost(),
         avg_ms=None,

@@ -24,6 +24,7 @@ from clew.telemetry.genai.usage import (
     cell_sums,
     read_tiers,
 )
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.slices import cut_slice, read_slice
 from clew.telemetry.query.window import read_window, time_condition
 from clew.telemetry.tables import TRACES
@@ -45,7 +46,7 @@ RESOLVED_SPANS_MAX: Final = 200_000
 """Spans of traces with several agents that are looked through: a second or two, and 200 MB."""
 
 NAMES_MAX: Final = 50
-"""Models, services and ids that one agent names."""
+"""Tools, models, services and ids that one agent names: more are made up by a sender."""
 
 _COLUMNS: Final = (
     *CELL_COLUMNS,
@@ -253,12 +254,13 @@ class _Reading:
         ).to_pylist()
         return {(row["agent"], True): row for row in rows}
 
-    def _query(self, sql: str, **more: object) -> pa.Table:
+    def _query(self, sql: str) -> pa.Table:
         return self._store.engine.query(
             sql,
             snapshot=self.snapshot,
             scans=self.scans(),
-            parameters={**self._parameters, **more},
+            parameters=self._parameters,
+            limits=LIMITS,
         )
 
 
@@ -306,7 +308,8 @@ def _document(key: _Key, agent: _Agent, run: dict[str, Any] | None) -> doc.Agent
         llm_failures=agent.bill.errors,
         tool_calls=sum(tool.calls for tool in agent.tools.values()),
         tool_failures=sum(tool.failures for tool in agent.tools.values()),
-        tools=[_tool(name, tool) for name, tool in tools],
+        tools=[_tool(name, tool) for name, tool in tools[:NAMES_MAX]],
+        tools_left_out=max(0, len(tools) - NAMES_MAX),
         tokens=agent.bill.tokens(),
         cost=agent.bill.cost(),
         avg_ms=run["mean"] / NS_PER_MS if run else None,

@@ -23,6 +23,7 @@ from clew.telemetry.genai.usage import (
     cell_sums,
     read_tiers,
 )
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.slices import Slice, next_cursor, read_slice
 from clew.telemetry.query.window import read_window, time_condition
 from clew.telemetry.tables import TRACES
@@ -128,6 +129,7 @@ def _read_page(
         snapshot=snapshot,
         scans=scans,
         parameters={**parameters, "limit": page.limit, "offset": page.offset},
+        limits=LIMITS,
     ).to_pylist()
     return rows, rows[0]["total"] if rows else page.offset
 
@@ -161,6 +163,7 @@ def _read_bills(
             "tiers": read_tiers(store, prices, snapshot, scans, {}),
             "conversations": conversations,
         },
+        limits=LIMITS,
     ).to_pylist()
     for cell in cells:
         bills.setdefault(cell["conversation"], Bill(prices)).add(cell)

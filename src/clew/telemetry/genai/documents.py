@@ -131,7 +131,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
     `runs` are its invocations, and the quantiles are theirs. A call of a model or tool belongs to
     the agent that it names, else to the nearest one that it ran under. `named` is false for a
-    service whose calls ran under no agent at all: it stands here under its own name.
+    service whose calls ran under no agent at all: it stands here under its own name. `tools` are
+    the ones called most; `tools_left_out` more were called.
     """
 
     agent: str
@@ -147,6 +148,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: int
     tool_failures: int
     tools: list[ToolUsage]
+    tools_left_out: int
     tokens: Tokens
     cost: Cost
     avg_ms: float | None

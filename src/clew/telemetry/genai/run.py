@@ -15,6 +15,7 @@ from clew.telemetry.genai.columns import ALIASES
 from clew.telemetry.genai.content import Event, Record, is_content_event
 from clew.telemetry.genai.messages import read_json
 from clew.telemetry.query.ids import TRACE_ID_CHARS, parse_trace_id
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.typed import text_attributes
 from clew.telemetry.tables import LOGS, TRACES
 
@@ -71,8 +72,9 @@ class Run:
     """The GenAI spans of one or more traces, by their start.
 
     `parents` gives the parent's id of every span of the traces, by trace and span; `other_spans`
-    are those that are not GenAI. `traces_left_out` older traces were not read; `is_cut` says that
-    there are more GenAI spans than were read.
+    are those that are not GenAI. `traces_left_out` older traces were not read; `traces_elsewhere`
+    are others of the conversation, where one trace was asked for; `is_cut` says that there are more
+    GenAI spans than were read.
     """
 
     conversation: str | None
@@ -81,6 +83,7 @@ class Run:
     parents: Mapping[tuple[str, str], str]
     other_spans: int
     traces_left_out: int
+    traces_elsewhere: int
     is_cut: bool
 
 
@@ -142,13 +145,18 @@ def read_run(store: Store, snapshot: Snapshot, name: str) -> Run:
     parents, size = _read_parents(store, snapshot, traces) if traces else ({}, 0)
     if not spans:
         raise _nothing(name, size)
+    elsewhere = 0
+    named = conversation or _named_conversation(spans)
+    if conversation is None and named is not None:
+        elsewhere = len(set(_traces_of(store, snapshot, named)) - set(traces))
     return Run(
-        conversation=conversation or _named_conversation(spans),
+        conversation=named,
         trace_ids=tuple(dict.fromkeys(span.trace_id for span in spans)),
         spans=tuple(spans[:SPANS_MAX]),
         parents=parents,
         other_spans=max(0, size - len(spans)),
         traces_left_out=left_out,
+        traces_elsewhere=elsewhere,
         is_cut=len(spans) > SPANS_MAX,
     )
 
@@ -203,6 +211,7 @@ def _traces_of(store: Store, snapshot: Snapshot, conversation: str) -> list[str]
         snapshot=snapshot,
         scans={"spans": scan},
         parameters={"conversation": conversation},
+        limits=LIMITS,
     )
     return [str(trace) for trace in rows["TraceId"].to_pylist()]
 
@@ -219,7 +228,11 @@ def _read_spans(
     limit = SPANS_MAX + 1
     scan = Scan(TRACES, _SPAN_COLUMNS, where, order_by="Timestamp, SpanId", limit=limit)
     rows = store.engine.query(
-        "@spans", snapshot=snapshot, scans={"spans": scan}, parameters=parameters
+        "@spans",
+        snapshot=snapshot,
+        scans={"spans": scan},
+        parameters=parameters,
+        limits=LIMITS,
     ).to_pylist()
     # A span that a client sent twice is one step.
     unique = {(row["TraceId"], row["SpanId"]): row for row in rows}
@@ -251,6 +264,7 @@ def _read_parents(
         snapshot=snapshot,
         scans={"spans": scan},
         parameters={"traces": list(traces)},
+        limits=LIMITS,
     )
     ids = zip(*(rows[name].to_pylist() for name in columns), strict=True)
     parents = {(trace, span): parent for trace, span, parent in ids}
@@ -279,6 +293,7 @@ def _read_piece(
         snapshot=snapshot,
         scans={"spans": Scan(TRACES, _CONTENT_COLUMNS, where)},
         parameters=parameters,
+        limits=LIMITS,
     ).to_pylist():
         events = [
             Event(at, name, text_attributes(pairs))
@@ -296,7 +311,11 @@ def _read_piece(
         limit=PIECE_LOGS_MAX,
     )
     for row in store.engine.query(
-        "@logs", snapshot=snapshot, scans={"logs": logs}, parameters=parameters
+        "@logs",
+        snapshot=snapshot,
+        scans={"logs": logs},
+        parameters=parameters,
+        limits=LIMITS,
     ).to_pylist():
         attributes = text_attributes(row["LogAttributes"])
         name = row["EventName"] or attributes.get("event.name", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -120,6 +121,13 @@ def _notes(
         others = "span is" if run.other_spans == 1 else "spans are"
         notes.append(
             f"{run.other_spans} other {others} not of GenAI: clew trace {run.trace_ids[-1]}"
+        )
+    if run.traces_elsewhere:
+        more = "trace" if run.traces_elsewhere == 1 else "traces"
+        notes.append(
+            f"the conversation goes on in {run.traces_elsewhere} other {more}:"
+            # A sender chose the name, and somebody may run the line as it stands.
+            f" clew transcript {shlex.quote(run.conversation or '')}"
         )
     if run.traces_left_out:
         notes.append(

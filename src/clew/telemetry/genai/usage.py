@@ -15,6 +15,7 @@ from clew.base.times import NS_PER_MS
 from clew.store.engine.contract import Scan
 from clew.telemetry.genai import documents as doc
 from clew.telemetry.genai.prices import Use
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.window import time_condition
 from clew.telemetry.tables import TRACES
 
@@ -188,6 +189,7 @@ def summarize_usage(
         snapshot=moment,
         scans=scans,
         parameters=parameters,
+        limits=LIMITS,
     ).to_pylist()
     speeds = store.engine.query(
         f"SELECT GenAiProvider AS provider, {MODEL} AS model,"
@@ -196,6 +198,7 @@ def summarize_usage(
         snapshot=moment,
         scans=scans,
         parameters=parameters,
+        limits=LIMITS,
     ).to_pylist()
     whole = store.engine.query(
         f"SELECT countIf({TOOL_CALLS}) AS tool_calls,"
@@ -204,6 +207,7 @@ def summarize_usage(
         snapshot=moment,
         scans=scans,
         parameters=parameters,
+        limits=LIMITS,
     ).to_pylist()[0]
     total = Bill(prices)
     by_model: dict[tuple[str, str], Bill] = {}
@@ -253,6 +257,7 @@ def read_tiers(
         snapshot=snapshot,
         scans=scans,
         parameters=parameters,
+        limits=LIMITS,
     )
     return list(prices.tiers) if found.num_rows else []
 
