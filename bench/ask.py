@@ -60,11 +60,11 @@ def ask(layout: str, folder: Path, spans: int, rounds: int, only: str = "") -> A
 def _open(layout: str, folder: Path, stack: ExitStack) -> dict[str, Callable[[Target], int]]:
     """Open a store and return its questions; the stack closes it."""
     if layout == CLEW:
-        from bench.service import open_service
+        from bench.service import open_services
 
-        service = stack.enter_context(open_service(folder))
+        services = stack.enter_context(open_services(folder))
         return {
-            name: lambda target, question=question: question(target).ask(service)  # type: ignore[misc]
+            name: lambda target, question=question: question(target).ask(services)  # type: ignore[misc]
             for name, question in OURS.items()
         }
     client = open_raw(engine_path(layout, folder))

@@ -86,6 +86,8 @@ GOALS: Final = (
     _query("search by service", "service", 5.0, "Jaeger v2 + ClickHouse 37"),
     _query("search by any attribute", "attribute", 15.0, "Jaeger v2 + ClickHouse 1,769"),
     _query("search by all filters", "all_filters", 15.0, "Jaeger v2 + ClickHouse 139"),
+    _query("summary of everything", "summary", 500.0, ""),
+    _query("anomalies of everything", "anomalies", 500.0, ""),
     _loaded("trace by id", "trace_by_id"),
     _loaded("search by service", "service"),
     _loaded("search by any attribute", "attribute"),

@@ -19,7 +19,7 @@ from bench.ingest import CONNECTIONS, DAY_NS
 from bench.load import Load, send
 from bench.processes import cpu_s, memory_mib, wait_until_idle
 from bench.queries import KEEP_ALL, ask_rest
-from bench.questions import OURS, targets
+from bench.questions import SEARCHES, targets
 from bench.store import CLEW
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def run(session: Session) -> None:
             loaded = _ask_under_load(session, server, asked_about, seconds)
             _report(session, "mixed.loaded", loaded)
             session.add("mixed.rss_max_mib", single(memory_mib(server.pid)[1], "MiB"))
-    for question in OURS:
+    for question in SEARCHES:
         ratio = percentile(loaded[question], 0.99) / percentile(quiet[question], 0.5)
         session.add(
             f"mixed.p99_of_quiet_p50.{question}",
@@ -100,11 +100,11 @@ def _ask_for(
     server: ClewServer, asked_about: list[Target], seconds: float, is_over: Callable[[], bool]
 ) -> dict[str, list[float]]:
     """Ask all questions in turns until the time is up; every one at least once."""
-    times: dict[str, list[float]] = {question: [] for question in OURS}
+    times: dict[str, list[float]] = {question: [] for question in SEARCHES}
     end = time.monotonic() + seconds
     number = 0
     while number == 0 or (time.monotonic() < end and not is_over()):
-        for question in OURS:
+        for question in SEARCHES:
             wall, _ = ask_rest(server.http, question, asked_about[number % TARGETS])
             times[question].append(wall)
         number += 1

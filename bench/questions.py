@@ -22,6 +22,7 @@ from bench.data import (
     SpanRequests,
 )
 from bench.fill import duration_ns
+from clew.telemetry.analytics.parameters import AnomalyQuery, SummaryQuery
 from clew.telemetry.query.parameters import (
     LogQuery,
     SeriesQuery,
@@ -33,7 +34,7 @@ from clew.telemetry.tables import TRACES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clew.telemetry.query.contract import QueryService
+    from bench.service import Services
 
 NEWEST: Final = 20
 """How many rows a search returns, as in the peers' published figures."""
@@ -102,7 +103,9 @@ class Question:
     """A question as REST asks it: the route below ``/api/v1/`` and its parameters."""
 
     route: str
-    parameters: SpanQuery | LogQuery | ServiceQuery | SeriesQuery | None = None
+    parameters: (
+        SpanQuery | LogQuery | ServiceQuery | SeriesQuery | SummaryQuery | AnomalyQuery | None
+    ) = None
 
     @property
     def url(self) -> str:
@@ -118,8 +121,9 @@ class Question:
         ]
         return f"/api/v1/{self.route}" + (f"?{urlencode(pairs)}" if pairs else "")
 
-    def ask(self, service: QueryService) -> int:
-        """Ask the service itself and return how many things came back."""
+    def ask(self, services: Services) -> int:
+        """Ask the services themselves and return how many things came back."""
+        service = services.query
         match self.parameters:
             case SpanQuery():
                 return service.find_spans(self.parameters).count
@@ -129,6 +133,10 @@ class Question:
                 return service.list_services(self.parameters).count
             case SeriesQuery():
                 return service.query_series(self.parameters).count
+            case SummaryQuery():
+                return services.analytics.summarize(self.parameters).service_count
+            case AnomalyQuery():
+                return services.analytics.find_anomalies(self.parameters).count
             case None:
                 return service.get_trace(self.route.removeprefix("traces/")).count
 
@@ -162,6 +170,19 @@ def _series(target: Target) -> Question:
     return Question("metrics/query", query)
 
 
+def _summary(target: Target) -> Question:
+    """Ask about all the store holds, but for less than a minute at its start."""
+    start = FILL_START_NS + target.at_ns // 10**9 % 60 * 10**9
+    return Question("summary", SummaryQuery(start=_iso(start), end=_iso(target.end_ns)))
+
+
+def _anomalies(target: Target) -> Question:
+    """Compare the last seventh of all the store holds with what was before."""
+    seconds = (target.end_ns - FILL_START_NS) // 7 // 10**9 - target.at_ns // 10**9 % 60
+    start = target.end_ns - max(1, seconds) * 10**9
+    return Question("anomalies", AnomalyQuery(start=_iso(start), end=_iso(target.end_ns)))
+
+
 OURS: Final[dict[str, Callable[[Target], Question]]] = {
     "trace_by_id": lambda t: Question(f"traces/{t.trace_id}"),
     "service": lambda t: _spans(service=t.service),
@@ -176,8 +197,13 @@ OURS: Final[dict[str, Callable[[Target], Question]]] = {
     ),
     "log_text": lambda t: Question("logs", LogQuery(body_contains=t.log_code, limit=NEWEST)),
     "series_1h": _series,
+    "summary": _summary,
+    "anomalies": _anomalies,
 }
 """Each question as our users ask it."""
+
+SEARCHES: Final = tuple(name for name in OURS if name not in {"summary", "anomalies"})
+"""The questions that are asked under load too: those that do not read the whole store."""
 
 
 def _absent(target: Target) -> str:

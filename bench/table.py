@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from bench.figures import Figure, read_reports
 from bench.goals import GOALS
 from bench.machine import ROOT
-from bench.questions import OURS, PEERS
+from bench.questions import OURS, PEERS, SEARCHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,6 +34,8 @@ _QUESTIONS: Final = {
     "services_1h": "rate, errors and duration of all services, one hour",
     "log_text": "newest 20 logs that hold a word (1 in 10,000)",
     "series_1h": "rate of a counter by minute, one hour",
+    "summary": "summary of everything",
+    "anomalies": "anomalies of the last seventh against the rest",
 }
 
 
@@ -255,7 +257,7 @@ def _mixed(figures: dict[str, Figure]) -> list[str]:
             ),
             _show(figures, f"mixed.p99_of_quiet_p50.{question}"),
         )
-        for question in OURS
+        for question in SEARCHES
     ]
     head = (
         "over REST; ms",
