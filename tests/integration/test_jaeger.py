@@ -109,6 +109,8 @@ def test_a_search_matches_operations_whole_and_attributes_to_the_letter(
     slow = Duration()
     slow.FromMilliseconds(100)
     assert _find(channel, service_name=SHOP, duration_min=slow) == {"buy now"}
+    # Jaeger's own client says it so when no bound is meant.
+    assert _find(channel, service_name=SHOP, duration_max=Duration()) == {"buy", "buy now"}
     assert _find(channel, service_name=SHOP, attributes={'odd "key"=': "it's 1"}) == {"buy"}
     assert _find(channel, service_name="nobody") == set()
 
@@ -170,6 +172,21 @@ def test_spans_come_in_pages_as_otlp(channel: grpc.Channel) -> None:
     pages = list(_pages(channel, "FindSpans", request, pb.FindSpansResponse))
     names = [page.spans.resource_spans[0].scope_spans[0].spans[0].name for page in pages]
     assert sorted(names) == ["buy", "buy now"]
+
+
+def test_a_time_that_go_never_set_is_none(channel: grpc.Channel) -> None:
+    never = Timestamp(seconds=-62_135_596_800)
+    asked = pb.GetTraceRequest(trace_id="07" * 15 + "01", start_time=never, end_time=never)
+    call = channel.unary_stream(f"/{SERVICE}/GetTrace")
+    assert len(list(call(asked.SerializeToString(), timeout=30))) == 1
+    query = pb.TraceQueryParameters(service_name=SHOP, start_time_min=never, start_time_max=never)
+    with pytest.raises(grpc.RpcError) as raised:
+        list(
+            channel.unary_stream(f"/{SERVICE}/FindTraces")(
+                pb.FindTracesRequest(query=query).SerializeToString(), timeout=30
+            )
+        )
+    assert raised.value.code().name == "INVALID_ARGUMENT"
 
 
 def test_a_trace_is_found_by_any_form_of_its_id(channel: grpc.Channel) -> None:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 RESPONSE_BYTES_MAX: Final = 2 << 20
 """Serialised size of one part of an answer: half of what gRPC clients take."""
 
+GO_ZERO_SECONDS: Final = -62_135_596_800
+"""Go's zero time, 0001-01-01T00:00:00Z: Jaeger's own client sends it for a time that is not set."""
+
 SPANS_DEFAULT: Final = 100
 """What a search for spans gives when it does not say how many."""
 
@@ -199,8 +202,8 @@ def _has_legacy_fields(wanted: pb.TraceQueryParameters) -> bool:
         wanted.service_name
         or wanted.operation_name
         or wanted.attributes
-        or wanted.HasField("duration_min")
-        or wanted.HasField("duration_max")
+        or _nanoseconds(wanted, "duration_min")
+        or _nanoseconds(wanted, "duration_max")
     )
 
 
@@ -232,9 +235,11 @@ def _range(wanted: Any) -> tuple[int, int]:
 
 
 def _moment(message: Any, field: str) -> int | None:
-    if not message.HasField(field):
+    """Return a time in Unix nanoseconds, None when there is none, which Go says as the year 1."""
+    stamp = getattr(message, field)
+    if not message.HasField(field) or stamp.seconds == GO_ZERO_SECONDS:
         return None
-    at: int = getattr(message, field).ToNanoseconds()
+    at: int = stamp.ToNanoseconds()
     return min(max(0, at), TIME_NS_MAX)
 
 
@@ -244,10 +249,9 @@ def _time(message: Any, field: str) -> str | None:
 
 
 def _nanoseconds(message: Any, field: str) -> int | None:
-    if not message.HasField(field):
-        return None
+    """Return a duration, None when there is none: Jaeger's own client sends 0 for that."""
     duration: int = getattr(message, field).ToNanoseconds()
-    return max(0, duration)
+    return max(0, duration) or None
 
 
 def _summary(trace: doc.TraceSummary, services: list[ServiceFigures]) -> pb.TraceSummary:

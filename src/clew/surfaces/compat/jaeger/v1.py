@@ -208,8 +208,9 @@ def _read_search(query: QueryString) -> Search:
         service=_service(query),
         operation=query.text("operation"),
         tags=read_tags(query.texts("tag"), query.texts("tags")),
-        min_duration=query.duration("minDuration"),
-        max_duration=query.duration("maxDuration"),
+        # To Jaeger no duration and one of 0 are the same.
+        min_duration=query.duration("minDuration") or None,
+        max_duration=query.duration("maxDuration") or None,
         limit=TRACES_DEFAULT if limit is None else limit,
     )
 
