@@ -195,6 +195,8 @@ OURS: Final[dict[str, Callable[[Target], Question]]] = {
     "services_1h": lambda t: Question(
         "services", ServiceQuery(start=_iso(t.hour[0]), end=_iso(t.hour[1]))
     ),
+    "span_text": lambda t: _spans(text=t.attribute[1]),
+    "span_text_absent": lambda t: _spans(text=_absent(t)),
     "log_text": lambda t: Question("logs", LogQuery(body_contains=t.log_code, limit=NEWEST)),
     "series_1h": _series,
     "summary": _summary,

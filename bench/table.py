@@ -32,6 +32,8 @@ _QUESTIONS: Final = {
     "attribute_absent": "an attribute value that nothing has",
     "all_filters": "service, operation, duration, time and attribute",
     "services_1h": "rate, errors and duration of all services, one hour",
+    "span_text": "newest 20 spans that hold a word (1 in 100)",
+    "span_text_absent": "spans that hold words that none has",
     "log_text": "newest 20 logs that hold a word (1 in 10,000)",
     "series_1h": "rate of a counter by minute, one hour",
     "summary": "summary of everything",
@@ -96,6 +98,11 @@ def number(value: float) -> str:
         digits = max(0, len(str(int(value))) - 4)
         return f"{round(value, -digits):,.0f}"
     return f"{value:.3g}"
+
+
+def _brief(figures: dict[str, Figure], name: str) -> str:
+    """Return a figure without its range, a dash when it was not measured."""
+    return number(figures[name].value) if name in figures else "-"
 
 
 def _show(figures: dict[str, Figure], name: str) -> str:
@@ -251,7 +258,7 @@ def _mixed(figures: dict[str, Figure]) -> list[str]:
         (
             _QUESTIONS[question],
             *(
-                number(figures[f"mixed.{state}.{question}.{column}"].value)
+                _brief(figures, f"mixed.{state}.{question}.{column}")
                 for state in ("quiet", "loaded")
                 for column in ("p50_ms", "p99_ms")
             ),
