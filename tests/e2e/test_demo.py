@@ -47,6 +47,22 @@ def test_three_questions_are_answered_by_what_the_server_has(
     assert all(int(row["input_tokens"]) > 0 for row in tokens["answer"]["rows"])
 
 
+def test_a_jaeger_client_fetches_its_traces(server: ServerProcess, ran: Ended) -> None:
+    def jaeger(path: str, **parameters: Any) -> Any:
+        answer = ask(server.url, "GET", f"/jaeger/api/{path}?{urlencode(parameters)}")
+        assert answer.status == 200, answer.body
+        return answer.document["data"]
+
+    assert set(jaeger("services")) >= SERVICES
+    slowest = ran.document["questions"][0]["answer"]
+    (trace,) = jaeger(f"traces/{slowest['trace_id']}")
+    assert len(trace["spans"]) == slowest["span_count"]
+    found = jaeger("traces", service="assistant", tags='{"gen_ai.operation.name":"chat"}', limit=3)
+    assert len(found) == 3
+    calls = {(each["parent"], each["child"]) for each in jaeger("dependencies", lookback=3_600_000)}
+    assert calls >= {("assistant", "shop"), ("shop", "payments")}
+
+
 def test_every_command_that_it_names_asks_the_same(server: ServerProcess, ran: Ended) -> None:
     import shlex
 
