@@ -138,4 +138,4 @@ def test_the_skill_is_shown_and_mcp_says_how_to_install_it(light_python: Path) -
     assert skill.stdout.startswith("---\nname: clew\n"), skill.stderr
     done = run(light_python, "-m", "clew.app.main", "mcp")
     assert done.returncode == 3
-    assert json.loads(done.stderr)["hint"].startswith("pip install 'clew[server]'")
+    assert json.loads(done.stderr)["hint"].startswith("pip install 'clew[mcp]'")

@@ -394,7 +394,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
             "has the same tools at /mcp, over streamable HTTP."
         ),
         (
-            ("claude mcp add clew -- clew mcp", "set it up in Claude Code"),
+            ("clew mcp", "what a client starts; in Claude Code: claude mcp add clew -- clew mcp"),
             ("clew mcp --server http://10.0.0.5:7701", "ask a server elsewhere"),
         ),
     ),
@@ -423,7 +423,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         RUN,
         "Write the skill to stdout.",
         "",
-        (("clew skill show > SKILL.md", "into a file of your own"),),
+        (("clew skill show", "read it, or send it into a file of your own"),),
     ),
 )
 

@@ -25,7 +25,7 @@ def serve_stdio(url: str) -> None:
         raise ClewError(
             ErrorCode.UNSUPPORTED,
             "the MCP SDK is not installed",
-            hint="pip install 'clew[server]', or point the client at the /mcp of a running server",
+            hint="pip install 'clew[mcp]', or point the client at the /mcp of a running server",
         ) from error
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     asyncio.run(_serve(questions))
