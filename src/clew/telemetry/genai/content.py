@@ -188,8 +188,9 @@ def _openinference(record: Record) -> _Found:
     ):
         for each in unflatten(record.attributes, prefix):
             inner = each.get("message") if isinstance(each, dict) else None
-            if isinstance(inner, dict):
-                place.append(read_message(inner, role))
+            message = read_message(inner, role) if isinstance(inner, dict) else None
+            if message is not None and message.parts:
+                place.append(message)
     return found
 
 

@@ -115,13 +115,36 @@ def read_message(value: Mapping[str, Json], role: str) -> Said:
 
 
 def read_json(text: Json) -> Json:
-    """Return the object or list that a text is, else the text itself."""
-    if isinstance(text, str) and text[:1] in {"{", "["}:
-        try:
-            return orjson.loads(text)
-        except orjson.JSONDecodeError:
-            return text
-    return text
+    """Return the object or list that a text is, else the text itself.
+
+    One that is nested deeper than `NESTING_MAX` stays a text: a sender wrote it, and everything
+    that walks it walks it by recursion.
+    """
+    if not isinstance(text, str) or text[:1] not in {"{", "["}:
+        return text
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    return value if _is_shallow(value) else text
+
+
+NESTING_MAX: Final = 64
+"""Objects and lists inside one another: arguments of real tools have a handful."""
+
+
+def _is_shallow(value: Json) -> bool:
+    level = [value]
+    for _ in range(NESTING_MAX):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def unflatten(attributes: Mapping[str, str], prefix: str) -> list[Json]:
