@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from bisect import bisect_left
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +26,7 @@ from clew.telemetry.genai.usage import Bill
 from clew.telemetry.query.slices import cut_slice, read_slice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from clew.telemetry.genai import parameters as ask
     from clew.telemetry.genai.messages import Json, Part
@@ -70,7 +71,7 @@ def get_transcript(
     total = Bill(prices)
     for step in steps:
         if step.kind == "model":
-            total.add(_cell(step.span))
+            total.add(_cell(step.span, prices.tiers))
     has_content = any(
         step.given or step.answered or step.arguments is not None or step.result is not None
         for step in steps
@@ -185,7 +186,7 @@ class _Writer:
 
     def _figures(self, span: GenAiSpan) -> dict[str, Any]:
         bill = Bill(self._prices)
-        bill.add(_cell(span))
+        bill.add(_cell(span, self._prices.tiers))
         cost = bill.cost()
         return {
             "input_tokens": span.row["GenAiInputTokens"],
@@ -263,7 +264,7 @@ def _distinct(names: Any) -> list[str]:
     return sorted({name for name in names if name})
 
 
-def _cell(span: GenAiSpan) -> dict[str, Any]:
+def _cell(span: GenAiSpan, tiers: Sequence[int]) -> dict[str, Any]:
     """Return one call as the engine gives sums of many (`clew.telemetry.genai.usage`)."""
     row = span.row
     tokens = row["GenAiInputTokens"] + row["GenAiOutputTokens"]
@@ -275,6 +276,7 @@ def _cell(span: GenAiSpan) -> dict[str, Any]:
         "provider": row["GenAiProvider"],
         "request_model": row["GenAiRequestModel"],
         "response_model": row["GenAiResponseModel"],
+        "tier": bisect_left(tiers, row["GenAiInputTokens"]) if tokens else 0,
         "input_largest": row["GenAiInputTokens"],
         "input": row["GenAiInputTokens"],
         "output": row["GenAiOutputTokens"],

@@ -8,7 +8,7 @@ calls below it, and would have them counted twice.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.times import NS_PER_MS
@@ -21,6 +21,8 @@ from clew.telemetry.tables import TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import date
+    from decimal import Decimal
 
     from clew.base.times import TimeRange
     from clew.store.engine.contract import Snapshot
@@ -78,17 +80,25 @@ def cell_sums(condition: str = MODEL_CALLS) -> str:
     )
 
 
+@dataclass(slots=True)
+class _Sums:
+    """Tokens of calls that have one price."""
+
+    input_largest: int = 0
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_creation: int = 0
+
+
 class Bill:
-    """Adds up cells: calls of models that have one price."""
+    """Adds up cells: calls of models that have one price. Prices are looked up at the end."""
 
     def __init__(self, prices: PriceBook) -> None:
         self._prices = prices
         self.calls = self.errors = 0
-        self._without = self._input = self._output = 0
-        self._cache_read = self._cache_creation = self._reasoning = 0
-        self._usd: Decimal | None = None
-        self._priced = self._unpriced = 0
-        self._unpriced_models: set[str] = set()
+        self._without = self._reasoning = 0
+        self._sums: dict[tuple[str, str, str, date, int], _Sums] = {}
         self._reported = 0.0
         self._reported_calls = 0
 
@@ -97,69 +107,79 @@ class Bill:
         self.calls += cell["calls"]
         self.errors += cell["errors"]
         self._without += cell["without"]
-        self._input += cell["input"]
-        self._output += cell["output"]
-        self._cache_read += cell["cache_read"]
-        self._cache_creation += cell["cache_creation"]
         self._reasoning += cell["reasoning"]
         self._reported += cell["reported"]
         self._reported_calls += cell["reported_calls"]
-        tokens = cell["input"] + cell["output"]
-        if tokens:
-            self._price(cell, tokens)
+        if not (cell["input"] or cell["output"] or cell["cache_read"] or cell["cache_creation"]):
+            return
+        key = (
+            cell["provider"],
+            cell["response_model"],
+            cell["request_model"],
+            cell["day"],
+            cell["tier"],
+        )
+        sums = self._sums.setdefault(key, _Sums())
+        sums.input_largest = max(sums.input_largest, cell["input_largest"])
+        sums.input += cell["input"]
+        sums.output += cell["output"]
+        sums.cache_read += cell["cache_read"]
+        sums.cache_creation += cell["cache_creation"]
 
     def tokens(self) -> doc.Tokens:
         """Return the tokens so far."""
+        sums = self._sums.values()
         return doc.Tokens(
-            input=self._input,
-            output=self._output,
-            cache_read=self._cache_read,
-            cache_creation=self._cache_creation,
+            input=sum(each.input for each in sums),
+            output=sum(each.output for each in sums),
+            cache_read=sum(each.cache_read for each in sums),
+            cache_creation=sum(each.cache_creation for each in sums),
             reasoning=self._reasoning,
             calls_without=self._without,
         )
 
     def cost(self) -> doc.Cost:
         """Return what they cost."""
+        usd: Decimal | None = None
+        priced = unpriced = 0
+        unpriced_models = set()
+        for (provider, answered, asked, day, _), sums in self._sums.items():
+            models = tuple(dict.fromkeys(name for name in (answered, asked) if name))
+            price = self._prices.price(
+                Use(
+                    provider=provider,
+                    models=models,
+                    day=day,
+                    input_largest=sums.input_largest,
+                    input=sums.input,
+                    output=sums.output,
+                    cache_read=sums.cache_read,
+                    cache_creation=sums.cache_creation,
+                )
+            )
+            if price is None:
+                unpriced += sums.input + sums.output
+                unpriced_models.add(models[0] if models else "(not named)")
+            else:
+                priced += sums.input + sums.output
+                usd = price if usd is None else usd + price
         return doc.Cost(
-            usd=None if self._usd is None else float(self._usd),
+            usd=None if usd is None else float(usd),
             computed=True,
-            priced_tokens=self._priced,
-            unpriced_tokens=self._unpriced,
-            unpriced_models=sorted(self._unpriced_models)[:UNPRICED_NAMED_MAX],
+            priced_tokens=priced,
+            unpriced_tokens=unpriced,
+            unpriced_models=sorted(unpriced_models)[:UNPRICED_NAMED_MAX],
             reported_usd=self._reported if self._reported_calls else None,
             reported_calls=self._reported_calls,
             prices=self._prices.name,
             # Nothing was looked up where there is nothing to price.
-            prices_dated=self._prices.dated if self._priced + self._unpriced else None,
+            prices_dated=self._prices.dated if self._sums else None,
         )
 
     @property
     def weight(self) -> int:
         """All tokens: what lists are ordered by."""
-        return self._input + self._output
-
-    def _price(self, cell: Mapping[str, Any], tokens: int) -> None:
-        models = tuple(
-            dict.fromkeys(name for name in (cell["response_model"], cell["request_model"]) if name)
-        )
-        use = Use(
-            provider=cell["provider"],
-            models=models,
-            day=cell["day"],
-            input_largest=cell["input_largest"],
-            input=cell["input"],
-            output=cell["output"],
-            cache_read=cell["cache_read"],
-            cache_creation=cell["cache_creation"],
-        )
-        usd = self._prices.price(use)
-        if usd is None:
-            self._unpriced += tokens
-            self._unpriced_models.add(models[0] if models else "(not named)")
-            return
-        self._usd = usd if self._usd is None else self._usd + usd
-        self._priced += tokens
+        return sum(each.input + each.output for each in self._sums.values())
 
 
 def summarize_usage(
