@@ -54,7 +54,7 @@ SETTINGS = (
 
 
 # Prompts and other long values are hardly compared as a whole, and the index would hold each of
-# them once more: half of a store of agents' spans (ADR 0010).
+# them once more: half of a store of agents' spans (ADR 0011).
 ITEM_VALUE_BYTES_MAX = 128
 
 
