@@ -30,7 +30,10 @@ SELECT *, count() OVER () - 1 AS services FROM (
         for name, (a, b) in SEVERITY_CLASSES.items()
     )
 }
-  FROM (SELECT service, severity, count() AS n FROM @logs GROUP BY service, severity)
+  FROM (
+    SELECT any(ServiceName) AS service, any(level) AS severity, count() AS n
+    FROM @logs GROUP BY cityHash64(ServiceName) * 31 + level
+  )
   GROUP BY GROUPING SETS ((service), ())
 )
 ORDER BY is_all DESC, `error` + `fatal` DESC, total DESC, service
@@ -58,9 +61,7 @@ def read_log_figures(
     everything, *rows = store.engine.query(
         _LOGS,
         snapshot=snapshot,
-        scans={
-            "logs": Scan(LOGS, ("ServiceName AS service", f"{SEVERITY_SQL} AS severity"), where)
-        },
+        scans={"logs": Scan(LOGS, ("ServiceName", f"{SEVERITY_SQL} AS level"), where)},
         parameters={**parameters, "limit": limit},
         limits=LIMITS,
     ).to_pylist()
@@ -81,8 +82,9 @@ def read_metric_totals(
         where, parameters = _condition(time_condition(table, window.range), service)
         scans[f"points_{number}"] = Scan(table, ("MetricName", "ServiceName"), where)
     points = " UNION ALL ".join(
-        f"SELECT '{METRIC_TYPES[table.name]}' AS type, MetricName AS name, ServiceName AS service,"
-        f" count() AS n FROM @points_{number} GROUP BY name, service"
+        f"SELECT '{METRIC_TYPES[table.name]}' AS type, any(MetricName) AS name,"
+        f" any(ServiceName) AS service, count() AS n FROM @points_{number}"
+        " GROUP BY cityHash64(MetricName) * 31 + cityHash64(ServiceName)"
         for number, table in enumerate(METRICS)
     )
     rows = store.engine.query(
