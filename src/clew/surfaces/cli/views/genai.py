@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
-from clew.surfaces.cli.text import NOTHING, Clock, escape, show_count, show_duration
+from clew.surfaces.cli.text import NOTHING, Clock, cut, escape, show_count, show_duration
 
 if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
         ToolUsage,
     )
 
+# More than a UUID: an id is there to be asked with, so it is shown whole wherever it can be.
+ID_WIDTH_MAX: Final = 48
+
 _CONVERSATION_COLUMNS: Final = (
     Column("last active"),
-    Column("conversation", flexible=True),
+    Column("conversation"),
     Column("agents", flexible=True, drop=2),
     Column("models", flexible=True, drop=3),
     Column("turns", right=True),
@@ -128,7 +131,10 @@ def price_legend(costs: list[Cost]) -> str:
 def _conversation_row(each: Conversation, clock: Clock) -> list[Line]:
     return [
         styled(clock.show(each.last_activity, digits=0), Style.DIM),
-        styled(escape(each.conversation), Style.DIM if each.kind == "trace" else Style.PLAIN),
+        styled(
+            cut(escape(each.conversation), ID_WIDTH_MAX),
+            Style.DIM if each.kind == "trace" else Style.PLAIN,
+        ),
         styled(escape(", ".join(each.agents)), Style.CYAN),
         styled(escape(", ".join(each.models)), Style.DIM),
         plain(show_count(each.turns)),

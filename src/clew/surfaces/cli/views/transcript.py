@@ -160,7 +160,7 @@ def _title(step: Step, margin: int) -> Line:
     elif step.reported_usd is not None:
         figures.append(f"{show_dollars(step.reported_usd)} reported")
     if step.time_to_first_token_ms is not None:
-        figures.append(f"first token after {show_duration(step.time_to_first_token_ms)}")
+        figures.append(f"first token {show_duration(step.time_to_first_token_ms)}")
     reasons = [reason for reason in step.finish_reasons if reason not in _USUAL_REASONS]
     if reasons:
         figures.append(escape(", ".join(reasons)))
