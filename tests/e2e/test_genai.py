@@ -105,9 +105,9 @@ def test_on_a_terminal_a_run_reads_as_a_conversation_and_obeys_nothing(
     assert "user       Order it." in text
     assert "✗ error    out of stock" in text
     assert "! failing tool: order failed 1 of 1 times: out of stock" in text
-    for command in ("conversations", "agents"):
-        listed = _COLOUR.sub("", clew_on_terminal(command, server=server.url).stdout)
-        assert "e2e-shop" in listed
+    for command, name in (("conversations", CONVERSATION), ("agents", "e2e-shopper")):
+        listed = clew_on_terminal(command, server=server.url, columns=160)
+        assert name in _COLOUR.sub("", listed.stdout)
 
 
 def test_a_budget_bounds_a_transcript_and_says_what_it_left_out(
