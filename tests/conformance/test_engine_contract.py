@@ -256,7 +256,8 @@ def test_hot_rows_look_like_stored_rows_in_every_column(place: Place, table: Tab
     engine = place.open([table])
     rows = rows_of(table, _samples(table))
     derived = (definition.split()[0] for definition in table.derived)
-    names = (*(f"`{c.name}`" for c in table.columns), *(a.name for a in table.aliases), *derived)
+    computed = (each.name for each in (*table.materialized, *table.aliases))
+    names = (*(f"`{c.name}`" for c in table.columns), *computed, *derived)
     scan = Scan(table, names)
     sql = "SELECT * FROM @rows ORDER BY ServiceName, cityHash64(ResourceAttributes)"
     hot = pa.concat_tables([rows.slice(0, 1), rows.slice(1)])
