@@ -200,6 +200,19 @@ def summarize_usage(
     if service is not None:
         where += " AND ServiceName = {service:String}"
         parameters["service"] = service
+    if not _is_any(store, moment, where, parameters):
+        nothing = Bill(prices)
+        return doc.UsageSummary(
+            calls=0,
+            errors=0,
+            tool_calls=0,
+            tool_errors=0,
+            conversations=0,
+            tokens=nothing.tokens(),
+            cost=nothing.cost(),
+            models=[],
+            agents=[],
+        )
     columns = (*CELL_COLUMNS, "ServiceName", "Duration", "GenAiAgentName", "GenAiConversation")
     scans = {"spans": Scan(TRACES, columns, where)}
     parameters["tiers"] = read_tiers(store, prices, moment, scans, parameters)
@@ -259,6 +272,17 @@ def summarize_usage(
             for agent, bill in heaviest_first(by_agent.items())
         ],
     )
+
+
+def _is_any(store: Store, snapshot: Snapshot, where: str, parameters: Mapping[str, object]) -> bool:
+    """Whether any span matches: without one, the dear columns of hot rows need no computing."""
+    found = store.engine.query(
+        "SELECT 1 AS found FROM @spans LIMIT 1",
+        snapshot=snapshot,
+        scans={"spans": Scan(TRACES, ("Timestamp",), where)},
+        parameters=parameters,
+    )
+    return bool(found.num_rows)
 
 
 def read_tiers(
