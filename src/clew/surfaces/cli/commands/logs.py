@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -51,5 +52,6 @@ def logs(
         page = query if limit is None else msgspec.structs.replace(query, limit=limit)
         return session.client.find_logs(page)
 
-    listing = Listing(find(), "logs", "log record", log_table, find, legend=log_legend)
+    table = partial(log_table, text=query.text)
+    listing = Listing(find(), "logs", "log record", table, find, legend=log_legend)
     return session.show(listing, lambda: explain_nothing(session.client, "logs", flags))

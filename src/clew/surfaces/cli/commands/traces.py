@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -40,7 +41,8 @@ def traces(*, flags: SpanFlags | None = None, answer: AnswerFlags | None = None)
     if by_trace:
         listing = Listing(find(), "traces", "trace", trace_table, find, legend=trace_legend)
     else:
-        listing = Listing(find(), "spans", "span", span_table, find, legend=span_legend)
+        table = partial(span_table, text=query.text)
+        listing = Listing(find(), "spans", "span", table, find, legend=span_legend)
     return session.show(listing, lambda: explain_nothing(session.client, "spans", flags))
 
 

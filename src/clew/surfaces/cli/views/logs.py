@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
 from clew.surfaces.cli.text import Clock, escape
+from clew.surfaces.cli.views.matches import log_fields, with_matches
 
 if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
@@ -33,12 +35,18 @@ _COLUMNS: Final = (
 )
 
 
-def log_table(document: LogList, width: int) -> list[Line]:
-    """Return log records as lines; a body of several lines is shown as one."""
+def log_table(document: LogList, width: int, *, text: str | None = None) -> list[Line]:
+    """Return log records as lines; a body of several lines is shown as one.
+
+    Below a record stands where the text is that was searched for.
+    """
     clock = Clock(record.timestamp for record in document.logs)
     digits = 3 if width >= WIDTH_COMFORTABLE else 0
     rows = [_row(record, clock, digits) for record in document.logs]
-    return lay_out(_COLUMNS, rows, width)
+    lines = lay_out(_COLUMNS, rows, width)
+    if not text:
+        return lines
+    return with_matches(lines, [partial(log_fields, each) for each in document.logs], text, width)
 
 
 def log_legend(document: LogList) -> str:

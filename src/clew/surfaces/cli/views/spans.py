@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
 from clew.surfaces.cli.text import Clock, escape, show_count, show_duration
+from clew.surfaces.cli.views.matches import span_fields, with_matches
 
 if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
@@ -51,12 +53,15 @@ def status_mark(status: str, *, word: bool = False) -> Line:
     return styled(f"{mark} {status}" if word and status != "unset" else mark, style)
 
 
-def span_table(document: SpanList, width: int) -> list[Line]:
-    """Return spans as lines."""
+def span_table(document: SpanList, width: int, *, text: str | None = None) -> list[Line]:
+    """Return spans as lines; below a span, where the text stands that was searched for."""
     clock = Clock(span.start_time for span in document.spans)
     roomy = width >= WIDTH_COMFORTABLE
     rows = [_span_row(span, clock, roomy=roomy) for span in document.spans]
-    return lay_out(_SPAN_COLUMNS, rows, width)
+    lines = lay_out(_SPAN_COLUMNS, rows, width)
+    if not text:
+        return lines
+    return with_matches(lines, [partial(span_fields, each) for each in document.spans], text, width)
 
 
 def trace_table(document: TraceList, width: int) -> list[Line]:
