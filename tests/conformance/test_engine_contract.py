@@ -256,7 +256,7 @@ def test_hot_rows_look_like_stored_rows_in_every_column(place: Place, table: Tab
     engine = place.open([table])
     rows = rows_of(table, _samples(table))
     derived = (definition.split()[0] for definition in table.derived)
-    computed = (each.name for each in (*table.materialized, *table.aliases))
+    computed = (*(m.name for m in table.materialized), *(a.name for a in table.aliases))
     names = (*(f"`{c.name}`" for c in table.columns), *computed, *derived)
     scan = Scan(table, names)
     sql = "SELECT * FROM @rows ORDER BY ServiceName, cityHash64(ResourceAttributes)"
