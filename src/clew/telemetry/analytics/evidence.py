@@ -120,7 +120,9 @@ def ask_further(finding: Finding, current: Window, baseline: Window) -> doc.Ques
             pairs.append(("min_severity", "error"))
         case "new_log_pattern":
             noun = "logs"
-            pairs.append(("body_contains", _telling_part(finding.pattern or "")))
+            part = _telling_part(finding.pattern or "")
+            # A pattern of placeholders alone has nothing to search for, and an empty text is refused.
+            pairs += [("body_contains", part)] if part else []
         case "new_service" | "vanished_service" if not _has_spans(finding):
             noun = "logs"
         case _:
