@@ -103,6 +103,9 @@ class ClickHouseAdapter:
             if not is_as_asked:
                 client.command(keep_for(self.database, table, seconds))
 
+    def get_ready(self) -> None:
+        """See `Engine.get_ready`. A server is ready as it is."""
+
     def newest_frame(self, tables: Sequence[Table]) -> int:
         """See `Engine.newest_frame`."""
         with self._clients.borrow() as client, translated():
