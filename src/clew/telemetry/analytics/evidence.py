@@ -121,7 +121,7 @@ def ask_further(finding: Finding, current: Window, baseline: Window) -> doc.Ques
         case "new_log_pattern":
             noun = "logs"
             part = _telling_part(finding.pattern or "")
-            # A pattern of placeholders alone has nothing to search for, and an empty text is refused.
+            # A pattern of placeholders alone has nothing to search for; empty texts are refused.
             pairs += [("body_contains", part)] if part else []
         case "new_service" | "vanished_service" if not _has_spans(finding):
             noun = "logs"
