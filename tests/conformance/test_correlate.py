@@ -19,6 +19,7 @@ from clew.answers.correlate import LINKED_AFTER_NS, StrandAnswers
 from clew.answers.documents import CorrelateReport
 from clew.answers.parameters import CorrelateQuery
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import TIME_NS_MAX
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.engine.chdb import ChdbEngine
 from clew.team.comments.parameters import NewComment
@@ -312,6 +313,12 @@ def test_an_unknown_trace_is_not_found_even_with_comments(world: World) -> None:
     with pytest.raises(ClewError) as caught:
         world.ask()
     assert caught.value.code is ErrorCode.NOT_FOUND
+
+
+def test_a_trace_that_never_ends_is_told_like_any_other(world: World) -> None:
+    for_ever = TIME_NS_MAX - world.at
+    world.add_spans([span(1, at=world.at, duration=for_ever, trace=world.trace)], "s")
+    assert world.ask().span_count == 1
 
 
 def test_more_services_than_a_filter_holds_are_said_to_be_left_out(world: World) -> None:

@@ -17,6 +17,7 @@ from clew.telemetry.genai.parameters import (
     TranscriptQuery,
 )
 from clew.telemetry.genai.prices import PriceBook
+from clew.telemetry.genai.run import TRACES_MAX
 from clew.telemetry.genai.service import TelemetryGenAi
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.tables import LOGS, TABLES, TRACES
@@ -254,6 +255,21 @@ def test_a_conversation_goes_over_traces_and_one_that_has_no_id_is_its_trace(
     assert [step.number for step in tail.steps] == [3]
     alone = genai(store).get_transcript(f"{2:032x}", TranscriptQuery())
     assert any("goes on in 1 other trace: clew transcript c" in note for note in alone.notes)
+
+
+@pytest.mark.parametrize("name", ["c", "abcdef" * 5 + "ab"])
+def test_a_conversation_of_more_traces_than_a_run_reads_says_so(
+    store: HeldStore, name: str
+) -> None:
+    """Also one whose id could be that of a trace."""
+    spans = [
+        chat(number, trace=number, parent=0, at=number, gen_ai__conversation__id=name)
+        for number in range(1, TRACES_MAX + 4)
+    ]
+    add(store, [traces_request(spans)])
+    transcript = genai(store).get_transcript(name, TranscriptQuery())
+    assert len(transcript.trace_ids) == TRACES_MAX
+    assert transcript.traces_left_out == 3
 
 
 def test_long_texts_are_cut_and_what_was_cut_is_said(store: HeldStore) -> None:

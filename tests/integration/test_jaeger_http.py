@@ -213,6 +213,8 @@ def test_a_trace_has_jaegers_form_field_by_field(sent: Sent) -> None:
 
 def test_a_trace_is_found_by_its_id_in_any_case_and_without_leading_zeros(sent: Sent) -> None:
     assert sent.get(f"/api/traces/{sent.trace_id.upper()}").status_code == 200
+    for_ever = sent.get(f"/api/traces/{sent.trace_id}", end=str(2**63 - 1))
+    assert for_ever.status_code == 200, for_ever.text
     assert sent.get(f"/api/v3/traces/{sent.trace_id.upper()}").status_code == 200
     missing = sent.get("/api/traces/abc")
     assert missing.status_code == 404

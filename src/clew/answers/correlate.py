@@ -289,7 +289,8 @@ def _names(services: Sequence[str]) -> tuple[str, bool]:
 def _window_of(trace: Trace) -> TimeRange:
     """Return the time of a trace, its last moment included."""
     start, end = (parse_time(text, now=0) for text in (trace.start_time, trace.end_time))
-    return TimeRange(start, end + 1)
+    # A span that never ends says so by the last moment there is.
+    return TimeRange(start, min(TIME_NS_MAX, end + 1))
 
 
 def _flags(window: TimeRange) -> str:

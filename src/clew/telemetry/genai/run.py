@@ -131,15 +131,14 @@ def read_run(store: Store, snapshot: Snapshot, name: str) -> Run:
     left_out = 0
     traces: list[str] = []
     if not _is_trace_id(name):
-        traces = _traces_of(store, snapshot, name)
-        left_out = max(0, len(traces) - TRACES_MAX)
-        traces = traces[:TRACES_MAX]
+        traces, left_out = _first_of(_traces_of(store, snapshot, name))
         conversation = name if traces else None
     if not traces:
         traces = [_parse_trace(name)]
     spans = _read_spans(store, snapshot, traces, conversation)
     if not spans and conversation is None and _is_trace_id(name):
-        traces = _traces_of(store, snapshot, name)[:TRACES_MAX]
+        # The id of a conversation is often 32 hexadecimal digits, too.
+        traces, left_out = _first_of(_traces_of(store, snapshot, name))
         conversation = name
         spans = _read_spans(store, snapshot, traces, conversation) if traces else []
     parents, size = _read_parents(store, snapshot, traces) if traces else ({}, 0)
@@ -159,6 +158,11 @@ def read_run(store: Store, snapshot: Snapshot, name: str) -> Run:
         traces_elsewhere=elsewhere,
         is_cut=len(spans) > SPANS_MAX,
     )
+
+
+def _first_of(traces: list[str]) -> tuple[list[str], int]:
+    """Return as many traces as a run may have, and how many more there are."""
+    return traces[:TRACES_MAX], max(0, len(traces) - TRACES_MAX)
 
 
 def read_records(

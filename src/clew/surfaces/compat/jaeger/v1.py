@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.times import NS_PER_MS, NS_PER_S, NS_PER_US, format_time
+from clew.base.times import NS_PER_MS, NS_PER_S, NS_PER_US, TIME_NS_MAX, format_time
 from clew.store.decoder import MalformedRecordError
 from clew.surfaces.compat.jaeger import documents as doc
 from clew.surfaces.compat.jaeger.dependencies import read_dependencies
@@ -230,7 +230,7 @@ def _read_hint(query: QueryString) -> ask.TimeParameters:
         )
     return ask.TimeParameters(
         start=None if start is None else format_time(start),
-        end=None if end is None else format_time(end + NS_PER_US),
+        end=None if end is None else format_time(min(end + NS_PER_US, TIME_NS_MAX)),
     )
 
 
