@@ -88,6 +88,23 @@ def test_every_record_is_counted_in_its_pattern(store: HeldStore, place: str) ->
         assert each.example.body.split()[0] == each.pattern.split()[0] or "{" in each.pattern
 
 
+def test_numbers_past_the_last_class_are_unset(store: HeldStore) -> None:
+    numbers = (24, 25, 255)
+    store.add(
+        Signal.LOGS,
+        logs_request(
+            [log("beyond", severity_number=each, severity_text="ERROR") for each in numbers],
+            "beyond",
+        ),
+    )
+    for _ in ("hot", "stored"):
+        [found] = list_patterns(store, ask.PatternQuery(service="beyond"), NOW + SECOND).patterns
+        assert found.severities == {"unset": 2, "fatal": 1}
+        severe = ask.PatternQuery(service="beyond", min_severity="error")
+        assert list_patterns(store, severe, NOW + SECOND).log_records == 1
+        store.flush()
+
+
 def test_filters_and_pages(store: HeldStore) -> None:
     counted = send(store, "paged", 300, "hot")
     severe = list_patterns(store, ask.PatternQuery(service="paged", min_severity="warn"), NOW)

@@ -101,6 +101,23 @@ def test_many_events_are_compared_nearly_as_exactly(one: int, two: int) -> None:
     assert compare_rates(one, 1.0, two, 1.0) == pytest.approx(exact, rel=0.1, abs=0.002)
 
 
+exposures = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+counts = st.integers(0, 5_000)
+
+
+@given(counts, exposures, counts, exposures)
+@example(1, 1e300, 1, 1e-300)
+@example(1, 1e-300, 1, 1e300)
+@example(5_000, 1e300, 5_000, 1e-300)
+@example(1, 1.7e308, 1, 1.7e308)
+@example(0, 1.0, 3, 5e-324)
+@example(5_000, 1.0, 5_000, 1e-16)
+def test_rates_of_any_counts_and_times_are_compared(
+    one: int, here: float, two: int, there: float
+) -> None:
+    assert 0 <= compare_rates(one, here, two, there) <= 1
+
+
 def test_a_bursty_rate_needs_more_than_a_steady_one() -> None:
     steady = compare_rates(1_300, 3600, 6_000, 6 * 3600)
     bursty = compare_rates(1_300, 3600, 6_000, 6 * 3600, dispersion=100)
