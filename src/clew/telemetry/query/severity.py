@@ -41,12 +41,14 @@ SEVERITY_NUMBERS_OF_TEXTS: Final = {
 _TEXTS_SQL: Final = ", ".join(f"'{text}'" for text in SEVERITY_NUMBERS_OF_TEXTS)
 _NUMBERS_SQL: Final = ", ".join(f"{number}" for number in SEVERITY_NUMBERS_OF_TEXTS.values())
 
+_NUMBER_MAX: Final = max(last for _, last in SEVERITY_CLASSES.values())
+
 SEVERITY_SQL: Final = (
-    "if(SeverityNumber = 0, "
+    "multiIf(SeverityNumber = 0, "
     f"transform(lower(toString(SeverityText)), [{_TEXTS_SQL}], [{_NUMBERS_SQL}], 0), "
-    "SeverityNumber)"
+    f"SeverityNumber > {_NUMBER_MAX}, 0, SeverityNumber)"
 )
-"""The effective number, over the columns of the log table."""
+"""The effective number, over the columns of the log table; 0 for a number that is in no class."""
 
 _CLASS_OF_NUMBER: Final = {
     number: name
