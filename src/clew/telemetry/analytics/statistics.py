@@ -101,6 +101,7 @@ def compare_rates(
 
     Given their sum, the first of two Poisson counts of one rate is binomial with the first's share
     of the time: compared exactly up to `EXACT_TOTAL_MAX` events, then by the normal approximation.
+    Times so far apart that a float does not tell the share from none or all are no evidence.
     """
     scale = max(1.0, dispersion)
     one, two = round(current / scale), round(baseline / scale)
@@ -108,6 +109,8 @@ def compare_rates(
     if not total or current_seconds <= 0 or baseline_seconds <= 0:
         return 1.0
     share = current_seconds / (current_seconds + baseline_seconds)
+    if not 0 < share < 1:
+        return 1.0
     if total <= EXACT_TOTAL_MAX:
         return _binomial(one, total, share)
     spread = math.sqrt(total * share * (1 - share))
