@@ -136,3 +136,16 @@ def test_numbers_that_json_has_not_become_null() -> None:
     rows = [[float("nan")], [float("inf")], [2.0], [2.5]]
     written = finish(Words(words=table(("word",), rows)))
     assert json.loads(written.text)["words"]["rows"] == [[None], [None], [2], [2.5]]
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        {"columns": [{"name": "id"}], "rows": [[1]]},
+        {"columns": ["a"], "rows": [{"a": 1}]},
+        {"columns": ["a"], "rows": [1, "two", None]},
+    ],
+)
+def test_a_recorded_value_that_looks_like_a_table_stays_as_it_was(recorded: object) -> None:
+    written = finish(Words(words=table(("word",), [[recorded], [{"result": [recorded]}]])))
+    assert written.document["words"]["rows"] == [[recorded], [{"result": [recorded]}]]

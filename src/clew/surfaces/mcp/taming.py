@@ -36,7 +36,8 @@ class Taming:
         match value:
             case str():
                 return self._tame_text(value)
-            case {"columns": list(columns), "rows": list(rows), **rest} if not rest:
+            case {"columns": list(columns), "rows": list(rows), **rest} if not (rest or is_inside):
+                # A table of ours; inside an item it is something that a program recorded.
                 cells = [[self.tame(cell, is_inside=True) for cell in row] for row in rows]
                 return {"columns": [self._tame_text(name) for name in columns], "rows": cells}
             case dict():
