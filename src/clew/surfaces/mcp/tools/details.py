@@ -65,10 +65,13 @@ class DetailsAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing to tell of a span: an attribute (with its key), an event, a link, a log record."""
+    """One thing to tell of a span: an attribute (with its key), an event, a link, a log record.
+
+    A key can be empty; what has none has None.
+    """
 
     field: str
-    key: str
+    key: str | None
     value: Any
 
 
@@ -128,6 +131,12 @@ def _check_fields(fields: Sequence[str]) -> Sequence[str]:
                 f"a span has no field {name[:80]!r}",
                 hint=f"one of {', '.join(FIELDS)}, or attributes.KEY",
             )
+        if name == "attributes.":
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                "the field 'attributes.' names no attribute",
+                hint="attributes.KEY for one of them, attributes for all",
+            )
     return fields or USUAL_FIELDS
 
 
@@ -159,13 +168,15 @@ def _entries_of(
             yield Entry(name, "name", span.scope.name)
             yield Entry(name, "version", span.scope.version)
         elif name == "events":
-            yield from (Entry(name, "", _event(event, start)) for event in span.events)
+            yield from (Entry(name, None, _event(event, start)) for event in span.events)
         elif name == "links":
-            yield from (Entry(name, "", _bounded(msgspec.to_builtins(link))) for link in span.links)
+            yield from (
+                Entry(name, None, _bounded(msgspec.to_builtins(link))) for link in span.links
+            )
         elif name == "logs" and logs is not None:
             # They came newest first; in a span they are read as they were written.
             own = [record for record in logs.logs if record.span_id == span.span_id]
-            yield from (Entry(name, "", _log(record, start)) for record in reversed(own))
+            yield from (Entry(name, None, _log(record, start)) for record in reversed(own))
         elif name.startswith("attributes."):
             key = name.removeprefix("attributes.")
             yield Entry("attributes", key, span.attributes.get(key))
@@ -188,7 +199,7 @@ def _bounded(value: Any) -> Any:
 def _tell(built: dict[str, Any], entries: Sequence[Entry]) -> None:
     """Add entries to what is told of a span."""
     for entry in entries:
-        if entry.key:
+        if entry.key is not None:
             built.setdefault(entry.field, {})[entry.key] = entry.value
         else:
             built.setdefault(entry.field, []).append(entry.value)
