@@ -159,8 +159,6 @@ def _diff(questions: Questions, asked: DiffAsked) -> Draft:
     changes = msgspec.structs.asdict(found.metrics)
 
     def write(items: int) -> DiffAnswer:
-        rest = found.total - items
-        more = again("diff", "more values", asked, limit=200, max_tokens=20_000)
         return DiffAnswer(
             window=found.window,
             baseline=found.baseline,
@@ -176,11 +174,22 @@ def _diff(questions: Questions, asked: DiffAsked) -> Draft:
             values=table(VALUE_COLUMNS, map(_value_row, found.values[:items])),
             values_compared=found.values_compared,
             caveat=found.note,
-            left_out=[LeftOut(what="values", count=rest, get=more)] if rest > 0 else [],
+            left_out=_left_out_of_diff(asked, found, items),
             next=_after_diff(asked, found),
         )
 
     return Draft(most=found.count, write=write)
+
+
+def _left_out_of_diff(asked: DiffAsked, found: doc.DifferenceReport, items: int) -> list[LeftOut]:
+    more = again("diff", "more values", asked, limit=200, max_tokens=20_000)
+    collapsed = len(found.keys_collapsed)
+    all_of_them = [
+        LeftOut(what="values", count=found.total - items, get=more),
+        LeftOut(what="values of the fewest bad spans, not compared", count=found.values_left_out),
+        LeftOut(what="keys of too many values, compared by presence alone", count=collapsed),
+    ]
+    return [each for each in all_of_them if each.count > 0]
 
 
 def _value_row(each: doc.ValueDifference) -> list[Any]:
@@ -236,6 +245,10 @@ def _log_patterns(questions: Questions, asked: PatternsAsked) -> Draft:
             for each in shown
             if each.example.trace_id
         ]
+        apart = found.log_records - found.log_records_grouped
+        if apart > 0:
+            what = "log records in no pattern, too many to be told apart"
+            page["left_out"].append(LeftOut(what=what, count=apart))
         return PatternsAnswer(
             window=found.window,
             log_records=found.log_records,
