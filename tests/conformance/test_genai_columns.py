@@ -210,7 +210,7 @@ def lowered(text: str) -> str:
 
 
 def whole(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and int(text) < 2**64 else 0
+    return int(text) if text.isascii() and text.isdigit() and int(text) <= 10**12 else 0
 
 
 def number(text: str) -> float:
@@ -246,7 +246,10 @@ TEXTS: Final = st.sampled_from(
     ["", "OpenAI", "gpt-4o", "LLM", "Agent", "tool", "x_ai", "Azure", "xai", "näme", "'q'", "\\"]
 )
 COUNTS: Final = st.one_of(
-    st.integers(0, 10**7).map(str), st.sampled_from(["", "-1", "many", "12.5", str(2**63)])
+    st.integers(0, 10**7).map(str),
+    st.sampled_from(
+        ["", "-1", "many", "12.5", str(10**12), str(10**12 + 1), str(2**63), str(2**64 - 1)]
+    ),
 )
 AMOUNTS: Final = st.sampled_from(["", "0", "0.25", "12", "-1", "NaN", "Infinity", "1e+21", "x"])
 REASONS: Final = st.sampled_from(["", "stop", '["stop"]', '["stop","length"]', "[]", '[""]'])

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.contract import Scan
+from clew.telemetry.genai.columns import TOKENS
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.tables import MIGRATIONS, TABLES, TRACES
 from tests.conformance import genai_runs as runs
-from tests.conformance.query_requests import NOW
+from tests.conformance.query_requests import NOW, span, traces_request
 from tests.conformance.query_store import HeldStore
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from clew.store.table import Table
 
 
 def operations(store: HeldStore) -> list[str]:
@@ -48,3 +51,38 @@ def test_old_rows_have_the_columns_and_new_ones_are_stored_with_them(tmp_path: P
         newer.create(TABLES)
     finally:
         newer.close()
+
+
+def test_token_counts_of_old_rows_are_bounded(tmp_path: Path) -> None:
+    older = ChdbEngine(tmp_path, migrations=MIGRATIONS[:3])
+    older.create([unbounded(TRACES), *(table for table in TABLES if table is not TRACES)])
+    held = HeldStore(older, received=NOW)
+    tokens = {"gen_ai.usage.input_tokens": str(2**63), "gen_ai.usage.output_tokens": "7"}
+    held.add(Signal.TRACES, traces_request([span(1, attributes=tokens)]))
+    held.flush()
+    older.close()
+    newer = ChdbEngine(tmp_path, migrations=MIGRATIONS)
+    try:
+        newer.create(TABLES)
+        scan = Scan(TRACES, ("GenAiInputTokens", "GenAiOutputTokens"))
+        held = HeldStore(newer, received=NOW)
+        rows = newer.query("@spans", snapshot=held.snapshot(), scans={"spans": scan})
+        assert rows.to_pylist() == [{"GenAiInputTokens": 0, "GenAiOutputTokens": 7}]
+    finally:
+        newer.close()
+
+
+def unbounded(table: Table) -> Table:
+    """Return a table with the aliases of tokens as they were."""
+    return dataclasses.replace(
+        table,
+        aliases=tuple(
+            dataclasses.replace(
+                alias,
+                expression=f"toUInt64(arrayElement(GenAiNumbers, {TOKENS.index(alias.name) + 1}))",
+            )
+            if alias.name in TOKENS
+            else alias
+            for alias in table.aliases
+        ),
+    )

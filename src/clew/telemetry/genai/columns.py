@@ -164,6 +164,9 @@ _FIRST_CHUNK_SECONDS_MAX: Final = "86400"
 COST_USD_MAX: Final = 1_000_000
 """One call that costs more is a mistake of the sender's."""
 
+TOKENS_MAX: Final = 10**12
+"""One call of more tokens is a mistake of the sender's; sums of such would not fit."""
+
 _COST_KEYS: Final = (
     "gen_ai.usage.cost",
     "gen_ai.usage.cost_usd",
@@ -314,8 +317,15 @@ COLUMNS: Final = (
 """What is stored; `GenAi` first, since the others ask it."""
 
 
+TOKENS: Final = tuple(name for name, _, _ in _NUMBERS if name.endswith("Tokens"))
+"""The columns that count tokens: 0 where there is none, or more than `TOKENS_MAX`."""
+
+
 def _alias(name: str, place: int, comment: str) -> Alias:
     number = f"arrayElement(GenAiNumbers, {place})"
+    if name in TOKENS:
+        # Here and not in the list, so that it holds of rows stored before as well.
+        number = f"if({number} <= {TOKENS_MAX}, {number}, 0)"
     if name == "GenAiReportedCost":
         return Alias(name, "Float64", number, comment)
     return Alias(name, "UInt64", f"toUInt64({number})", comment)

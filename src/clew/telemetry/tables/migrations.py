@@ -71,5 +71,10 @@ MIGRATIONS: Final = (
         ),
         about="words of spans and logs, and attribute items of bounded length",
     ),
+    Migration(
+        5,
+        tuple(each for name in genai.TOKENS for each in add_alias(TRACES, name)),
+        about="token counts of otel_traces are bounded",
+    ),
 )
 """In order, from version 2."""
