@@ -33,6 +33,7 @@ from clew.telemetry.analytics.verdicts import (
     judge_service,
 )
 from clew.telemetry.analytics.windows import Window, read_baseline, read_current
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.slices import check_limit
 from clew.telemetry.tables import LOGS, TRACES
 
@@ -120,6 +121,7 @@ def _begin_with_records(
                     limit=1,
                 )
             },
+            limits=LIMITS,
         ).to_pylist()
     ]
     first = min(firsts, default=baseline.end)

@@ -25,6 +25,7 @@ from clew.telemetry.analytics.span_sets import Ordinary, SpanSets, is_defining, 
 from clew.telemetry.analytics.statistics import Share, adjust, compare_shares
 from clew.telemetry.analytics.subjects import both_windows
 from clew.telemetry.analytics.windows import read_baseline, read_current
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.severity import SEVERITY_CLASSES, SEVERITY_SQL
 from clew.telemetry.query.slices import check_limit
 from clew.telemetry.query.window import time_condition
@@ -225,7 +226,11 @@ class _Reader:
             scan = Scan(scan.table, scan.columns, where)
             parameters["service"] = self._service
         rows = self._store.engine.query(
-            sql, snapshot=self._snapshot, scans={name: scan}, parameters=parameters
+            sql,
+            snapshot=self._snapshot,
+            scans={name: scan},
+            parameters=parameters,
+            limits=LIMITS,
         ).to_pylist()
         return {int(row["is_current"]): row for row in rows}
 
@@ -321,7 +326,7 @@ class _Reader:
             snapshot=self._snapshot,
             scans={"spans": scan},
             parameters={**sets.parameters, **parameters},
-            limits=QueryLimits(memory_bytes_max=MEMORY_BYTES_MAX),
+            limits=QueryLimits(time_ms_max=LIMITS.time_ms_max, memory_bytes_max=MEMORY_BYTES_MAX),
         ).to_pylist()
         return found
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from clew.base.times import format_time
-from clew.store.engine.contract import QueryLimits, Scan
+from clew.store.engine.contract import Scan
 from clew.telemetry.analytics import reports as doc
-from clew.telemetry.analytics.subjects import MEMORY_BYTES_MAX, both_windows
+from clew.telemetry.analytics.subjects import both_windows
 from clew.telemetry.analytics.templates import PLACEHOLDER
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.severity import SEVERITY_CLASSES, SEVERITY_SQL
 from clew.telemetry.query.window import time_condition
 from clew.telemetry.tables import LOGS, TRACES
@@ -98,6 +99,7 @@ def read_log_exemplars(
             )
         },
         parameters={"services": sorted(services)},
+        limits=LIMITS,
     ).to_pylist()
     return {row["service"]: row["trace"] for row in rows}
 
@@ -189,7 +191,7 @@ def _by_subject(
             "services": sorted({service for service, _ in subjects}),
             "operations": sorted({name for _, name in subjects if name is not None}),
         },
-        limits=QueryLimits(memory_bytes_max=MEMORY_BYTES_MAX),
+        limits=LIMITS,
     ).to_pylist()
     return rows
 

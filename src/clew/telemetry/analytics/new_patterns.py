@@ -15,17 +15,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from clew.store.engine.contract import QueryLimits, Scan
+from clew.store.engine.contract import Scan
 from clew.telemetry.analytics.patterns import (
     BODY_CHARS_MAX,
     BODY_SQL,
-    MEMORY_BYTES_MAX,
     SEVERITY_CLASS_SQL,
     TEXTS_MAX,
     mask_sql,
 )
 from clew.telemetry.analytics.templates import find_templates
 from clew.telemetry.analytics.windows import Window
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.severity import SEVERITY_CLASSES
 from clew.telemetry.query.window import time_condition
 from clew.telemetry.tables import LOGS
@@ -148,7 +148,7 @@ class PatternReader:
             snapshot=self._snapshot,
             scans={"logs": Scan(LOGS, columns, where)},
             parameters=parameters,
-            limits=QueryLimits(memory_bytes_max=MEMORY_BYTES_MAX),
+            limits=LIMITS,
         ).to_pylist()
         return rows
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.times import format_time
-from clew.store.engine.contract import QueryLimits, Scan
+from clew.store.engine.contract import Scan
 from clew.telemetry.analytics import reports as doc
 from clew.telemetry.analytics.templates import PLACEHOLDER, find_templates
 from clew.telemetry.analytics.windows import Window, read_current
 from clew.telemetry.query.logs import log_predicate
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.parameters import LogQuery
 from clew.telemetry.query.severity import SEVERITY_CLASSES, SEVERITY_SQL
 from clew.telemetry.query.slices import cut_slice, read_slice
@@ -36,9 +37,6 @@ TEXTS_MAX: Final = 10_000
 
 BODY_CHARS_MAX: Final = 500
 """How much of a body is looked at: the message of a log line; what follows are dumps and stacks."""
-
-MEMORY_BYTES_MAX: Final = 2 << 30
-"""For records that all say something else, each masked text is held once while they are counted."""
 
 # RE2 prefers the first alternative that fits: the longer kinds stand first. Quoted text is masked
 # in prose only, since in JSON it is the message as well. There are no counted repeats: a brace
@@ -176,7 +174,7 @@ def _read_texts(
             )
         },
         parameters={**predicate.parameters, "texts": TEXTS_MAX},
-        limits=QueryLimits(memory_bytes_max=MEMORY_BYTES_MAX),
+        limits=LIMITS,
     )
     rows: list[dict[str, Any]] = answer.to_pylist()
     return rows, rows[0]["records"] if rows else 0

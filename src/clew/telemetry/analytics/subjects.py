@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.times import TimeRange
-from clew.store.engine.contract import QueryLimits, Scan
+from clew.store.engine.contract import Scan
 from clew.telemetry.analytics.statistics import Share
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.severity import SEVERITY_CLASSES, SEVERITY_SQL
 from clew.telemetry.query.window import time_condition
 from clew.telemetry.tables import LOGS, TRACES
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
 OPERATIONS_MAX: Final = 2_000
 """Operations that are compared, the busiest first, and likewise services: each costs about 0.1 ms
 of Python, and who has more names operations after ids, of which each has few spans."""
-
-MEMORY_BYTES_MAX: Final = 2 << 30
-"""Ten million operations of ten durations each: more names than any fleet has, fewer than a sender
-that puts ids into names can make up. Past it the question is refused."""
 
 SLICES: Final = 24
 """Stretches of the baseline between which figures are seen to vary. Enough to tell how much they
@@ -282,7 +279,7 @@ class SubjectReader:
             snapshot=self._snapshot,
             scans={"rows": Scan(table, tuple(columns), where)},
             parameters=parameters,
-            limits=QueryLimits(memory_bytes_max=MEMORY_BYTES_MAX),
+            limits=LIMITS,
         ).to_pylist()
         return rows
 

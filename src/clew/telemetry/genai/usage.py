@@ -281,6 +281,7 @@ def _is_any(store: Store, snapshot: Snapshot, where: str, parameters: Mapping[st
         snapshot=snapshot,
         scans={"spans": Scan(TRACES, ("Timestamp",), where)},
         parameters=parameters,
+        limits=LIMITS,
     )
     return bool(found.num_rows)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from clew.store.engine.contract import Scan
 from clew.telemetry import documents as doc
 from clew.telemetry.query.condition import Attribute, Exists, Or, Place
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.predicate import Predicate, compile_condition
 from clew.telemetry.query.regex import RegexJudge
 from clew.telemetry.query.vocabulary import LOGS as LOG_WORDS
@@ -120,6 +121,7 @@ def _is_anywhere(store: Store, wanted: Mapping[Table, Predicate]) -> bool:
         snapshot=store.snapshot(),
         scans=scans,
         parameters=parameters,
+        limits=LIMITS,
     )
     return bool(answer.num_rows)
 
@@ -135,5 +137,6 @@ def _names(store: Store, expression: str, tables: Sequence[Table]) -> set[str]:
         f"SELECT DISTINCT name FROM ({sources}) LIMIT {NAMES_MAX}",
         snapshot=store.snapshot(),
         scans=scans,
+        limits=LIMITS,
     )
     return set(answer.column("name").to_pylist())
