@@ -1,0 +1,73 @@
+"""Who asks: the holder of an API key, an app of the tree, or whoever is on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Verb(StrEnum):
+    """What may be asked of something. Closed: roles are sets of these."""
+
+    OBSERVE = "observe"
+    INGEST = "ingest"
+    MESSAGE = "message"
+    COMMAND = "command"
+    SPAWN = "spawn"
+    CANCEL = "cancel"
+    GRANT = "grant"
+    ADMIN = "admin"
+
+
+class Role(StrEnum):
+    """What an API key, a role ref or a grant gives; each includes those before it."""
+
+    READER = "reader"
+    WRITER = "writer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+ROLE_VERBS: Final = {
+    Role.READER: frozenset({Verb.OBSERVE}),
+    Role.WRITER: frozenset({Verb.OBSERVE, Verb.INGEST, Verb.MESSAGE}),
+    Role.OPERATOR: frozenset(
+        {Verb.OBSERVE, Verb.INGEST, Verb.MESSAGE, Verb.COMMAND, Verb.SPAWN, Verb.CANCEL}
+    ),
+    Role.ADMIN: frozenset(Verb),
+}
+
+
+class CallerKind(StrEnum):
+    """How a caller showed who it is."""
+
+    LOCAL = "local"
+    """Nothing was asked for: the doors are on loopback and there are no API keys."""
+    KEY = "key"
+    """An API key."""
+    APP = "app"
+    """An app of the tree: by its socket, or by a signed request."""
+    SERVER = "server"
+    """clew itself: a deadline that passed, an orphan policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as the door that let them in found out.
+
+    `name` is the name of the key, the id of the app, or ``local``. `verbs` are what a key may do
+    anywhere in its scope; an app has none of its own: where it stands in the tree decides.
+    `scope` is the id of the app to whose subtree a key is bound, None when it is bound to none.
+    `subjects` are the names under which grants and role refs may speak of the caller.
+    """
+
+    kind: CallerKind
+    name: str
+    verbs: frozenset[Verb] = frozenset()
+    scope: str | None = None
+    subjects: frozenset[str] = frozenset()
+
+
+LOCAL: Final = Caller(CallerKind.LOCAL, "local", frozenset(Verb))
+SERVER: Final = Caller(CallerKind.SERVER, "server", frozenset(Verb))

@@ -1,0 +1,1 @@
+"""The tree of running things: who runs under whom, and how to steer or stop it."""
