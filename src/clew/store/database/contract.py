@@ -1,33 +1,52 @@
 """What a registry database promises to the strands that keep their records in it.
 
 A strand hands in a `Schema` (numbered steps of DDL) and its statements; the database knows none of
-their words. Statements bind values by name (``:author``), and no value ever becomes part of one.
-The protocol is small on purpose: SQLite in the data folder keeps it today, and what an asynchronous
-client of a PostgreSQL server could not keep as well is not in it.
+their words. Statements bind values by name (``:author``), in both dialects, and no value ever
+becomes part of one. The protocol is small on purpose: SQLite in the data folder and a PostgreSQL
+server keep it alike, and where a statement cannot be the same for both, `Reading.dialect` says
+which one it is for.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
 Value = str | int | float | bytes | None
-"""What a column holds."""
+"""What a column holds: text without NUL characters, 64-bit integers, floats, bytes."""
 
 Result = TypeVar("Result")
 
 
+class Dialect(StrEnum):
+    """Whose SQL a database speaks."""
+
+    SQLITE = "sqlite"
+    POSTGRES = "postgres"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change of a schema: `statements` are run in one transaction, once, and never changed."""
+    """One change of a schema: `statements` are run in one transaction, once, and never changed.
+
+    `postgres` holds the statements for PostgreSQL where they are others than those for SQLite.
+    """
 
     number: int
     what: str
     statements: tuple[str, ...]
+    postgres: tuple[str, ...] | None = None
+
+    def statements_for(self, dialect: Dialect) -> tuple[str, ...]:
+        """Return what is run on a database that speaks `dialect`."""
+        if dialect is Dialect.POSTGRES and self.postgres is not None:
+            return self.postgres
+        return self.statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +57,24 @@ class Schema:
     steps: tuple[Step, ...]
 
 
+def among(name: str, dialect: Dialect) -> str:
+    """Return the condition that a text is one of those in the parameter `name`, a JSON list.
+
+    ``f"id {among('ids', reading.dialect)}"`` with ``{"ids": json.dumps(ids)}``: one statement
+    however many there are, which is prepared once.
+    """
+    if dialect is Dialect.POSTGRES:
+        return f"IN (SELECT jsonb_array_elements_text(CAST(:{name} AS jsonb)))"
+    return f"IN (SELECT value FROM json_each(:{name}))"
+
+
 class Reading(Protocol):
     """One moment of the database."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Whose SQL statements are to be, where it makes a difference."""
+        ...
 
     def rows(self, sql: str, parameters: Mapping[str, Value] | None = None) -> list[dict[str, Any]]:
         """Return the rows of a statement, each by the names of its columns."""
@@ -51,6 +86,14 @@ class Transaction(Reading, Protocol):
 
     def run(self, sql: str, parameters: Mapping[str, Value] | None = None) -> int:
         """Run a statement and return how many rows it changed."""
+        ...
+
+    def run_many(self, sql: str, parameters: Sequence[Mapping[str, Value]]) -> int:
+        """Run a statement once for each of `parameters`, in order; return how many rows changed.
+
+        Nothing is run for an empty sequence. It costs less than one `run` each: the statement is
+        prepared once, and a server is asked once.
+        """
         ...
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.store.database.contract import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -118,7 +119,7 @@ def _applied(connection: sqlite3.Connection) -> dict[str, int]:
 
 def _apply(connection: sqlite3.Connection, schema: str, step: Step, at: int) -> None:
     with _transaction(connection):
-        for statement in step.statements:
+        for statement in step.statements_for(Dialect.SQLITE):
             try:
                 connection.execute(statement)
             except sqlite3.OperationalError as error:
