@@ -84,6 +84,10 @@ def find_anomalies(store: Store, query: ask.AnomalyQuery, now: int) -> doc.Anoma
     shown = _with_exemplars(store, snapshot, current, baseline, found[: query.limit])
     if subjects.operation_count > OPERATIONS_MAX:
         notes.append(f"only the {OPERATIONS_MAX} busiest operations were compared")
+    if patterns.untold:
+        notes.append(
+            f"{patterns.untold} log patterns may be new: the baseline has too many texts to tell"
+        )
     return doc.AnomalyReport(
         window=current.describe(),
         baseline=baseline.describe(),

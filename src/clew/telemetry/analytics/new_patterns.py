@@ -6,12 +6,18 @@ ns beside the 90 of reading it). Ids of one form have one signature; one body of
 The current window is compared with the end of the baseline first, as long as itself. What is there
 as well is not new, and in a steady system that is everything; only if something is left, all of the
 baseline is read, in which its signatures are looked for whatever their number.
+
+Only so many texts are read of a window. Where the baseline has more, what is left is searched for
+in every record of it: a pattern becomes a regular expression that fits every body of it, and some
+others, so what it does not find is not there. Patterns too many to be searched for are not called
+new, and their number is told.
 """
 
 # ruff: noqa: S608 - values are bound; the rest is our own text
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +29,7 @@ from clew.telemetry.analytics.patterns import (
     TEXTS_MAX,
     mask_sql,
 )
-from clew.telemetry.analytics.templates import find_templates
+from clew.telemetry.analytics.templates import PLACEHOLDER, find_templates
 from clew.telemetry.analytics.windows import Window
 from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.severity import SEVERITY_CLASSES
@@ -43,7 +49,17 @@ _SIGNATURE_SQL: Final = (
 )
 _ERROR_CLASS: Final = tuple(SEVERITY_CLASSES).index("error")
 
+SEARCHED_MAX: Final = 20
+"""Patterns that are searched for in a whole baseline, those with the most records first: each takes
+some 100 ns for a record of its service, and a deployment seldom says more that is new."""
+
+# What Python takes for white space, of which templates have one blank for each run.
+_SPACE: Final = r"[\s\v\x1c-\x1f\x85\pZ]"
+_BLANKS: Final = re.compile(r"(\s+)")
+
 Row = dict[str, Any]
+Groups = dict[tuple[str, str], list[Row]]
+"""Rows by service and pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +75,15 @@ class NewPattern:
 
 @dataclass(frozen=True, slots=True)
 class PatternsCompared:
-    """The new patterns, how many there are now, and how many records of now lie in those."""
+    """The new patterns, how many there are now, and how many records of now lie in those.
+
+    Of `untold` more it was not found out whether they are new.
+    """
 
     new: list[NewPattern]
     patterns: int
     records_grouped: int
+    untold: int = 0
 
 
 class PatternReader:
@@ -83,10 +103,15 @@ class PatternReader:
         here = self._read(current)
         length = current.end - current.start
         near = Window(max(baseline.start, baseline.end - length), baseline.end)
-        new, patterns = _find_new(here, self._read(near), count_min)
-        if new and near.start > baseline.start:
+        there = self._read(near)
+        new, patterns = _find_new(here, there, count_min)
+        if new and (near.start > baseline.start or _is_cut(there)):
             signatures = {row["signature"] for rows in new.values() for row in rows}
-            new, patterns = _find_new(here, self._read(baseline, signatures), count_min)
+            there = self._read(baseline, signatures)
+            new, patterns = _find_new(here, there, count_min)
+        untold = 0
+        if new and _is_cut(there):
+            new, untold = self._search(baseline, new)
         traces = self._read_traces(current, new)
         found = [
             NewPattern(
@@ -100,7 +125,32 @@ class PatternReader:
             )
             for (service, text), rows in new.items()
         ]
-        return PatternsCompared(found, patterns, sum(row["n"] for row in here))
+        return PatternsCompared(found, patterns, sum(row["n"] for row in here), untold)
+
+    def _search(self, window: Window, wanted: Groups) -> tuple[Groups, int]:
+        """Return the patterns that no record of a window has, and how many were not searched for.
+
+        Those with the most records are.
+        """
+        by_count = sorted(wanted, key=lambda key: (-sum(row["n"] for row in wanted[key]), key))
+        searched = by_count[:SEARCHED_MAX]
+        parameters: dict[str, object] = {"services": sorted({service for service, _ in searched})}
+        figures = []
+        for place, (service, text) in enumerate(searched):
+            parameters |= {f"service_{place}": service, f"pattern_{place}": _expression(text)}
+            figures.append(
+                f"max(service_name = {{service_{place}:String}}"
+                f" AND match(body, {{pattern_{place}:String}})) AS found_{place}"
+            )
+        [row] = self._query(
+            window,
+            ("ServiceName AS service_name", f"{BODY_SQL} AS body"),
+            f"SELECT {', '.join(figures)} FROM @logs"
+            " WHERE service_name IN {services:Array(String)}",
+            **parameters,
+        )
+        new = {key: wanted[key] for place, key in enumerate(searched) if not row[f"found_{place}"]}
+        return new, len(by_count) - len(searched)
 
     def _read(self, window: Window, first: Collection[int] = ()) -> list[Row]:
         """Return the most frequent texts of a window, and those of some signatures before all."""
@@ -153,9 +203,7 @@ class PatternReader:
         return rows
 
 
-def _find_new(
-    here: Sequence[Row], there: Sequence[Row], count_min: int
-) -> tuple[dict[tuple[str, str], list[Row]], int]:
+def _find_new(here: Sequence[Row], there: Sequence[Row], count_min: int) -> tuple[Groups, int]:
     """Return the rows of patterns that are here and not there, and how many are here."""
     texts = sorted({row["text"] for rows in (here, there) for row in rows})
     template_of = {
@@ -164,7 +212,7 @@ def _find_new(
         for member in template.members
     }
     known = {(row["service"], template_of[row["text"]]) for row in there}
-    found: dict[tuple[str, str], list[Row]] = {}
+    found: Groups = {}
     for row in here:
         found.setdefault((row["service"], template_of[row["text"]]), []).append(row)
     new = {
@@ -173,3 +221,18 @@ def _find_new(
         if key not in known and sum(row["n"] for row in rows) >= count_min
     }
     return new, len({text for _, text in found})
+
+
+def _is_cut(rows: Sequence[Row]) -> bool:
+    """Return whether a window may have more texts than were read of it."""
+    return len(rows) >= TEXTS_MAX
+
+
+def _expression(pattern: str) -> str:
+    """Return the regular expression (RE2) that fits whatever body has a pattern."""
+    blank = f"{_SPACE}+"
+    literals = [
+        "".join(blank if part.isspace() else re.escape(part) for part in _BLANKS.split(literal))
+        for literal in pattern.split(PLACEHOLDER)
+    ]
+    return f"(?s)^{_SPACE}*{'.*'.join(literals)}{_SPACE}*$"

@@ -39,6 +39,7 @@ their traces as long again, on two."""
 QUANTILE_ERROR: Final = 2.0**-7
 """How much too low, relatively, a quantile may be that is kept with eight significant bits."""
 
+# Durations are added as floats, since two spans that never end wrap 64 bits.
 _SQL: Final = """
 SELECT level, service, operation, spans, errors, total, longest, quantiles, groups, failing
 FROM (
@@ -56,7 +57,8 @@ FROM (
       {quantiles}Merge(0.5, 0.95, 0.99)(durations) AS quantiles
     FROM (
       SELECT any(ServiceName) AS service, any(SpanName) AS operation,
-        count() AS n, countIf(failed) AS failed, sum(Duration) AS time, max(Duration) AS most,
+        count() AS n, countIf(failed) AS failed,
+        sum(toFloat64(Duration)) AS time, max(Duration) AS most,
         {quantiles}State(0.5, 0.95, 0.99)(Duration) AS durations
       FROM @spans GROUP BY cityHash64(ServiceName) * 31 + cityHash64(SpanName)
     )

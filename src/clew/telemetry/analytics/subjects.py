@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from clew.telemetry.query.store import Store
 
 OPERATIONS_MAX: Final = 2_000
-"""Operations that are compared, the busiest first, and likewise services: each costs about 0.1 ms
-of Python, and who has more names operations after ids, of which each has few spans."""
+"""Operations that are compared, the busiest first: each costs about 0.1 ms of Python, and who has
+more names operations after ids, of which each has few spans. Services are all compared."""
 
 SLICES: Final = 24
 """Stretches of the baseline between which figures are seen to vary. Enough to tell how much they
@@ -211,9 +211,9 @@ class SubjectReader:
               GROUP BY GROUPING SETS ((service, operation), (service))
             )
             ORDER BY spans DESC, service, operation
-            LIMIT {subjects_max:UInt32} BY is_service
+            LIMIT {operations_max:UInt32} BY is_service, if(is_service = 1, service, '')
             """,
-            subjects_max=OPERATIONS_MAX,
+            operations_max=OPERATIONS_MAX,
         )
 
     def _read_log_counts(self) -> list[dict[str, Any]]:

@@ -47,7 +47,7 @@ _SPAN: Final = ("ServiceName AS service", "SpanKind AS kind")
 _RESULT: Final = ("StatusCode = 'Error' AS failed", "Duration")
 
 _FIGURES: Final = (
-    "count() AS calls, countIf(failed) AS errors, avg(Duration) AS mean,"
+    "count() AS calls, countIf(failed) AS errors, avg(toFloat64(Duration)) AS mean,"
     " quantileExact(0.95)(Duration) AS p95"
 )
 
