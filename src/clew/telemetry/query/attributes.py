@@ -12,6 +12,7 @@ from clew.base.times import NS_PER_S
 from clew.store.engine.contract import Scan
 from clew.telemetry import documents as doc
 from clew.telemetry.query.names import suggest_attributes
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.slices import cut_slice, read_slice
 from clew.telemetry.query.window import read_window, time_condition
 from clew.telemetry.tables import LOGS, METRICS, TRACES
@@ -174,6 +175,7 @@ def _entries(
         snapshot=store.snapshot(),
         scans=scans,
         parameters=bound,
+        limits=LIMITS,
     )
     rows_found: list[dict[str, Any]] = answer.to_pylist()
     return rows_found

@@ -11,6 +11,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S
 from clew.store.engine.contract import Scan
 from clew.telemetry.query.histogram import Explicit, Exponential, Merged
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.points import SERIES, TEMPORALITIES
 from clew.telemetry.tables import HISTOGRAM
 
@@ -110,6 +111,7 @@ def distribution_values(
         snapshot=snapshot,
         scans={"points": scan},
         parameters=parameters,
+        limits=LIMITS,
     )
     if rows.num_rows > POINTS_MAX:
         raise ClewError(

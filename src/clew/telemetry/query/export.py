@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import TimeRange
-from clew.store.engine.contract import Scan
+from clew.store.engine.contract import QueryLimits, Scan
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
 from clew.telemetry.query.content import content_hash
 from clew.telemetry.query.logs import log_predicate
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.points import METRIC_TYPES, which_points
 from clew.telemetry.query.predicate import Predicate
 from clew.telemetry.query.slices import check_limit
@@ -57,6 +58,11 @@ PAGE_BYTES: Final = 16_000_000
 """Rows and bytes of a later page: five tables' pages are below 100 MB together, and the times of a
 million points are read some hundred times."""
 
+PAGE_LIMITS: Final = QueryLimits(time_ms_max=60_000, memory_bytes_max=LIMITS.memory_bytes_max)
+"""Walls around each query of a page; an export of thousands of pages may take hours. A filter that
+matches little may read the whole store for one page, twice what a question of ours may take. Our
+client takes a server that is silent for a minute for gone, so more would help nobody."""
+
 _AT: Final = "export_at"
 _KEY: Final = "export_key"
 
@@ -76,7 +82,8 @@ def export(
     Order:  by time; equal times in an order of their own.
     Bounds: `CHUNK_ROWS_MAX` records and about `CHUNK_BYTES_MAX` bytes a request.
     Sees:   every record acknowledged before the call, and none after it.
-    Raises: ClewError INVALID_ARGUMENT for a filter that does not parse, or a `next`: at the call.
+    Raises: ClewError INVALID_ARGUMENT for a filter that does not parse, or a `next`: at the call;
+            TIMEOUT for a page that takes longer than `PAGE_LIMITS`: when it is read.
     """
     if query.next is not None:
         raise ClewError(
@@ -164,6 +171,7 @@ class _Reader:
             snapshot=self.snapshot,
             scans={"rows": Scan(self.table, (time,), self._where(None), time, limit)},
             parameters=self.predicate.parameters,
+            limits=PAGE_LIMITS,
         )
         return answer.column("at")[0].as_py() if answer.num_rows else None
 
@@ -181,6 +189,7 @@ class _Reader:
             snapshot=self.snapshot,
             scans={"rows": Scan(self.table, columns, self._where(until), order, limit)},
             parameters=self.predicate.parameters,
+            limits=PAGE_LIMITS,
         )
 
     def _where(self, until: int | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from clew.base.times import NS_PER_S, format_time
 from clew.store.engine.contract import Scan
 from clew.telemetry import documents as doc
-from clew.telemetry.query.newest import Reader, Rows, read_merged_page
+from clew.telemetry.query.newest import LIMITS, Reader, Rows, read_merged_page
 from clew.telemetry.query.point_documents import POINT_COLUMNS, PointDocuments
 from clew.telemetry.query.points import (
     METRIC_TYPES,
@@ -130,6 +130,7 @@ def _figures(
         snapshot=snapshot,
         scans={"points": scan},
         parameters=which.parameters,
+        limits=LIMITS,
     )
     figures: dict[str, Any] = answer.to_pylist()[0]
     return figures

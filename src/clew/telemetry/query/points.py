@@ -11,6 +11,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.contract import Scan
 from clew.telemetry.query.attribute_filter import parse_attribute_filters
 from clew.telemetry.query.names import near_names
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.predicate import compile_condition
 from clew.telemetry.query.regex import RegexJudge
 from clew.telemetry.query.vocabulary import POINTS
@@ -115,7 +116,7 @@ def count_points(
         f"SELECT {i} AS kind, count() AS points FROM @points_{i}" for i in range(len(METRICS))
     )
     rows = store.engine.query(
-        counts, snapshot=snapshot, scans=scans, parameters=which.parameters
+        counts, snapshot=snapshot, scans=scans, parameters=which.parameters, limits=LIMITS
     ).to_pylist()
     return {METRICS[row["kind"]].name: row["points"] for row in rows if row["points"]}
 
@@ -128,6 +129,7 @@ def no_such_metric(store: Store, snapshot: Snapshot, name: str) -> ClewError:
         f"SELECT DISTINCT name FROM ({names}) LIMIT {NAMES_MAX}",
         snapshot=snapshot,
         scans=scans,
+        limits=LIMITS,
     )
     texts = set(known.column("name").to_pylist())
     near = near_names(name, texts)

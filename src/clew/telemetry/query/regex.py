@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.contract import Snapshot
+from clew.telemetry.query.newest import LIMITS
 
 if TYPE_CHECKING:
     from clew.telemetry.query.store import Store
@@ -44,6 +45,7 @@ class RegexJudge:
                 snapshot=_NO_ROWS,
                 scans={},
                 parameters={"pattern": pattern},
+                limits=LIMITS,
             )
         except ClewError as error:
             # The engine names a pattern that does not compile either way.

@@ -19,6 +19,7 @@ from clew.base.times import NS_PER_S, TimeRange, format_time, parse_duration_ns
 from clew.store.engine.contract import Scan
 from clew.telemetry import documents as doc
 from clew.telemetry.query.distribution import distribution_values
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.points import SERIES, count_points, no_such_metric, which_points
 from clew.telemetry.query.slices import check_limit
 from clew.telemetry.query.window import read_window
@@ -206,6 +207,7 @@ def _values(
         snapshot=snapshot,
         scans={"points": scan},
         parameters=parameters,
+        limits=LIMITS,
     ).to_pylist()
     return {(row["bucket"], tuple(row[name] for name in names)): row["folded"] for row in rows}
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from clew.base.times import NS_PER_MS, NS_PER_S, format_time
 from clew.store.engine.contract import Scan
 from clew.telemetry import documents as doc
+from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.slices import cut_slice, read_slice
 from clew.telemetry.query.window import read_window, time_condition
 from clew.telemetry.tables import LOGS, TRACES
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 WINDOW_DEFAULT_NS: Final = 24 * 3600 * NS_PER_S
 """Asked without a range: a day, so that what ran this morning has not vanished by the evening."""
 
+# Durations are added as floats: the engine's average of integers adds them up in 64 bits, in which
+# two spans that never end wrap.
 _RED: Final = (
-    "count() AS spans, countIf(StatusCode = 'Error') AS errors, avg(Duration) AS mean,"
+    "count() AS spans, countIf(StatusCode = 'Error') AS errors, avg(toFloat64(Duration)) AS mean,"
     " quantilesExact(0.5, 0.95, 0.99)(Duration) AS quantiles"
 )
 
@@ -83,6 +86,7 @@ def list_services(store: Store, query: ask.ServiceQuery, now: int) -> doc.Servic
                 time_condition(TRACES, window),
             )
         },
+        limits=LIMITS,
     ).to_pylist()
     logs = store.engine.query(
         "SELECT ServiceName AS service, count() AS logs,"
@@ -90,6 +94,7 @@ def list_services(store: Store, query: ask.ServiceQuery, now: int) -> doc.Servic
         " toUnixTimestamp64Nano(max(Timestamp)) AS last FROM @logs GROUP BY service",
         snapshot=snapshot,
         scans={"logs": Scan(LOGS, ("ServiceName", "Timestamp"), time_condition(LOGS, window))},
+        limits=LIMITS,
     ).to_pylist()
     seen: dict[str, _Seen] = {}
     for row in spans:
@@ -133,6 +138,7 @@ def list_operations(store: Store, query: ask.OperationQuery, now: int) -> doc.Op
             )
         },
         parameters=parameters,
+        limits=LIMITS,
     ).to_pylist()
     shown, rest = cut_slice(rows, page)
     return doc.OperationList(
@@ -178,6 +184,7 @@ def _name(
         snapshot=store.snapshot(),
         scans={"spans": Scan(TRACES, columns, where)},
         parameters=parameters,
+        limits=LIMITS,
     ).to_pylist()
     return rows
 
