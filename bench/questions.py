@@ -22,7 +22,7 @@ from bench.data import (
     SpanRequests,
 )
 from bench.fill import duration_ns
-from clew.telemetry.analytics.parameters import AnomalyQuery, SummaryQuery
+from clew.telemetry.analytics.parameters import AnomalyQuery, SummaryQuery, TopologyQuery
 from clew.telemetry.query.parameters import (
     LogQuery,
     SeriesQuery,
@@ -104,7 +104,14 @@ class Question:
 
     route: str
     parameters: (
-        SpanQuery | LogQuery | ServiceQuery | SeriesQuery | SummaryQuery | AnomalyQuery | None
+        SpanQuery
+        | LogQuery
+        | ServiceQuery
+        | SeriesQuery
+        | SummaryQuery
+        | AnomalyQuery
+        | TopologyQuery
+        | None
     ) = None
 
     @property
@@ -137,6 +144,8 @@ class Question:
                 return services.analytics.summarize(self.parameters).service_count
             case AnomalyQuery():
                 return services.analytics.find_anomalies(self.parameters).count
+            case TopologyQuery():
+                return len(services.analytics.map_topology(self.parameters).services)
             case None:
                 return service.get_trace(self.route.removeprefix("traces/")).count
 
@@ -171,9 +180,19 @@ def _series(target: Target) -> Question:
 
 
 def _summary(target: Target) -> Question:
-    """Ask about all the store holds, but for less than a minute at its start."""
+    start, end = _everything(target)
+    return Question("summary", SummaryQuery(start=start, end=end))
+
+
+def _topology(target: Target) -> Question:
+    start, end = _everything(target)
+    return Question("topology", TopologyQuery(start=start, end=end))
+
+
+def _everything(target: Target) -> tuple[str, str]:
+    """Return the window of all the store holds, but for less than a minute at its start."""
     start = FILL_START_NS + target.at_ns // 10**9 % 60 * 10**9
-    return Question("summary", SummaryQuery(start=_iso(start), end=_iso(target.end_ns)))
+    return _iso(start), _iso(target.end_ns)
 
 
 def _anomalies(target: Target) -> Question:
@@ -201,10 +220,11 @@ OURS: Final[dict[str, Callable[[Target], Question]]] = {
     "series_1h": _series,
     "summary": _summary,
     "anomalies": _anomalies,
+    "topology": _topology,
 }
 """Each question as our users ask it."""
 
-SEARCHES: Final = tuple(name for name in OURS if name not in {"summary", "anomalies"})
+SEARCHES: Final = tuple(name for name in OURS if name not in {"summary", "anomalies", "topology"})
 """The questions that are asked under load too: those that do not read the whole store."""
 
 

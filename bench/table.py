@@ -38,6 +38,7 @@ _QUESTIONS: Final = {
     "series_1h": "rate of a counter by minute, one hour",
     "summary": "summary of everything",
     "anomalies": "anomalies of the last seventh against the rest",
+    "topology": "topology of everything",
 }
 
 
