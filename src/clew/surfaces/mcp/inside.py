@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
 
+from clew.access.caller import LOCAL
 from clew.surfaces.rest.routes import BASE, Asked, QueryRoute
 from clew.surfaces.rest.table import ROUTES
 from clew.telemetry.documents import SqlAnswer
@@ -42,7 +43,7 @@ class InsideQuestions:
         parameters = route.parameters() if query is None else query
         # Routes that answer with a document look at their parameters only, never at the request.
         request = Request({"type": "http", "method": "GET", "path": route.path, "headers": []})
-        document: Any = route.ask(self._desk, Asked(parameters, parts or {}, request))
+        document: Any = route.ask(self._desk, Asked(parameters, parts or {}, request, LOCAL))
         assert isinstance(document, kind), f"{path} answers with another document"
         return document
 

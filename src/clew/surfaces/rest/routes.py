@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from starlette.responses import Response
 
+from clew.access.caller import Caller, Verb
+from clew.surfaces.identity import caller_of
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.parameters import parse_parameters
 
@@ -32,11 +34,12 @@ class NoParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request, parsed: the parameters of the query string and those of the path."""
+    """One request, parsed: parameters of the query string, those of the path, and who asks."""
 
     parameters: Any
     path: Mapping[str, str]
     request: Request
+    caller: Caller
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,10 @@ class Route:
     `path` has its parameters in braces, ``{key:path}`` where they may hold slashes. `body` is the
     struct of a JSON body, `body_types` the media types it may come as, `success` the status of an
     answer that is no error.
+
+    `verb` is what a caller must be allowed on this server as a whole. A route about one app
+    `decides_itself`, by where in the tree the app is: then its caller is known, and no more.
+    A route that `is_public` is answered without asking who calls.
     """
 
     path: str
@@ -59,6 +66,9 @@ class Route:
     documents: tuple[type[msgspec.Struct], ...] = ()
     media_types: tuple[str, ...] = ("application/json",)
     errors: tuple[int, ...] = field(default=(400, 429, 503, 504))
+    verb: Verb = Verb.OBSERVE
+    decides_itself: bool = False
+    is_public: bool = False
 
     async def answer(self, desk: Desk, request: Request) -> Response:
         """Answer one request.
@@ -81,6 +91,7 @@ class QueryRoute(Route):
             parse_parameters(request.scope["query_string"], self.parameters),
             request.path_params,
             request,
+            caller_of(request.scope),
         )
         work = functools.partial(self._work, desk, asked)
         body = await run_unless_gone(request, desk.threads.run(work))
@@ -99,7 +110,8 @@ class OpenRoute(Route):
     async def answer(self, desk: Desk, request: Request) -> Response:
         """Answer one request."""
         parameters = parse_parameters(request.scope["query_string"], self.parameters)
-        return await self.respond(desk, Asked(parameters, request.path_params, request))
+        caller = caller_of(request.scope)
+        return await self.respond(desk, Asked(parameters, request.path_params, request, caller))
 
 
 async def run_unless_gone(request: Request, work: Awaitable[bytes]) -> bytes | None:
