@@ -71,7 +71,10 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     and who caused it. `before` is the status that a return brings back while the app is
     `reconnecting`, `lost_contact` or `crashed`. `deadline` is when the server acts by itself: a
     start that did not come, a window that is over; None when it waits for nothing. `confirmed`
-    tells, of a cancelled app, whether its end was witnessed.
+    tells, of a cancelled app, whether its end was witnessed. `adopted_from` is the first parent of
+    an app that got another one: what it says when it joins. `held` is how an app has ended already
+    whose end is held back by children that it has to wait for. `cancel_id` is the correlation id of
+    the cancel that ended it: an app that was out of reach then gets it on its return.
     """
 
     app_id: str
@@ -90,6 +93,9 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     actor: str = ""
     before: Status | None = None
+    held: Status | None = None
+    adopted_from: str | None = None
+    cancel_id: str | None = None
     deadline: int | None = None
     confirmed: bool = False
     start_deadline_s: int = 300

@@ -1,0 +1,78 @@
+"""What may be set of the tree, and the limits that may not."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from clew.tree.machine.app import Tier
+
+MS: Final = 1_000_000
+SECOND: Final = 1_000_000_000
+
+# A process that is started again, or a network that blinks, is back within this; a person who
+# waits for the verdict of a crash is not kept waiting.
+RESUME_WINDOW_MS: Final = 2_000
+
+# How late a drop may turn out to have been none.
+RECOVERY_WINDOW_S: Final = 60
+
+# Clients that back off come back within half of it after the server was started.
+RESTART_WINDOW_S: Final = 60
+
+# What TRAILS says: an image is pulled, a queue is waited for.
+START_DEADLINE_S: Final = 300
+
+# So many sockets lost so quickly are the network's fault, not that of so many processes.
+MASS_DROP_LINKS: Final = 50
+MASS_DROP_WITHIN: Final = 5 * SECOND
+
+# After the grace of a cancel: a process has this long for its own clean-up after SIGTERM, and the
+# kernel this long to end it after SIGKILL.
+TERM_GRACE: Final = 10 * SECOND
+KILL_GRACE: Final = 5 * SECOND
+
+# A notice that the server itself gives, such as by an orphan policy, leaves this much time.
+GRACE_MS: Final = 30_000
+
+# How long the end of a parent may be held back by children that it has to wait for.
+HOLD_S: Final = 300
+
+# A real tree of processes is ten deep at the most; a path is copied into every row.
+DEPTH_MAX: Final = 32
+
+# What one cancel notifies within a second.
+CHILDREN_MAX: Final = 10_000
+
+# Live apps take 2 KiB each in memory: these are 200 MiB.
+APPS_MAX: Final = 100_000
+
+# Messages that a client may have unacknowledged: a batch of commits takes that many.
+CREDIT: Final = 64
+
+# Ended apps, and ids that are nobody's, which are still known without asking the registry.
+ENDED_MAX: Final = 4_096
+
+# Targets of commands that are over and can still be told of without asking the registry.
+FINISHED_MAX: Final = 20_000
+
+
+class TreeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How the tree behaves. `tier` is the least that an app must show; windows are as their units.
+
+    `server_pub_key` is what `registered` frames carry.
+    """
+
+    tier: Tier = Tier.OPEN
+    server_pub_key: str = ""
+    resume_window_ms: int = RESUME_WINDOW_MS
+    recovery_window_s: int = RECOVERY_WINDOW_S
+    restart_window_s: int = RESTART_WINDOW_S
+    start_deadline_s: int = START_DEADLINE_S
+    grace_ms: int = GRACE_MS
+    hold_s: int = HOLD_S
+    depth_max: int = DEPTH_MAX
+    children_max: int = CHILDREN_MAX
+    apps_max: int = APPS_MAX
+    credit: int = CREDIT
