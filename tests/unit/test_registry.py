@@ -189,6 +189,28 @@ def test_a_full_queue_says_when_to_come_again(open_database: Open) -> None:
     assert [result(future) for future in futures] == names(database)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_writer_that_ended_is_not_ready_and_says_so_to_everyone(open_database: Open) -> None:
+    database = open_database()
+    database.check()
+
+    def end(_writing: Transaction) -> str:
+        raise SystemExit
+
+    gate = Gate(database)
+    ending, behind = database.submit(end), database.submit(put("behind"))
+    gate.open()
+    for future in (ending, behind):
+        assert error_of(future).code is ErrorCode.INTERNAL
+    assert isinstance(behind.exception(DEADLINE_S), ClewError)
+    with pytest.raises(ClewError, match="writer has ended"):
+        database.check()
+    with pytest.raises(ClewError, match="writer has ended"):
+        database.submit(put("later"))
+    assert database.status().failure == "the registry's writer has ended"
+    assert names(database) == []
+
+
 def test_closing_writes_what_is_queued_and_takes_nothing_more(open_database: Open) -> None:
     database = open_database()
     gate = Gate(database)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from clew.base.errors import ClewError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
@@ -34,7 +36,10 @@ class Dialect(StrEnum):
 class Step:
     """One change of a schema: `statements` are run in one transaction, once, and never changed.
 
-    `postgres` holds the statements for PostgreSQL where they are others than those for SQLite.
+    Types are SQLite's; on PostgreSQL INTEGER is read as BIGINT, REAL as DOUBLE PRECISION and BLOB
+    as BYTEA, and what follows a table's closing bracket (STRICT, WITHOUT ROWID) is left out.
+    `postgres` holds the statements for PostgreSQL where that is not enough; they are run as they
+    are.
     """
 
     number: int
@@ -97,8 +102,39 @@ class Transaction(Reading, Protocol):
         ...
 
 
+class OutcomeUnknownError(ClewError):
+    """The server was lost in the middle of a commit and did not come back to say what it did.
+
+    Its code is UNAVAILABLE. Read before writing again.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatus:
+    """What a database did since it was opened.
+
+    `writes` were asked for and answered, well or not; `failed_writes` of them with an error.
+    `commits` are the groups that became durable, `commit_seconds` how long they took from taking a
+    group to having it on disk, `last_group` how many writes the last one held, `failed_commits`
+    the groups that did not become durable. `queued` writes wait for their turn, `shed` were refused
+    because too many did. `failure` says why nothing can be written at present.
+    """
+
+    dialect: Dialect
+    writes: int
+    failed_writes: int
+    commits: int
+    failed_commits: int
+    commit_seconds: float
+    last_group: int
+    queued: int
+    shed: int
+    reconnections: int
+    failure: str | None
+
+
 class Database(Protocol):
-    """Rows that survive. Every method may be called from any thread.
+    """Rows that survive. Every method may be called from any thread, but not on an event loop.
 
     What the machine refuses is a ClewError: UNAVAILABLE for a full disk, a lock of another process
     or a damaged file, TIMEOUT for a reading that takes too long, OVERLOADED (with a time to wait)
@@ -111,8 +147,8 @@ class Database(Protocol):
         `work` runs in the writer thread, after everything submitted before it, all of it or
         nothing: when it raises, its changes are undone and the future raises the same. It MUST
         only use the transaction, and only until it returns; it may be run again from the start.
-        When the future raises UNAVAILABLE the write did not happen, unless the process ended in
-        the same moment.
+        When the future raises UNAVAILABLE the write did not happen, unless it is an
+        `OutcomeUnknownError` or the process ended in the same moment.
 
         Raises:
             ClewError: OVERLOADED when the queue is full, UNAVAILABLE when the database is closed.
@@ -127,7 +163,11 @@ class Database(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise ClewError(UNAVAILABLE) unless rows can be written and read."""
+        """Raise ClewError unless rows can be written and read."""
+        ...
+
+    def status(self) -> DatabaseStatus:
+        """Return what it did so far. Waits for nobody."""
         ...
 
     def close(self) -> None:

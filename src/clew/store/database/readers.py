@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from clew.base.errors import ClewError, ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from clew.store.database.contract import Reading
 
 RETRY_MS: Final = 500
 """Told to who found every connection in use for a long time."""
-
-_OPCODES_BETWEEN_LOOKS: Final = 10_000
-"""Steps of SQLite's machine between looks at the clock: about a tenth of a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +32,36 @@ class ReaderOptions:
     wait_s: float = 5.0
 
 
+class ReadingConnection(Protocol):
+    """One connection that reads; used by one thread at a time."""
+
+    def moment(self, seconds_max: float) -> AbstractContextManager[Reading]:
+        """Open a transaction that reads one moment, for so long at most."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
 class Readers:
     """Opens connections as they are needed, up to a bound, and lends each to one caller."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], options: ReaderOptions) -> None:
+    def __init__(self, connect: Callable[[], ReadingConnection], options: ReaderOptions) -> None:
         self._connect = connect
         self._options = options
-        self._free: list[sqlite3.Connection] = []
+        self._free: list[ReadingConnection] = []
         self._guard = threading.Lock()
         self._places = threading.Semaphore(options.count_max)
         self._is_closed = False
 
     @contextmanager
-    def lend(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection inside a transaction that reads one moment.
+    def lend(self) -> Iterator[Reading]:
+        """Lend a transaction that reads one moment.
 
         Raises:
-            ClewError: OVERLOADED when none comes free, UNAVAILABLE after `close`.
-            sqlite3.Error: what SQLite refuses; SQLITE_INTERRUPT when it takes too long.
+            ClewError: OVERLOADED when none comes free, UNAVAILABLE after `close`; and what the
+                connections raise.
         """
         if not self._places.acquire(timeout=self._options.wait_s):
             raise ClewError(
@@ -63,8 +73,8 @@ class Readers:
         try:
             connection = self._take()
             try:
-                with _one_moment(connection, self._options.read_s):
-                    yield connection
+                with connection.moment(self._options.read_s) as reading:
+                    yield reading
             finally:
                 self._give_back(connection)
         finally:
@@ -83,7 +93,7 @@ class Readers:
         # Whoever still waits for a place hears that it is closed.
         self._places.release(self._options.count_max)
 
-    def _take(self) -> sqlite3.Connection:
+    def _take(self) -> ReadingConnection:
         with self._guard:
             if self._is_closed:
                 raise ClewError(ErrorCode.UNAVAILABLE, "the registry is closed")
@@ -91,21 +101,6 @@ class Readers:
                 return self._free.pop()
         return self._connect()
 
-    def _give_back(self, connection: sqlite3.Connection) -> None:
+    def _give_back(self, connection: ReadingConnection) -> None:
         with self._guard:
             self._free.append(connection)
-
-
-@contextmanager
-def _one_moment(connection: sqlite3.Connection, seconds_max: float) -> Iterator[None]:
-    deadline = time.monotonic() + seconds_max
-    connection.set_progress_handler(
-        lambda: int(time.monotonic() > deadline), _OPCODES_BETWEEN_LOOKS
-    )
-    try:
-        connection.execute("BEGIN")
-        yield
-    finally:
-        connection.set_progress_handler(None, 0)
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")

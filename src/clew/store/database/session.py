@@ -1,16 +1,24 @@
-"""What a strand's work gets to see of a connection: statements in, rows out."""
+"""SQLite's connections, as the writer, the readers and a strand's work see them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sqlite3
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from clew.store.database.contract import Dialect
+from clew.store.database.failure import explain
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
+    from clew.base.errors import ClewError
     from clew.store.database.contract import Value
+
+_OPCODES_BETWEEN_LOOKS: Final = 10_000
+"""Steps of SQLite's machine between looks at the clock: about a tenth of a millisecond."""
 
 
 class Session:
@@ -39,3 +47,103 @@ class Session:
         if not parameters:
             return 0
         return self._connection.executemany(sql, parameters).rowcount
+
+
+class SqliteWriting:
+    """Implements `clew.store.database.writer.WritingConnection`.
+
+    SQLite writes the next group over what a failed commit left in its log, so a sync that failed
+    once is not taken for done later.
+    """
+
+    refusals: type[Exception] = sqlite3.Error
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._session = Session(connection)
+
+    @property
+    def session(self) -> Session:
+        """What a write gets to see."""
+        return self._session
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a transaction is under way; SQLite ends one by itself when the disk is full."""
+        return self._connection.in_transaction
+
+    @property
+    def reconnections(self) -> int:
+        """A file is never lost."""
+        return 0
+
+    def begin(self) -> None:
+        """Begin a transaction that may write at once."""
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def mark(self) -> None:
+        """Begin what `undo` takes back and `keep` keeps."""
+        self._connection.execute("SAVEPOINT one")
+
+    def keep(self) -> None:
+        """Keep what was done since `mark`."""
+        self._connection.execute("RELEASE one")
+
+    def undo(self) -> None:
+        """Take back what was done since `mark`."""
+        self._connection.execute("ROLLBACK TO one")
+        self._connection.execute("RELEASE one")
+
+    def probe(self) -> None:
+        """Change a page, which must then reach the disk."""
+        self._connection.execute("UPDATE registry_probes SET count = count + 1")
+
+    def commit(self) -> None:
+        """Make the transaction durable."""
+        self._connection.execute("COMMIT")
+
+    def abandon(self) -> None:
+        """Take back the transaction when there is one."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def is_lost(self, _error: Exception) -> bool:
+        """A file is never lost."""
+        return False
+
+    def explain(self, error: Exception) -> ClewError:
+        """Return what a refusal means to a caller."""
+        assert isinstance(error, sqlite3.Error)
+        return explain(error, self._path)
+
+
+class SqliteReading:
+    """Implements `clew.store.database.readers.ReadingConnection`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def moment(self, seconds_max: float) -> Iterator[Session]:
+        """Read one moment.
+
+        Raises:
+            sqlite3.Error: what SQLite refuses; SQLITE_INTERRUPT when it takes too long.
+        """
+        connection = self._connection
+        deadline = time.monotonic() + seconds_max
+        connection.set_progress_handler(
+            lambda: int(time.monotonic() > deadline), _OPCODES_BETWEEN_LOOKS
+        )
+        try:
+            connection.execute("BEGIN")
+            yield Session(connection)
+        finally:
+            connection.set_progress_handler(None, 0)
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()

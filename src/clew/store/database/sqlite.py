@@ -21,7 +21,7 @@ from clew.store.database.failure import explain
 from clew.store.database.migration import check_library, migrate
 from clew.store.database.readers import ReaderOptions, Readers
 from clew.store.database.recovery import count_lost_commits, read_marks
-from clew.store.database.session import Session
+from clew.store.database.session import SqliteReading, SqliteWriting
 from clew.store.database.writer import GroupWriter, WriterOptions
 from clew.store.folder import open_folder, storage_error, sync_folder
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from clew.store.database.contract import Reading, Schema, Transaction
+    from clew.store.database.contract import DatabaseStatus, Reading, Schema, Transaction
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class SqliteDatabase:
         self._closing = threading.Lock()
         self._is_closed = False
         self._readers = Readers(self._connect_reader, options.readers)
-        self._writer = GroupWriter(connection, path, options.writer)
+        self._writer = GroupWriter(SqliteWriting(connection, path), options.writer)
 
     @classmethod
     def open(
@@ -116,17 +116,21 @@ class SqliteDatabase:
     def read(self, work: Callable[[Reading], Result]) -> Result:
         """Return what `work` returns; all its statements see one moment."""
         try:
-            with self._readers.lend() as connection:
-                return work(Session(connection))
+            with self._readers.lend() as reading:
+                return work(reading)
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
 
     def check(self) -> None:
-        """Raise ClewError(UNAVAILABLE) unless rows can be written and read."""
+        """Raise ClewError unless rows can be written and read."""
         failure = self._writer.failure
         if failure is not None:
             raise ClewError(failure.code, failure.message, hint=failure.hint)
         self.read(lambda reading: reading.rows("SELECT step FROM schema_steps LIMIT 1"))
+
+    def status(self) -> DatabaseStatus:
+        """Return what it did so far."""
+        return self._writer.status()
 
     def close(self) -> None:
         """Write what is queued, let readers finish, and let go of the files; idempotent."""
@@ -143,7 +147,7 @@ class SqliteDatabase:
                 logger.warning("the registry's log was not folded in: %s", error)
             self._connection.close()
 
-    def _connect_reader(self) -> sqlite3.Connection:
+    def _connect_reader(self) -> SqliteReading:
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode=ro",
             uri=True,
@@ -152,7 +156,7 @@ class SqliteDatabase:
             check_same_thread=False,
         )
         connection.execute("PRAGMA query_only = ON")
-        return connection
+        return SqliteReading(connection)
 
 
 def _prepare(path: Path) -> None:

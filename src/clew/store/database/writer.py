@@ -6,30 +6,29 @@ never waits for company. Within the group each write has a savepoint of its own:
 undone alone and its caller gets its own error, while the others go on. Futures are settled after
 the commit and never before it, so whoever was answered is on disk.
 
-When the commit fails (a full disk, a lock of another process), nothing of the group happened and
-every caller is told so. SQLite writes the next group over what the failed one left in its log,
-so a sync that failed once is not taken for done later. After a failure the thread tries by itself
-every `probe_s` whether it can write again, so that readiness does not wait for a user's next try.
+When the commit fails (a full disk, a lock of another process, a server that is gone), nothing of
+the group happened and every caller is told so. After a failure the thread tries by itself every
+`probe_s` whether it can write again, so that readiness does not wait for a user's next try.
+
+What is said to which database is the business of a `WritingConnection`; this module is the same for
+all of them.
 """
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.database.contract import Result
-from clew.store.database.failure import explain
-from clew.store.database.session import Session
+from clew.store.database.contract import DatabaseStatus, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from clew.store.database.contract import Transaction
 
@@ -50,6 +49,69 @@ class WriterOptions:
     queue_max: int = 1000
     group_max: int = 256
     probe_s: float = 1.0
+
+
+class WritingConnection(Protocol):
+    """One connection as the writer uses it, from its own thread alone.
+
+    Every method raises one of `refusals` when the database refuses.
+    """
+
+    refusals: type[Exception]
+
+    @property
+    def session(self) -> Transaction:
+        """What a write gets to see."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a transaction is under way. A database may end one by itself."""
+        ...
+
+    @property
+    def reconnections(self) -> int:
+        """How often a lost connection was replaced."""
+        ...
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        ...
+
+    def mark(self) -> None:
+        """Begin what `undo` takes back and `keep` keeps: one write."""
+        ...
+
+    def keep(self) -> None:
+        """Keep what was done since `mark`."""
+        ...
+
+    def undo(self) -> None:
+        """Take back what was done since `mark`, and nothing else."""
+        ...
+
+    def probe(self) -> None:
+        """Change something of the registry's own, so that a commit has to reach the disk."""
+        ...
+
+    def commit(self) -> None:
+        """Make the transaction durable, or raise and leave nothing of it."""
+        ...
+
+    def abandon(self) -> None:
+        """Take back the transaction when there is one; never raises."""
+        ...
+
+    def is_lost(self, error: Exception) -> bool:
+        """Whether a refusal means that the connection is gone and nothing was written.
+
+        Then the whole group is tried once more, over a new one.
+        """
+        ...
+
+    def explain(self, error: Exception) -> ClewError:
+        """Return what a refusal means to a caller; a new error for each of them."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +135,29 @@ class _Outcome:
             self.write.future.set_result(self.result)
 
 
+@dataclass(slots=True)
+class _Counters:
+    """Written by the writer thread alone, but for `shed`."""
+
+    writes: int = 0
+    failed_writes: int = 0
+    commits: int = 0
+    failed_commits: int = 0
+    commit_seconds: float = 0.0
+    last_group: int = 0
+    shed: int = 0
+
+
 class GroupWriter:
     """Owns the connection that writes. `submit` from any thread."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, options: WriterOptions) -> None:
+    def __init__(self, connection: WritingConnection, options: WriterOptions) -> None:
         self._connection = connection
-        self._session = Session(connection)
-        self._path = path
         self._options = options
         self._changed = threading.Condition()
         self._queue: deque[_Write[Any]] = deque()
         self._is_closing = False
+        self._counters = _Counters()
         # Of the writer thread alone.
         self._group: list[_Write[Any]] = []
         self._failure: ClewError | None = None
@@ -95,13 +169,34 @@ class GroupWriter:
         """Why nothing can be written at present, None when it can."""
         return self._failure
 
+    def status(self) -> DatabaseStatus:
+        """Return what was written so far."""
+        counters, failure = self._counters, self._failure
+        return DatabaseStatus(
+            dialect=self._connection.session.dialect,
+            writes=counters.writes,
+            failed_writes=counters.failed_writes,
+            commits=counters.commits,
+            failed_commits=counters.failed_commits,
+            commit_seconds=counters.commit_seconds,
+            last_group=counters.last_group,
+            queued=len(self._queue),
+            shed=counters.shed,
+            reconnections=self._connection.reconnections,
+            failure=None if failure is None else failure.message,
+        )
+
     def submit(self, work: Callable[[Transaction], Result]) -> Future[Result]:
         """Queue a write; see `Database.submit`."""
         future: Future[Result] = Future()
         with self._changed:
             if self._is_closing:
+                failure = self._failure
+                if failure is not None:
+                    raise ClewError(failure.code, failure.message, hint=failure.hint)
                 raise ClewError(ErrorCode.UNAVAILABLE, "the registry is closed")
             if len(self._queue) >= self._options.queue_max:
+                self._counters.shed += 1
                 raise ClewError(
                     ErrorCode.OVERLOADED,
                     "writes arrive faster than the disk takes them",
@@ -125,9 +220,17 @@ class GroupWriter:
                 self._group = group
                 if group or self._failure is not None:
                     self._commit(group)
+        except BaseException:
+            # A mistake of ours, which the interpreter reports; the registry must not seem ready.
+            self._failure = ClewError(
+                ErrorCode.INTERNAL,
+                "the registry's writer has ended",
+                hint="start the server again, and report what it wrote to its log",
+            )
+            self._connection.abandon()
+            raise
         finally:
-            # Left early only by a mistake of ours, which the interpreter reports; nobody may wait
-            # for a thread that is gone.
+            # Nobody may wait for a thread that is gone.
             self._refuse_rest()
 
     def _next_group(self) -> list[_Write[Any]] | None:
@@ -144,17 +247,34 @@ class GroupWriter:
 
     def _commit(self, group: list[_Write[Any]]) -> None:
         """Make a group durable as a whole and answer everyone in it."""
+        began = time.monotonic()
         try:
-            outcomes = self._run_all(group)
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._fail(group, error)
-            return
+            outcomes = self._write(group)
+        except self._connection.refusals as error:
+            self._connection.abandon()
+            try:
+                if not self._connection.is_lost(error):
+                    raise
+                outcomes = self._write(group)
+            except self._connection.refusals as last:
+                self._fail(group, last)
+                return
         if self._failure is not None:
             logger.info("the registry can be written again")
             self._failure = None
+        counters = self._counters
+        counters.commits += 1
+        counters.commit_seconds += time.monotonic() - began
+        counters.last_group = len(group)
+        counters.writes += len(group)
+        counters.failed_writes += sum(outcome.error is not None for outcome in outcomes)
         for outcome in outcomes:
             outcome.tell()
+
+    def _write(self, group: list[_Write[Any]]) -> list[_Outcome]:
+        outcomes = self._run_all(group)
+        self._connection.commit()
+        return outcomes
 
     def _run_all(self, group: list[_Write[Any]]) -> list[_Outcome]:
         """Run a group in one transaction and leave it open.
@@ -164,14 +284,13 @@ class GroupWriter:
         """
         undone: list[_Outcome] = []
         while True:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.begin()
             if not group:
-                # A probe: a page that has changed must reach the disk.
-                self._connection.execute("UPDATE registry_probes SET count = count + 1")
+                self._connection.probe()
             outcomes: list[_Outcome] = []
             for write in group:
                 outcomes.append(self._run_one(write))
-                if not self._connection.in_transaction:
+                if not self._connection.is_open:
                     break
             else:
                 return undone + outcomes
@@ -180,32 +299,36 @@ class GroupWriter:
 
     def _run_one(self, write: _Write[Any]) -> _Outcome:
         """Run one write within the group; undo it alone when it fails."""
-        self._connection.execute("SAVEPOINT one")
+        connection = self._connection
+        connection.mark()
         try:
-            outcome = _Outcome(write, result=write.work(self._session))
-        except sqlite3.Error as error:
-            outcome = _Outcome(write, error=explain(error, self._path))
+            outcome = _Outcome(write, result=write.work(connection.session))
+        except connection.refusals as error:
+            if connection.is_lost(error):
+                raise
+            outcome = _Outcome(write, error=connection.explain(error))
         # The boundary between this thread and the strands' code: whatever they raise is theirs, and
         # must reach the caller that waits for it and nobody else.
         except Exception as error:  # noqa: BLE001
             outcome = _Outcome(write, error=error)
         if outcome.error is None:
-            self._connection.execute("RELEASE one")
-        elif self._connection.in_transaction:
-            self._connection.execute("ROLLBACK TO one")
-            self._connection.execute("RELEASE one")
+            connection.keep()
+        elif connection.is_open:
+            connection.undo()
         return outcome
 
-    def _fail(self, group: list[_Write[Any]], error: sqlite3.Error) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        failure = explain(error, self._path)
+    def _fail(self, group: list[_Write[Any]], error: Exception) -> None:
+        self._connection.abandon()
+        failure = self._connection.explain(error)
         if self._failure is None:
             logger.error("the registry cannot be written: %s", failure.message)
         self._failure = failure
+        self._counters.failed_commits += 1
+        self._counters.writes += len(group)
+        self._counters.failed_writes += len(group)
         for write in group:
             # One error each: a raised exception carries the traceback of who raised it.
-            write.future.set_exception(explain(error, self._path))
+            write.future.set_exception(self._connection.explain(error))
 
     def _refuse_rest(self) -> None:
         with self._changed:
