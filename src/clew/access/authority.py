@@ -4,6 +4,9 @@ A pure function over values, so that every door, and the state machine of the tr
 same one. An app has authority over its descendants at any depth and never upward or sideways;
 about itself it may be asked and may speak. Keys act within their scope by their role. A grant
 (inline, or through a role ref) adds verbs to a subject for one node, or for the subtree below it.
+
+Telemetry has no place in the tree: it is the server's as a whole, so that whoever is bound to a
+subtree reads none of it, but may add to it, as the programs there must.
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ class Decision:
 
 _SELF_VERBS = frozenset({Verb.OBSERVE, Verb.MESSAGE, Verb.SPAWN})
 _DESCENDANT_VERBS = frozenset({Verb.OBSERVE, Verb.COMMAND, Verb.SPAWN, Verb.CANCEL})
+_BOUND_VERBS = frozenset({Verb.INGEST})
+"""What whoever is bound to a part of the tree may do to the server as a whole."""
 
 
 def decide(
@@ -60,6 +65,8 @@ def decide(
     of the nodes on the path; only the caller's own count. `now` is in Unix nanoseconds.
     """
     verbs = _verbs(caller, path) | _granted(caller, path, grants, now)
+    if caller.at_most is not None:
+        verbs &= caller.at_most
     is_visible = Verb.OBSERVE in verbs or not path
     if verb in verbs:
         return Decision(is_allowed=True, is_visible=True, reason="")
@@ -67,19 +74,32 @@ def decide(
     return Decision(
         is_allowed=False,
         is_visible=is_visible,
-        reason=f"{caller.kind} {caller.name} may not {verb} {where}",
+        reason=f"{_told(caller)} may not {verb} {where}",
     )
 
 
 def _verbs(caller: Caller, path: tuple[str, ...]) -> frozenset[Verb]:
     """Return what the caller may do by what it is and where it stands."""
-    if caller.kind is not CallerKind.APP:
-        return caller.verbs if caller.scope is None or caller.scope in path else frozenset()
-    if not path:
+    if caller.scope is not None and path and caller.scope not in path:
         return frozenset()
+    if caller.kind is not CallerKind.APP:
+        return caller.verbs if path or caller.scope is None else caller.verbs & _BOUND_VERBS
+    if not path:
+        return _BOUND_VERBS
     if path[-1] == caller.name:
         return _SELF_VERBS
     return _DESCENDANT_VERBS if caller.name in path else frozenset()
+
+
+def _told(caller: Caller) -> str:
+    """Return the caller in words; an id or a name comes last, as it is of somebody's choosing."""
+    match caller.kind:
+        case CallerKind.KEY:
+            return f"the key {caller.name}"
+        case CallerKind.APP:
+            return f"the app {caller.name}"
+        case _:
+            return caller.name
 
 
 def _granted(

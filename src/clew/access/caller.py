@@ -38,6 +38,18 @@ ROLE_VERBS: Final = {
     Role.ADMIN: frozenset(Verb),
 }
 
+ROLE_NAMES: Final = {
+    **{role.value: verbs for role, verbs in ROLE_VERBS.items()},
+    # The names of TRAILS. Its table lets `write` control and cancel, so it is our operator and not
+    # our writer, which may add to the record and steer nothing. Who may steer an app may see it:
+    # an answer about what one cannot see would have to be that it is not there.
+    "read": ROLE_VERBS[Role.READER],
+    "write": ROLE_VERBS[Role.OPERATOR],
+    "control": frozenset({Verb.OBSERVE, Verb.COMMAND}),
+    "cancel": frozenset({Verb.OBSERVE, Verb.CANCEL}),
+}
+"""What each role gives that a role ref or a grant may name, ours and those of TRAILS."""
+
 
 class CallerKind(StrEnum):
     """How a caller showed who it is."""
@@ -52,6 +64,9 @@ class CallerKind(StrEnum):
     """clew itself: a deadline that passed, an orphan policy."""
 
 
+_NAMED: Final = frozenset({CallerKind.KEY, CallerKind.APP})
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks, as the door that let them in found out.
@@ -59,7 +74,9 @@ class Caller:
     `name` is the name of the key, the id of the app, or ``local``. `verbs` are what a key may do
     anywhere in its scope; an app has none of its own: where it stands in the tree decides.
     `scope` is the id of the app to whose subtree a key is bound, None when it is bound to none.
-    `subjects` are the names under which grants and role refs may speak of the caller.
+    `subjects` are the names under which grants and role refs may speak of the caller. `key_id` is
+    that of the key that was shown. `at_most`, where it is set, bounds all of this: an app that did
+    not prove who it is can only lose rights of whoever let it in by naming itself.
     """
 
     kind: CallerKind
@@ -67,6 +84,13 @@ class Caller:
     verbs: frozenset[Verb] = frozenset()
     scope: str | None = None
     subjects: frozenset[str] = frozenset()
+    key_id: str | None = None
+    at_most: frozenset[Verb] | None = None
+
+    @property
+    def subject(self) -> str:
+        """The caller in one word: ``key:ann``, ``app:…``, ``local``; two callers never share it."""
+        return f"{self.kind}:{self.name}" if self.kind in _NAMED else self.name
 
 
 LOCAL: Final = Caller(CallerKind.LOCAL, "local", frozenset(Verb))
