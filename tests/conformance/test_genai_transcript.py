@@ -11,6 +11,7 @@ import pytest
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import TimeRange
 from clew.store.engine.chdb import ChdbEngine
+from clew.telemetry.genai import records, run
 from clew.telemetry.genai.parameters import (
     AgentQuery,
     ConversationQuery,
@@ -22,7 +23,7 @@ from clew.telemetry.genai.service import TelemetryGenAi
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.tables import LOGS, TABLES, TRACES
 from tests.conformance import genai_runs as runs
-from tests.conformance.query_requests import NOW, span, traces_request
+from tests.conformance.query_requests import NOW, log, logs_request, span, traces_request
 from tests.conformance.query_store import HeldStore
 
 if TYPE_CHECKING:
@@ -336,3 +337,165 @@ def test_spans_whose_parents_run_in_a_circle_are_told(store: HeldStore) -> None:
     add(store, [traces_request(spans)])
     transcript = genai(store).get_transcript("1", TranscriptQuery())
     assert sorted(step.span_id[-1] for step in transcript.steps) == ["1", "2", "3"]
+
+
+def test_spans_that_came_twice_take_no_place_of_others(
+    store: HeldStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "SPANS_MAX", 4)
+    spans = [chat(number, parent=0, at=number) for number in range(1, 5)]
+    for _ in range(3):
+        add(store, [traces_request(spans)])
+    store.flush()
+    add(store, [traces_request([*spans, span(50, name="HTTP"), span(50, name="HTTP")])])
+    transcript = genai(store).get_transcript("1", TranscriptQuery())
+    assert [step.span_id[-1] for step in transcript.steps] == ["1", "2", "3", "4"]
+    assert (transcript.spans_left_out, transcript.truncated) == (0, False)
+    assert transcript.other_spans == 1
+    assert transcript.notes[1:] == [f"1 other span is not of GenAI: clew trace {1:032x}"]
+
+
+def test_spans_past_the_limit_are_counted(
+    store: HeldStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "SPANS_MAX", 4)
+    spans = [chat(number, parent=0, at=number % 8) for number in range(1, 8)]
+    add(store, [traces_request([*spans, *spans, span(50, name="HTTP")])])
+    transcript = genai(store).get_transcript("1", TranscriptQuery())
+    assert [step.span_id[-1] for step in transcript.steps] == ["1", "2", "3", "4"]
+    assert (transcript.spans_left_out, transcript.other_spans) == (3, 1)
+    assert transcript.truncated
+    assert transcript.next is None
+    assert "3 later GenAI spans are left out: these are the first 4" in transcript.notes
+
+
+def _talk(messages: dict[int, int]) -> list[Message]:
+    """Return calls of models by their numbers, each given so many messages as log records."""
+    said = [
+        log(
+            {"content": f"{number}.{place}"},
+            at=NOW + number * MS + place,
+            event_name="gen_ai.user.message",
+            trace_id=(1).to_bytes(16, "big"),
+            span_id=number.to_bytes(8, "big"),
+        )
+        for number, count in messages.items()
+        for place in range(count)
+    ]
+    spans = [chat(number, parent=0, at=number) for number in messages]
+    return [traces_request(spans), logs_request(said)]
+
+
+def _texts(transcript: doc.Transcript) -> list[list[str | None]]:
+    return [
+        [part.text for message in step.messages for part in message.parts]
+        for step in transcript.steps
+    ]
+
+
+def test_a_run_of_more_log_records_than_are_read_at_once_is_read_whole(
+    store: HeldStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "PIECE_LOGS_MAX", 4)
+    counts = {1: 3, 2: 3, 3: 0, 4: 4, 5: 1}
+    add(store, _talk(counts))
+    transcript = genai(store).get_transcript("1", TranscriptQuery())
+    assert _texts(transcript) == [
+        [f"{number}.{place}" for place in range(count)] for number, count in counts.items()
+    ]
+    assert (transcript.log_records_left_out, transcript.truncated) == (0, False)
+
+
+def test_log_records_past_the_limits_are_counted(
+    store: HeldStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of one call, and those of the whole run; log records that say nothing do not count."""
+    monkeypatch.setattr(records, "PIECE_LOGS_MAX", 4)
+    monkeypatch.setattr(records, "LOGS_MAX", 7)
+    add(store, _talk({1: 6, 2: 2, 3: 5}))
+    other = log("x", event_name="gen_ai.evaluation.result", trace_id=(1).to_bytes(16, "big"))
+    add(store, [logs_request([other])])
+    transcript = genai(store).get_transcript("1", TranscriptQuery())
+    assert _texts(transcript) == [["1.0", "1.1", "1.2", "1.3"], ["2.0", "2.1"], ["3.0"]]
+    assert transcript.log_records_left_out == 2 + 4
+    assert transcript.truncated
+    assert (
+        f"6 log records of what was said are left out: clew logs --trace-id {1:032x}"
+        in transcript.notes
+    )
+
+
+def test_spans_whose_parents_are_not_looked_up_are_counted(
+    store: HeldStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "IDS_MAX", 2)
+    spans = [
+        agent(1, "a"),
+        *(span(10 + n, parent=1, name="HTTP", at=NOW + n * MS) for n in range(1, 4)),
+        *(chat(20 + n, parent=10 + n, at=10 + n) for n in range(1, 4)),
+    ]
+    add(store, [traces_request([*spans, *spans])])
+    transcript = genai(store).get_transcript("1", TranscriptQuery())
+    depths = {step.span_id[-2:]: step.depth for step in transcript.steps}
+    assert depths == {"01": 0, "15": 1, "16": 1, "17": 0}
+    assert transcript.parents_left_out == 4
+    assert transcript.truncated
+    assert any("4 later spans" in note for note in transcript.notes)
+
+
+def test_calls_of_a_service_belong_to_the_agent_that_runs_in_another(store: HeldStore) -> None:
+    def tokens(count: int) -> dict[str, int]:
+        return {"gen_ai__usage__input_tokens": count}
+
+    add(
+        store,
+        [
+            # One agent in a trace; two in another, one of which calls the service through a span.
+            traces_request([agent(1, "a"), chat(2, at=1, **tokens(1000))], "planner"),
+            traces_request([chat(3, at=2, **tokens(5))], "models"),
+            traces_request([agent(1, "a", trace=2), agent(2, "b", parent=1, trace=2)], "planner"),
+            traces_request([span(3, trace=2, parent=2, name="HTTP")], "gateway"),
+            traces_request([chat(4, trace=2, parent=3, **tokens(7))], "models"),
+            # Nobody's, and two agents that have nothing to do with the service.
+            traces_request([chat(1, trace=3, parent=0, **tokens(11))], "models"),
+            traces_request([agent(1, "c", trace=4), agent(2, "d", parent=1, trace=4)], "planner"),
+        ],
+    )
+    for _ in ("hot", "stored"):
+        listed = genai(store).list_agents(AgentQuery(service="models")).agents
+        assert [(each.agent, each.named, each.tokens.input) for each in listed] == [
+            ("models", False, 11),
+            ("b", True, 7),
+            ("a", True, 5),
+        ]
+        assert {name for each in listed for name in each.services} == {"models"}
+        assert [each.runs for each in listed] == [0, 0, 0]
+        own = genai(store).list_agents(AgentQuery(service="planner")).agents
+        assert {each.agent: (each.runs, each.tokens.input) for each in own} == {
+            "a": (2, 1000),
+            "b": (1, 0),
+            "c": (1, 0),
+            "d": (1, 0),
+        }
+        store.flush()
+
+
+def test_durations_of_spans_that_never_end_are_added_up(store: HeldStore) -> None:
+    """Three of them are more nanoseconds than 64 bits hold."""
+    endless = {"end_time_unix_nano": 2**63 - 1}
+    spans = [
+        *(agent(number, "a") for number in range(1, 4)),
+        *(tool(number, "wait", at=0) for number in range(4, 7)),
+    ]
+    for each in spans:
+        each.end_time_unix_nano = endless["end_time_unix_nano"]
+    add(store, [traces_request(spans)])
+    milliseconds = (2**63 - 1 - NOW) / MS
+    (found,) = genai(store).list_agents(AgentQuery()).agents
+    assert found.avg_ms == pytest.approx(milliseconds)
+    assert found.tools[0].avg_ms == pytest.approx(milliseconds)
+    assert genai(store).get_transcript("1", TranscriptQuery()).duration_ms == pytest.approx(
+        milliseconds
+    )
+    (conversation,) = genai(store).list_conversations(ConversationQuery()).conversations
+    assert conversation.duration_ms == pytest.approx(milliseconds)

@@ -29,7 +29,9 @@ from clew.telemetry.tables import LOGS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from clew.store.engine.contract import Snapshot
     from clew.telemetry.analytics import parameters as ask
+    from clew.telemetry.query.slices import Slice
     from clew.telemetry.query.store import Store
 
 TEXTS_MAX: Final = 10_000
@@ -103,10 +105,12 @@ def list_patterns(store: Store, query: ask.PatternQuery, now: int) -> doc.LogPat
         ClewError: INVALID_ARGUMENT for a filter that does not parse; TOO_LARGE when the window
             holds more different texts than memory does.
     """
-    page = read_slice(query.next, query.limit, read_current(query, now=now).range)
+    snapshot = store.snapshot()
+    asked = read_current(query, now=now).range
+    page = read_slice("patterns", query, snapshot, window=asked, now=now)
     start, end = page.window.start or 0, page.window.end
-    window = Window(start, now if end is None else end, is_open=end is None)
-    rows, records = _read_texts(store, query, window)
+    window = Window(start, page.now if end is None else end, is_open=end is None)
+    rows, records = _read_texts(store, snapshot, query, page)
     found = put_together(rows)
     patterns = sorted(found, key=lambda each: (-each.count, each.text))
     grouped = sum(each.count for each in patterns)
@@ -140,7 +144,7 @@ def put_together(rows: Sequence[Mapping[str, Any]]) -> list[_Found]:
 
 
 def _read_texts(
-    store: Store, query: ask.PatternQuery, window: Window
+    store: Store, snapshot: Snapshot, query: ask.PatternQuery, page: Slice
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the most frequent masked texts by service and severity, and how many records match."""
     filters = LogQuery(
@@ -157,7 +161,7 @@ def _read_texts(
         " any(tuple(at, body, trace_id, span_id)) AS example"
         " FROM @logs GROUP BY text, service, severity)"
         " ORDER BY n DESC, text, service, severity LIMIT {texts:UInt32}",
-        snapshot=store.snapshot(),
+        snapshot=snapshot,
         scans={
             "logs": Scan(
                 LOGS,
@@ -170,7 +174,7 @@ def _read_texts(
                     "TraceId AS trace_id",
                     "SpanId AS span_id",
                 ),
-                f"{time_condition(LOGS, window.range)} AND ({predicate.sql})",
+                f"{time_condition(LOGS, page.window)} AND {page.condition} AND ({predicate.sql})",
             )
         },
         parameters={**predicate.parameters, "texts": TEXTS_MAX},

@@ -63,14 +63,15 @@ _COLUMNS: Final = (
 
 _RUNS: Final = "GenAiOperation IN ('invoke_agent', 'invoke_workflow')"
 
-# The agents of each trace: where there is one, it is that of every span that names none.
+# The agents of each trace: where there is one, it is that of every span that names none. Of all
+# services, whichever is asked for: an agent calls through others, and they do not name it.
 _NAMES: Final = (
     "SELECT TraceId, any(GenAiAgentName) AS only, uniqExact(GenAiAgentName) AS names"
-    " FROM @spans WHERE GenAiAgentName != '' GROUP BY TraceId"
+    " FROM @named WHERE GenAiAgentName != '' GROUP BY TraceId"
 )
 
 _SEVERAL: Final = (
-    "SELECT TraceId FROM @spans WHERE GenAiAgentName != '' GROUP BY TraceId"
+    "SELECT TraceId FROM @named WHERE GenAiAgentName != ''{concerned} GROUP BY TraceId"
     " HAVING uniqExact(GenAiAgentName) > 1"
 )
 
@@ -78,7 +79,8 @@ _FIGURES: Final = (
     f"{CELL_KEYS}, GenAiOperation AS operation, GenAiToolName AS tool, {cell_sums()},"
     f" countIf({TOOL_CALLS}) AS tool_calls,"
     f" countIf({TOOL_CALLS} AND StatusCode = 'Error') AS tool_failures,"
-    f" sumIf(Duration, {TOOL_CALLS}) AS tool_ns,"
+    # A float: spans that never end would wrap 64 bits.
+    f" sumIf(toFloat64(Duration), {TOOL_CALLS}) AS tool_ns,"
     f" groupUniqArray({NAMES_MAX})(toString(ServiceName)) AS services,"
     f" groupUniqArrayIf({NAMES_MAX})(GenAiAgentId, GenAiAgentId != '') AS ids,"
     " max(toUnixTimestamp64Nano(Timestamp) + Duration) AS last"
@@ -89,7 +91,7 @@ _FIGURES: Final = (
 class _Tool:
     calls: int = 0
     failures: int = 0
-    nanoseconds: int = 0
+    nanoseconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -126,18 +128,15 @@ _Key = tuple[str, bool]
 
 def list_agents(store: Store, prices: PriceBook, query: ask.AgentQuery, now: int) -> doc.AgentList:
     """Return one page of agents, most tokens first."""
-    page = read_slice(
-        query.next, query.limit, read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
-    )
-    window = page.window
-    where = f"{time_condition(TRACES, window)} AND GenAi"
+    snapshot = store.snapshot()
+    window = read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
+    page = read_slice("agents", query, snapshot, window=window, now=now)
+    window, now = page.window, page.now
     parameters: dict[str, object] = {}
     if query.service is not None:
-        where += " AND ServiceName = {service:String}"
         parameters["service"] = query.service
-    reading = _Reading(
-        store, store.snapshot(), where, time_condition(TRACES, window), parameters, query.service
-    )
+    where = f"{time_condition(TRACES, window)} AND {page.condition}"
+    reading = _Reading(store, snapshot, where, parameters, query.service)
     parameters["tiers"] = read_tiers(
         store, prices, reading.snapshot, reading.scans(), dict(parameters)
     )
@@ -156,6 +155,7 @@ def list_agents(store: Store, prices: PriceBook, query: ask.AgentQuery, now: int
             -each.runs,
             -each.llm_calls,
             each.agent,
+            each.named,
         ),
     )
     shown, rest = cut_slice(listed, page)
@@ -179,7 +179,6 @@ class _Reading:
         store: Store,
         snapshot: Snapshot,
         where: str,
-        whole_window: str,
         parameters: dict[str, object],
         service: str | None,
     ) -> None:
@@ -188,14 +187,23 @@ class _Reading:
         self._service = service
         self._store = store
         self._where = where
-        self._whole_window = whole_window
         self._parameters = parameters
+        # Agents of traces that have nothing of the service need not be sorted out.
+        concerned = "" if service is None else " AND TraceId IN (SELECT TraceId FROM @spans)"
+        self._several = f"TraceId IN ({_SEVERAL.format(concerned=concerned)})"
 
     def scans(self) -> dict[str, Scan]:
-        """Return the GenAI spans as ``@spans``, and all spans of the window as ``@all``."""
+        """Return what is read of the window, by what it is called in statements.
+
+        ``@spans`` are the GenAI spans whose figures count, ``@named`` those that may name an agent,
+        ``@all`` all spans.
+        """
+        genai = f"{self._where} AND GenAi"
+        own = genai if self._service is None else f"{genai} AND ServiceName = {{service:String}}"
         return {
-            "spans": Scan(TRACES, _COLUMNS, self._where),
-            "all": Scan(TRACES, _COLUMNS, self._whole_window),
+            "spans": Scan(TRACES, _COLUMNS, own),
+            "named": Scan(TRACES, ("TraceId", "GenAiAgentName"), genai),
+            "all": Scan(TRACES, _COLUMNS, self._where),
         }
 
     def cells(self) -> Iterator[tuple[_Key, dict[str, Any]]]:
@@ -207,7 +215,7 @@ class _Reading:
             " GROUP BY ALL HAVING NOT several"
         ).to_pylist():
             yield _key(cell), cell
-        size = self._query(f"SELECT count() AS spans FROM @all WHERE TraceId IN ({_SEVERAL})")
+        size = self._query(f"SELECT count() AS spans FROM @all WHERE {self._several}")
         spans = size.to_pylist()[0]["spans"]
         if spans > RESOLVED_SPANS_MAX:
             yield from self._unresolved()
@@ -221,7 +229,7 @@ class _Reading:
         rows = self._query(
             "SELECT TraceId, SpanId, ParentSpanId, GenAiAgentName AS agent, GenAi AS genai,"
             f" toString(ServiceName) AS service, {_FIGURES}"
-            f" FROM @all WHERE TraceId IN ({_SEVERAL}) GROUP BY ALL"
+            f" FROM @all WHERE {self._several} GROUP BY ALL"
         )
         owners = inherit(
             pc.binary_join_element_wise(rows["TraceId"], rows["SpanId"], ""),
@@ -239,7 +247,7 @@ class _Reading:
         """Yield the same figures under their services: they are too many to look through."""
         for cell in self._query(
             f"SELECT '' AS agent, toString(ServiceName) AS service, {_FIGURES}, count() AS spans"
-            f" FROM @spans WHERE GenAiAgentName = '' AND TraceId IN ({_SEVERAL}) GROUP BY ALL"
+            f" FROM @spans WHERE GenAiAgentName = '' AND {self._several} GROUP BY ALL"
         ).to_pylist():
             self.unresolved += cell["spans"]
             yield _key(cell), cell
@@ -248,7 +256,7 @@ class _Reading:
         """Return figures of the invocations of each agent."""
         rows = self._query(
             "SELECT GenAiAgentName AS agent, count() AS runs,"
-            " countIf(StatusCode = 'Error') AS failures, avg(Duration) AS mean,"
+            " countIf(StatusCode = 'Error') AS failures, avg(toFloat64(Duration)) AS mean,"
             " quantilesExact(0.5, 0.95)(Duration) AS quantiles"
             f" FROM @spans WHERE {_RUNS} AND GenAiAgentName != '' GROUP BY agent"
         ).to_pylist()

@@ -114,11 +114,6 @@ _MESSAGES: Final = {
 }
 
 
-def is_content_event(name: str) -> bool:
-    """Whether an event or a log record of this name carries what was said."""
-    return name in {DETAILS, CHOICE, *_MESSAGES, *_WHOLE}
-
-
 def _events(record: Record) -> _Found:
     """One event or log record for each message, as OpenTelemetry had it up to 1.36."""
     found = _Found()
@@ -151,6 +146,9 @@ _WHOLE: Final = {
     "gen_ai.content.prompt": ("gen_ai.prompt", False),
     "gen_ai.content.completion": ("gen_ai.completion", True),
 }
+
+CONTENT_EVENTS: Final = tuple(sorted({DETAILS, CHOICE, *_MESSAGES, *_WHOLE}))
+"""Names of span events and log records that carry what was said."""
 
 
 def _whole(record: Record) -> _Found:

@@ -79,12 +79,12 @@ def list_conversations(
     store: Store, prices: PriceBook, query: ask.ConversationQuery, now: int
 ) -> doc.ConversationList:
     """Return one page of conversations with something in the range, last active first."""
-    page = read_slice(
-        query.next, query.limit, read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
-    )
-    window = page.window
-    scans = {"spans": Scan(TRACES, _COLUMNS, f"{time_condition(TRACES, window)} AND GenAi")}
     snapshot = store.snapshot()
+    window = read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
+    page = read_slice("conversations", query, snapshot, window=window, now=now)
+    window, now = page.window, page.now
+    where = f"{time_condition(TRACES, window)} AND {page.condition} AND GenAi"
+    scans = {"spans": Scan(TRACES, _COLUMNS, where)}
     rows, total = _read_page(store, snapshot, scans, query, page)
     bills = _read_bills(store, snapshot, scans, prices, [row["conversation"] for row in rows])
     rest = next_cursor(page) if page.offset + len(rows) < total else None

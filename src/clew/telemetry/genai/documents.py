@@ -261,9 +261,10 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `content` is false when no step records what was said: most instrumentations leave that out
     unless told to record it. `other_spans` are spans of the same traces that are not GenAI.
-    `traces_left_out` are older traces of the conversation that were not read, and
-    `spans_left_out` says that a trace had more spans than are read at once. `notes` say in words
-    what is not here and how to get it.
+    What a limit kept out is counted: `traces_left_out` older traces of the conversation,
+    `spans_left_out` later GenAI spans, `log_records_left_out` log records of what was said, and
+    `parents_left_out` later spans of which it was not looked up what they ran under. `notes` say in
+    words what is not here and how to get it.
     """
 
     conversation: str | None
@@ -287,6 +288,8 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     truncated: bool
     other_spans: int = 0
     traces_left_out: int = 0
-    spans_left_out: bool = False
+    spans_left_out: int = 0
+    parents_left_out: int = 0
+    log_records_left_out: int = 0
     notes: list[str] = []
     next: str | None = None

@@ -1,28 +1,33 @@
-"""The spans of a run, as they are read for its transcript: first what they are, then what they say.
+"""The spans of a run, as they are read for its transcript: what they are, and what ran under what.
 
-What was said is large, since each call of a model repeats the history before it; so it is read in
-pieces, and only what is new is kept of each.
+What they say is read by `clew.telemetry.genai.records`.
 """
+
+# ruff: noqa: S608 - values are bound; the rest is our own text
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import TimeRange
 from clew.store.engine.contract import Scan
 from clew.telemetry.genai.columns import ALIASES
-from clew.telemetry.genai.content import Event, Record, is_content_event
 from clew.telemetry.genai.messages import read_json
 from clew.telemetry.query.ids import TRACE_ID_CHARS, parse_trace_id
 from clew.telemetry.query.newest import LIMITS
-from clew.telemetry.query.typed import text_attributes
-from clew.telemetry.tables import LOGS, TRACES
+from clew.telemetry.query.window import time_condition
+from clew.telemetry.tables import TRACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
 
     from clew.store.engine.contract import Snapshot
+    from clew.store.table import Table
+    from clew.telemetry.genai.content import Record
     from clew.telemetry.query.store import Store
 
 TRACES_MAX: Final = 200
@@ -32,13 +37,37 @@ SPANS_MAX: Final = 5000
 """GenAI spans that are read, the first: a run of some hours."""
 
 IDS_MAX: Final = 200_000
-"""Spans of any kind whose ids are read, to find out what ran under what."""
+"""Spans of any kind whose parents are read, the first, to find out what ran under what."""
 
-PIECE_SPANS: Final = 500
-"""Spans whose content is read at once: some 50 MB where contexts are long."""
 
-PIECE_LOGS_MAX: Final = 20_000
-"""Log records of one piece: forty messages for each span."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The records that a transcript is told from: those of `snapshot` for which `condition` holds.
+
+    It is the same for every page of one transcript.
+    """
+
+    store: Store
+    snapshot: Snapshot
+    condition: str = "1"
+
+    def query(
+        self,
+        sql: str,
+        table: Table,
+        columns: Sequence[str],
+        where: str,
+        parameters: Mapping[str, object],
+    ) -> pa.Table:
+        """Run SQL over the columns of the rows of one table, which it calls ``@rows``."""
+        scan = Scan(table, tuple(columns), f"({where}) AND {self.condition}")
+        return self.store.engine.query(
+            sql,
+            snapshot=self.snapshot,
+            scans={"rows": scan},
+            parameters=parameters,
+            limits=LIMITS,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +100,11 @@ class GenAiSpan:
 class Run:
     """The GenAI spans of one or more traces, by their start.
 
-    `parents` gives the parent's id of every span of the traces, by trace and span; `other_spans`
-    are those that are not GenAI. `traces_left_out` older traces were not read; `traces_elsewhere`
-    are others of the conversation, where one trace was asked for; `is_cut` says that there are more
-    GenAI spans than were read.
+    `parents` gives the parent's id of every span of the traces that has one, by trace and span;
+    `other_spans` are those that are not GenAI. `traces_left_out` older traces were not read;
+    `traces_elsewhere` are others of the conversation, where one trace was asked for.
+    `spans_left_out` later GenAI spans and `parents_left_out` later parents were not read. A span
+    that came twice counts once.
     """
 
     conversation: str | None
@@ -84,8 +114,45 @@ class Run:
     other_spans: int
     traces_left_out: int
     traces_elsewhere: int
-    is_cut: bool
+    spans_left_out: int
+    parents_left_out: int
 
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """How many different spans some traces have: all, those of GenAI, and those with a parent."""
+
+    spans: int = 0
+    genai: int = 0
+    children: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Traces:
+    """Traces, and of which conversation their GenAI spans must be, where it is one's.
+
+    A trace may serve several conversations; what names none belongs to each.
+    """
+
+    ids: list[str]
+    conversation: str | None = None
+    left_out: int = 0
+    parameters: dict[str, object] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Bind what the conditions name."""
+        parameters = {"traces": self.ids, "conversation": self.conversation or ""}
+        object.__setattr__(self, "parameters", parameters)
+
+    @property
+    def own(self) -> str:
+        """The condition of the GenAI spans that are told."""
+        if self.conversation is None:
+            return "GenAi"
+        return "GenAi AND GenAiConversation IN ('', {conversation:String})"
+
+
+_IN_TRACES: Final = "TraceId IN {traces:Array(String)}"
 
 _TYPED: Final = tuple(alias.name for alias in ALIASES)
 
@@ -102,80 +169,49 @@ _SPAN_COLUMNS: Final = (
     *_TYPED,
 )
 
-_CONTENT_COLUMNS: Final = (
-    "TraceId",
-    "SpanId",
-    "SpanAttributes",
-    "arrayMap(each -> toUnixTimestamp64Nano(each), `Events.Timestamp`) AS EventTimes",
-    "`Events.Name` AS EventNames",
-    "`Events.Attributes` AS EventAttributes",
-)
 
-_LOG_COLUMNS: Final = (
-    "TraceId",
-    "SpanId",
-    "toUnixTimestamp64Nano(Timestamp) AS at",
-    "EventName",
-    "Body",
-    "LogAttributes",
-)
-
-
-def read_run(store: Store, snapshot: Snapshot, name: str) -> Run:
+def read_run(moment: Moment, name: str) -> Run:
     """Return the run that a trace id or the id of a conversation names.
 
     Raises:
         ClewError: NOT_FOUND when there is neither.
     """
-    conversation: str | None = None
-    left_out = 0
-    traces: list[str] = []
-    if not _is_trace_id(name):
-        traces, left_out = _first_of(_traces_of(store, snapshot, name))
-        conversation = name if traces else None
-    if not traces:
-        traces = [_parse_trace(name)]
-    spans = _read_spans(store, snapshot, traces, conversation)
-    if not spans and conversation is None and _is_trace_id(name):
+    traces = _find_traces(moment, name)
+    size = _count(moment, traces)
+    if not size.genai and traces.conversation is None and _is_trace_id(name):
         # The id of a conversation is often 32 hexadecimal digits, too.
-        traces, left_out = _first_of(_traces_of(store, snapshot, name))
-        conversation = name
-        spans = _read_spans(store, snapshot, traces, conversation) if traces else []
-    parents, size = _read_parents(store, snapshot, traces) if traces else ({}, 0)
-    if not spans:
-        raise _nothing(name, size)
+        others = _of_conversation(moment, name)
+        if others is not None:
+            traces, size = others, _count(moment, others)
+    if not size.genai:
+        raise _nothing(name, size.spans)
+    spans = _read_spans(moment, traces, size)
+    named = traces.conversation or _named_conversation(spans)
     elsewhere = 0
-    named = conversation or _named_conversation(spans)
-    if conversation is None and named is not None:
-        elsewhere = len(set(_traces_of(store, snapshot, named)) - set(traces))
+    if traces.conversation is None and named is not None:
+        elsewhere = len(set(_traces_of(moment, named)) - set(traces.ids))
     return Run(
         conversation=named,
         trace_ids=tuple(dict.fromkeys(span.trace_id for span in spans)),
-        spans=tuple(spans[:SPANS_MAX]),
-        parents=parents,
-        other_spans=max(0, size - len(spans)),
-        traces_left_out=left_out,
+        spans=tuple(spans),
+        parents=_read_parents(moment, traces),
+        other_spans=size.spans - size.genai,
+        traces_left_out=traces.left_out,
         traces_elsewhere=elsewhere,
-        is_cut=len(spans) > SPANS_MAX,
+        spans_left_out=size.genai - len(spans),
+        parents_left_out=max(0, size.children - IDS_MAX),
     )
 
 
-def _first_of(traces: list[str]) -> tuple[list[str], int]:
-    """Return as many traces as a run may have, and how many more there are."""
-    return traces[:TRACES_MAX], max(0, len(traces) - TRACES_MAX)
+def _find_traces(moment: Moment, name: str) -> _Traces:
+    found = None if _is_trace_id(name) else _of_conversation(moment, name)
+    return found or _Traces([_parse_trace(name)])
 
 
-def read_records(
-    store: Store, snapshot: Snapshot, spans: Sequence[GenAiSpan]
-) -> Iterator[tuple[GenAiSpan, Record]]:
-    """Yield spans with what they say, in their order, reading a piece at a time."""
-    for begin in range(0, len(spans), PIECE_SPANS):
-        piece = spans[begin : begin + PIECE_SPANS]
-        said = _read_piece(store, snapshot, piece)
-        for span in piece:
-            attributes, events = said.get((span.trace_id, span.span_id), ({}, []))
-            events.sort(key=lambda event: event.at)
-            yield span, Record(span.operation, attributes, events)
+def _of_conversation(moment: Moment, name: str) -> _Traces | None:
+    """Return as many traces of a conversation as a run may have, None when it has none."""
+    ids = _traces_of(moment, name)
+    return _Traces(ids[:TRACES_MAX], name, max(0, len(ids) - TRACES_MAX)) if ids else None
 
 
 def _is_trace_id(name: str) -> bool:
@@ -204,43 +240,44 @@ def _nothing(name: str, other_spans: int) -> ClewError:
     )
 
 
-def _traces_of(store: Store, snapshot: Snapshot, conversation: str) -> list[str]:
+def _traces_of(moment: Moment, conversation: str) -> list[str]:
     """Return the traces of a conversation, newest first."""
-    scan = Scan(
-        TRACES, ("TraceId", "Timestamp"), "GenAi AND GenAiConversation = {conversation:String}"
-    )
-    rows = store.engine.query(
-        "SELECT TraceId, max(Timestamp) AS last FROM @spans GROUP BY TraceId"
+    rows = moment.query(
+        "SELECT TraceId, max(Timestamp) AS last FROM @rows GROUP BY TraceId"
         " ORDER BY last DESC, TraceId",
-        snapshot=snapshot,
-        scans={"spans": scan},
-        parameters={"conversation": conversation},
-        limits=LIMITS,
+        TRACES,
+        ("TraceId", "Timestamp"),
+        "GenAi AND GenAiConversation = {conversation:String}",
+        {"conversation": conversation},
     )
     return [str(trace) for trace in rows["TraceId"].to_pylist()]
 
 
-def _read_spans(
-    store: Store, snapshot: Snapshot, traces: Sequence[str], conversation: str | None
-) -> list[GenAiSpan]:
-    where = "TraceId IN {traces:Array(String)} AND GenAi"
-    parameters: dict[str, object] = {"traces": list(traces)}
-    if conversation is not None:
-        # A trace may serve several conversations; what names none belongs to each.
-        where += " AND GenAiConversation IN ('', {conversation:String})"
-        parameters["conversation"] = conversation
-    limit = SPANS_MAX + 1
-    scan = Scan(TRACES, _SPAN_COLUMNS, where, order_by="Timestamp, SpanId", limit=limit)
-    rows = store.engine.query(
-        "@spans",
-        snapshot=snapshot,
-        scans={"spans": scan},
-        parameters=parameters,
-        limits=LIMITS,
+def _count(moment: Moment, traces: _Traces) -> _Size:
+    rows = moment.query(
+        "SELECT uniqExact(TraceId, SpanId) AS spans, uniqExactIf((TraceId, SpanId), own) AS genai,"
+        " uniqExactIf((TraceId, SpanId), ParentSpanId != '') AS children FROM @rows",
+        TRACES,
+        ("TraceId", "SpanId", "ParentSpanId", f"{traces.own} AS own"),
+        _IN_TRACES,
+        traces.parameters,
+    )
+    return _Size(**rows.to_pylist()[0])
+
+
+def _read_spans(moment: Moment, traces: _Traces, size: _Size) -> list[GenAiSpan]:
+    """Return the first GenAI spans, a span that a client sent twice as it began first."""
+    where = f"{_IN_TRACES} AND {traces.own}"
+    if size.genai > SPANS_MAX:
+        where += f" AND {_first_spans(moment, traces)}"
+    rows = moment.query(
+        "SELECT * FROM @rows ORDER BY at, SpanId, TraceId LIMIT 1 BY TraceId, SpanId"
+        f" LIMIT {SPANS_MAX}",
+        TRACES,
+        _SPAN_COLUMNS,
+        where,
+        traces.parameters,
     ).to_pylist()
-    # A span that a client sent twice is one step.
-    unique = {(row["TraceId"], row["SpanId"]): row for row in rows}
-    ordered = sorted(unique.values(), key=lambda row: (row["at"], row["SpanId"]))
     return [
         GenAiSpan(
             trace_id=row["TraceId"],
@@ -254,79 +291,42 @@ def _read_spans(
             status_message=row["StatusMessage"],
             row=row,
         )
-        for row in ordered[:limit]
+        for row in rows
     ]
 
 
-def _read_parents(
-    store: Store, snapshot: Snapshot, traces: Sequence[str]
-) -> tuple[dict[tuple[str, str], str], int]:
+def _first_spans(moment: Moment, traces: _Traces) -> str:
+    """Return a condition that holds of the spans that are read, so that few others need sorting."""
+    rows = moment.query(
+        "SELECT max(first) AS edge FROM (SELECT min(at) AS first FROM @rows"
+        f" GROUP BY TraceId, SpanId ORDER BY first LIMIT {SPANS_MAX})",
+        TRACES,
+        ("TraceId", "SpanId", "toUnixTimestamp64Nano(Timestamp) AS at"),
+        f"{_IN_TRACES} AND {traces.own}",
+        traces.parameters,
+    )
+    return time_condition(TRACES, TimeRange(None, rows.to_pylist()[0]["edge"] + 1))
+
+
+def _read_parents(moment: Moment, traces: _Traces) -> dict[tuple[str, str], str]:
     columns = ("TraceId", "SpanId", "ParentSpanId")
-    scan = Scan(TRACES, columns, "TraceId IN {traces:Array(String)}", limit=IDS_MAX)
-    rows = store.engine.query(
-        "@spans",
-        snapshot=snapshot,
-        scans={"spans": scan},
-        parameters={"traces": list(traces)},
-        limits=LIMITS,
+    rows = moment.query(
+        "SELECT TraceId, SpanId, argMin(ParentSpanId, at) AS ParentSpanId, min(at) AS first"
+        " FROM @rows GROUP BY TraceId, SpanId"
+        # What others run under began before them.
+        f" ORDER BY first, SpanId, TraceId LIMIT {IDS_MAX}",
+        TRACES,
+        (*columns, "toUnixTimestamp64Nano(Timestamp) AS at"),
+        f"{_IN_TRACES} AND ParentSpanId != ''",
+        traces.parameters,
     )
     ids = zip(*(rows[name].to_pylist() for name in columns), strict=True)
-    parents = {(trace, span): parent for trace, span, parent in ids}
-    return parents, len(parents)
+    return {(trace, span): parent for trace, span, parent in ids}
 
 
 def _named_conversation(spans: Sequence[GenAiSpan]) -> str | None:
     names = {span.row["GenAiConversation"] for span in spans} - {""}
     return names.pop() if len(names) == 1 else None
-
-
-_Said = tuple[dict[str, str], list[Event]]
-
-
-def _read_piece(
-    store: Store, snapshot: Snapshot, piece: Sequence[GenAiSpan]
-) -> dict[tuple[str, str], _Said]:
-    parameters = {
-        "traces": sorted({span.trace_id for span in piece}),
-        "spans": [span.span_id for span in piece],
-    }
-    where = "TraceId IN {traces:Array(String)} AND SpanId IN {spans:Array(String)}"
-    said: dict[tuple[str, str], _Said] = {}
-    for row in store.engine.query(
-        "@spans",
-        snapshot=snapshot,
-        scans={"spans": Scan(TRACES, _CONTENT_COLUMNS, where)},
-        parameters=parameters,
-        limits=LIMITS,
-    ).to_pylist():
-        events = [
-            Event(at, name, text_attributes(pairs))
-            for at, name, pairs in zip(
-                row["EventTimes"], row["EventNames"], row["EventAttributes"], strict=True
-            )
-        ]
-        said[row["TraceId"], row["SpanId"]] = (text_attributes(row["SpanAttributes"]), events)
-    logs = Scan(
-        LOGS,
-        _LOG_COLUMNS,
-        f"{where} AND (startsWith(EventName, 'gen_ai.')"
-        " OR startsWith(LogAttributes['event.name'], 'gen_ai.'))",
-        order_by="Timestamp",
-        limit=PIECE_LOGS_MAX,
-    )
-    for row in store.engine.query(
-        "@logs",
-        snapshot=snapshot,
-        scans={"logs": logs},
-        parameters=parameters,
-        limits=LIMITS,
-    ).to_pylist():
-        attributes = text_attributes(row["LogAttributes"])
-        name = row["EventName"] or attributes.get("event.name", "")
-        known = said.get((row["TraceId"], row["SpanId"]))
-        if known is not None and is_content_event(name):
-            known[1].append(Event(row["at"], name, attributes, row["Body"]))
-    return said
 
 
 def error_text(span: GenAiSpan, record: Record) -> str | None:

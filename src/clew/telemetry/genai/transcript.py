@@ -20,7 +20,8 @@ from clew.telemetry.genai.messages import (
     canonical,
 )
 from clew.telemetry.genai.parameters import CHARS_MAX
-from clew.telemetry.genai.run import read_records, read_run
+from clew.telemetry.genai.records import RecordReader
+from clew.telemetry.genai.run import Moment, read_run
 from clew.telemetry.genai.steps import Teller, Told
 from clew.telemetry.genai.usage import Bill
 from clew.telemetry.query.slices import cut_slice, read_slice
@@ -59,11 +60,14 @@ def get_transcript(
             f"max_chars must be between 1 and {CHARS_MAX}",
             hint="it bounds each text of the transcript",
         )
-    page = read_slice(query.next, query.limit, TimeRange())
     snapshot = store.snapshot()
-    run = read_run(store, snapshot, name)
+    # A run is told whole, whenever it was: there is no range, and no moment that one ends at.
+    page = read_slice(f"steps of {name}", query, snapshot, window=TimeRange(), now=0)
+    moment = Moment(store, snapshot, page.condition)
+    run = read_run(moment, name)
     teller = Teller(run.spans, run.parents, full=bool(query.full))
-    for span, record in read_records(store, snapshot, run.spans):
+    reader = RecordReader(moment, run.spans)
+    for span, record in reader.read():
         teller.take(span, record)
     steps = teller.steps()
     shown, rest = cut_slice(list(enumerate(steps, 1)), page)
@@ -96,11 +100,24 @@ def get_transcript(
         steps=[writer.step(number, step) for number, step in shown],
         count=len(shown),
         total=len(steps),
-        truncated=rest is not None or run.is_cut or run.traces_left_out > 0,
+        truncated=rest is not None
+        or any(
+            (
+                run.traces_left_out,
+                run.spans_left_out,
+                run.parents_left_out,
+                reader.log_records_left_out,
+            )
+        ),
         other_spans=run.other_spans,
         traces_left_out=run.traces_left_out,
-        spans_left_out=run.is_cut,
-        notes=_notes(run, writer, query, has_content=has_content),
+        spans_left_out=run.spans_left_out,
+        parents_left_out=run.parents_left_out,
+        log_records_left_out=reader.log_records_left_out,
+        notes=[
+            *_notes(run, writer, query, has_content=has_content),
+            *_limits(run, reader.log_records_left_out),
+        ],
         next=rest,
     )
 
@@ -130,13 +147,32 @@ def _notes(
             # A sender chose the name, and somebody may run the line as it stands.
             f" clew transcript {shlex.quote(run.conversation or '')}"
         )
+    return notes
+
+
+def _limits(run: Run, log_records_left_out: int) -> list[str]:
+    """Return in words what a limit kept out."""
+    notes = []
     if run.traces_left_out:
         notes.append(
             f"{run.traces_left_out} older traces of the conversation are left out:"
             " clew traces --attribute gen_ai.conversation.id=… --view traces lists them"
         )
-    if run.is_cut:
-        notes.append(f"the run has more spans; these are the first {len(run.spans)}")
+    if run.spans_left_out:
+        notes.append(
+            f"{run.spans_left_out} later GenAI spans are left out:"
+            f" these are the first {len(run.spans)}"
+        )
+    if run.parents_left_out:
+        notes.append(
+            f"of {run.parents_left_out} later spans it is not looked up what they ran under:"
+            " steps below them stand higher than they ran"
+        )
+    if log_records_left_out:
+        notes.append(
+            f"{log_records_left_out} log records of what was said are left out:"
+            f" clew logs --trace-id {run.trace_ids[-1]}"
+        )
     return notes
 
 

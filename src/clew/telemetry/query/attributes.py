@@ -20,9 +20,10 @@ from clew.telemetry.tables import LOGS, METRICS, TRACES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clew.base.times import TimeRange
+    from clew.store.engine.contract import Snapshot
     from clew.store.table import Table
     from clew.telemetry.query import parameters as ask
+    from clew.telemetry.query.slices import Slice
     from clew.telemetry.query.store import Store
 
 WINDOW_DEFAULT_NS: Final = 3600 * NS_PER_S
@@ -58,9 +59,9 @@ _SIGNALS: Final[Mapping[str, tuple[tuple[Table, ...], tuple[_Column, ...]]]] = {
 
 def list_attributes(store: Store, query: ask.AttributeQuery, now: int) -> doc.AttributeList:
     """Return attribute keys of a signal, most frequent first; counts are exact over the range."""
-    page = read_slice(
-        query.next, query.limit, read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
-    )
+    snapshot = store.snapshot()
+    window = read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
+    page = read_slice("attributes", query, snapshot, window=window, now=now)
     condition, parameters = "1", {}
     if query.prefix is not None:
         condition, parameters = "startsWith(entry.1, {prefix:String})", {"prefix": query.prefix}
@@ -71,7 +72,8 @@ def list_attributes(store: Store, query: ask.AttributeQuery, now: int) -> doc.At
             store,
             query,
             column,
-            page.window,
+            page,
+            snapshot,
             select="entry.1 AS key, count() AS count, uniqExact(entry.2) AS values",
             where=condition,
             group_by="key",
@@ -97,16 +99,17 @@ def list_attribute_values(
     Raises:
         ClewError: NOT_FOUND, with near names, when nothing in the range has the key.
     """
-    page = read_slice(
-        query.next, query.limit, read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
-    )
+    snapshot = store.snapshot()
+    window = read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
+    page = read_slice(f"values of {key}", query, snapshot, window=window, now=now)
     counts: dict[str, int] = {}
     for column in _columns(query):
         for row in _entries(
             store,
             query,
             column,
-            page.window,
+            page,
+            snapshot,
             select="entry.2 AS value, count() AS count",
             where="entry.1 = {key:String} AND startsWith(entry.2, {prefix:String})",
             group_by="value",
@@ -151,7 +154,8 @@ def _entries(
     store: Store,
     query: ask.AttributeQuery,
     column: _Column,
-    window: TimeRange,
+    page: Slice,
+    snapshot: Snapshot,
     *,
     select: str,
     where: str,
@@ -162,7 +166,7 @@ def _entries(
     bound = dict(parameters)
     scans = {}
     for number, table in enumerate(_SIGNALS[query.signal][0]):
-        rows = time_condition(table, window)
+        rows = f"{time_condition(table, page.window)} AND {page.condition}"
         if query.service is not None:
             rows += " AND ServiceName = {service:String}"
             bound["service"] = query.service
@@ -172,7 +176,7 @@ def _entries(
     entries = f"SELECT arrayJoin(CAST(map, 'Array(Tuple(String, String))')) AS entry FROM ({maps})"
     answer = store.engine.query(
         f"SELECT {select} FROM ({entries}) WHERE {where} GROUP BY {group_by}",
-        snapshot=store.snapshot(),
+        snapshot=snapshot,
         scans=scans,
         parameters=bound,
         limits=LIMITS,

@@ -69,11 +69,10 @@ def list_services(store: Store, query: ask.ServiceQuery, now: int) -> doc.Servic
     `rate_per_second` is over the range from its start (or the service's first record, when that is
     later) to its end (or now).
     """
-    page = read_slice(
-        query.next, query.limit, read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
-    )
-    window = page.window
     snapshot = store.snapshot()
+    window = read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
+    page = read_slice("services", query, snapshot, window=window, now=now)
+    window, now = page.window, page.now
     spans = store.engine.query(
         "SELECT ServiceName AS service, uniqExact(TraceId) AS traces,"
         f" toUnixTimestamp64Nano(min(Timestamp)) AS first,"
@@ -83,7 +82,7 @@ def list_services(store: Store, query: ask.ServiceQuery, now: int) -> doc.Servic
             "spans": Scan(
                 TRACES,
                 ("ServiceName", "TraceId", "Timestamp", "StatusCode", "Duration"),
-                time_condition(TRACES, window),
+                f"{time_condition(TRACES, window)} AND {page.condition}",
             )
         },
         limits=LIMITS,
@@ -93,7 +92,13 @@ def list_services(store: Store, query: ask.ServiceQuery, now: int) -> doc.Servic
         " toUnixTimestamp64Nano(min(Timestamp)) AS first,"
         " toUnixTimestamp64Nano(max(Timestamp)) AS last FROM @logs GROUP BY service",
         snapshot=snapshot,
-        scans={"logs": Scan(LOGS, ("ServiceName", "Timestamp"), time_condition(LOGS, window))},
+        scans={
+            "logs": Scan(
+                LOGS,
+                ("ServiceName", "Timestamp"),
+                f"{time_condition(LOGS, window)} AND {page.condition}",
+            )
+        },
         limits=LIMITS,
     ).to_pylist()
     seen: dict[str, _Seen] = {}
@@ -119,10 +124,10 @@ def list_services(store: Store, query: ask.ServiceQuery, now: int) -> doc.Servic
 
 def list_operations(store: Store, query: ask.OperationQuery, now: int) -> doc.OperationList:
     """Return operations of one service or of all, busiest first."""
-    page = read_slice(
-        query.next, query.limit, read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
-    )
-    where = time_condition(TRACES, page.window)
+    snapshot = store.snapshot()
+    window = read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
+    page = read_slice("operations", query, snapshot, window=window, now=now)
+    where = f"{time_condition(TRACES, page.window)} AND {page.condition}"
     parameters = {}
     if query.service is not None:
         where += " AND ServiceName = {service:String}"
@@ -131,7 +136,7 @@ def list_operations(store: Store, query: ask.OperationQuery, now: int) -> doc.Op
         "SELECT any(ServiceName) AS service, any(SpanName) AS operation, any(SpanKind) AS kind,"
         f" {_RED} FROM @spans GROUP BY {_OPERATION}"
         " ORDER BY spans DESC, service, operation, kind",
-        snapshot=store.snapshot(),
+        snapshot=snapshot,
         scans={
             "spans": Scan(
                 TRACES, ("ServiceName", "SpanName", "SpanKind", "StatusCode", "Duration"), where

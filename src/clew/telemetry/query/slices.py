@@ -1,64 +1,128 @@
-"""Pages of lists that are computed whole: services, operations, keys, values, series.
+"""Pages of lists that are computed whole: services, operations, conversations, log patterns.
 
-Such a list is small and ordered by a figure, not by time, so a page is a slice of it. The cursor
-carries the range of the first page, so that "the last hour" stays the same hour.
+Such a list is ordered by a figure, not by time, so each record that comes in may change its order
+anywhere, and no item marks a place in it. What can be held is what the list is computed of: the
+cursor carries the time range in absolute times, the newest frame of the first page, and the moment
+it was asked. Later pages are computed of the same records, whatever came since, so the list is the
+same and a page is a slice of it. (Only records that the store drops by their age are missing from
+it.) A digest of the question is in the cursor as well: an offset means nothing in another list.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.times import TimeRange
+from clew.base.times import TIME_NS_MAX, TimeRange
+from clew.store.table import FRAME
+from clew.telemetry.query.cursor import (
+    FRAME_MAX,
+    check_question,
+    decode_wire,
+    digest_question,
+    digest_times,
+    encode_wire,
+    refuse_cursor,
+)
 from clew.telemetry.query.parameters import LIMIT_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from clew.store.engine.contract import Snapshot
+
 Item = TypeVar("Item")
 
+OFFSET_MAX: Final = 2**40
+"""No list is as long: it bounds what a made-up cursor asks for."""
 
-class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+
+class SlicedQuery(Protocol):
+    """What the parameters of every such list have; they are structs, of which digests are taken."""
+
+    @property
+    def limit(self) -> int:
+        """How many items."""
+        ...
+
+    @property
+    def next(self) -> str | None:
+        """The cursor of the page before."""
+        ...
+
+
+class _Wire(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     version: int
-    offset: int
+    digest: bytes
+    times: bytes
     start: int | None
     end: int | None
+    frame: int
+    now: int | None
+    offset: int
 
 
-_VERSION = 1
+_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Which items of which range: `limit` of them from `offset`."""
+    """Which items of which list: `limit` of them from `offset`.
+
+    The list is of the records in `window` up to the frame `frame`, as it was at `now`, when its
+    first page was asked for. `condition` keeps just those records: it goes into the WHERE of every
+    scan that the list is computed of. `question` and `times` are digests of what was asked.
+    """
 
     offset: int
     limit: int
     window: TimeRange
+    frame: int
+    now: int
+    condition: str
+    question: bytes
+    times: bytes
 
 
-def read_slice(cursor: str | None, limit: int, window: TimeRange) -> Slice:
-    """Return the slice that a question asks for.
+def read_slice(
+    kind: str,
+    query: msgspec.Struct,
+    snapshot: Snapshot,
+    *,
+    window: TimeRange,
+    now: int,
+) -> Slice:
+    """Return the slice of the list of a kind that a question asks for.
+
+    `window` and `now` are those of a first page; a cursor brings its own.
 
     Raises:
-        ClewError: INVALID_ARGUMENT for a limit out of bounds or a cursor that is not ours.
+        ClewError: INVALID_ARGUMENT for a limit out of bounds, or a cursor that is not ours or of
+            another question.
     """
-    check_limit(limit)
-    if cursor is None:
-        return Slice(0, limit, window)
-    try:
-        bytes_ = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        read = msgspec.msgpack.decode(bytes_, type=_Cursor)
-    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
-        raise _not_ours() from error
-    if read.version != _VERSION or read.offset < 0:
-        raise _not_ours()
-    return Slice(read.offset, limit, TimeRange(read.start, read.end))
+    asked = cast("SlicedQuery", query)
+    check_limit(asked.limit)
+    question, times = digest_question(kind, query), digest_times(query)
+    if asked.next is None:
+        return Slice(0, asked.limit, window, snapshot.acked, now, "1", question, times)
+    wire = decode_wire(asked.next, _Wire)
+    if wire is None or not _is_sound(wire):
+        raise refuse_cursor()
+    check_question(wire.digest, wire.times, kind, query)
+    return Slice(
+        wire.offset,
+        asked.limit,
+        TimeRange(wire.start, wire.end),
+        wire.frame,
+        now if wire.now is None else wire.now,
+        # The engine cuts at the snapshot's own frame; a later page is cut where the first was.
+        f"{FRAME} <= {wire.frame}" if wire.frame < snapshot.acked else "1",
+        question,
+        wire.times,
+    )
 
 
 def cut_slice(items: Sequence[Item], page: Slice) -> tuple[list[Item], str | None]:
@@ -70,9 +134,19 @@ def cut_slice(items: Sequence[Item], page: Slice) -> tuple[list[Item], str | Non
 
 def next_cursor(page: Slice) -> str:
     """Return the cursor of the slice after one."""
-    end = page.offset + page.limit
-    cursor = _Cursor(_VERSION, end, page.window.start, page.window.end)
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(cursor)).decode().rstrip("=")
+    return encode_wire(
+        _Wire(
+            _VERSION,
+            page.question,
+            page.times,
+            page.window.start,
+            page.window.end,
+            page.frame,
+            # A range that ends somewhere is the same whenever it is asked for.
+            page.now if page.window.end is None else None,
+            page.offset + page.limit,
+        )
+    )
 
 
 def check_limit(limit: int) -> None:
@@ -85,9 +159,12 @@ def check_limit(limit: int) -> None:
         )
 
 
-def _not_ours() -> ClewError:
-    return ClewError(
-        ErrorCode.INVALID_ARGUMENT,
-        "next is not a cursor of this list",
-        hint="give next as the answer before gave it, with the same question",
+def _is_sound(wire: _Wire) -> bool:
+    """Whether the numbers can be true; anyone can write a cursor, and they go into SQL."""
+    times = [time for time in (wire.start, wire.end, wire.now) if time is not None]
+    return (
+        wire.version == _VERSION
+        and all(0 <= time <= TIME_NS_MAX for time in times)
+        and 0 <= wire.frame <= FRAME_MAX
+        and 0 < wire.offset <= OFFSET_MAX
     )
