@@ -6,6 +6,7 @@ over REST, one at a time, in turns. Newest-first searches then find what just ca
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,8 @@ def run(session: Session) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "data"
         fill(CLEW, folder, spans, companions=True)
+        # What was filled in is the disk's to write before the server's first sync waits for it.
+        os.sync()
         asked_about = targets(spans, TARGETS)
         with ClewServer(folder, *KEEP_ALL) as server:
             _ask_for(server, asked_about, seconds / 10, lambda: False)
