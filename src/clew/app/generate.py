@@ -14,12 +14,15 @@ from clew.app.reference import PAGE, write_page
 from clew.surfaces.grpc.generate import main as write_stubs
 from clew.surfaces.mcp import generate as mcp_pages
 from clew.surfaces.rest.openapi import encode_openapi
+from clew.tree.frames.schema import encode_codes, encode_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 WRITERS: Final[Mapping[Path, Callable[[], bytes]]] = {
     Path("contracts/openapi.json"): encode_openapi,
+    Path("contracts/trails/frames.schema.json"): encode_schema,
+    Path("contracts/trails/codes.json"): encode_codes,
     PAGE: lambda: write_page().encode(),
     cli_reference.PAGE: lambda: cli_reference.write_page().encode(),
     agent_pages.SKILL: lambda: agent_pages.write_skill().encode(),
