@@ -1,0 +1,308 @@
+"""Keeping what the machine decided: all changes of a batch, or none of them.
+
+Theory of operation. A batch holds the changes of many events, in the order in which the machine
+made them. Rows of one kind are written together, which costs a third of writing them one by one;
+an app that changed several times is written once, over the version that the first of its changes
+was made from. Where that version is no longer the kept one, somebody else wrote the app in
+between: nothing of the batch may stand then, because every decision after it was made from a
+record that was not true. `StaleError` undoes the transaction, and whoever decided reads anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from clew.access.audit import Entry, write_entries
+from clew.access.caller import CallerKind
+from clew.base.errors import ClewError, ErrorCode
+from clew.tree.machine import changes as made
+from clew.tree.registry.rows import COLUMNS, encode_app, join_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from clew.store.database.contract import Transaction, Value
+
+    Row = Mapping[str, Value]
+
+_BOUND: Final = ", ".join(f":{name}" for name in COLUMNS)
+_ASSIGNED: Final = ", ".join(f"{name} = :{name}" for name in COLUMNS if name != "app_id")
+
+ADD_APP: Final = f"INSERT INTO apps ({', '.join(COLUMNS)}) VALUES ({_BOUND}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of columns
+CHANGE_APP: Final = f"UPDATE apps SET {_ASSIGNED} WHERE app_id = :app_id AND version = :over"  # noqa: S608 - names of columns
+
+_ADD_MESSAGE: Final = (
+    "INSERT INTO messages (id, app_id, epoch, source, seq, msg_type, correlation_id, payload_json,"
+    " is_late, sent_at, created_at) VALUES (:id, :app_id, :epoch, :source, :seq, :msg_type,"
+    " :correlation_id, :payload_json, :is_late, :sent_at, :created_at) ON CONFLICT DO NOTHING"
+)
+_ADD_CRASH: Final = (
+    "INSERT INTO crashes (id, app_id, epoch, detected_at, crash_type, gap_ms, metadata_json)"
+    " VALUES (:id, :app_id, :epoch, :detected_at, :crash_type, :gap_ms, :metadata_json)"
+)
+_RECOVER_CRASH: Final = (
+    "UPDATE crashes SET recovered_at = :at WHERE recovered_at IS NULL AND id ="
+    " (SELECT max(id) FROM crashes WHERE app_id = :app_id AND epoch = :epoch)"
+)
+_ADD_COMMAND: Final = (
+    "INSERT INTO control_queue (correlation_id, app_id, id, root_id, kind, action, payload_json,"
+    " requested_by, auth_domain, status, phase, confirmed, is_cascade, is_late, grace_ms,"
+    " created_at, expires_at, updated_at) VALUES (:correlation_id, :app_id, :id, :root_id, :kind,"
+    " :action, :payload_json, :requested_by, :auth_domain, :status, :phase, :confirmed,"
+    " :is_cascade, :is_late, :grace_ms, :created_at, :expires_at, :created_at)"
+    " ON CONFLICT DO NOTHING"
+)
+# A field that a change does not speak of stays as it was.
+_CHANGE_COMMAND: Final = (
+    "UPDATE control_queue SET status = :status, updated_at = :at,"
+    " phase = COALESCE(CAST(:phase AS TEXT), phase),"
+    " confirmed = COALESCE(CAST(:confirmed AS BIGINT), confirmed),"
+    " sent_at = COALESCE(sent_at, CAST(:sent_at AS BIGINT)),"
+    " acked_at = COALESCE(acked_at, CAST(:acked_at AS BIGINT)),"
+    " ack_result_json = COALESCE(CAST(:result AS TEXT), ack_result_json),"
+    " ack_error = COALESCE(CAST(:error AS TEXT), ack_error)"
+    " WHERE correlation_id = :correlation_id AND app_id = :app_id"
+)
+_ADD_HAPPENED: Final = (
+    "INSERT INTO outbox (id, at, app_id, path, kind, document)"
+    " VALUES (:id, :at, :app_id, :path, :kind, :document)"
+)
+
+_ANSWERED: Final = frozenset({"done", "failed"})
+"""Statuses of a command that an app's own answer brings."""
+
+
+class StaleError(ClewError):
+    """What was decided came from a record that is no longer the kept one; nothing was kept."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(ErrorCode.CONFLICT, f"{what} was changed by somebody else")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a batch came to. `happened` are its entries of the outbox, with their ids, in order."""
+
+    happened: tuple[tuple[int, made.Happened], ...] = ()
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Changes by kind, each kind in the order in which it was made."""
+
+    added: dict[str, made.AppAdded] = field(default_factory=dict)
+    changed: dict[str, made.AppChanged] = field(default_factory=dict)
+    messages: list[made.MessageAdded] = field(default_factory=list)
+    crashes: list[made.CrashAdded | made.CrashRecovered] = field(default_factory=list)
+    commands: list[made.CommandAdded] = field(default_factory=list)
+    answers: list[made.CommandChanged] = field(default_factory=list)
+    audits: list[made.AuditAdded] = field(default_factory=list)
+    happened: list[made.Happened] = field(default_factory=list)
+
+    def put(self, change: made.Change) -> None:
+        match change:
+            case made.AppAdded():
+                self.added[change.app.app_id] = change
+            case made.AppChanged():
+                self._put_changed(change)
+            case made.MessageAdded():
+                self.messages.append(change)
+            case made.CrashAdded() | made.CrashRecovered():
+                self.crashes.append(change)
+            case made.CommandAdded():
+                self.commands.append(change)
+            case made.CommandChanged():
+                self.answers.append(change)
+            case made.AuditAdded():
+                self.audits.append(change)
+            case made.Happened():
+                self.happened.append(change)
+            case _:
+                raise AssertionError(f"nobody keeps {type(change).__name__}")
+
+    def _put_changed(self, change: made.AppChanged) -> None:
+        app_id = change.app.app_id
+        if app_id in self.added:
+            self.added[app_id] = made.AppAdded(app=change.app)
+            return
+        first = self.changed.get(app_id)
+        over = change.over if first is None else first.over
+        self.changed[app_id] = made.AppChanged(over=over, app=change.app)
+
+
+def keep(
+    transaction: Transaction,
+    changes: Iterable[made.Change],
+) -> Kept:
+    """Keep a batch within a transaction.
+
+    Denials are not written here: nothing hangs on them, and how fast they are written has a bound
+    of its own (`clew.access.audit`).
+
+    Raises:
+        StaleError: an app is there already, or its kept version is not the one that was changed;
+            a command is there already, or is not there. The transaction must be undone.
+    """
+    batch = _Batch()
+    for change in changes:
+        batch.put(change)
+    _keep_apps(transaction, batch)
+    _keep_messages(transaction, batch.messages)
+    _keep_crashes(transaction, batch.crashes)
+    _keep_commands(transaction, batch)
+    write_entries(transaction, [audit_entry(each) for each in batch.audits if each.is_allowed])
+    return Kept(_keep_happened(transaction, batch.happened))
+
+
+def audit_entry(change: made.AuditAdded) -> Entry:
+    """Return what the audit log says of something that was asked."""
+    return Entry(
+        at=change.at,
+        action=change.action,
+        caller_kind=CallerKind(change.caller_kind),
+        caller=change.caller,
+        is_allowed=change.is_allowed,
+        detail=change.detail,
+        app_id=change.app_id,
+        is_cascade=change.cascade,
+        correlation_id=change.correlation_id,
+    )
+
+
+def _keep_apps(transaction: Transaction, batch: _Batch) -> None:
+    added = [encode_app(change.app) for change in batch.added.values()]
+    if transaction.run_many(ADD_APP, added) != len(added):
+        raise StaleError("an app that was to be added")
+    changed: list[Row] = [
+        {**encode_app(change.app), "over": change.over} for change in batch.changed.values()
+    ]
+    if transaction.run_many(CHANGE_APP, changed) != len(changed):
+        raise StaleError("an app")
+
+
+def _keep_messages(transaction: Transaction, messages: Sequence[made.MessageAdded]) -> None:
+    first = _next_id(transaction, "messages") if messages else 0
+    rows: list[Row] = [
+        {
+            "id": first + index,
+            "app_id": each.app_id,
+            "epoch": each.epoch,
+            "source": "agent" if each.is_agent else "app",
+            "seq": each.seq,
+            "msg_type": each.msg_type,
+            "correlation_id": each.correlation_id,
+            "payload_json": each.payload.decode(),
+            "is_late": int(each.is_late),
+            "sent_at": each.sent_at,
+            "created_at": each.at,
+        }
+        for index, each in enumerate(messages)
+    ]
+    transaction.run_many(_ADD_MESSAGE, rows)
+
+
+def _keep_crashes(
+    transaction: Transaction, crashes: Sequence[made.CrashAdded | made.CrashRecovered]
+) -> None:
+    next_id = _next_id(transaction, "crashes") if crashes else 0
+    # An app may crash, return and crash again within a batch, so their order matters.
+    for kind, group in groupby(crashes, key=type):
+        if kind is made.CrashRecovered:
+            transaction.run_many(
+                _RECOVER_CRASH,
+                [{"at": each.at, "app_id": each.app_id, "epoch": each.epoch} for each in group],
+            )
+            continue
+        rows: list[Row] = []
+        for each in group:
+            assert isinstance(each, made.CrashAdded)
+            rows.append(
+                {
+                    "id": next_id,
+                    "app_id": each.app_id,
+                    "epoch": each.epoch,
+                    "detected_at": each.at,
+                    "crash_type": each.crash_type,
+                    "gap_ms": each.gap_ms,
+                    "metadata_json": each.details.decode(),
+                }
+            )
+            next_id += 1
+        transaction.run_many(_ADD_CRASH, rows)
+
+
+def _keep_commands(transaction: Transaction, batch: _Batch) -> None:
+    first = _next_id(transaction, "control_queue") if batch.commands else 0
+    added: list[Row] = [
+        {
+            "correlation_id": each.correlation_id,
+            "app_id": each.app_id,
+            "id": first + index,
+            "root_id": each.root_id,
+            "kind": each.kind,
+            "action": each.action,
+            "payload_json": each.payload.decode(),
+            "requested_by": each.requested_by,
+            "auth_domain": each.auth_domain,
+            "status": each.status,
+            "phase": each.phase,
+            "confirmed": int(each.confirmed),
+            "is_cascade": int(each.cascade),
+            "is_late": int(each.is_late),
+            "grace_ms": each.grace_ms,
+            "created_at": each.at,
+            "expires_at": each.expires_at,
+        }
+        for index, each in enumerate(batch.commands)
+    ]
+    if transaction.run_many(_ADD_COMMAND, added) != len(added):
+        raise StaleError("a command that was to be added")
+    changed: list[Row] = [
+        {
+            "correlation_id": each.correlation_id,
+            "app_id": each.app_id,
+            "status": each.status,
+            "at": each.at,
+            "phase": each.phase,
+            "confirmed": None if each.confirmed is None else int(each.confirmed),
+            "sent_at": each.at if each.status == "sent" else None,
+            "acked_at": each.at if each.status in _ANSWERED else None,
+            "result": None if each.result is None else each.result.decode(),
+            "error": each.error,
+        }
+        for each in batch.answers
+    ]
+    if transaction.run_many(_CHANGE_COMMAND, changed) != len(changed):
+        raise StaleError("a command")
+
+
+def _keep_happened(
+    transaction: Transaction, happened: Sequence[made.Happened]
+) -> tuple[tuple[int, made.Happened], ...]:
+    if not happened:
+        return ()
+    first = _next_id(transaction, "outbox")
+    numbered = tuple(enumerate(happened, first))
+    transaction.run_many(
+        _ADD_HAPPENED,
+        [
+            {
+                "id": number,
+                "at": each.at,
+                "app_id": each.app_id,
+                "path": join_path(each.path),
+                "kind": each.kind,
+                "document": each.document.decode(),
+            }
+            for number, each in numbered
+        ],
+    )
+    return numbered
+
+
+def _next_id(transaction: Transaction, table: str) -> int:
+    """Return the number of the next row; nobody else writes while a batch is kept."""
+    rows = transaction.rows(f"SELECT max(id) AS newest FROM {table}")  # noqa: S608 - a name of ours
+    return int(rows[0]["newest"] or 0) + 1
