@@ -302,7 +302,9 @@ class GroupWriter:
         connection = self._connection
         connection.mark()
         try:
-            outcome = _Outcome(write, result=write.work(connection.session))
+            result = write.work(connection.session)
+            connection.keep()
+            return _Outcome(write, result=result)
         except connection.refusals as error:
             if connection.is_lost(error):
                 raise
@@ -311,9 +313,7 @@ class GroupWriter:
         # must reach the caller that waits for it and nobody else.
         except Exception as error:  # noqa: BLE001
             outcome = _Outcome(write, error=error)
-        if outcome.error is None:
-            connection.keep()
-        elif connection.is_open:
+        if connection.is_open:
             connection.undo()
         return outcome
 
