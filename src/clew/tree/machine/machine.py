@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from clew.tree.machine.effects import Step
+from clew.tree.machine import events
+from clew.tree.machine.crashes import drop
+from clew.tree.machine.deadlines import expire, restart
+from clew.tree.machine.ends import leave, see_exit
+from clew.tree.machine.joining import attach, register, resume
+from clew.tree.machine.knowledge import find_unknown
+from clew.tree.machine.messages import receive
+from clew.tree.machine.scheduling import schedule, unschedule
+from clew.tree.machine.state import Draft, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from typing import Any
 
     from clew.access.authority import Grant
     from clew.tree.machine.app import App
+    from clew.tree.machine.effects import Step
     from clew.tree.machine.events import Event
     from clew.tree.machine.options import TreeOptions
     from clew.tree.machine.record import CommandRecord
+
+# Each rule takes the event of its own kind.
+_RULES: Final[dict[type[Event], Callable[[Draft, Any], None]]] = {
+    events.Schedule: schedule,
+    events.Unschedule: unschedule,
+    events.Register: register,
+    events.Resume: resume,
+    events.Attach: attach,
+    events.Received: receive,
+    events.Left: leave,
+    events.Exited: see_exit,
+    events.Dropped: drop,
+    events.Started: restart,
+    events.Tick: expire,
+}
 
 
 class TreeMachine:
@@ -40,30 +65,46 @@ class TreeMachine:
         `commands` are all targets of every correlation id of which one is not over, in the order
         in which they were issued.
         """
-        raise NotImplementedError
+        self._tree = Tree(options)
+        for app in apps:
+            self.learn(app)
+        for order in self._tree.orders.load(commands):
+            self._tree.timers.put(order.deadline, order.correlation_id, is_order=True)
 
     def unknown(self, event: Event) -> tuple[str, ...]:
         """Return ids of apps that it must be shown before it can take the event.
 
         Ask again after they were shown: an app may lead to its ancestors.
         """
-        raise NotImplementedError
+        return find_unknown(self._tree, event)
 
     def learn(self, app: App) -> None:
         """Take an app from the registry that it did not know."""
-        raise NotImplementedError
+        tree = self._tree
+        tree.put(app)
+        if app.seq:
+            tree.floors[app.app_id, False] = app.seq
+        if app.agent_seq:
+            tree.floors[app.app_id, True] = app.agent_seq
 
     def learn_absent(self, app_id: str) -> None:
         """Take it that there is no such app."""
-        raise NotImplementedError
+        self._tree.forest.learn_absent(app_id)
 
     def unknown_commands(self, event: Event) -> tuple[str, ...]:
         """Return correlation ids of commands that it must be shown before it can take the event."""
-        raise NotImplementedError
+        match event:
+            case events.Command() | events.Cancel() | events.Await():
+                is_known = self._tree.orders.is_known(event.correlation_id)
+                return () if is_known else (event.correlation_id,)
+            case _:
+                return ()
 
     def learn_command(self, correlation_id: str, records: Iterable[CommandRecord]) -> None:
         """Take a command from the registry, all its targets; none tell that there is no such."""
-        raise NotImplementedError
+        self._tree.orders.load(records)
+        if self._tree.orders.find(correlation_id) is None:
+            self._tree.orders.learn_absent(correlation_id)
 
     def permit(
         self, grants: Iterable[Grant], role_refs: Mapping[str, Collection[Grant]] | None = None
@@ -73,16 +114,24 @@ class TreeMachine:
         `role_refs` are the grants of each ref by its name, whatever their `app_id` says: they hold
         for each app that lists the ref.
         """
-        raise NotImplementedError
+        self._tree.permissions.replace(grants, role_refs or {})
 
     def find(self, app_id: str) -> App | None:
         """Return an app that it holds: live, or ended and still known."""
-        raise NotImplementedError
+        return self._tree.forest.find(app_id)
 
     def next_deadline(self) -> int | None:
         """Return when a `Tick` must come at the latest, None while nothing waits for time."""
-        raise NotImplementedError
+        return self._tree.timers.next()
 
     def handle(self, event: Event, now: int) -> Step:
-        """Take an event that happened at `now`; the effects are for after the changes are kept."""
-        raise NotImplementedError
+        """Take an event that happened at `now`; the effects are for after the changes are kept.
+
+        Time does not go back: an earlier `now` than the last counts as the last.
+        """
+        tree = self._tree
+        tree.now = now = max(now, tree.now)
+        draft = Draft(tree, now)
+        _RULES[type(event)](draft, event)
+        tree.timers.clear_top()
+        return draft.step()

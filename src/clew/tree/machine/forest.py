@@ -1,0 +1,143 @@
+"""The apps that the machine holds, and how they hang together."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from clew.tree.machine.options import ENDED_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from clew.tree.machine.app import App
+
+
+class Forest:
+    """Live apps, ended ones, and ids that are known to be nobody's.
+
+    `children` of an app are those that are live, or have live ones below them: so every live app
+    is found from each of its ancestors, and an ended one with nothing live below it may go. The
+    ended that nothing needs are kept, newest last, up to a limit; `is_needed` tells of others.
+    """
+
+    def __init__(self, is_needed: Callable[[App], bool], is_gone: Callable[[str], None]) -> None:
+        """Ask `is_needed` before an ended app goes, and tell `is_gone` of it when it went."""
+        self._is_needed = is_needed
+        self._is_gone = is_gone
+        self._apps: dict[str, App] = {}
+        self._children: dict[str, dict[str, None]] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._absent: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def live_count(self) -> int:
+        """How many apps are live."""
+        return len(self._apps) - len(self._ended)
+
+    def find(self, app_id: str) -> App | None:
+        """Return an app that is held."""
+        return self._apps.get(app_id)
+
+    def is_known(self, app_id: str) -> bool:
+        """Whether it is held, or known to be nobody's."""
+        return app_id in self._apps or app_id in self._absent
+
+    def child_ids(self, app_id: str) -> tuple[str, ...]:
+        """Return the children that are live or lead to live ones, in the order in which they came.
+
+        Others than live ones may be among them.
+        """
+        return tuple(self._children.get(app_id, ()))
+
+    def child_count(self, app_id: str) -> int:
+        """Return how many children that are."""
+        return len(self._children.get(app_id, ()))
+
+    def live(self) -> Iterator[App]:
+        """Yield all live apps."""
+        for app in self._apps.values():
+            if not app.is_terminal:
+                yield app
+
+    def subtree(self, app: App) -> list[App]:
+        """Return the app and all live ones below it, parents before children."""
+        found = [app]
+        waiting = [app.app_id]
+        for app_id in waiting:
+            for child_id in self._children.get(app_id, ()):
+                child = self._apps[child_id]
+                if not child.is_terminal:
+                    found.append(child)
+                if child_id in self._children:
+                    waiting.append(child_id)
+        return found
+
+    def learn_absent(self, app_id: str) -> None:
+        """Take it that an id is nobody's."""
+        self._absent[app_id] = None
+        self._absent.move_to_end(app_id)
+        if len(self._absent) > ENDED_MAX:
+            self._absent.popitem(last=False)
+
+    def put(self, app: App) -> None:
+        """Hold an app as it stands now, in place of what was held of it."""
+        app_id = app.app_id
+        before = self._apps.get(app_id)
+        self._apps[app_id] = app
+        self._absent.pop(app_id, None)
+        if before is not None and before.parent_id != app.parent_id:
+            self._unhang(before)
+        if app.is_terminal:
+            self._ended[app_id] = None
+            self._ended.move_to_end(app_id)
+            if app_id not in self._children:
+                self._unhang(app)
+            else:
+                self._hang(app)
+            self._let_go()
+        else:
+            self._ended.pop(app_id, None)
+            self._hang(app)
+
+    def _hang(self, app: App) -> None:
+        """Hang it below its parent, and ended ancestors below theirs: they lead to it now."""
+        child: App | None = app
+        while child is not None and child.parent_id is not None:
+            below = self._children.setdefault(child.parent_id, {})
+            if child.app_id in below:
+                return
+            below[child.app_id] = None
+            child = self._apps.get(child.parent_id)
+            if child is not None and not child.is_terminal:
+                return
+
+    def _unhang(self, app: App) -> None:
+        """Take it from its parent, and ended ancestors that lead nowhere now from theirs."""
+        child: App | None = app
+        while child is not None and child.parent_id is not None:
+            parent_id = child.parent_id
+            below = self._children.get(parent_id)
+            if below is None or child.app_id not in below:
+                return
+            del below[child.app_id]
+            if below:
+                return
+            del self._children[parent_id]
+            child = self._apps.get(parent_id)
+            if child is not None and not child.is_terminal:
+                return
+
+    def _let_go(self) -> None:
+        """Let go of the oldest ended apps that nothing needs, while there are too many."""
+        tries = 2 * max(0, len(self._ended) - ENDED_MAX)
+        while tries > 0 and len(self._ended) > ENDED_MAX:
+            tries -= 1
+            app_id = next(iter(self._ended))
+            app = self._apps[app_id]
+            if app_id in self._children or self._is_needed(app):
+                self._ended.move_to_end(app_id)
+            else:
+                del self._ended[app_id]
+                del self._apps[app_id]
+                self._is_gone(app_id)
