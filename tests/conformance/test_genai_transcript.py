@@ -11,7 +11,7 @@ import pytest
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import TimeRange
 from clew.store.engine.chdb import ChdbEngine
-from clew.telemetry.genai import records, run
+from clew.telemetry.genai import findings, records, run
 from clew.telemetry.genai.parameters import (
     AgentQuery,
     ConversationQuery,
@@ -499,3 +499,34 @@ def test_durations_of_spans_that_never_end_are_added_up(store: HeldStore) -> Non
     )
     (conversation,) = genai(store).list_conversations(ConversationQuery()).conversations
     assert conversation.duration_ms == pytest.approx(milliseconds)
+
+
+def test_names_past_those_shown_are_said_to_be_there(store: HeldStore) -> None:
+    def models(count: int, trace: int) -> list[Any]:
+        named: list[Any] = [
+            {"gen_ai__request__model": f"model-{number:02}"} for number in range(count)
+        ]
+        return [chat(number, trace=trace, **each) for number, each in enumerate(named, 1)]
+
+    add(store, [traces_request([*models(51, 1), *models(50, 2)])])
+    listed = {
+        each.conversation[-1]: each
+        for each in genai(store).list_conversations(ConversationQuery()).conversations
+    }
+    assert [len(listed[name].models) for name in ("1", "2")] == [50, 50]
+    assert [listed[name].more_names for name in ("1", "2")] == [True, False]
+    (nobody,) = genai(store).list_agents(AgentQuery()).agents
+    assert (len(nobody.models), nobody.more_names) == (50, True)
+
+
+def test_findings_past_the_limit_are_counted(
+    store: HeldStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(findings, "FINDINGS_MAX", 2)
+    failed = {"code": 2, "message": "no"}
+    spans = [tool(n, f"tool-{n}", at=n, status=failed) for n in range(1, 6)]
+    add(store, [traces_request(spans)])
+    transcript = genai(store).get_transcript("1", TranscriptQuery())
+    assert [each.tool for each in transcript.findings] == ["tool-1", "tool-2"]
+    assert transcript.findings_left_out == 3
+    assert any("3 findings past" in note for note in transcript.notes)

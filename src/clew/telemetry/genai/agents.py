@@ -46,7 +46,8 @@ RESOLVED_SPANS_MAX: Final = 200_000
 """Spans of traces with several agents that are looked through: a second or two, and 200 MB."""
 
 NAMES_MAX: Final = 50
-"""Tools, models, services and ids that one agent names: more are made up by a sender."""
+"""Tools, models, services and ids that one agent names: more are made up by a sender. One more of
+services and ids is looked for, to say that there are more."""
 
 _COLUMNS: Final = (
     *CELL_COLUMNS,
@@ -81,8 +82,8 @@ _FIGURES: Final = (
     f" countIf({TOOL_CALLS} AND StatusCode = 'Error') AS tool_failures,"
     # A float: spans that never end would wrap 64 bits.
     f" sumIf(toFloat64(Duration), {TOOL_CALLS}) AS tool_ns,"
-    f" groupUniqArray({NAMES_MAX})(toString(ServiceName)) AS services,"
-    f" groupUniqArrayIf({NAMES_MAX})(GenAiAgentId, GenAiAgentId != '') AS ids,"
+    f" groupUniqArray({NAMES_MAX + 1})(toString(ServiceName)) AS services,"
+    f" groupUniqArrayIf({NAMES_MAX + 1})(GenAiAgentId, GenAiAgentId != '') AS ids,"
     " max(toUnixTimestamp64Nano(Timestamp) + Duration) AS last"
 )
 
@@ -309,6 +310,7 @@ def _document(key: _Key, agent: _Agent, run: dict[str, Any] | None) -> doc.Agent
         agent_ids=sorted(agent.ids)[:NAMES_MAX],
         services=sorted(agent.services)[:NAMES_MAX],
         models=sorted(agent.models)[:NAMES_MAX],
+        more_names=max(map(len, (agent.ids, agent.services, agent.models))) > NAMES_MAX,
         runs=run["runs"] if run else 0,
         run_failures=run["failures"] if run else 0,
         failure_rate=run["failures"] / run["runs"] if run else 0.0,

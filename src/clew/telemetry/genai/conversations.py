@@ -38,7 +38,8 @@ WINDOW_DEFAULT_NS: Final = 24 * 3600 * NS_PER_S
 """Asked without a range: a day, as of services."""
 
 NAMES_MAX: Final = 50
-"""Agents, models and services that one conversation names; more are not read by anybody."""
+"""Agents, models and services that one conversation names; more are not read by anybody. One more
+of each is looked for, to say that there are more."""
 
 _COLUMNS: Final = (
     *CELL_COLUMNS,
@@ -60,9 +61,9 @@ _GROUPS: Final = (
     " countIf(StatusCode = 'Error') AS errors,"
     " toUnixTimestamp64Nano(min(Timestamp)) AS first,"
     " max(toUnixTimestamp64Nano(Timestamp) + Duration) AS last,"
-    f" groupUniqArrayIf({NAMES_MAX})(GenAiAgentName, GenAiAgentName != '') AS agents,"
-    f" groupUniqArrayIf({NAMES_MAX})({MODEL}, {MODEL_CALLS} AND {MODEL} != '') AS models,"
-    f" groupUniqArray({NAMES_MAX})(toString(ServiceName)) AS services,"
+    f" groupUniqArrayIf({NAMES_MAX + 1})(GenAiAgentName, GenAiAgentName != '') AS agents,"
+    f" groupUniqArrayIf({NAMES_MAX + 1})({MODEL}, {MODEL_CALLS} AND {MODEL} != '') AS models,"
+    f" groupUniqArray({NAMES_MAX + 1})(toString(ServiceName)) AS services,"
     " {kept} AS kept FROM @spans GROUP BY TraceId, own"
 )
 """With ``{kept}`` put in: counts of the spans for each of which a conversation is kept."""
@@ -119,9 +120,9 @@ def _read_page(
         " argMax(TraceId, (last, TraceId)) AS last_trace_id, sum(turns) AS turns,"
         " sum(tool_calls) AS tool_calls, sum(errors) AS error_count,"
         " min(first) AS start, max(last) AS end,"
-        f" arraySort(groupUniqArrayArray({NAMES_MAX})(agents)) AS agents,"
-        f" arraySort(groupUniqArrayArray({NAMES_MAX})(models)) AS models,"
-        f" arraySort(groupUniqArrayArray({NAMES_MAX})(services)) AS services"
+        f" arraySort(groupUniqArrayArray({NAMES_MAX + 1})(agents)) AS agents,"
+        f" arraySort(groupUniqArrayArray({NAMES_MAX + 1})(models)) AS models,"
+        f" arraySort(groupUniqArrayArray({NAMES_MAX + 1})(services)) AS services"
         f" FROM (SELECT *, {_SHARED}, {_CONVERSATION}, own = '' AND shared = '' AS is_trace"
         f" FROM ({_GROUPS.format(kept=f'[{counts}]')}))"
         f" GROUP BY conversation{f' HAVING {wanted}' if wanted else ''}"
@@ -171,6 +172,7 @@ def _read_bills(
 
 
 def _conversation(row: dict[str, Any], bill: Bill) -> doc.Conversation:
+    names = {name: row[name] for name in ("agents", "models", "services")}
     return doc.Conversation(
         conversation=row["conversation"],
         kind="trace" if row["is_trace"] else "conversation",
@@ -179,9 +181,8 @@ def _conversation(row: dict[str, Any], bill: Bill) -> doc.Conversation:
         turns=row["turns"],
         tool_calls=row["tool_calls"],
         error_count=row["error_count"],
-        agents=row["agents"],
-        models=row["models"],
-        services=row["services"],
+        **{name: each[:NAMES_MAX] for name, each in names.items()},
+        more_names=any(len(each) > NAMES_MAX for each in names.values()),
         tokens=bill.tokens(),
         cost=bill.cost(),
         start_time=format_time(row["start"]),

@@ -85,6 +85,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """Runs that belong together: by their conversation's id, or a trace that names none.
 
     `turns` are answers of models; `duration_ms` is from the first start to the last end.
+    `more_names` says that there are more agents, models or services than are named here.
     """
 
     conversation: str
@@ -97,6 +98,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     agents: list[str]
     models: list[str]
     services: list[str]
+    more_names: bool
     tokens: Tokens
     cost: Cost
     start_time: str
@@ -132,7 +134,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     `runs` are its invocations, and the quantiles are theirs. A call of a model or tool belongs to
     the agent that it names, else to the nearest one that it ran under. `named` is false for a
     service whose calls ran under no agent at all: it stands here under its own name. `tools` are
-    the ones called most; `tools_left_out` more were called.
+    the ones called most; `tools_left_out` more were called. `more_names` says that there are more
+    ids, services or models than are named here.
     """
 
     agent: str
@@ -140,6 +143,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     agent_ids: list[str]
     services: list[str]
     models: list[str]
+    more_names: bool
     runs: int
     run_failures: int
     failure_rate: float
@@ -262,9 +266,9 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `content` is false when no step records what was said: most instrumentations leave that out
     unless told to record it. `other_spans` are spans of the same traces that are not GenAI.
     What a limit kept out is counted: `traces_left_out` older traces of the conversation,
-    `spans_left_out` later GenAI spans, `log_records_left_out` log records of what was said, and
-    `parents_left_out` later spans of which it was not looked up what they ran under. `notes` say in
-    words what is not here and how to get it.
+    `spans_left_out` later GenAI spans, `parents_left_out` later spans of which it was not looked up
+    what they ran under, `log_records_left_out` log records of what was said, and
+    `findings_left_out`. `notes` say in words what is not here and how to get it.
     """
 
     conversation: str | None
@@ -291,5 +295,6 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spans_left_out: int = 0
     parents_left_out: int = 0
     log_records_left_out: int = 0
+    findings_left_out: int = 0
     notes: list[str] = []
     next: str | None = None

@@ -43,14 +43,20 @@ class _Numbered:
     step: Told
 
 
-def find(steps: Sequence[Told]) -> list[doc.Finding]:
-    """Return the findings of a run; `steps` are all of it, in the order they are read."""
+def find(steps: Sequence[Told]) -> tuple[list[doc.Finding], int]:
+    """Return the findings of a run, and how many more there are of kinds that have too many.
+
+    `steps` are all of the run, in the order they are read.
+    """
     numbered = [_Numbered(number, step) for number, step in enumerate(steps, 1)]
     by_time = sorted(numbered, key=lambda each: each.step.span.at)
     found: list[doc.Finding] = []
+    left_out = 0
     for kind in (_loops, _failing_tools, _failing_models, _retries, _growth, _cut_answers):
-        found.extend(list(kind(by_time))[:FINDINGS_MAX])
-    return found
+        of_kind = list(kind(by_time))
+        found.extend(of_kind[:FINDINGS_MAX])
+        left_out += len(of_kind[FINDINGS_MAX:])
+    return found, left_out
 
 
 def _loops(steps: Sequence[_Numbered]) -> Iterator[doc.Finding]:

@@ -28,7 +28,7 @@ PIECE_LOGS_MAX: Final = 20_000
 """Log records that are read at once, and of one span: forty messages for each span of a piece."""
 
 LOGS_MAX: Final = 200_000
-"""Log records of one run: some ten seconds of reading them."""
+"""Log records of one run: four seconds of CPU to read them."""
 
 _CONTENT_COLUMNS: Final = (
     "TraceId",

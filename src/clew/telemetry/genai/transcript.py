@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_MS, NS_PER_S, TimeRange, format_time
 from clew.telemetry.genai import documents as doc
-from clew.telemetry.genai.findings import find
+from clew.telemetry.genai.findings import FINDINGS_MAX, find
 from clew.telemetry.genai.messages import (
     CallPart,
     OtherPart,
@@ -80,6 +80,7 @@ def get_transcript(
         step.given or step.answered or step.arguments is not None or step.result is not None
         for step in steps
     )
+    findings, findings_left_out = find(steps)
     end = max(span.at + span.duration for span in run.spans)
     return doc.Transcript(
         conversation=run.conversation,
@@ -95,7 +96,8 @@ def get_transcript(
         error_count=sum(step.error is not None for step in steps),
         tokens=total.tokens(),
         cost=total.cost(),
-        findings=find(steps),
+        findings=findings,
+        findings_left_out=findings_left_out,
         content=has_content,
         steps=[writer.step(number, step) for number, step in shown],
         count=len(shown),
@@ -116,7 +118,7 @@ def get_transcript(
         log_records_left_out=reader.log_records_left_out,
         notes=[
             *_notes(run, writer, query, has_content=has_content),
-            *_limits(run, reader.log_records_left_out),
+            *_limits(run, reader.log_records_left_out, findings_left_out),
         ],
         next=rest,
     )
@@ -150,7 +152,7 @@ def _notes(
     return notes
 
 
-def _limits(run: Run, log_records_left_out: int) -> list[str]:
+def _limits(run: Run, log_records_left_out: int, findings_left_out: int) -> list[str]:
     """Return in words what a limit kept out."""
     notes = []
     if run.traces_left_out:
@@ -173,6 +175,8 @@ def _limits(run: Run, log_records_left_out: int) -> list[str]:
             f"{log_records_left_out} log records of what was said are left out:"
             f" clew logs --trace-id {run.trace_ids[-1]}"
         )
+    if findings_left_out:
+        notes.append(f"{findings_left_out} findings past {FINDINGS_MAX} of a kind are left out")
     return notes
 
 
