@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from clew.access.registry import AccessRegistry
+from clew.access.schema import SCHEMA as ACCESS
 from clew.answers.correlate import StrandAnswers
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.folder import FolderLock
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
 """What stands in the log for each signal. Never change one: logs outlive programs."""
 
-REGISTRY: Final = (COMMENTS,)
+REGISTRY: Final = (ACCESS, COMMENTS)
 """What the strands keep in the registry's database."""
 
 _TABLES: Final = {Signal.TRACES: (TRACES,), Signal.LOGS: (LOGS,), Signal.METRICS: METRICS}
@@ -130,6 +132,11 @@ def open_store(configuration: Configuration) -> Store:
 def open_service(store: Store) -> QueryService:
     """Return the one service that every surface asks."""
     return TelemetryQuery(store, time.time_ns)
+
+
+def open_access(store: Store) -> AccessRegistry:
+    """Return what is known of callers: keys, roles, grants and the audit log. Blocks."""
+    return AccessRegistry.open(store.database, time.time_ns)
 
 
 def open_comments(store: Store) -> Comments:

@@ -1,0 +1,115 @@
+"""Access as the registry keeps it: keys, role refs, grants and the audit log, opened as one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from clew.access.audit import AuditLog
+from clew.access.cursor import Which, check_limit, count_rows, read_cursor, read_page, write_cursor
+from clew.access.documents import AuditEntry, AuditList
+from clew.access.grants import GrantBook
+from clew.access.keys import KeyRing
+from clew.access.role_refs import RoleRefs, resolve
+from clew.base.times import TimeRange, format_time, parse_range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from clew.access.authority import Grant
+    from clew.access.parameters import AuditQuery
+    from clew.access.role_refs import Listing
+    from clew.store.database.contract import Database
+
+ENTRIES_COUNTED_MAX: Final = 10_000
+"""How far matching entries are counted; beyond, an answer says `at_least`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRegistry:
+    """What a server knows of its callers. Belongs to one event loop, but for what says else."""
+
+    keys: KeyRing
+    role_refs: RoleRefs
+    grants: GrantBook
+    audit: AuditLog
+    database: Database
+    now: Callable[[], int]
+
+    @classmethod
+    def open(cls, database: Database, now: Callable[[], int]) -> Self:
+        """Read what a registry keeps; `now` gives Unix nanoseconds. Blocks."""
+        return cls(
+            KeyRing(database, now),
+            RoleRefs(database, now),
+            GrantBook(database, now),
+            AuditLog(database, now),
+            database,
+            now,
+        )
+
+    def grants_on(self, listings: Sequence[Listing]) -> tuple[Grant, ...]:
+        """Return every grant that may count for the app at the end of a path. From any thread."""
+        listed = resolve(listings, self.role_refs.held)
+        return listed + self.grants.of(listing.app_id for listing in listings)
+
+    def find_entries(self, query: AuditQuery) -> AuditList:
+        """Return one page of the audit log, the newest first. Blocks; from any thread.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT.
+        """
+        check_limit(query.limit)
+        cursor = read_cursor(query.next, query)
+        if cursor is None:
+            window = parse_range(last=query.last, start=query.start, end=query.end, now=self.now())
+        else:
+            window = TimeRange(cursor.start, cursor.end)
+        which = Which("audit_log", "at")
+        which.equal("caller", query.caller)
+        which.equal("action", query.action)
+        which.equal("target_app_id", query.app_id)
+        which.equal("is_allowed", None if query.allowed is None else int(query.allowed))
+        if window.start is not None:
+            which.add("at >= :start", start=window.start)
+        if window.end is not None:
+            which.add("at < :end", end=window.end)
+
+        def work(reading: Any) -> tuple[list[dict[str, Any]], bool, int]:
+            rows, has_more = read_page(reading, which, query.limit, cursor)
+            return rows, has_more, count_rows(reading, which, ENTRIES_COUNTED_MAX + 1)
+
+        rows, has_more, found = self.database.read(work)
+        is_counted = found <= ENTRIES_COUNTED_MAX
+        following = None
+        if has_more:
+            following = write_cursor(query, rows[-1], "at", start=window.start, end=window.end)
+        return AuditList(
+            entries=[_entry(row) for row in rows],
+            count=len(rows),
+            total=found if is_counted else None,
+            at_least=None if is_counted else ENTRIES_COUNTED_MAX,
+            truncated=has_more,
+            next=following,
+            denials=self.audit.denials,
+            unwritten=self.audit.unwritten,
+        )
+
+
+def _entry(row: dict[str, Any]) -> AuditEntry:
+    return AuditEntry(
+        id=row["id"],
+        at=format_time(row["at"]),
+        action=row["action"],
+        target=row["target"],
+        app_id=row["target_app_id"],
+        auth_domain=row["auth_domain"],
+        caller_kind=row["caller_kind"],
+        caller=row["caller"],
+        allowed=bool(row["is_allowed"]),
+        cascade=bool(row["is_cascade"]),
+        correlation_id=row["correlation_id"],
+        detail=row["detail"],
+        source_ip=row["source_ip"],
+        user_agent=row["user_agent"],
+    )
