@@ -313,7 +313,7 @@ class TreeKeeper:
                 await self._keep_round(events)
             # The boundary around the machine and the registry: whatever goes wrong in a round,
             # nothing of it was kept, and everything goes on from what was.
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 self.counters.failures += 1
                 _tell_failure(error)
                 await self._recover()

@@ -1,0 +1,491 @@
+"""What one socket says, as events of the tree, and what is answered, as frames.
+
+A session checks what can be checked without the tree: the form of a frame, its signature, how fast
+frames come, and that an app which asks something of others is one that has registered here. All
+else is the machine's to decide.
+"""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from clew.access.caller import Caller, CallerKind
+from clew.base.errors import ClewError
+from clew.surfaces.ws.limits import TICKETS_PER_LINK_MAX
+from clew.tree.frames import inbound, outbound
+from clew.tree.frames.codec import decode_inbound
+from clew.tree.frames.codes import CLOSE_OF, FRAME_ERROR_OF, CloseCode, FrameError
+from clew.tree.frames.fields import MessageKind, Source
+from clew.tree.frames.keys import new_nonce, verify_frame
+from clew.tree.frames.outbound import ISSUED_TARGETS_MAX
+from clew.tree.machine import events, outcomes
+from clew.tree.machine.app import Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clew.surfaces.ws.connection import Connection
+    from clew.surfaces.ws.door import TrailsDoor
+    from clew.tree.frames.inbound import AnyInbound
+    from clew.tree.frames.outbound import Outbound
+
+MS: Final = 1_000_000
+
+CANCEL: Final = "cancel"
+
+TTL_MS: Final = 300_000
+"""How long a command waits for a target that is away, unless its issuer says otherwise."""
+
+GRACE_MS: Final = 30_000
+"""How long a cancelled app has, unless the issuer says otherwise."""
+
+TOKEN_BYTES: Final = 32
+
+RETRY_MS: Final = 1000
+"""Told to who asked for too much at a time: most commands are answered within it."""
+
+_NULL: Final = b"null"
+
+_JOINING: Final = (inbound.Register, inbound.ReRegister, inbound.Attach)
+"""Frames that may come first on a socket."""
+
+_GONE: Final = frozenset(
+    {FrameError.SUPERSEDED, FrameError.REVOKED, FrameError.TERMINAL, FrameError.ANCESTOR_CANCELLED}
+)
+"""Refusals after which an app speaks on this socket no more."""
+
+
+class Session:
+    """The apps of one socket. Belongs to the event loop."""
+
+    __slots__ = (
+        "_bound",
+        "_connection",
+        "_door",
+        "_has_spoken",
+        "_keys",
+        "_nonce",
+        "_proved",
+        "_stray_paid_at",
+        "_tickets",
+    )
+
+    def __init__(self, connection: Connection, door: TrailsDoor, *, asks: bool) -> None:
+        """`asks` tells whether the client wants a challenge where none comes unasked."""
+        self._connection = connection
+        self._door = door
+        self._has_spoken = False
+        needs_proof = door.tier is not Tier.OPEN or asks
+        self._nonce = new_nonce() if needs_proof else None
+        # By app, when all of its frames are paid for (`rate.Pace`).
+        self._bound: dict[str, float] = {}
+        self._stray_paid_at = 0.0
+        # Keys that registered here with a proof: of apps that wait for an answer, and that have it.
+        self._proved: dict[str, str] | None = None
+        self._keys: dict[str, str] | None = None
+        self._tickets: set[int] | None = None
+
+    @property
+    def identities(self) -> int:
+        """How many apps speak here."""
+        return len(self._bound)
+
+    def open(self) -> None:
+        """Say the first word, where it is the server's."""
+        if self._nonce is not None:
+            self._connection.send(outbound.Challenge(nonce=self._nonce))
+
+    def close(self) -> None:
+        """Forget what was asked here; idempotent."""
+        tickets, self._tickets = self._tickets, None
+        for ticket in tickets or ():
+            self._door.keeper.forget(ticket)
+
+    # What comes in.
+
+    def take(self, octets: bytes, *, is_last: bool = False) -> float:
+        """Take a message, or return how many seconds later it may be taken.
+
+        `is_last` takes it at once, since its peer is gone. Nothing stands for what is no message.
+        """
+        if not octets:
+            return 0.0 if is_last else self._pay_stray()
+        try:
+            frame = decode_inbound(octets)
+        except ClewError as error:
+            wait = 0.0 if is_last else self._pay_stray()
+            if not wait:
+                self._refuse_unread(error)
+            return wait
+        wait = 0.0 if is_last else self._pay(frame)
+        if wait:
+            return wait
+        self._door.counters.frames_in += 1
+        if not self._has_spoken:
+            if not isinstance(frame, _JOINING):
+                self._refuse_first(frame)
+                return 0.0
+            self._has_spoken = True
+            self._connection.expect_answer()
+        if self._is_signed(frame, octets):
+            self._hear(frame, octets)
+        return 0.0
+
+    def _pay(self, frame: AnyInbound) -> float:
+        """Count a frame against whoever sent it; return how long it must wait."""
+        door = self._door
+        now = door.now()
+        if isinstance(frame, _JOINING):
+            # The first one of a socket was paid for at the upgrade.
+            return door.pay_registration(now) if self._has_spoken else 0.0
+        paid_at = self._bound.get(frame.app_id)
+        if paid_at is None:
+            return self._pay_stray()
+        pace = door.pace
+        wait = pace.wait(paid_at, now)
+        if not wait:
+            self._bound[frame.app_id] = paid_at = pace.take(paid_at, now)
+            if pace.is_calm(paid_at, now):
+                self._connection.calm()
+        return wait
+
+    def _pay_stray(self) -> float:
+        now = self._door.now()
+        pace = self._door.pace
+        wait = pace.wait(self._stray_paid_at, now)
+        if not wait:
+            self._stray_paid_at = pace.take(self._stray_paid_at, now)
+        return wait
+
+    def _is_signed(self, frame: AnyInbound, octets: bytes) -> bool:
+        """Whether a frame is as its app must send it: what a proved app says is signed.
+
+        A Status may come bare: there are many, and none changes what becomes of an app.
+        """
+        key = (self._keys or {}).get(frame.app_id)
+        if key is None or isinstance(frame, _JOINING):
+            return True
+        is_status = isinstance(frame, inbound.Message) and (
+            frame.header.msg_type is MessageKind.STATUS
+        )
+        if frame.sig is None and is_status:
+            return True
+        if verify_frame(key, octets, self._nonce):
+            return True
+        self._send_refusal(
+            FrameError.UNAUTHORISED, "the frame is not signed by the app's key", frame
+        )
+        return False
+
+    def _hear(self, frame: AnyInbound, octets: bytes) -> None:
+        post = self._door.keeper.post
+        link = self._connection.link
+        match frame:
+            case inbound.Message():
+                post(_received(link, frame))
+            case inbound.ControlAck():
+                post(_acked(link, frame))
+            case inbound.Register():
+                is_proved = self._is_proved(frame.app_id, frame.child_pub_key, octets)
+                post(_register(link, frame, is_proved=is_proved))
+            case inbound.ReRegister():
+                is_proved = self._is_proved(frame.app_id, frame.pub_key, octets)
+                post(_resume(link, frame, is_proved=is_proved))
+            case inbound.Disconnect():
+                post(events.Left(link=link, app_id=frame.app_id, reason=frame.reason))
+            case inbound.Attach():
+                process = _plain(frame.process_info)
+                post(
+                    events.Attach(
+                        link=link, app_id=frame.app_id, token=frame.join_token, process=process
+                    )
+                )
+            case inbound.Exited():
+                post(
+                    events.Exited(
+                        link=link,
+                        app_id=frame.app_id,
+                        exit_code=frame.exit_code,
+                        signal=frame.signal,
+                    )
+                )
+            case inbound.Issue():
+                self._issue(frame)
+            case inbound.Spawn():
+                self._spawn(frame)
+
+    def _is_proved(self, app_id: str, pub_key: str, octets: bytes) -> bool:
+        if self._nonce is None or not verify_frame(pub_key, octets, self._nonce):
+            return False
+        self._proved = self._proved or {}
+        self._proved[app_id] = pub_key
+        return True
+
+    # What an app asks of the tree.
+
+    def _issue(self, frame: inbound.Issue) -> None:
+        caller = Caller(CallerKind.APP, frame.app_id)
+        payload = bytes(frame.payload)
+        if frame.action == CANCEL:
+            grace_ms = GRACE_MS if frame.grace_ms is None else frame.grace_ms
+            event: events.Event = events.Cancel(
+                ticket=0,
+                caller=caller,
+                correlation_id=frame.correlation_id,
+                app_id=frame.target_id,
+                reason=frame.reason,
+                cascade=frame.cascade,
+                grace_ms=grace_ms,
+                include_detached=frame.include_detached,
+            )
+        else:
+            event = events.Command(
+                ticket=0,
+                caller=caller,
+                correlation_id=frame.correlation_id,
+                app_id=frame.target_id,
+                action=frame.action,
+                payload=payload,
+                ttl_ms=TTL_MS if frame.ttl_ms is None else frame.ttl_ms,
+                cascade=frame.cascade,
+                name_filter=frame.name_filter,
+                status_filter=frame.status_filter,
+            )
+        self._ask(frame, event, partial(self._answer_issue, frame))
+
+    def _answer_issue(self, frame: inbound.Issue, outcome: outcomes.Outcome) -> None:
+        assert isinstance(outcome, outcomes.Issued)
+        self._connection.send(_issued(frame.app_id, outcome))
+        if not outcome.is_over:
+            caller = Caller(CallerKind.APP, frame.app_id)
+            event = events.Await(ticket=0, caller=caller, correlation_id=frame.correlation_id)
+            self._ask(frame, event, partial(self._answer_issue, frame))
+
+    def _spawn(self, frame: inbound.Spawn) -> None:
+        event = events.Schedule(
+            ticket=0,
+            caller=Caller(CallerKind.APP, frame.app_id),
+            app_id=frame.child_id,
+            parent_id=frame.app_id,
+            app_name=frame.app_name,
+            tier=self._door.tier if frame.tier is None else frame.tier,
+            token=secrets.token_urlsafe(TOKEN_BYTES),
+            start_deadline_s=frame.start_deadline_s,
+            resume_window_ms=frame.resume_window_ms,
+            orphans=frame.orphans,
+            role_refs=frame.role_refs,
+            originator=frame.originator,
+            tags=frame.tags,
+        )
+        self._ask(frame, event, partial(self._answer_spawn, frame))
+
+    def _answer_spawn(self, frame: inbound.Spawn, outcome: outcomes.Outcome) -> None:
+        assert isinstance(outcome, outcomes.Scheduled)
+        self._connection.send(
+            outbound.Spawned(
+                app_id=frame.app_id,
+                child_id=frame.child_id,
+                join_token=outcome.token,
+                is_new=outcome.is_new,
+            )
+        )
+
+    def _ask(
+        self,
+        frame: inbound.Issue | inbound.Spawn,
+        event: events.Event,
+        answer: Callable[[outcomes.Outcome], None],
+    ) -> None:
+        """Post an event that carries a ticket, and answer its frame when the tree has."""
+        if frame.app_id not in self._bound:
+            text = "this socket does not speak for that app"
+            self._send_refusal(FrameError.NOT_REGISTERED, text, frame)
+            return
+        tickets = self._tickets = set() if self._tickets is None else self._tickets
+        keeper = self._door.keeper
+
+        def hear(outcome: outcomes.Outcome | ClewError) -> None:
+            tickets.discard(ticket)
+            if isinstance(outcome, ClewError):
+                self._refuse(outcome, frame)
+            else:
+                answer(outcome)
+
+        if len(tickets) >= TICKETS_PER_LINK_MAX:
+            text = f"{TICKETS_PER_LINK_MAX} of this socket wait for an answer already"
+            self._send_refusal(FrameError.OVERLOADED, text, frame, retry_after_ms=RETRY_MS)
+            return
+        try:
+            ticket = keeper.take_ticket(hear)
+        except ClewError as error:
+            self._refuse(error, frame)
+            return
+        tickets.add(ticket)
+        keeper.post(msgspec.structs.replace(event, ticket=ticket))
+
+    # What goes out.
+
+    def see_off(self, frame: Outbound) -> Outbound:
+        """Take note of what is about to be sent, and sign what must be signed."""
+        match frame:
+            case outbound.Registered():
+                self._bind(frame.app_id)
+            case outbound.Attached():
+                self._bind(frame.app_id)
+            case outbound.Error() if frame.app_id is not None and frame.code in _GONE:
+                self._bound.pop(frame.app_id, None)
+                (self._keys or {}).pop(frame.app_id, None)
+            case outbound.Control() if frame.app_id in (self._keys or {}):
+                return self._door.signer().sign_frame(frame)
+        return frame
+
+    def _bind(self, app_id: str) -> None:
+        self._bound.setdefault(app_id, 0.0)
+        key = (self._proved or {}).pop(app_id, None)
+        if key is not None:
+            self._keys = self._keys or {}
+            self._keys[app_id] = key
+        self._connection.settle()
+
+    # Refusals of the door's own.
+
+    def _refuse_unread(self, error: ClewError) -> None:
+        """Refuse what is no frame: the first one, and what is too large, end the socket."""
+        code = FRAME_ERROR_OF[error.code]
+        self._connection.send(outbound.Error(code=code, message=error.message, hint=error.hint))
+        if code is FrameError.TOO_LARGE:
+            self._connection.close(CloseCode.TOO_LARGE, error.message)
+        elif not self._has_spoken:
+            self._connection.close(CloseCode.TERMINAL, error.message)
+
+    def _refuse_first(self, frame: AnyInbound) -> None:
+        text = "the first frame is register, re_register or attach"
+        self._send_refusal(FrameError.REGISTRATION_FAILED, text, frame)
+        self._connection.close(CLOSE_OF[FrameError.REGISTRATION_FAILED], text)
+
+    def _refuse(self, error: ClewError, frame: AnyInbound) -> None:
+        self._send_refusal(
+            FRAME_ERROR_OF[error.code],
+            error.message,
+            frame,
+            hint=error.hint,
+            retry_after_ms=error.retry_after_ms,
+        )
+
+    def _send_refusal(
+        self,
+        code: FrameError,
+        message: str,
+        frame: AnyInbound,
+        *,
+        hint: str | None = None,
+        retry_after_ms: int | None = None,
+    ) -> None:
+        self._connection.send(
+            outbound.Error(
+                code=code,
+                message=message,
+                app_id=frame.app_id,
+                correlation_id=_correlation(frame),
+                seq=frame.header.seq if isinstance(frame, inbound.Message) else None,
+                hint=hint,
+                retry_after_ms=retry_after_ms,
+            )
+        )
+
+
+def _correlation(frame: AnyInbound) -> str | None:
+    match frame:
+        case inbound.Issue() | inbound.ControlAck():
+            return frame.correlation_id
+        case inbound.Spawn():
+            return frame.child_id
+        case inbound.Message():
+            return frame.header.correlation_id
+    return None
+
+
+def _plain(process: inbound.ProcessInfo | None) -> object:
+    return None if process is None else msgspec.to_builtins(process)
+
+
+def _received(link: int, frame: inbound.Message) -> events.Received:
+    header = frame.header
+    return events.Received(
+        link=link,
+        app_id=frame.app_id,
+        msg_type=header.msg_type.value,
+        seq=header.seq,
+        payload=bytes(frame.payload),
+        sent_at=header.timestamp * MS,
+        correlation_id=header.correlation_id,
+        is_agent=frame.source is Source.AGENT,
+    )
+
+
+def _acked(link: int, frame: inbound.ControlAck) -> events.Acked:
+    result = bytes(frame.result)
+    return events.Acked(
+        link=link,
+        app_id=frame.app_id,
+        correlation_id=frame.correlation_id,
+        action=frame.action,
+        ack=frame.ack,
+        result=None if result == _NULL else result,
+        error=frame.error,
+    )
+
+
+def _register(link: int, frame: inbound.Register, *, is_proved: bool) -> events.Register:
+    return events.Register(
+        link=link,
+        app_id=frame.app_id,
+        parent_id=frame.parent_id,
+        app_name=frame.app_name,
+        pub_key=frame.child_pub_key,
+        is_proved=is_proved,
+        token=frame.join_token,
+        process=_plain(frame.process_info),
+        role_refs=frame.role_refs,
+        capabilities=frozenset(frame.capabilities),
+    )
+
+
+def _resume(link: int, frame: inbound.ReRegister, *, is_proved: bool) -> events.Resume:
+    return events.Resume(
+        link=link,
+        app_id=frame.app_id,
+        last_seq=frame.last_seq,
+        pub_key=frame.pub_key,
+        is_proved=is_proved,
+        epoch=frame.epoch,
+        capabilities=frozenset(frame.capabilities),
+    )
+
+
+def _issued(app_id: str, outcome: outcomes.Issued) -> outbound.Issued:
+    reports = tuple(
+        outbound.TargetReport(
+            app_id=target.app_id,
+            status=target.status,
+            app_status=target.app_status,
+            phase=target.phase,
+            confirmed=target.confirmed,
+            result=msgspec.Raw(target.result or _NULL),
+            error=target.error,
+        )
+        for target in outcome.targets[:ISSUED_TARGETS_MAX]
+    )
+    return outbound.Issued(
+        app_id=app_id,
+        correlation_id=outcome.correlation_id,
+        kind=outcome.kind,
+        action=outcome.action,
+        is_over=outcome.is_over,
+        targets=reports,
+        targets_total=len(outcome.targets),
+    )
