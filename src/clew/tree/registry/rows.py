@@ -32,6 +32,9 @@ COLUMNS: Final = (
     "reason",
     "actor",
     "status_before",
+    "status_held",
+    "adopted_from",
+    "cancel_id",
     "deadline",
     "confirmed",
     "start_deadline",
@@ -71,6 +74,8 @@ _PLAIN: Final = (
     "token_expires_at",
     "reason",
     "actor",
+    "adopted_from",
+    "cancel_id",
     "deadline",
     "resume_window_ms",
     "exit_code",
@@ -104,7 +109,8 @@ def encode_app(app: App) -> dict[str, Value]:
         "path": join_path(app.path),
         "status": app.status.value,
         "tier": app.tier.value,
-        "status_before": app.before.value if app.before is not None else None,
+        "status_before": _status_word(app.before),
+        "status_held": _status_word(app.held),
         "confirmed": int(app.confirmed),
         "start_deadline": app.start_deadline_s,
         "orphans_json": _text(app.orphans),
@@ -127,13 +133,13 @@ def encode_app(app: App) -> dict[str, Value]:
 
 def decode_app(row: Mapping[str, Any]) -> App:
     """Return the app that a row of all columns tells of."""
-    before = row["status_before"]
     return App(
         **{name: row[name] for name in _PLAIN},
         path=split_path(row["path"]),
         status=Status(row["status"]),
         tier=Tier(row["tier"]),
-        before=Status(before) if before is not None else None,
+        before=_status(row["status_before"]),
+        held=_status(row["status_held"]),
         confirmed=bool(row["confirmed"]),
         start_deadline_s=row["start_deadline"],
         orphans=msgspec.json.decode(row["orphans_json"], type=Orphans),
@@ -145,6 +151,14 @@ def decode_app(row: Mapping[str, Any]) -> App:
         scheduled_at=row["created_at"],
         started_at=row["start_time"],
     )
+
+
+def _status_word(status: Status | None) -> str | None:
+    return None if status is None else status.value
+
+
+def _status(word: str | None) -> Status | None:
+    return None if word is None else Status(word)
 
 
 def _text(value: object) -> str:
