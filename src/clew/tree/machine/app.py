@@ -120,6 +120,11 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in TERMINAL
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or has said its end and is only held back."""
+        return self.status in TERMINAL or self.held is not None
+
+    @property
     def depth(self) -> int:
         """How many ancestors it has."""
         return len(self.path) - 1

@@ -40,7 +40,7 @@ def drop(draft: Draft, event: Dropped) -> None:
 
 def lose(draft: Draft, app: App, cause: Reason, factor: int = 1) -> None:
     """Let an app that was up be out of reach; one that has said its end already is not missed."""
-    if app.status not in _UP or app.held is not None:
+    if app.status not in _UP or app.is_over:
         return
     draft.move(
         app,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from clew.tree.machine.app import App
     from clew.tree.machine.events import Exited, Left
+    from clew.tree.machine.orders import Order
     from clew.tree.machine.state import Draft
 
 _FAILED_WORDS = frozenset({"error", "failed"})
@@ -31,20 +32,26 @@ def finish(draft: Draft, app: App, to: Status, reason: Reason, actor: str, **fie
     """
     cancels = draft.tree.orders.cancels_of(app.app_id)
     if cancels:
-        first = cancels[0]
-        return draft.end(
-            app,
-            Status.CANCELLED,
-            Reason.CANCEL,
-            first.requested_by,
-            confirmed=True,
-            cancel_id=first.correlation_id,
-            **fields,
-        )
+        return finish_cancelled(draft, app, cancels[0], confirmed=True, **fields)
     if to is Status.DONE and has_waiting(draft, app):
         hold = draft.now + draft.tree.options.hold_s * SECOND
         return draft.change(app, held=Status.DONE, deadline=hold, confirmed=True, **fields)
     return draft.end(app, to, reason, actor, confirmed=True, **fields)
+
+
+def finish_cancelled(
+    draft: Draft, app: App, order: Order, *, confirmed: bool, **fields: Any
+) -> App:
+    """End an app by a cancel; `confirmed` tells whether anybody witnessed it."""
+    return draft.end(
+        app,
+        Status.CANCELLED,
+        Reason.CANCEL,
+        order.requested_by,
+        confirmed=confirmed,
+        cancel_id=order.correlation_id,
+        **fields,
+    )
 
 
 def has_waiting(draft: Draft, app: App) -> bool:
@@ -67,7 +74,7 @@ def leave(draft: Draft, event: Left) -> None:
         return
     links.unbind(event.app_id)
     app = draft.tree.forest.find(event.app_id)
-    if app is None or app.is_terminal or app.held is not None:
+    if app is None or app.is_over:
         return
     to = Status.ERROR if event.reason.strip().lower() in _FAILED_WORDS else Status.DONE
     finish(draft, app, to, Reason.DISCONNECT, app.app_id)
@@ -84,7 +91,7 @@ def see_exit(draft: Draft, event: Exited) -> None:
     if app is None:
         return
     code = event.exit_code if event.signal is None else -event.signal
-    if app.is_terminal or app.held is not None:
+    if app.is_over:
         if app.exit_code != code or not app.confirmed:
             draft.change(app, exit_code=code, confirmed=True)
         return

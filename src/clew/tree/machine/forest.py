@@ -17,8 +17,8 @@ class Forest:
     """Live apps, ended ones, and ids that are known to be nobody's.
 
     `children` of an app are those that are live, or have live ones below them: so every live app
-    is found from each of its ancestors, and an ended one with nothing live below it may go. The
-    ended that nothing needs are kept, newest last, up to a limit; `is_needed` tells of others.
+    is found from each of its ancestors, held or not, and costs nothing once it has ended. The ended
+    that nothing needs are kept, newest last, up to a limit; `is_needed` tells of others.
     """
 
     def __init__(self, is_needed: Callable[[App], bool], is_gone: Callable[[str], None]) -> None:
@@ -60,14 +60,19 @@ class Forest:
             if not app.is_terminal:
                 yield app
 
-    def subtree(self, app: App) -> list[App]:
-        """Return the app and all live ones below it, parents before children."""
+    def subtree(self, app: App, *, with_detached: bool = True) -> list[App]:
+        """Return the app and all live ones below it, parents before children.
+
+        Without those that are detached, unless they are wanted, and without what is below these.
+        """
         found = [app]
         waiting = [app.app_id]
         for app_id in waiting:
             for child_id in self._children.get(app_id, ()):
-                child = self._apps[child_id]
-                if not child.is_terminal:
+                child = self._apps.get(child_id)
+                if child is not None and not child.is_terminal:
+                    if child.orphans.detached and not with_detached:
+                        continue
                     found.append(child)
                 if child_id in self._children:
                     waiting.append(child_id)
@@ -86,7 +91,7 @@ class Forest:
         before = self._apps.get(app_id)
         self._apps[app_id] = app
         self._absent.pop(app_id, None)
-        if before is not None and before.parent_id != app.parent_id:
+        if before is not None and before.path != app.path:
             self._unhang(before)
         if app.is_terminal:
             self._ended[app_id] = None
@@ -101,32 +106,34 @@ class Forest:
             self._hang(app)
 
     def _hang(self, app: App) -> None:
-        """Hang it below its parent, and ended ancestors below theirs: they lead to it now."""
-        child: App | None = app
-        while child is not None and child.parent_id is not None:
-            below = self._children.setdefault(child.parent_id, {})
-            if child.app_id in below:
+        """Hang it below its parent, and ancestors that are not live below theirs: they lead to it.
+
+        By the path: an ancestor need not be held.
+        """
+        for parent_id, app_id in _edges(app):
+            below = self._children.setdefault(parent_id, {})
+            if app_id in below:
                 return
-            below[child.app_id] = None
-            child = self._apps.get(child.parent_id)
-            if child is not None and not child.is_terminal:
+            below[app_id] = None
+            if self._is_live(parent_id):
                 return
 
     def _unhang(self, app: App) -> None:
-        """Take it from its parent, and ended ancestors that lead nowhere now from theirs."""
-        child: App | None = app
-        while child is not None and child.parent_id is not None:
-            parent_id = child.parent_id
+        """Take it from its parent, and ancestors that lead nowhere now from theirs."""
+        for parent_id, app_id in _edges(app):
             below = self._children.get(parent_id)
-            if below is None or child.app_id not in below:
+            if below is None or app_id not in below:
                 return
-            del below[child.app_id]
+            del below[app_id]
             if below:
                 return
             del self._children[parent_id]
-            child = self._apps.get(parent_id)
-            if child is not None and not child.is_terminal:
+            if self._is_live(parent_id):
                 return
+
+    def _is_live(self, app_id: str) -> bool:
+        app = self._apps.get(app_id)
+        return app is not None and not app.is_terminal
 
     def _let_go(self) -> None:
         """Let go of the oldest ended apps that nothing needs, while there are too many."""
@@ -135,9 +142,16 @@ class Forest:
             tries -= 1
             app_id = next(iter(self._ended))
             app = self._apps[app_id]
-            if app_id in self._children or self._is_needed(app):
+            if self._is_needed(app):
                 self._ended.move_to_end(app_id)
             else:
                 del self._ended[app_id]
                 del self._apps[app_id]
                 self._is_gone(app_id)
+
+
+def _edges(app: App) -> Iterator[tuple[str, str]]:
+    """Yield parent and child on the path of an app, from the app up."""
+    path = app.path
+    for depth in range(len(path) - 1, 0, -1):
+        yield path[depth - 1], path[depth]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from clew.tree.machine import events
+from clew.tree.machine.cancelling import cancel
+from clew.tree.machine.consequences import settle
 from clew.tree.machine.crashes import drop
 from clew.tree.machine.deadlines import expire, restart
 from clew.tree.machine.ends import leave, see_exit
+from clew.tree.machine.issuing import acknowledge, forget, issue, wait
 from clew.tree.machine.joining import attach, register, resume
 from clew.tree.machine.knowledge import find_unknown
 from clew.tree.machine.messages import receive
@@ -29,6 +32,11 @@ if TYPE_CHECKING:
 _RULES: Final[dict[type[Event], Callable[[Draft, Any], None]]] = {
     events.Schedule: schedule,
     events.Unschedule: unschedule,
+    events.Command: issue,
+    events.Cancel: cancel,
+    events.Await: wait,
+    events.Forget: forget,
+    events.Acked: acknowledge,
     events.Register: register,
     events.Resume: resume,
     events.Attach: attach,
@@ -133,5 +141,6 @@ class TreeMachine:
         tree.now = now = max(now, tree.now)
         draft = Draft(tree, now)
         _RULES[type(event)](draft, event)
+        settle(draft)
         tree.timers.clear_top()
         return draft.step()

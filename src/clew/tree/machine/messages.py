@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from clew.tree.frames.codes import FrameError
 from clew.tree.frames.fields import MessageKind, Source
 from clew.tree.frames.outbound import Ack
@@ -19,6 +21,7 @@ from clew.tree.machine.app import Status
 from clew.tree.machine.ends import finish, refuse_stranger
 from clew.tree.machine.happenings import MessageDocument, message_payload, tell
 from clew.tree.machine.lifecycle import Reason
+from clew.tree.machine.options import MS
 from clew.tree.machine.state import AGENT_ACTOR
 
 if TYPE_CHECKING:
@@ -57,7 +60,7 @@ def receive(draft: Draft, event: Received) -> None:
 
 
 def _keep(draft: Draft, app: App, event: Received) -> None:
-    is_late = app.is_terminal or app.held is not None
+    is_late = app.is_over
     draft.keep(
         changes.MessageAdded(
             app_id=app.app_id,
@@ -84,6 +87,14 @@ def _keep(draft: Draft, app: App, event: Received) -> None:
         is_late=is_late,
     )
     draft.keep(tell(app, draft.now, "message", document))
+    draft.notice(
+        app,
+        "message",
+        at=draft.now // MS,
+        msg_type=event.msg_type,
+        seq=event.seq,
+        payload=msgspec.Raw(event.payload),
+    )
     field = "agent_seq" if event.is_agent else "seq"
     fields: dict[str, int] = {field: max(event.seq, getattr(app, field))}
     if event.msg_type == MessageKind.STATUS and not is_late:

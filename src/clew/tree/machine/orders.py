@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from clew.tree.machine.options import ENDED_MAX, FINISHED_MAX
+from clew.tree.machine.options import ENDED_MAX, FINISHED_MAX, KILL_GRACE, MS, TERM_GRACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +48,10 @@ class Phase(StrEnum):
     KILL = "kill"
     ALREADY_TERMINAL = "already_terminal"
     """The app had ended by itself before."""
+
+
+PHASE_GRACE: Final = {Phase.TERM: TERM_GRACE, Phase.KILL: KILL_GRACE}
+"""How long the phases last whose time nobody chooses, in nanoseconds."""
 
 
 @dataclass(slots=True)
@@ -96,6 +100,19 @@ class Order:
     def is_over(self) -> bool:
         """Whether nothing more comes of it for any target."""
         return self.open_count == 0
+
+    def says(self, other: Order) -> bool:
+        """Whether the other asks for the very same, as far as that is kept."""
+        return (
+            self.root_id == other.root_id
+            and self.kind is other.kind
+            and self.action == other.action
+            and self.payload == other.payload
+            and self.requested_by == other.requested_by
+            and self.auth_domain == other.auth_domain
+            and self.cascade == other.cascade
+            and self.grace_ms == other.grace_ms
+        )
 
 
 class Orders:
@@ -215,10 +232,14 @@ class Orders:
 def _from_records(records: list[CommandRecord]) -> Order:
     """Return an order from the kept rows of its targets."""
     first = records[0]
+    kind = Kind(first.kind)
+    phase, deadline = None, first.expires_at
+    if kind is Kind.CANCEL:
+        phase, deadline = _find_phase(records)
     return Order(
         correlation_id=first.correlation_id,
         root_id=first.root_id,
-        kind=Kind(first.kind),
+        kind=kind,
         action=first.action,
         payload=first.payload,
         requested_by=first.requested_by,
@@ -226,16 +247,32 @@ def _from_records(records: list[CommandRecord]) -> Order:
         at=first.at,
         expires_at=first.expires_at,
         cascade=first.cascade,
-        deadline=first.expires_at,
+        deadline=deadline,
         grace_ms=first.grace_ms,
-        items={
-            record.app_id: Item(
-                status=OrderStatus(record.status),
-                phase=Phase(record.phase) if record.phase is not None else None,
-                confirmed=record.confirmed,
-                result=record.result,
-                error=record.error,
-            )
-            for record in records
-        },
+        phase=phase,
+        items={record.app_id: _item(record) for record in records},
     )
+
+
+def _item(record: CommandRecord) -> Item:
+    return Item(
+        status=OrderStatus(record.status),
+        phase=Phase(record.phase) if record.phase is not None else None,
+        confirmed=record.confirmed,
+        result=record.result,
+        error=record.error,
+    )
+
+
+def _find_phase(records: list[CommandRecord]) -> tuple[Phase, int]:
+    """Return how far a cancel has got and until when that lasts: what its open targets tell."""
+    for phase in (Phase.KILL, Phase.TERM):
+        since = [
+            record.changed_at
+            for record in records
+            if record.status in OPEN and record.phase == phase
+        ]
+        if since:
+            return phase, min(since) + PHASE_GRACE[phase]
+    first = records[0]
+    return Phase.COOPERATIVE, first.at + (first.grace_ms or 0) * MS

@@ -99,7 +99,7 @@ def schedule(draft: Draft, event: Schedule) -> None:
     if parent is not None and is_frozen(tree, parent):
         draft.refuse(event.ticket, ErrorCode.CONFLICT, "an ancestor is cancelled, or is being")
         return
-    if parent is not None and (parent.is_terminal or parent.held is not None):
+    if parent is not None and parent.is_over:
         draft.refuse(
             event.ticket,
             ErrorCode.CONFLICT,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.tree.frames.codes import CLOSE_OF, CloseCode
-from clew.tree.frames.outbound import Error
+from clew.tree.frames.inbound import CAN_HEAR_NOTICES
+from clew.tree.frames.outbound import Error, Notice
 from clew.tree.machine import changes
 from clew.tree.machine.app import Status
 from clew.tree.machine.effects import Answered, Close, Refused, Send, Step
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 SERVER_ACTOR: Final = "server"
 AGENT_ACTOR: Final = "agent"
+
+ADOPTED: Final = "adopted"
+"""Why an app that stays as it is has another path."""
 
 
 class Tree:
@@ -103,7 +107,7 @@ class Draft:
     def __init__(self, tree: Tree, now: int) -> None:
         self.tree = tree
         self.now = now
-        self.ended: deque[tuple[App, Reason]] = deque()
+        self.ended: deque[App] = deque()
         self._changes: list[changes.Change] = []
         self._effects: list[Effect] = []
 
@@ -136,7 +140,7 @@ class Draft:
         moved = self.change(app, status=to, reason=reason.value, actor=actor, **given)
         self._tell_move(moved, app.status)
         if moved.is_terminal:
-            self.ended.append((moved, reason))
+            self.ended.append(moved)
         return moved
 
     def end(self, app: App, to: Status, reason: Reason, actor: str, **fields: Any) -> App:
@@ -227,14 +231,36 @@ class Draft:
             )
             self._changes.append(tell(app, self.now, "denied", document))
 
+    def tell_adopted(self, app: App) -> None:
+        """Tell watchers that an app hangs elsewhere now."""
+        self._tell(app, app.status, ADOPTED, SERVER_ACTOR)
+
+    def notice(self, app: App, kind: str, **fields: Any) -> None:
+        """Tell the parent of an app what became of it, if it wants to hear."""
+        links = self.tree.links
+        if app.parent_id is not None and links.can(app.parent_id, CAN_HEAR_NOTICES):
+            frame = Notice(
+                app_id=app.parent_id,
+                child_id=app.app_id,
+                kind=kind,
+                status=app.status.value,
+                **fields,
+            )
+            self.send(links.of_app(app.parent_id), frame)
+
     def _tell_move(self, app: App, source: Status | None) -> None:
+        self._tell(app, source, app.reason, app.actor)
+        if source is not None:
+            self.notice(app, "transition", reason=app.reason, at=self.now // MS)
+
+    def _tell(self, app: App, source: Status | None, reason: str, actor: str) -> None:
         document = TransitionDocument(
             app_name=app.app_name,
             parent_id=app.parent_id,
             from_=source,
             to=app.status,
-            reason=app.reason,
-            actor=app.actor,
+            reason=reason,
+            actor=actor,
             epoch=app.epoch,
             version=app.version,
             confirmed=app.confirmed,

@@ -1,0 +1,126 @@
+"""What the end of an app means for others: commands, cancels, its children, a parent that waits."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from clew.access.caller import SERVER
+from clew.tree.machine.app import OrphanPolicy, Status
+from clew.tree.machine.cancelling import begin, plan_cancel
+from clew.tree.machine.ends import has_waiting
+from clew.tree.machine.issuing import close_item
+from clew.tree.machine.lifecycle import Reason
+from clew.tree.machine.orders import Kind, OrderStatus
+
+if TYPE_CHECKING:
+    from clew.tree.machine.app import App
+    from clew.tree.machine.state import Draft
+
+# Names the cancels that the server begins by itself; any fixed UUID does.
+_NAMESPACE: Final = uuid.UUID("5b0a9f0e-6a57-4c6e-9d5c-2f6f3f8f6d11")
+
+
+def settle(draft: Draft) -> None:
+    """Draw all consequences of every end in the step, and of the ends that these bring."""
+    forest = draft.tree.forest
+    while draft.ended:
+        ended = draft.ended.popleft()
+        app = forest.find(ended.app_id) or ended
+        _close_orders(draft, app)
+        for child_id in forest.child_ids(app.app_id):
+            child = forest.find(child_id)
+            if child is not None and not child.is_terminal:
+                _provide(draft, app, child)
+        _release(draft, app)
+
+
+def _close_orders(draft: Draft, app: App) -> None:
+    """Let nothing more come of what was asked of an app; a crash may still turn out to be none."""
+    for order in draft.tree.orders.open_of(app.app_id):
+        item = order.items[app.app_id]
+        if order.kind is Kind.CANCEL:
+            item.phase, item.confirmed = order.phase, app.confirmed
+            status = OrderStatus.DONE if app.confirmed else OrderStatus.EXPIRED
+            close_item(draft, order, app.app_id, status)
+        elif not draft.tree.is_recoverable(app, draft.now):
+            item.error = f"the app has ended: {app.status}"
+            close_item(draft, order, app.app_id, OrderStatus.FAILED)
+
+
+def _provide(draft: Draft, parent: App, child: App) -> None:
+    """Do with a child what it wants for the case that its parent ends like this."""
+    if draft.tree.orders.is_cancelled(child.app_id):
+        return
+    match _find_policy(parent, child):
+        case OrphanPolicy.REQUEST_CANCEL:
+            _cancel_orphan(draft, parent, child, draft.tree.options.grace_ms)
+        case OrphanPolicy.TERMINATE:
+            _cancel_orphan(draft, parent, child, 0)
+        case OrphanPolicy.ADOPT | OrphanPolicy.WAIT:
+            # Who still waits here has done so until the hold was over.
+            _adopt(draft, child)
+
+
+def _find_policy(parent: App, child: App) -> OrphanPolicy:
+    """Return the policy by the cause.
+
+    A child that a cancel of its parent has left out, by its own wish or by that of whoever
+    cancelled, goes on as after an orderly end; but it cannot hold back a cancel.
+    """
+    match parent.status:
+        case Status.ERROR:
+            return child.orphans.error
+        case Status.CRASHED | Status.START_FAILED:
+            return child.orphans.crashed
+        case Status.CANCELLED if child.orphans.detached:
+            return OrphanPolicy.ADOPT
+        case _:
+            return child.orphans.done
+
+
+def _cancel_orphan(draft: Draft, parent: App, child: App, grace_ms: int) -> None:
+    """Cancel a child and everything below it, in the server's own name."""
+    name = f"{child.app_id}/{child.version}/{parent.app_id}/{parent.version}"
+    order = plan_cancel(
+        draft,
+        child,
+        SERVER,
+        str(uuid.uuid5(_NAMESPACE, name)),
+        reason=f"its parent has ended: {parent.status}",
+        cascade=True,
+        grace_ms=grace_ms,
+    )
+    begin(draft, child, order, SERVER)
+
+
+def _adopt(draft: Draft, child: App) -> None:
+    """Hang a child, with all below it, under its nearest ancestor that lives on.
+
+    Authority never widens: the new path holds only ids that the old one held.
+    """
+    forest, orders = draft.tree.forest, draft.tree.orders
+    heir: App | None = None
+    for app_id in reversed(child.path[:-2]):
+        app = forest.find(app_id)
+        if app is not None and not app.is_over and not orders.is_cancelled(app_id):
+            heir = app
+            break
+    above = heir.path if heir is not None else ()
+    cut = len(child.path) - 1
+    for app in forest.subtree(child):
+        fields: dict[str, object] = {"path": (*above, *app.path[cut:])}
+        if app.app_id == child.app_id:
+            fields["parent_id"] = heir.app_id if heir is not None else None
+            fields["adopted_from"] = child.adopted_from or child.parent_id
+        adopted = draft.change(app, **fields)
+        draft.tell_adopted(adopted)
+
+
+def _release(draft: Draft, app: App) -> None:
+    """Let a parent be done that only waited for this child."""
+    parent = draft.tree.forest.find(app.parent_id) if app.parent_id is not None else None
+    if parent is None or parent.held is None or parent.is_terminal:
+        return
+    if not has_waiting(draft, parent):
+        draft.end(parent, parent.held, Reason.RESULT, parent.app_id, confirmed=True)
