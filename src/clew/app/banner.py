@@ -30,6 +30,7 @@ def write_banner(
         f"  REST and live feeds  http://{addresses.http}",
         f"  OTLP over HTTP       {_shown(addresses.otlp_http)}",
         f"  OTLP over gRPC       {_shown(addresses.otlp_grpc)}",
+        f"  apps of the tree     {_shown_socket(addresses.trails, configuration)}",
         f"  Jaeger UI, Grafana   http://{addresses.http}/jaeger",
         f"  agents (MCP)         http://{addresses.http}/mcp",
         f"  data                 {configuration.data_dir}{kept}{recovered}",
@@ -48,6 +49,11 @@ def write_banner(
 
 def _shown(address: str | None) -> str:
     return f"http://{address}" if address else "off"
+
+
+def _shown_socket(address: str | None, configuration: Configuration) -> str:
+    scheme = "ws" if configuration.trails_certificate is None else "wss"
+    return f"{scheme}://{address}/ws" if address else "off"
 
 
 def _without_user(store: str) -> str:

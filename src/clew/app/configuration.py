@@ -32,10 +32,12 @@ from clew.app.settings import (
     parse_size,
     parse_store,
     parse_switch,
+    parse_tier,
     setting,
     user_folder,
 )
 from clew.base.errors import ClewError, ErrorCode
+from clew.tree.machine.app import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,6 +78,12 @@ class Configuration:
         "Where OTLP over gRPC is taken in and gRPC queries are answered; `off` shuts the door. "
         "A busy port is a warning.",
     )
+    trails: Address | None = setting(
+        "127.0.0.1:8443",
+        parse_door,
+        "Where apps of the tree connect (`ws://HOST:PORT/ws`); `off` shuts the door. "
+        "A busy port is a warning.",
+    )
     data_dir: Path = setting(
         lambda environ: str(user_folder(environ, "data")),
         parse_folder,
@@ -114,6 +122,59 @@ class Configuration:
     )
     retention_metrics: int | None = setting(
         "90d", parse_retention, "How long metric points are kept; `off` keeps them for ever."
+    )
+    retention_messages: int | None = setting(
+        "30d",
+        parse_retention,
+        "How long statuses of apps are kept that are not an app's newest; `off` keeps them for "
+        "ever. Results, errors and the newest status of each app stay.",
+    )
+    trails_tier: Tier = setting(
+        "open",
+        parse_tier,
+        "How apps show who they are: `open`, by naming themselves; `signed`, by a signature of "
+        "their own key over a challenge; `full`, the same over TLS.",
+    )
+    trails_certificate: Path | None = setting(
+        "",
+        parse_file,
+        "A PEM file with the certificate of the agent plane, for `wss://`.",
+        default_shown="none",
+    )
+    trails_private_key: Path | None = setting(
+        "",
+        parse_file,
+        "A PEM file with the key of that certificate, where it is not in the same file.",
+        default_shown="none",
+    )
+    trails_ping: float = setting(
+        "20",
+        parse_seconds,
+        "Seconds between two pings of an app's socket, and how long the answer may take: an app "
+        "that is gone without a word is missed after twice this time.",
+    )
+    trails_resume_window: float = setting(
+        "2",
+        parse_seconds,
+        "Seconds that an app has to return after its connection dropped, before it counts as "
+        "crashed; apps may be announced with a window of their own.",
+    )
+    trails_recovery_window: float = setting(
+        "60",
+        parse_seconds,
+        "Seconds after such a crash in which a return still takes it back.",
+    )
+    trails_restart_window: float = setting(
+        "60",
+        parse_seconds,
+        "Seconds that apps have to return after a restart of the server, before contact to them "
+        "counts as lost.",
+    )
+    trails_start_deadline: float = setting(
+        "300",
+        parse_seconds,
+        "Seconds that an announced app has to join, where it was announced without a deadline of "
+        "its own.",
     )
     genai_prices: Path | None = setting(
         "",
@@ -276,7 +337,7 @@ def check_exposure(configuration: Configuration) -> None:
     """
     if configuration.insecure:
         return
-    for name in ("http", "otlp_http", "otlp_grpc"):
+    for name in ("http", "otlp_http", "otlp_grpc", "trails"):
         address: Address | None = getattr(configuration, name)
         if address is not None and not address.is_loopback:
             raise ClewError(

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from clew.app.sockets import Addresses, port_of, take
-from clew.app.store import open_analytics, open_answers, open_comments, open_genai
+from clew.app.store import (
+    open_access,
+    open_analytics,
+    open_answers,
+    open_comments,
+    open_genai,
+)
+from clew.app.tree import TreeHouse
 from clew.base.errors import ClewError
 from clew.surfaces.connection import configure
 from clew.surfaces.otlp.http import BodyLimits, OtlpHttpDoor
@@ -111,6 +118,13 @@ class Doors:
         # A second instance for the HTTP door: each door has a rate and counters of its own.
         self._otlp_inside = self._open_otlp()
         self._export: ExportServices | None = None
+        self._access = open_access(store)
+        self.tree = TreeHouse(
+            configuration,
+            store.database,
+            deny=self._access.audit.deny,
+            is_revoked=self._access.grants.is_revoked,
+        )
         genai = open_genai(store, configuration)
         self._analytics = open_analytics(store, genai)
         comments = open_comments(store)
@@ -149,6 +163,8 @@ class Doors:
                 grpc_port = await self._open_grpc()
             except ClewError as error:
                 troubles.append(error)
+        # Before any door: whoever asks finds the tree loaded, and apps find it ready for them.
+        await self.tree.open(self._sockets.trails)
         for listener in self._listeners:
             await listener.open()
         return self._describe(grpc_port), troubles
@@ -157,6 +173,7 @@ class Doors:
         """Let nobody in any more, and wait for those inside, within the time given."""
         self._closing.set()
         closings: list[Awaitable[Any]] = [listener.close() for listener in self._listeners]
+        closings.append(self.tree.close())
         if self._grpc is not None:
             closings.append(self._grpc.stop(self._configuration.drain_seconds_max))
         await asyncio.gather(*closings)
@@ -213,8 +230,11 @@ class Doors:
         otlp_grpc = None
         if configuration.otlp_grpc is not None and grpc_port is not None:
             otlp_grpc = at(configuration.otlp_grpc.host, grpc_port)
+        trails = None
+        if configuration.trails is not None and self._sockets.trails is not None:
+            trails = at(configuration.trails.host, port_of(self._sockets.trails))
         return Addresses(
-            at(configuration.http.host, port_of(self._sockets.http)), otlp_http, otlp_grpc
+            at(configuration.http.host, port_of(self._sockets.http)), otlp_http, otlp_grpc, trails
         )
 
     def _count_answers(self) -> dict[str, Counter[int]]:

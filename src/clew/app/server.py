@@ -27,9 +27,11 @@ from clew.app.sockets import Sockets, take
 from clew.base.errors import ClewError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from clew.app.configuration import Configuration
+    from clew.app.settings import Address
     from clew.app.sockets import Addresses
     from clew.app.store import Store
 
@@ -88,13 +90,16 @@ def _configure_logging() -> None:
 def _take_sockets(configuration: Configuration) -> tuple[Sockets, list[ClewError]]:
     troubles = []
     http = take(configuration.http, "--http")
-    otlp_http = None
-    if configuration.otlp_http is not None:
+    optional: dict[str, socket.socket | None] = {"otlp_http": None, "trails": None}
+    for name in optional:
+        address: Address | None = getattr(configuration, name)
+        if address is None:
+            continue
         try:
-            otlp_http = take(configuration.otlp_http, "--otlp-http")
+            optional[name] = take(address, "--" + name.replace("_", "-"))
         except ClewError as error:
             troubles.append(error)
-    return Sockets(http, otlp_http), troubles
+    return Sockets(http, optional["otlp_http"], optional["trails"]), troubles
 
 
 async def _live(configuration: Configuration, sockets: Sockets, warnings: list[str]) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, parse_duration_ns
 from clew.surfaces.callers import is_loopback_name
+from clew.tree.machine.app import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -212,6 +213,14 @@ def parse_store(text: str) -> str:
     if text == "chdb" or re.match(r"clickhouses?://[^/]", text):
         return text
     raise _refuse(text, "a store", "give chdb, or clickhouse://user:password@host:port/database")
+
+
+def parse_tier(text: str) -> Tier:
+    """Read how apps show who they are."""
+    try:
+        return Tier(text.strip().lower())
+    except ValueError:
+        raise _refuse(text, "a tier", f"give {', '.join(Tier)}") from None
 
 
 def user_folder(environ: Mapping[str, str], kind: str) -> Path:

@@ -21,6 +21,7 @@ class Sockets:
 
     http: socket.socket
     otlp_http: socket.socket | None
+    trails: socket.socket | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Addresses:
     http: str
     otlp_http: str | None
     otlp_grpc: str | None
+    trails: str | None = None
 
 
 def take(address: Address, flag: str) -> socket.socket:

@@ -84,6 +84,11 @@ class ServerProcess:
         return self.addresses["otlp_grpc"]
 
     @property
+    def trails_url(self) -> str:
+        """The agent plane: ``ws://host:port/ws``."""
+        return f"ws://{self.addresses['trails']}/ws"
+
+    @property
     def stderr(self) -> str:
         """Everything it has said so far."""
         return self.stderr_path.read_text(errors="replace")
@@ -139,6 +144,7 @@ class ServerProcess:
             "http": "127.0.0.1:0",
             "otlp_http": "127.0.0.1:0",
             "otlp_grpc": "127.0.0.1:0",
+            "trails": "127.0.0.1:0",
             "ready_fd": str(ready_writer),
         } | settings
         # Settings of whoever runs the tests are none of the server's business.

@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
         self.address = peer[0] if peer else ""
         if not self._door.enter(self):
             self._is_lost = True
-            transport.abort()
+            self._transport.abort()
             return
         seconds = self._door.limits.handshake_seconds
         self._timer = self._loop.call_later(seconds, self._give_up)

@@ -67,7 +67,7 @@ class TrailsDoor:
     """All sockets of the agent plane. Belongs to one event loop.
 
     `hosts` and `origins` are admitted besides those of this machine; `signer` gives the server's
-    own key when it is first needed.
+    own key when it is first needed; `is_revoked` tells of a public key whether it counts no more.
     """
 
     server_header = SERVER
@@ -79,6 +79,7 @@ class TrailsDoor:
         tier: Tier = Tier.OPEN,
         limits: LinkLimits | None = None,
         signer: Callable[[], Signer],
+        is_revoked: Callable[[str], bool],
         hosts: Collection[str] = (),
         origins: Collection[str] = (),
     ) -> None:
@@ -86,6 +87,7 @@ class TrailsDoor:
         self.tier = tier
         self.limits = limits or LinkLimits()
         self.signer = signer
+        self.is_revoked = is_revoked
         self.counters = DoorCounters()
         self.pace = Pace(self.limits.frames_per_second, self.limits.frames_burst)
         self._registrations = Pace(

@@ -189,6 +189,10 @@ class Session:
                 post(_received(link, frame))
             case inbound.ControlAck():
                 post(_acked(link, frame))
+            case inbound.Register() if self._door.is_revoked(frame.child_pub_key):
+                self._refuse_key(frame)
+            case inbound.ReRegister() if self._door.is_revoked(frame.pub_key):
+                self._refuse_key(frame)
             case inbound.Register():
                 is_proved = self._is_proved(frame.app_id, frame.child_pub_key, octets)
                 post(_register(link, frame, is_proved=is_proved))
@@ -334,6 +338,7 @@ class Session:
         match frame:
             case outbound.Registered():
                 self._bind(frame.app_id)
+                return msgspec.structs.replace(frame, server_pub_key=self._door.signer().pub_key)
             case outbound.Attached():
                 self._bind(frame.app_id)
             case outbound.Error() if frame.app_id is not None and frame.code in _GONE:
@@ -366,6 +371,12 @@ class Session:
         text = "the first frame is register, re_register or attach"
         self._send_refusal(FrameError.REGISTRATION_FAILED, text, frame)
         self._connection.close(CLOSE_OF[FrameError.REGISTRATION_FAILED], text)
+
+    def _refuse_key(self, frame: AnyInbound) -> None:
+        text = "this key has been revoked"
+        self._send_refusal(FrameError.REVOKED, text, frame)
+        if not self._bound:
+            self._connection.close(CLOSE_OF[FrameError.REVOKED], text)
 
     def _refuse(self, error: ClewError, frame: AnyInbound) -> None:
         self._send_refusal(

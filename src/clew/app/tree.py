@@ -1,0 +1,159 @@
+"""The tree as one thing to open and close: its keeper, its door, and the server's own key."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import os
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.ws.door import TrailsDoor
+from clew.surfaces.ws.limits import RESERVED_DESCRIPTORS, LinkLimits
+from clew.tree.frames.keys import Signer
+from clew.tree.keeper.clock import SteadyClock
+from clew.tree.keeper.keeper import TreeKeeper
+from clew.tree.keeper.upkeep import Upkeep
+from clew.tree.machine.options import TreeOptions
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from clew.access.audit import Entry
+    from clew.app.configuration import Configuration
+    from clew.store.database.contract import Database
+
+logger = logging.getLogger(__name__)
+
+KEY_FILE: Final = "server.key"
+"""The server's own key, in the data folder: what clients pin must outlive a restart."""
+
+KEY_MODE: Final = 0o600
+
+
+class TreeHouse:
+    """What keeps the tree, and the door of its apps. Belongs to one event loop.
+
+    `deny` hears of what was refused; `is_revoked` tells whether a public key counts no more.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        database: Database,
+        *,
+        deny: Callable[[Entry], None],
+        is_revoked: Callable[[str], bool],
+    ) -> None:
+        self._configuration = configuration
+        clock = SteadyClock(asyncio.get_running_loop())
+        options = TreeOptions(
+            tier=configuration.trails_tier,
+            resume_window_ms=round(configuration.trails_resume_window * 1000),
+            recovery_window_s=round(configuration.trails_recovery_window),
+            restart_window_s=round(configuration.trails_restart_window),
+            start_deadline_s=round(configuration.trails_start_deadline),
+        )
+        self.signer = functools.cache(functools.partial(open_signer, configuration.data_dir))
+        """Gives the server's own key; the first call reads it, or makes one."""
+        self.keeper = TreeKeeper(database, options, clock, deny=deny)
+        self.upkeep = Upkeep(database, clock.now, configuration.retention_messages)
+        self.door: TrailsDoor | None = None
+        self._is_revoked = is_revoked
+
+    async def open(self, taken: socket.socket | None) -> None:
+        """Load what is kept, and let apps in at a socket that is bound, if there is one.
+
+        Raises:
+            ClewError: the registry cannot be read, or there is no certificate where one is named.
+        """
+        configuration = self._configuration
+        await self.keeper.open()
+        self.upkeep.open()
+        if taken is None:
+            return
+        self.door = TrailsDoor(
+            self.keeper,
+            tier=configuration.trails_tier,
+            limits=LinkLimits(
+                ping_seconds=configuration.trails_ping,
+                pong_seconds=configuration.trails_ping,
+                sockets_max=_count_sockets(),
+            ),
+            signer=self.signer,
+            is_revoked=self._is_revoked,
+            hosts=(*configuration.hosts, *_names(configuration)),
+            origins=configuration.cors_origins,
+        )
+        await self.door.open(taken, _open_tls(configuration))
+
+    async def close(self) -> None:
+        """Let nobody in, answer what has come, tell everybody to come back, and wait for them."""
+        if self.door is not None:
+            self.door.shut()
+        await self.upkeep.close()
+        await self.keeper.close()
+        if self.door is not None:
+            await self.door.close(self._configuration.drain_seconds_max)
+
+
+def open_signer(folder: Path) -> Signer:
+    """Return the key of a data folder, made when there is none. Blocks.
+
+    Raises:
+        ClewError: UNAVAILABLE when the file cannot be read or written, or is none of ours.
+    """
+    path = folder / KEY_FILE
+    try:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, KEY_MODE)
+        except FileExistsError:
+            return Signer(bytes.fromhex(json.loads(path.read_text())["seed"]))
+        signer = Signer()
+        with os.fdopen(descriptor, "w") as stream:
+            json.dump({"seed": signer.seed.hex(), "pub_key": signer.pub_key}, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClewError(
+            ErrorCode.UNAVAILABLE,
+            f"the server's key {path} cannot be read or written: {error}",
+            hint="put a copy of it back; without one, remove it, and clients that pin it must be"
+            " told of the new one",
+        ) from error
+    return signer
+
+
+def _names(configuration: Configuration) -> tuple[str, ...]:
+    return (configuration.trails.host,) if configuration.trails is not None else ()
+
+
+def _count_sockets() -> int:
+    """Return how many sockets of apps the process has descriptors for."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = LinkLimits().sockets_max
+    if limit == resource.RLIM_INFINITY:
+        return most
+    return max(RESERVED_DESCRIPTORS // 8, min(most, limit - RESERVED_DESCRIPTORS))
+
+
+def _open_tls(configuration: Configuration) -> ssl.SSLContext | None:
+    if configuration.trails_certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(configuration.trails_certificate, configuration.trails_private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ClewError(
+            ErrorCode.UNAVAILABLE,
+            f"the certificate of the agent plane cannot be used: {error}",
+            hint="look at --trails-certificate and --trails-private-key",
+        ) from error
+    return context
