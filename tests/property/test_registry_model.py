@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clew.store.database.contract import Schema, Step, Transaction
-from clew.store.database.sqlite import DatabaseOptions, SqliteDatabase
+from clew.store.database.contract import Database, Schema, Step, Transaction
 from clew.store.database.writer import WriterOptions
+from tests.conformance.registry_places import PLACES, Place, PostgresPlace, SqlitePlace
 
 DEADLINE_S = 20.0
 CELLS = Schema("cells", (Step(1, "cells", ("CREATE TABLE cells (k INTEGER UNIQUE, v INTEGER)",)),))
@@ -36,8 +36,8 @@ class Write:
     def __call__(self, writing: Transaction) -> int:
         """Do it in the database; return how many cells there are then."""
         for key, value in self.cells.items():
-            verb = "INSERT" if self.only_new else "INSERT OR REPLACE"
-            writing.run(f"{verb} INTO cells VALUES (:k, :v)", {"k": key, "v": value})
+            replace = "" if self.only_new else " ON CONFLICT (k) DO UPDATE SET v = :v"
+            writing.run(f"INSERT INTO cells VALUES (:k, :v){replace}", {"k": key, "v": value})
         if self.fails:
             raise RefusedError
         return int(writing.rows("SELECT count(*) AS n FROM cells")[0]["n"])
@@ -63,19 +63,28 @@ WRITES = st.lists(
 )
 
 
-@pytest.fixture(scope="module", params=[1, 3, 256])
-def database(request: pytest.FixtureRequest) -> Iterator[SqliteDatabase]:
+@pytest.fixture(
+    scope="module",
+    params=[(place, group_max) for place in PLACES for group_max in (1, 3, 256)],
+    ids=lambda param: f"{param[0]}-{param[1]}",
+)
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    kind, group_max = request.param
     with tempfile.TemporaryDirectory() as folder:
-        options = DatabaseOptions(writer=WriterOptions(group_max=request.param))
-        opened = SqliteDatabase.open(Path(folder), [CELLS], options)
-        yield opened
-        opened.close()
+        place: Place
+        if kind == "sqlite":
+            place = SqlitePlace(Path(folder))
+        else:
+            server = request.getfixturevalue("postgres_server")
+            place = PostgresPlace(server, server.new_url())
+        yield place.open(CELLS, writer=WriterOptions(group_max=group_max))
+        place.close()
 
 
 @given(WRITES, st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_writes_of_one_caller_do_what_they_would_one_after_another(
-    database: SqliteDatabase, writes: list[Write], is_gathered: bool
+    database: Database, writes: list[Write], is_gathered: bool
 ) -> None:
     database.submit(lambda writing: writing.run("DELETE FROM cells")).result(DEADLINE_S)
     gate = threading.Event()

@@ -15,6 +15,7 @@ RETRY_MS: Final = 1000
 """When to try again what a server refused for the time being: a restart lasts for seconds."""
 
 _MEMORY_OR_DISK: Final = ("53100", "53200", "53400")
+_WRONG_SETTING: Final = ("42704", "22023")
 _BUSY: Final = ("55P03", "40P01", "40001", "57P03", "53300")
 _GONE: Final = ("57P01", "57P02", "57P04", "25P03", "25P04", "57P05")
 """The server ended the session: shutdown, crash, database dropped, a time limit of sessions."""
@@ -99,7 +100,7 @@ def interpret(error: Exception, shown: str, *, is_closed: bool) -> RefusedError:
 
 def interpret_opening(error: Exception, shown: str) -> RefusedError:
     """Return what it means that no connection could be opened."""
-    if isinstance(error, asyncpg.PostgresError):
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate not in _WRONG_SETTING:
         return RefusedError(_meaning_of_state(error, shown))
     if isinstance(error, ssl.SSLError):
         meaning = Meaning(
