@@ -189,6 +189,30 @@ def test_a_time_that_go_never_set_is_none(channel: grpc.Channel) -> None:
     assert raised.value.code().name == "INVALID_ARGUMENT"
 
 
+@pytest.mark.parametrize(
+    "moment",
+    [
+        Timestamp(seconds=2**62),
+        Timestamp(seconds=-(2**63)),
+        Timestamp(nanos=-1),
+        Timestamp(seconds=5, nanos=10**9),
+    ],
+)
+def test_what_is_no_time_is_refused(channel: grpc.Channel, moment: Timestamp) -> None:
+    query = pb.TraceQueryParameters(start_time_min=moment, start_time_max=Timestamp(seconds=9))
+    for method, asked in (
+        ("FindTraces", pb.FindTracesRequest(query=query)),
+        ("GetTrace", pb.GetTraceRequest(trace_id="ff", start_time=moment)),
+        ("GetDependencies", pb.GetDependenciesRequest(start_time=moment, end_time=moment)),
+    ):
+        with pytest.raises(grpc.RpcError) as raised:
+            list(
+                channel.unary_stream(f"/{SERVICE}/{method}")(asked.SerializeToString(), timeout=30)
+            )
+        assert raised.value.code().name == "INVALID_ARGUMENT"
+        assert "is not a time" in raised.value.details()
+
+
 def test_a_trace_is_found_by_any_form_of_its_id(channel: grpc.Channel) -> None:
     call = channel.unary_stream(f"/{SERVICE}/GetTrace")
     for wanted in ("07" * 15 + "01", ("07" * 15 + "01").upper(), "BwcHBwcHBwcHBwcHBwcHAQ=="):

@@ -7,6 +7,11 @@ names the next step, and data. Surfaces translate a code once: HTTP status, gRPC
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
+
+MESSAGE_CHARS_MAX: Final = 2000
+"""Of a message or hint on any door: errors repeat what was asked, which may be of any length, and
+gRPC carries them in a header of 8 KiB."""
 
 
 class ErrorCode(StrEnum):
@@ -45,3 +50,8 @@ class ClewError(Exception):
         self.message = message
         self.hint = hint
         self.retry_after_ms = retry_after_ms
+
+
+def shorten(text: str, characters: int = MESSAGE_CHARS_MAX) -> str:
+    """Return a text cut to so many characters, the last one an ellipsis if it was cut."""
+    return text if len(text) <= characters else text[: characters - 1] + "…"

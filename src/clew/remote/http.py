@@ -44,6 +44,11 @@ START_HINT: Final = "start one with: clew serve"
 Pairs = list[tuple[str, str]]
 """Query parameters in order; a name may occur more than once."""
 
+ADDRESS_CHARS_SHOWN: Final = 200
+"""How much of a wrong address an error repeats: host names end at 253."""
+
+_PATH = re.compile(r"[!-~]*")
+
 _TIMING = re.compile(r"total;[^,]*\bdur=([0-9.]+)")
 
 _STATUS_CODES: Final[dict[int, ErrorCode]] = {
@@ -285,18 +290,32 @@ def parse_server(url: str) -> SplitResult:
     text = url if "://" in url else f"http://{url}"
     try:
         parts = urlsplit(text)
-        is_sound = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        # Reading the port is what checks it.
-        is_sound = is_sound and (parts.port is None or parts.port > 0)
+        # Reading the port is what checks it, and names are looked up in this encoding.
+        is_sound = (parts.port is None or parts.port > 0) and bool(
+            (parts.hostname or "").encode("idna")
+        )
     except ValueError:
         is_sound = False
-    if not is_sound:
+    if not (
+        is_sound
+        and parts.scheme in {"http", "https"}
+        and parts.netloc.isprintable()
+        and " " not in parts.netloc
+        and _PATH.fullmatch(parts.path)
+        # Nothing of these would be sent, so an address that has them means something else.
+        and not (parts.query or parts.fragment or "@" in parts.netloc)
+    ):
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT,
-            f"not a server's address: {url!r}",
+            f"not a server's address: {_without_secret(url)[:ADDRESS_CHARS_SHOWN]!r}",
             hint=f"it looks like {DEFAULT_SERVER}",
         )
     return parts
+
+
+def _without_secret(url: str) -> str:
+    """Return an address without the user and password that it may begin with."""
+    return re.sub(r"(?<=//)[^/]*@", "…@", url)
 
 
 def quoted(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError, ErrorCode, shorten
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
@@ -114,12 +114,19 @@ def retry_after_seconds(error: ClewError) -> int | None:
 
 def describe(error: ClewError, status: int | None = None) -> Problem:
     """Return the problem document of an error; `status` where it is not the code's own."""
+    message = shorten(error.message)
     return Problem(
         type=f"urn:clew:error:{error.code}",
         title=title(error.code),
         status=http_status(error.code) if status is None else status,
         code=error.code,
-        detail=error.message,
-        hint=error.hint,
-        error=error.message,
+        detail=message,
+        hint=None if error.hint is None else shorten(error.hint),
+        error=message,
     )
+
+
+def one_line(error: ClewError) -> str:
+    """Return message and hint together, for doors whose errors are one text."""
+    said = error.message if error.hint is None else f"{error.message}: {error.hint}"
+    return shorten(said)

@@ -16,13 +16,14 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.clients import ClientPool, closed
 from clew.store.engine.contract import QueryLimits, ResultColumn, UntrustedAnswer
 from clew.store.engine.failure import translated
-from clew.store.engine.guard import STATEMENT_BYTES_MAX, Rules, check, is_explain
+from clew.store.engine.guard import STATEMENT_BYTES_MAX, Rules, check, is_explain, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,6 +49,12 @@ CLIENT_POOLS_MAX: Final = 4
 
 INTEGER_MAX: Final = 1 << 53
 """Where readers of JSON that hold numbers as doubles lose digits."""
+
+_NO_TREE: Final = "parseQueryToJSON"
+"""Stands in what the engine says of a statement that it does not show the parse tree of: those that
+change something, DESCRIBE and the like."""
+
+_DIALECT: Final = "the dialect is ClickHouse's; `clew sql --schema` has tables, columns, examples"
 
 _FORMAT: Final = "JSONCompactEachRowWithNamesAndTypes"
 
@@ -108,7 +115,11 @@ class UntrustedStatements:
                 ErrorCode.TOO_LARGE, f"a statement may have {STATEMENT_BYTES_MAX} bytes at most"
             )
         if "\0" in sql or not _is_text(sql):
-            raise ClewError(ErrorCode.INVALID_ARGUMENT, "the statement is not text")
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                "the statement is not text",
+                hint="it holds a NUL character or half of a surrogate pair",
+            )
         if not self._turns.acquire(timeout=WAIT_SECONDS):
             raise ClewError(
                 ErrorCode.OVERLOADED,
@@ -147,7 +158,7 @@ class UntrustedStatements:
         check(final, rules, output_format=_FORMAT)
         if is_explain(final) != is_explain(tree):
             raise ClewError(ErrorCode.INVALID_ARGUMENT, "the statement reads in two ways")
-        with pool.borrow() as client, translated(default=ErrorCode.INVALID_ARGUMENT):
+        with pool.borrow() as client, _told():
             answer = client.raw_query(text)
         if len(answer) > RESULT_BYTES_MAX:
             # The engine counts a column of one repeated value as one value.
@@ -215,7 +226,7 @@ def _is_text(sql: str) -> bool:
 def _parse(pool: ClientPool, sql: str) -> tuple[dict[str, Any], str]:
     """Return the engine's parse tree of a statement and its canonical text."""
     question = "SELECT parseQueryToJSON({sql:String}), formatQuerySingleLine({sql:String})"
-    with pool.borrow() as client, translated(default=ErrorCode.INVALID_ARGUMENT):
+    with pool.borrow() as client, _told():
         rows = client.query(question, parameters={"sql": sql}).result_rows
     try:
         tree = json.loads(rows[0][0])
@@ -224,8 +235,27 @@ def _parse(pool: ClientPool, sql: str) -> tuple[dict[str, Any], str]:
     return tree, str(rows[0][1])
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what the engine finds wrong with a statement into an error that says what to do."""
+    try:
+        with translated(default=ErrorCode.INVALID_ARGUMENT):
+            yield
+    except ClewError as error:
+        if _NO_TREE in error.message:
+            # Only what no rule of ours would let through has no tree.
+            raise refused("a statement other than SELECT") from error
+        if error.code is not ErrorCode.INVALID_ARGUMENT or error.hint is not None:
+            raise
+        raise ClewError(error.code, error.message, hint=_DIALECT) from error
+
+
 def _too_deep() -> ClewError:
-    return ClewError(ErrorCode.INVALID_ARGUMENT, "the statement is nested too deeply")
+    return ClewError(
+        ErrorCode.INVALID_ARGUMENT,
+        "the statement is nested too deeply",
+        hint="a common table expression (WITH) says the same with less nesting",
+    )
 
 
 def _answer(text: bytes, rows_max: int) -> UntrustedAnswer:

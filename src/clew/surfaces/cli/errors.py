@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from enum import IntEnum
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
-from clew.base.errors import ClewError, ErrorCode
-from clew.surfaces.cli.text import escape
+from clew.base.errors import ClewError, ErrorCode, shorten
+from clew.surfaces.cli.text import escape, escape_json
+
+ARGUMENT_CHARS_MAX: Final = 80
+"""Of an argument that an error repeats: a line's width."""
 
 
 class ExitCode(IntEnum):
@@ -48,19 +51,17 @@ def exit_code(code: ErrorCode) -> ExitCode:
 
 def print_error(error: ClewError) -> None:
     """Write an error: a readable line and a hint on a terminal, else one JSON object."""
+    message = shorten(error.message)
+    hint = shorten(error.hint) if error.hint else None
     if not sys.stderr.isatty():
-        said: dict[str, Any] = {
-            "error": error.message,
-            "code": str(error.code),
-            "hint": error.hint,
-        }
+        said: dict[str, Any] = {"error": message, "code": str(error.code), "hint": hint}
         if error.retry_after_ms is not None:
             said["retry_after_ms"] = error.retry_after_ms
-        sys.stderr.write(json.dumps(said, ensure_ascii=False) + "\n")
+        sys.stderr.write(_json_line(said))
         return
-    sys.stderr.write(f"clew: {escape(error.message)}\n")
-    if error.hint:
-        sys.stderr.write(f"  {escape(error.hint)}\n")
+    sys.stderr.write(f"clew: {escape(message)}\n")
+    if hint:
+        sys.stderr.write(f"  {escape(hint)}\n")
 
 
 def print_note(text: str, **details: object) -> None:
@@ -68,4 +69,9 @@ def print_note(text: str, **details: object) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"clew: {escape(text)}\n")
     else:
-        sys.stderr.write(json.dumps({"note": text, **details}, ensure_ascii=False) + "\n")
+        sys.stderr.write(_json_line({"note": text, **details}))
+
+
+def _json_line(said: dict[str, Any]) -> str:
+    # What is read by lines must be one, and logs of programs are read on terminals in the end.
+    return escape_json(json.dumps(said, ensure_ascii=False)) + "\n"

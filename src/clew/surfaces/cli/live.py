@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from clew.base.errors import ClewError
+from clew.base.errors import ClewError, ErrorCode
 from clew.remote.events import Interruption, follow
 from clew.surfaces.cli import output
 from clew.surfaces.cli.budget import check_budget
@@ -73,6 +73,10 @@ def watch(
     Raises:
         ClewError: when a feed cannot be opened, or the server refuses it later.
     """
+    if limit is not None and limit < 1:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT, "--limit is below 1", hint="ask for one record or more"
+        )
     flags = answer or AnswerFlags()
     heard: queue.Queue[Heard] = queue.Queue(QUEUE_BATCHES_MAX)
     for feed in feeds:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cyclopts.exceptions import CycloptsError, UnknownCommandError, UnusedCliTokensError
 
-from clew.base.errors import ClewError, ErrorCode
-from clew.surfaces.cli.errors import ExitCode, exit_code, print_error
+from clew.base.errors import ClewError, ErrorCode, shorten
+from clew.surfaces.cli.errors import ARGUMENT_CHARS_MAX, ExitCode, exit_code, print_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,8 @@ def run(app: App, arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. Nothing is raised but faults of ours."""
     _widen_stdout()
     try:
+        for argument in arguments:
+            _check_text(argument)
         return _run(app, globals_last(list(arguments)))
     except ClewError as error:
         print_error(error)
@@ -50,6 +52,18 @@ def _run(app: App, arguments: list[str]) -> int:
     except CycloptsError as error:
         raise _explain(app, error) from error
     return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def _check_text(argument: str) -> None:
+    """Raise unless an argument is text: bytes that are none arrive as lone surrogates."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError as error:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"an argument is not UTF-8: {shorten(argument, ARGUMENT_CHARS_MAX)!r}",
+            hint="set the terminal and the locale to UTF-8, or write it with other characters",
+        ) from error
 
 
 def globals_last(arguments: list[str]) -> list[str]:
@@ -77,7 +91,7 @@ def _explain(app: App, error: CycloptsError) -> ClewError:
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         return ClewError(
             ErrorCode.INVALID_ARGUMENT,
-            f"unexpected argument {error.unused_tokens[0]!r}",
+            f"unexpected argument {shorten(error.unused_tokens[0], ARGUMENT_CHARS_MAX)!r}",
             hint="put it behind a flag, or in quotes if it belongs to the argument before",
         )
     said = _SAID.match(str(error).strip())
@@ -103,7 +117,7 @@ def _unknown_command(app: App, error: UnknownCommandError) -> ClewError:
     asked, meant = (" ".join([*family, last]) for last in (name, near[0] if near else ""))
     return ClewError(
         ErrorCode.INVALID_ARGUMENT,
-        f"there is no command {asked!r}",
+        f"there is no command {shorten(asked, ARGUMENT_CHARS_MAX)!r}",
         hint=f"did you mean {meant}?" if near else f"see: {' '.join(['clew', *family])} --help",
     )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.surfaces.errors import grpc_status
+from clew.surfaces.errors import grpc_status, one_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -174,5 +174,4 @@ async def _parse(kind: Any, body: bytes, context: Any) -> Any:
 
 async def _abort(error: ClewError, context: Any) -> None:
     """End the call with the error's status; does not return."""
-    message = error.message if error.hint is None else f"{error.message}: {error.hint}"
-    await context.abort(_STATUS_CODES[grpc_status(error.code)], message)
+    await context.abort(_STATUS_CODES[grpc_status(error.code)], one_line(error))

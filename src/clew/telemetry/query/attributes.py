@@ -7,11 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.base.times import NS_PER_S
 from clew.store.engine.contract import Scan
 from clew.telemetry import documents as doc
-from clew.telemetry.query.names import suggest_attributes
+from clew.telemetry.query.names import NAME_CHARS_MAX, suggest_attributes
 from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.slices import cut_slice, read_slice
 from clew.telemetry.query.window import read_window, time_condition
@@ -120,7 +120,7 @@ def list_attribute_values(
         near = suggest_attributes(store, key).suggestions
         raise ClewError(
             ErrorCode.NOT_FOUND,
-            f"no attribute {key} in this range",
+            f"no attribute {shorten(key, NAME_CHARS_MAX)!r} in this range",
             hint=f"did you mean {', '.join(near)}?" if near else "widen the range with last=7d",
         )
     values = sorted(counts.items(), key=lambda item: (-item[1], item[0]))

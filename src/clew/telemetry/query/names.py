@@ -33,6 +33,9 @@ NAMES_MAX: Final = 10_000
 """Known names that a misspelt one is held against: more would make the suggestion the slow part."""
 
 SUGGESTIONS_MAX: Final = 3
+NAME_CHARS_MAX: Final = 200
+"""Nobody misspelt a longer name, and comparing two such takes the product of their lengths."""
+
 _NEAR_ENOUGH: Final = 0.6
 """Similarity at which a name may have been meant: ``shpo`` finds ``shop``, ``cart`` does not."""
 
@@ -69,9 +72,16 @@ def suggest_attributes(store: Store, text: str) -> doc.Suggestions:
 def near_names(text: str, names: Iterable[str]) -> list[str]:
     """Return up to three names that a text may have meant, nearest first, never the text itself.
 
-    A name that contains the text (``pay`` in ``payments``) counts as near whatever its length.
+    A name that contains the text (``pay`` in ``payments``) counts as near whatever its length. What
+    nobody could have typed is not suggested: stored names are whatever was sent.
     """
-    lowered = {name.lower(): name for name in sorted(names, reverse=True) if name != text}
+    if len(text) > NAME_CHARS_MAX:
+        return []
+    lowered = {
+        name.lower(): name
+        for name in sorted(names, reverse=True)
+        if name != text and len(name) <= NAME_CHARS_MAX and name.isprintable()
+    }
     close = difflib.get_close_matches(text.lower(), lowered, SUGGESTIONS_MAX, _NEAR_ENOUGH)
     holding = sorted((name for name in lowered if text and text.lower() in name), key=len)
     return [lowered[name] for name in dict.fromkeys([*close, *holding])][:SUGGESTIONS_MAX]

@@ -7,10 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.store.engine.contract import Scan
 from clew.telemetry.query.attribute_filter import parse_attribute_filters
-from clew.telemetry.query.names import near_names
+from clew.telemetry.query.names import NAME_CHARS_MAX, near_names
 from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.predicate import compile_condition
 from clew.telemetry.query.regex import RegexJudge
@@ -137,5 +137,7 @@ def no_such_metric(store: Store, snapshot: Snapshot, name: str) -> ClewError:
     if name in texts:
         hint = "it has points at other times or with other labels: widen the range with last=7d"
     return ClewError(
-        ErrorCode.NOT_FOUND, f"no points of metric {name} match in this range", hint=hint
+        ErrorCode.NOT_FOUND,
+        f"no points of metric {shorten(name, NAME_CHARS_MAX)!r} match in this range",
+        hint=hint,
     )

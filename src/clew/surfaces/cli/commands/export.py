@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Literal
@@ -159,16 +161,24 @@ def _open(path: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    part = path.with_name(path.name + ".part")
+    part = path.parent / f"{path.name}.part"
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with part.open("wb") as sink:
             yield sink
         part.replace(path)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ClewError(ErrorCode.INVALID_ARGUMENT, f"cannot write {path}: {reason}") from error
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"cannot write {path}: {reason}",
+            hint="name a file in a folder that is there and may be written",
+        ) from error
     finally:
-        part.unlink(missing_ok=True)
+        # Where it could not be made it cannot be removed either, and that has been said.
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _with_progress(chunks: Iterable[bytes], *, shown: bool) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ import difflib
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 from cyclopts import Parameter
 
@@ -21,7 +21,10 @@ FLAGS = ("--schema", "--limit", "--server", "--format", "--max-tokens")
 _FLAG = re.compile(r"--?[A-Za-z][\w-]*(=.*)?")
 
 # Far more than the server takes; it bounds only what is read from a file given by mistake.
-STATEMENT_CHARS_MAX = 1_000_000
+STATEMENT_BYTES_MAX = 1 << 20
+
+# What every file system takes as one name.
+PATH_CHARS_MAX = 255
 
 Statement = Annotated[
     str | None,
@@ -89,17 +92,36 @@ def read_statement(query: str) -> str:
         ClewError: when the file or stdin cannot be read.
     """
     if query == "-":
-        return sys.stdin.read(STATEMENT_CHARS_MAX)
+        return _read(sys.stdin.buffer, "standard input")
     path = Path(query)
     try:
-        if not (query.endswith(".sql") or (" " not in query and path.is_file())):
+        if not (query.endswith(".sql") or _names_file(query)):
             return query
-        with path.open(encoding="utf-8") as stream:
-            return stream.read(STATEMENT_CHARS_MAX)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        with path.open("rb") as stream:
+            return _read(stream, query)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
         raise ClewError(
-            ErrorCode.INVALID_ARGUMENT, f"cannot read {query}: {reason.lower()}"
+            ErrorCode.INVALID_ARGUMENT,
+            f"cannot read {query}: {reason}",
+            hint="name a file that is there, or give the statement in quotes",
+        ) from error
+
+
+def _names_file(query: str) -> bool:
+    # A longer text is a statement; asked whether it is a file, the system would call it an error.
+    return " " not in query and len(query) <= PATH_CHARS_MAX and Path(query).is_file()
+
+
+def _read(stream: BinaryIO, name: str) -> str:
+    read = stream.read(STATEMENT_BYTES_MAX + 1)
+    if len(read) > STATEMENT_BYTES_MAX:
+        raise ClewError(ErrorCode.TOO_LARGE, f"{name} is larger than {STATEMENT_BYTES_MAX} bytes")
+    try:
+        return read.decode()
+    except UnicodeDecodeError as error:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT, f"{name} is not UTF-8", hint="SQL is text in UTF-8"
         ) from error
 
 

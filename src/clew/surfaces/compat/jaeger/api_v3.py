@@ -235,11 +235,21 @@ def _range(wanted: Any) -> tuple[int, int]:
 
 
 def _moment(message: Any, field: str) -> int | None:
-    """Return a time in Unix nanoseconds, None when there is none, which Go says as the year 1."""
+    """Return a time in Unix nanoseconds, None when there is none, which Go says as the year 1.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT for what is no time: over the wire any two numbers can come.
+    """
     stamp = getattr(message, field)
     if not message.HasField(field) or stamp.seconds == GO_ZERO_SECONDS:
         return None
-    at: int = stamp.ToNanoseconds()
+    try:
+        at: int = stamp.ToNanoseconds()
+    except ValueError:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{field} is not a time: {stamp.seconds} seconds and {stamp.nanos} nanoseconds",
+        ) from None
     return min(max(0, at), TIME_NS_MAX)
 
 

@@ -17,7 +17,7 @@ from clew.surfaces.compat.jaeger import documents as doc
 from clew.surfaces.compat.jaeger import v1, v3
 from clew.surfaces.compat.jaeger.limits import BODY_BYTES_MAX, FILE_BYTES_MAX
 from clew.surfaces.compat.jaeger.query_string import QueryString
-from clew.surfaces.errors import grpc_status, http_status, retry_after_seconds
+from clew.surfaces.errors import grpc_status, http_status, one_line, retry_after_seconds
 from clew.surfaces.rest.answers import JSON_TYPE, answer_document
 from clew.surfaces.rest.body import SlowBodyError, read_body
 from clew.surfaces.rest.routes import GONE, run_unless_gone
@@ -91,7 +91,7 @@ def _status(error: ClewError) -> int:
 
 
 def _encode_v1(error: ClewError, status: int) -> bytes:
-    failed = doc.Error(code=status, msg=_message(error))
+    failed = doc.Error(code=status, msg=one_line(error))
     return msgspec.json.encode(doc.Envelope(data=None, errors=[failed]))
 
 
@@ -101,15 +101,11 @@ def _encode_v3(error: ClewError, status: int) -> bytes:
             "error": {
                 "grpcCode": grpc_status(error.code),
                 "httpCode": status,
-                "message": _message(error),
+                "message": one_line(error),
                 "httpStatus": HTTPStatus(status).phrase,
             }
         }
     )
-
-
-def _message(error: ClewError) -> str:
-    return error.message if error.hint is None else f"{error.message}: {error.hint}"
 
 
 _V1: Final = f"{PREFIX}/api"
