@@ -11,6 +11,7 @@ from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.ddl import DATABASE, quote_name
 from clew.store.engine.hot import readable_rows
 from clew.telemetry.tables import LOGS, SUM, TABLES, TRACES
+from clew.telemetry.tables.migrations import MIGRATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,7 @@ class ClewStore:
     """Our tables, through the engine adapter that the server uses."""
 
     def __init__(self, folder: Path) -> None:
-        self._engine = ChdbEngine(engine_folder(folder))
+        self._engine = ChdbEngine(engine_folder(folder), migrations=MIGRATIONS)
         self._engine.create(TABLES)
 
     def insert(self, table: Table, rows: pa.Table, token: str) -> None:

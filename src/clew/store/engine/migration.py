@@ -17,6 +17,7 @@ To add a column: declare it in the table, and append
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from clew.store.table import Table
+
+logger = logging.getLogger(__name__)
 
 SCHEMA_TABLE: Final = "clew_schema"
 BASE_VERSION: Final = 1
@@ -140,6 +143,10 @@ def bring_up_to_date(
     if stored:
         for migration in known:
             if migration.version > max(stored):
+                # Building an index for a hundred million rows takes many minutes.
+                logger.info(
+                    "bringing the store to schema version %s of %s", migration.version, newest
+                )
                 _apply(client, database, migration)
     for table in tables:
         client.command(create_table(database, table))
