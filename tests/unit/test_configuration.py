@@ -154,6 +154,40 @@ def test_every_setting_has_a_default_and_a_sentence() -> None:
     for each in SETTINGS:
         each.parse(each.default_text({"HOME": "/home/me"}))
         assert each.doc.endswith(".")
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("sqlite", "sqlite"),
+        ("postgresql://me:se%40cret@db:5432/clew", "postgresql://me:…@db:5432/clew"),
+        ("postgresql://db/clew?sslmode=require", "postgresql://db/clew?sslmode=require"),
+        (
+            "postgres://me@/clew?host=/run/pg&password=secret&sslpassword=secret",
+            "postgres://me@/clew?host=/run/pg&password=…&sslpassword=…",
+        ),
+        ("postgresql://me:secret@[::1/clew", "postgresql://…"),
+        ("postgresql://me:secret/secret@db/clew", "postgresql://…"),
+        ("postgresql://me:12/secret@db/clew", "postgresql://…"),
+        ("postgresql://me:secret#secret@db/clew", "postgresql://…"),
+        ("postgresql://me:secret?secret@db/clew", "postgresql://…"),
+        ("postgresql://me:secret@a:1,b:2/clew", "postgresql://me:…@a:1,b:2/clew"),
+        ("postgresql://a:1,b:2/clew", "postgresql://a:1,b:2/clew"),
+    ],
+)
+def test_the_address_of_a_registry_is_shown_without_its_passwords(
+    tmp_path: Path, text: str, shown: str
+) -> None:
+    loaded = load({"registry": text}, environ={}, folder=tmp_path)
+    assert {each.name: each.value for each in show(loaded).settings}["registry"] == shown
+    assert loaded.configuration.registry == text
+
+
+@pytest.mark.parametrize("text", ["", "postgres", "postgresql://", "mysql://me:secret@db/clew"])
+def test_what_is_no_registry_is_refused_without_its_password(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ClewError, match="is not a registry") as caught:
+        load({"registry": text}, environ={}, folder=tmp_path)
+    assert "secret" not in caught.value.message
+
+
 
 
 def test_the_reference_page_is_what_the_settings_say() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from clew.app.settings import SQLITE
+from clew.store.database.address import hide_password
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -23,6 +26,8 @@ def write_banner(
     """Return the banner, its last line ``clew is ready``."""
     recovered = f" ({recovered_frames} requests read back from the log)" if recovered_frames else ""
     kept = "" if configuration.store == "chdb" else f"   rows: {_without_user(configuration.store)}"
+    if configuration.registry != SQLITE:
+        kept += f"   registry: {hide_password(configuration.registry)}"
     # The HTTP door takes OTLP too, so there is always an endpoint to name.
     endpoint = addresses.otlp_http or addresses.http
     lines = [

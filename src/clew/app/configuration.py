@@ -27,6 +27,7 @@ from clew.app.settings import (
     parse_folder,
     parse_list,
     parse_positive,
+    parse_registry,
     parse_retention,
     parse_seconds,
     parse_size,
@@ -37,6 +38,7 @@ from clew.app.settings import (
     user_folder,
 )
 from clew.base.errors import ClewError, ErrorCode
+from clew.store.database.address import hide_password, is_postgres
 from clew.tree.machine.app import Tier
 
 if TYPE_CHECKING:
@@ -94,6 +96,12 @@ class Configuration:
         "chdb",
         parse_store,
         "Where rows are kept: `chdb`, embedded, or `clickhouse://user:password@host:port/database`.",
+    )
+    registry: str = setting(
+        "sqlite",
+        parse_registry,
+        "Where apps, commands, keys and comments are kept: `sqlite`, a file in the data folder, or "
+        "`postgresql://user:password@host:port/database`; `docs/guide/postgresql-registry.md`.",
     )
     insecure: bool = setting(
         "false",
@@ -349,11 +357,11 @@ def check_exposure(configuration: Configuration) -> None:
 
 
 def show(loaded: Loaded) -> ShownConfiguration:
-    """Return every setting with its value and its source; passwords in `store` are left out."""
+    """Return every setting with its value and its source; passwords are left out."""
     shown = [
         ShownSetting(
             name=each.name,
-            value=_without_password(loaded.texts[each.name]),
+            value=_shown(loaded.texts[each.name]),
             source=loaded.sources[each.name],
             flag=each.flag,
             variable=each.variable,
@@ -370,7 +378,9 @@ def show(loaded: Loaded) -> ShownConfiguration:
     )
 
 
-def _without_password(text: str) -> str:
+def _shown(text: str) -> str:
+    if is_postgres(text):
+        return hide_password(text)
     scheme, separator, rest = text.partition("://")
     user, at, host = rest.rpartition("@")
     if not (separator and at):

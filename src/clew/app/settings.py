@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, parse_duration_ns
+from clew.store.database.address import hide_password, is_postgres
 from clew.surfaces.callers import is_loopback_name
 from clew.tree.machine.app import Tier
 
@@ -34,6 +35,10 @@ SIZE_UNITS: Final = {
     "gib": 1 << 30,
     "tib": 1 << 40,
 }
+
+
+SQLITE: Final = "sqlite"
+"""As the setting `registry`: a file in the data folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +226,16 @@ def parse_tier(text: str) -> Tier:
         return Tier(text.strip().lower())
     except ValueError:
         raise _refuse(text, "a tier", f"give {', '.join(Tier)}") from None
+
+
+def parse_registry(text: str) -> str:
+    """Read where the registry is kept: ``sqlite``, or the address of a PostgreSQL database."""
+    if text == SQLITE or is_postgres(text):
+        return text
+    shown = hide_password(text) if "://" in text else text
+    raise _refuse(
+        shown, "a registry", "give sqlite, or postgresql://user:password@host:port/database"
+    )
 
 
 def user_folder(environ: Mapping[str, str], kind: str) -> Path:

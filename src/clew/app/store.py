@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from clew.access.registry import AccessRegistry
 from clew.access.schema import SCHEMA as ACCESS
 from clew.answers.correlate import StrandAnswers
+from clew.app.settings import SQLITE
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.folder import FolderLock
 from clew.store.log import LogOptions
@@ -99,15 +100,17 @@ def open_store(configuration: Configuration) -> Store:
     """Open the store that the configuration names. Blocks; call it off the event loop.
 
     Raises:
-        ClewError: CONFLICT when another process has the data folder; UNAVAILABLE or FORBIDDEN when
-            the folder, the registry or the engine is not to be had.
+        ClewError: CONFLICT when another process has the data folder or the registry; what
+            `PostgresDatabase.open` raises; UNAVAILABLE or FORBIDDEN when the folder, the registry
+            or the engine is not to be had.
     """
     kinds = _declare_kinds(configuration)
     lock = FolderLock.acquire(configuration.data_dir)
     engine: Engine | None = None
     database: Database | None = None
     try:
-        database = SqliteDatabase.open(configuration.data_dir, REGISTRY)
+        database = _open_registry(configuration)
+        access = AccessRegistry.open(database, time.time_ns)
         late = _LatePipeline()
         engine = _open_engine(configuration, late)
         engine.create(TABLES)
@@ -190,6 +193,14 @@ class _LatePipeline:
 
     def flush(self) -> None:
         assert self.pipeline is not None, "nothing is read before the pipeline is open"
+def _open_registry(configuration: Configuration) -> Database:
+    if configuration.registry == SQLITE:
+        return SqliteDatabase.open(configuration.data_dir, REGISTRY)
+    from clew.store.database.postgres.database import PostgresDatabase
+
+    return PostgresDatabase.open(configuration.registry, REGISTRY)
+
+
         self.pipeline.flush()
 
 
