@@ -140,19 +140,22 @@ def _new_item(draft: Draft, app: App) -> Item:
         return Item(OrderStatus.DONE, Phase.ALREADY_TERMINAL, confirmed=True)
     if app.status is Status.SCHEDULED:
         return Item(OrderStatus.DONE, Phase.SCHEDULED)
-    is_reached = draft.tree.links.is_reached(app.app_id)
+    links = draft.tree.links
+    is_reached = links.of_app(app.app_id) is not None or (
+        app.pub_key is None and links.of_agent(app.app_id) is not None
+    )
     return Item(OrderStatus.SENT if is_reached else OrderStatus.ACCEPTED, Phase.COOPERATIVE)
 
 
 def _notify(draft: Draft, order: Order, app: App) -> None:
-    """Tell an app of its cancel, if it can be reached; a process that is no client by a signal."""
+    """Tell an app of its cancel, if it can be reached; who never registered by a signal."""
     links = draft.tree.links
     link = links.of_app(app.app_id)
     if link is not None:
         draft.send(link, control_frame(draft, order, app.app_id))
         return
     agent = links.of_agent(app.app_id)
-    signal = find_signal(order, has_client=False)
+    signal = find_signal(order, app)
     if agent is not None and signal is not None:
         draft.send(agent, signal_frame(order, app.app_id, signal))
 
@@ -181,6 +184,6 @@ def advance(draft: Draft, order: Order) -> None:
     for app in left:
         order.items[app.app_id].phase = following
         keep_changed(draft, order, app.app_id)
-        signal = find_signal(order, has_client=True)
+        signal = find_signal(order, app)
         assert signal is not None
         draft.send(tree.links.of_agent(app.app_id), signal_frame(order, app.app_id, signal))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from clew.tree.machine.app import App
     from clew.tree.machine.orders import Item, Order
     from clew.tree.machine.state import Draft
+
+
+_NOTED_PHASES: Final = (None, Phase.COOPERATIVE)
 
 
 def deliver(draft: Draft, app: App) -> None:
@@ -34,7 +37,8 @@ def deliver(draft: Draft, app: App) -> None:
     for order in sorted(orders, key=lambda each: each.kind is not Kind.CANCEL):
         draft.send(link, control_frame(draft, order, app.app_id))
         item = order.items[app.app_id]
-        if item.status is OrderStatus.ACCEPTED:
+        # Since when a cancel is in a later phase is told by the last change that is kept of it.
+        if item.status is OrderStatus.ACCEPTED and order.phase in _NOTED_PHASES:
             note_sent(draft, app, order, item)
 
 
@@ -52,24 +56,23 @@ def note_sent(draft: Draft, app: App, order: Order, item: Item) -> None:
     tell_order(draft, app, order, item)
 
 
-def deliver_signal(draft: Draft, app_id: str) -> None:
+def deliver_signal(draft: Draft, app: App) -> None:
     """Let an agent that has come end the process, if a cancel has come to that."""
-    links = draft.tree.links
-    agent = links.of_agent(app_id)
-    for order in draft.tree.orders.cancels_of(app_id):
-        signal = find_signal(order, has_client=links.of_app(app_id) is not None)
+    agent = draft.tree.links.of_agent(app.app_id)
+    for order in draft.tree.orders.cancels_of(app.app_id):
+        signal = find_signal(order, app)
         if signal is not None:
-            draft.send(agent, signal_frame(order, app_id, signal))
+            draft.send(agent, signal_frame(order, app.app_id, signal))
 
 
-def find_signal(order: Order, *, has_client: bool) -> ProcessSignal | None:
+def find_signal(order: Order, app: App) -> ProcessSignal | None:
     """Return the signal that a process gets in the phase that a cancel has reached.
 
-    A process that is no client hears nothing else than a signal, so TERM is the notice to it.
+    A process that never registered hears nothing else than a signal, so TERM is the notice to it.
     """
     if order.phase is Phase.KILL:
         return ProcessSignal.KILL
-    if order.phase is Phase.TERM or not has_client:
+    if order.phase is Phase.TERM or app.pub_key is None:
         return ProcessSignal.TERM
     return None
 

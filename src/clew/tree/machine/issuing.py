@@ -12,7 +12,7 @@ from clew.tree.machine.app import Status
 from clew.tree.machine.delivery import control_frame, tell_order
 from clew.tree.machine.ends import finish_cancelled, refuse_stranger
 from clew.tree.machine.options import MS
-from clew.tree.machine.orders import CANCEL_ACTION, Item, Kind, Order, OrderStatus
+from clew.tree.machine.orders import CANCEL_ACTION, Item, Kind, Order, OrderStatus, Phase
 from clew.tree.machine.outcomes import Issued, Target
 from clew.tree.machine.scheduling import deny
 
@@ -237,7 +237,7 @@ def acknowledge(draft: Draft, event: Acked) -> None:
     elif event.ack:
         item.result = event.result
         finish_cancelled(draft, app, order, confirmed=True)
-    else:
+    elif order.phase is Phase.COOPERATIVE:
         item.error = event.error or "refused"
         keep_changed(draft, order, app.app_id)
 

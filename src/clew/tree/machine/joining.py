@@ -233,7 +233,7 @@ def attach(draft: Draft, event: Attach) -> None:
     tree.links.attach(event.link, app.app_id)
     draft.send(event.link, Attached(app_id=app.app_id))
     if app.status is Status.SCHEDULED:
-        draft.move(
+        app = draft.move(
             app,
             Status.CONNECTED,
             Reason.ATTACHED,
@@ -245,8 +245,8 @@ def attach(draft: Draft, event: Attach) -> None:
             connected_at=draft.now,
         )
     elif app.pub_key is None:
-        _bring_back(draft, app)
-    deliver_signal(draft, app.app_id)
+        app = _bring_back(draft, app)
+    deliver_signal(draft, app)
 
 
 def _welcome(
