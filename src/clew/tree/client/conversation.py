@@ -1,0 +1,184 @@
+"""The client's side of the protocol for one app: no socket, no clock, no thread.
+
+`Link` gives it what came in and sends what it returns. It knows which epoch it is in, what must be
+said first on a connection, and whether there is anything left to come back for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+
+from clew.tree.client.identity import describe_process
+from clew.tree.client.outbox import Entry, Outbox
+from clew.tree.frames.codec import encode
+from clew.tree.frames.codes import FrameError, is_retryable
+from clew.tree.frames.inbound import (
+    CAN_HEAR_NOTICES,
+    ControlAck,
+    Disconnect,
+    Header,
+    Inbound,
+    Message,
+    Register,
+    ReRegister,
+)
+from clew.tree.frames.keys import Signer, verify_frame
+from clew.tree.machine.app import Tier
+
+if TYPE_CHECKING:
+    from clew.tree.frames.info import TrailsConfig
+    from clew.tree.frames.outbound import Control, Error, Registered
+
+CAPABILITIES: Final = (CAN_HEAR_NOTICES,)
+
+Frame = TypeVar("Frame", bound=Inbound)
+
+
+class Conversation:
+    """One app's side of the protocol. Used by one thread."""
+
+    def __init__(self, config: TrailsConfig) -> None:
+        self.config = config
+        self.outbox = Outbox()
+        self.epoch: int | None = None
+        self.is_over = False
+        """Whether the end of the app is durable: a result or an error was acknowledged."""
+        self._signer = Signer()
+        self._nonce: str | None = None
+        self._has_joined = False
+        self._registers_sent = 0
+        self._start_day = config.start_day
+
+    @property
+    def pub_key(self) -> str:
+        """The key of this process, made when it started."""
+        return self._signer.pub_key
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether the server has ever known this process as the app."""
+        return self._has_joined
+
+    @property
+    def waits_for_challenge(self) -> bool:
+        """Whether the server speaks first: it does but in the open tier."""
+        return self.config.tier is not Tier.OPEN
+
+    def challenge(self, nonce: str | None) -> None:
+        """Take the nonce of a new connection; None in the open tier."""
+        self._nonce = nonce
+
+    def opening(self) -> bytes:
+        """Return the first frame of a connection: to join, or to return."""
+        if self._has_joined:
+            return self._encode(
+                ReRegister(
+                    app_id=self.config.app_id,
+                    start_day=self._start_day,
+                    last_seq=self.outbox.acked_seq,
+                    pub_key=self.pub_key,
+                    epoch=self.epoch,
+                    capabilities=CAPABILITIES,
+                )
+            )
+        self._registers_sent += 1
+        return self._encode(
+            Register(
+                app_id=self.config.app_id,
+                start_day=self._start_day,
+                app_name=self.config.app_name,
+                child_pub_key=self.pub_key,
+                parent_id=self.config.parent_id,
+                process_info=describe_process(),
+                role_refs=self.config.role_refs,
+                capabilities=CAPABILITIES,
+                join_token=self.config.join_token,
+            )
+        )
+
+    def registered(self, frame: Registered) -> None:
+        """Take the server's word that the app is in the tree."""
+        self._has_joined = True
+        self.epoch = frame.epoch or None
+        if self.outbox.resume(frame.durable_seq, frame.credit):
+            self.is_over = True
+
+    def is_server(self, frame: Registered) -> bool:
+        """Whether it is the server whose key the parent told, where it told one."""
+        pinned = self.config.server_pub_key
+        return not self.waits_for_challenge or pinned in {None, "", frame.server_pub_key}
+
+    def is_genuine(self, control: Control, octets: bytes) -> bool:
+        """Whether a command is the server's own; in the open tier, nobody can tell."""
+        pinned = self.config.server_pub_key
+        if not pinned or not self.waits_for_challenge:
+            return True
+        return control.sig is not None and verify_frame(pinned, octets)
+
+    def next_message(self) -> bytes | None:
+        """Return the next message that may be sent now, None when there is none."""
+        entry = self.outbox.take()
+        return None if entry is None else self._encode(self._message(entry))
+
+    def acked(self, seq: int) -> None:
+        """Take an acknowledgement."""
+        self.is_over = self.outbox.ack(seq) or self.is_over
+
+    def refused(self, error: Error) -> Entry | None:
+        """Take the refusal of a message; return it when it will never be taken."""
+        if error.seq is None:
+            return None
+        if is_retryable(error.code):
+            self.outbox.retry()
+            return None
+        return self.outbox.refuse(error.seq)
+
+    def tries_otherwise(self, error: Error) -> bool:
+        """Whether the refusal to let the app join is one of how it asked, not of the app.
+
+        The server may have forgotten it, and then it joins anew. Or its answer to an earlier
+        registration was lost, and then it returns: once, because the key decides.
+        """
+        if error.code == FrameError.NOT_FOUND and self._has_joined:
+            self._has_joined = False
+            return True
+        is_state = error.code in {FrameError.REGISTRATION_FAILED, FrameError.CONFLICT}
+        if is_state and not self._has_joined and self._registers_sent > 1:
+            self._has_joined = True
+            self._registers_sent = 0
+            return True
+        return False
+
+    def control_ack(self, ack: ControlAck) -> bytes:
+        """Return what answers a command."""
+        return self._encode(ack)
+
+    def request(self, frame: Inbound) -> bytes:
+        """Return a frame that asks the server for something."""
+        return self._encode(frame)
+
+    def goodbye(self, reason: str) -> bytes:
+        """Return the frame that ends the app."""
+        return self._encode(
+            Disconnect(app_id=self.config.app_id, start_day=self._start_day, reason=reason)
+        )
+
+    def _message(self, entry: Entry) -> Message:
+        return Message(
+            app_id=self.config.app_id,
+            start_day=self._start_day,
+            header=Header(
+                msg_type=entry.kind,
+                timestamp=entry.at_ms,
+                seq=entry.seq,
+                correlation_id=entry.correlation_id,
+            ),
+            payload=msgspec.Raw(entry.payload),
+        )
+
+    def _encode(self, frame: Inbound) -> bytes:
+        if self._nonce is None:
+            return encode(frame)
+        return encode(self._signer.sign_frame(frame, self._nonce))

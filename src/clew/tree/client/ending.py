@@ -1,0 +1,86 @@
+"""How a process ends: by itself, because somebody cancelled it, or because it lost its server."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SUPERVISED: Final = "CLEW_SUPERVISED"
+"""Set by an agent in the environment of the process that it watches: it will tell the exit code."""
+
+# For a program that names no grace of its own: TRAILS' grace of a cancel.
+GRACE_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class CancelContext:
+    """Why the app is to end, who wants it, and until when it may take its time.
+
+    `deadline` is a moment of `time.monotonic`.
+    """
+
+    reason: str
+    initiated_by: str
+    cascade: bool
+    deadline: float
+
+    @property
+    def grace_remaining(self) -> float:
+        """Seconds that are left before the app may be ended from outside."""
+        return max(0.0, self.deadline - time.monotonic())
+
+
+def interrupt(shutdown: Callable[[], object]) -> None:
+    """End this process as Ctrl-C does, so that `finally` blocks and exit hooks run.
+
+    Where nobody listens to that (in the background of a shell it is ignored), what waits is sent
+    first, and the process is then ended by SIGTERM.
+    """
+    if callable(signal.getsignal(signal.SIGINT)):
+        os.kill(os.getpid(), signal.SIGINT)
+        return
+    shutdown()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def kill() -> None:
+    """End this process at once."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_supervised() -> bool:
+    """Whether an agent watches this process and will tell how it ended."""
+    return bool(os.environ.get(SUPERVISED))
+
+
+def uncaught() -> BaseException | None:
+    """Return the exception that is ending the program, None when it ends by itself."""
+    error: BaseException | None = getattr(sys, "last_value", None)
+    return error if isinstance(error, Exception) else None
+
+
+def at_exit(action: Callable[[], None]) -> None:
+    """Call something at the end of this process.
+
+    The processes that `multiprocessing` starts leave out what `atexit` knows; they have hooks of
+    their own.
+    """
+    multiprocessing = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and process is not None and process.parent_process():
+        multiprocessing.Finalize(None, action, exitpriority=0)
+    else:
+        atexit.register(action)
+
+
+def not_at_exit(action: Callable[[], None]) -> None:
+    """Take back what `at_exit` was told; no harm when it was not."""
+    atexit.unregister(action)

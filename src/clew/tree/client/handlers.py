@@ -1,0 +1,188 @@
+"""What a program does about commands: its handlers, run beside the thread that reads the socket.
+
+A command may arrive twice, because the server sends it again until it is answered; it is carried
+out once, and the repeat gets the same answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from clew.tree.client.payload import decode_payload, encode_payload
+from clew.tree.frames.inbound import ControlAck
+from clew.tree.frames.outbound import CancelPayload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clew.tree.frames.outbound import Control
+
+    Handler = Callable[[Any], Any]
+    Runner = Callable[[Handler, Any], Any]
+
+# Handlers that run at a time: a checkpoint must not wait for a slow dump_state.
+WORKERS_MAX: Final = 4
+
+# Commands that wait for a worker. Whoever sends more to one process hears that it is too much.
+WAITING_MAX: Final = 256
+
+# Commands whose answer is remembered; what the server sends again is among the newest.
+REMEMBERED_MAX: Final = 1024
+
+CANCEL: Final = "cancel"
+
+UNKNOWN_ACTION: Final = "unknown_action"
+HANDLER_ERROR: Final = "handler_error"
+OVERLOADED: Final = "overloaded"
+
+logger = logging.getLogger("clew.tree")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A command that came; `answer` is None while its handler runs."""
+
+    answer: ControlAck | None = None
+
+
+class Workers:
+    """A few daemon threads for handlers. They are no executor's: those hold up a process's end."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._idle = 0
+        self._threads = 0
+        self._lock = threading.Lock()
+
+    def submit(self, job: Callable[[], None]) -> bool:
+        """Run a job soon; return False when too many wait."""
+        if self._jobs.qsize() >= WAITING_MAX:
+            return False
+        with self._lock:
+            is_thread_needed = self._idle <= self._jobs.qsize() and self._threads < WORKERS_MAX
+            if is_thread_needed:
+                self._threads += 1
+        if is_thread_needed:
+            threading.Thread(target=self._work, name="clew handler", daemon=True).start()
+        self._jobs.put(job)
+        return True
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            job = self._jobs.get()
+            with self._lock:
+                self._idle -= 1
+            job()
+
+
+@dataclass(slots=True)
+class Handlers:
+    """The handlers of one app, and which commands it has had.
+
+    `run` calls a handler and returns what it returned, in the way of the client's face. `cancelled`
+    hears of a cancel first, whether there is a hook for it or not.
+    """
+
+    app_id: str
+    run: Runner
+    cancelled: Callable[[], None]
+    actions: dict[str, Handler] = field(default_factory=dict)
+    on_cancel: Callable[[CancelPayload, int | None], Any] | None = None
+    after_cancel: Callable[[], None] | None = None
+    """Called once a cancel was carried out and its answer is on its way."""
+    workers: Workers = field(default_factory=Workers)
+    _seen: OrderedDict[str, _Seen] = field(default_factory=OrderedDict)
+
+    def take(self, control: Control, answer: Callable[[ControlAck], None]) -> None:
+        """Carry out a command, once, and answer it; `answer` may be called from another thread."""
+        seen = self._seen.get(control.correlation_id)
+        if seen is not None:
+            if seen.answer is not None:
+                answer(seen.answer)
+            return
+        self._remember(control.correlation_id)
+        if control.action == CANCEL:
+            self._take_cancel(control, answer)
+            return
+        handler = self.actions.get(control.action)
+        if handler is None:
+            logger.warning("no handler for the command %r", control.action)
+            answer(self.refusal(control, UNKNOWN_ACTION))
+            return
+        if not self.workers.submit(lambda: answer(self._run(handler, control))):
+            answer(self.refusal(control, OVERLOADED))
+
+    def answered(self, ack: ControlAck) -> None:
+        """Remember how a command was answered."""
+        seen = self._seen.get(ack.correlation_id)
+        if seen is not None:
+            seen.answer = ack
+
+    @property
+    def pending(self) -> int:
+        """How many commands have no answer yet."""
+        return sum(seen.answer is None for seen in self._seen.values())
+
+    def refusal(self, control: Control, error: str, detail: str = "") -> ControlAck:
+        """Return an answer that says no."""
+        result = encode_payload({"message": detail}).octets if detail else b"null"
+        return ControlAck(
+            app_id=self.app_id,
+            correlation_id=control.correlation_id,
+            action=control.action,
+            ack=False,
+            result=msgspec.Raw(result),
+            error=error,
+        )
+
+    def _take_cancel(self, control: Control, answer: Callable[[ControlAck], None]) -> None:
+        self.cancelled()
+        hook = self.on_cancel
+        try:
+            payload = msgspec.json.decode(control.payload, type=CancelPayload)
+        except msgspec.MsgspecError:
+            payload = CancelPayload()
+        grace_ms = control.deadline_in_ms or payload.grace_ms
+        if hook is None:
+            answer(self.refusal(control, UNKNOWN_ACTION))
+            return
+
+        def carry_out() -> None:
+            answer(self._run(lambda _: hook(payload, grace_ms), control))
+            if self.after_cancel is not None:
+                self.after_cancel()
+
+        # A thread of its own: a cancel must not wait behind other commands.
+        threading.Thread(target=carry_out, name="clew cancel", daemon=True).start()
+
+    def _run(self, handler: Handler, control: Control) -> ControlAck:
+        try:
+            value = self.run(handler, decode_payload(control.payload))
+        except (Exception, SystemExit) as error:
+            # A program's own fault: it must end neither this thread nor the connection.
+            logger.exception("the handler of the command %r failed", control.action)
+            return self.refusal(control, HANDLER_ERROR, f"{type(error).__name__}: {error}")
+        encoded = encode_payload({} if value is None else value)
+        if encoded.trouble:
+            logger.warning("the answer to %r is left out: %s", control.action, encoded.trouble)
+        return ControlAck(
+            app_id=self.app_id,
+            correlation_id=control.correlation_id,
+            action=control.action,
+            ack=True,
+            result=msgspec.Raw(encoded.octets),
+        )
+
+    def _remember(self, correlation_id: str) -> None:
+        self._seen[correlation_id] = _Seen()
+        while len(self._seen) > REMEMBERED_MAX:
+            self._seen.popitem(last=False)
