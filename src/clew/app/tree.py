@@ -61,6 +61,8 @@ class TreeHouse:
         )
         self.signer = functools.cache(functools.partial(open_signer, configuration.data_dir))
         """Gives the server's own key; the first call reads it, or makes one."""
+        self.pub_key = functools.cache(functools.partial(read_pub_key, configuration.data_dir))
+        """Gives the public half alone, which needs no cryptography once there is a key."""
         self.keeper = TreeKeeper(database, options, clock, deny=deny)
         self.upkeep = Upkeep(database, clock.now, configuration.retention_messages)
         self.door: TrailsDoor | None = None
@@ -85,6 +87,7 @@ class TreeHouse:
                 pong_seconds=configuration.trails_ping,
                 sockets_max=_count_sockets(),
             ),
+            pub_key=self.pub_key,
             signer=self.signer,
             is_revoked=self._is_revoked,
             hosts=(*configuration.hosts, *_names(configuration)),
@@ -110,23 +113,49 @@ def open_signer(folder: Path) -> Signer:
     """
     path = folder / KEY_FILE
     try:
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, KEY_MODE)
-        except FileExistsError:
+        if path.exists():
             return Signer(bytes.fromhex(json.loads(path.read_text())["seed"]))
         signer = Signer()
-        with os.fdopen(descriptor, "w") as stream:
-            json.dump({"seed": signer.seed.hex(), "pub_key": signer.pub_key}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
+        _write_key(path, json.dumps({"seed": signer.seed.hex(), "pub_key": signer.pub_key}))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ClewError(
-            ErrorCode.UNAVAILABLE,
-            f"the server's key {path} cannot be read or written: {error}",
-            hint="put a copy of it back; without one, remove it, and clients that pin it must be"
-            " told of the new one",
-        ) from error
+        raise _unreadable(path, error) from error
     return signer
+
+
+def read_pub_key(folder: Path) -> str:
+    """Return the public half of the key of a data folder, which is made when there is none. Blocks.
+
+    Raises:
+        ClewError: as `open_signer`.
+    """
+    path = folder / KEY_FILE
+    try:
+        if path.exists():
+            return str(json.loads(path.read_text())["pub_key"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path, error) from error
+    return open_signer(folder).pub_key
+
+
+def _write_key(path: Path, text: str) -> None:
+    """Write the key in one go: half a key would keep the server from starting."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, KEY_MODE)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.rename(path)
+
+
+def _unreadable(path: Path, error: Exception) -> ClewError:
+    return ClewError(
+        ErrorCode.UNAVAILABLE,
+        f"the server's key {path} cannot be read or written: {error}",
+        hint="put a copy of it back; without one, remove it, and tell clients that pin it of the"
+        " new one",
+    )
 
 
 def _names(configuration: Configuration) -> tuple[str, ...]:

@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         "_flush_is_due",
         "_fragments",
         "_held_since",
+        "_is_deaf",
         "_is_lost",
         "_is_paused",
         "_is_pumping",
@@ -93,6 +94,9 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._is_pumping = False
         self._is_silent = True
+        # Set once we have closed: nothing that still comes is heard. What came before a close of
+        # the peer's own is.
+        self._is_deaf = False
         self._is_lost = False
         self._unflushed = 0
         self._stuck_frames = 0
@@ -161,6 +165,7 @@ class Connection(asyncio.Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Close after what was sent; the connection is cut when the peer does not answer."""
+        self._is_deaf = True
         if self._protocol.state is not State.OPEN:
             return
         octets = reason.encode()[:REASON_BYTES_MAX]
@@ -275,7 +280,7 @@ class Connection(asyncio.Protocol):
         if not messages:
             return True
         session = self._session
-        while messages and session is not None and self._protocol.state is State.OPEN:
+        while messages and session is not None and not self._is_deaf:
             if self._door.keeper.is_busy:
                 self._door.keeper.pause_link(self._link)
                 return False
@@ -314,13 +319,11 @@ class Connection(asyncio.Protocol):
             self._waits_for.cancel()
             self._waits_for = None
         session = self._session
-        if session is None or self._protocol.state is not State.OPEN:
-            return
-        while True:
+        while session is not None and not self._is_deaf:
             for octets in self._messages or ():
                 session.take(octets, is_last=True)
             self._messages = None
-            if not self._unread or self._protocol.state is not State.OPEN:
+            if not self._unread:
                 return
             piece, self._unread = self._unread[:SLICE_BYTES], self._unread[SLICE_BYTES:]
             self._protocol.receive_data(piece)

@@ -66,8 +66,9 @@ class DoorCounters:
 class TrailsDoor:
     """All sockets of the agent plane. Belongs to one event loop.
 
-    `hosts` and `origins` are admitted besides those of this machine; `signer` gives the server's
-    own key when it is first needed; `is_revoked` tells of a public key whether it counts no more.
+    `hosts` and `origins` are admitted besides those of this machine. `pub_key` and `signer` give
+    the server's own key when they are first needed; `is_revoked` tells of a public key whether it
+    counts no more.
     """
 
     server_header = SERVER
@@ -78,6 +79,7 @@ class TrailsDoor:
         *,
         tier: Tier = Tier.OPEN,
         limits: LinkLimits | None = None,
+        pub_key: Callable[[], str],
         signer: Callable[[], Signer],
         is_revoked: Callable[[str], bool],
         hosts: Collection[str] = (),
@@ -86,6 +88,7 @@ class TrailsDoor:
         self.keeper = keeper
         self.tier = tier
         self.limits = limits or LinkLimits()
+        self.pub_key = pub_key
         self.signer = signer
         self.is_revoked = is_revoked
         self.counters = DoorCounters()

@@ -338,7 +338,7 @@ class Session:
         match frame:
             case outbound.Registered():
                 self._bind(frame.app_id)
-                return msgspec.structs.replace(frame, server_pub_key=self._door.signer().pub_key)
+                return msgspec.structs.replace(frame, server_pub_key=self._door.pub_key())
             case outbound.Attached():
                 self._bind(frame.app_id)
             case outbound.Error() if frame.app_id is not None and frame.code in _GONE:
