@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from clew.base.times import format_time
 from clew.store.engine.chdb import ChdbEngine
 from clew.telemetry.analytics import parameters as ask
+from clew.telemetry.analytics import topology
 from clew.telemetry.analytics.anomalies import find_anomalies
 from clew.telemetry.analytics.differences import diff
 from clew.telemetry.analytics.new_patterns import SEARCHED_MAX
@@ -69,6 +71,50 @@ def test_averages_of_spans_that_never_end_are_not_too_short(store: HeldStore) ->
     operations = list_operations(store, OperationQuery(**window), NOW).operations
     assert [each.avg_duration_ms for each in operations] == [longest_ms] * 2
     assert diff(store, ask.DiffQuery(**window), NOW).metrics.avg_ms.current == longest_ms
+
+
+def test_a_graph_of_more_traces_than_are_looked_at_at_once_is_the_same(
+    store: HeldStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = NOW - 6 * DAY_NS
+    ask_db = {"db.system": "redis"}
+    call, serve, receive = Span.SPAN_KIND_CLIENT, Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CONSUMER
+    for trace in range(1, 41):
+        before = (trace - 1).to_bytes(16, "big")
+        link = Span.Link(trace_id=before, span_id=(1).to_bytes(8, "big"))
+        at: dict[str, Any] = {"trace": trace, "at": start + trace, "duration": trace**2}
+        web = [span(1, kind=call, attributes=ask_db, **at), span(2, parent=1, **at)]
+        shop = [span(3, parent=2 if trace % 3 else 1, kind=serve, links=[link], **at)]
+        queue = {"messaging.system": "kafka"}
+        mail = [span(4, parent=3 if trace % 2 else 0, kind=receive, attributes=queue, **at)]
+        for service, spans in (("web", web), ("shop", shop), ("mail", mail)):
+            store.add(Signal.TRACES, traces_request(spans, service))
+    query = ask.TopologyQuery(start=format_time(start), end=format_time(start + HOUR))
+    whole = map_topology(store, query, NOW)
+    assert {(edge.from_, edge.to, edge.kind) for edge in whole.edges} == {
+        ("web", "shop", "call"),
+        ("web", "shop", "link"),
+        ("web", "redis", "call"),
+        ("shop", "mail", "messaging"),
+        ("kafka", "mail", "messaging"),
+    }
+    assert whole.spans_with_parent_outside_window == 0
+    assert whole.links_to_spans_outside_window == 1
+    monkeypatch.setattr(topology, "PASS_SPANS", 9)
+    assert map_topology(store, query, NOW) == whole
+
+
+def test_the_called_one_of_two_spans_that_share_an_id_is_the_parent(store: HeldStore) -> None:
+    """Some tracers give both ends of a call one id."""
+    start = NOW - 8 * DAY_NS
+    for number, service in enumerate(("web", "shop")):
+        kind = (Span.SPAN_KIND_CLIENT, Span.SPAN_KIND_SERVER)[number]
+        shared = span(7, at=start + number, kind=kind)
+        store.add(Signal.TRACES, traces_request([shared], service))
+    store.add(Signal.TRACES, traces_request([span(8, parent=7, at=start + 5)], "stock"))
+    query = ask.TopologyQuery(start=format_time(start), end=format_time(start + HOUR))
+    edges = map_topology(store, query, NOW).edges
+    assert [(edge.from_, edge.to) for edge in edges] == [("shop", "stock")]
 
 
 def test_every_service_is_compared_however_many_there_are(store: HeldStore) -> None:

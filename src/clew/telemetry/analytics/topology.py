@@ -1,9 +1,9 @@
 """The graph of services: who calls whom, by parents, by links, and by what calls say they reach.
 
-Theory of operation. A child names its parent by ids, so an edge needs both spans. The spans of the
-window are joined to those that began in the window or near it (a parent begins before its child,
-perhaps before the window); the two ids become one 128-bit hash, which two different pairs share
-less often than memory fails. What the join does not find is counted and said, never guessed.
+Theory of operation. An edge needs two spans, the one that refers and the one it refers to:
+`references` finds them among the spans that began in the window or near it (a parent begins before
+its child, perhaps before the window). What is not found is counted and said, never guessed. Traces
+are looked at so many at once that they fit into memory, so a window may hold any number of spans.
 Calls that no span of ours answers are told by the attributes of the calling span: a database, a
 queue, or someone else's service.
 """
@@ -12,12 +12,26 @@ queue, or someone else's service.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_MS, NS_PER_S, TimeRange
 from clew.store.engine.contract import Scan
 from clew.telemetry.analytics import documents as doc
+from clew.telemetry.analytics.references import (
+    ID,
+    LINK_EDGES,
+    PARENT_EDGES,
+    REFERS,
+    TRACE,
+    answered_sql,
+    link_columns,
+    received_sql,
+    span_columns,
+)
 from clew.telemetry.analytics.windows import read_current
 from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.slices import check_limit
@@ -25,6 +39,8 @@ from clew.telemetry.query.window import time_condition
 from clew.telemetry.tables import TRACES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from clew.store.engine.contract import Snapshot
     from clew.telemetry.analytics import parameters as ask
     from clew.telemetry.analytics.documents import EdgeKind, NodeKind
@@ -35,69 +51,34 @@ MARGIN_NS: Final = 15 * 60 * NS_PER_S
 """How far outside the window parents, children and linked spans are looked for: longer than a
 request or a redelivered message takes, and short enough that a graph of minutes reads minutes."""
 
-_OWN_KEY: Final = "sipHash128(TraceId, SpanId) AS key"
+PASS_SPANS: Final = 5_000_000
+"""Spans whose traces are looked at at once: some 100 bytes each, and twice that while they are put
+in order, below the wall around a question's memory. Each further pass reads the trace ids again."""
 
-# A span refers to its parent and to what it links to; a link to the parent says nothing new.
-_PARENTS: Final = "if(ParentSpanId = '', [], [sipHash128(TraceId, ParentSpanId)])"
-_LINKED: Final = "arrayMap((trace, span) -> sipHash128(trace, span), Links.TraceId, Links.SpanId)"
-_REFERENCE: Final = f"arrayJoin(arrayDistinct(arrayConcat({_PARENTS}, {_LINKED}))) AS reference"
-_IS_LINK: Final = "reference != sipHash128(TraceId, ParentSpanId) AS is_link"
+P95: Final = 0.95
 
-_SPAN: Final = ("ServiceName AS service", "SpanKind AS kind")
-_RESULT: Final = ("StatusCode = 'Error' AS failed", "Duration")
-
-_FIGURES: Final = (
-    "count() AS calls, countIf(failed) AS errors, avg(toFloat64(Duration)) AS mean,"
-    " quantileExact(0.95)(Duration) AS p95"
+_SERVICES: Final = (
+    "SELECT service, countIf(is_inside) AS spans, countIf(is_inside AND failed) AS errors,"
+    " count() AS around FROM @services GROUP BY service ORDER BY service"
 )
-
-# A service that calls itself over the wire is an edge; a span inside the same one is not.
-_IS_ACROSS: Final = (
-    "origin.service != child.service"
-    " OR (origin.kind IN ('Client', 'Producer') AND child.kind IN ('Server', 'Consumer'))"
-)
-
-_EDGES: Final = f"""
-SELECT source, target, edge_kind, {_FIGURES} FROM (
-  SELECT origin.service AS source, child.service AS target, child.failed AS failed,
-    child.Duration AS Duration,
-    multiIf(source != '' AND (origin.kind = 'Producer' OR child.kind = 'Consumer'), 'messaging',
-      child.is_link, 'link', 'call') AS edge_kind
-  FROM @references AS child ANY LEFT JOIN @origins AS origin ON child.reference = origin.key
-  WHERE {_IS_ACROSS}
-)
-GROUP BY source, target, edge_kind
-"""
 
 # Calls that no span answered: none under them is of another service, or begins one.
-_CALLS: Final = f"""
+_CALLS: Final = """
 SELECT service AS source, name AS target, if(peer = 'queue', 'messaging', 'call') AS edge_kind,
-  min(peer) AS peer_kind, max(system) AS peer_system, {_FIGURES}
-FROM @calls WHERE name != '' AND key NOT IN (
-  SELECT origin.key FROM @answers AS child
-    INNER JOIN @callers AS origin ON child.reference = origin.key
-  WHERE {_IS_ACROSS}
-)
+  min(peer) AS peer_kind, max(system) AS peer_system,
+  countIf(failed) AS errors, groupArray(duration) AS durations
+FROM @calls WHERE name != '' AND (trace, id) NOT IN ({answered})
 GROUP BY source, target, edge_kind
 """
 
 # Messages whose producer is not known: what was before the queue cannot be told.
-_MESSAGES: Final = f"""
+_MESSAGES: Final = """
 SELECT name AS source, service AS target, 'messaging' AS edge_kind,
-  min(peer) AS peer_kind, max(system) AS peer_system, {_FIGURES}
-FROM @messages WHERE name != '' AND key NOT IN (
-  SELECT child.key FROM @receipts AS child INNER JOIN (
-    SELECT key, service, kind FROM @origins WHERE key IN (SELECT reference FROM @receipts)
-  ) AS origin ON child.reference = origin.key
-  WHERE {_IS_ACROSS}
-)
+  min(peer) AS peer_kind, max(system) AS peer_system,
+  countIf(failed) AS errors, groupArray(duration) AS durations
+FROM @messages WHERE name != '' AND (trace, id) NOT IN ({received})
 GROUP BY source, target, edge_kind
 """
-
-_SERVICES: Final = (
-    "SELECT service, count() AS spans, countIf(failed) AS errors FROM @spans GROUP BY service"
-    " ORDER BY service"
-)
 
 
 # Attributes that say what a span reaches, today's names before the older ones.
@@ -117,10 +98,15 @@ _TELLING_KEYS: Final = (
     *_URL_KEYS,
     *_OTHER_KEYS,
 )
-_TELLS: Final = "({})".format(
+
+
+def _has_one(keys: tuple[str, ...]) -> str:
+    """Return whether a span has one of several attributes."""
     # A third of what one `hasAny` over all the keys takes (measured).
-    " OR ".join(f"mapContains(SpanAttributes, '{key}')" for key in _TELLING_KEYS)
-)
+    return "({})".format(" OR ".join(f"mapContains(SpanAttributes, '{key}')" for key in keys))
+
+
+_TELLS: Final = _has_one(_TELLING_KEYS)
 
 
 def _first(keys: tuple[str, ...]) -> str:
@@ -149,10 +135,15 @@ _PEER: Final = (
     f"arrayStringConcat(arrayFilter(text -> text != '', [system, {_NAME}]), '/') AS name",
 )
 
-_OPERATION_TYPE: Final = _first(("messaging.operation.type", "messaging.operation"))
+_OPERATION_KEYS: Final = ("messaging.operation.type", "messaging.operation")
 _RECEIVES: Final = (
     "(SpanKind = 'Consumer' OR (SpanKind = 'Client'"
-    f" AND {_OPERATION_TYPE} IN ('receive', 'process')))"
+    f" AND {_first(_OPERATION_KEYS)} IN ('receive', 'process')))"
+)
+# The same by the keys alone: where no value is asked for, the engine reads only those, which is a
+# tenth of the work.
+_MAY_RECEIVE: Final = (
+    f"(SpanKind = 'Consumer' OR (SpanKind = 'Client' AND {_has_one(_OPERATION_KEYS)}))"
 )
 _CALLS_OUT: Final = "SpanKind IN ('Client', 'Producer')"
 
@@ -185,75 +176,125 @@ def map_topology(store: Store, query: ask.TopologyQuery, now: int) -> doc.Topolo
 
 
 class _Reading:
-    """The rows of one moment, by the names that the statements above have for them."""
+    """The rows of one moment, by the names that the statements have for them."""
 
     def __init__(self, store: Store, window: Window) -> None:
+        self._store = store
+        self._snapshot: Snapshot = store.snapshot()
         near = TimeRange(
             max(0, window.start - MARGIN_NS), None if window.is_open else window.end + MARGIN_NS
         )
         inside, around = time_condition(TRACES, window.range), time_condition(TRACES, near)
-        reference = (_OWN_KEY, *_SPAN, *_RESULT, _REFERENCE, _IS_LINK)
-        refers = "(ParentSpanId != '' OR notEmpty(Links.SpanId))"
+        services = ("ServiceName AS service", "StatusCode = 'Error' AS failed")
         # What the kind decides comes before what the attributes do.
         receives = f"SpanKind IN ('Client', 'Consumer') AND {_TELLS} AND {_RECEIVES}"
-        peer = (_OWN_KEY, "ServiceName AS service", *_RESULT, *_PEER)
-        self._store = store
-        self._snapshot: Snapshot = store.snapshot()
-        self._scans = {
-            "spans": Scan(TRACES, ("ServiceName AS service", _RESULT[0]), inside),
-            "origins": Scan(TRACES, (_OWN_KEY, *_SPAN), around),
-            "references": Scan(TRACES, reference, f"{inside} AND {refers}"),
-            "answers": Scan(TRACES, (*_SPAN, _REFERENCE), f"{around} AND {refers}"),
-            "callers": Scan(TRACES, (_OWN_KEY, *_SPAN), f"{inside} AND {_CALLS_OUT}"),
-            "calls": Scan(
-                TRACES, peer, f"{inside} AND {_CALLS_OUT} AND {_TELLS} AND NOT {_RECEIVES}"
-            ),
-            "messages": Scan(TRACES, peer, f"{inside} AND {receives}"),
-            "receipts": Scan(TRACES, reference, f"{inside} AND {receives} AND {refers}"),
+        peer = (TRACE, ID, *services, "Duration AS duration", *_PEER)
+        calls = f"{inside} AND {_CALLS_OUT} AND {_TELLS} AND NOT {_RECEIVES}"
+        self._whole = {
+            "services": Scan(TRACES, (*services, f"({inside}) AS is_inside"), around),
+            "linked": Scan(TRACES, span_columns(inside), around),
+            "linking": Scan(TRACES, link_columns(inside), f"{around} AND {REFERS}"),
+            "calling": Scan(TRACES, ("1",), f"{inside} AND {_CALLS_OUT} AND {_TELLS}"),
+            "receiving": Scan(TRACES, ("1",), f"{inside} AND {_TELLS} AND {_MAY_RECEIVE}"),
         }
+        self._by_trace = {
+            "spans": Scan(TRACES, span_columns(inside), around),
+            "calls": Scan(TRACES, peer, calls),
+            "messages": Scan(TRACES, peer, f"{inside} AND {receives}"),
+        }
+        rows = self.query(_SERVICES).to_pylist()
+        self.services: list[dict[str, Any]] = rows
+        self._parameters = {
+            "services": [row["service"] for row in rows],
+            "numbers": list(range(1, len(rows) + 1)),
+        }
+        self._passes = max(1, -(-sum(row["around"] for row in rows) // PASS_SPANS))
 
-    def query(self, sql: str) -> list[dict[str, Any]]:
-        """Return the rows of a statement.
+    def has(self, name: str) -> bool:
+        """Return whether there is a row by one of the names."""
+        return bool(self.query(f"SELECT 1 FROM @{name} LIMIT 1").num_rows)
+
+    def query_by_trace(self, sql: str) -> Iterator[pa.Table]:
+        """Yield the rows of a statement, of so many traces at once as fit into memory."""
+        for number in range(self._passes):
+            yield self.query(sql, f"cityHash64(TraceId) % {self._passes} = {number}")
+
+    def query(self, sql: str, traces: str = "1") -> pa.Table:
+        """Return the rows of a statement; of some traces, where it reads them by trace.
 
         Raises:
             ClewError: TOO_LARGE, with the hint to narrow the window.
         """
-        named = {name: scan for name, scan in self._scans.items() if f"@{name}" in sql}
+        named = {name: scan for name, scan in self._whole.items() if f"@{name}" in sql}
+        for name, scan in self._by_trace.items():
+            if f"@{name}" in sql:
+                named[name] = Scan(scan.table, scan.columns, f"{scan.where} AND {traces}")
         try:
-            answer = self._store.engine.query(
-                sql, snapshot=self._snapshot, scans=named, limits=LIMITS
+            return self._store.engine.query(
+                sql,
+                snapshot=self._snapshot,
+                scans=named,
+                parameters=getattr(self, "_parameters", None),
+                limits=LIMITS,
             )
         except ClewError as error:
             if error.code is not ErrorCode.TOO_LARGE:
                 raise
             raise ClewError(
                 ErrorCode.TOO_LARGE,
-                "the window has more spans than can be joined to a graph",
+                "the window has more spans than can be put together to a graph",
                 hint="narrow it: last=15m, or start and end",
             ) from error
-        rows: list[dict[str, Any]] = answer.to_pylist()
-        return rows
+
+
+@dataclass(slots=True)
+class _Calls:
+    """The calls of one edge, as they come from pass after pass."""
+
+    errors: int = 0
+    durations: list[pa.UInt64Array] = field(default_factory=list)
+    peer: tuple[NodeKind, str] | None = None
+
+    def figures(self) -> tuple[int, float, int]:
+        """Return their number, the mean of the durations and its p95, in nanoseconds."""
+        import pyarrow.compute as pc  # a start need not wait for it
+
+        durations = pa.concat_arrays(self.durations)
+        rank = int(P95 * len(durations))
+        ranked = pc.partition_nth_indices(durations, pivot=rank)
+        # As floats: spans that never end wrap a sum of 64 bits.
+        mean = pc.mean(durations.cast(pa.float64(), safe=False)).as_py()
+        return len(durations), mean, durations[ranked[rank].as_py()].as_py()
 
 
 class _Graph:
     """Edges and services of a window; with a service, only the edges that touch it."""
 
     def __init__(self, reading: _Reading, window: Window, service: str | None) -> None:
-        self.spans = {row["service"]: row for row in reading.query(_SERVICES)}
+        self.spans = {row["service"]: row for row in reading.services if row["spans"]}
         self.missing = {"call": 0, "link": 0}
+        self._names = [row["service"] for row in reading.services]
         self._window = window
         self._service = service
         self._peers: dict[str, tuple[NodeKind, str]] = {}
         self.edges: list[doc.TopologyEdge] = []
-        for row in reading.query(_EDGES):
-            self._add_edge(row)
-        # Without a span that names what it reaches there is nothing to join.
-        if reading.query("SELECT 1 FROM @calls WHERE name != '' LIMIT 1"):
-            for row in reading.query(_CALLS):
-                self._add_peer(row["target"], row)
-        if reading.query("SELECT 1 FROM @messages WHERE name != '' LIMIT 1"):
-            for row in reading.query(_MESSAGES):
-                self._add_peer(row["source"], row)
+        has_links = reading.has("linking")
+        edges: _Edges = {}
+        for rows in reading.query_by_trace(PARENT_EDGES):
+            _gather(edges, rows)
+        if has_links:
+            _gather(edges, reading.query(LINK_EDGES))
+        for (source, target, kind), calls in edges.items():
+            self._add_edge(source, target, kind, calls)
+        # Without a span that names what it reaches there is nothing to look for.
+        if reading.has("calling"):
+            sql = _CALLS.format(answered=answered_sql(with_links=has_links))
+            for edge, calls in _gather_all(reading.query_by_trace(sql)).items():
+                self._add_peer(edge[1], edge, calls)
+        if reading.has("receiving"):
+            sql = _MESSAGES.format(received=received_sql(with_links=has_links))
+            for edge, calls in _gather_all(reading.query_by_trace(sql)).items():
+                self._add_peer(edge[0], edge, calls)
         self.edges.sort(key=lambda edge: (-edge.calls, edge.from_, edge.to, edge.kind))
 
     @property
@@ -271,34 +312,37 @@ class _Graph:
         nodes = [self._node(name, [edge for edge in edges if edge.to == name]) for name in shown]
         return sorted(nodes, key=lambda node: (node.kind != "service", node.kind, node.name))
 
-    def _add_edge(self, row: dict[str, Any]) -> None:
-        if not row["source"]:
-            if self._service in {None, row["target"]}:
-                self.missing[row["edge_kind"]] += row["calls"]
-            return
-        self._append(row, row["edge_kind"])
+    def _add_edge(self, source: int, target: int, kind: EdgeKind, calls: _Calls) -> None:
+        to = self._names[target - 1]
+        if source:
+            self._append((self._names[source - 1], to, kind), calls)
+        elif self._service in {None, to}:
+            self.missing[kind] += sum(map(len, calls.durations))
 
-    def _add_peer(self, name: str, row: dict[str, Any]) -> None:
+    def _add_peer(self, name: str, edge: tuple[str, str, EdgeKind], calls: _Calls) -> None:
         if name in self.spans:
-            self._append(row, "unanswered")
+            self._append((edge[0], edge[1], "unanswered"), calls)
             return
-        self._peers.setdefault(name, (row["peer_kind"], row["peer_system"]))
-        self._append(row, row["edge_kind"])
+        assert calls.peer is not None, "a call that names a peer"
+        self._peers.setdefault(name, calls.peer)
+        self._append(edge, calls)
 
-    def _append(self, row: dict[str, Any], kind: EdgeKind) -> None:
-        if self._service not in {None, row["source"], row["target"]}:
+    def _append(self, edge: tuple[str, str, EdgeKind], calls: _Calls) -> None:
+        source, target, kind = edge
+        if self._service not in {None, source, target}:
             return
+        count, mean, p95 = calls.figures()
         self.edges.append(
             doc.TopologyEdge(
-                from_=row["source"],
-                to=row["target"],
+                from_=source,
+                to=target,
                 kind=kind,
-                calls=row["calls"],
-                errors=row["errors"],
-                error_rate=row["errors"] / row["calls"],
-                rate_per_second=row["calls"] / self._window.seconds,
-                avg_duration_ms=row["mean"] / NS_PER_MS,
-                p95_duration_ms=row["p95"] / NS_PER_MS,
+                calls=count,
+                errors=calls.errors,
+                error_rate=calls.errors / count,
+                rate_per_second=count / self._window.seconds,
+                avg_duration_ms=mean / NS_PER_MS,
+                p95_duration_ms=p95 / NS_PER_MS,
             )
         )
 
@@ -314,3 +358,30 @@ class _Graph:
             errors=errors,
             error_rate=errors / calls if calls else 0.0,
         )
+
+
+_Edges = dict[tuple[Any, Any, Any], _Calls]
+
+
+def _gather_all(tables: Iterator[pa.Table]) -> _Edges:
+    edges: _Edges = {}
+    for rows in tables:
+        _gather(edges, rows)
+    return edges
+
+
+def _gather(edges: _Edges, rows: pa.Table) -> None:
+    """Add the calls of each edge to those found before."""
+    columns = [rows[name].to_pylist() for name in ("source", "target", "edge_kind", "errors")]
+    durations = rows["durations"]
+    for place, (source, target, kind, errors) in enumerate(zip(*columns, strict=True)):
+        calls = edges.setdefault((source, target, kind), _Calls())
+        calls.errors += errors
+        calls.durations.append(durations[place].values)
+        if "peer_kind" in rows.column_names:
+            peer = rows["peer_kind"][place].as_py(), rows["peer_system"][place].as_py()
+            calls.peer = (
+                peer
+                if calls.peer is None
+                else (min(calls.peer[0], peer[0]), max(calls.peer[1], peer[1]))
+            )
