@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -374,6 +375,27 @@ def test_one_parameter_may_hold_a_list_and_be_named_twice(place: Place) -> None:
         )
     )
     assert found == [{"name": "c'd", "text": ":least"}]
+
+
+def test_texts_are_sorted_and_compared_by_their_bytes(place: Place) -> None:
+    database = place.open(NOTES)
+    words = ["a", "B", "a b", "ab", "Ä", "é", "_", "a-b", "\U0001f600", "\uffee", "1", "10", "2"]
+    result(database.submit(lambda w: [put(word)(w) for word in words]))
+    found = database.read(lambda reading: reading.rows("SELECT name FROM notes ORDER BY name"))
+    assert [row["name"] for row in found] == sorted(words)
+    over = "SELECT count(*) AS n FROM notes WHERE name >= :low AND name < :high"
+    bounds: dict[str, Value] = {"low": "a", "high": "b"}
+    assert database.read(lambda reading: reading.rows(over, bounds)) == [{"n": 4}]
+
+
+def test_a_reading_on_an_event_loop_waits_and_answers(place: Place) -> None:
+    database = place.open(NOTES)
+    result(database.submit(put("here")))
+
+    async def read() -> list[str]:
+        return names(database)
+
+    assert asyncio.run(read()) == ["here"]
 
 
 def test_callers_of_many_threads_lose_no_update_and_see_what_they_wrote(place: Place) -> None:

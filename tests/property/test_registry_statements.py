@@ -80,9 +80,17 @@ def test_the_server_reads_texts_as_they_were_meant(
         ),
         (
             "create table t (a TEXT DEFAULT 'INTEGER', \"REAL\" integer) WITHOUT ROWID, STRICT",
-            "create table t (a TEXT DEFAULT 'INTEGER', \"REAL\" BIGINT)",
+            'create table t (a TEXT COLLATE "C" DEFAULT \'INTEGER\', "REAL" BIGINT)',
         ),
         ("ALTER TABLE t ADD COLUMN c BLOB -- REAL", "ALTER TABLE t ADD COLUMN c BYTEA -- REAL"),
+        (
+            "CREATE TABLE t (text TEXT, blob BLOB, integer INT, CHECK (CAST(text AS TEXT) > ''))",
+            (
+                'CREATE TABLE t (text TEXT COLLATE "C", blob BYTEA, integer BIGINT,'
+                " CHECK (CAST(text AS TEXT) > ''))"
+            ),
+        ),
+        ("ALTER TABLE t ADD COLUMN real REAL", "ALTER TABLE t ADD COLUMN real DOUBLE PRECISION"),
         ("UPDATE t SET a = 'x', real = 1", "UPDATE t SET a = 'x', real = 1"),
         ("CREATE INDEX integer ON t (real)", "CREATE INDEX integer ON t (real)"),
     ],

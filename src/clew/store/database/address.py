@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote_plus, urlsplit
 
 SCHEMES: Final = ("postgresql", "postgres")
 
@@ -22,18 +22,26 @@ def is_postgres(text: str) -> bool:
 def hide_password(text: str) -> str:
     """Return an address as it may be printed: without the passwords that are in it.
 
-    Whatever cannot be taken apart is hidden whole after its scheme.
+    Whatever cannot be taken apart for certain is hidden whole after its scheme: a password with a
+    slash or a question mark in it looks like a host and a path.
     """
+    hidden = f"{text.partition('://')[0]}://{HIDDEN}"
     try:
         parts = urlsplit(text)
         user, at, host = parts.netloc.rpartition("@")
-        name, colon, _ = user.partition(":")
-        shown = f"{name}{colon and ':' + HIDDEN}{at}{host}"
-        asked = [
-            (key, HIDDEN if key.lower() in _SECRETS else value)
-            for key, value in parse_qsl(parts.query, keep_blank_values=True)
-        ]
-        query = urlencode(asked, safe=f"/{HIDDEN}", encoding="utf-8") if asked else ""
-        return urlunsplit((parts.scheme, shown, parts.path, query, ""))
+        if not at and "," not in host:
+            # Raises where what should be a port is something else.
+            _ = parts.port
     except ValueError:
-        return f"{text.partition('://')[0]}://{HIDDEN}"
+        return hidden
+    if parts.fragment or "@" in f"{parts.path}{parts.query}":
+        return hidden
+    name, colon, _ = user.partition(":")
+    shown = f"{name}{colon and ':' + HIDDEN}{at}{host}"
+    query = "&".join(map(_hide_value, parts.query.split("&")))
+    return f"{parts.scheme}://{shown}{parts.path}{query and '?' + query}"
+
+
+def _hide_value(parameter: str) -> str:
+    key, equals, _ = parameter.partition("=")
+    return f"{key}={HIDDEN}" if equals and unquote_plus(key).lower() in _SECRETS else parameter

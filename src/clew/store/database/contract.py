@@ -36,10 +36,10 @@ class Dialect(StrEnum):
 class Step:
     """One change of a schema: `statements` are run in one transaction, once, and never changed.
 
-    Types are SQLite's; on PostgreSQL INTEGER is read as BIGINT, REAL as DOUBLE PRECISION and BLOB
-    as BYTEA, and what follows a table's closing bracket (STRICT, WITHOUT ROWID) is left out.
-    `postgres` holds the statements for PostgreSQL where that is not enough; they are run as they
-    are.
+    Types are SQLite's. For PostgreSQL, where `postgres` holds no statements of its own, INTEGER is
+    read as BIGINT, REAL as DOUBLE PRECISION, BLOB as BYTEA and TEXT as text sorted by its bytes,
+    ``INTEGER PRIMARY KEY`` numbers its rows, and what follows a table's closing bracket (STRICT,
+    WITHOUT ROWID) is left out.
     """
 
     number: int
@@ -146,7 +146,8 @@ class Database(Protocol):
 
         `work` runs in the writer thread, after everything submitted before it, all of it or
         nothing: when it raises, its changes are undone and the future raises the same. It MUST
-        only use the transaction, and only until it returns; it may be run again from the start.
+        only use the transaction, and only until it returns; it may be run again from the start. A
+        statement that is refused ends it: what it does after catching that is not kept for certain.
         When the future raises UNAVAILABLE the write did not happen, unless it is an
         `OutcomeUnknownError` or the process ended in the same moment.
 

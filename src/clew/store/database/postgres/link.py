@@ -11,6 +11,7 @@ import asyncio
 import os
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -206,7 +207,13 @@ class Link:
             )
 
     def _run(self, coroutine: Coroutine[Any, Any, Answer]) -> Answer:
-        return self._loop.run_until_complete(coroutine)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._loop.run_until_complete(coroutine)
+        # Called on an event loop, which waits as it would for a file. A thread runs one loop only.
+        with ThreadPoolExecutor(1) as helper:
+            return helper.submit(self._loop.run_until_complete, coroutine).result()
 
     def _settle(self) -> None:
         """Let the loop finish what a connection that is gone has left in it."""

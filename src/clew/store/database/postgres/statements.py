@@ -39,8 +39,13 @@ _TYPES: Final = {
     "INT": "BIGINT",
     "REAL": "DOUBLE PRECISION",
     "BLOB": "BYTEA",
+    "TEXT": 'TEXT COLLATE "C"',
 }
-"""SQLite's integers have 64 bits and its floats are doubles."""
+"""SQLite's integers have 64 bits, its floats are doubles, and its texts are sorted by their bytes,
+whatever language the server speaks."""
+
+_BEFORE_NAMES: Final = frozenset({"(", ",", "COLUMN", "ADD", "AS", "TO", "RENAME", "DROP"})
+"""After these a word is the name of a column, or the type of an expression, never of a column."""
 
 _COUNTED: Final = re.compile(r"\bBIGINT\s+PRIMARY\s+KEY(\s+AUTOINCREMENT)?\b", re.IGNORECASE)
 
@@ -76,9 +81,15 @@ def translate_table(sql: str) -> str:
     if not _TABLE.match(sql):
         return sql
 
+    before = "("
+
     def retype(token: re.Match[str]) -> str:
-        word = token["word"]
-        return token[0] if word is None else _TYPES.get(word.upper(), word)
+        nonlocal before
+        text = token[0]
+        is_type = before not in _BEFORE_NAMES
+        if not text.isspace():
+            before = text.upper()
+        return _TYPES.get(text.upper(), text) if token["word"] and is_type else text
 
     typed = _AFTER_TABLE.sub(")", _rewrite(sql, retype))
     # A row's own number in SQLite, which gives one out where none is given.
