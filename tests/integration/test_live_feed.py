@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.requests import Request
 
+from clew.access.caller import LOCAL
+from clew.access.registry import AccessRegistry
+from clew.access.schema import SCHEMA
 from clew.remote.events import EventParser
+from clew.store.database.sqlite import SqliteDatabase
 from clew.store.flusher import FlushOptions
 from clew.store.pipeline import Pipeline, PipelineOptions
+from clew.surfaces.identity import Identity
 from clew.surfaces.rest.desk import Desk, LiveClients
 from clew.surfaces.rest.live import POLL_SECONDS_MIN, LiveFeed
+from clew.surfaces.rest.routes import Asked
 from clew.surfaces.rest.threads import QueryThreads
 from clew.telemetry import documents as doc
 from clew.telemetry.query.live import Batch
@@ -96,8 +103,10 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
     options = PipelineOptions(flush=FlushOptions(interval_s=1000.0))
     pipeline = Pipeline.open(folder, MemoryEngine(), (NUMBERS, WORDS), options)
     threads = QueryThreads(1, name="feed")
+    database = SqliteDatabase.open(folder, [SCHEMA])
     nothing = cast("Any", None)
     desk = Desk(
+        identity=Identity(AccessRegistry.open(database, time.time_ns)),
         service=nothing,
         analytics=nothing,
         genai=nothing,
@@ -115,7 +124,8 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
         closing=asyncio.Event(),
     )
     client = Client()
-    feed = LiveFeed(desk, Request(SCOPE, client.receive), backlog.poll, "0")
+    asked = Asked(None, {}, Request(SCOPE, client.receive), LOCAL)
+    feed = LiveFeed(desk, asked, backlog.poll, "0")
     running = asyncio.create_task(feed(SCOPE, client.receive, client.send))
     try:
         yield client, pipeline
@@ -125,6 +135,7 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
         running.cancel()
         await threads.close()
         await pipeline.close()
+        database.close()
 
 
 def test_a_feed_that_is_behind_goes_on_without_news(tmp_path: Path) -> None:

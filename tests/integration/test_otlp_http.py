@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import socket
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from clew.access.registry import AccessRegistry
+from clew.access.schema import SCHEMA
+from clew.store.database.sqlite import SqliteDatabase
 from clew.surfaces.connection import configure
+from clew.surfaces.identity import Identity
 from clew.surfaces.otlp.http import BodyLimits, OtlpHttpDoor
 from clew.surfaces.otlp.intake import Intake
 from clew.surfaces.otlp.walls import BodyBudget, Rate
@@ -354,11 +359,14 @@ def test_half_a_body_costs_nobody_anything(server: ServerProcess) -> None:
     assert count_spans(server, "http-half") == 1
 
 
-def test_a_body_that_stays_away_is_a_408() -> None:
+def test_a_body_that_stays_away_is_a_408(tmp_path: Path) -> None:
+    database = SqliteDatabase.open(tmp_path, [SCHEMA])
+
     async def answer_a_slow_sender() -> bytes:
         door = OtlpHttpDoor(
             Intake({}, BodyBudget(1 << 20)),
             BodyLimits(1 << 20, 1 << 20),
+            identity=Identity(AccessRegistry.open(database, time.time_ns)),
             request_rate=Rate(0, "requests"),
             byte_rate=Rate(0, "bytes"),
             body_seconds_max=0.05,
@@ -379,6 +387,7 @@ def test_a_body_that_stays_away_is_a_408() -> None:
         return answer
 
     answer = asyncio.run(answer_a_slow_sender())
+    database.close()
     assert status_of(answer) == 408
     assert b"did not arrive in 0.05 s" in answer
 

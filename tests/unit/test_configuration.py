@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clew.app.configuration import SETTINGS, Configuration, load, show
+from clew.app.configuration import SETTINGS, Configuration, check_exposure, load, show
 from clew.app.reference import PAGE, write_page
 from clew.app.settings import Address, parse_size
 from clew.base.errors import ClewError, ErrorCode
@@ -96,21 +96,26 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "address", ["0.0.0.0:1", "[::]:1", "192.168.0.7:1", "clew.example.com:1", "localhost.x.com:1"]
 )
-def test_an_address_that_others_reach_is_refused_unless_insecure(
+def test_an_address_that_others_reach_needs_a_key_or_the_word_insecure(
     door: str, address: str, tmp_path: Path
 ) -> None:
+    exposed = load({door: address}, environ={}, folder=tmp_path).configuration
     with pytest.raises(ClewError) as caught:
-        load({door: address}, environ={}, folder=tmp_path)
+        check_exposure(exposed, is_guarded=False)
     assert caught.value.code is ErrorCode.FORBIDDEN
+    assert "clew keys create" in (caught.value.hint or "")
     assert "--insecure" in (caught.value.hint or "")
-    loaded = load({door: address, "insecure": True}, environ={}, folder=tmp_path)
-    assert str(getattr(loaded.configuration, door)) == address
+    check_exposure(exposed, is_guarded=True)
+    insecure = load({door: address, "insecure": True}, environ={}, folder=tmp_path).configuration
+    check_exposure(insecure, is_guarded=False)
+    assert str(getattr(exposed, door)) == address
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "app.localhost", "127.9.9.9"])
 def test_a_door_on_a_loopback_host_needs_no_flag(host: str, tmp_path: Path) -> None:
     loaded = load({"http": f"{host}:1"}, environ={}, folder=tmp_path)
     assert loaded.configuration.http.is_loopback
+    check_exposure(loaded.configuration, is_guarded=False)
 
 
 def test_a_door_can_be_off_and_a_port_alone_is_on_loopback(tmp_path: Path) -> None:
@@ -149,11 +154,6 @@ def test_what_is_shown_leaves_the_password_out(tmp_path: Path) -> None:
     assert loaded.configuration.store == "clickhouse://me:secret@db:8123/otel"
 
 
-def test_every_setting_has_a_default_and_a_sentence() -> None:
-    assert [each.name for each in SETTINGS] == [f.name for f in dataclasses.fields(Configuration)]
-    for each in SETTINGS:
-        each.parse(each.default_text({"HOME": "/home/me"}))
-        assert each.doc.endswith(".")
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -188,6 +188,11 @@ def test_what_is_no_registry_is_refused_without_its_password(tmp_path: Path, tex
     assert "secret" not in caught.value.message
 
 
+def test_every_setting_has_a_default_and_a_sentence() -> None:
+    assert [each.name for each in SETTINGS] == [f.name for f in dataclasses.fields(Configuration)]
+    for each in SETTINGS:
+        each.parse(each.default_text({"HOME": "/home/me"}))
+        assert each.doc.endswith(".")
 
 
 def test_the_reference_page_is_what_the_settings_say() -> None:

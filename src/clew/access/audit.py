@@ -53,6 +53,7 @@ _DOMAINS: Final = {
     CallerKind.LOCAL: "local",
     CallerKind.KEY: "external",
     CallerKind.APP: "tree",
+    CallerKind.UNKNOWN: "none",
     CallerKind.SERVER: "server",
 }
 

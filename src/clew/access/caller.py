@@ -60,6 +60,8 @@ class CallerKind(StrEnum):
     """An API key."""
     APP = "app"
     """An app of the tree: by its socket, or by a signed request."""
+    UNKNOWN = "unknown"
+    """It did not: what it asked for was refused, or is for everybody."""
     SERVER = "server"
     """clew itself: a deadline that passed, an orphan policy."""
 

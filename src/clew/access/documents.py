@@ -114,8 +114,8 @@ class RoleRefHistory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Who asked for what, and whether it was allowed.
 
-    `auth_domain` is how the caller was known: `local`, `external` (a key), `tree` (an app) or
-    `server`. `target` is what was asked for where it is no app.
+    `auth_domain` is how the caller was known: `local`, `external` (a key), `tree` (an app),
+    `server`, or `none` when it was not. `target` is what was asked for where it is no app.
     """
 
     id: str
@@ -149,3 +149,15 @@ class AuditList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     total: int | None = None
     at_least: int | None = None
     next: str | None = None
+
+
+class Whoami(msgspec.Struct, frozen=True, kw_only=True):
+    """Who the server takes a caller for, and what it may do: `verbs` everywhere in its scope.
+
+    `app_id` is the app to whose subtree a key is bound. Of an app, where it stands decides.
+    """
+
+    kind: str
+    name: str
+    verbs: list[str]
+    app_id: str | None

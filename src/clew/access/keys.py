@@ -119,9 +119,17 @@ class KeyRing:
     def is_valid(self, caller: Caller) -> bool:
         """Tell whether whoever was let in would be let in again."""
         if caller.key_id is None:
-            return caller.kind is not CallerKind.LOCAL or not self._is_guarding
+            is_proved = caller.kind is CallerKind.APP and caller.at_most is None
+            return is_proved or not self._is_guarding
         held = self._held.get(caller.key_id)
         return held is not None and (held.expires_at is None or self._now() < held.expires_at)
+
+    def seconds_left(self, caller: Caller) -> float | None:
+        """Return for how long a key is valid, None for ever; less than that when it is revoked."""
+        held = None if caller.key_id is None else self._held.get(caller.key_id)
+        if held is None or held.expires_at is None:
+            return None
+        return max(0.0, (held.expires_at - self._now()) / NS_PER_S)
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener`, from any thread and at once, whenever a key came or went."""

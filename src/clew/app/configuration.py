@@ -106,8 +106,8 @@ class Configuration:
     insecure: bool = setting(
         "false",
         parse_switch,
-        "Allow doors on addresses that other machines reach. There are no keys yet: "
-        "whoever reaches a door may read and write.",
+        "Allow doors on addresses that other machines reach although there is no API key: "
+        "whoever reaches a door may read and write. With a key it means nothing.",
     )
     hosts: tuple[str, ...] = setting(
         "",
@@ -311,8 +311,7 @@ def load(
 
     Raises:
         ClewError: INVALID_ARGUMENT for an unknown key or a value that does not parse (the message
-            names the flag, variable or key), NOT_FOUND for a named file that is not there,
-            FORBIDDEN for an address that other machines reach without `--insecure`.
+            names the flag, variable or key), NOT_FOUND for a named file that is not there.
     """
     environ = os.environ if environ is None else environ
     path = _find_file(environ, file, folder or Path.cwd())
@@ -332,18 +331,16 @@ def load(
             text, source = each.default_text(environ), "default"
         texts[each.name], sources[each.name] = text, source
         values[each.name] = _parse(each, text, source)
-    configuration = Configuration(**values)
-    check_exposure(configuration)
-    return Loaded(configuration, texts, sources, path, _doubtful_variables(environ))
+    return Loaded(Configuration(**values), texts, sources, path, _doubtful_variables(environ))
 
 
-def check_exposure(configuration: Configuration) -> None:
-    """Refuse addresses that other machines reach, unless the configuration says so.
+def check_exposure(configuration: Configuration, *, is_guarded: bool) -> None:
+    """Refuse addresses that other machines reach, unless doors ask for keys or nobody minds.
 
     Raises:
         ClewError: FORBIDDEN, naming the flag.
     """
-    if configuration.insecure:
+    if configuration.insecure or is_guarded:
         return
     for name in ("http", "otlp_http", "otlp_grpc", "trails"):
         address: Address | None = getattr(configuration, name)
@@ -352,7 +349,8 @@ def check_exposure(configuration: Configuration) -> None:
                 ErrorCode.FORBIDDEN,
                 f"{_BY_NAME[name].flag} {address} can be reached from other machines, "
                 "and whoever reaches it may read and write",
-                hint="use 127.0.0.1, or accept that with --insecure",
+                hint="make a key first: clew keys create NAME --role admin --offline; or use "
+                "127.0.0.1, or accept that with --insecure",
             )
 
 

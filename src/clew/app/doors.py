@@ -12,7 +12,6 @@ import uvicorn
 
 from clew.app.sockets import Addresses, port_of, take
 from clew.app.store import (
-    open_access,
     open_analytics,
     open_answers,
     open_comments,
@@ -21,6 +20,7 @@ from clew.app.store import (
 from clew.app.tree import TreeHouse
 from clew.base.errors import ClewError
 from clew.surfaces.connection import configure
+from clew.surfaces.identity import Identity
 from clew.surfaces.otlp.http import BodyLimits, OtlpHttpDoor
 from clew.surfaces.otlp.intake import Intake
 from clew.surfaces.otlp.walls import BodyBudget, Rate
@@ -54,6 +54,7 @@ def import_doors(configuration: Configuration) -> None:
     """Import what `Doors.open` will need, beyond what this module has already."""
     if configuration.otlp_grpc is not None:
         import clew.surfaces.grpc.export
+        import clew.surfaces.grpc.identity
         import clew.surfaces.grpc.jaeger
         import clew.surfaces.grpc.server  # noqa: F401 - to have been imported
 
@@ -110,6 +111,7 @@ class Doors:
             },
             BodyBudget(configuration.otlp_inflight_bytes_max),
         )
+        self._identity = Identity(store.access)
         self._threads = QueryThreads(configuration.query_threads, name="query")
         self._live_threads = QueryThreads(
             LIVE_THREADS, name="live", waiting_max=2 * configuration.live_clients_max
@@ -118,17 +120,17 @@ class Doors:
         # A second instance for the HTTP door: each door has a rate and counters of its own.
         self._otlp_inside = self._open_otlp()
         self._export: ExportServices | None = None
-        self._access = open_access(store)
         self.tree = TreeHouse(
             configuration,
             store.database,
-            deny=self._access.audit.deny,
-            is_revoked=self._access.grants.is_revoked,
+            deny=store.access.audit.deny,
+            is_revoked=store.access.grants.is_revoked,
         )
         genai = open_genai(store, configuration)
         self._analytics = open_analytics(store, genai)
         comments = open_comments(store)
         desk = Desk(
+            identity=self._identity,
             service=service,
             analytics=self._analytics,
             genai=genai,
@@ -185,6 +187,7 @@ class Doors:
         return OtlpHttpDoor(
             self._intake,
             BodyLimits(configuration.otlp_body_bytes_max, configuration.otlp_unpacked_bytes_max),
+            identity=self._identity,
             request_rate=self._request_rate(),
             byte_rate=self._byte_rate(),
             origins=configuration.cors_origins,
@@ -198,6 +201,7 @@ class Doors:
 
     async def _open_grpc(self) -> int:
         from clew.surfaces.grpc.export import ExportServices
+        from clew.surfaces.grpc.identity import CallerInterceptor
         from clew.surfaces.grpc.jaeger import JaegerQuery
         from clew.surfaces.grpc.server import bind, open_server
 
@@ -210,6 +214,7 @@ class Doors:
         server = open_server(
             [*export.handlers(), *jaeger.handlers()],
             message_bytes_max=self._configuration.otlp_unpacked_bytes_max,
+            interceptors=[CallerInterceptor(self._identity)],
         )
         if address.port:
             # The library does not say why it could not listen; a socket of our own does.

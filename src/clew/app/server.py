@@ -21,10 +21,12 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from clew.app.configuration import load
+from clew.app.configuration import check_exposure, load
 from clew.app.machine import keep_large_blocks, raise_descriptor_limit
+from clew.app.settings import SQLITE
 from clew.app.sockets import Sockets, take
 from clew.base.errors import ClewError
+from clew.store.database.sqlite import FILE_NAME
 
 if TYPE_CHECKING:
     import socket
@@ -56,6 +58,11 @@ def serve(configuration: Configuration, *, warnings: Sequence[str] = ()) -> int:
     keep_large_blocks()
     raise_descriptor_limit()
     try:
+        # Without a registry there is no key: told before anything is made.
+        may_have_keys = (
+            configuration.registry != SQLITE or (configuration.data_dir / FILE_NAME).exists()
+        )
+        check_exposure(configuration, is_guarded=may_have_keys)
         sockets, troubles = _take_sockets(configuration)
         import uvloop
 
@@ -116,12 +123,14 @@ async def _live(configuration: Configuration, sockets: Sockets, warnings: list[s
     store = await opening
     service = open_service(store)
     try:
+        check_exposure(configuration, is_guarded=store.access.keys.is_guarding)
         doors = Doors(configuration, store, service, sockets)
         try:
             addresses, troubles = await doors.open()
             _announce(configuration, store, addresses, [*warnings, *map(_tell, troubles)])
             _collect_what_comes()
             await _retain(store)
+            store.access.audit.prune()
             await stop.wait()
             logger.info("closing: waiting for running requests")
         finally:
@@ -175,7 +184,7 @@ def _announce(
     damaged = store.pipeline.status().damaged_frames
     if damaged:
         warnings.append(f"up to {damaged} requests in the log were damaged; its files are kept")
-    if configuration.insecure:
+    if configuration.insecure and not store.access.keys.is_guarding:
         warnings.append("--insecure: whoever reaches these addresses may read and write")
     banner = write_banner(
         configuration,

@@ -59,6 +59,7 @@ class Store:
     recovered_frames: int
     lock: FolderLock
     database: Database
+    access: AccessRegistry
 
     def snapshot(self) -> Snapshot:
         """Return what a query that starts now may see. From any thread."""
@@ -81,6 +82,7 @@ class Store:
     async def close(self) -> None:
         """Bring to the engine what can be brought, then let go of everything."""
         await self.pipeline.close()
+        self.access.audit.close()
         self.engine.close()
         self.database.close()
         self.lock.release()
@@ -130,17 +132,12 @@ def open_store(configuration: Configuration) -> Store:
             database.close()
         lock.release()
         raise
-    return Store(engine, pipeline, kinds, status.acked - status.flushed, lock, database)
+    return Store(engine, pipeline, kinds, status.acked - status.flushed, lock, database, access)
 
 
 def open_service(store: Store) -> QueryService:
     """Return the one service that every surface asks."""
     return TelemetryQuery(store, time.time_ns)
-
-
-def open_access(store: Store) -> AccessRegistry:
-    """Return what is known of callers: keys, roles, grants and the audit log. Blocks."""
-    return AccessRegistry.open(store.database, time.time_ns)
 
 
 def open_comments(store: Store) -> Comments:
@@ -193,15 +190,15 @@ class _LatePipeline:
 
     def flush(self) -> None:
         assert self.pipeline is not None, "nothing is read before the pipeline is open"
+        self.pipeline.flush()
+
+
 def _open_registry(configuration: Configuration) -> Database:
     if configuration.registry == SQLITE:
         return SqliteDatabase.open(configuration.data_dir, REGISTRY)
     from clew.store.database.postgres.database import PostgresDatabase
 
     return PostgresDatabase.open(configuration.registry, REGISTRY)
-
-
-        self.pipeline.flush()
 
 
 def _open_engine(configuration: Configuration, late: _LatePipeline) -> Engine:

@@ -9,13 +9,18 @@ client that opens a session by the older handshake is answered without one.
 from __future__ import annotations
 
 import asyncio
+import functools
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.surfaces.mcp.inside import InsideQuestions
+from clew.surfaces.identity import caller_of
+from clew.surfaces.mcp.inside import CALLER, InsideQuestions
 from clew.surfaces.rest.answers import answer_other_method, answer_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from clew.surfaces.rest.desk import Desk
@@ -56,6 +61,7 @@ class McpAddress:
         manager = StreamableHTTPSessionManager(
             server, json_response=True, stateless=True, max_request_body_size=BODY_BYTES_MAX
         )
+        CALLER.set(caller_of(scope))
         async with manager.run():
             await manager.handle_request(scope, receive, send)
 
@@ -69,4 +75,8 @@ class McpAddress:
 def _open_server(desk: Desk) -> Any:
     from clew.surfaces.mcp.sdk import open_server
 
-    return open_server(InsideQuestions(desk), desk.threads.run)
+    async def run(work: Callable[[], Any]) -> Any:
+        # A thread of the pool has a context of its own; the question goes there with its caller.
+        return await desk.threads.run(functools.partial(copy_context().run, work))
+
+    return open_server(InsideQuestions(desk), run)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.requests import Request
 
-from clew.access.caller import LOCAL
+from clew.access.caller import Caller, Verb
+from clew.surfaces.identity import NOBODY
 from clew.surfaces.rest.routes import BASE, Asked, QueryRoute
 from clew.surfaces.rest.table import ROUTES
 from clew.telemetry.documents import SqlAnswer
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from clew.team.comments.parameters import NewComment
 
 Document = TypeVar("Document")
+
+
+CALLER: ContextVar[Caller] = ContextVar("clew.caller", default=NOBODY)
+"""Who called the tool that is at work: a request sets it, and its tasks and threads have it."""
 
 
 class InsideQuestions:
@@ -43,17 +49,26 @@ class InsideQuestions:
         parameters = route.parameters() if query is None else query
         # Routes that answer with a document look at their parameters only, never at the request.
         request = Request({"type": "http", "method": "GET", "path": route.path, "headers": []})
-        document: Any = route.ask(self._desk, Asked(parameters, parts or {}, request, LOCAL))
+        caller = self._allow(route.verb, route.path)
+        document: Any = route.ask(self._desk, Asked(parameters, parts or {}, request, caller))
         assert isinstance(document, kind), f"{path} answers with another document"
         return document
 
     def run_sql(self, statement: str, limit: int) -> SqlAnswer:
         """Return the answer of a statement."""
+        self._allow(Verb.OBSERVE, f"{BASE}/sql")
         return self._desk.service.run_sql(statement, limit=limit)
 
     def add_comment(self, trace_id: str, comment: NewComment) -> Comment:
         """Keep a comment; waits for the commit that makes it durable."""
+        self._allow(Verb.MESSAGE, f"{BASE}/traces/{{trace_id}}/comments")
         return self._desk.comments.add(trace_id, comment).result()
+
+    def _allow(self, verb: Verb, path: str) -> Caller:
+        """Return who asks, if they may."""
+        caller = CALLER.get()
+        self._desk.identity.authorize(caller, verb, {"method": "MCP", "path": path})
+        return caller
 
 
 @functools.cache

@@ -17,10 +17,17 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from clew.access.caller import Verb
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.decoder import MalformedRecordError
 from clew.surfaces.callers import ANY_ORIGIN, is_origin_admitted
-from clew.surfaces.errors import grpc_status, http_status, retry_after_ms, retry_after_seconds
+from clew.surfaces.errors import (
+    grpc_status,
+    http_status,
+    retry_after_ms,
+    retry_after_seconds,
+)
+from clew.surfaces.identity import CHALLENGE
 from clew.surfaces.otlp.answers import Encoding, encode_response, encode_status
 from clew.surfaces.otlp.compression import Compression, decompress
 from clew.surfaces.otlp.intake import malformed
@@ -29,6 +36,7 @@ from clew.telemetry.otlp.signal import Signal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 
+    from clew.surfaces.identity import Identity
     from clew.surfaces.otlp.intake import Intake
     from clew.surfaces.otlp.walls import Hold, Rate
 
@@ -111,12 +119,14 @@ class OtlpHttpDoor:
         intake: Intake,
         limits: BodyLimits,
         *,
+        identity: Identity,
         request_rate: Rate,
         byte_rate: Rate,
         origins: Collection[str] = (),
         body_seconds_max: float = BODY_SECONDS_MAX,
     ) -> None:
         self._intake = intake
+        self._identity = identity
         self._limits = limits
         self._request_rate = request_rate
         self._byte_rate = byte_rate
@@ -137,6 +147,8 @@ class OtlpHttpDoor:
             return
         with self._intake.budget.hold() as hold:
             try:
+                caller, receive = await self._identity.identify(scope, receive)
+                self._identity.authorize(caller, Verb.INGEST, scope)
                 body = await self._take(request, hold, receive)
             except ClewError as error:
                 self._intake.count_refusal(signal, error)
@@ -257,6 +269,8 @@ class OtlpHttpDoor:
         seconds = retry_after_seconds(error)
         if seconds is not None:
             headers.append((b"retry-after", b"%d" % seconds))
+        if error.code is ErrorCode.UNAUTHENTICATED:
+            headers.append((b"www-authenticate", CHALLENGE.encode()))
         if not request.is_read:
             headers.append((b"connection", b"close"))
         message = error.message if error.hint is None else f"{error.message}: {error.hint}"
@@ -358,7 +372,7 @@ def _preflight_headers(headers: Collection[tuple[bytes, bytes]]) -> list[tuple[b
         wanted = b"content-type, content-encoding"
     answer = [
         (b"access-control-allow-methods", b"POST"),
-        # Whatever header a page wants to send is harmless here: none of them means anything to us.
+        # Whatever header a page wants to send is harmless here: that of a key is the page's own.
         (b"access-control-allow-headers", wanted),
         (b"access-control-max-age", PREFLIGHT_SECONDS),
     ]

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.errors import PROBLEM_TYPE, describe, http_status, retry_after_seconds
+from clew.surfaces.identity import CHALLENGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,8 @@ def answer_problem(
     seconds = retry_after_seconds(error)
     if seconds is not None:
         response.headers["retry-after"] = str(seconds)
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        response.headers["www-authenticate"] = CHALLENGE
     return response
 
 

@@ -14,7 +14,8 @@ from starlette.routing import Route as StarletteRoute
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.callers import is_host_admitted, is_origin_admitted
-from clew.surfaces.compat.jaeger.door import jaeger_routes
+from clew.surfaces.compat.jaeger.door import answer_refusal, jaeger_routes
+from clew.surfaces.identity import NOBODY, SCOPE_KEY, caller_of
 from clew.surfaces.mcp.http import PATH as MCP_PATH
 from clew.surfaces.mcp.http import McpAddress
 from clew.surfaces.mcp.pages import read_contract
@@ -95,9 +96,23 @@ class HttpDoor:
                 self._count(scope, status, spent_ms / 1000)
             await send(message)
 
-        refusal = self._refuse_caller(scope)
-        answer = self._routes if refusal is None else refusal
+        answer, receive = await self._admit(scope, receive)
         await answer(scope, receive, send_timed)
+
+    async def _admit(self, scope: Scope, receive: Receive) -> tuple[ASGIApp, Receive]:
+        """Return what answers a request, once it is known who sent it, or why it is refused."""
+        refusal = self._refuse_caller(scope)
+        if refusal is not None:
+            return refusal, receive
+        if scope["path"] in PUBLIC:
+            scope[SCOPE_KEY] = NOBODY
+            return self._routes, receive
+        try:
+            _, receive = await self._desk.identity.identify(scope, receive)
+        except ClewError as error:
+            # What is still to come of its body is nobody's to read.
+            return answer_refusal(scope["path"], error), receive
+        return self._routes, receive
 
     def _refuse_caller(self, scope: Scope) -> Response | None:
         host, origin = "", None
@@ -130,6 +145,10 @@ class HttpDoor:
         counters.seconds += seconds
 
 
+PUBLIC: Final = frozenset(route.path for route in ROUTES if route.is_public)
+"""Where nobody is asked who they are: for whatever looks whether the server is up."""
+
+
 def _open_routes(desk: Desk) -> ASGIApp:
     by_path: dict[str, dict[str, Route]] = {}
     for route in ROUTES:
@@ -139,10 +158,12 @@ def _open_routes(desk: Desk) -> ASGIApp:
         for path, methods in by_path.items()
     ]
     routes.extend(jaeger_routes(desk))
+    # Pages that say what there is: whoever is known may read them.
     routes.append(StarletteRoute("/openapi.json", _answer_openapi))
     routes.append(StarletteRoute("/llms.txt", _answer_contract))
-    routes.append(StarletteRoute(MCP_PATH, McpAddress(desk)))
     routes.append(StarletteRoute("/", _answer_root))
+    # Its tools ask the routes, and each question is looked at as if it had come over REST.
+    routes.append(StarletteRoute(MCP_PATH, McpAddress(desk)))
     application = Starlette(
         routes=routes,
         exception_handlers={
@@ -160,6 +181,8 @@ def _endpoint(desk: Desk, methods: dict[str, Route]) -> Endpoint:
     async def answer(request: Request) -> Response:
         route = methods["GET" if request.method == "HEAD" else request.method]
         request.scope["route_path_format"] = route.path
+        if not (route.decides_itself or route.is_public):
+            desk.identity.authorize(caller_of(request.scope), route.verb, request.scope)
         return await route.answer(desk, request)
 
     return answer

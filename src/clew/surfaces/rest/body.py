@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect
@@ -19,6 +19,9 @@ STATEMENT_BYTES_MAX: Final = 1 << 20
 
 BODY_SECONDS_MAX: Final = 10.0
 """How long a statement may take to arrive."""
+
+
+Document = TypeVar("Document", bound=msgspec.Struct)
 
 
 class SlowBodyError(ClewError):
@@ -51,6 +54,30 @@ async def read_statement(request: Request) -> SqlParameters:
         ) from None
     except UnicodeDecodeError:
         raise ClewError(ErrorCode.INVALID_ARGUMENT, "the statement is not UTF-8") from None
+
+
+async def read_document(
+    request: Request, kind: type[Document], bytes_max: int, *, what: str, hint: str
+) -> Document:
+    """Return the JSON body of a request, which is to be `what`; `hint` shows one.
+
+    Raises:
+        ClewError: UNSUPPORTED for another media type, TOO_LARGE, TIMEOUT, INVALID_ARGUMENT.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise ClewError(
+            ErrorCode.UNSUPPORTED,
+            f"content-type is {media_type or 'nothing'}",
+            hint="send application/json",
+        )
+    body = await read_body(request, bytes_max)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT, f"the body is not {what}: {error}", hint=hint
+        ) from None
 
 
 async def read_body(request: Request, bytes_max: int) -> bytes:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.access.caller import Verb
 from clew.surfaces.rest.answers import answer_document, encode
-from clew.surfaces.rest.body import read_body
+from clew.surfaces.rest.body import read_document
 from clew.surfaces.rest.routes import BASE, Asked, OpenRoute, QueryRoute
 from clew.team.comments import documents as doc
 from clew.team.comments import parameters as ask
@@ -57,27 +57,10 @@ async def _answer(writing: Future[doc.Comment], status: int = 200) -> Response:
 
 
 async def _read(request: Request, kind: type[Document]) -> Document:
-    """Return the JSON body of a request.
-
-    Raises:
-        ClewError: UNSUPPORTED for another media type, TOO_LARGE, TIMEOUT, INVALID_ARGUMENT.
-    """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise ClewError(
-            ErrorCode.UNSUPPORTED,
-            f"content-type is {media_type or 'nothing'}",
-            hint="send application/json",
-        )
-    body = await read_body(request, COMMENT_BYTES_MAX)
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"the body is not a comment: {error}",
-            hint='send {"body": "…"}',
-        ) from None
+    """Return what is to be kept."""
+    return await read_document(
+        request, kind, COMMENT_BYTES_MAX, what="a comment", hint='send {"body": "…"}'
+    )
 
 
 _WRITE_ERRORS: Final = (400, 404, 413, 415, 429, 503)
@@ -94,6 +77,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{BASE}/traces/{{trace_id}}/comments",
         method="POST",
+        verb=Verb.MESSAGE,
         summary="Comment on a trace, or on a span of it; the trace need not be here yet",
         tag="comments",
         body=ask.NewComment,
@@ -124,6 +108,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{BASE}/comments/{{comment_id}}",
         method="PATCH",
+        verb=Verb.MESSAGE,
         summary="Change what a comment says",
         tag="comments",
         body=ask.CommentEdit,
@@ -135,6 +120,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{BASE}/comments/{{comment_id}}",
         method="DELETE",
+        verb=Verb.MESSAGE,
         summary="Remove a comment; the answer is what it was",
         tag="comments",
         documents=(doc.CommentAnswer,),

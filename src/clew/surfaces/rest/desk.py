@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from clew.answers.contract import Answers
     from clew.store.pipeline import Pipeline
+    from clew.surfaces.identity import Identity
     from clew.surfaces.otlp.intake import Intake
     from clew.surfaces.rest.threads import QueryThreads
     from clew.team.comments.contract import Comments
@@ -72,6 +73,7 @@ class Desk:
     themselves; `door_answers` gives, by door, how many requests were answered with which status.
     """
 
+    identity: Identity
     service: QueryService
     analytics: Analytics
     genai: GenAi

@@ -23,10 +23,10 @@ from clew.surfaces.rest.routes import wait_gone
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
     from clew.surfaces.rest.desk import Desk
+    from clew.surfaces.rest.routes import Asked
     from clew.telemetry.query.contract import LiveBatch
 
 EVENT_STREAM: Final = "text/event-stream"
@@ -58,20 +58,21 @@ class LiveFeed(Response):
     def __init__(
         self,
         desk: Desk,
-        request: Request,
+        asked: Asked,
         poll: Callable[[str | None], LiveBatch],
         after: str | None,
     ) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
         self._desk = desk
-        self._request = request
+        self._request = asked.request
+        self._caller = asked.caller
         self._poll = poll
         self._after = after
         self._pause = POLL_SECONDS_MIN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send batches until the client goes away or the server is about to end."""
+        """Send batches until the client goes, its key is revoked, or the server is about to end."""
         if scope["method"] == "HEAD":
             await send(_start(self.raw_headers))
             await send(_body(b"", more=False))
@@ -84,6 +85,7 @@ class LiveFeed(Response):
             ends = [
                 asyncio.ensure_future(wait_gone(self._request)),
                 asyncio.ensure_future(self._desk.closing.wait()),
+                asyncio.ensure_future(self._desk.identity.wait_ended(self._caller)),
             ]
             try:
                 await self._send_batches(send, batch, acked, ends)

@@ -30,8 +30,11 @@ nanoseconds, ids are lower-case hex, durations milliseconds. A list says how com
 items are here, `total` or `at_least` exist, `truncated` tells whether more follow, `next` is the
 cursor. Unknown and malformed parameters are errors; every error is a problem document."""
 
+_KEY: Final = "An API key, from the first one on that was made; before, nobody is asked for any"
+
 _STATUS_TEXTS: Final = {
     400: "A parameter is unknown or does not parse",
+    401: "The server asks for an API key, and there is none or it is not valid",
     403: "The caller may not do this",
     404: "There is none",
     409: "There is another one already",
@@ -66,8 +69,15 @@ def write_openapi() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "http://127.0.0.1:7701"}],
+        "security": [{"bearer": []}, {"header": []}],
         "paths": paths,
-        "components": {"schemas": dict(sorted(components.items()))},
+        "components": {
+            "schemas": dict(sorted(components.items())),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": _KEY},
+                "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+            },
+        },
     }
 
 
@@ -88,7 +98,7 @@ def _operation(
     responses: dict[str, Any] = {
         str(route.success): {"description": "The answer", "content": content}
     }
-    for status in route.errors:
+    for status in _errors(route):
         responses[str(status)] = {"description": _STATUS_TEXTS[status], "content": problem}
     operation: dict[str, Any] = {
         "operationId": _operation_id(route, path),
@@ -97,6 +107,8 @@ def _operation(
         "parameters": _path_parameters(path) + _query_parameters(route.parameters),
         "responses": responses,
     }
+    if route.is_public:
+        operation["security"] = []
     if route.body is not None:
         schema = {"application/json": {"schema": schemas[route.body]}}
         text = {"schema": {"type": "string"}}
@@ -105,6 +117,14 @@ def _operation(
             "content": {name: schema.get(name, text) for name in route.body_types},
         }
     return operation
+
+
+def _errors(route: Route) -> list[int]:
+    """Return the statuses of errors: those of the route, and those of the door before it."""
+    if route.is_public:
+        return sorted(route.errors)
+    of_door = {401} if route.decides_itself else {401, 403}
+    return sorted({*route.errors, *of_door})
 
 
 def _operation_id(route: Route, path: str) -> str:

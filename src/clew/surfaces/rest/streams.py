@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from starlette.responses import Response
 
-from clew.base.errors import ClewError
+from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.rest.routes import wait_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
     from clew.surfaces.rest.desk import Desk
+    from clew.surfaces.rest.routes import Asked
     from clew.telemetry.otlp.signal import Signal
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class ExportStream(Response):
     def __init__(
         self,
         desk: Desk,
-        request: Request,
+        asked: Asked,
         signal: Signal,
         form: ExportFormat,
         pieces: Iterator[bytes],
@@ -58,7 +58,8 @@ class ExportStream(Response):
         )
         del self.headers["content-length"]
         self._desk = desk
-        self._request = request
+        self._request = asked.request
+        self._caller = asked.caller
         self._signal = signal
         self._form = form
         self._pieces = pieces
@@ -75,6 +76,7 @@ class ExportStream(Response):
         gone = asyncio.ensure_future(wait_gone(self._request))
         try:
             while piece is not None and not gone.done():
+                self._check_caller()
                 async with asyncio.timeout(SEND_SECONDS_MAX):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                 piece = await self._next()
@@ -85,6 +87,11 @@ class ExportStream(Response):
             logger.warning("an export of %s was cut off: %s", self._signal, error)
         finally:
             gone.cancel()
+
+    def _check_caller(self) -> None:
+        """Raise once the caller would not be let in any more: an export may take minutes."""
+        if not self._desk.identity.is_valid(self._caller):
+            raise ClewError(ErrorCode.UNAUTHENTICATED, "the API key is not valid any more")
 
     async def _next(self) -> bytes | None:
         return await self._desk.threads.run(self._make)

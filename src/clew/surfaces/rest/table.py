@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from clew.surfaces.rest import analytics, comments, correlate, genai, telemetry
+from clew.surfaces.rest import access, analytics, comments, correlate, genai, telemetry
 
 if TYPE_CHECKING:
     from clew.surfaces.rest.routes import Route
@@ -15,5 +15,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *comments.ROUTES,
     *correlate.ROUTES,
     *genai.ROUTES,
+    *access.ROUTES,
 )
 """In the order in which they are tried: what is fixed stands before what is a parameter."""

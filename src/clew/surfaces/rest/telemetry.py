@@ -106,13 +106,13 @@ async def _post_sql(desk: Desk, asked: Asked) -> Response:
 async def _feed_spans(desk: Desk, asked: Asked) -> Response:
     query = _without(asked.parameters, ask.SpanQuery, "after")
     poll = lambda after: desk.service.live_spans(query, after=after)  # noqa: E731
-    return LiveFeed(desk, asked.request, poll, _resume_at(asked))
+    return LiveFeed(desk, asked, poll, _resume_at(asked))
 
 
 async def _feed_logs(desk: Desk, asked: Asked) -> Response:
     query = _without(asked.parameters, ask.LogQuery, "after")
     poll = lambda after: desk.service.live_logs(query, after=after)  # noqa: E731
-    return LiveFeed(desk, asked.request, poll, _resume_at(asked))
+    return LiveFeed(desk, asked, poll, _resume_at(asked))
 
 
 def _resume_at(asked: Asked) -> str | None:
@@ -132,7 +132,7 @@ def _exporter(signal: Signal, kind: Callable[..., Any]) -> Any:
     async def export(desk: Desk, asked: Asked) -> Response:
         query = _without(asked.parameters, kind, "format")
         pieces = iter(desk.service.export(signal, query))
-        return ExportStream(desk, asked.request, signal, asked.parameters.format, pieces)
+        return ExportStream(desk, asked, signal, asked.parameters.format, pieces)
 
     return export
 
@@ -316,6 +316,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         tag="server",
         media_types=("text/plain",),
         errors=(400,),
+        is_public=True,
         respond=answer_healthz,
     ),
     OpenRoute(
@@ -324,6 +325,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         tag="server",
         documents=(Readiness,),
         errors=(400,),
+        is_public=True,
         respond=answer_readyz,
     ),
     OpenRoute(

@@ -12,13 +12,15 @@ import orjson
 from starlette.responses import Response
 from starlette.routing import Route
 
+from clew.access.caller import Verb
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.compat.jaeger import documents as doc
 from clew.surfaces.compat.jaeger import v1, v3
 from clew.surfaces.compat.jaeger.limits import BODY_BYTES_MAX, FILE_BYTES_MAX
 from clew.surfaces.compat.jaeger.query_string import QueryString
 from clew.surfaces.errors import grpc_status, http_status, one_line, retry_after_seconds
-from clew.surfaces.rest.answers import JSON_TYPE, answer_document
+from clew.surfaces.identity import CHALLENGE, caller_of
+from clew.surfaces.rest.answers import JSON_TYPE, answer_document, answer_problem
 from clew.surfaces.rest.body import SlowBodyError, read_body
 from clew.surfaces.rest.routes import GONE, run_unless_gone
 
@@ -60,6 +62,8 @@ def _endpoint(desk: Desk, address: _Address) -> Endpoint:
     async def answer(request: Request) -> Response:
         request.scope["route_path_format"] = address.path
         try:
+            # A search may come as POST; nothing is changed by any of them.
+            desk.identity.authorize(caller_of(request.scope), Verb.OBSERVE, request.scope)
             asked: QueryString | bytes
             if request.method == "POST":
                 asked = await read_body(request, address.body_bytes_max)
@@ -68,18 +72,29 @@ def _endpoint(desk: Desk, address: _Address) -> Endpoint:
             work = functools.partial(address.answer, desk, asked, request.path_params)
             body = await run_unless_gone(request, desk.threads.run(work))
         except ClewError as error:
-            return _answer_error(error, address)
+            return _answer_error(error, address.encode_error)
         return Response(status_code=GONE) if body is None else answer_document(body)
 
     return answer
 
 
-def _answer_error(error: ClewError, address: _Address) -> Response:
+def answer_refusal(path: str, error: ClewError) -> Response:
+    """Return the answer to a caller who is not let in: as Jaeger says it where it is asked so."""
+    if path.startswith(f"{_V3}/"):
+        return _answer_error(error, _encode_v3)
+    if path == PREFIX or path.startswith((f"{PREFIX}/", "/api/traces")):
+        return _answer_error(error, _encode_v1)
+    return answer_problem(error)
+
+
+def _answer_error(error: ClewError, encode: Callable[[ClewError, int], bytes]) -> Response:
     status = _status(error)
-    response = Response(address.encode_error(error, status), status, media_type=JSON_TYPE)
+    response = Response(encode(error, status), status, media_type=JSON_TYPE)
     seconds = retry_after_seconds(error)
     if seconds is not None:
         response.headers["retry-after"] = str(seconds)
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        response.headers["www-authenticate"] = CHALLENGE
     return response
 
 
