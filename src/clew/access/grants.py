@@ -39,6 +39,7 @@ class GrantBook:
         self._database = database
         self._now = now
         self._guard = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
         moment = now()
         rows = database.read(
             lambda reading: reading.rows(
@@ -55,6 +56,15 @@ class GrantBook:
     def of(self, app_ids: Iterable[str]) -> tuple[Grant, ...]:
         """Return the grants of these apps, expired ones among them."""
         return tuple(grant for app_id in app_ids for grant in self._by_app.get(app_id, {}).values())
+
+    def all(self) -> tuple[Grant, ...]:
+        """Return every grant, expired ones among them."""
+        with self._guard:
+            return self.of(list(self._by_app))
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener`, from any thread and at once, whenever a grant has come or gone."""
+        self._listeners.append(listener)
 
     def add(
         self,
@@ -124,6 +134,8 @@ class GrantBook:
         def settle(told: str) -> str:
             with self._guard:
                 change()
+            for listener in self._listeners:
+                listener()
             return told
 
         return when_kept(self._database.submit(work), settle)

@@ -10,7 +10,7 @@ from clew.access.cursor import Which, check_limit, count_rows, read_cursor, read
 from clew.access.documents import AuditEntry, AuditList
 from clew.access.grants import GrantBook
 from clew.access.keys import KeyRing
-from clew.access.role_refs import RoleRefs, resolve
+from clew.access.role_refs import Listing, RoleRefs, resolve
 from clew.base.times import TimeRange, format_time, parse_range
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from clew.access.authority import Grant
     from clew.access.parameters import AuditQuery
-    from clew.access.role_refs import Listing
     from clew.store.database.contract import Database
 
 ENTRIES_COUNTED_MAX: Final = 10_000
@@ -52,6 +51,23 @@ class AccessRegistry:
         """Return every grant that may count for the app at the end of a path. From any thread."""
         listed = resolve(listings, self.role_refs.held)
         return listed + self.grants.of(listing.app_id for listing in listings)
+
+    def in_force(self) -> tuple[tuple[Grant, ...], dict[str, tuple[Grant, ...]]]:
+        """Return all inline grants, and those of each role ref by its name. From any thread.
+
+        For whoever decides over apps by itself. Which namespace an app is of is not known there, so
+        a ref that is bound to one gives nothing.
+        """
+        refs = {
+            name: resolve([Listing("", (name,))], {name: held})
+            for name, held in self.role_refs.held.items()
+        }
+        return self.grants.all(), refs
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener`, from any thread and at once, whenever `in_force` has changed."""
+        self.role_refs.listen(listener)
+        self.grants.listen(listener)
 
     def find_entries(self, query: AuditQuery) -> AuditList:
         """Return one page of the audit log, the newest first. Blocks; from any thread.

@@ -106,6 +106,7 @@ class RoleRefs:
         self._database = database
         self._now = now
         self._guard = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
         rows = database.read(lambda reading: reading.rows("SELECT * FROM role_refs"))
         self._held = {row["name"]: _hold(row) for row in rows}
 
@@ -113,6 +114,10 @@ class RoleRefs:
     def held(self) -> Mapping[str, Held]:
         """Every ref by name, as it counts now; a value that never changes."""
         return self._held
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener`, from any thread and at once, whenever a ref has changed."""
+        self._listeners.append(listener)
 
     def get(self, name: str) -> RoleRef:
         """Return one role ref. Blocks.
@@ -207,6 +212,8 @@ class RoleRefs:
             with self._guard:
                 rest = {name: held for name, held in self._held.items() if name != row["name"]}
                 self._held = rest if is_gone else {**rest, row["name"]: _hold(row)}
+            for listener in self._listeners:
+                listener()
             return _document(row)
 
         return when_kept(self._database.submit(work), settle)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
+from clew.app.callers import TreeCallers, keep_permitted
 from clew.app.sockets import Addresses, port_of, take
 from clew.app.store import (
     open_analytics,
@@ -103,6 +104,7 @@ class Doors:
         self._configuration = configuration
         self._service = service
         self._sockets = sockets
+        self._access = store.access
         self._closing = asyncio.Event()
         self._intake = Intake(
             {
@@ -111,21 +113,21 @@ class Doors:
             },
             BodyBudget(configuration.otlp_inflight_bytes_max),
         )
-        self._identity = Identity(store.access)
         self._threads = QueryThreads(configuration.query_threads, name="query")
         self._live_threads = QueryThreads(
             LIVE_THREADS, name="live", waiting_max=2 * configuration.live_clients_max
         )
-        self._otlp = self._open_otlp()
-        # A second instance for the HTTP door: each door has a rate and counters of its own.
-        self._otlp_inside = self._open_otlp()
-        self._export: ExportServices | None = None
         self.tree = TreeHouse(
             configuration,
             store.database,
             deny=store.access.audit.deny,
             is_revoked=store.access.grants.is_revoked,
         )
+        self._identity = Identity(store.access, TreeCallers(self.tree.keeper, store.database))
+        self._otlp = self._open_otlp()
+        # A second instance for the HTTP door: each door has a rate and counters of its own.
+        self._otlp_inside = self._open_otlp()
+        self._export: ExportServices | None = None
         genai = open_genai(store, configuration)
         self._analytics = open_analytics(store, genai)
         comments = open_comments(store)
@@ -166,6 +168,7 @@ class Doors:
             except ClewError as error:
                 troubles.append(error)
         # Before any door: whoever asks finds the tree loaded, and apps find it ready for them.
+        keep_permitted(self.tree.keeper, self._access)
         await self.tree.open(self._sockets.trails)
         for listener in self._listeners:
             await listener.open()
