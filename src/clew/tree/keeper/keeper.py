@@ -138,6 +138,7 @@ class TreeKeeper:
         self._tickets: dict[int, Callable[[Outcome | ClewError], None]] = {}
         self._ticket_numbers = itertools.count(1)
         self._is_tick_due = False
+        self._is_recovering = False
         self._is_closing = False
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -167,10 +168,15 @@ class TreeKeeper:
         return len(self._queue)
 
     @property
+    def callers(self) -> int:
+        """How many wait for an answer."""
+        return len(self._tickets)
+
+    @property
     def is_well(self) -> bool:
         """Whether events are decided; not while the machine cannot be loaded, nor at the end."""
-        has_failed = self._task is not None and self._task.done()
-        return self._machine is not None and not self._is_closing and not has_failed
+        is_running = self._task is not None and not self._task.done()
+        return is_running and not (self._is_recovering or self._is_closing)
 
     @property
     def is_busy(self) -> bool:
@@ -290,7 +296,7 @@ class TreeKeeper:
     # Rounds.
 
     def _put(self, event: Event) -> None:
-        if self._machine is None or self._is_closing:
+        if not self.is_well:
             # Whoever sent it was refused, or is turned away with every other socket.
             return
         self._queue.append((self._clock.now(), event))
@@ -440,6 +446,7 @@ class TreeKeeper:
 
     async def _recover(self) -> None:
         """Turn everybody away and begin again from what is kept, as after a start."""
+        self._is_recovering = True
         self._machine = None
         self._queue.clear()
         self._is_tick_due = False
@@ -462,6 +469,7 @@ class TreeKeeper:
                 self._close_links(CloseCode.OVERLOADED, "the tree could not be kept")
                 self._links.clear()
                 self._paused.clear()
+                self._is_recovering = False
                 logger.info("the tree goes on")
                 return
 
