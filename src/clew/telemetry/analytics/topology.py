@@ -146,6 +146,7 @@ _MAY_RECEIVE: Final = (
     f"(SpanKind = 'Consumer' OR (SpanKind = 'Client' AND {_has_one(_OPERATION_KEYS)}))"
 )
 _CALLS_OUT: Final = "SpanKind IN ('Client', 'Producer')"
+_REACHES: Final = "SpanKind IN ('Client', 'Producer', 'Consumer')"
 
 
 def map_topology(store: Store, query: ask.TopologyQuery, now: int) -> doc.Topology:
@@ -194,7 +195,7 @@ class _Reading:
             "services": Scan(TRACES, (*services, f"({inside}) AS is_inside"), around),
             "linked": Scan(TRACES, span_columns(inside), around),
             "linking": Scan(TRACES, link_columns(inside), f"{around} AND {REFERS}"),
-            "calling": Scan(TRACES, ("1",), f"{inside} AND {_CALLS_OUT} AND {_TELLS}"),
+            "telling": Scan(TRACES, ("1",), f"{inside} AND {_REACHES} AND {_TELLS}"),
             "receiving": Scan(TRACES, ("1",), f"{inside} AND {_TELLS} AND {_MAY_RECEIVE}"),
         }
         self._by_trace = {
@@ -287,14 +288,8 @@ class _Graph:
         for (source, target, kind), calls in edges.items():
             self._add_edge(source, target, kind, calls)
         # Without a span that names what it reaches there is nothing to look for.
-        if reading.has("calling"):
-            sql = _CALLS.format(answered=answered_sql(with_links=has_links))
-            for edge, calls in _gather_all(reading.query_by_trace(sql)).items():
-                self._add_peer(edge[1], edge, calls)
-        if reading.has("receiving"):
-            sql = _MESSAGES.format(received=received_sql(with_links=has_links))
-            for edge, calls in _gather_all(reading.query_by_trace(sql)).items():
-                self._add_peer(edge[0], edge, calls)
+        if reading.has("telling"):
+            self._add_peers(reading, with_links=has_links)
         self.edges.sort(key=lambda edge: (-edge.calls, edge.from_, edge.to, edge.kind))
 
     @property
@@ -311,6 +306,16 @@ class _Graph:
         shown = names if self._service is not None else names | set(self.spans)
         nodes = [self._node(name, [edge for edge in edges if edge.to == name]) for name in shown]
         return sorted(nodes, key=lambda node: (node.kind != "service", node.kind, node.name))
+
+    def _add_peers(self, reading: _Reading, *, with_links: bool) -> None:
+        """Add what calls reach without an answer, and whence messages come without a producer."""
+        sql = _CALLS.format(answered=answered_sql(with_links=with_links))
+        for edge, calls in _gather_all(reading.query_by_trace(sql)).items():
+            self._add_peer(edge[1], edge, calls)
+        if reading.has("receiving"):
+            sql = _MESSAGES.format(received=received_sql(with_links=with_links))
+            for edge, calls in _gather_all(reading.query_by_trace(sql)).items():
+                self._add_peer(edge[0], edge, calls)
 
     def _add_edge(self, source: int, target: int, kind: EdgeKind, calls: _Calls) -> None:
         to = self._names[target - 1]
