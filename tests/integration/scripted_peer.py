@@ -47,7 +47,7 @@ class Talk:
         except ConnectionClosed as closed:
             return closed.rcvd.code if closed.rcvd is not None else 1006
 
-    def send(self, kind: str, **fields: Any) -> None:
+    def send(self, kind: str, /, **fields: Any) -> None:
         """Send a frame."""
         self._connection.send(json.dumps({"type": kind, **fields}))
 

@@ -14,6 +14,7 @@ from clew.tree.client.identity import describe_process
 from clew.tree.client.outbox import Entry, Outbox
 from clew.tree.frames.codec import encode
 from clew.tree.frames.codes import FrameError, is_retryable
+from clew.tree.frames.fields import MessageKind
 from clew.tree.frames.inbound import (
     CAN_HEAR_NOTICES,
     ControlAck,
@@ -48,6 +49,7 @@ class Conversation:
         self._signer = Signer()
         self._nonce: str | None = None
         self._has_joined = False
+        self._must_prove = config.tier is not Tier.OPEN
         self._registers_sent = 0
         self._start_day = config.start_day
 
@@ -64,7 +66,19 @@ class Conversation:
     @property
     def waits_for_challenge(self) -> bool:
         """Whether the server speaks first: it does but in the open tier."""
-        return self.config.tier is not Tier.OPEN
+        return self._must_prove
+
+    @property
+    def url(self) -> str:
+        """Where to connect to; a client that wants to prove itself says so in the query."""
+        url = self.config.socket_url()
+        if not self._must_prove:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}challenge"
+
+    def demanded(self) -> None:
+        """Take note that the server wants a proof, whatever the parent said."""
+        self._must_prove = True
 
     def challenge(self, nonce: str | None) -> None:
         """Take the nonce of a new connection; None in the open tier."""
@@ -179,6 +193,8 @@ class Conversation:
         )
 
     def _encode(self, frame: Inbound) -> bytes:
-        if self._nonce is None:
+        is_status = isinstance(frame, Message) and frame.header.msg_type is MessageKind.STATUS
+        if self._nonce is None or is_status:
+            # There are many statuses, and none of them changes what becomes of an app.
             return encode(frame)
         return encode(self._signer.sign_frame(frame, self._nonce))

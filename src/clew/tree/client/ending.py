@@ -6,6 +6,7 @@ import atexit
 import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -51,11 +52,6 @@ def interrupt(shutdown: Callable[[], object]) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def kill() -> None:
-    """End this process at once."""
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def is_supervised() -> bool:
     """Whether an agent watches this process and will tell how it ended."""
     return bool(os.environ.get(SUPERVISED))
@@ -84,3 +80,10 @@ def at_exit(action: Callable[[], None]) -> None:
 def not_at_exit(action: Callable[[], None]) -> None:
     """Take back what `at_exit` was told; no harm when it was not."""
     atexit.unregister(action)
+
+
+def kill_after(seconds: float) -> None:
+    """End this process without asking when it has not ended by itself by then."""
+    timer = threading.Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    timer.daemon = True
+    timer.start()

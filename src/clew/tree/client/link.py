@@ -8,7 +8,7 @@ import random
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol, assert_never
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, assert_never
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
@@ -172,9 +172,7 @@ class Link:
             while not self._is_finished():
                 has_joined = False
                 try:
-                    connection = await self._open()
-                    if connection is not None:
-                        has_joined, end = await self._talk(connection)
+                    has_joined, end = await self._talk(await self._open())
                 except (OSError, WebSocketException, TimeoutError) as error:
                     end = _End(is_final=False, message=str(error) or type(error).__name__)
                 if end.is_final or self._gives_up():
@@ -194,8 +192,8 @@ class Link:
         is_worth_it = conversation.has_joined or conversation.outbox.has_terminal
         return self._closing is not None and not is_worth_it
 
-    async def _open(self) -> ClientConnection | None:
-        return await open_socket(self.conversation.config.socket_url(), self.engine.sockets)
+    async def _open(self) -> ClientConnection:
+        return await open_socket(self.conversation.url, self.engine.sockets)
 
     async def _pause(self, attempt: int, retry_after_ms: int | None) -> None:
         delay = backoff_s(attempt, self.chance)
@@ -244,15 +242,19 @@ class Link:
             if isinstance(frame, outbound.Challenge):
                 nonce = frame.nonce
             elif isinstance(frame, outbound.Error):
-                self._take_error(frame, is_joining=True)
+                self._refused_joining(frame)
         self.conversation.challenge(nonce)
         await connection.send(self.conversation.opening(), text=True)
-        while True:
-            frame, _ = await self._receive(connection)
-            if isinstance(frame, outbound.Registered):
-                break
-            if isinstance(frame, outbound.Error):
-                self._take_error(frame, is_joining=True)
+        is_asked = False
+        while not isinstance(frame := (await self._receive(connection))[0], outbound.Registered):
+            if isinstance(frame, outbound.Challenge) and nonce is None:
+                is_asked = True
+            elif isinstance(frame, outbound.Error):
+                if is_asked and frame.code == FrameError.UNAUTHORISED:
+                    # The parent did not know that this server wants a proof.
+                    self.conversation.demanded()
+                    raise _StopError(_End(False, frame.code, frame.message))
+                self._refused_joining(frame)
         if not self.conversation.is_server(frame):
             raise _StopError(_End(True, FrameError.UNAUTHORISED, "the server has another key"))
         self.conversation.registered(frame)
@@ -331,7 +333,7 @@ class Link:
             case outbound.Control():
                 self._take_control(frame, octets)
             case outbound.Error():
-                self._take_error(frame, is_joining=False)
+                self._take_error(frame)
             case outbound.Issued():
                 self._take_answer(frame.correlation_id, frame)
             case outbound.Spawned():
@@ -362,13 +364,13 @@ class Link:
             self._requests.pop(key, None)
             self._wake.set()
 
-    def _take_error(self, frame: outbound.Error, *, is_joining: bool) -> None:
+    def _take_error(self, frame: outbound.Error) -> None:
         """Take a refusal: of a question, of a message, or of the app itself."""
         self._last_error = frame
-        if frame.correlation_id is not None and not is_joining:
+        if frame.correlation_id is not None:
             self._take_answer(frame.correlation_id, _refusal(frame))
             return
-        if frame.seq is not None and not is_joining:
+        if frame.seq is not None:
             entry = self.conversation.refused(frame)
             if entry is None:
                 self._hold((frame.retry_after_ms or RETRY_AFTER_MS) / 1000)
@@ -378,8 +380,6 @@ class Link:
                 self.conversation.is_over = True
             self._wake.set()
             return
-        if is_joining:
-            self._raise_refusal(frame)
         logger.warning("the server says %s: %s", frame.code, frame.message)
 
     def _hold(self, delay: float) -> None:
@@ -388,7 +388,8 @@ class Link:
         self._held_until = loop.time() + delay
         loop.call_at(self._held_until, self._wake.set)
 
-    def _raise_refusal(self, frame: outbound.Error) -> None:
+    def _refused_joining(self, frame: outbound.Error) -> NoReturn:
+        self._last_error = frame
         if self.conversation.tries_otherwise(frame) or is_retryable(frame.code):
             raise _StopError(_End(False, frame.code, frame.message, frame.retry_after_ms))
         raise _StopError(_End(True, frame.code, frame.message))

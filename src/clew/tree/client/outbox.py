@@ -62,9 +62,10 @@ class Outbox:
         )
 
     def put(self, entry: Entry) -> None:
-        """Take a message; when too much waits, it takes the place of the status before it."""
+        """Take a message; when too much waits, a status takes the place of the one before it."""
         is_full = len(self) >= WAITING_MAX or self._bytes + len(entry.payload) > WAITING_BYTES_MAX
-        if is_full and self._waiting and self._waiting[-1].kind is MessageKind.STATUS:
+        if is_full and entry.kind is MessageKind.STATUS and self._waiting:
+            # Nothing is said after a result, so what waits last is a status.
             self.coalesced += 1
             self._bytes -= len(self._waiting.pop().payload)
         self._waiting.append(entry)
