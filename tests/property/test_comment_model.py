@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import format_time
-from clew.store.database.sqlite import SqliteDatabase
+from clew.store.database.contract import Database
 from clew.team.comments.documents import Comment
 from clew.team.comments.parameters import CommentEdit, CommentQuery, NewComment, Order
 from clew.team.comments.schema import SCHEMA
 from clew.team.comments.service import TeamComments
+from tests.conformance.registry_places import PLACES, Place, PostgresPlace, SqlitePlace
 
 NS = 10**9
 START = 1_790_812_800 * NS
@@ -70,15 +71,20 @@ QUERIES: st.SearchStrategy[dict[str, str]] = st.builds(
 )
 
 
-@pytest.fixture(scope="module")
-def database() -> Iterator[SqliteDatabase]:
+@pytest.fixture(scope="module", params=PLACES)
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     with tempfile.TemporaryDirectory() as folder:
-        opened = SqliteDatabase.open(Path(folder), [SCHEMA])
-        yield opened
-        opened.close()
+        place: Place
+        if request.param == "sqlite":
+            place = SqlitePlace(Path(folder))
+        else:
+            server = request.getfixturevalue("postgres_server")
+            place = PostgresPlace(server, server.new_url())
+        yield place.open(SCHEMA)
+        place.close()
 
 
-def emptied(database: SqliteDatabase) -> TeamComments:
+def emptied(database: Database) -> TeamComments:
     database.submit(lambda writing: writing.run("DELETE FROM comments")).result()
     return TeamComments(database, Clock())
 
@@ -148,7 +154,7 @@ def replace_page(query: CommentQuery, limit: int, cursor: str | None) -> Comment
 @given(STEPS, QUERIES, st.integers(1, 7))
 @settings(max_examples=60, deadline=None)
 def test_a_search_finds_what_a_list_would(
-    database: SqliteDatabase, steps: list[tuple[object, ...]], asked: dict[str, str], limit: int
+    database: Database, steps: list[tuple[object, ...]], asked: dict[str, str], limit: int
 ) -> None:
     comments = emptied(database)
     kept: list[Kept] = []
@@ -169,7 +175,7 @@ def test_a_search_finds_what_a_list_would(
 )
 @settings(max_examples=40, deadline=None)
 def test_pages_stand_still_while_comments_come_and_change(
-    database: SqliteDatabase,
+    database: Database,
     bodies: list[str],
     later: list[tuple[object, ...]],
     limit: int,
@@ -204,7 +210,7 @@ def test_pages_stand_still_while_comments_come_and_change(
     assert set(found) <= set(first)
 
 
-def test_times_narrow_by_when_a_comment_was_written(database: SqliteDatabase) -> None:
+def test_times_narrow_by_when_a_comment_was_written(database: Database) -> None:
     comments = emptied(database)
     kept = [comments.add("1", NewComment(body=str(n))).result() for n in range(10)]
     since = kept[4].created_at

@@ -11,6 +11,7 @@ import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import new_uuid, parse_uuid
+from clew.store.database.contract import Dialect
 from clew.store.database.sqlite import SqliteDatabase
 from clew.surfaces.cli.grid import render
 from clew.surfaces.cli.views.comments import comment_table
@@ -158,7 +159,11 @@ def test_whatever_is_looked_for_is_words_and_never_an_operator(
 
 
 def test_words_are_found_by_their_beginning_and_phrases_as_they_stand() -> None:
-    assert match_expression('card "was declined" b') == '"card"* "was declined" "b"*'
+    typed = 'card "was declined" b'
+    assert match_expression(typed, Dialect.SQLITE) == '"card"* "was declined" "b"*'
+    assert (
+        match_expression(typed, Dialect.POSTGRES) == "('card':*) & ('was' <-> 'declined') & ('b':*)"
+    )
 
 
 def test_a_page_ends_where_its_bodies_would_be_too_much(

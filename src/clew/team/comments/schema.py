@@ -32,6 +32,26 @@ _FORGET: Final = (
 )
 _LEARN: Final = "INSERT INTO comment_words(rowid, body) VALUES (new.seq, new.body);"
 
+# The same on a PostgreSQL server. Words are cut by `clew.team.comments.words`: what the server
+# would make of a text depends on its language. Positions are what phrases are found by.
+_POSTGRES: Final = (
+    """
+CREATE TABLE comments (
+    seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id TEXT COLLATE "C" NOT NULL UNIQUE,
+    trace_id TEXT COLLATE "C" NOT NULL,
+    span_id TEXT COLLATE "C",
+    author TEXT COLLATE "C" NOT NULL,
+    body TEXT NOT NULL,
+    words TSVECTOR NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT
+)""",
+    "CREATE INDEX comments_by_trace ON comments (trace_id, seq)",
+    "CREATE INDEX comments_by_author ON comments (author, seq)",
+    "CREATE INDEX comments_by_word ON comments USING gin (words)",
+)
+
 SCHEMA: Final = Schema(
     "comments",
     (
@@ -50,6 +70,7 @@ SCHEMA: Final = Schema(
                 ),
                 f"CREATE TRIGGER comments_deleted AFTER DELETE ON comments BEGIN {_FORGET} END",
             ),
+            _POSTGRES,
         ),
     ),
 )

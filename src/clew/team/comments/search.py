@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import parse_span_id, parse_trace_id
 from clew.base.times import TimeRange, format_time, parse_range
+from clew.store.database.contract import Dialect
 from clew.team.comments.cursor import Cursor, digest_question, read_cursor, write_cursor
 from clew.team.comments.documents import Comment, CommentList
 from clew.team.comments.parameters import LIMIT_MAX
@@ -25,6 +26,16 @@ PAGE_BYTES_MAX: Final = 16 << 20
 """Bodies on one page: what a client still reads at once; fifty thousand comments of some length."""
 
 COLUMNS: Final = "id, trace_id, span_id, author, body, created_at, updated_at"
+
+_HAS_WORDS: Final = {
+    Dialect.SQLITE: "seq IN (SELECT rowid FROM comment_words WHERE comment_words MATCH :words)",
+    Dialect.POSTGRES: "words @@ CAST(CAST(:words AS text) AS tsquery)",
+}
+
+_BODY_BYTES: Final = {
+    Dialect.SQLITE: "length(CAST(body AS BLOB))",
+    Dialect.POSTGRES: "octet_length(body)",
+}
 
 
 def comment_of(row: dict[str, Any]) -> Comment:
@@ -59,7 +70,7 @@ def find_comments(reading: Reading, query: CommentQuery, now: int) -> CommentLis
     else:
         cursor = read_cursor(query.next, query)
         window, top, after = TimeRange(cursor.start, cursor.end), cursor.top, cursor.after
-    which = _conditions(query, window, top)
+    which = _conditions(query, window, top, reading.dialect)
     total = _one(reading, f"SELECT count(*) AS n FROM comments WHERE {which.sql}", which)
     is_newest_first = query.order == "newest"
     seqs, has_more = _page(reading, which, query.limit, after, is_newest_first=is_newest_first)
@@ -91,7 +102,7 @@ class _Which:
     parameters: dict[str, Value]
 
 
-def _conditions(query: CommentQuery, window: TimeRange, top: int) -> _Which:
+def _conditions(query: CommentQuery, window: TimeRange, top: int, dialect: Dialect) -> _Which:
     conditions = ["seq <= :top"]
     bound: dict[str, Value] = {"top": top}
     if query.trace_id is not None:
@@ -104,10 +115,8 @@ def _conditions(query: CommentQuery, window: TimeRange, top: int) -> _Which:
         conditions.append("author = :author")
         bound["author"] = query.author
     if query.text is not None:
-        conditions.append(
-            "seq IN (SELECT rowid FROM comment_words WHERE comment_words MATCH :words)"
-        )
-        bound["words"] = match_expression(query.text)
+        conditions.append(_HAS_WORDS[dialect])
+        bound["words"] = match_expression(query.text, dialect)
     if window.start is not None:
         conditions.append("created_at >= :start")
         bound["start"] = window.start
@@ -126,7 +135,8 @@ def _page(
     """
     beyond = "" if after is None else f" AND seq {'<' if is_newest_first else '>'} :after"
     found = reading.rows(
-        f"SELECT seq, length(CAST(body AS BLOB)) AS size FROM comments WHERE {which.sql}{beyond}"
+        f"SELECT seq, {_BODY_BYTES[reading.dialect]} AS size FROM comments"
+        f" WHERE {which.sql}{beyond}"
         f" ORDER BY seq {'DESC' if is_newest_first else 'ASC'} LIMIT :limit",
         {**which.parameters, "limit": limit + 1} | ({} if after is None else {"after": after}),
     )

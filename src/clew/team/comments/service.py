@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import new_uuid, parse_span_id, parse_trace_id, parse_uuid
+from clew.store.database.contract import Dialect
 from clew.team.comments.parameters import (
     AUTHOR_CHARS_MAX,
     AUTHOR_DEFAULT,
     BODY_BYTES_MAX,
 )
 from clew.team.comments.search import COLUMNS, comment_of, find_comments
+from clew.team.comments.words import word_positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,31 @@ if TYPE_CHECKING:
     from clew.store.database.contract import Database, Transaction, Value
     from clew.team.comments import parameters as ask
     from clew.team.comments.documents import Comment, CommentList
+
+_WORDS: Final = "CAST(CAST(:words AS text) AS tsvector)"
+
+_INSERT: Final = {
+    Dialect.SQLITE: (
+        "INSERT INTO comments (id, trace_id, span_id, author, body, created_at)"
+        " VALUES (:id, :trace_id, :span_id, :author, :body, :created_at)"
+        f" RETURNING {COLUMNS}"
+    ),
+    Dialect.POSTGRES: (
+        "INSERT INTO comments (id, trace_id, span_id, author, body, created_at, words)"
+        f" VALUES (:id, :trace_id, :span_id, :author, :body, :created_at, {_WORDS})"
+        f" RETURNING {COLUMNS}"
+    ),
+}
+
+_UPDATE: Final = {
+    Dialect.SQLITE: (
+        f"UPDATE comments SET body = :body, updated_at = :now WHERE id = :id RETURNING {COLUMNS}"
+    ),
+    Dialect.POSTGRES: (
+        f"UPDATE comments SET body = :body, words = {_WORDS}, updated_at = :now WHERE id = :id"
+        f" RETURNING {COLUMNS}"
+    ),
+}
 
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -54,14 +81,7 @@ class TeamComments:
         """Change what a comment says."""
         wanted, body = parse_uuid(comment_id), _checked_body(edit.body)
         return self._database.submit(
-            lambda writing: _the_one(
-                writing.rows(
-                    "UPDATE comments SET body = :body, updated_at = :now WHERE id = :id"
-                    f" RETURNING {COLUMNS}",
-                    {"body": body, "now": self._now(), "id": wanted},
-                ),
-                wanted,
-            )
+            lambda writing: _update(writing, {"id": wanted, "body": body, "now": self._now()})
         )
 
     def delete(self, comment_id: str) -> Future[Comment]:
@@ -104,13 +124,20 @@ def _insert(writing: Transaction, row: dict[str, Value], is_repeatable: bool) ->
                 f"another comment has the id {kept[0]['id']}",
                 hint="leave id out, or give one that is used once",
             )
-    (added,) = writing.rows(
-        "INSERT INTO comments (id, trace_id, span_id, author, body, created_at)"
-        " VALUES (:id, :trace_id, :span_id, :author, :body, :created_at)"
-        f" RETURNING {COLUMNS}",
-        row,
-    )
+    (added,) = writing.rows(_INSERT[writing.dialect], row | _words_of(writing, row["body"]))
     return comment_of(added)
+
+
+def _update(writing: Transaction, change: dict[str, Value]) -> Comment:
+    changed = writing.rows(_UPDATE[writing.dialect], change | _words_of(writing, change["body"]))
+    return _the_one(changed, str(change["id"]))
+
+
+def _words_of(writing: Transaction, body: Value) -> dict[str, Value]:
+    """Return what goes with a body where the database does not cut it into words by itself."""
+    if writing.dialect is Dialect.SQLITE:
+        return {}
+    return {"words": word_positions(str(body))}
 
 
 def _the_one(rows: list[dict[str, Any]], comment_id: str) -> Comment:
