@@ -40,7 +40,8 @@ class ClewServer:
                 [
                     *(sys.executable, "-m", "bench.server", "serve", "--data-dir", str(folder)),
                     *("--http", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"),
-                    *("--otlp-grpc", "127.0.0.1:0", "--ready-fd", str(writer), *flags),
+                    *("--otlp-grpc", "127.0.0.1:0", "--trails", "127.0.0.1:0"),
+                    *("--ready-fd", str(writer), *flags),
                 ],
                 log=self._log,
                 keep_fds=(writer,),

@@ -39,7 +39,7 @@ def spans_by_trace(server: ServerProcess) -> dict[int, int]:
 
 def run_server(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a server that is expected to end by itself."""
-    given = {"data_dir": str(folder), "http": "127.0.0.1:0"} | settings
+    given = {"data_dir": str(folder), "http": "127.0.0.1:0", "trails": "off"} | settings
     environ = {name: text for name, text in os.environ.items() if not name.startswith("CLEW_")}
     environ |= {f"CLEW_{name.upper()}": text for name, text in given.items()}
     return subprocess.run(
@@ -70,6 +70,7 @@ def test_it_says_where_everything_is_and_how_to_send(server: ServerProcess) -> N
         server.url,
         server.otlp_url,
         f"http://{server.otlp_grpc}",
+        server.trails_url,
         str(server.folder),
         f"export OTEL_EXPORTER_OTLP_ENDPOINT={server.otlp_url}",
         "export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
@@ -142,22 +143,23 @@ def test_a_busy_http_port_is_an_error_that_names_flag_and_owner(
     assert not (tmp_path / "data").exists()
 
 
-def test_a_busy_otlp_port_is_a_warning_and_the_http_door_takes_over(
+def test_a_busy_optional_port_is_a_warning_and_the_http_door_takes_over(
     server: ServerProcess, start_server: StartServer
 ) -> None:
     second = start_server(
-        {"otlp_http": server.addresses["otlp_http"], "otlp_grpc": server.otlp_grpc}
+        {name: server.addresses[name] for name in ("otlp_http", "otlp_grpc", "trails")}
     )
     assert set(second.addresses) == {"http"}
     assert "--otlp-http" in second.stderr
     assert "--otlp-grpc" in second.stderr
+    assert "--trails" in second.stderr
     assert f"OTEL_EXPORTER_OTLP_ENDPOINT={second.url}" in second.stderr
     body = spans_request("takeover", [ids_of(1)]).SerializeToString()
     assert ask(second.url, "POST", "/v1/traces", body, PROTOBUF).status == 200
 
 
 def test_a_door_that_is_off_is_shut(start_server: StartServer) -> None:
-    server = start_server({"otlp_http": "off", "otlp_grpc": "off"})
+    server = start_server({"otlp_http": "off", "otlp_grpc": "off", "trails": "off"})
     assert set(server.addresses) == {"http"}
     assert "warning" not in server.stderr
 

@@ -122,6 +122,9 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
         decoder="",
         door_answers=nothing,
         closing=asyncio.Event(),
+        keeper=nothing,
+        count_apps=nothing,
+        trails=nothing,
     )
     client = Client()
     asked = Asked(None, {}, Request(SCOPE, client.receive), LOCAL)

@@ -92,7 +92,7 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
     assert by_flag.value.code is by_variable.value.code is ErrorCode.NOT_FOUND
 
 
-@pytest.mark.parametrize("door", ["http", "otlp_http", "otlp_grpc"])
+@pytest.mark.parametrize("door", ["http", "otlp_http", "otlp_grpc", "trails"])
 @pytest.mark.parametrize(
     "address", ["0.0.0.0:1", "[::]:1", "192.168.0.7:1", "clew.example.com:1", "localhost.x.com:1"]
 )

@@ -71,7 +71,11 @@ def _local() -> Local | None:
     except ClewError as error:
         sys.stderr.write(f"clew: the configuration cannot be read: {escape(error.message)}\n")
         return None
-    doors = {"--otlp-http": configuration.otlp_http, "--otlp-grpc": configuration.otlp_grpc}
+    doors = {
+        "--otlp-http": configuration.otlp_http,
+        "--otlp-grpc": configuration.otlp_grpc,
+        "--trails": configuration.trails,
+    }
     return Local(
         doors={flag: (door.host, door.port) for flag, door in doors.items() if door is not None},
         data_dir=configuration.data_dir,

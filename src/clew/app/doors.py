@@ -29,6 +29,7 @@ from clew.surfaces.rest.application import HttpDoor
 from clew.surfaces.rest.desk import Desk, LiveClients
 from clew.surfaces.rest.threads import QueryThreads
 from clew.telemetry.otlp.decode import decoder_name
+from clew.tree.registry.questions import count_by_status
 
 if TYPE_CHECKING:
     import socket
@@ -145,9 +146,13 @@ class Doors:
             live=LiveClients(configuration.live_clients_max),
             check_engine=store.engine.check,
             check_registry=store.database.check,
+            registry_status=store.database.status,
             decoder=decoder_name().value,
             door_answers=self._count_answers,
             closing=self._closing,
+            keeper=self.tree.keeper,
+            count_apps=functools.partial(store.database.read, count_by_status),
+            trails=lambda: self.tree.door,
         )
         http = HttpDoor(
             desk, self._otlp_inside, hosts=(*configuration.hosts, configuration.http.host)

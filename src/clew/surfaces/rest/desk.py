@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from clew.answers.contract import Answers
+    from clew.store.database.contract import DatabaseStatus
     from clew.store.pipeline import Pipeline
     from clew.surfaces.identity import Identity
     from clew.surfaces.otlp.intake import Intake
     from clew.surfaces.rest.threads import QueryThreads
+    from clew.surfaces.ws.door import TrailsDoor
     from clew.team.comments.contract import Comments
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
+    from clew.tree.keeper.keeper import TreeKeeper
+    from clew.tree.machine.app import Status
 
 LIVE_RETRY_AFTER_MS: Final = 5000
 """When to ask for a live feed again: they are held for minutes, so at once is no use."""
@@ -70,7 +74,8 @@ class Desk:
 
     `check_engine` and `check_registry` block and raise ClewError unless the engine answers and the
     registry takes writes; `closing` is set when the server is about to end, so that feeds end by
-    themselves; `door_answers` gives, by door, how many requests were answered with which status.
+    themselves; `door_answers` gives, by door, how many requests were answered with which status;
+    `trails` gives the door of the tree's apps, None while it is shut.
     """
 
     identity: Identity
@@ -86,7 +91,12 @@ class Desk:
     live: LiveClients
     check_engine: Callable[[], None]
     check_registry: Callable[[], None]
+    registry_status: Callable[[], DatabaseStatus]
     decoder: str
     door_answers: Callable[[], dict[str, Counter[int]]]
     closing: asyncio.Event
+    keeper: TreeKeeper
+    count_apps: Callable[[], dict[Status, int]]
+    """Blocks: how many apps of the tree have each status."""
+    trails: Callable[[], TrailsDoor | None]
     routes: dict[str, RouteCounters] = field(default_factory=dict)

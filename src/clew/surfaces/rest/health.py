@@ -35,6 +35,7 @@ async def answer_readyz(desk: Desk, _asked: Asked) -> Response:
         _check_log(desk),
         await _check(desk, "engine", desk.check_engine),
         await _check(desk, "registry", desk.check_registry),
+        _check_tree(desk),
     ]
     if desk.closing.is_set():
         checks.append(Check(name="server", ok=False, detail="it is closing"))
@@ -48,6 +49,12 @@ def _check_log(desk: Desk) -> Check:
     if status.writable:
         return Check(name="log", ok=True, detail=status.last_error)
     return Check(name="log", ok=False, detail=status.last_error or "it takes no records")
+
+
+def _check_tree(desk: Desk) -> Check:
+    if desk.keeper.is_well:
+        return Check(name="tree", ok=True, detail=None)
+    return Check(name="tree", ok=False, detail="nothing can be decided at present")
 
 
 async def _check(desk: Desk, name: str, call: Callable[[], None]) -> Check:
@@ -64,7 +71,12 @@ async def _check(desk: Desk, name: str, call: Callable[[], None]) -> Check:
 
 async def answer_metrics(desk: Desk, _asked: Asked) -> Response:
     """Give our own counters as Prometheus reads them."""
-    return Response(write_metrics(desk), media_type=TEXT_TYPE)
+    try:
+        apps = await desk.live_threads.run(desk.count_apps)
+    except ClewError:
+        # The registry does not answer, which `clew_tree_ready` and /readyz tell; the rest is known.
+        apps = {}
+    return Response(write_metrics(desk, apps), media_type=TEXT_TYPE)
 
 
 async def answer_ingest_status(desk: Desk, _asked: Asked) -> Response:

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from clew.surfaces.rest.registry_metrics import registry_families
+from clew.tree.machine.app import Status
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from clew.surfaces.rest.desk import Desk
+    from clew.surfaces.ws.door import TrailsDoor
+    from clew.tree.keeper.keeper import TreeKeeper
 
 TEXT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 Sample = tuple[dict[str, str], float]
 
 
-def write_metrics(desk: Desk) -> str:
-    """Return every counter and gauge of the server, families sorted as declared."""
+Family = tuple[str, str, str, list[Sample]]
+
+
+def write_metrics(desk: Desk, apps: Mapping[Status, int]) -> str:
+    """Return every counter and gauge of the server, families sorted as declared.
+
+    `apps` are how many apps of the tree have each status.
+    """
     status = desk.pipeline.status()
     kinds = list(status.kinds.items())
     routes = sorted(desk.routes.items())
-    families: list[tuple[str, str, str, list[Sample]]] = [
+    families: list[Family] = [
         (
             "clew_ingest_rows_total",
             "counter",
@@ -86,6 +97,7 @@ def write_metrics(desk: Desk) -> str:
         ("clew_damaged_frames", "gauge", "Frames found damaged.", [({}, status.damaged_frames)]),
         ("clew_refused_frames", "gauge", "Frames set aside.", [({}, status.refused_frames)]),
         ("clew_writable", "gauge", "1 when the log takes records.", [({}, status.writable)]),
+        *registry_families(desk.registry_status()),
         ("clew_live_clients", "gauge", "Live feeds open.", [({}, desk.live.clients)]),
         (
             "clew_live_dropped_records_total",
@@ -116,7 +128,63 @@ def write_metrics(desk: Desk) -> str:
             [({"route": path}, counters.seconds) for path, counters in routes],
         ),
     ]
+    families += _tree_families(desk.keeper, apps)
+    door = desk.trails()
+    if door is not None:
+        families += _door_families(door)
     return "".join(_write_family(*family) for family in families)
+
+
+def _tree_families(keeper: TreeKeeper, apps: Mapping[Status, int]) -> list[Family]:
+    counters = keeper.counters
+    by_status: list[Sample] = [({"status": each.value}, apps.get(each, 0)) for each in Status]
+    return [
+        ("clew_tree_ready", "gauge", "1 when the tree decides.", [({}, keeper.is_well)]),
+        ("clew_tree_apps", "gauge", "Apps kept, by status.", by_status if apps else []),
+        ("clew_tree_links", "gauge", "Sockets of apps.", [({}, keeper.links)]),
+        ("clew_tree_feeds", "gauge", "Feeds of what happens.", [({}, keeper.hub.feeds)]),
+        ("clew_tree_events_waiting", "gauge", "Events in the queue.", [({}, keeper.waiting)]),
+        ("clew_tree_callers_waiting", "gauge", "Who waits for answers.", [({}, keeper.callers)]),
+        ("clew_tree_events_total", "counter", "Events decided.", [({}, counters.events)]),
+        ("clew_tree_commits_total", "counter", "Batches kept.", [({}, counters.commits)]),
+        ("clew_tree_changes_total", "counter", "Changes kept.", [({}, counters.changes)]),
+        (
+            "clew_tree_failures_total",
+            "counter",
+            "Batches that could not be kept.",
+            [({}, counters.failures)],
+        ),
+        ("clew_tree_outbox_entry", "counter", "Newest outbox entry.", [({}, keeper.hub.newest)]),
+    ]
+
+
+def _door_families(door: TrailsDoor) -> list[Family]:
+    counters = door.counters
+    return [
+        ("clew_trails_sockets", "gauge", "Connections of apps.", [({}, door.sockets)]),
+        ("clew_trails_opened_total", "counter", "Connections.", [({}, counters.opened)]),
+        (
+            "clew_trails_frames_total",
+            "counter",
+            "Frames of apps, by direction.",
+            [
+                ({"direction": "in"}, counters.frames_in),
+                ({"direction": "out"}, counters.frames_out),
+            ],
+        ),
+        (
+            "clew_trails_answers_total",
+            "counter",
+            "Answers in place of a socket, by HTTP status; 0 for connections that were cut.",
+            [({"status": str(each)}, count) for each, count in sorted(counters.refused.items())],
+        ),
+        (
+            "clew_trails_closed_total",
+            "counter",
+            "Sockets that we closed, by code.",
+            [({"code": str(each)}, count) for each, count in sorted(counters.closes.items())],
+        ),
+    ]
 
 
 def _write_family(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> str:
