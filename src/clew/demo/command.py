@@ -13,7 +13,6 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import format_time
 from clew.demo.questions import ask_all
 from clew.demo.system import run_system
-from clew.remote.http import Server
 from clew.surfaces.cli import output
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import ANSWER, Format, ServerFlags
@@ -60,7 +59,8 @@ def demo(
             hint="make bench is for load",
         )
     chosen = secrets.randbelow(SEED_MAX) if seed is None else seed
-    target = Server((server or ServerFlags()).server)
+    flags = server or ServerFlags()
+    target = flags.open()
     client = TelemetryClient(target)
     # Asked before anything starts: without a server there is nothing to show.
     client.get_ingest_status()
@@ -70,7 +70,9 @@ def demo(
     if is_table:
         screen.write_lines(_introduction(target.url, chosen))
     with _progress(requests, shown=is_table and screen.is_terminal) as progress:
-        outcome = run_system(target.url, requests=requests, seed=chosen, progress=progress)
+        outcome = run_system(
+            target.url, requests=requests, seed=chosen, progress=progress, api_key=flags.api_key
+        )
     answers = ask_all(client, since)
     if is_table:
         screen.write_lines(_summary(outcome))

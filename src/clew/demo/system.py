@@ -84,7 +84,12 @@ class Part:
 
 
 def run_system(
-    endpoint: str, *, requests: int, seed: int, progress: Callable[[int], object]
+    endpoint: str,
+    *,
+    requests: int,
+    seed: int,
+    progress: Callable[[int], object],
+    api_key: str | None = None,
 ) -> Outcome:
     """Run the system until all requests are answered; tell `progress` how many came to pass.
 
@@ -97,7 +102,8 @@ def run_system(
     started = time.monotonic()
     with contextlib.ExitStack() as parts:
         payments, shop, assistant = (
-            parts.enter_context(_part(endpoint, outcome, name, seed)) for name in PARTS
+            parts.enter_context(_part(_environment(endpoint, name, api_key), outcome, name, seed))
+            for name in PARTS
         )
         shop.tell({"port": _port(payments)})
         shop_port = _port(shop)
@@ -130,14 +136,14 @@ def _note(outcome: Outcome, status: int) -> None:
 
 
 @contextlib.contextmanager
-def _part(endpoint: str, outcome: Outcome, name: str, seed: int) -> Iterator[Part]:
+def _part(environ: dict[str, str], outcome: Outcome, name: str, seed: int) -> Iterator[Part]:
     """Run one part; at the end close its stdin, hear its last words, and see it end."""
     process = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", "clew.demo.process", name, str(seed)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=_environment(endpoint, name),
+        env=environ,
     )
     part = Part(name, process)
     threading.Thread(target=_listen, args=(part,), daemon=True).start()
@@ -171,7 +177,7 @@ def _port(part: Part) -> int:
     return int(said["port"])
 
 
-def _environment(endpoint: str, name: str) -> dict[str, str]:
+def _environment(endpoint: str, name: str, api_key: str | None) -> dict[str, str]:
     """Return the environment of a part: the user's own, but for what says where telemetry goes.
 
     `payments` shows the other forms of metrics: exponential histograms and delta temporality.
@@ -179,6 +185,8 @@ def _environment(endpoint: str, name: str) -> dict[str, str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
     clean["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
     clean["OTEL_METRIC_EXPORT_INTERVAL"] = "1000"
+    if api_key:
+        clean["OTEL_EXPORTER_OTLP_HEADERS"] = f"authorization=Bearer%20{api_key}"
     if name == "payments":
         clean["OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"] = (
             "base2_exponential_bucket_histogram"

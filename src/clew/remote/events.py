@@ -112,7 +112,12 @@ class EventParser:
 
 
 def follow(
-    url: str, path: str, pairs: Pairs, *, wait: Callable[[float], object]
+    url: str,
+    path: str,
+    pairs: Pairs,
+    *,
+    wait: Callable[[float], object],
+    api_key: str | None = None,
 ) -> Generator[Event | Interruption, None, None]:
     """Yield events for ever, coming back after every loss of the connection.
 
@@ -127,7 +132,7 @@ def follow(
     while True:
         parser = EventParser(last_id)
         try:
-            with Server(url, read_timeout_s=SILENCE_S_MAX) as server:
+            with Server(url, api_key=api_key, read_timeout_s=SILENCE_S_MAX) as server:
                 headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
                 if last_id:
                     headers["Last-Event-ID"] = last_id

@@ -120,14 +120,26 @@ class Server:
     """
 
     def __init__(
-        self, url: str = DEFAULT_SERVER, *, read_timeout_s: float = READ_TIMEOUT_S
+        self,
+        url: str = DEFAULT_SERVER,
+        *,
+        api_key: str | None = None,
+        read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
+        """`api_key` is sent with every question, where there is one.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT for what is no address, and no key.
+        """
         parts = parse_server(url)
         self.url = parts.geturl()
         self.host: Final = str(parts.hostname)
         self.port: Final = parts.port or (443 if parts.scheme == "https" else 80)
         self._prefix = parts.path.rstrip("/")
         self._is_tls = parts.scheme == "https"
+        self._own_headers = {"Accept": "*/*"}
+        if api_key:
+            self._own_headers["Authorization"] = f"Bearer {checked_key(api_key)}"
         self._read_timeout_s = read_timeout_s
         self._connection: http.client.HTTPConnection | None = None
 
@@ -264,7 +276,7 @@ class Server:
         headers: Mapping[str, str],
     ) -> http.client.HTTPResponse:
         target = self._prefix + path + (f"?{urlencode(pairs)}" if pairs else "")
-        connection.request(method, target, body, {"Accept": "*/*", **headers})
+        connection.request(method, target, body, {**self._own_headers, **headers})
         response = connection.getresponse()
         if response.status >= http.client.MULTIPLE_CHOICES:
             body = response.read(ERROR_BODY_BYTES_MAX)
@@ -316,6 +328,22 @@ def parse_server(url: str) -> SplitResult:
 def _without_secret(url: str) -> str:
     """Return an address without the user and password that it may begin with."""
     return re.sub(r"(?<=//)[^/]*@", "…@", url)
+
+
+def checked_key(text: str) -> str:
+    """Return an API key as a header may hold it.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT when there is more in it than a word; it is not repeated.
+    """
+    key = text.strip()
+    if key.isascii() and key.isprintable() and " " not in key:
+        return key
+    raise ClewError(
+        ErrorCode.INVALID_ARGUMENT,
+        "the API key is not one",
+        hint="it looks like clew_0123456789abcdef_… and is one word; check CLEW_API_KEY",
+    )
 
 
 def quoted(text: str) -> str:

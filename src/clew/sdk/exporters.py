@@ -69,6 +69,9 @@ def make_exporter(signal: str, endpoint: str) -> Any | None:
         options["timeout"] = EXPORT_S_MAX
     if not _said(signal, "ENDPOINT"):
         options["endpoint"] = endpoint if is_grpc else f"{endpoint}/v1/{signal}"
+    api_key = _key_for(signal)
+    if api_key:
+        options["headers"] = {"authorization": f"Bearer {api_key}"}
     if not is_grpc and _stays_here(_said(signal, "ENDPOINT") or endpoint):
         options["session"] = _direct_session()
     exporter = kind(**options)
@@ -243,6 +246,25 @@ def _count_points(data: MetricsData) -> int:
         for scope in resource.scope_metrics
         for metric in scope.metrics
     )
+
+
+def _key_for(signal: str) -> str | None:
+    """Return the API key to show, None where there is none, or the environment says what to send.
+
+    Where the environment names the address and it is another machine's, it is shown to the one that
+    CLEW_SERVER names alone: it might be anybody's.
+    """
+    api_key = os.environ.get("CLEW_API_KEY", "").strip()
+    if not api_key or _said(signal, "HEADERS"):
+        return None
+    named = _said(signal, "ENDPOINT")
+    if not named or _stays_here(named) or _host(named) == _host(os.environ.get("CLEW_SERVER", "")):
+        return api_key
+    return None
+
+
+def _host(address: str) -> str | None:
+    return urlsplit(address if "://" in address else f"http://{address}").hostname
 
 
 def _said(signal: str, what: str) -> str:

@@ -109,7 +109,8 @@ def init(
 
     `service_name` is the program's name by default. `endpoint` is the base address of an OTLP/HTTP
     door, by default that of `CLEW_SERVER`, else ``http://127.0.0.1:4318``. `attributes` describe
-    the process (resource attributes). `logs` puts a handler on the root logger of `logging`.
+    the process (resource attributes). `logs` puts a handler on the root logger of `logging`. Where
+    the server asks for a key, it is that of `CLEW_API_KEY`.
 
     The standard OTEL_* variables win over all of this: OTEL_SERVICE_NAME,
     OTEL_RESOURCE_ATTRIBUTES, OTEL_EXPORTER_OTLP_*, OTEL_{TRACES,METRICS,LOGS}_EXPORTER, OTEL_BSP_*,

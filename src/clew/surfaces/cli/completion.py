@@ -70,4 +70,5 @@ def _client(context: Any) -> TelemetryClient:
     given = context.get("server")
     named = given.raw if given is not None else None
     url = named or os.environ.get("CLEW_SERVER") or DEFAULT_SERVER
-    return TelemetryClient(Server(url, read_timeout_s=COMPLETION_S_MAX))
+    api_key = os.environ.get("CLEW_API_KEY")
+    return TelemetryClient(Server(url, api_key=api_key, read_timeout_s=COMPLETION_S_MAX))

@@ -15,7 +15,7 @@ from cyclopts import Group, Parameter
 
 from clew.base.errors import ClewError
 from clew.base.times import NS_PER_MS, parse_duration_ns
-from clew.remote.http import DEFAULT_SERVER
+from clew.remote.http import DEFAULT_SERVER, Server
 from clew.surfaces.cli.completion import complete_attributes, complete_services
 
 if TYPE_CHECKING:
@@ -57,26 +57,30 @@ Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 @Parameter(name="*", group=ANSWER)
 @dataclass(frozen=True, kw_only=True)
-class AnswerFlags:
-    """What every command that asks a server takes."""
+class ServerFlags:
+    """What a command takes that asks a server and writes something of its own."""
 
     server: Annotated[str, Parameter(env_var="CLEW_SERVER")] = DEFAULT_SERVER
     """The server to ask."""
+
+    api_key: Annotated[str | None, Parameter(env_var="CLEW_API_KEY")] = None
+    """The key to show it; the variable keeps it out of lists of processes."""
+
+    def open(self) -> Server:
+        """Return the server, which is asked by nothing yet."""
+        return Server(self.server, api_key=self.api_key)
+
+
+@Parameter(name="*", group=ANSWER)
+@dataclass(frozen=True, kw_only=True)
+class AnswerFlags(ServerFlags):
+    """What every command that asks a server takes."""
 
     format: Format | None = None
     """How the answer is written. [default: table on a terminal, json when piped]"""
 
     max_tokens: Annotated[int | None, Parameter(name="--max-tokens")] = None
     """Bound the answer to about this many tokens (4 characters each); it says what it left out."""
-
-
-@Parameter(name="*", group=ANSWER)
-@dataclass(frozen=True, kw_only=True)
-class ServerFlags:
-    """What a command takes that asks a server and writes something of its own."""
-
-    server: Annotated[str, Parameter(env_var="CLEW_SERVER")] = DEFAULT_SERVER
-    """The server to ask."""
 
 
 @Parameter(name="*", group=PAGE)

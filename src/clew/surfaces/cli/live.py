@@ -81,7 +81,7 @@ def watch(
     heard: queue.Queue[Heard] = queue.Queue(QUEUE_BATCHES_MAX)
     for feed in feeds:
         reader = threading.Thread(
-            target=_read, args=(flags.server, feed, heard), name=f"feed {feed.signal}", daemon=True
+            target=_read, args=(flags, feed, heard), name=f"feed {feed.signal}", daemon=True
         )
         reader.start()
     writer = _Writer(flags, tagged=tagged, limit=limit)
@@ -98,11 +98,12 @@ def watch(
     return ExitCode.OK
 
 
-def _read(server: str, feed: Feed, heard: queue.Queue[Heard]) -> None:
+def _read(flags: AnswerFlags, feed: Feed, heard: queue.Queue[Heard]) -> None:
     pause = threading.Event().wait
     path = f"{BASE}/{feed.signal}/live"
     try:
-        for said in follow(server, path, to_pairs(feed.query), wait=pause):
+        pairs = to_pairs(feed.query)
+        for said in follow(flags.server, path, pairs, wait=pause, api_key=flags.api_key):
             heard.put(Heard(feed, said))
     except ClewError as error:
         heard.put(Heard(feed, error))

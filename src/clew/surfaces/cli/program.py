@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cyclopts import App
 
 # These may stand before the command too, as in ``clew --server http://10.0.0.5:7701 traces``.
-GLOBAL_FLAGS: Final = ("--server", "--format", "--max-tokens")
+GLOBAL_FLAGS: Final = ("--server", "--api-key", "--format", "--max-tokens")
 
 _SAID = re.compile(
     r"^(?P<message>.*?)(?: (?P<hint>(?:Did you mean|Choose from).*?))?"

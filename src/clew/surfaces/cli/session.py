@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
-from clew.remote.http import Server
 from clew.surfaces.cli import output
 from clew.surfaces.cli.budget import check_budget, count_fitting, tokens_of
 from clew.surfaces.cli.errors import ExitCode, print_note
@@ -71,7 +70,7 @@ class Session:
         self.screen = output.find_screen()
         self.format = output.choose_format(flags.format, self.screen)
         self._room = check_budget(flags.max_tokens)
-        self.client = TelemetryClient(Server(flags.server))
+        self.client = TelemetryClient(flags.open())
 
     def show(
         self, listing: Listing[Any], nothing: Callable[[], ClewError] | None = None

@@ -55,10 +55,11 @@ class Questions(Protocol):
 class RemoteQuestions:
     """Asks a server over HTTP, one kept connection for each thread that asks."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, api_key: str | None = None) -> None:
         self.url = url
-        # Fails here and not in the first tool when the address is none.
-        Server(url)
+        self._api_key = api_key
+        # Fails here and not in the first tool when the address is none, or the key.
+        Server(url, api_key=api_key)
         self._local = threading.local()
 
     def ask(
@@ -87,7 +88,7 @@ class RemoteQuestions:
 
     def _server(self) -> Server:
         if not hasattr(self._local, "server"):
-            self._local.server = Server(self.url)
+            self._local.server = Server(self.url, api_key=self._api_key)
         server: Server = self._local.server
         return server
 

@@ -10,7 +10,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.mcp.questions import RemoteQuestions
 
 
-def serve_stdio(url: str) -> None:
+def serve_stdio(url: str, api_key: str | None = None) -> None:
     """Answer over stdin and stdout by asking the server at `url`, until stdin ends.
 
     The server need not be there yet: a call that does not reach it says so.
@@ -18,7 +18,7 @@ def serve_stdio(url: str) -> None:
     Raises:
         ClewError: UNSUPPORTED when the SDK is not installed; INVALID_ARGUMENT for the address.
     """
-    questions = RemoteQuestions(url)
+    questions = RemoteQuestions(url, api_key)
     try:
         import mcp  # noqa: F401 - asked first, so that what is missing is told in our words
     except ImportError as error:

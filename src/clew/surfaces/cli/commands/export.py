@@ -15,7 +15,6 @@ import msgspec
 from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.remote.http import Server
 from clew.surfaces.cli.errors import ExitCode, print_note
 from clew.surfaces.cli.flags import (
     ANSWER,
@@ -120,7 +119,7 @@ def export(
             hint="write it to a file with -o FILE, or use --format otlp-json",
         )
     query = _to_query(signal, flags or ExportFlags())
-    client = TelemetryClient(Server((server or ServerFlags()).server))
+    client = TelemetryClient((server or ServerFlags()).open())
     with client.export(signal, query, encoding) as stream, _open(output) as sink:
         written = 0
         # A counter must not run through the records themselves.

@@ -9,5 +9,6 @@ from clew.surfaces.mcp.stdio import serve_stdio
 
 def mcp(*, flags: ServerFlags | None = None) -> ExitCode:
     """Answer an agent's client over stdin and stdout."""
-    serve_stdio((flags or ServerFlags()).server)
+    flags = flags or ServerFlags()
+    serve_stdio(flags.server, flags.api_key)
     return ExitCode.OK

@@ -15,7 +15,6 @@ from cyclopts import Group, Parameter
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, parse_duration_ns
-from clew.remote.http import Server
 from clew.surfaces.cli import output
 from clew.surfaces.cli.conditions import Condition, Sample, parse_condition
 from clew.surfaces.cli.errors import ExitCode
@@ -78,7 +77,7 @@ def watch(*, flags: WatchFlags | None = None, answer: WatchAnswerFlags | None = 
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT, "--max-ticks is below 1", hint="ask for one sample or more"
         )
-    client = AnalyticsClient(Server(answer.server))
+    client = AnalyticsClient(answer.open())
     query = SummaryQuery(last=flags.last or WINDOW_DEFAULT, service=flags.service, limit=1)
     writer = _Writer(answer.format, conditions)
     pause = threading.Event().wait
