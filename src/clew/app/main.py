@@ -80,6 +80,54 @@ def commands() -> tuple[Command, ...]:
                 ("clew config --config ./clew.toml", "with this file"),
             ),
         ),
+        Command(
+            "keys create",
+            "clew.app.keys:create",
+            RUN,
+            "Make an API key, and show it this once.",
+            (
+                "From the first key on, which is an admin's, every door asks for one, and addresses "
+                "that other machines reach need no --insecure. Roles: reader, writer, operator, "
+                "admin, each with what those before it may."
+            ),
+            (
+                (
+                    "clew keys create ops --role admin --offline",
+                    "the first, before the server starts",
+                ),
+                (
+                    "clew keys create ci --role writer --expires-in 90d",
+                    "for programs that send telemetry",
+                ),
+            ),
+        ),
+        Command(
+            "keys list",
+            "clew.app.keys:list_",
+            RUN,
+            "Show keys: what each may do, and when it was used last.",
+            "",
+            (
+                ("clew keys list", "those that are valid"),
+                ("clew keys list --state all", "and those that were"),
+            ),
+        ),
+        Command(
+            "keys revoke",
+            "clew.app.keys:revoke",
+            RUN,
+            "Take a key out of use, at once and for good.",
+            "Live feeds that were opened with it end.",
+            (("clew keys revoke 1c9bd42a8288bf40", "by the id that the list shows"),),
+        ),
+        Command(
+            "keys forget",
+            "clew.app.keys:forget",
+            RUN,
+            "Remove every key, so that the server asks for none any more.",
+            "",
+            (("clew keys forget --offline", "while no server runs"),),
+        ),
     )
 
 

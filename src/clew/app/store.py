@@ -111,7 +111,7 @@ def open_store(configuration: Configuration) -> Store:
     engine: Engine | None = None
     database: Database | None = None
     try:
-        database = _open_registry(configuration)
+        database = open_registry(configuration)
         access = AccessRegistry.open(database, time.time_ns)
         late = _LatePipeline()
         engine = _open_engine(configuration, late)
@@ -193,7 +193,12 @@ class _LatePipeline:
         self.pipeline.flush()
 
 
-def _open_registry(configuration: Configuration) -> Database:
+def open_registry(configuration: Configuration) -> Database:
+    """Return the registry that the configuration names. The caller holds the folder's lock. Blocks.
+
+    Raises:
+        ClewError: as `open_store`.
+    """
     if configuration.registry == SQLITE:
         return SqliteDatabase.open(configuration.data_dir, REGISTRY)
     from clew.store.database.postgres.database import PostgresDatabase

@@ -66,6 +66,7 @@ class Command:
 
 FAMILIES: Final[tuple[Family, ...]] = (
     Family("comment", KEEP, "Say something about a trace or a span, and find what was said."),
+    Family("keys", RUN, "Say who may reach the server, and what they may do."),
     Family("skill", RUN, "Tell agents how to work with clew."),
 )
 
@@ -383,6 +384,25 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "Show how the way in is doing: what came, what was refused, what waits.",
         "",
         (("clew ingest", "a line per signal"),),
+    ),
+    Command(
+        "audit",
+        "clew.surfaces.cli.commands.access:audit",
+        RUN,
+        "Show who asked for what, and whether it was allowed.",
+        "Every denial is there; those that come too fast are counted. It takes an admin's key.",
+        (
+            ("clew audit --allowed false --last 1h", "what was denied lately"),
+            ("clew audit --caller ci", "what a key was used for"),
+        ),
+    ),
+    Command(
+        "whoami",
+        "clew.surfaces.cli.commands.access:whoami",
+        RUN,
+        "Show who the server takes this caller for, and what it may do.",
+        "",
+        (("clew whoami", "the key of CLEW_API_KEY"),),
     ),
     Command(
         "mcp",

@@ -1,0 +1,45 @@
+"""The client of access: keys and the audit log of another server. Light install."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from clew.access import documents as doc
+from clew.remote.http import quoted
+from clew.remote.reply import BASE, Reply, to_pairs
+
+if TYPE_CHECKING:
+    from clew.access import parameters as ask
+    from clew.remote.http import Server
+
+_JSON: Final = "application/json"
+
+
+class AccessClient:
+    """Asks one server. Every method raises what the server says, as a ClewError."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def create_key(self, wanted: ask.NewKey) -> Reply[doc.KeyCreated]:
+        """Make a key; what its holder is to send is told this once."""
+        answer = self.server.post(f"{BASE}/keys", msgspec.json.encode(wanted), _JSON)
+        return Reply(answer, doc.KeyCreated)
+
+    def find_keys(self, query: ask.KeyQuery) -> Reply[doc.KeyList]:
+        """Return one page of keys, the newest first."""
+        return Reply(self.server.get(f"{BASE}/keys", to_pairs(query)), doc.KeyList)
+
+    def revoke_key(self, key_id: str) -> Reply[doc.KeyAnswer]:
+        """Take a key out of use, at once and for good."""
+        return Reply(self.server.delete(f"{BASE}/keys/{quoted(key_id)}"), doc.KeyAnswer)
+
+    def find_entries(self, query: ask.AuditQuery) -> Reply[doc.AuditList]:
+        """Return one page of the audit log, the newest first."""
+        return Reply(self.server.get(f"{BASE}/audit", to_pairs(query)), doc.AuditList)
+
+    def whoami(self) -> Reply[doc.Whoami]:
+        """Return who the server takes us for."""
+        return Reply(self.server.get(f"{BASE}/whoami"), doc.Whoami)
