@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from clew.access.keys import KeyRing
     from clew.surfaces.cli.grid import Line
 
+KEY: Final = Group("Key", sort_key=1)
 OFFLINE: Final = Group("Without a server", sort_key=3)
 
 KeyId = Annotated[str, Parameter(help="The key's id, as a list shows it.")]
@@ -51,14 +52,13 @@ class OfflineFlags:
     """The data folder. [default: that of clew serve, see clew config]"""
 
 
-@Parameter(name="*", group=FILTERS)
+@Parameter(name="*", group=KEY)
 @dataclass(frozen=True, kw_only=True)
 class NewKeyFlags:
     """`NewKey`, but for the name, which is an argument."""
 
     role: RoleName
-    """What it may do: reader asks; writer also adds telemetry and comments; operator also steers
-    and cancels apps; admin may do anything."""
+    """What it may do."""
 
     app_id: str | None = None
     """Bind it to the subtree of this app; of the rest it may only add telemetry."""

@@ -86,18 +86,19 @@ def commands() -> tuple[Command, ...]:
             RUN,
             "Make an API key, and show it this once.",
             (
-                "From the first key on, which is an admin's, every door asks for one, and addresses "
-                "that other machines reach need no --insecure. Roles: reader, writer, operator, "
-                "admin, each with what those before it may."
+                "From the first key on, which is an admin's, every door asks for one, and "
+                "addresses that other machines reach need no --insecure. Roles: reader (asks), "
+                "writer (adds telemetry and comments too), operator (steers and cancels apps too), "
+                "admin (anything)."
             ),
             (
                 (
                     "clew keys create ops --role admin --offline",
-                    "the first, before the server starts",
+                    "the first, before a server runs",
                 ),
                 (
                     "clew keys create ci --role writer --expires-in 90d",
-                    "for programs that send telemetry",
+                    "for what sends telemetry",
                 ),
             ),
         ),

@@ -99,9 +99,8 @@ def _key_row(key: Key) -> list[Line]:
 
 def _entry_row(entry: AuditEntry) -> list[Line]:
     mark = styled("", Style.PLAIN) if entry.allowed else styled("denied", Style.RED)
-    who = (
-        entry.caller if entry.caller_kind == entry.caller else f"{entry.caller_kind} {entry.caller}"
-    )
+    # Once where kind and name are the same: local, server.
+    who = " ".join(dict.fromkeys((entry.caller_kind, entry.caller)))
     return [
         plain(show_time(entry.at)),
         styled(escape(who), Style.CYAN),
