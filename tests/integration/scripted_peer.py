@@ -138,3 +138,75 @@ class ScriptedPeer:
         talk = Talk(connection)
         self._talks.put(talk)
         talk.is_over.wait(SECONDS_MAX)
+
+
+class WillingPeer(ScriptedPeer):
+    """A server that lets everybody in, takes what is said, and remembers it."""
+
+    def __init__(self) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self.acks = True
+        self._changed = threading.Condition()
+        self._connections: dict[str, ServerConnection] = {}
+        super().__init__()
+
+    def await_frame(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Return the first frame of a type that has these fields, also those of its header."""
+
+        def find() -> dict[str, Any] | None:
+            for frame in self.frames:
+                known = frame | frame.get("header", {})
+                if frame["type"] == kind and fields.items() <= known.items():
+                    return frame
+            return None
+
+        with self._changed:
+            assert self._changed.wait_for(find, SECONDS_MAX), (kind, fields, self.frames)
+            found = find()
+        assert found is not None
+        return found
+
+    def await_end(self, app_id: str) -> None:
+        """Wait until an app has no connection any more."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: app_id not in self._connections, SECONDS_MAX)
+
+    def tell(self, app_id: str, kind: str, /, **fields: Any) -> None:
+        """Send a frame to an app."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: app_id in self._connections, SECONDS_MAX)
+        self._connections[app_id].send(json.dumps({"type": kind, "app_id": app_id, **fields}))
+
+    def _handle(self, connection: ServerConnection) -> None:
+        app_id = ""
+        try:
+            for message in connection:
+                frame = json.loads(message)
+                app_id = frame["app_id"]
+                answer = self._answer(frame)
+                if answer is not None:
+                    connection.send(json.dumps({"app_id": app_id, **answer}))
+                with self._changed:
+                    self._connections[app_id] = connection
+                    self.frames.append(frame)
+                    self._changed.notify_all()
+        except ConnectionClosed:
+            return
+        finally:
+            with self._changed:
+                self._connections.pop(app_id, None)
+                self._changed.notify_all()
+
+    def _answer(self, frame: dict[str, Any]) -> dict[str, Any] | None:
+        match frame["type"]:
+            case "register" | "re_register":
+                return {"type": "registered", "server_pub_key": SERVER_KEY, "epoch": 1}
+            case "message" if self.acks:
+                return {"type": "ack", "seq": frame["header"]["seq"]}
+            case "spawn":
+                return {"type": "spawned", "child_id": frame["child_id"], "join_token": "once"}
+            case "issue":
+                fields = {"kind": "cancel", "is_over": True, "targets": []}
+                copied = {name: frame[name] for name in ("correlation_id", "action")}
+                return {"type": "issued", **fields, **copied}
+        return None

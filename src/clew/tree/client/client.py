@@ -15,7 +15,7 @@ import msgspec
 from clew.tree.client.ending import GRACE_S
 from clew.tree.client.exchange import ANSWER_S_MAX, Issuing, Spawning, timed_out
 from clew.tree.client.face import SPAWN_TRIES, Face
-from clew.tree.client.membership import SHUTDOWN_S_MAX
+from clew.tree.client.membership import SHUTDOWN_S_MAX, Membership, join_environment
 from clew.tree.client.questions import (
     CancelOptions,
     SendOptions,
@@ -26,14 +26,18 @@ from clew.tree.client.questions import (
     renamed,
     spawn_frame,
 )
-from clew.tree.frames.info import TrailsConfig, read_environment
 
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
     from types import TracebackType
 
     from clew.tree.client.answers import Answer
+    from clew.tree.client.launch import ChildPool
+    from clew.tree.client.nursery import Nursery
     from clew.tree.frames.inbound import Issue
+    from clew.tree.frames.info import TrailsConfig
     from clew.tree.machine.app import Orphans
 
 Answered = TypeVar("Answered")
@@ -46,12 +50,14 @@ class TrailsClient(Face):
     def init(cls, *, stop_if_disconnected_after: float | None = None) -> TrailsClient:
         """Join as the environment says (`TRAILS_INFO`). Returns at once and never raises.
 
+        Every call of a process speaks for the same app.
+
         With `stop_if_disconnected_after`, in seconds, this process ends itself when it has had no
         connection for so long: the only way to be sure that two never do the same work when the
         network is cut in two. It is interrupted as by Ctrl-C, and killed when that does not help
         within the grace of its `on_cancel`.
         """
-        return cls(read_environment(), stop_if_disconnected_after=stop_if_disconnected_after)
+        return cls(join_environment(stop_if_disconnected_after=stop_if_disconnected_after))
 
     @classmethod
     def init_with(
@@ -62,7 +68,9 @@ class TrailsClient(Face):
         Raises:
             ClewError: INVALID_ARGUMENT or UNSUPPORTED when the configuration cannot be used.
         """
-        return cls(config.checked(), stop_if_disconnected_after=stop_if_disconnected_after)
+        return cls(
+            Membership(config.checked(), stop_if_disconnected_after=stop_if_disconnected_after)
+        )
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -166,6 +174,48 @@ class TrailsClient(Face):
         )
         own = self._membership.require_config().app_id
         return self._issue(cancel_frame(own, target, options), wait_s)
+
+    def start_process(
+        self, arguments: Sequence[Any], *, name: str | None = None, tags: Any = None, **options: Any
+    ) -> subprocess.Popen[Any]:
+        """Start a process as a child: announced first, with its `TRAILS_INFO`. Blocks till then.
+
+        `options` are those of `subprocess.Popen`. Without a tree it is an ordinary process.
+
+        Raises:
+            ClewError: the server does not want the child, or does not answer.
+            OSError: the process cannot be started; the child is taken back.
+        """
+        from clew.tree.client.launch import launch
+
+        return launch(self, arguments, name, tags, options).process
+
+    def process_pool(
+        self,
+        workers: int,
+        *,
+        name: str = "worker",
+        initializer: Callable[..., None] | None = None,
+        initargs: tuple[Any, ...] = (),
+    ) -> ChildPool:
+        """Return an executor whose worker processes are children. Blocks till all are announced.
+
+        Raises:
+            ClewError: the server does not want them, or does not answer.
+        """
+        from clew.tree.client.launch import ChildPool
+
+        return ChildPool(self, workers, name, initializer, initargs)
+
+    def child(self, name: str, *, tags: Any = None) -> Nursery:
+        """Return a block in which a part of this process is an app of its own.
+
+        ``with client.child("worker") as child:`` ends when the processes that `child` started have
+        ended; an error, or a cancel from the tree, ends them.
+        """
+        from clew.tree.client.nursery import Nursery
+
+        return Nursery(self, name, tags)
 
     def shutdown(self, timeout_s: float = SHUTDOWN_S_MAX, *, reason: str = "completed") -> bool:
         """Leave: wait until all is said, and say goodbye where neither result nor error was said.

@@ -22,24 +22,9 @@ Hook = TypeVar("Hook", bound="Callable[..., Any]")
 class Face:
     """One app of the tree. Nothing here blocks, and nothing raises because of the server."""
 
-    def __init__(
-        self,
-        config: TrailsConfig | None,
-        *,
-        stop_if_disconnected_after: float | None = None,
-        is_process: bool = True,
-    ) -> None:
-        """Join as `config` says; do nothing, ever, when it is None.
-
-        `is_process` tells that the app is this process, not a part of it: its end is then said when
-        the process ends.
-        """
-        self._membership = Membership(
-            config,
-            self._call,
-            stop_if_disconnected_after=stop_if_disconnected_after,
-            is_process=is_process,
-        )
+    def __init__(self, membership: Membership) -> None:
+        """Speak for an app."""
+        self._membership = membership
 
     @property
     def config(self) -> TrailsConfig | None:
@@ -94,7 +79,7 @@ class Face:
         """
 
         def register(handler: Hook) -> Hook:
-            self._membership.handlers.actions[action] = handler
+            self._membership.handlers.actions[action] = self._callable(handler)
             return handler
 
         return register
@@ -119,14 +104,14 @@ class Face:
         """
 
         def register(given: Hook) -> Hook:
-            self._membership.cancel_with(grace_seconds, given, exits=exits)
+            self._membership.cancel_with(grace_seconds, self._callable(given), exits=exits)
             return given
 
         return register if hook is None else register(hook)
 
     def on_notice(self, hook: Hook) -> Hook:
         """Call something with a `ChildNotice` when something becomes of a child of this app."""
-        self._membership.notice_hook = hook
+        self._membership.notice_hook = self._callable(hook)
         return hook
 
     def create_child(self, name: str, *, tags: Any = None) -> TrailsConfig:
@@ -137,6 +122,6 @@ class Face:
         """
         return self._membership.require_config().create_child(name, tags=tags)
 
-    def _call(self, handler: Callable[[Any], Any], value: Any) -> Any:
-        """Call a handler or a hook of the program, in a thread that may wait."""
-        return handler(value)
+    def _callable(self, hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return a hook or a handler of the program as a thread that may wait can call it."""
+        return hook

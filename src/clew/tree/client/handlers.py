@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from clew.tree.frames.outbound import Control
 
     Handler = Callable[[Any], Any]
-    Runner = Callable[[Handler, Any], Any]
 
 # Handlers that run at a time: a checkpoint must not wait for a slow dump_state.
 WORKERS_MAX: Final = 4
@@ -88,12 +87,11 @@ class Workers:
 class Handlers:
     """The handlers of one app, and which commands it has had.
 
-    `run` calls a handler and returns what it returned, in the way of the client's face. `cancelled`
-    hears of a cancel first, whether there is a hook for it or not.
+    Handlers are called in threads of `workers`. `cancelled` hears of a cancel first, whether there
+    is a hook for it or not.
     """
 
     app_id: str
-    run: Runner
     cancelled: Callable[[], None]
     actions: dict[str, Handler] = field(default_factory=dict)
     on_cancel: Callable[[CancelPayload, int | None], Any] | None = None
@@ -166,7 +164,7 @@ class Handlers:
 
     def _run(self, handler: Handler, control: Control) -> ControlAck:
         try:
-            value = self.run(handler, decode_payload(control.payload))
+            value = handler(decode_payload(control.payload))
         except (Exception, SystemExit) as error:
             # A program's own fault: it must end neither this thread nor the connection.
             logger.exception("the handler of the command %r failed", control.action)

@@ -23,13 +23,13 @@ from clew.tree.client.outbox import Entry
 from clew.tree.client.payload import encode_payload
 from clew.tree.frames.codes import CloseCode, FrameError
 from clew.tree.frames.fields import MessageKind
+from clew.tree.frames.info import read_environment
 from clew.tree.frames.outbound import CancelPayload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clew.tree.client.exchange import Request
-    from clew.tree.client.handlers import Runner
     from clew.tree.client.link import Link
     from clew.tree.frames.info import TrailsConfig
     from clew.tree.frames.outbound import Notice
@@ -42,6 +42,9 @@ GOODBYE_S_MAX: Final = 2.0
 
 # After its task was cancelled, a link needs a turn of its loop.
 _ABANDON_S: Final = 0.5
+
+CLAIMED: Final = "CLEW_JOINED"
+"""Set in the environment of a process that has joined: its pid and the app's id."""
 
 _CANCELLED: Final = {FrameError.ANCESTOR_CANCELLED.value, CloseCode.ANCESTOR_CANCELLED.name.lower()}
 
@@ -62,24 +65,22 @@ class Delivery:
 class Membership:
     """The membership of one app; of none when `config` is None, and then it does nothing.
 
-    `run` calls a hook or a handler of the program. `is_process` tells that the app is this process,
-    not a part of it: its end is then said when the process ends.
+    `is_process` tells that the app is this process, not a part of it: its end is then said when the
+    process ends. Hooks and handlers of the program are called in threads that may wait.
     """
 
     def __init__(
         self,
         config: TrailsConfig | None,
-        run: Runner,
         *,
         stop_if_disconnected_after: float | None = None,
         is_process: bool = True,
     ) -> None:
         self.config = config
-        self.handlers = Handlers(config.app_id if config else "", run, self._take_cancel)
+        self.handlers = Handlers(config.app_id if config else "", self._take_cancel)
         self.is_connected = threading.Event()
         self.is_cancelled = threading.Event()
         self.notice_hook: Callable[[ChildNotice], Any] | None = None
-        self._run = run
         self._link: Link | None = None
         self._last_link: Link | None = None
         self._has_ended = False
@@ -159,7 +160,7 @@ class Membership:
             given = grace_s if grace_ms is None else min(grace_s, grace_ms / 1000)
             deadline = time.monotonic() + given
             context = CancelContext(payload.reason, payload.initiated_by, payload.cascade, deadline)
-            return self._run(hook, context)
+            return hook(context)
 
         self._grace_s = grace_s
         self.handlers.on_cancel = carry_out
@@ -246,7 +247,7 @@ class Membership:
 
     def _guarded(self, hook: Callable[[Any], Any], value: Any) -> None:
         try:
-            self._run(hook, value)
+            hook(value)
         except Exception:
             # A program's own fault: it must not end the thread that calls its hooks.
             logger.exception("a hook of the program failed")
@@ -330,6 +331,51 @@ class Membership:
     def _tell(self) -> None:
         for watcher in tuple(self._watchers):
             watcher()
+
+
+def join_environment(*, stop_if_disconnected_after: float | None = None) -> Membership:
+    """Return this process's own membership, as `TRAILS_INFO` says; the same one at each call.
+
+    A process that inherited the variable from one that has joined with it is not that app, and is
+    no part of the tree: whoever starts it says who it is.
+    """
+    with _own.lock:
+        config = read_environment()
+        app_id = config.app_id if config else None
+        if app_id is not None and _own.membership is not None and _own.app_id == app_id:
+            return _own.membership
+        claim = os.environ.get(CLAIMED, "")
+        if app_id is not None and claim.endswith(app_id) and claim != _claim(app_id):
+            logger.debug("another process is %s already", app_id)
+            config = None
+        elif app_id is not None:
+            os.environ[CLAIMED] = _claim(app_id)
+        membership = Membership(config, stop_if_disconnected_after=stop_if_disconnected_after)
+        _own.membership, _own.app_id = membership, app_id
+        return membership
+
+
+class _Own:
+    """The membership of this process. A forked child keeps its parent's, which does nothing."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.app_id: str | None = None
+        self.membership: Membership | None = None
+
+
+_own = _Own()
+
+
+def _unlock() -> None:
+    _own.lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_unlock)
+
+
+def _claim(app_id: str) -> str:
+    return f"{os.getpid()}:{app_id}"
 
 
 def no_tree() -> ClewError:
