@@ -119,6 +119,7 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
         live=LiveClients(1),
         check_engine=nothing,
         check_registry=nothing,
+        registry_status=nothing,
         decoder="",
         door_answers=nothing,
         closing=asyncio.Event(),

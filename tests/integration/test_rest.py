@@ -350,6 +350,8 @@ def test_our_own_counters_are_prometheus_text(shop: ServerProcess) -> None:
             samples[name] = float(value)
     assert samples['clew_ingest_rows_total{signal="traces"}'] >= 3
     assert samples["clew_writable"] == 1
+    assert samples['clew_registry_writable{database="sqlite"}'] == 1
+    assert samples['clew_registry_failed_commits_total{database="sqlite"}'] == 0
     assert samples['clew_http_answers_total{route="other",status="404"}'] >= 1
     # Addresses that callers invent are no labels.
     assert not any("nowhere" in name for name in samples)
