@@ -17,7 +17,7 @@ from clew.tree.machine.options import TreeOptions
 from clew.tree.registry import questions, retention
 from clew.tree.registry.keeping import Kept, StaleError, keep
 from clew.tree.registry.loading import load, load_commands
-from clew.tree.registry.questions import AppFilter
+from clew.tree.registry.questions import AppFilter, CrashFilter
 from clew.tree.registry.rows import COLUMNS, encode_app, join_path
 from clew.tree.registry.schema import SCHEMA as TREE
 from tests.conformance.registry_places import PLACES, PostgresPlace, SqlitePlace
@@ -290,14 +290,16 @@ def test_a_crash_is_taken_back_by_the_return_after_it(database: Database) -> Non
     )
 
     def look(reading: Any) -> None:
-        found = questions.find_crashes(reading, limit=9)
+        found = questions.find_crashes(reading, CrashFilter(), limit=9)
         assert [each.recovered_at for each in found] == [None, NOW + 3, NOW + 1]
         assert questions.get_last_crashes(reading, ["a", "b"]) == {"a": found[0]}
-        assert questions.find_crashes(reading, limit=9, since=NOW + 3) == found[:1]
-        assert questions.find_crashes(reading, limit=9, namespace="prod") == found
-        assert not questions.find_crashes(reading, limit=9, namespace="test")
-        assert questions.find_crashes(reading, limit=9, before=found[0].id) == found[1:]
-        assert not questions.find_crashes(reading, limit=9, within=join_path(["b"]))
+        assert questions.find_crashes(reading, CrashFilter(since=NOW + 3), limit=9) == found[:1]
+        assert questions.find_crashes(reading, CrashFilter(namespace="prod"), limit=9) == found
+        assert not questions.find_crashes(reading, CrashFilter(namespace="test"), limit=9)
+        assert (
+            questions.find_crashes(reading, CrashFilter(), limit=9, before=found[0].id) == found[1:]
+        )
+        assert not questions.find_crashes(reading, CrashFilter(within=join_path(["b"])), limit=9)
 
     database.read(look)
 

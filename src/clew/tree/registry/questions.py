@@ -1,8 +1,8 @@
 """What can be asked of the tree that is kept: pure reading, one function for each question.
 
 Pages are cut by keys that never change (when an app was announced, the number of a message), so a
-page is stable however much comes in behind it. Whoever asks bounds `limit`, and says with `within`
-which subtree the caller may see: the path of its root as `rows.join_path` writes it.
+page is stable however much comes in behind it. Whoever asks bounds `limit`, and says with `seen`
+which parts of the tree the caller may see. Paths are as `rows.join_path` writes them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.store.database.contract import among
-from clew.tree.machine.app import Status
+from clew.tree.machine.app import LIVE, Status
 from clew.tree.registry.rows import COLUMNS, PATH_SEPARATOR, decode_app
 
 if TYPE_CHECKING:
@@ -27,16 +27,51 @@ _AFTER_SEPARATOR: Final = chr(ord(PATH_SEPARATOR) + 1)
 """The character after the separator: what begins with a path is below the path that ends in it."""
 
 
+ROOT_CHARS: Final = 36
+"""A root's id in each path below it, after the separator: ids are UUIDs."""
+
+_LIKE_ESCAPE: Final = "!"
+
+_CRASHES: Final = "FROM crashes JOIN apps ON apps.app_id = crashes.app_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The parts of the tree that a caller may see: subtrees by their paths, and single apps."""
+
+    paths: tuple[str, ...] = ()
+    app_ids: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppFilter:
-    """Which apps: all conditions hold. `within` is a path, `below` one that is itself left out."""
+    """Which apps: all conditions hold. `within` is a path, `below` one that is itself left out.
 
+    `text` is a part of the name, in any case, or how the id begins. `active_since` (Unix
+    nanoseconds) leaves trees out in which nothing lives and nothing has ended since.
+    """
+
+    seen: Seen | None = None
     within: str | None = None
     below: str | None = None
     parent_id: str | None = None
     statuses: tuple[Status, ...] = ()
     namespace: str | None = None
     app_name: str | None = None
+    role_ref: str | None = None
+    text: str | None = None
+    active_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrashFilter:
+    """Which crashes: all conditions hold. `since` is in Unix nanoseconds, `within` a path."""
+
+    seen: Seen | None = None
+    since: int | None = None
+    app_id: str | None = None
+    namespace: str | None = None
+    within: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,11 +202,31 @@ def find_subtree(
     return [decode_app(row) for row in rows]
 
 
-def count_apps(reading: Reading, condition: AppFilter) -> int:
-    """Return how many apps there are."""
+def count_apps(reading: Reading, condition: AppFilter, *, most: int | None = None) -> int:
+    """Return how many apps there are; counting ends at `most`."""
     where, parameters = _where(reading, condition)
-    rows = reading.rows(f"SELECT count(*) AS n FROM apps{_said(where)}", parameters)  # noqa: S608 - names of columns
-    return int(rows[0]["n"])
+    if most is None:
+        sql = f"SELECT count(*) AS n FROM apps{_said(where)}"  # noqa: S608 - names of columns
+        return int(reading.rows(sql, parameters)[0]["n"])
+    sql = f"SELECT 1 AS one FROM apps{_said(where)} LIMIT :most"  # noqa: S608 - names of columns
+    return _count(reading, sql, {**parameters, "most": most})
+
+
+def find_listing(reading: Reading, role_refs: Collection[str], *, limit: int) -> list[App]:
+    """Return apps that list one of these role refs by themselves, the newest first."""
+    if not role_refs:
+        return []
+    parameters: dict[str, Value] = {"limit": limit}
+    parameters |= {f"ref_{place}": _listed(each) for place, each in enumerate(role_refs)}
+    lists = " OR ".join(
+        f"role_refs_json LIKE :ref_{place} ESCAPE '{_LIKE_ESCAPE}'"
+        for place in range(len(role_refs))
+    )
+    rows = reading.rows(
+        f"SELECT {_COLUMNS} FROM apps WHERE {lists} ORDER BY created_at DESC LIMIT :limit",  # noqa: S608 - names of columns
+        parameters,
+    )
+    return [decode_app(row) for row in rows]
 
 
 def count_by_status(reading: Reading) -> dict[Status, int]:
@@ -204,6 +259,17 @@ def find_messages(
     return [_message(row) for row in rows]
 
 
+def count_messages(reading: Reading, app_id: str, *, most: int, msg_type: str | None = None) -> int:
+    """Return how many messages of an app there are; counting ends at `most`."""
+    parameters: dict[str, Value] = {"app_id": app_id, "most": most}
+    of_type = ""
+    if msg_type is not None:
+        of_type = " AND msg_type = :msg_type"
+        parameters["msg_type"] = msg_type
+    sql = f"SELECT 1 AS one FROM messages WHERE app_id = :app_id{of_type} LIMIT :most"  # noqa: S608 - conditions of ours
+    return _count(reading, sql, parameters)
+
+
 def find_snapshots(
     reading: Reading, app_id: str, *, limit: int, before: int | None = None
 ) -> list[KeptMessage]:
@@ -218,6 +284,15 @@ def find_snapshots(
         parameters,
     )
     return [_message(row) for row in rows]
+
+
+def count_snapshots(reading: Reading, app_id: str, *, most: int) -> int:
+    """Return how many snapshots of an app there are; counting ends at `most`."""
+    sql = (
+        "SELECT 1 AS one FROM messages WHERE app_id = :app_id AND msg_type = 'Status'"
+        " AND is_late = 0 LIMIT :most"
+    )
+    return _count(reading, sql, {"app_id": app_id, "most": most})
 
 
 def get_last_snapshots(reading: Reading, app_ids: Collection[str]) -> dict[str, KeptMessage]:
@@ -243,39 +318,25 @@ def _get_last(reading: Reading, app_ids: Collection[str], condition: str) -> dic
 
 
 def find_crashes(
-    reading: Reading,
-    *,
-    limit: int,
-    before: int | None = None,
-    since: int | None = None,
-    app_id: str | None = None,
-    namespace: str | None = None,
-    within: str | None = None,
+    reading: Reading, condition: CrashFilter, *, limit: int, before: int | None = None
 ) -> list[KeptCrash]:
     """Return a page of crashes, the newest first; `before` is the id of the last one."""
-    where: list[str] = []
-    parameters: dict[str, Value] = {"limit": limit}
+    where, parameters = _where_crashed(reading, condition)
     if before is not None:
         where.append("crashes.id < :before")
         parameters["before"] = before
-    if since is not None:
-        where.append("crashes.detected_at >= :since")
-        parameters["since"] = since
-    if app_id is not None:
-        where.append("crashes.app_id = :app_id")
-        parameters["app_id"] = app_id
-    if namespace is not None:
-        where.append("apps.namespace = :namespace")
-        parameters["namespace"] = namespace
-    if within is not None:
-        where.append("apps.path >= :within AND apps.path < :within_end")
-        parameters |= _range("within", within)
     rows = reading.rows(
-        "SELECT crashes.* FROM crashes JOIN apps ON apps.app_id = crashes.app_id"  # noqa: S608 - conditions of ours
-        f"{_said(where)} ORDER BY crashes.id DESC LIMIT :limit",
-        parameters,
+        f"SELECT crashes.* {_CRASHES}{_said(where)} ORDER BY crashes.id DESC LIMIT :limit",
+        {**parameters, "limit": limit},
     )
     return [_crash(row) for row in rows]
+
+
+def count_crashes(reading: Reading, condition: CrashFilter, *, most: int) -> int:
+    """Return how many crashes there are; counting ends at `most`."""
+    where, parameters = _where_crashed(reading, condition)
+    sql = f"SELECT 1 AS one {_CRASHES}{_said(where)} LIMIT :most"
+    return _count(reading, sql, {**parameters, "most": most})
 
 
 def get_last_crashes(reading: Reading, app_ids: Collection[str]) -> dict[str, KeptCrash]:
@@ -343,6 +404,28 @@ def get_outbox_bounds(reading: Reading) -> tuple[int, int]:
 def _where(reading: Reading, condition: AppFilter) -> tuple[list[str], dict[str, Value]]:
     where: list[str] = []
     parameters: dict[str, Value] = {}
+    if condition.seen is not None:
+        where.append(_seen(reading, condition.seen, parameters))
+    if condition.role_ref is not None:
+        where.append(f"role_refs_json LIKE :role_ref ESCAPE '{_LIKE_ESCAPE}'")
+        parameters["role_ref"] = _listed(condition.role_ref)
+    if condition.text is not None:
+        where.append(
+            f"(lower(app_name) LIKE :part ESCAPE '{_LIKE_ESCAPE}'"
+            f" OR app_id LIKE :start ESCAPE '{_LIKE_ESCAPE}')"
+        )
+        text = _as_it_is(condition.text.lower())
+        parameters |= {"part": f"%{text}%", "start": f"{text}%"}
+    if condition.active_since is not None:
+        root = f"substr(path, {1 + len(PATH_SEPARATOR)}, {ROOT_CHARS})"
+        where.append(
+            f"{root} IN (SELECT {root} FROM apps"  # noqa: S608 - words of ours
+            f" WHERE status {among('live', reading.dialect)} OR ended_at >= :active_since)"
+        )
+        parameters |= {
+            "live": json.dumps(sorted(status.value for status in LIVE)),
+            "active_since": condition.active_since,
+        }
     if condition.within is not None:
         where.append("path >= :within AND path < :within_end")
         parameters |= _range("within", condition.within)
@@ -363,6 +446,55 @@ def _where(reading: Reading, condition: AppFilter) -> tuple[list[str], dict[str,
 def _range(name: str, path: str) -> Mapping[str, Value]:
     """Return the bounds of what begins with a path: the path is the first, the end is beyond."""
     return {name: path, f"{name}_end": path[: -len(PATH_SEPARATOR)] + _AFTER_SEPARATOR}
+
+
+def _where_crashed(reading: Reading, condition: CrashFilter) -> tuple[list[str], dict[str, Value]]:
+    where: list[str] = []
+    parameters: dict[str, Value] = {}
+    if condition.seen is not None:
+        where.append(_seen(reading, condition.seen, parameters))
+    if condition.since is not None:
+        where.append("crashes.detected_at >= :since")
+        parameters["since"] = condition.since
+    if condition.app_id is not None:
+        where.append("crashes.app_id = :app_id")
+        parameters["app_id"] = condition.app_id
+    if condition.namespace is not None:
+        where.append("apps.namespace = :namespace")
+        parameters["namespace"] = condition.namespace
+    if condition.within is not None:
+        where.append("apps.path >= :within AND apps.path < :within_end")
+        parameters |= _range("within", condition.within)
+    return where, parameters
+
+
+def _seen(reading: Reading, seen: Seen, parameters: dict[str, Value]) -> str:
+    """Return the condition that an app is in what a caller may see."""
+    parts = []
+    for place, path in enumerate(seen.paths):
+        name = f"seen_{place}"
+        parts.append(f"apps.path >= :{name} AND apps.path < :{name}_end")
+        parameters |= _range(name, path)
+    parts.append(f"apps.app_id {among('seen_ids', reading.dialect)}")
+    parameters["seen_ids"] = json.dumps(seen.app_ids)
+    return f"({' OR '.join(parts)})"
+
+
+def _listed(role_ref: str) -> str:
+    """Return the pattern of a JSON list that holds a role ref."""
+    return f"%{_as_it_is(json.dumps(role_ref, ensure_ascii=False))}%"
+
+
+def _as_it_is(text: str) -> str:
+    """Return a text as a part of a pattern that stands for itself."""
+    for each in (_LIKE_ESCAPE, "%", "_"):
+        text = text.replace(each, _LIKE_ESCAPE + each)
+    return text
+
+
+def _count(reading: Reading, sql: str, parameters: Mapping[str, Value]) -> int:
+    rows = reading.rows(f"SELECT count(*) AS n FROM ({sql}) AS counted", parameters)  # noqa: S608 - conditions of ours
+    return int(rows[0]["n"])
 
 
 def _said(where: list[str]) -> str:

@@ -1,0 +1,1 @@
+"""What watchers hear: replay from the outbox, then live, without a gap and without a repeat."""
