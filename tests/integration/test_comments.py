@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -18,12 +18,28 @@ from clew.testing.requests import ids_of
 from clew.testing.server import ServerProcess
 from tests.integration.wire import Answer, ask
 
+if TYPE_CHECKING:
+    from clew.testing.postgres import PostgresProcess
+
 StartServer = Callable[..., ServerProcess]
 
 JSON = {"content-type": "application/json"}
 # Far from the small numbers that other tests of the shared server use.
 TRACE = ids_of(0x7E57_0000_C033)[0].hex()
 OTHER = ids_of(0x7E57_0000_C034)[0].hex()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def server(
+    request: pytest.FixtureRequest, server: ServerProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """The shared server, and one whose registry is on PostgreSQL."""
+    if request.param == "sqlite":
+        yield server
+        return
+    url = request.getfixturevalue("postgres_server").new_url()
+    with ServerProcess(tmp_path_factory.mktemp("server") / "data", {"registry": url}) as process:
+        yield process
 
 
 def send(server: ServerProcess, method: str, path: str, document: Any) -> Answer:
@@ -189,3 +205,30 @@ def test_a_damaged_registry_is_told_at_the_start(start_server: StartServer) -> N
     (server.folder / "registry.db").write_bytes(b"no database" * 1000)
     with pytest.raises(RuntimeError, match="is damaged"):
         start_server()
+
+
+def test_a_registry_on_postgresql_outlives_the_server_and_its_folder(
+    start_server: StartServer, postgres_server: PostgresProcess
+) -> None:
+    url = postgres_server.new_url()
+    server = start_server({"registry": url.replace("postgres@", "postgres:secret@")})
+    said = [say(server, TRACE, f"n{number}") for number in range(10)]
+    # One server at a time, also from another folder, as long as the first one lives.
+    with pytest.raises(RuntimeError, match="belongs to another server"):
+        start_server({"registry": url}, folder="other")
+    server.kill()
+    # Its session ends with it, and the lock with the session.
+    again = start_server({"registry": url}, folder="other")
+    assert find(again, f"traces/{TRACE}/comments").comments == said
+    assert not (again.folder / "registry.db").exists()
+    assert again.terminate() == 0
+    for each in (server, again):
+        shown = each.stderr_path.read_text()
+        assert f"registry: postgresql://postgres{':…' if each is server else ''}@/postgres" in shown
+        assert "secret" not in shown
+
+
+def test_a_registry_that_is_not_there_is_told_at_the_start(start_server: StartServer) -> None:
+    with pytest.raises(RuntimeError, match="cannot be reached") as caught:
+        start_server({"registry": "postgresql://me:secret@127.0.0.1:1/clew"})
+    assert "secret" not in str(caught.value)
