@@ -415,7 +415,11 @@ def _read_file(path: Path) -> dict[str, str]:
     except OSError as error:
         raise ClewError(ErrorCode.UNAVAILABLE, f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ClewError(ErrorCode.INVALID_ARGUMENT, f"{path} is not valid TOML: {error}") from error
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{path} is not valid TOML: {error}",
+            hint="a line is a setting and its value, such as http = '127.0.0.1:7701'",
+        ) from error
     for key in table:
         if key not in _BY_NAME:
             raise ClewError(

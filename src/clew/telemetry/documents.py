@@ -161,12 +161,12 @@ class LogList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Histogram(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Buckets of one point: `counts` is one longer than `bounds`.
+    """Buckets of one point: `counts` is one longer than `bounds`; a bound that is NaN is null.
 
     An exponential histogram is shown with the bounds its scale means, and keeps `scale`.
     """
 
-    bounds: list[float]
+    bounds: list[float | None]
     counts: list[int]
     count: int
     sum: float | None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from starlette.responses import Response
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.surfaces.errors import PROBLEM_TYPE, describe, http_status, retry_after_seconds
 from clew.surfaces.identity import CHALLENGE
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 JSON_TYPE = "application/json"
+
+PATH_CHARS_SHOWN: Final = 200
+"""How much of an address that is none an error repeats."""
 
 
 def encode(document: Any) -> bytes:
@@ -46,7 +49,7 @@ def answer_nowhere(path: str) -> Response:
     return answer_problem(
         ClewError(
             ErrorCode.NOT_FOUND,
-            f"there is nothing at {path[:200]}",
+            f"there is nothing at {shorten(path, PATH_CHARS_SHOWN)!r}",
             hint="/openapi.json lists every address",
         )
     )

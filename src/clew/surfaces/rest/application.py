@@ -133,7 +133,11 @@ class HttpDoor:
             own = {f"http://{host.lower()}", f"https://{host.lower()}"}
             if not is_origin_admitted(origin, own):
                 return answer_problem(
-                    ClewError(ErrorCode.FORBIDDEN, "pages of other sites may not do this")
+                    ClewError(
+                        ErrorCode.FORBIDDEN,
+                        "pages of other sites may not do this",
+                        hint="ask from a program, or from a page of this server",
+                    )
                 )
         return None
 

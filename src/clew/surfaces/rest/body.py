@@ -94,7 +94,9 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
                 size += len(piece)
                 if size > bytes_max:
                     raise ClewError(
-                        ErrorCode.TOO_LARGE, f"the body is larger than {bytes_max} bytes"
+                        ErrorCode.TOO_LARGE,
+                        f"the body is larger than {bytes_max} bytes",
+                        hint="send less at once",
                     )
                 pieces.append(piece)
     except TimeoutError:

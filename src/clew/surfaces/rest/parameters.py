@@ -125,11 +125,17 @@ def _split(query: bytes) -> list[tuple[str, str]]:
     """Cut a query string into pairs; a plus is a space, as forms have it."""
     if len(query) > QUERY_BYTES_MAX:
         raise ClewError(
-            ErrorCode.TOO_LARGE, f"the query string is longer than {QUERY_BYTES_MAX} bytes"
+            ErrorCode.TOO_LARGE,
+            f"the query string is longer than {QUERY_BYTES_MAX} bytes",
+            hint="ask for less at once; POST /api/v1/sql takes longer statements",
         )
     parts = [part for part in query.split(b"&") if part]
     if len(parts) > PARAMETERS_MAX:
-        raise ClewError(ErrorCode.INVALID_ARGUMENT, f"more than {PARAMETERS_MAX} parameters")
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"more than {PARAMETERS_MAX} parameters",
+            hint="a filter expression in q says more with less",
+        )
     pairs = []
     for part in parts:
         name, _, value = part.partition(b"=")

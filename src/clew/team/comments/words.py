@@ -44,7 +44,9 @@ def match_expression(text: str, dialect: Dialect) -> str:
     """
     if len(text) > TEXT_CHARS_MAX:
         raise ClewError(
-            ErrorCode.INVALID_ARGUMENT, f"text is longer than {TEXT_CHARS_MAX} characters"
+            ErrorCode.INVALID_ARGUMENT,
+            f"text is longer than {TEXT_CHARS_MAX} characters",
+            hint="a few words find it",
         )
     found = _PART.findall(text.replace("\0", " "))
     parts = [(phrase or word, bool(phrase)) for phrase, word in found if _has_word(phrase or word)]

@@ -54,6 +54,12 @@ def get_transcript(
     Raises:
         ClewError: NOT_FOUND when there is none; INVALID_ARGUMENT for a parameter out of bounds.
     """
+    if not name:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "no trace and no conversation is named",
+            hint="clew conversations lists them",
+        )
     if not 1 <= query.max_chars <= CHARS_MAX:
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT,

@@ -109,7 +109,11 @@ def query_series(store: Store, query: ask.SeriesQuery, now: int) -> doc.SeriesLi
     """
     check_limit(query.limit)
     if len(query.by) > LABELS_MAX:
-        raise ClewError(ErrorCode.INVALID_ARGUMENT, f"by takes at most {LABELS_MAX} labels")
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"by takes at most {LABELS_MAX} labels",
+            hint="split by fewer, or ask for single series with attribute",
+        )
     grid = _read_grid(query, now)
     snapshot = store.snapshot()
     which = which_points(store, name=query.name, service=query.service, attribute=query.attribute)
@@ -144,7 +148,11 @@ def _read_grid(query: ask.SeriesQuery, now: int) -> Grid:
     else:
         step = parse_duration_ns(query.step, bare=NS_PER_S)
     if step <= 0:
-        raise ClewError(ErrorCode.INVALID_ARGUMENT, "step must be longer than nothing")
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "step must be longer than nothing",
+            hint="write it as 10s or 5m, or leave it out for about 60 buckets",
+        )
     first = start - start % step
     count = -(-(end - first) // step)
     if count > BUCKETS_MAX:

@@ -78,6 +78,12 @@ def span_condition(query: ask.SpanQuery) -> Condition:
         parts.append(Compare(Field("duration"), Operator.AT_LEAST, shortest))
     if query.max_duration_ms is not None:
         longest = duration_ns("max_duration_ms", query.max_duration_ms)
+        if query.min_duration_ms is not None and query.min_duration_ms > query.max_duration_ms:
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                "min_duration_ms is above max_duration_ms",
+                hint="no span is as long and as short: exchange them, or leave one out",
+            )
         parts.append(Compare(Field("duration"), Operator.AT_MOST, longest))
     if query.status is not None:
         parts.append(_equals("status", query.status))

@@ -189,4 +189,6 @@ def _read_body(body: str) -> str:
         # What is too long may have been cut inside a character; its size is what is wrong then.
         if len(read) > BODY_BYTES_MAX:
             return read.decode(errors="replace")
-        raise ClewError(ErrorCode.INVALID_ARGUMENT, "standard input is not UTF-8") from error
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT, "standard input is not UTF-8", hint="a comment is text"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import errno
 import os
@@ -26,7 +27,7 @@ from clew.surfaces.cli.flags import (
     Severity,
     read_milliseconds,
 )
-from clew.surfaces.cli.text import show_bytes
+from clew.surfaces.cli.text import escape_json, show_bytes
 from clew.telemetry.query.parameters import LogQuery, MetricQuery, SpanQuery
 from clew.telemetry.remote import TelemetryClient
 
@@ -154,10 +155,11 @@ def _to_query(signal: SignalName, flags: ExportFlags) -> msgspec.Struct:
 
 
 @contextmanager
-def _open(path: Path | None) -> Iterator[BinaryIO]:
+def _open(path: Path | None) -> Iterator[BinaryIO | _HarmlessLines]:
     """Open where the records go; a file appears under its name only once it is whole."""
     if path is None:
-        yield sys.stdout.buffer
+        yield _HarmlessLines() if sys.stdout.isatty() else sys.stdout.buffer
+        sys.stdout.flush()
         sys.stdout.buffer.flush()
         return
     part = path.parent / f"{path.name}.part"
@@ -178,6 +180,17 @@ def _open(path: Path | None) -> Iterator[BinaryIO]:
         # Where it could not be made it cannot be removed either, and that has been said.
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+class _HarmlessLines:
+    """JSON lines on a terminal: the same documents, with nothing in them that it would act on."""
+
+    def __init__(self) -> None:
+        # A piece may end in the middle of a character.
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def write(self, piece: bytes) -> None:
+        sys.stdout.write(escape_json(self._decoder.decode(piece)))
 
 
 def _with_progress(chunks: Iterable[bytes], *, shown: bool) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import (
     FILTERS,
@@ -92,8 +93,10 @@ def plan_feeds(flags: LiveFlags) -> list[Feed]:
     logs = Feed("logs", LogQuery(**of_logs))
     match flags.signal:
         case "spans":
+            _refuse_filters(only_logs, "spans")
             return [spans]
         case "logs":
+            _refuse_filters(only_spans, "logs")
             return [logs]
         case "both":
             return [spans, logs]
@@ -102,6 +105,17 @@ def plan_feeds(flags: LiveFlags) -> list[Feed]:
             if narrow_spans == narrow_logs:
                 return [spans, logs]
             return [spans] if narrow_spans else [logs]
+
+
+def _refuse_filters(others: dict[str, Any], signal: str) -> None:
+    """Raise when a filter is given that the only feed does not know: it would narrow nothing."""
+    for name in _given(others):
+        flag = "--" + name.removesuffix("_ms").replace("_", "-")
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{flag} says nothing about {signal}",
+            hint="leave it out, or choose another --signal",
+        )
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

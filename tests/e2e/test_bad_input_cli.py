@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 
 from clew.testing.server import ServerProcess
+from tests.e2e.telemetry import Trace
 from tests.e2e.terminal import CLEW, SECONDS_MAX, clew, clew_on_terminal, environment
+from tests.integration.wire import ask
 
 NOWHERE = "http://127.0.0.1:9"
 NOT_UTF8 = os.fsdecode(b"shop \xff")
@@ -79,7 +87,54 @@ def test_a_feed_of_less_than_one_record_is_an_error(command: tuple[str, ...], li
 
 
 @pytest.mark.parametrize(
-    "place", [".", "/", "/etc/passwd/spans", "/nonexistent/spans", "/tmp/" + "x" * 300]
+    ("signal", "filter_", "flag"),
+    [
+        ("spans", ("--min-severity", "warn"), "--min-severity"),
+        ("spans", ("--body-contains", "x"), "--body-contains"),
+        ("logs", ("--status", "error"), "--status"),
+        ("logs", ("--min-duration", "1s"), "--min-duration"),
+    ],
+)
+def test_a_filter_that_narrows_nothing_of_a_feed_is_an_error(
+    signal: str, filter_: tuple[str, str], flag: str
+) -> None:
+    done = clew("live", "--signal", signal, *filter_, server=NOWHERE)
+    assert (done.code, done.error["error"]) == (3, f"{flag} says nothing about {signal}")
+
+
+def test_an_export_on_a_terminal_holds_nothing_that_acts_on_it(server: ServerProcess) -> None:
+    trace = Trace("bad-input-export", 1)
+    trace.span(HOSTILE, 0, 1, attributes={HOSTILE: HOSTILE})
+    trace.send(server)
+    arguments = ("export", "traces", "--service", trace.service)
+    shown = clew_on_terminal(*arguments, server=server.url)
+    assert shown.code == 0
+    assert not any(each in shown.stdout for each in HOSTILE if not each.isprintable())
+    assert json.loads(shown.stdout) == json.loads(clew(*arguments, server=server.url).stdout)
+
+
+def test_figures_that_are_none_can_be_read(server: ServerProcess) -> None:
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="bad.histogram")
+    metric.histogram.aggregation_temporality = 1
+    metric.histogram.data_points.add(
+        time_unix_nano=time.time_ns(),
+        count=3,
+        sum=math.nan,
+        bucket_counts=[1, 2],
+        explicit_bounds=[math.nan],
+    )
+    headers = {"content-type": "application/x-protobuf"}
+    sent = ask(server.otlp_url, "POST", "/v1/metrics", request.SerializeToString(), headers)
+    assert sent.status == 200
+    for arguments in (("metrics", "--name", "bad.histogram"), ("metric", "bad.histogram")):
+        for form in ("table", "json", "ndjson"):
+            done = clew(*arguments, "--format", form, server=server.url)
+            assert done.code == 0, done
+
+
+@pytest.mark.parametrize(
+    "place", [".", "/", "/etc/passwd/spans", "/proc/no/spans", "/proc/" + "x" * 300]
 )
 def test_an_export_that_cannot_be_written_is_told(server: ServerProcess, place: str) -> None:
     done = clew("export", "traces", "-o", place, server=server.url)
