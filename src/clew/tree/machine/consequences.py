@@ -24,6 +24,8 @@ _NAMESPACE: Final = uuid.UUID("5b0a9f0e-6a57-4c6e-9d5c-2f6f3f8f6d11")
 def settle(draft: Draft) -> None:
     """Draw all consequences of every end in the step, and of the ends that these bring."""
     forest = draft.tree.forest
+    while draft.recovered:
+        _place(draft, draft.recovered.popleft())
     while draft.ended:
         ended = draft.ended.popleft()
         app = forest.find(ended.app_id) or ended
@@ -33,6 +35,16 @@ def settle(draft: Draft) -> None:
             if child is not None and not child.is_terminal:
                 _provide(draft, app, child)
         _release(draft, app)
+
+
+def _place(draft: Draft, app_id: str) -> None:
+    """Do with an app that is back what it missed: its parent may have ended while it was away."""
+    app = draft.tree.forest.find(app_id)
+    if app is None or app.parent_id is None or app.is_terminal:
+        return
+    parent = draft.tree.forest.find(app.parent_id)
+    if parent is not None and parent.is_terminal:
+        _provide(draft, parent, app)
 
 
 def _close_orders(draft: Draft, app: App) -> None:

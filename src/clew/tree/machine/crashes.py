@@ -73,7 +73,8 @@ def crash(draft: Draft, app: App, reason: Reason, details: bytes = b"{}", **fiel
 
 
 def recover(draft: Draft, app: App) -> None:
-    """Take back the newest crash of an app."""
+    """Take back the newest crash of an app, which is about to live again."""
+    draft.recovered.append(app.app_id)
     draft.keep(changes.CrashRecovered(app_id=app.app_id, epoch=app.epoch, at=draft.now))
     document = CrashDocument(crash_type=app.reason, epoch=app.epoch, is_recovered=True)
     draft.keep(tell(app, draft.now, "crash", document))

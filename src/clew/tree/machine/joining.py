@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from clew.tree.machine.events import Attach, Register, Resume
-    from clew.tree.machine.state import Draft
+    from clew.tree.machine.state import Draft, Tree
 
 _AWAY = frozenset({Status.RECONNECTING, Status.LOST_CONTACT})
 
@@ -44,6 +44,9 @@ def register(draft: Draft, event: Register) -> None:
         return
     if not _is_same(draft, app, event.pub_key, is_proved=event.is_proved):
         _turn_away_unproved(draft, event.link, app, "register")
+        return
+    if app.is_terminal and _is_barred(draft.tree, app):
+        _turn_away_frozen(draft, event.link, app.app_id)
         return
     _join_again(draft, event, app)
 
@@ -100,12 +103,11 @@ def _join_unannounced(draft: Draft, event: Register) -> None:
 def _join_announced(draft: Draft, event: Register, app: App) -> None:
     """Take in an app that was announced, or whose agent came before it."""
     tree = draft.tree
-    parent = tree.forest.find(app.parent_id) if app.parent_id is not None else None
     if event.parent_id not in (app.parent_id, app.adopted_from):
         message = "another parent announced this app"
         draft.turn_away(event.link, app.app_id, FrameError.REGISTRATION_FAILED, message)
         return
-    if parent is not None and app.status is Status.SCHEDULED and is_frozen(tree, parent):
+    if app.status is Status.SCHEDULED and _is_barred(tree, app):
         _turn_away_frozen(draft, event.link, app.app_id)
         return
     if stricter(app.tier, tree.options.tier) is not Tier.OPEN:
@@ -192,6 +194,9 @@ def resume(draft: Draft, event: Resume) -> None:
         message = f"the app is in epoch {app.epoch} by now"
         draft.turn_away(event.link, app.app_id, FrameError.SUPERSEDED, message)
         return
+    if app.is_terminal and _is_barred(draft.tree, app):
+        _turn_away_frozen(draft, event.link, app.app_id)
+        return
     is_recovered = app.is_terminal
     returned = _bring_back(draft, app)
     _welcome(draft, event.link, returned, event.capabilities, is_recovered=is_recovered)
@@ -226,8 +231,8 @@ def attach(draft: Draft, event: Attach) -> None:
     if app.is_terminal and not tree.is_recoverable(app, draft.now):
         _turn_away_terminal(draft, event.link, app)
         return
-    parent = tree.forest.find(app.parent_id) if app.parent_id is not None else None
-    if app.status is Status.SCHEDULED and parent is not None and is_frozen(tree, parent):
+    is_new = app.is_terminal or app.status is Status.SCHEDULED
+    if is_new and _is_barred(tree, app):
         _turn_away_frozen(draft, event.link, app.app_id)
         return
     tree.links.attach(event.link, app.app_id)
@@ -285,6 +290,15 @@ def _is_same(draft: Draft, app: App, pub_key: str, *, is_proved: bool) -> bool:
     return is_proved or stricter(app.tier, draft.tree.options.tier) is Tier.OPEN
 
 
+def _is_barred(tree: Tree, app: App) -> bool:
+    """Whether an app may not come, or come back, because what is above it is being cancelled.
+
+    Those that are detached are no part of that; had the cancel reached them, they had ended.
+    """
+    parent = tree.forest.find(app.parent_id) if app.parent_id is not None else None
+    return parent is not None and not app.orphans.detached and is_frozen(tree, parent)
+
+
 def _is_token(app: App, token: str | None) -> bool:
     if token is None or app.token_hash is None:
         return False
@@ -312,12 +326,7 @@ def _turn_away_ended(
     is_proved: bool,
 ) -> None:
     """Tell an app that it has ended; one that was cancelled out of reach gets its cancel first."""
-    is_unaware = (
-        app.status is Status.CANCELLED
-        and not app.confirmed
-        and app.cancel_id is not None
-        and app.pub_key is not None
-    )
+    is_unaware = not app.confirmed and app.cancel_id is not None
     if is_unaware and _is_same(draft, app, pub_key, is_proved=is_proved):
         _welcome(draft, link, app, capabilities)
         return
@@ -326,9 +335,7 @@ def _turn_away_ended(
 
 def _turn_away_terminal(draft: Draft, link: int, app: App) -> None:
     """Tell an app that it has ended; `seq` is the highest number that was kept of it."""
-    tree = draft.tree
-    parent = tree.forest.find(app.parent_id) if app.parent_id is not None else None
-    if app.status is Status.CANCELLED and parent is not None and is_frozen(tree, parent):
+    if app.status is Status.CANCELLED and _is_barred(draft.tree, app):
         _turn_away_frozen(draft, link, app.app_id)
         return
     message = f"this app has ended: {app.status} ({app.reason})"

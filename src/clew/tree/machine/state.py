@@ -78,6 +78,7 @@ class Tree:
             app.status is Status.CRASHED
             and app.reason in RECOVERABLE
             and app.exit_code is None
+            and app.cancel_id is None
             and app.ended_at is not None
             and now < app.ended_at + self.options.recovery_window_s * SECOND
         )
@@ -101,13 +102,15 @@ class Tree:
 class Draft:
     """A step in the making: every rule writes what it decides here, and the state follows at once.
 
-    `ended` are apps whose end has consequences that are still to be drawn.
+    `ended` are apps whose end, and `recovered` ids of apps whose return to life, has consequences
+    that are still to be drawn.
     """
 
     def __init__(self, tree: Tree, now: int) -> None:
         self.tree = tree
         self.now = now
         self.ended: deque[App] = deque()
+        self.recovered: deque[str] = deque()
         self._changes: list[changes.Change] = []
         self._effects: list[Effect] = []
 
