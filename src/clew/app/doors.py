@@ -30,6 +30,7 @@ from clew.surfaces.rest.desk import Desk, LiveClients
 from clew.surfaces.rest.threads import QueryThreads
 from clew.telemetry.otlp.decode import decoder_name
 from clew.tree.registry.questions import count_by_status
+from clew.tree.service import TreeService
 
 if TYPE_CHECKING:
     import socket
@@ -48,6 +49,9 @@ logger = logging.getLogger(__name__)
 
 LIVE_THREADS: Final = 2
 """Threads for live feeds alone, so that watching never keeps a question from being asked."""
+
+TREE_THREADS: Final = 2
+"""Threads for questions about the tree alone: a slow query of telemetry holds up no cancel."""
 
 GRPC_ADDRESS_FLAG: Final = "--otlp-grpc"
 
@@ -129,6 +133,8 @@ class Doors:
         # A second instance for the HTTP door: each door has a rate and counters of its own.
         self._otlp_inside = self._open_otlp()
         self._export: ExportServices | None = None
+        self._tree_service = TreeService(store.database, self.tree.keeper, store.access)
+        self._tree_threads = QueryThreads(TREE_THREADS, name="tree")
         genai = open_genai(store, configuration)
         self._analytics = open_analytics(store, genai)
         comments = open_comments(store)
@@ -153,6 +159,9 @@ class Doors:
             keeper=self.tree.keeper,
             count_apps=functools.partial(store.database.read, count_by_status),
             trails=lambda: self.tree.door,
+            tree=self._tree_service,
+            tree_threads=self._tree_threads,
+            find_endpoint=self.tree.find_endpoint,
         )
         http = HttpDoor(
             desk, self._otlp_inside, hosts=(*configuration.hosts, configuration.http.host)
@@ -189,6 +198,8 @@ class Doors:
         await asyncio.gather(*closings)
         await self._threads.close()
         await self._live_threads.close()
+        await self._tree_threads.close()
+        self._tree_service.close()
 
     def _open_otlp(self) -> OtlpHttpDoor:
         configuration = self._configuration

@@ -10,9 +10,11 @@ import os
 import ssl
 from typing import TYPE_CHECKING, Final
 
+from clew.app.sockets import port_of
 from clew.base.errors import ClewError, ErrorCode
-from clew.surfaces.ws.door import TrailsDoor
+from clew.surfaces.ws.door import PATH, TrailsDoor
 from clew.surfaces.ws.limits import RESERVED_DESCRIPTORS, LinkLimits
+from clew.tree.contract import Endpoint
 from clew.tree.frames.keys import Signer
 from clew.tree.keeper.clock import SteadyClock
 from clew.tree.keeper.keeper import TreeKeeper
@@ -34,6 +36,8 @@ KEY_FILE: Final = "server.key"
 """The server's own key, in the data folder: what clients pin must outlive a restart."""
 
 KEY_MODE: Final = 0o600
+
+_ANYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - told apart, not bound
 
 
 class TreeHouse:
@@ -67,6 +71,7 @@ class TreeHouse:
         self.upkeep = Upkeep(database, clock.now, configuration.retention_messages)
         self.door: TrailsDoor | None = None
         self._is_revoked = is_revoked
+        self._port: int | None = None
 
     async def open(self, taken: socket.socket | None) -> None:
         """Load what is kept, and let apps in at a socket that is bound, if there is one.
@@ -79,6 +84,7 @@ class TreeHouse:
         self.upkeep.open()
         if taken is None:
             return
+        self._port = port_of(taken)
         self.door = TrailsDoor(
             self.keeper,
             tier=configuration.trails_tier,
@@ -94,6 +100,21 @@ class TreeHouse:
             origins=configuration.cors_origins,
         )
         await self.door.open(taken, _open_tls(configuration))
+
+    def find_endpoint(self, host: str) -> Endpoint | None:
+        """Return where apps find the server, for whoever reached it at `host`; None for nowhere.
+
+        Blocks: the first call may read the server's key, or make it.
+        """
+        configuration = self._configuration
+        if self.door is None or configuration.trails is None or self._port is None:
+            return None
+        own = configuration.trails.host
+        # A wildcard is no address that anybody can call.
+        shown = host if own in _ANYWHERE else own
+        shown = f"[{shown}]" if ":" in shown else shown
+        scheme = "ws" if configuration.trails_certificate is None else "wss"
+        return Endpoint(f"{scheme}://{shown}:{self._port}{PATH}", self.pub_key())
 
     async def close(self) -> None:
         """Let nobody in, answer what has come, tell everybody to come back, and wait for them."""

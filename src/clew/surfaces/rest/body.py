@@ -64,6 +64,21 @@ async def read_document(
     Raises:
         ClewError: UNSUPPORTED for another media type, TOO_LARGE, TIMEOUT, INVALID_ARGUMENT.
     """
+    body = await read_json(request, bytes_max)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT, f"the body is not {what}: {error}", hint=hint
+        ) from None
+
+
+async def read_json(request: Request, bytes_max: int) -> bytes:
+    """Return the body of a request that says of itself that it is JSON.
+
+    Raises:
+        ClewError: UNSUPPORTED for another media type, TOO_LARGE, TIMEOUT.
+    """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise ClewError(
@@ -71,13 +86,7 @@ async def read_document(
             f"content-type is {media_type or 'nothing'}",
             hint="send application/json",
         )
-    body = await read_body(request, bytes_max)
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT, f"the body is not {what}: {error}", hint=hint
-        ) from None
+    return await read_body(request, bytes_max)
 
 
 async def read_body(request: Request, bytes_max: int) -> bytes:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
+    from clew.tree.contract import Endpoint, Tree
     from clew.tree.keeper.keeper import TreeKeeper
     from clew.tree.machine.app import Status
 
@@ -75,7 +76,8 @@ class Desk:
     `check_engine` and `check_registry` block and raise ClewError unless the engine answers and the
     registry takes writes; `closing` is set when the server is about to end, so that feeds end by
     themselves; `door_answers` gives, by door, how many requests were answered with which status;
-    `trails` gives the door of the tree's apps, None while it is shut.
+    `trails` gives the door of the tree's apps, None while it is shut; `find_endpoint` blocks and
+    gives the address of that door for whoever reached this one at the host given.
     """
 
     identity: Identity
@@ -99,4 +101,7 @@ class Desk:
     count_apps: Callable[[], dict[Status, int]]
     """Blocks: how many apps of the tree have each status."""
     trails: Callable[[], TrailsDoor | None]
+    tree: Tree
+    tree_threads: QueryThreads
+    find_endpoint: Callable[[str], Endpoint | None]
     routes: dict[str, RouteCounters] = field(default_factory=dict)

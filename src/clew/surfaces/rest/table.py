@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from clew.surfaces.rest import access, analytics, comments, correlate, genai, telemetry
+from clew.surfaces.rest import access, analytics, comments, correlate, genai, telemetry, tree
 
 if TYPE_CHECKING:
     from clew.surfaces.rest.routes import Route
@@ -16,5 +16,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *correlate.ROUTES,
     *genai.ROUTES,
     *access.ROUTES,
+    *tree.ROUTES,
 )
 """In the order in which they are tried: what is fixed stands before what is a parameter."""
