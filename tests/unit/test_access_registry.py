@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -415,6 +416,17 @@ class TestAudit:
         (told,) = [entry for entry in found if entry.action == UNWRITTEN]
         assert told.detail.startswith("1000 more were denied")
         assert found[1].caller == "later" or found[0].caller == "later"
+
+    def test_strangers_cannot_hide_what_the_holder_of_a_key_tries(
+        self, database: SqliteDatabase, clock: Clock
+    ) -> None:
+        log = audit_module.AuditLog(database, clock, clock=lambda: 0.0)
+        for _ in range(DENIALS_BURST + 1000):
+            log.deny(dataclasses.replace(denial(clock()), caller_kind=CallerKind.UNKNOWN))
+        log.deny(denial(clock(), "insider"))
+        access = AccessRegistry.open(database, clock)
+        self.settle(access)
+        assert access.find_entries(AuditQuery(caller="insider")).total == 1
 
     def test_what_is_left_uncounted_is_told_at_the_end(
         self, database: SqliteDatabase, clock: Clock

@@ -3,7 +3,8 @@
 What was allowed is written in the transaction that does it, so that neither is there without the
 other. Denials are written by themselves, every one, but only so many in a second: whoever is denied
 chooses how often to ask, and must not choose how full the disk is. The rest are counted, and the
-count is written.
+count is written. Those whom nobody knows have a bound of their own, so that they cannot hide what
+the holder of a key tries.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ DENIALS_BURST: Final = 100
 """Denials written at once: a person who tries things, or a fleet that starts with an old key."""
 
 DENIALS_PER_SECOND: Final = 1.0
-"""How fast there is room for more. At 300 bytes each, an attack fills 26 MB in a day."""
+"""How fast there is room for more. At 300 bytes each, an attack fills 26 MB in a day,
+and one from within as much again."""
 
 DENIALS_KEPT_S: Final = 30 * 86_400
-"""How long a denial is kept: a month, 800 MB of attack at the very worst."""
+"""How long a denial is kept: a month, 1.6 GB of attack at the very worst."""
 
 ALLOWED_KEPT_S: Final = 400 * 86_400
 """How long anything else is kept: a year, and the time it takes to look at it."""
@@ -104,6 +106,24 @@ def write_entries(writing: Transaction, entries: Sequence[Entry]) -> None:
     writing.run_many(_INSERT, [_row(entry) for entry in entries])
 
 
+class _Room:
+    """For how many denials there is room now."""
+
+    def __init__(self, at: float) -> None:
+        self._left = float(DENIALS_BURST)
+        self._filled_at = at
+
+    def take(self, at: float) -> bool:
+        """Take the room of one denial, if there is any."""
+        grown = self._left + (at - self._filled_at) * DENIALS_PER_SECOND
+        self._left = min(float(DENIALS_BURST), grown)
+        self._filled_at = at
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class AuditLog:
     """Writes denials, and forgets what is old. Belongs to one event loop."""
 
@@ -118,8 +138,8 @@ class AuditLog:
         self._database = database
         self._now = now
         self._clock = clock
-        self._room = float(DENIALS_BURST)
-        self._filled_at = clock()
+        self._of_known = _Room(clock())
+        self._of_strangers = _Room(clock())
         self._unwritten = 0
         self._written = 0
         self.denials = 0
@@ -128,16 +148,12 @@ class AuditLog:
     def deny(self, entry: Entry) -> None:
         """Write a denial, or count it when there were too many. Never blocks, never raises."""
         self.denials += 1
-        at = self._clock()
-        self._room = min(
-            float(DENIALS_BURST), self._room + (at - self._filled_at) * DENIALS_PER_SECOND
-        )
-        self._filled_at = at
-        if self._room < 1:
+        is_stranger = entry.caller_kind is CallerKind.UNKNOWN
+        room = self._of_strangers if is_stranger else self._of_known
+        if not room.take(self._clock()):
             self._unwritten += 1
             self.unwritten += 1
             return
-        self._room -= 1
         self._submit([*self._told_unwritten(), entry])
 
     def close(self) -> None:
