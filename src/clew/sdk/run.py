@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from clew.sdk.tree import TreePart
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,10 +48,14 @@ class Outlet(Protocol):
         ...
 
 
-class Run:
-    """A watched process. Closing it, or the end of the process, sends what still waits."""
+class Run(TreePart):
+    """A watched process. Closing it, or the end of the process, sends what still waits.
+
+    Where it is an app of a tree, it speaks for it: `status`, `result`, `on_cancel` and so on.
+    """
 
     def __init__(self, outlets: Sequence[Outlet], *, service_name: str, endpoint: str) -> None:
+        super().__init__()
         self.service_name = service_name
         self.endpoint = endpoint
         self._outlets = outlets
@@ -76,8 +82,23 @@ class Run:
         results = [outlet.flush(_left(deadline)) for outlet in self._outlets]
         return all(results)
 
-    def shutdown(self, timeout_s: float = CLOSE_S_MAX) -> None:
-        """Send what waits and stop, within the time. Never raises; the second call does nothing."""
+    def shutdown(self, timeout_s: float | None = None) -> None:
+        """Leave the tree, send what waits and stop. Never raises; the second call does nothing.
+
+        `timeout_s` bounds all of it. By default a result that the server does not have yet is
+        waited for as long as `TrailsClient.shutdown` does, and telemetry for `CLOSE_S_MAX`.
+        """
+        started = time.monotonic()
+        if self._tree is not None:
+            if timeout_s is None:
+                self._tree.shutdown()
+            else:
+                self._tree.shutdown(timeout_s)
+        left = CLOSE_S_MAX if timeout_s is None else _left(started + timeout_s)
+        self.close_outlets(left)
+
+    def close_outlets(self, timeout_s: float = CLOSE_S_MAX) -> None:
+        """Send what telemetry waits and stop exporting, within the time. Else as `shutdown`."""
         with self._closing:
             if self._is_closed:
                 return
@@ -105,10 +126,14 @@ def init(
     attributes: dict[str, str | bool | int | float] | None = None,
     logs: bool = True,
 ) -> Run:
-    """Export this process's traces, metrics and logs to a clew server.
+    """Export this process's traces, metrics and logs to a clew server, and join its tree.
+
+    It joins where the environment says who it is (`TRAILS_INFO`), and its telemetry then carries
+    the id of the app. A process without it is no part of a tree: the run's words go nowhere.
 
     `service_name` is the program's name by default. `endpoint` is the base address of an OTLP/HTTP
-    door, by default that of `CLEW_SERVER`, else ``http://127.0.0.1:4318``. `attributes` describe
+    door, by default that of `CLEW_SERVER`, else port 4318 of the machine that has the tree, else
+    ``http://127.0.0.1:4318``. `attributes` describe
     the process (resource attributes). `logs` puts a handler on the root logger of `logging`. Where
     the server asks for a key, it is that of `CLEW_API_KEY`.
 
@@ -123,19 +148,24 @@ def init(
         if _process.run is not None and not _process.run._is_closed:  # noqa: SLF001
             return _process.run
         if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-            _process.run = Run([], service_name=service_name or "", endpoint="")
-            return _process.run
-        from clew.sdk.setup import Wishes, set_up
+            run = Run([], service_name=service_name or "", endpoint="")
+        else:
+            from clew.sdk.setup import Wishes, set_up
 
-        run = set_up(Wishes(service_name, endpoint, attributes or {}, wants_logs=logs))
-        # The hook runs after all threads but daemons have ended, so it sees every record.
-        atexit.register(run.shutdown)
+            run = set_up(Wishes(service_name, endpoint, attributes or {}, wants_logs=logs))
+            # The hook runs after all threads but daemons have ended, so it sees every record. The
+            # tree has its own, which knows how the process ends, and as the later one runs first.
+            atexit.register(run.close_outlets)
+        run.join()
         _process.run = run
         return run
 
 
-def shutdown(timeout_s: float = CLOSE_S_MAX) -> None:
-    """Send what waits and stop, at once rather than at the end of the process. Never raises."""
+def shutdown(timeout_s: float | None = None) -> None:
+    """Leave the tree, send what waits and stop, at once rather than at the end of the process.
+
+    Bounded as `Run.shutdown`; never raises.
+    """
     run = _process.run
     if run is not None:
         run.shutdown(timeout_s)

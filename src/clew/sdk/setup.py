@@ -23,6 +23,7 @@ from clew.sdk.exporters import LogOutlet, MetricOutlet, SpanOutlet, make_exporte
 from clew.sdk.quiet import LOGGER_NAME, Complaint
 from clew.sdk.records import RecordHandler
 from clew.sdk.run import Run
+from clew.sdk.tree import describe_app, otlp_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,7 +101,7 @@ def _set_up_logs(exporter: Any, resource: Resource, complaint: Complaint) -> Out
 def _endpoint(wished: str | None) -> str:
     """Return the base address to export to. The variables of single signals are the exporters'."""
     named = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or wished or os.environ.get("CLEW_SERVER")
-    endpoint = named or DEFAULT_ENDPOINT
+    endpoint = named or otlp_endpoint() or DEFAULT_ENDPOINT
     return (endpoint if "://" in endpoint else f"http://{endpoint}").rstrip("/")
 
 
@@ -110,7 +111,8 @@ def _resource(wishes: Wishes) -> Resource:
     attributes: dict[str, str | bool | int | float] = dict(wishes.attributes)
     attributes["service.name"] = wishes.service_name or _program_name()
     given = Resource(attributes).merge(_given_by_environment(from_environment))
-    return from_environment.merge(given)
+    # Which app it is, nobody may overwrite: not even what a parent left in the environment.
+    return from_environment.merge(given).merge(Resource(describe_app()))
 
 
 def _given_by_environment(resource: Resource) -> Resource:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -249,13 +248,3 @@ class AsyncTrailsClient(Face):
         # A loop that was closed since has nobody who waits.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._changed.set)
-
-    def _callable(self, hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """Return a coroutine function as what a thread calls to have it run in the loop."""
-        if not inspect.iscoroutinefunction(hook):
-            return hook
-
-        def call(value: Any) -> Any:
-            return asyncio.run_coroutine_threadsafe(hook(value), self._loop).result()
-
-        return call

@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from types import TracebackType
 
+    from clew.tree.client.aio import AsyncTrailsClient
     from clew.tree.client.answers import Answer
     from clew.tree.client.launch import ChildPool
-    from clew.tree.client.nursery import Nursery
+    from clew.tree.client.nursery import ChildBlock
     from clew.tree.frames.inbound import Issue
     from clew.tree.frames.info import TrailsConfig
     from clew.tree.machine.app import Orphans
@@ -207,15 +208,22 @@ class TrailsClient(Face):
 
         return ChildPool(self, workers, name, initializer, initargs)
 
-    def child(self, name: str, *, tags: Any = None) -> Nursery:
+    def child(self, name: str, *, tags: Any = None) -> ChildBlock:
         """Return a block in which a part of this process is an app of its own.
 
         ``with client.child("worker") as child:`` ends when the processes that `child` started have
-        ended; an error, or a cancel from the tree, ends them.
+        ended, and with ``async with`` its tasks as well; an error, or a cancel from the tree, ends
+        them.
         """
-        from clew.tree.client.nursery import Nursery
+        from clew.tree.client.nursery import ChildBlock
 
-        return Nursery(self, name, tags)
+        return ChildBlock(self, name, tags)
+
+    def in_loop(self) -> AsyncTrailsClient:
+        """Return the face for the running event loop; it speaks for the same app."""
+        from clew.tree.client.aio import AsyncTrailsClient
+
+        return AsyncTrailsClient(self._membership)
 
     def shutdown(self, timeout_s: float = SHUTDOWN_S_MAX, *, reason: str = "completed") -> bool:
         """Leave: wait until all is said, and say goodbye where neither result nor error was said.

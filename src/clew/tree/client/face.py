@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from clew.tree.client.membership import Delivery, Membership
@@ -123,5 +124,17 @@ class Face:
         return self._membership.require_config().create_child(name, tags=tags)
 
     def _callable(self, hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """Return a hook or a handler of the program as a thread that may wait can call it."""
-        return hook
+        """Return a hook or a handler of the program as a thread that may wait can call it.
+
+        A coroutine function runs in the loop in which it was registered, in one of its own where
+        there was none.
+        """
+        if not inspect.iscoroutinefunction(hook):
+            return hook
+        import asyncio
+
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return lambda value: asyncio.run(hook(value))
+        return lambda value: asyncio.run_coroutine_threadsafe(hook(value), loop).result()

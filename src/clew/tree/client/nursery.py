@@ -202,6 +202,56 @@ class Nursery:
         self._is_left.wait()
 
 
+class ChildBlock:
+    """The block of a child, for `with` and for `async with`."""
+
+    def __init__(self, parent: TrailsClient, name: str, tags: Any) -> None:
+        self._parent = parent
+        self._name = name
+        self._tags = tags
+
+    def __enter__(self) -> Child:
+        """Announce the child and let it join.
+
+        Raises:
+            ClewError: the server does not want the child, or does not answer.
+        """
+        self._nursery = Nursery(self._parent, self._name, self._tags)
+        return self._nursery.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for the processes, or end them after an error or a cancel."""
+        self._nursery.__exit__(kind, value, traceback)
+
+    async def __aenter__(self) -> AsyncChild:
+        """Announce the child, let it join, and open its group of tasks.
+
+        Raises:
+            ClewError: the server does not want the child, or does not answer.
+        """
+        parent = self._parent.in_loop()
+        self._async_nursery = AsyncNursery(parent, self._name, self._tags)
+        return await self._async_nursery.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Wait for what was started, or end it. A cancel from the tree ends here and is no error.
+
+        Raises:
+            BaseExceptionGroup: tasks failed.
+        """
+        return await self._async_nursery.__aexit__(kind, value, traceback)
+
+
 def _wait_until_cancelled(child: Child) -> None:
     """Wait for the processes of a child to end, for as long as it is not cancelled."""
     for launched in child.launched:

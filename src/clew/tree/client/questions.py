@@ -82,7 +82,10 @@ def new_child(parent: TrailsConfig, name: str, options: SpawnOptions) -> TrailsC
 
 def renamed(child: TrailsConfig) -> TrailsConfig:
     """Return the same child under another id."""
-    return msgspec.structs.replace(child, app_id=new_uuid(time.time_ns()))
+    app_id = new_uuid(time.time_ns())
+    return msgspec.structs.replace(
+        child, app_id=app_id, path=(*child.path[:-1], app_id) if child.path else ()
+    )
 
 
 def command_frame(

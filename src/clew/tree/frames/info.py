@@ -59,8 +59,9 @@ class TrailsConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Who a process is in the tree and where its server is.
 
     `scheduled_at` is in Unix milliseconds, `start_deadline` in seconds. `originator` is the person
-    at the root, `{sub, groups}`, and goes to all descendants unchanged. `join_token` is ours: it
-    lets a child that was announced register once, before its own key counts.
+    at the root, `{sub, groups}`, and goes to all descendants unchanged. Two fields are ours:
+    `join_token` lets a child that was announced register once, before its own key counts; `path`
+    are the ids from the root down to the app itself, where the parent knew them.
     """
 
     app_id: str
@@ -78,13 +79,16 @@ class TrailsConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tags: Any = None
     grants: tuple[InlineGrant, ...] = ()
     join_token: str | None = None
+    path: tuple[str, ...] = ()
 
     @classmethod
     def create(cls, app_name: str, server_ep: str, *, sec_level: str = "open") -> TrailsConfig:
         """Return the configuration of a new root."""
         now = time.time_ns()
+        app_id = new_uuid(now)
         return cls(
-            app_id=new_uuid(now),
+            app_id=app_id,
+            path=(app_id,),
             app_name=app_name,
             server_ep=server_ep,
             sec_level=sec_level,
@@ -117,7 +121,7 @@ class TrailsConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         value = msgspec.to_builtins(self)
         if self.mode == "full":
             del value["mode"]
-        for name in ("originator", "grants", "joinToken"):
+        for name in ("originator", "grants", "joinToken", "path"):
             if not value[name]:
                 del value[name]
         return base64.b64encode(msgspec.json.encode(value)).decode()
@@ -143,6 +147,11 @@ class TrailsConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     def tier(self) -> Tier:
         """How the process shows who it is."""
         return _TIERS[self.sec_level]
+
+    @property
+    def known_path(self) -> tuple[str, ...]:
+        """The ids from the root down to the app itself; empty when the parent did not tell them."""
+        return self.path or ((self.app_id,) if self.parent_id is None else ())
 
     @property
     def start_day(self) -> int:
@@ -180,12 +189,16 @@ class TrailsConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
         That is the server, the tier, the deadline to start, the originator and the role refs.
         """
+        now = time.time_ns()
+        app_id = new_uuid(now)
+        above = self.known_path
         return msgspec.structs.replace(
             self,
-            app_id=new_uuid(time.time_ns()),
+            app_id=app_id,
+            path=(*above, app_id) if above else (),
             parent_id=self.app_id,
             app_name=app_name,
-            scheduled_at=time.time_ns() // NS_PER_MS,
+            scheduled_at=now // NS_PER_MS,
             tags=tags,
             grants=(),
             join_token=None,
