@@ -110,13 +110,13 @@ class Operation:
         path = self.path
         for each in self.parameters:
             name = each["name"]
-            given = (wrong or {}).get(name, PARTS.get(name, ""))
+            given = (wrong or {}).get(name, PARTS.get(name, "nobody"))
             if each["in"] == "path":
                 path = path.replace(f"{{{name}}}", quote(given, safe=""))
             elif name in (wrong or {}):
                 pairs.append((name, given))
             elif each.get("required"):
-                pairs.append((name, REQUIRED[self.path, name]))
+                pairs.append((name, REQUIRED.get((self.path, name), "1")))
         return f"{path}?{urlencode(pairs)}" if pairs else path
 
     @property
