@@ -229,7 +229,11 @@ class Lookups:
 
     def get_command(self, caller: Caller, correlation_id: str) -> doc.Command:
         """Return a command or a cancel, to whoever asked for it or may see its target."""
-        unknown = ClewError(ErrorCode.NOT_FOUND, f"there is no command {correlation_id[:128]!r}")
+        unknown = ClewError(
+            ErrorCode.NOT_FOUND,
+            f"there is no command {correlation_id[:128]!r}",
+            hint="give the correlation_id that the answer to the command has",
+        )
         if "\0" in correlation_id:
             raise unknown
 

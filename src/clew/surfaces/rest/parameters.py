@@ -44,7 +44,7 @@ def parse_parameters(query: bytes, kind: type[Parameters]) -> Parameters:
         if field is None:
             raise _unknown(name, fields)
         if field.is_list:
-            values.setdefault(name, []).append(text)
+            values.setdefault(name, []).append(field.parse(text))
         elif name in values:
             raise ClewError(
                 ErrorCode.INVALID_ARGUMENT, f"{name} is given twice", hint="give it once"

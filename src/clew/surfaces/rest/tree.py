@@ -167,7 +167,7 @@ async def _read(
             plain = msgspec.json.decode(named[name])
             named[name] = msgspec.Raw(msgspec.json.encode(_renamed(plain)))
         return msgspec.json.decode(msgspec.json.encode(named), type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT, f"the body is not {what}: {error}", hint=hint
         ) from None
