@@ -21,7 +21,6 @@ from websockets.server import ServerProtocol
 
 from clew.surfaces.ws.limits import (
     BYTES_PER_IDENTITY,
-    CLOSE_SECONDS,
     FRAGMENTS_MAX,
     SLICE_BYTES,
 )
@@ -172,7 +171,7 @@ class Connection(asyncio.Protocol):
         self._protocol.send_close(code, octets.decode(errors="ignore"))
         self._door.counters.closes[int(code)] += 1
         self._flush()
-        self._set_timer(CLOSE_SECONDS, self._transport.abort)
+        self._cut_later()
 
     def resume(self) -> None:
         """Read on."""
@@ -240,7 +239,7 @@ class Connection(asyncio.Protocol):
                 case Opcode.PING:
                     self._put_stray()
                 case Opcode.CLOSE:
-                    self._set_timer(CLOSE_SECONDS, self._transport.abort)
+                    self._cut_later()
 
     def _assemble(self, frame: Frame) -> None:
         """Put a message together; one of binary frames is nobody's and left out."""
@@ -344,7 +343,7 @@ class Connection(asyncio.Protocol):
         response.headers["Server"] = self._door.server_header
         protocol.send_response(response)
         if protocol.state is not State.OPEN:
-            self._set_timer(CLOSE_SECONDS, self._transport.abort)
+            self._cut_later()
             return
         limits = self._door.limits
         self._set_timer(limits.first_frame_seconds, self._give_up)
@@ -379,7 +378,9 @@ class Connection(asyncio.Protocol):
             return
         if now >= self._next_ping:
             self._next_ping += limits.ping_seconds
-            if self._pinged_at is None and self._protocol.state is State.OPEN:
+            # While we do not read, a ping still finds out that the peer has gone.
+            is_due = self._pinged_at is None or self._is_paused
+            if is_due and self._protocol.state is State.OPEN:
                 self._protocol.send_ping(b"")
                 self._pinged_at = now
                 self._flush()
@@ -411,6 +412,10 @@ class Connection(asyncio.Protocol):
             self._door.keeper.drop_link(self._link, cause)
         if self._beat_timer is not None:
             self._beat_timer.cancel()
+
+    def _cut_later(self) -> None:
+        """Cut the connection when the peer does not answer a close."""
+        self._set_timer(self._door.limits.close_seconds, self._transport.abort)
 
     def _set_timer(self, seconds: float, call: object) -> None:
         self._stop_timer()

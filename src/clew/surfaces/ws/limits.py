@@ -11,9 +11,6 @@ SLICE_BYTES: Final = 16 << 10
 FRAGMENTS_MAX: Final = 256
 """Pieces of one message: real clients send one, and empty pieces cost more than their bytes."""
 
-CLOSE_SECONDS: Final = 2.0
-"""How long a peer may take to answer a close; after that the connection is cut."""
-
 BYTES_PER_IDENTITY: Final = 1 << 10
 """Room in a socket's outbound budget for each app on it: a cancel of all of them at once."""
 
@@ -32,7 +29,8 @@ class LinkLimits:
     soon as it is connected; an address that opens sockets and says nothing has 32 of them, programs
     of this machine more, because all of them share one address. An app sends a status each second
     or so: 50 with a burst of 200 hold off a loop, and who is held up for half a minute without a
-    pause is turned away. 1000 registrations a second take half a core.
+    pause is turned away. 1000 registrations a second take half a core. A peer that does not answer
+    a close in 2 s is cut off.
     """
 
     ping_seconds: float = 20.0
@@ -48,5 +46,6 @@ class LinkLimits:
     frames_per_second: float = 50.0
     frames_burst: int = 200
     held_seconds_max: float = 30.0
+    close_seconds: float = 2.0
     outbound_bytes_max: int = 1 << 20
     outbound_frames_max: int = 256

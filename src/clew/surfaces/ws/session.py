@@ -7,21 +7,20 @@ else is the machine's to decide.
 
 from __future__ import annotations
 
-import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from clew.access.caller import Caller, CallerKind
-from clew.base.errors import ClewError
+from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.ws import translation
 from clew.surfaces.ws.limits import TICKETS_PER_LINK_MAX
 from clew.tree.frames import inbound, outbound
 from clew.tree.frames.codec import decode_inbound
 from clew.tree.frames.codes import CLOSE_OF, FRAME_ERROR_OF, CloseCode, FrameError
-from clew.tree.frames.fields import MessageKind, Source
+from clew.tree.frames.fields import MessageKind
 from clew.tree.frames.keys import new_nonce, verify_frame
-from clew.tree.frames.outbound import ISSUED_TARGETS_MAX
 from clew.tree.machine import events, outcomes
 from clew.tree.machine.app import Tier
 
@@ -33,22 +32,8 @@ if TYPE_CHECKING:
     from clew.tree.frames.inbound import AnyInbound
     from clew.tree.frames.outbound import Outbound
 
-MS: Final = 1_000_000
-
-CANCEL: Final = "cancel"
-
-TTL_MS: Final = 300_000
-"""How long a command waits for a target that is away, unless its issuer says otherwise."""
-
-GRACE_MS: Final = 30_000
-"""How long a cancelled app has, unless the issuer says otherwise."""
-
-TOKEN_BYTES: Final = 32
-
 RETRY_MS: Final = 1000
 """Told to who asked for too much at a time: most commands are answered within it."""
-
-_NULL: Final = b"null"
 
 _JOINING: Final = (inbound.Register, inbound.ReRegister, inbound.Attach)
 """Frames that may come first on a socket."""
@@ -125,6 +110,10 @@ class Session:
         if wait:
             return wait
         self._door.counters.frames_in += 1
+        wrong = translation.find_wrong(frame)
+        if wrong is not None:
+            self._refuse(ClewError(ErrorCode.INVALID_ARGUMENT, wrong), frame)
+            return 0.0
         if not self._has_spoken:
             if not isinstance(frame, _JOINING):
                 self._refuse_first(frame)
@@ -186,23 +175,23 @@ class Session:
         link = self._connection.link
         match frame:
             case inbound.Message():
-                post(_received(link, frame))
+                post(translation.received(link, frame))
             case inbound.ControlAck():
-                post(_acked(link, frame))
+                post(translation.acked(link, frame))
             case inbound.Register() if self._door.is_revoked(frame.child_pub_key):
                 self._refuse_key(frame)
             case inbound.ReRegister() if self._door.is_revoked(frame.pub_key):
                 self._refuse_key(frame)
             case inbound.Register():
                 is_proved = self._is_proved(frame.app_id, frame.child_pub_key, octets)
-                post(_register(link, frame, is_proved=is_proved))
+                post(translation.register(link, frame, is_proved=is_proved))
             case inbound.ReRegister():
                 is_proved = self._is_proved(frame.app_id, frame.pub_key, octets)
-                post(_resume(link, frame, is_proved=is_proved))
+                post(translation.resume(link, frame, is_proved=is_proved))
             case inbound.Disconnect():
                 post(events.Left(link=link, app_id=frame.app_id, reason=frame.reason))
             case inbound.Attach():
-                process = _plain(frame.process_info)
+                process = translation.process_of(frame.process_info)
                 post(
                     events.Attach(
                         link=link, app_id=frame.app_id, token=frame.join_token, process=process
@@ -232,59 +221,19 @@ class Session:
     # What an app asks of the tree.
 
     def _issue(self, frame: inbound.Issue) -> None:
-        caller = Caller(CallerKind.APP, frame.app_id)
-        payload = bytes(frame.payload)
-        if frame.action == CANCEL:
-            grace_ms = GRACE_MS if frame.grace_ms is None else frame.grace_ms
-            event: events.Event = events.Cancel(
-                ticket=0,
-                caller=caller,
-                correlation_id=frame.correlation_id,
-                app_id=frame.target_id,
-                reason=frame.reason,
-                cascade=frame.cascade,
-                grace_ms=grace_ms,
-                include_detached=frame.include_detached,
-            )
-        else:
-            event = events.Command(
-                ticket=0,
-                caller=caller,
-                correlation_id=frame.correlation_id,
-                app_id=frame.target_id,
-                action=frame.action,
-                payload=payload,
-                ttl_ms=TTL_MS if frame.ttl_ms is None else frame.ttl_ms,
-                cascade=frame.cascade,
-                name_filter=frame.name_filter,
-                status_filter=frame.status_filter,
-            )
+        event = translation.command_of(frame)
         self._ask(frame, event, partial(self._answer_issue, frame))
 
     def _answer_issue(self, frame: inbound.Issue, outcome: outcomes.Outcome) -> None:
         assert isinstance(outcome, outcomes.Issued)
-        self._connection.send(_issued(frame.app_id, outcome))
+        self._connection.send(translation.issued(frame.app_id, outcome))
         if not outcome.is_over:
             caller = Caller(CallerKind.APP, frame.app_id)
             event = events.Await(ticket=0, caller=caller, correlation_id=frame.correlation_id)
             self._ask(frame, event, partial(self._answer_issue, frame))
 
     def _spawn(self, frame: inbound.Spawn) -> None:
-        event = events.Schedule(
-            ticket=0,
-            caller=Caller(CallerKind.APP, frame.app_id),
-            app_id=frame.child_id,
-            parent_id=frame.app_id,
-            app_name=frame.app_name,
-            tier=self._door.tier if frame.tier is None else frame.tier,
-            token=secrets.token_urlsafe(TOKEN_BYTES),
-            start_deadline_s=frame.start_deadline_s,
-            resume_window_ms=frame.resume_window_ms,
-            orphans=frame.orphans,
-            role_refs=frame.role_refs,
-            originator=frame.originator,
-            tags=frame.tags,
-        )
+        event = translation.schedule_of(frame, self._door.tier)
         self._ask(frame, event, partial(self._answer_spawn, frame))
 
     def _answer_spawn(self, frame: inbound.Spawn, outcome: outcomes.Outcome) -> None:
@@ -401,102 +350,9 @@ class Session:
                 code=code,
                 message=message,
                 app_id=frame.app_id,
-                correlation_id=_correlation(frame),
+                correlation_id=translation.correlation_of(frame),
                 seq=frame.header.seq if isinstance(frame, inbound.Message) else None,
                 hint=hint,
                 retry_after_ms=retry_after_ms,
             )
         )
-
-
-def _correlation(frame: AnyInbound) -> str | None:
-    match frame:
-        case inbound.Issue() | inbound.ControlAck():
-            return frame.correlation_id
-        case inbound.Spawn():
-            return frame.child_id
-        case inbound.Message():
-            return frame.header.correlation_id
-    return None
-
-
-def _plain(process: inbound.ProcessInfo | None) -> object:
-    return None if process is None else msgspec.to_builtins(process)
-
-
-def _received(link: int, frame: inbound.Message) -> events.Received:
-    header = frame.header
-    return events.Received(
-        link=link,
-        app_id=frame.app_id,
-        msg_type=header.msg_type.value,
-        seq=header.seq,
-        payload=bytes(frame.payload),
-        sent_at=header.timestamp * MS,
-        correlation_id=header.correlation_id,
-        is_agent=frame.source is Source.AGENT,
-    )
-
-
-def _acked(link: int, frame: inbound.ControlAck) -> events.Acked:
-    result = bytes(frame.result)
-    return events.Acked(
-        link=link,
-        app_id=frame.app_id,
-        correlation_id=frame.correlation_id,
-        action=frame.action,
-        ack=frame.ack,
-        result=None if result == _NULL else result,
-        error=frame.error,
-    )
-
-
-def _register(link: int, frame: inbound.Register, *, is_proved: bool) -> events.Register:
-    return events.Register(
-        link=link,
-        app_id=frame.app_id,
-        parent_id=frame.parent_id,
-        app_name=frame.app_name,
-        pub_key=frame.child_pub_key,
-        is_proved=is_proved,
-        token=frame.join_token,
-        process=_plain(frame.process_info),
-        role_refs=frame.role_refs,
-        capabilities=frozenset(frame.capabilities),
-    )
-
-
-def _resume(link: int, frame: inbound.ReRegister, *, is_proved: bool) -> events.Resume:
-    return events.Resume(
-        link=link,
-        app_id=frame.app_id,
-        last_seq=frame.last_seq,
-        pub_key=frame.pub_key,
-        is_proved=is_proved,
-        epoch=frame.epoch,
-        capabilities=frozenset(frame.capabilities),
-    )
-
-
-def _issued(app_id: str, outcome: outcomes.Issued) -> outbound.Issued:
-    reports = tuple(
-        outbound.TargetReport(
-            app_id=target.app_id,
-            status=target.status,
-            app_status=target.app_status,
-            phase=target.phase,
-            confirmed=target.confirmed,
-            result=msgspec.Raw(target.result or _NULL),
-            error=target.error,
-        )
-        for target in outcome.targets[:ISSUED_TARGETS_MAX]
-    )
-    return outbound.Issued(
-        app_id=app_id,
-        correlation_id=outcome.correlation_id,
-        kind=outcome.kind,
-        action=outcome.action,
-        is_over=outcome.is_over,
-        targets=reports,
-        targets_total=len(outcome.targets),
-    )
