@@ -524,8 +524,10 @@ class TreeStory(RuleBasedStateMachine):
             assert app.path[-1] == app.app_id
             assert len(set(app.path)) == len(app.path)
             assert app.parent_id == (app.path[-2] if len(app.path) > 1 else None)
-            if not app.is_terminal and app.parent_id is not None:
-                assert app.path[:-1] == apps[app.parent_id].path
+            live = [each for each in app.path[:-1] if not apps[each].is_terminal]
+            if not app.is_terminal and live:
+                above = apps[live[-1]].path
+                assert app.path[: len(above)] == above
 
     @invariant()
     def nothing_lives_on_below_what_was_cancelled(self) -> None:

@@ -119,9 +119,9 @@ def _adopt(draft: Draft, child: App) -> None:
             heir = app
             break
     above = heir.path if heir is not None else ()
-    cut = len(child.path) - 1
     for app in forest.subtree(child):
-        fields: dict[str, object] = {"path": (*above, *app.path[cut:])}
+        below = app.path[app.path.index(child.app_id) :]
+        fields: dict[str, object] = {"path": (*above, *below)}
         if app.app_id == child.app_id:
             fields["parent_id"] = heir.app_id if heir is not None else None
             fields["adopted_from"] = child.adopted_from or child.parent_id

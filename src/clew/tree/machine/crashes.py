@@ -72,9 +72,10 @@ def crash(draft: Draft, app: App, reason: Reason, details: bytes = b"{}", **fiel
     return draft.end(app, Status.CRASHED, reason, SERVER_ACTOR, before=app.before, **fields)
 
 
-def recover(draft: Draft, app: App) -> None:
-    """Take back the newest crash of an app, which is about to live again."""
+def recover(draft: Draft, app: App) -> dict[str, Any]:
+    """Take back the newest crash of an app; return what else changes when it lives again."""
     draft.recovered.append(app.app_id)
     draft.keep(changes.CrashRecovered(app_id=app.app_id, epoch=app.epoch, at=draft.now))
     document = CrashDocument(crash_type=app.reason, epoch=app.epoch, is_recovered=True)
     draft.keep(tell(app, draft.now, "crash", document))
+    return {"ended_at": None, "path": draft.tree.forest.current_path(app)}

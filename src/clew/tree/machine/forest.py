@@ -78,6 +78,19 @@ class Forest:
                     waiting.append(child_id)
         return found
 
+    def current_path(self, app: App) -> tuple[str, ...]:
+        """Return the path of an app as it is now.
+
+        What was kept of one that has ended may be older than an adoption above it.
+        """
+        if not app.is_terminal:
+            return app.path
+        for depth in range(len(app.path) - 2, -1, -1):
+            above = self._apps.get(app.path[depth])
+            if above is not None and not above.is_terminal:
+                return (*above.path, *app.path[depth + 1 :])
+        return app.path
+
     def learn_absent(self, app_id: str) -> None:
         """Take it that an id is nobody's."""
         self._absent[app_id] = None

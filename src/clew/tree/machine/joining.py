@@ -71,7 +71,8 @@ def _join_unannounced(draft: Draft, event: Register) -> None:
         message = f"there is no app {event.parent_id}"
         draft.turn_away(event.link, event.app_id, FrameError.UNKNOWN_PARENT, message)
         return
-    if parent is not None and event.app_id in parent.path:
+    above = tree.forest.current_path(parent) if parent is not None else ()
+    if event.app_id in above:
         message = "an app is not its own ancestor"
         draft.turn_away(event.link, event.app_id, FrameError.REGISTRATION_FAILED, message)
         return
@@ -87,7 +88,7 @@ def _join_unannounced(draft: Draft, event: Register) -> None:
             app_id=event.app_id,
             parent_id=event.parent_id,
             app_name=event.app_name,
-            path=(*(parent.path if parent is not None else ()), event.app_id),
+            path=(*above, event.app_id),
             status=Status.SCHEDULED,
             reason=Reason.REGISTERED.value,
             actor=event.app_id,
@@ -151,8 +152,6 @@ def _join(draft: Draft, event: Register, app: App) -> None:
 def _join_again(draft: Draft, event: Register, app: App) -> None:
     """Let an app that proved to be itself begin anew: what its old epoch still sends is void."""
     tree = draft.tree
-    if app.is_terminal:
-        recover(draft, app)
     tree.gaps.pop((app.app_id, False), None)
     tree.floors.pop((app.app_id, False), None)
     fields: dict[str, Any] = {
@@ -161,8 +160,9 @@ def _join_again(draft: Draft, event: Register, app: App) -> None:
         "process": event.process if event.process is not None else app.process,
         "connected_at": draft.now,
         "disconnected_at": None,
-        "ended_at": None,
     }
+    if app.is_terminal:
+        fields |= recover(draft, app)
     if app.status is Status.CONNECTED:
         joined = draft.change(app, **fields)
     else:
@@ -206,8 +206,7 @@ def _bring_back(draft: Draft, app: App) -> App:
     """Put an app that was out of reach, or taken for crashed, back to where it was."""
     fields: dict[str, Any] = {"connected_at": draft.now, "disconnected_at": None}
     if app.is_terminal:
-        recover(draft, app)
-        fields["ended_at"] = None
+        fields |= recover(draft, app)
     elif app.status not in _AWAY:
         return app
     to = app.before or Status.RUNNING
