@@ -18,7 +18,7 @@ from clew.access.audit import Entry, write_entries
 from clew.access.caller import CallerKind
 from clew.base.errors import ClewError, ErrorCode
 from clew.tree.machine import changes as made
-from clew.tree.registry.rows import COLUMNS, encode_app, join_path
+from clew.tree.registry.rows import COLUMNS, clean, encode_app, join_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -192,7 +192,7 @@ def _keep_messages(transaction: Transaction, messages: Sequence[made.MessageAdde
             "source": "agent" if each.is_agent else "app",
             "seq": each.seq,
             "msg_type": each.msg_type,
-            "correlation_id": each.correlation_id,
+            "correlation_id": clean(each.correlation_id),
             "payload_json": each.payload.decode(),
             "is_late": int(each.is_late),
             "sent_at": each.sent_at,
@@ -237,14 +237,14 @@ def _keep_commands(transaction: Transaction, batch: _Batch) -> None:
     first = _next_id(transaction, "control_queue") if batch.commands else 0
     added: list[Row] = [
         {
-            "correlation_id": each.correlation_id,
+            "correlation_id": clean(each.correlation_id),
             "app_id": each.app_id,
             "id": first + index,
             "root_id": each.root_id,
             "kind": each.kind,
-            "action": each.action,
+            "action": clean(each.action),
             "payload_json": each.payload.decode(),
-            "requested_by": each.requested_by,
+            "requested_by": clean(each.requested_by),
             "auth_domain": each.auth_domain,
             "status": each.status,
             "phase": each.phase,
@@ -261,7 +261,7 @@ def _keep_commands(transaction: Transaction, batch: _Batch) -> None:
         raise StaleError("a command that was to be added")
     changed: list[Row] = [
         {
-            "correlation_id": each.correlation_id,
+            "correlation_id": clean(each.correlation_id),
             "app_id": each.app_id,
             "status": each.status,
             "at": each.at,
@@ -270,7 +270,7 @@ def _keep_commands(transaction: Transaction, batch: _Batch) -> None:
             "sent_at": each.at if each.status == "sent" else None,
             "acked_at": each.at if each.status in _ANSWERED else None,
             "result": None if each.result is None else each.result.decode(),
-            "error": each.error,
+            "error": clean(each.error),
         }
         for each in batch.answers
     ]

@@ -10,7 +10,7 @@ from clew.tree.machine.app import LIVE, Status
 from clew.tree.machine.machine import TreeMachine
 from clew.tree.machine.options import SECOND
 from clew.tree.machine.record import CommandRecord
-from clew.tree.registry.rows import COLUMNS, decode_app
+from clew.tree.registry.rows import COLUMNS, clean, decode_app
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -54,13 +54,15 @@ def load_commands(
     An id that is not kept has an empty list.
     """
     found: dict[str, list[CommandRecord]] = {each: [] for each in correlation_ids}
+    # As they are kept: somebody else chose them.
+    kept = {clean(each): each for each in correlation_ids}
     condition = among("ids", reading.dialect)
     rows = reading.rows(
         f"SELECT * FROM control_queue WHERE correlation_id {condition} ORDER BY id",  # noqa: S608 - words of ours
-        {"ids": json.dumps(sorted(correlation_ids))},
+        {"ids": json.dumps(sorted(kept))},
     )
     for row in rows:
-        found[row["correlation_id"]].append(_record(row))
+        found[kept[row["correlation_id"]]].append(_record(row))
     return found
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clew.store.database.contract import Reading, Transaction
+    from clew.store.database.contract import Reading, Transaction, Value
 
 BATCH_ROWS: Final = 500
 """Rows removed in one transaction: a few milliseconds in which the tree cannot commit."""
@@ -50,19 +50,23 @@ def find_old_statuses(reading: Reading, before: int, *, after: int = 0) -> list[
 
     `after` is the last id that was found before.
     """
-    parameters = {"before": before, "after": after, "limit": BATCH_ROWS}
+    parameters: dict[str, Value] = {"before": before, "after": after, "limit": BATCH_ROWS}
     return [row["id"] for row in reading.rows(_OLD_STATUSES, parameters)]
 
 
 def find_talkative_apps(reading: Reading) -> list[str]:
     """Return apps with more statuses than are kept, a batch at the most."""
-    parameters = {"most": STATUSES_PER_APP_MAX, "limit": BATCH_ROWS}
+    parameters: dict[str, Value] = {"most": STATUSES_PER_APP_MAX, "limit": BATCH_ROWS}
     return [row["app_id"] for row in reading.rows(_TALKATIVE_APPS, parameters)]
 
 
 def find_many_statuses(reading: Reading, app_id: str) -> list[int]:
     """Return ids of an app's oldest statuses, those beyond the number kept, a batch at the most."""
-    parameters = {"app_id": app_id, "kept": STATUSES_PER_APP_MAX - 1, "limit": BATCH_ROWS}
+    parameters: dict[str, Value] = {
+        "app_id": app_id,
+        "kept": STATUSES_PER_APP_MAX - 1,
+        "limit": BATCH_ROWS,
+    }
     return [row["id"] for row in reading.rows(_MANY_STATUSES, parameters)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import msgspec
 
@@ -86,6 +86,9 @@ _PLAIN: Final = (
 )
 """Columns that hold the field of their own name as it is."""
 
+_CHOSEN: Final = ("app_name", "pub_key", "actor", "cancel_id")
+"""Those of them whose text somebody else chose."""
+
 _INT64_MAX: Final = (1 << 63) - 1
 _encode = msgspec.json.Encoder().encode
 
@@ -100,11 +103,27 @@ def split_path(path: str) -> tuple[str, ...]:
     return tuple(path.strip(PATH_SEPARATOR).split(PATH_SEPARATOR))
 
 
+@overload
+def clean(text: str) -> str: ...
+@overload
+def clean(text: None) -> None: ...
+@overload
+def clean(text: str | None) -> str | None: ...
+def clean(text: str | None) -> str | None:
+    """Return a text as both databases keep it: PostgreSQL knows no NUL.
+
+    Apps name themselves, and a name that one database refuses would undo a whole batch.
+    """
+    return text.replace("\0", "\ufffd") if text is not None and "\0" in text else text
+
+
 def encode_app(app: App) -> dict[str, Value]:
     """Return an app as the parameters of its row, by the names of the columns."""
     process = _table(app.process)
     originator = _table(app.originator)
     row: dict[str, Value] = {name: getattr(app, name) for name in _PLAIN}
+    for name in _CHOSEN:
+        row[name] = clean(getattr(app, name))
     row |= {
         "path": join_path(app.path),
         "status": app.status.value,
@@ -180,7 +199,7 @@ def _table(value: object) -> Mapping[str, object]:
 
 
 def _word(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return clean(value) if isinstance(value, str) else None
 
 
 def _number(value: object) -> int | None:
