@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import threading
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from clew.tree.client.outbox import Entry
     from clew.tree.frames.inbound import ControlAck
 
-# Statuses that the thread has not looked at yet; beyond it the thread is not keeping up.
+# Messages that the thread has not looked at yet; beyond it the thread is not keeping up.
 INBOX_MAX: Final = 2048
 
 # After a refusal that passes, where the server says no time itself.
@@ -91,7 +92,7 @@ class Link:
     listener: Listener
     chance: random.Random = field(default_factory=random.Random)
     done: threading.Event = field(default_factory=threading.Event)
-    dropped: int = 0
+    unseen_coalesced: int = 0
     _inbox: deque[Entry] = field(default_factory=deque)
     _is_woken: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -112,10 +113,12 @@ class Link:
         self.engine.start(self._run)
 
     def put(self, entry: Entry) -> None:
-        """Take a message. A status is dropped, and counted, when the thread does not keep up."""
+        """Take a message. When the thread does not keep up, it replaces the status before it."""
         if entry.kind is MessageKind.STATUS and len(self._inbox) >= INBOX_MAX:
-            self.dropped += 1
-            return
+            # The thread may have emptied it in between.
+            with contextlib.suppress(IndexError):
+                self._inbox.pop()
+                self.unseen_coalesced += 1
         self._inbox.append(entry)
         if not self._is_woken:
             self._is_woken = True

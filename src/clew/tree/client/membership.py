@@ -53,12 +53,14 @@ logger = logging.getLogger("clew.tree")
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of the messages so far. `coalesced` statuses gave way to newer ones."""
+    """What became of the messages so far. `coalesced` statuses gave way to newer ones.
+
+    The server did not want the `refused` ones.
+    """
 
     acked: int
     waiting: int
     coalesced: int
-    dropped: int
     refused: int
 
 
@@ -107,10 +109,11 @@ class Membership:
         """Return what became of the messages so far."""
         link = self._last_link
         if link is None:
-            return Delivery(0, 0, 0, 0, 0)
+            return Delivery(0, 0, 0, 0)
         outbox = link.conversation.outbox
         waiting = len(outbox) + link.unseen
-        return Delivery(outbox.acked, waiting, outbox.coalesced, link.dropped, outbox.refused)
+        coalesced = outbox.coalesced + link.unseen_coalesced
+        return Delivery(outbox.acked, waiting, coalesced, outbox.refused)
 
     def say(self, kind: MessageKind, payload: Any) -> None:
         """Send a message; after a result or an error nothing more is said. Never blocks."""
