@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from clew.app.callers import TreeCallers, keep_permitted
+from clew.app.journal import TelemetryJournal
 from clew.app.sockets import Addresses, port_of, take
 from clew.app.store import (
     open_analytics,
@@ -77,9 +78,14 @@ class _Listener:
     """One HTTP door: a socket, an application, and the tasks of its connections."""
 
     def __init__(
-        self, app: Callable[..., Awaitable[None]], taken: socket.socket, drain_seconds: float
+        self,
+        app: Callable[..., Awaitable[None]],
+        taken: socket.socket,
+        drain_seconds: float,
+        *,
+        has_sockets: bool = False,
     ) -> None:
-        configuration = configure(app)
+        configuration = configure(app, has_sockets=has_sockets)
         configuration.timeout_graceful_shutdown = max(1, round(drain_seconds))
         self._server = _Server(configuration)
         self._socket = taken
@@ -127,6 +133,7 @@ class Doors:
             store.database,
             deny=store.access.audit.deny,
             is_revoked=store.access.grants.is_revoked,
+            sink=TelemetryJournal(store),
         )
         self._identity = Identity(store.access, TreeCallers(self.tree.keeper, store.database))
         self._otlp = self._open_otlp()
@@ -167,7 +174,7 @@ class Doors:
             desk, self._otlp_inside, hosts=(*configuration.hosts, configuration.http.host)
         )
         drain = configuration.drain_seconds_max
-        self._listeners = [_Listener(http, sockets.http, drain)]
+        self._listeners = [_Listener(http, sockets.http, drain, has_sockets=True)]
         if sockets.otlp_http is not None:
             self._listeners.append(_Listener(self._otlp, sockets.otlp_http, drain))
         self._grpc: grpc.aio.Server | None = None

@@ -164,9 +164,18 @@ class Server:
         """Ask with GET. `path` starts with a slash; use `quoted` for parts that are data."""
         return self._ask("GET", path, pairs, None, {})
 
-    def post(self, path: str, body: bytes, content_type: str, pairs: Pairs | None = None) -> Answer:
+    def post(
+        self,
+        path: str,
+        body: bytes,
+        content_type: str,
+        pairs: Pairs | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """Send a body with POST."""
-        return self._ask("POST", path, pairs, body, {"Content-Type": content_type})
+        return self._ask(
+            "POST", path, pairs, body, {"Content-Type": content_type, **(headers or {})}
+        )
 
     def patch(self, path: str, body: bytes, content_type: str) -> Answer:
         """Change what an address names, with PATCH."""

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from clew.base.version import own_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from uvicorn._types import ASGISendEvent
     from uvicorn.server import ServerState
 
 HEAD_SECONDS_MAX: Final = 10.0
@@ -35,6 +37,13 @@ KEEP_ALIVE_SECONDS: Final = 75
 
 BACKLOG: Final = 512
 """Connections that wait for us to accept them."""
+
+SOCKET_MESSAGE_BYTES_MAX: Final = 4096
+"""What a client may send over a web socket of the HTTP door: it is there to listen."""
+
+SOCKET_PING_SECONDS: Final = 20.0
+"""How often a silent client is asked whether it is there, and how long it may take to answer: below
+the 60 s after which proxies hang up."""
 
 SERVER: Final = f"clew/{own_version()}"
 """What every answer says in its `server` header; `clew doctor` compares it with its own version."""
@@ -127,12 +136,45 @@ class GuardedConnection(HttpToolsProtocol):
         self.transport.close()
 
 
-def configure(app: Callable[..., Awaitable[None]]) -> Config:
-    """Return how uvicorn runs one of our doors: no access log, no proxy headers, no web sockets."""
+class GuardedSocket(WebSocketsSansIOProtocol):
+    """One client's web socket: what it does not read keeps us from reading what it sends.
+
+    uvicorn answers every ping at once; without this, a client that sends them and reads nothing
+    would have us keep the answers.
+    """
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send; a refusal ends the handshake, or each would be an error in our log."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
+
+    def pause_writing(self) -> None:
+        """Read nothing while the client does not."""
+        super().pause_writing()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read on."""
+        super().resume_writing()
+        if not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+
+def configure(app: Callable[..., Awaitable[None]], *, has_sockets: bool = False) -> Config:
+    """Return how uvicorn runs one of our doors: no access log, no proxy headers.
+
+    Web sockets only where the door `has_sockets`.
+    """
     return Config(
         app,
         http=GuardedConnection,
-        ws="none",
+        ws=GuardedSocket if has_sockets else "none",
+        ws_max_size=SOCKET_MESSAGE_BYTES_MAX,
+        ws_ping_interval=SOCKET_PING_SECONDS,
+        ws_ping_timeout=SOCKET_PING_SECONDS,
+        # 64 KiB for each socket, for messages of a few hundred bytes.
+        ws_per_message_deflate=False,
         lifespan="off",
         interface="asgi3",
         log_config=None,

@@ -30,6 +30,8 @@ from clew.surfaces.rest.answers import (
 from clew.surfaces.rest.body import SlowBodyError
 from clew.surfaces.rest.desk import RouteCounters
 from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.watch import PATH as WATCH_PATH
+from clew.surfaces.rest.watch import answer_socket, refuse_socket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SWITCHED: Final = 101
+"""What is counted for a web socket that was opened."""
+
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 ROOT_TEXT: Final = """\
@@ -52,7 +57,8 @@ clew
 REST       /api/v1/traces  /api/v1/logs  /api/v1/metrics  /api/v1/services  /api/v1/sql
 OpenAPI    /openapi.json
 agents     /llms.txt  /mcp  (streamable HTTP)
-live       /api/v1/traces/live  /api/v1/logs/live   (server-sent events)
+tree       /api/v1/apps  /api/v1/children  /api/v1/crashes
+live       /api/v1/traces/live  /api/v1/logs/live  /api/v1/watch   (server-sent events)
 health     /healthz  /readyz  /metrics
 OTLP/HTTP  POST /v1/traces  /v1/logs  /v1/metrics
 Jaeger     /jaeger   (base URL for Jaeger UI and Grafana's Jaeger data source)
@@ -75,6 +81,9 @@ class HttpDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, and say how long that took."""
+        if scope["type"] == "websocket":
+            await self._answer_socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             return
         if scope["path"] in OTLP_PATHS:
@@ -98,6 +107,33 @@ class HttpDoor:
 
         answer, receive = await self._admit(scope, receive)
         await answer(scope, receive, send_timed)
+
+    async def _answer_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer an upgrade: there is one web socket, and who asks is looked at as everywhere."""
+        started = time.perf_counter()
+        status = 0
+
+        async def send_counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] in {"websocket.accept", "websocket.http.response.start"}:
+                status = message.get("status", SWITCHED)
+                self._count(scope, status, time.perf_counter() - started)
+            await send(message)
+
+        await receive()
+        refusal = self._refuse_caller(scope)
+        if refusal is None and scope["path"] != WATCH_PATH:
+            refusal = answer_nowhere(scope["path"])
+        if refusal is None:
+            scope["route_path_format"] = f"{WATCH_PATH} (web socket)"
+            try:
+                _, receive = await self._desk.identity.identify(scope, receive)
+            except ClewError as error:
+                refusal = answer_problem(error)
+        if refusal is not None:
+            await refuse_socket(send_counted, refusal)
+            return
+        await answer_socket(self._desk, scope, receive, send_counted)
 
     async def _admit(self, scope: Scope, receive: Receive) -> tuple[ASGIApp, Receive]:
         """Return what answers a request, once it is known who sent it, or why it is refused."""
@@ -128,7 +164,9 @@ class HttpDoor:
                 hint="use 127.0.0.1, or admit the name with --hosts",
             )
             return answer_problem(error)
-        if origin is not None and scope["method"] not in SAFE_METHODS:
+        # A browser keeps nobody from opening a web socket, and its page reads what comes.
+        is_socket = scope["type"] == "websocket"
+        if origin is not None and (is_socket or scope["method"] not in SAFE_METHODS):
             # A page of ours is of the origin that the request was sent to, whatever its name.
             own = {f"http://{host.lower()}", f"https://{host.lower()}"}
             if not is_origin_admitted(origin, own):

@@ -44,7 +44,7 @@ POLL_SHARE_MAX: Final = 0.2
 SEND_SECONDS_MAX: Final = 60.0
 """How long a client may leave its socket full before it is taken for gone."""
 
-_HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
+FEED_HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 class LiveFeed(Response):
@@ -62,7 +62,7 @@ class LiveFeed(Response):
         poll: Callable[[str | None], LiveBatch],
         after: str | None,
     ) -> None:
-        super().__init__(headers=_HEADERS)
+        super().__init__(headers=FEED_HEADERS)
         del self.headers["content-length"]
         self._desk = desk
         self._request = asked.request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from clew.surfaces.rest import access, analytics, comments, correlate, genai, telemetry, tree
+from clew.surfaces.rest import access, analytics, comments, correlate, genai, telemetry, tree, watch
 
 if TYPE_CHECKING:
     from clew.surfaces.rest.routes import Route
@@ -17,5 +17,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *genai.ROUTES,
     *access.ROUTES,
     *tree.ROUTES,
+    *watch.ROUTES,
 )
 """In the order in which they are tried: what is fixed stands before what is a parameter."""

@@ -1,0 +1,273 @@
+"""What happens in the tree, as it happens: server-sent events, or a web socket.
+
+Both say the same in the same order (`clew.tree.watch`). A feed takes what comes next when its
+client has taken what came before, so a slow client costs its socket buffer and what the tree's hub
+holds for it, which is bounded; it misses nothing, unless it is told `lagged`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.errors import describe
+from clew.surfaces.identity import caller_of
+from clew.surfaces.rest.answers import answer_problem, encode
+from clew.surfaces.rest.live import EVENT_STREAM, FEED_HEADERS, KEEP_ALIVE_SECONDS, SEND_SECONDS_MAX
+from clew.surfaces.rest.parameters import parse_parameters
+from clew.surfaces.rest.routes import BASE, Asked, OpenRoute, wait_gone
+from clew.tree import documents as doc
+from clew.tree import parameters as ask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import Receive, Scope, Send
+
+    from clew.surfaces.rest.desk import Desk
+    from clew.surfaces.rest.routes import Route
+    from clew.tree.watch.feed import Batch, WatchFeed
+
+PATH: Final = f"{BASE}/watch"
+
+LAST_EVENT_ID: Final = "last-event-id"
+
+CLOSE_RESTART: Final = 1012
+CLOSE_REVOKED: Final = 1008
+CLOSE_SAID: Final = 1003
+CLOSE_FAILED: Final = 1013
+"""Close codes of RFC 6455 and its registry: the server ends, the key does not count any more, the
+client said something though it is only to listen, try again later."""
+
+
+class _Taker:
+    """Takes batches from a feed, one at a time, until something ends it."""
+
+    def __init__(self, feed: WatchFeed, ends: Sequence[asyncio.Future[Any]]) -> None:
+        self._feed = feed
+        self._ends = ends
+        self._taking: asyncio.Future[Batch] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return any(end.done() for end in self._ends)
+
+    async def take(self, seconds: float) -> Batch | None:
+        """Return the next batch, None when there is none in time or the feed is over.
+
+        Raises:
+            ClewError: as `WatchFeed.take`.
+        """
+        taking = self._taking or asyncio.ensure_future(self._feed.take())
+        self._taking = taking
+        await asyncio.wait(
+            {taking, *self._ends}, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED
+        )
+        if not taking.done() or self.is_over:
+            return None
+        self._taking = None
+        return taking.result()
+
+    def close(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+        for end in self._ends:
+            end.cancel()
+        self._feed.close()
+
+
+class WatchStream(Response):
+    """The feed as server-sent events; each is a JSON array of happenings."""
+
+    media_type = EVENT_STREAM
+
+    def __init__(self, desk: Desk, asked: Asked) -> None:
+        super().__init__(headers=FEED_HEADERS)
+        del self.headers["content-length"]
+        self._desk = desk
+        self._asked = asked
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send batches until the client goes, its key is revoked, or the server is about to end."""
+        if scope["method"] == "HEAD":
+            await send(_start(self.raw_headers))
+            await send(_body(b"", more=False))
+            return
+        desk, asked = self._desk, self._asked
+        with desk.live.enter():
+            feed = await desk.tree.watch(asked.caller, asked.parameters)
+            ends = [
+                asyncio.ensure_future(wait_gone(asked.request)),
+                *_common_ends(desk, asked.caller),
+            ]
+            taker = _Taker(feed, ends)
+            try:
+                await send(_start(self.raw_headers))
+                await self._send_batches(send, taker, feed.cursor)
+            except TimeoutError:
+                # A client that leaves its socket full for so long is as good as gone.
+                return
+            except ClewError as error:
+                await send(_body(_error_event(error), more=False))
+            finally:
+                taker.close()
+
+    async def _send_batches(self, send: Send, taker: _Taker, cursor: int) -> None:
+        ready = encode(doc.WatchReady(id=cursor))
+        text = b"retry: 1000\nevent: ready\ndata: %b\nid: %d\n\n" % (ready, cursor)
+        sent_at = time.monotonic()
+        while True:
+            if text:
+                async with asyncio.timeout(SEND_SECONDS_MAX):
+                    await send(_body(text, more=True))
+                sent_at = time.monotonic()
+            batch = await taker.take(sent_at + KEEP_ALIVE_SECONDS - time.monotonic())
+            if taker.is_over or (batch is not None and batch.is_last):
+                await send(_body(b"", more=False))
+                return
+            if batch is None:
+                text = b": alive\nid: %d\n\n" % cursor
+            else:
+                cursor = batch.cursor
+                text = _events(batch)
+
+
+def _events(batch: Batch) -> bytes:
+    """Return a batch as events; nothing when it only comes further.
+
+    The id goes with the last event only, so that a client that saw half comes back to before it.
+    """
+    mark = b"id: %d\n" % batch.cursor
+    lagged = b""
+    if batch.lagged is not None:
+        own = b"" if batch.events else mark
+        lagged = b"event: lagged\ndata: " + encode(batch.lagged) + b"\n" + own + b"\n"
+    if not batch.events:
+        return lagged
+    return lagged + b"data: " + encode(batch.events) + b"\n" + mark + b"\n"
+
+
+async def answer_socket(desk: Desk, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer an upgrade to a web socket whose caller is known; `receive` has given its connect."""
+    try:
+        parameters = parse_parameters(scope["query_string"], ask.WatchParameters)
+        with desk.live.enter():
+            feed = await desk.tree.watch(caller_of(scope), parameters)
+            await _serve_socket(desk, scope, receive, send, feed)
+    except ClewError as error:
+        await refuse_socket(send, answer_problem(error))
+
+
+async def refuse_socket(send: Send, response: Response) -> None:
+    """Answer an upgrade with a document in place of the socket."""
+    await send(
+        {
+            "type": "websocket.http.response.start",
+            "status": response.status_code,
+            "headers": response.raw_headers,
+        }
+    )
+    await send({"type": "websocket.http.response.body", "body": response.body, "more_body": False})
+
+
+async def _serve_socket(
+    desk: Desk, scope: Scope, receive: Receive, send: Send, feed: WatchFeed
+) -> None:
+    """Send what a feed gives, one message for each happening, until something ends it."""
+    saying = asyncio.ensure_future(receive())
+    closing, revoked = _common_ends(desk, caller_of(scope))
+    taker = _Taker(feed, [saying, closing, revoked])
+    code = CLOSE_RESTART
+    try:
+        await send({"type": "websocket.accept"})
+        await _send_message(send, doc.WatchReady(id=feed.cursor))
+        while True:
+            batch = await taker.take(KEEP_ALIVE_SECONDS)
+            if taker.is_over or (batch is not None and batch.is_last):
+                break
+            if batch is None:
+                # The client that comes back after a quiet hour need not go through it again.
+                await _send_message(send, doc.WatchReady(id=feed.cursor))
+                continue
+            if batch.lagged is not None:
+                await _send_message(send, batch.lagged)
+            for event in batch.events:
+                await _send_message(send, event)
+        if saying.done():
+            if saying.result()["type"] == "websocket.disconnect":
+                return
+            code = CLOSE_SAID
+        elif revoked.done():
+            code = CLOSE_REVOKED
+    except TimeoutError:
+        return
+    except ClewError:
+        code = CLOSE_FAILED
+    finally:
+        taker.close()
+    await send({"type": "websocket.close", "code": code, "reason": _REASONS[code]})
+
+
+_REASONS: Final = {
+    CLOSE_RESTART: "the server is restarting",
+    CLOSE_REVOKED: "the API key is not valid any more",
+    CLOSE_SAID: "a feed only speaks",
+    CLOSE_FAILED: "the tree cannot be read at present",
+}
+
+
+async def _send_message(send: Send, document: msgspec.Struct) -> None:
+    text = encode(document).decode()
+    async with asyncio.timeout(SEND_SECONDS_MAX):
+        await send({"type": "websocket.send", "text": text})
+
+
+def _common_ends(desk: Desk, caller: Any) -> tuple[asyncio.Future[Any], asyncio.Future[Any]]:
+    """Return what ends a feed whatever its client does: the server's end, and that of its key."""
+    return (
+        asyncio.ensure_future(desk.closing.wait()),
+        asyncio.ensure_future(desk.identity.wait_ended(caller)),
+    )
+
+
+async def _open_stream(desk: Desk, asked: Asked) -> Response:
+    last = asked.request.headers.get(LAST_EVENT_ID)
+    if last and asked.parameters.after is not None and not last.isdigit():
+        raise ClewError(ErrorCode.INVALID_ARGUMENT, "last-event-id is not the id of an event")
+    if last:
+        # A client that comes back says where it was; the address still says where it began.
+        parameters = msgspec.structs.replace(asked.parameters, after=last)
+        asked = Asked(parameters, asked.path, asked.request, asked.caller)
+    return WatchStream(desk, asked)
+
+
+def _error_event(error: ClewError) -> bytes:
+    return b"event: error\ndata: " + encode(describe(error)) + b"\n\n"
+
+
+def _start(headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": 200, "headers": headers}
+
+
+def _body(body: bytes, *, more: bool) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    OpenRoute(
+        path=PATH,
+        summary="What happens in the tree, live (an upgrade makes it a web socket)",
+        tag="tree",
+        parameters=ask.WatchParameters,
+        documents=(doc.WatchEvent, doc.WatchLagged, doc.WatchReady),
+        media_types=(EVENT_STREAM,),
+        errors=(400, 404, 429, 503),
+        decides_itself=True,
+        respond=_open_stream,
+    ),
+)
