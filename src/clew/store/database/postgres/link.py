@@ -77,9 +77,10 @@ class LinkOptions:
 class Link:
     """A connection that may be lost and opened anew. Raises RefusedError and nothing else."""
 
-    def __init__(self, options: LinkOptions) -> None:
+    def __init__(self, options: LinkOptions, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Make a link that is not open yet; `loop` is its own from now on."""
         self._options = options
-        self._loop = asyncio.new_event_loop()
+        self._loop = loop or asyncio.new_event_loop()
         self._connection: Any = None
         self.pid = 0
 
