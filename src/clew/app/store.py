@@ -25,6 +25,7 @@ from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query.around import ServiceMetrics
 from clew.telemetry.query.service import TelemetryQuery
 from clew.telemetry.tables import LOGS, METRICS, MIGRATIONS, TABLES, TRACES
+from clew.tree.journal.schema import SCHEMA as JOURNAL
 from clew.tree.registry.schema import SCHEMA as TREE
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
 """What stands in the log for each signal. Never change one: logs outlive programs."""
 
-REGISTRY: Final = (ACCESS, COMMENTS, TREE)
+REGISTRY: Final = (ACCESS, COMMENTS, TREE, JOURNAL)
 """What the strands keep in the registry's database."""
 
 _TABLES: Final = {Signal.TRACES: (TRACES,), Signal.LOGS: (LOGS,), Signal.METRICS: METRICS}

@@ -16,6 +16,7 @@ from clew.surfaces.ws.door import PATH, TrailsDoor
 from clew.surfaces.ws.limits import RESERVED_DESCRIPTORS, LinkLimits
 from clew.tree.contract import Endpoint
 from clew.tree.frames.keys import Signer
+from clew.tree.journal.journal import Journal
 from clew.tree.keeper.clock import SteadyClock
 from clew.tree.keeper.keeper import TreeKeeper
 from clew.tree.keeper.upkeep import Upkeep
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from clew.access.audit import Entry
     from clew.app.configuration import Configuration
     from clew.store.database.contract import Database
+    from clew.tree.journal.journal import JournalSink
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,8 @@ _ANYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - told apart, 
 class TreeHouse:
     """What keeps the tree, and the door of its apps. Belongs to one event loop.
 
-    `deny` hears of what was refused; `is_revoked` tells whether a public key counts no more.
+    `deny` hears of what was refused; `is_revoked` tells whether a public key counts no more; `sink`
+    takes what the tree did, as telemetry.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class TreeHouse:
         *,
         deny: Callable[[Entry], None],
         is_revoked: Callable[[str], bool],
+        sink: JournalSink,
     ) -> None:
         self._configuration = configuration
         clock = SteadyClock(asyncio.get_running_loop())
@@ -69,6 +73,7 @@ class TreeHouse:
         """Gives the public half alone, which needs no cryptography once there is a key."""
         self.keeper = TreeKeeper(database, options, clock, deny=deny)
         self.upkeep = Upkeep(database, clock.now, configuration.retention_messages)
+        self.journal = Journal(database, self.keeper.hub, sink)
         self.door: TrailsDoor | None = None
         self._is_revoked = is_revoked
         self._port: int | None = None
@@ -82,6 +87,7 @@ class TreeHouse:
         configuration = self._configuration
         await self.keeper.open()
         self.upkeep.open()
+        self.journal.open()
         if taken is None:
             return
         self._port = port_of(taken)
@@ -122,6 +128,7 @@ class TreeHouse:
             self.door.shut()
         await self.upkeep.close()
         await self.keeper.close()
+        await self.journal.close()
         if self.door is not None:
             await self.door.close(self._configuration.drain_seconds_max)
 

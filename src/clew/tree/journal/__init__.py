@@ -1,0 +1,1 @@
+"""What the tree did, told as telemetry: transitions, messages and commands."""

@@ -1,0 +1,153 @@
+"""The task that tells telemetry what the tree did.
+
+Theory of operation. The outbox is the truth: it is written in the transactions in which things
+happened. The journal reads it from where it has come, hands what it reads to a sink, and keeps its
+place once the sink has it durably. A crash between the two tells a batch again, never skips one;
+entries carry their ids, and spans theirs, so that what was told twice can be told apart.
+
+The hub wakes it; it never keeps anybody waiting. While the sink is full it tries again, and the
+outbox grows meanwhile, which it may by days.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Final, Protocol
+
+from clew.base.errors import ClewError
+from clew.tree.journal.records import (
+    JournalLog,
+    JournalSpan,
+    Subject,
+    ended_commands,
+    tell_command,
+    tell_entry,
+)
+from clew.tree.journal.schema import keep_position, read_position
+from clew.tree.registry.questions import find_commands, get_apps, read_outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clew.store.database.contract import Database, Reading
+    from clew.tree.keeper.hub import Feed, Hub
+    from clew.tree.registry.questions import OutboxEntry
+
+logger = logging.getLogger(__name__)
+
+BATCH_ENTRIES: Final = 1000
+"""Told at once: one request of telemetry of some hundred kilobytes."""
+
+GATHER_S: Final = 0.2
+"""How long entries gather before they are told: nobody waits for the journal."""
+
+RETRY_S: Final = 2.0
+"""Between two tries while telemetry or the registry does not take anything."""
+
+
+class JournalSink(Protocol):
+    """Where the journal goes: telemetry, handed in by `app`."""
+
+    async def write(self, logs: Sequence[JournalLog], spans: Sequence[JournalSpan]) -> None:
+        """Take records; they are durable when this returns.
+
+        Raises:
+            ClewError: they were not taken, and may be offered again.
+        """
+        ...
+
+
+class Journal:
+    """Reads the outbox and tells it. Belongs to one event loop."""
+
+    def __init__(self, database: Database, hub: Hub, sink: JournalSink) -> None:
+        self.position = 0
+        """The id of the last entry that was told."""
+        self._database = database
+        self._hub = hub
+        self._sink = sink
+        self._task: asyncio.Task[None] | None = None
+        self._is_telling = True
+
+    def open(self) -> None:
+        """Begin where the last one ended."""
+        self._task = asyncio.create_task(self._run(), name="tree-journal")
+
+    async def close(self) -> None:
+        """Tell what is in the outbox by now as far as telemetry takes it, and end; idempotent."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        try:
+            await self._tell_all()
+        except ClewError as error:
+            logger.warning("the end of the journal is told at the next start: %s", error.message)
+
+    async def _run(self) -> None:
+        feed: Feed | None = None
+        try:
+            while True:
+                try:
+                    if feed is None:
+                        feed = self._hub.subscribe()
+                    await self._tell_all()
+                    if not await feed.take():
+                        return
+                # The outbox has what a feed that overflowed has not; a sink that is full empties.
+                except ClewError as error:
+                    self._complain(error)
+                    if feed is not None:
+                        feed.close()
+                        feed = None
+                    await asyncio.sleep(RETRY_S)
+                else:
+                    self._is_telling = True
+                    await asyncio.sleep(GATHER_S)
+        finally:
+            if feed is not None:
+                feed.close()
+
+    def _complain(self, error: ClewError) -> None:
+        """Say once that nothing can be told, not with every try."""
+        if self._is_telling:
+            logger.warning("the journal of the tree waits: %s", error.message)
+        self._is_telling = False
+
+    async def _tell_all(self) -> None:
+        while True:
+            logs, spans, newest = await asyncio.to_thread(self._database.read, self._read)
+            if newest is None:
+                return
+            await self._sink.write(logs, spans)
+            await asyncio.wrap_future(
+                self._database.submit(lambda writing, at=newest: keep_position(writing, at))  # type: ignore[misc]
+            )
+            self.position = newest
+
+    def _read(self, reading: Reading) -> tuple[list[JournalLog], list[JournalSpan], int | None]:
+        """Return what to tell next and the id of its last entry, None when all is told."""
+        entries = read_outbox(reading, read_position(reading), limit=BATCH_ENTRIES)
+        if not entries:
+            return [], [], None
+        apps = get_apps(reading, {entry.app_id for entry in entries})
+        names = {app_id: app.app_name for app_id, app in apps.items()}
+        logs = [tell_entry(entry, _subject(entry, names)) for entry in entries]
+        ended = ended_commands(entries)
+        spans = [
+            tell_command(
+                command, entry.at, Subject(entry.app_id, entry.path, names.get(entry.app_id, ""))
+            )
+            for correlation_id in {correlation_id for correlation_id, _ in ended}
+            for command in find_commands(reading, correlation_id)
+            if (entry := ended.get((correlation_id, command.app_id))) is not None
+        ]
+        return logs, spans, entries[-1].id
+
+
+def _subject(entry: OutboxEntry, names: dict[str, str]) -> Subject:
+    return Subject(entry.app_id, entry.path, names.get(entry.app_id, ""))
