@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from clew.app.store import REGISTRY
-from clew.store.database.contract import Reading
-from clew.store.database.sqlite import SqliteDatabase
+from clew.store.database.contract import Dialect, Reading
 from clew.testing.server import ServerProcess
+from tests.conformance.registry_places import PLACES, Place, PostgresPlace, SqlitePlace
 from tests.integration.tree_house import new_id, run, until
 from tests.integration.tree_storm import Fleet, StormApp
 
@@ -23,15 +23,27 @@ ACKS_BETWEEN_KILLS = 1000
 PAUSE_SECONDS = 0.3
 
 
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    if request.param == Dialect.POSTGRES.value:
+        server = request.getfixturevalue("postgres_server")
+        opened: Place = PostgresPlace(server, server.new_url())
+    else:
+        opened = SqlitePlace(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
 @pytest.mark.slow
 def test_a_server_that_is_killed_again_and_again_keeps_every_word(
-    start_server: StartServer, tmp_path: Path
+    start_server: StartServer, place: Place
 ) -> None:
+    settings = {"registry": place.url} if isinstance(place, PostgresPlace) else {}
     root = new_id()
     apps = [StormApp(root, None), *(StormApp(new_id(), root) for _ in range(APPS - 1))]
 
     async def scenario() -> None:
-        server = await asyncio.to_thread(start_server)
+        server = await asyncio.to_thread(start_server, settings)
         # A child names its parent, so that one comes first.
         first = Fleet(server.trails_url, apps[:1], pause=PAUSE_SECONDS)
         first.start()
@@ -42,7 +54,7 @@ def test_a_server_that_is_killed_again_and_again_keeps_every_word(
             enough = fleet.acked + ACKS_BETWEEN_KILLS
             await until(lambda enough=enough: fleet.acked >= enough)  # type: ignore[misc]
             server.kill()
-            server = await asyncio.to_thread(start_server)
+            server = await asyncio.to_thread(start_server, settings)
             first.url = fleet.url = server.trails_url
         enough = fleet.acked + ACKS_BETWEEN_KILLS
         await until(lambda: fleet.acked >= enough)
@@ -53,11 +65,7 @@ def test_a_server_that_is_killed_again_and_again_keeps_every_word(
     run(scenario())
     assert not [app.refusals for app in apps if app.refusals]
     assert all(app.returns >= KILLS for app in apps)
-    database = SqliteDatabase.open(tmp_path / "data", REGISTRY)
-    try:
-        database.read(lambda reading: check(reading, apps))
-    finally:
-        database.close()
+    place.open(*REGISTRY).read(lambda reading: check(reading, apps))
 
 
 def check(reading: Reading, apps: list[StormApp]) -> None:
