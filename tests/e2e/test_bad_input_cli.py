@@ -133,6 +133,31 @@ def test_figures_that_are_none_can_be_read(server: ServerProcess) -> None:
             assert done.code == 0, done
 
 
+@pytest.mark.parametrize("number", ["1.5", "abc", "", "٣", "1e3", "9" * 30])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        ("traces", "--limit"),
+        ("traces", "--max-tokens"),
+        ("sql", "SELECT 1", "--limit"),
+        ("live", "--limit"),
+        ("watch", "--max-ticks"),
+        ("demo", "--requests"),
+        ("demo", "--seed"),
+    ],
+)
+def test_a_number_that_is_not_whole_is_not_rounded(flag: tuple[str, ...], number: str) -> None:
+    *command, name = flag
+    done = clew(*command, f"{name}={number}", server=NOWHERE)
+    assert done.code == 3, done
+    assert done.error["error"].startswith(f"{name}: not a whole number: ")
+
+
+def test_a_settings_file_with_an_impossible_name_is_not_there() -> None:
+    done = clew("config", "--config", "/tmp/" + "x" * 300)
+    assert "there is no settings file" in done.error["error"]
+
+
 @pytest.mark.parametrize(
     "place", [".", "/", "/etc/passwd/spans", "/proc/no/spans", "/proc/" + "x" * 300]
 )

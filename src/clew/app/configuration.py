@@ -392,7 +392,7 @@ def _find_file(environ: Mapping[str, str], file: Path | None, folder: Path) -> P
         return None
     named = file or (Path(variable) if variable else None)
     if named is not None:
-        if not named.is_file():
+        if not _is_file(named):
             raise ClewError(
                 ErrorCode.NOT_FOUND,
                 f"there is no settings file {named}",
@@ -403,6 +403,14 @@ def _find_file(environ: Mapping[str, str], file: Path | None, folder: Path) -> P
         if candidate.is_file():
             return candidate
     return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # The name is longer than any file's, or a folder before it may not be looked into.
+        return False
 
 
 def _read_file(path: Path) -> dict[str, str]:

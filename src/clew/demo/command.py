@@ -15,7 +15,7 @@ from clew.demo.questions import ask_all
 from clew.demo.system import run_system
 from clew.surfaces.cli import output
 from clew.surfaces.cli.errors import ExitCode
-from clew.surfaces.cli.flags import ANSWER, Format, ServerFlags
+from clew.surfaces.cli.flags import ANSWER, Format, ServerFlags, read_whole_number
 from clew.surfaces.cli.grid import Style
 from clew.surfaces.cli.text import plural, show_duration
 from clew.telemetry.remote import TelemetryClient
@@ -41,10 +41,16 @@ DEMO = Group("Demo", sort_key=1)
 
 def demo(
     *,
-    requests: Annotated[int, Parameter(group=DEMO, help="How much happens.")] = REQUESTS,
+    requests: Annotated[
+        int, Parameter(group=DEMO, converter=read_whole_number, help="How much happens.")
+    ] = REQUESTS,
     seed: Annotated[
         int | None,
-        Parameter(group=DEMO, help="The same seed brings the same trouble. [default: a new one]"),
+        Parameter(
+            group=DEMO,
+            converter=read_whole_number,
+            help="The same seed brings the same trouble. [default: a new one]",
+        ),
     ] = None,
     format: Annotated[  # noqa: A002 - the name of the flag
         Format | None, Parameter(group=ANSWER, help="How the answers are written.")

@@ -8,12 +8,13 @@ is not given is not sent: the server's default counts, not a copy of it here.
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from cyclopts import Group, Parameter
 
-from clew.base.errors import ClewError
+from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.base.times import NS_PER_MS, parse_duration_ns
 from clew.remote.http import DEFAULT_SERVER, Server
 from clew.surfaces.cli.completion import complete_attributes, complete_services
@@ -32,6 +33,8 @@ Severity = Literal["trace", "debug", "info", "warn", "error", "fatal"]
 
 Query = TypeVar("Query")
 
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+
 
 def read_milliseconds(_type: object, tokens: Sequence[Token]) -> float:
     """Read ``100ms``, ``1.5s`` or bare milliseconds."""
@@ -43,6 +46,18 @@ def read_milliseconds(_type: object, tokens: Sequence[Token]) -> float:
         raise ClewError(error.code, flag + error.message, hint=error.hint) from error
 
 
+def read_whole_number(_type: object, tokens: Sequence[Token]) -> int:
+    """Read a whole number as the REST parameters have it: 1.5 is not rounded to one."""
+    token = tokens[0]
+    if _WHOLE.fullmatch(token.value):
+        return int(token.value)
+    raise ClewError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{token.keyword or 'a number'}: not a whole number: {shorten(token.value, 64)!r}",
+        hint="write it in digits, such as 100",
+    )
+
+
 Attribute = Annotated[
     list[str] | None,
     Parameter(
@@ -50,7 +65,7 @@ Attribute = Annotated[
     ),
 ]
 PageText = Annotated[str | None, Parameter(group=PAGE)]
-PageNumber = Annotated[int | None, Parameter(group=PAGE)]
+PageNumber = Annotated[int | None, Parameter(group=PAGE, converter=read_whole_number)]
 Service = Annotated[str | None, Parameter(completer=complete_services)]
 Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 
@@ -79,7 +94,9 @@ class AnswerFlags(ServerFlags):
     format: Format | None = None
     """How the answer is written. [default: table on a terminal, json when piped]"""
 
-    max_tokens: Annotated[int | None, Parameter(name="--max-tokens")] = None
+    max_tokens: Annotated[
+        int | None, Parameter(name="--max-tokens", converter=read_whole_number)
+    ] = None
     """Bound the answer to about this many tokens (4 characters each); it says what it left out."""
 
 

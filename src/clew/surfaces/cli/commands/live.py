@@ -16,6 +16,7 @@ from clew.surfaces.cli.flags import (
     Service,
     Severity,
     read_milliseconds,
+    read_whole_number,
 )
 from clew.surfaces.cli.live import Feed, watch
 from clew.telemetry.query.parameters import LogQuery, SpanQuery
@@ -59,7 +60,7 @@ class LiveFlags:
     body_contains: str | None = None
     """Logs: a part of the body."""
 
-    limit: int | None = None
+    limit: Annotated[int | None, Parameter(converter=read_whole_number)] = None
     """End after so many records. [default: never]"""
 
 

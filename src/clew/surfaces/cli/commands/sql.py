@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.errors import ExitCode
-from clew.surfaces.cli.flags import FILTERS, AnswerFlags
+from clew.surfaces.cli.flags import FILTERS, AnswerFlags, read_whole_number
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.views.sql import row_table, schema_lines
 
@@ -44,7 +44,11 @@ Schema = Annotated[
 ]
 Limit = Annotated[
     int | None,
-    Parameter(group=FILTERS, help="Rows at most; the server's own bound holds in any case."),
+    Parameter(
+        group=FILTERS,
+        converter=read_whole_number,
+        help="Rows at most; the server's own bound holds in any case.",
+    ),
 ]
 
 

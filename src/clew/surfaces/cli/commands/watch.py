@@ -18,7 +18,7 @@ from clew.base.times import NS_PER_S, parse_duration_ns
 from clew.surfaces.cli import output
 from clew.surfaces.cli.conditions import Condition, Sample, parse_condition
 from clew.surfaces.cli.errors import ExitCode
-from clew.surfaces.cli.flags import ANSWER, PAGE, Format, ServerFlags, Service
+from clew.surfaces.cli.flags import ANSWER, PAGE, Format, ServerFlags, Service, read_whole_number
 from clew.surfaces.cli.views.watch import sample_line
 from clew.telemetry.analytics.parameters import SummaryQuery
 from clew.telemetry.analytics.remote import AnalyticsClient
@@ -54,7 +54,7 @@ class WatchFlags:
     ] = None
     """Repeatable: end with code 6 once FIELD OP VALUE holds; 2x means twice the first sample."""
 
-    max_ticks: int | None = None
+    max_ticks: Annotated[int | None, Parameter(converter=read_whole_number)] = None
     """End after so many samples. [default: never]"""
 
 
