@@ -22,6 +22,7 @@ from clew.tree.frames.codec import (
     decode_outbound,
     depth_exceeds,
     encode,
+    parse,
 )
 from clew.tree.frames.fields import MessageKind, Source
 from clew.tree.frames.keys import Signer, verify_frame
@@ -123,6 +124,61 @@ def test_a_damaged_frame_is_read_or_refused_and_nothing_else(frame: Any, data: A
 def test_any_json_that_is_no_frame_is_refused(value: Any) -> None:
     with pytest.raises(ClewError):
         decode_outbound(json.dumps(value))
+
+
+def written(value: Any, data: Any) -> str:
+    """Return a JSON text of a value, whose objects are lists of pairs and may have keys twice."""
+    if isinstance(value, tuple):
+        gap = data.draw(st.sampled_from(["", " ", "\n"]))
+        pairs = (f"{json.dumps(key)}{gap}:{gap}{written(inner, data)}" for key, inner in value[0])
+        return "{" + ",".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(written(each, data) for each in value) + "]"
+    return json.dumps(value, ensure_ascii=data.draw(st.booleans()))
+
+
+KEYS = st.sampled_from(["a", "b", ":", '"', '":', "\\", "\u00e9"])
+PAIRED = st.recursive(
+    st.none() | NUMBERS | KEYS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.tuples(st.lists(st.tuples(KEYS, inner), max_size=3))
+    ),
+    max_leaves=8,
+)
+
+
+def has_twice(value: Any) -> bool:
+    if isinstance(value, tuple):
+        keys = [key for key, _ in value[0]]
+        return len(set(keys)) < len(keys) or any(has_twice(inner) for _, inner in value[0])
+    return isinstance(value, list) and any(has_twice(each) for each in value)
+
+
+@given(PAIRED, st.data())
+def test_a_key_twice_is_seen_wherever_it_is(value: Any, data: Any) -> None:
+    text = written(value, data)
+    if has_twice(value):
+        with pytest.raises(ClewError, match="a key twice"):
+            parse(text.encode())
+    else:
+        assert parse(text.encode()) == json.loads(text)
+
+
+def refuse(name: str) -> None:
+    raise ValueError(name)
+
+
+@given(st.text('{}[]":,\\ud8edf0123456789.-+eE truefalsn\n\x00\u00e9', max_size=30))
+def test_a_text_is_json_here_if_it_is_json_elsewhere(text: str) -> None:
+    try:
+        expected = json.loads(text, parse_constant=refuse)
+    except ValueError:
+        with pytest.raises(ClewError):
+            parse(text.encode())
+        return
+    with contextlib.suppress(ClewError):
+        # What is refused all the same is tested above: keys twice, halves of pairs, huge numbers.
+        assert parse(text.encode()) == expected
 
 
 def nesting(value: Any) -> int:

@@ -39,6 +39,7 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 _inbound: Final[msgspec.json.Decoder[AnyInbound]] = msgspec.json.Decoder(AnyInbound)
 _outbound: Final[msgspec.json.Decoder[AnyOutbound]] = msgspec.json.Decoder(AnyOutbound)
+_any: Final = msgspec.json.Decoder()
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -90,15 +91,12 @@ def parse(data: bytes) -> Any:
             hint="send deep structures as text, or as a file with its name in the frame",
         )
     try:
-        text = data.decode()
-        value = _strict.decode(text)
-        if _SURROGATE_ESCAPE.search(text):
-            # Only a pair of halves can be encoded again.
-            json.dumps(value, ensure_ascii=False).encode()
-    except ValueError as error:
-        # Besides JSON's own errors: not UTF-8, and integers of more digits than Python reads.
-        raise _invalid(str(error)) from error
-    return value
+        value = _any.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _parse_slowly(data)
+    # Each key has a colon of its own outside of strings. So where there are as many colons as keys
+    # were read, none was read twice; where there are more, some may stand in strings.
+    return value if data.count(b":") == _count_keys(value) else _parse_slowly(data)
 
 
 def depth_exceeds(data: bytes, levels: int) -> bool:
@@ -111,6 +109,36 @@ def depth_exceeds(data: bytes, levels: int) -> bool:
         if depth > levels:
             return True
     return False
+
+
+def _parse_slowly(data: bytes) -> Any:
+    """Return the value of a JSON text that may have keys twice, or integers of any length."""
+    try:
+        text = data.decode()
+        value = _strict.decode(text)
+        if _SURROGATE_ESCAPE.search(text):
+            # Only a pair of halves can be encoded again.
+            json.dumps(value, ensure_ascii=False).encode()
+    except ValueError as error:
+        # Besides JSON's own errors: not UTF-8, and integers of more digits than Python reads.
+        raise _invalid(str(error)) from error
+    return value
+
+
+def _count_keys(value: Any) -> int:
+    """Return how many keys the objects of a value have; its depth is bounded."""
+    inner: Any = ()
+    count = 0
+    if isinstance(value, dict):
+        count = len(value)
+        inner = value.values()
+    elif isinstance(value, list):
+        inner = value
+    for each in inner:
+        kind = type(each)
+        if kind is dict or kind is list:
+            count += _count_keys(each)
+    return count
 
 
 def _octets(data: bytes | str, limit: int) -> bytes:
