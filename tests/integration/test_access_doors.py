@@ -308,6 +308,36 @@ def test_a_tool_may_what_the_route_behind_it_may(guarded: Guarded) -> None:
     assert tool(guarded, "bound", "sql", statement="SELECT 1")["isError"]
 
 
+def test_a_comment_is_its_writers_and_an_admins_to_change(guarded: Guarded) -> None:
+    path = f"{BASE}/traces/1/comments"
+
+    def say(who: str, **more: str) -> dict[str, Any]:
+        body = json.dumps({"body": "said", **more}).encode()
+        answer = guarded.ask("POST", path, who, body, JSON)
+        assert answer.status == 201, answer.body
+        comment: dict[str, Any] = answer.document["comment"]
+        return comment
+
+    def change(who: str, comment: dict[str, Any], method: str = "PATCH") -> int:
+        return guarded.ask(
+            method, f"{BASE}/comments/{comment['id']}", who, b'{"body": "changed"}', JSON
+        ).status
+
+    own = say("writer")
+    assert (own["author"], own["owner"]) == ("writer", "key:writer")
+    # Anybody may call themselves anything; whose it is does not follow from that.
+    posing = say("operator", author="writer")
+    assert (posing["author"], posing["owner"]) == ("writer", "key:operator")
+    assert [change(who, own) for who in ("operator", "reader", "bound")] == [403, 403, 403]
+    assert change("writer", posing, "DELETE") == 403
+    assert change("writer", own) == 200
+    assert change("admin", own) == 200
+    assert change("operator", posing, "DELETE") == 200
+    assert change("writer", posing, "DELETE") == 404
+    by_tool = tool(guarded, "writer", "add_comment", trace_id="1", body="seen")
+    assert by_tool["structuredContent"]["comment"]["owner"] == "key:writer"
+
+
 class Feed:
     """A live feed, read by a thread of its own until it ends."""
 
@@ -437,6 +467,9 @@ def test_the_first_key_shuts_a_server_that_was_open_and_a_restart_keeps_it_shut(
 ) -> None:
     with ServerProcess(tmp_path / "data") as server:
         feed = Feed(server.url)
+        path = f"{BASE}/traces/1/comments"
+        early = ask(server.url, "POST", path, b'{"body": "early"}', JSON).document["comment"]
+        assert (early["author"], early["owner"]) == ("anonymous", None)
         who = ask(server.url, path=f"{BASE}/whoami").document
         assert (who["kind"], who["name"]) == ("local", "local")
         # A proxy may ask for a password of its own; without keys it means nothing here.
@@ -454,6 +487,12 @@ def test_the_first_key_shuts_a_server_that_was_open_and_a_restart_keeps_it_shut(
     with ServerProcess(tmp_path / "data") as server:
         assert ask(server.url, path=f"{BASE}/traces").status == 401
         assert ask(server.url, path=f"{BASE}/traces", headers=bearer(key)).status == 200
+        # What was said before there were keys is nobody's but an admin's.
+        late = b'{"name": "late", "role": "writer"}'
+        made_late = ask(server.url, "POST", f"{BASE}/keys", late, JSON | bearer(key))
+        comment = f"{BASE}/comments/{early['id']}"
+        for sent, status in ((made_late.document["api_key"], 403), (key, 200)):
+            assert ask(server.url, "DELETE", comment, headers=bearer(sent)).status == status
         # The last key is revoked: nobody is let in, rather than everybody.
         path = f"{BASE}/keys/{made.document['key']['id']}"
         assert ask(server.url, "DELETE", path, headers=bearer(key)).status == 200

@@ -92,7 +92,7 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
     assert by_flag.value.code is by_variable.value.code is ErrorCode.NOT_FOUND
 
 
-@pytest.mark.parametrize("door", ["http", "otlp_http", "otlp_grpc", "trails"])
+@pytest.mark.parametrize("door", ["http", "otlp_http", "otlp_grpc"])
 @pytest.mark.parametrize(
     "address", ["0.0.0.0:1", "[::]:1", "192.168.0.7:1", "clew.example.com:1", "localhost.x.com:1"]
 )
@@ -109,6 +109,17 @@ def test_an_address_that_others_reach_needs_a_key_or_the_word_insecure(
     insecure = load({door: address, "insecure": True}, environ={}, folder=tmp_path).configuration
     check_exposure(insecure, is_guarded=False)
     assert str(getattr(exposed, door)) == address
+
+
+def test_the_door_of_apps_is_guarded_by_the_tier_and_not_by_keys(tmp_path: Path) -> None:
+    flags = {"trails": "0.0.0.0:1"}
+    exposed = load(flags, environ={}, folder=tmp_path).configuration
+    with pytest.raises(ClewError) as caught:
+        check_exposure(exposed, is_guarded=True)
+    assert "--trails-tier signed" in (caught.value.hint or "")
+    for more in ({"trails_tier": "signed"}, {"trails_tier": "full"}, {"insecure": True}):
+        loaded = load(flags | more, environ={}, folder=tmp_path)  # type: ignore[arg-type]
+        check_exposure(loaded.configuration, is_guarded=False)
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "app.localhost", "127.9.9.9"])

@@ -337,20 +337,25 @@ def load(
 def check_exposure(configuration: Configuration, *, is_guarded: bool) -> None:
     """Refuse addresses that other machines reach, unless doors ask for keys or nobody minds.
 
+    API keys are not what apps of the tree show: their door is guarded by the tier.
+
     Raises:
         ClewError: FORBIDDEN, naming the flag.
     """
-    if configuration.insecure or is_guarded:
+    if configuration.insecure:
         return
-    for name in ("http", "otlp_http", "otlp_grpc", "trails"):
+    make_key = "make a key first: clew keys create NAME --role admin --offline"
+    guards = dict.fromkeys(("http", "otlp_http", "otlp_grpc"), (is_guarded, make_key))
+    is_signing = configuration.trails_tier is not Tier.OPEN
+    guards["trails"] = (is_signing, "let apps prove who they are: --trails-tier signed")
+    for name, (is_safe, hint) in guards.items():
         address: Address | None = getattr(configuration, name)
-        if address is not None and not address.is_loopback:
+        if address is not None and not address.is_loopback and not is_safe:
             raise ClewError(
                 ErrorCode.FORBIDDEN,
                 f"{_BY_NAME[name].flag} {address} can be reached from other machines, "
                 "and whoever reaches it may read and write",
-                hint="make a key first: clew keys create NAME --role admin --offline; or use "
-                "127.0.0.1, or accept that with --insecure",
+                hint=f"{hint}; or use 127.0.0.1, or accept that with --insecure",
             )
 
 

@@ -61,8 +61,8 @@ class InsideQuestions:
 
     def add_comment(self, trace_id: str, comment: NewComment) -> Comment:
         """Keep a comment; waits for the commit that makes it durable."""
-        self._allow(Verb.MESSAGE, f"{BASE}/traces/{{trace_id}}/comments")
-        return self._desk.comments.add(trace_id, comment).result()
+        caller = self._allow(Verb.MESSAGE, f"{BASE}/traces/{{trace_id}}/comments")
+        return self._desk.comments.add(trace_id, comment, caller).result()
 
     def _allow(self, verb: Verb, path: str) -> Caller:
         """Return who asks, if they may."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from clew.access.caller import Verb
+from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.body import read_document
 from clew.surfaces.rest.routes import BASE, Asked, OpenRoute, QueryRoute
@@ -33,16 +34,19 @@ Document = TypeVar("Document", bound=msgspec.Struct)
 
 async def _add(desk: Desk, asked: Asked) -> Response:
     comment = await _read(asked.request, ask.NewComment)
-    return await _answer(desk.comments.add(asked.path["trace_id"], comment), CREATED)
+    adding = desk.comments.add(asked.path["trace_id"], comment, asked.caller)
+    return await _answer(desk, asked, adding, CREATED)
 
 
 async def _edit(desk: Desk, asked: Asked) -> Response:
     edit = await _read(asked.request, ask.CommentEdit)
-    return await _answer(desk.comments.edit(asked.path["comment_id"], edit))
+    editing = desk.comments.edit(asked.path["comment_id"], edit, asked.caller)
+    return await _answer(desk, asked, editing)
 
 
 async def _delete(desk: Desk, asked: Asked) -> Response:
-    return await _answer(desk.comments.delete(asked.path["comment_id"]))
+    deleting = desk.comments.delete(asked.path["comment_id"], asked.caller)
+    return await _answer(desk, asked, deleting)
 
 
 def _find_of_trace(desk: Desk, asked: Asked) -> doc.CommentList:
@@ -50,9 +54,18 @@ def _find_of_trace(desk: Desk, asked: Asked) -> doc.CommentList:
     return desk.comments.find(ask.CommentQuery(trace_id=asked.path["trace_id"], **given))
 
 
-async def _answer(writing: Future[doc.Comment], status: int = 200) -> Response:
+async def _answer(
+    desk: Desk, asked: Asked, writing: Future[doc.Comment], status: int = 200
+) -> Response:
     """Answer when a write is durable. No thread is held meanwhile: many wait for one commit."""
-    comment = await asyncio.wrap_future(writing)
+    try:
+        comment = await asyncio.wrap_future(writing)
+    except ClewError as error:
+        if error.code is ErrorCode.FORBIDDEN:
+            scope = asked.request.scope
+            action = f"{scope['method']} {scope['path']}"
+            desk.identity.deny(asked.caller, action, error.message, scope)
+        raise
     return answer_document(encode(doc.CommentAnswer(comment=comment)), status)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from clew.access.caller import LOCAL
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from clew.access.caller import Caller
     from clew.team.comments import parameters as ask
     from clew.team.comments.documents import Comment, CommentList
 
@@ -19,20 +22,30 @@ class Comments(Protocol):
     write in itself is raised at once; the rest comes with its future, whose result is durable.
     """
 
-    def add(self, trace_id: str, comment: ask.NewComment) -> Future[Comment]:
+    def add(self, trace_id: str, comment: ask.NewComment, by: Caller = LOCAL) -> Future[Comment]:
         """Keep a comment. Its trace need not be here: telemetry may come after what is said of it.
+
+        The author is the name of who says it, unless they give another.
 
         Raises:
             ClewError: ALREADY_EXISTS (with the future) when its id is that of another comment.
         """
         ...
 
-    def edit(self, comment_id: str, edit: ask.CommentEdit) -> Future[Comment]:
-        """Change what a comment says; it keeps its place, its author and its time."""
+    def edit(self, comment_id: str, edit: ask.CommentEdit, by: Caller = LOCAL) -> Future[Comment]:
+        """Change what a comment says; it keeps its place, its author and its time.
+
+        Raises:
+            ClewError: FORBIDDEN (with the future) to all but its owner and admins.
+        """
         ...
 
-    def delete(self, comment_id: str) -> Future[Comment]:
-        """Remove a comment and return what it was."""
+    def delete(self, comment_id: str, by: Caller = LOCAL) -> Future[Comment]:
+        """Remove a comment and return what it was.
+
+        Raises:
+            ClewError: as `edit`.
+        """
         ...
 
     def get(self, comment_id: str) -> Comment:

@@ -6,7 +6,11 @@ import msgspec
 
 
 class Comment(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody said of a trace, or of one span in it. `updated_at` is null until an edit."""
+    """What somebody said of a trace, or of one span in it. `updated_at` is null until an edit.
+
+    `author` is what they call themselves, `owner` who they proved to be (``key:ann``, ``app:…``):
+    null where nobody was asked.
+    """
 
     id: str
     trace_id: str
@@ -15,6 +19,7 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     body: str
     created_at: str
     updated_at: str | None
+    owner: str | None = None
 
 
 class CommentAnswer(msgspec.Struct, frozen=True, kw_only=True):

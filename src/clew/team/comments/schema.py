@@ -72,5 +72,7 @@ SCHEMA: Final = Schema(
             ),
             _POSTGRES,
         ),
+        # Who may change a comment: null for those from before there was any key.
+        Step(2, "owners", ("ALTER TABLE comments ADD COLUMN owner TEXT",)),
     ),
 )

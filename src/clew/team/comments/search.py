@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PAGE_BYTES_MAX: Final = 16 << 20
 """Bodies on one page: what a client still reads at once; fifty thousand comments of some length."""
 
-COLUMNS: Final = "id, trace_id, span_id, author, body, created_at, updated_at"
+COLUMNS: Final = "id, trace_id, span_id, author, owner, body, created_at, updated_at"
 
 _HAS_WORDS: Final = {
     Dialect.SQLITE: "seq IN (SELECT rowid FROM comment_words WHERE comment_words MATCH :words)",
@@ -46,6 +46,7 @@ def comment_of(row: dict[str, Any]) -> Comment:
         trace_id=row["trace_id"],
         span_id=row["span_id"],
         author=row["author"],
+        owner=row["owner"],
         body=row["body"],
         created_at=format_time(row["created_at"]),
         updated_at=None if updated_at is None else format_time(updated_at),

@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from clew.access.authority import decide
+from clew.access.caller import LOCAL, CallerKind, Verb
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import new_uuid, parse_span_id, parse_trace_id, parse_uuid
 from clew.store.database.contract import Dialect
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from clew.store.database.contract import Database, Transaction, Value
+    from clew.access.caller import Caller
+    from clew.store.database.contract import Database, Reading, Transaction, Value
     from clew.team.comments import parameters as ask
     from clew.team.comments.documents import Comment, CommentList
 
@@ -30,13 +33,13 @@ _WORDS: Final = "CAST(CAST(:words AS text) AS tsvector)"
 
 _INSERT: Final = {
     Dialect.SQLITE: (
-        "INSERT INTO comments (id, trace_id, span_id, author, body, created_at)"
-        " VALUES (:id, :trace_id, :span_id, :author, :body, :created_at)"
+        "INSERT INTO comments (id, trace_id, span_id, author, owner, body, created_at)"
+        " VALUES (:id, :trace_id, :span_id, :author, :owner, :body, :created_at)"
         f" RETURNING {COLUMNS}"
     ),
     Dialect.POSTGRES: (
-        "INSERT INTO comments (id, trace_id, span_id, author, body, created_at, words)"
-        f" VALUES (:id, :trace_id, :span_id, :author, :body, :created_at, {_WORDS})"
+        "INSERT INTO comments (id, trace_id, span_id, author, owner, body, created_at, words)"
+        f" VALUES (:id, :trace_id, :span_id, :author, :owner, :body, :created_at, {_WORDS})"
         f" RETURNING {COLUMNS}"
     ),
 }
@@ -51,6 +54,9 @@ _UPDATE: Final = {
     ),
 }
 
+_KNOWN: Final = frozenset({CallerKind.KEY, CallerKind.APP})
+"""Callers that have proved who they are, or were let in as somebody."""
+
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -62,13 +68,16 @@ class TeamComments:
         self._database = database
         self._now = now
 
-    def add(self, trace_id: str, comment: ask.NewComment) -> Future[Comment]:
+    def add(self, trace_id: str, comment: ask.NewComment, by: Caller = LOCAL) -> Future[Comment]:
         """Keep a comment."""
+        is_known = by.kind in _KNOWN
+        author = by.name if comment.author is None and is_known else comment.author
         row: dict[str, Value] = {
             "id": new_uuid(self._now()) if comment.id is None else parse_uuid(comment.id),
             "trace_id": parse_trace_id(trace_id),
             "span_id": None if comment.span_id is None else parse_span_id(comment.span_id),
-            "author": _checked_author(comment.author),
+            "author": _checked_author(author),
+            "owner": by.subject if is_known else None,
             "body": _checked_body(comment.body),
         }
         is_repeatable = comment.id is not None
@@ -77,24 +86,28 @@ class TeamComments:
             lambda writing: _insert(writing, row | {"created_at": self._now()}, is_repeatable)
         )
 
-    def edit(self, comment_id: str, edit: ask.CommentEdit) -> Future[Comment]:
+    def edit(self, comment_id: str, edit: ask.CommentEdit, by: Caller = LOCAL) -> Future[Comment]:
         """Change what a comment says."""
         wanted, body = parse_uuid(comment_id), _checked_body(edit.body)
-        return self._database.submit(
-            lambda writing: _update(writing, {"id": wanted, "body": body, "now": self._now()})
-        )
 
-    def delete(self, comment_id: str) -> Future[Comment]:
+        def work(writing: Transaction) -> Comment:
+            _check_owner(writing, wanted, by)
+            return _update(writing, {"id": wanted, "body": body, "now": self._now()})
+
+        return self._database.submit(work)
+
+    def delete(self, comment_id: str, by: Caller = LOCAL) -> Future[Comment]:
         """Remove a comment and return what it was."""
         wanted = parse_uuid(comment_id)
-        return self._database.submit(
-            lambda writing: _the_one(
-                writing.rows(
-                    f"DELETE FROM comments WHERE id = :id RETURNING {COLUMNS}", {"id": wanted}
-                ),
-                wanted,
+
+        def work(writing: Transaction) -> Comment:
+            _check_owner(writing, wanted, by)
+            gone = writing.rows(
+                f"DELETE FROM comments WHERE id = :id RETURNING {COLUMNS}", {"id": wanted}
             )
-        )
+            return _the_one(gone, wanted)
+
+        return self._database.submit(work)
 
     def get(self, comment_id: str) -> Comment:
         """Return one comment."""
@@ -138,6 +151,19 @@ def _words_of(writing: Transaction, body: Value) -> dict[str, Value]:
     if writing.dialect is Dialect.SQLITE:
         return {}
     return {"words": word_positions(str(body))}
+
+
+def _check_owner(reading: Reading, comment_id: str, by: Caller) -> None:
+    """Raise unless the caller may change a comment, if there is such a comment."""
+    if decide(by, Verb.ADMIN, ()).is_allowed:
+        return
+    for row in reading.rows("SELECT owner FROM comments WHERE id = :id", {"id": comment_id}):
+        if row["owner"] is None or row["owner"] != by.subject:
+            raise ClewError(
+                ErrorCode.FORBIDDEN,
+                "only whoever wrote a comment may change it",
+                hint="use the key that it was written with, or an admin's",
+            )
 
 
 def _the_one(rows: list[dict[str, Any]], comment_id: str) -> Comment:

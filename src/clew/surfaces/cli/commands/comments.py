@@ -45,8 +45,8 @@ class NewCommentFlags:
     span_id: str | None = None
     """Say it about this span of the trace."""
 
-    author: str = AUTHOR_DEFAULT
-    """Who says it."""
+    author: str | None = None
+    """Who says it. [default: the name of the key that is shown, else cli]"""
 
 
 @Parameter(name="*", group=FILTERS)
@@ -83,7 +83,7 @@ def add(
     session = Session(answer)
     comment = NewComment(
         body=_read_body(body),
-        author=flags.author,
+        author=_author(flags, answer),
         span_id=flags.span_id,
         # An id of our own: when the connection breaks, sending again does not say it twice.
         id=new_uuid(time.time_ns()),
@@ -132,6 +132,12 @@ def delete(comment_id: CommentId, /, *, answer: AnswerFlags | None = None) -> Ex
     """Remove a comment for good."""
     session = Session(answer)
     return _show_one(session, _client(session).delete(comment_id))
+
+
+def _author(flags: NewCommentFlags, answer: AnswerFlags | None) -> str | None:
+    """Return who says it, None where the server knows: by the key."""
+    has_key = answer is not None and answer.api_key
+    return flags.author or (None if has_key else AUTHOR_DEFAULT)
 
 
 def _client(session: Session) -> CommentClient:

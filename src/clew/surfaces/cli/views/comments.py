@@ -43,6 +43,9 @@ def _block(comment: Comment, width: int, *, names_trace: bool) -> list[Line]:
         (escape(comment.author), Style.CYAN),
         (f"  {show_time(comment.created_at)}", Style.DIM),
     ]
+    if comment.owner is not None and comment.owner.partition(":")[2] != comment.author:
+        # Who calls themselves so: anybody may take any name.
+        head.append((f"  by {escape(comment.owner)}", Style.DIM))
     if comment.updated_at is not None:
         head.append((f"  edited {show_time(comment.updated_at)}", Style.DIM))
     about = [f"trace {escape(comment.trace_id)}"] if names_trace else []

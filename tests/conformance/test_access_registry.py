@@ -1,4 +1,4 @@
-"""Keys, role refs, grants and the audit log over a real registry, with a clock that is moved."""
+"""Keys, role refs, grants and the audit log on both databases, with a clock that is moved."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from clew.access.role_refs import Held, Listing, accept, resolve
 from clew.access.schema import SCHEMA
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S
-from clew.store.database.sqlite import SqliteDatabase
+from clew.store.database.contract import Database, Dialect
+from tests.conformance.registry_places import PLACES, PostgresPlace, SqlitePlace
 
 DAY_NS = 86_400 * NS_PER_S
 
@@ -50,15 +51,19 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
-    opened = SqliteDatabase.open(tmp_path, [SCHEMA])
-    yield opened
-    opened.close()
+@pytest.fixture(params=PLACES)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == Dialect.POSTGRES.value:
+        server = request.getfixturevalue("postgres_server")
+        place: PostgresPlace | SqlitePlace = PostgresPlace(server, server.new_url())
+    else:
+        place = SqlitePlace(tmp_path)
+    yield place.open(SCHEMA)
+    place.close()
 
 
 @pytest.fixture
-def access(database: SqliteDatabase, clock: Clock) -> AccessRegistry:
+def access(database: Database, clock: Clock) -> AccessRegistry:
     return AccessRegistry.open(database, clock)
 
 
@@ -75,7 +80,7 @@ def refusal(sent: str, access: AccessRegistry) -> ErrorCode:
 
 class TestKeys:
     def test_a_key_is_found_by_what_its_holder_was_told_once(
-        self, access: AccessRegistry, database: SqliteDatabase
+        self, access: AccessRegistry, database: Database
     ) -> None:
         assert not access.keys.is_guarding
         created = access.keys.create(NewKey(name="root", role="admin"), LOCAL).result()
@@ -95,7 +100,7 @@ class TestKeys:
         assert secret not in str(database.read(lambda r: r.rows("SELECT * FROM audit_log")))
 
     def test_keys_outlive_the_server_and_the_secret_does_not(
-        self, access: AccessRegistry, admin: str, database: SqliteDatabase, clock: Clock
+        self, access: AccessRegistry, admin: str, database: Database, clock: Clock
     ) -> None:
         again = AccessRegistry.open(database, clock)
         assert again.keys.is_guarding
@@ -124,7 +129,7 @@ class TestKeys:
         assert refusal(spoil(admin), access) is ErrorCode.UNAUTHENTICATED  # type: ignore[operator]
 
     def test_a_revoked_key_is_none_at_once_and_stays_so(
-        self, access: AccessRegistry, admin: str, database: SqliteDatabase, clock: Clock
+        self, access: AccessRegistry, admin: str, database: Database, clock: Clock
     ) -> None:
         heard: list[bool] = []
         caller = access.keys.authenticate(admin)
@@ -273,7 +278,7 @@ class TestRoleRefs:
         assert [may("ben", Verb.ADMIN, depth) for depth in (1, 2, 3)] == [False, True, False]
 
     def test_a_damaged_ref_gives_nothing_and_stops_nothing(
-        self, access: AccessRegistry, database: SqliteDatabase, clock: Clock
+        self, access: AccessRegistry, database: Database, clock: Clock
     ) -> None:
         access.role_refs.create(NewRoleRef(name="good", grants=OPS), LOCAL).result()
         access.role_refs.create(NewRoleRef(name="bad", grants=OPS), LOCAL).result()
@@ -351,7 +356,7 @@ class TestRoleRefs:
         assert caught.value.code is ErrorCode.INVALID_ARGUMENT
 
     def test_a_grant_that_was_taken_back_or_has_expired_counts_no_more(
-        self, access: AccessRegistry, database: SqliteDatabase, clock: Clock
+        self, access: AccessRegistry, database: Database, clock: Clock
     ) -> None:
         kept = access.grants.add("a", "ann", ["read"], LOCAL).result()
         access.grants.add("a", "ben", ["read"], LOCAL, expires_at=clock.at + NS_PER_S).result()
@@ -363,7 +368,7 @@ class TestRoleRefs:
             access.grants.remove(kept, LOCAL).result()
 
     def test_a_revoked_public_key_stays_revoked(
-        self, access: AccessRegistry, database: SqliteDatabase, clock: Clock
+        self, access: AccessRegistry, database: Database, clock: Clock
     ) -> None:
         access.grants.revoke_key("ed25519:AAAA", "lost", LOCAL).result()
         access.grants.revoke_key("ed25519:AAAA", "lost", LOCAL).result()
@@ -400,7 +405,7 @@ class TestAudit:
         assert access.find_entries(AuditQuery(caller="root")).total == 1
 
     def test_a_flood_of_denials_is_counted_and_not_written(
-        self, database: SqliteDatabase, clock: Clock
+        self, database: Database, clock: Clock
     ) -> None:
         seconds = [0.0]
         log = audit_module.AuditLog(database, clock, clock=lambda: seconds[0])
@@ -418,7 +423,7 @@ class TestAudit:
         assert found[1].caller == "later" or found[0].caller == "later"
 
     def test_strangers_cannot_hide_what_the_holder_of_a_key_tries(
-        self, database: SqliteDatabase, clock: Clock
+        self, database: Database, clock: Clock
     ) -> None:
         log = audit_module.AuditLog(database, clock, clock=lambda: 0.0)
         for _ in range(DENIALS_BURST + 1000):
@@ -429,7 +434,7 @@ class TestAudit:
         assert access.find_entries(AuditQuery(caller="insider")).total == 1
 
     def test_what_is_left_uncounted_is_told_at_the_end(
-        self, database: SqliteDatabase, clock: Clock
+        self, database: Database, clock: Clock
     ) -> None:
         log = audit_module.AuditLog(database, clock, clock=lambda: 0.0)
         for _ in range(DENIALS_BURST + 3):
