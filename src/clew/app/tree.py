@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import ssl
+import threading
 from typing import TYPE_CHECKING, Final
 
 from clew.app.sockets import port_of
@@ -38,6 +39,9 @@ KEY_FILE: Final = "server.key"
 """The server's own key, in the data folder: what clients pin must outlive a restart."""
 
 KEY_MODE: Final = 0o600
+
+# Whoever asks first makes the key, on any thread: two of them must not make two.
+_key_lock: Final = threading.Lock()
 
 _ANYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - told apart, not bound
 
@@ -141,10 +145,11 @@ def open_signer(folder: Path) -> Signer:
     """
     path = folder / KEY_FILE
     try:
-        if path.exists():
-            return Signer(bytes.fromhex(json.loads(path.read_text())["seed"]))
-        signer = Signer()
-        _write_key(path, json.dumps({"seed": signer.seed.hex(), "pub_key": signer.pub_key}))
+        with _key_lock:
+            if path.exists():
+                return Signer(bytes.fromhex(json.loads(path.read_text())["seed"]))
+            signer = Signer()
+            _write_key(path, json.dumps({"seed": signer.seed.hex(), "pub_key": signer.pub_key}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(path, error) from error
     return signer
