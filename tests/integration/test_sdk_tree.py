@@ -73,7 +73,7 @@ def test_one_call_joins_the_tree_and_ties_the_telemetry_to_it(peer: WillingPeer)
     result = peer.await_frame("message", msg_type="Result")
     assert result["payload"] == {
         "trails.app.id": config.app_id,
-        "trails.app.path": f"{root.app_id}/{config.app_id}",
+        "trails.app.path": f"/{root.app_id}/{config.app_id}/",
     }
     assert peer.await_frame("register", app_id=config.app_id)["parent_id"] == root.app_id
 

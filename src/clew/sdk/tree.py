@@ -23,7 +23,7 @@ APP_ID: Final = "trails.app.id"
 """Resource attribute: the app that a process is, in the tree."""
 
 APP_PATH: Final = "trails.app.path"
-"""Resource attribute: the ids from the root of the tree down to the app, with slashes between."""
+"""Resource attribute: the ids from the root of the tree down to the app, each between slashes."""
 
 # Where a server takes OTLP over HTTP, beside its socket for the tree.
 _OTLP_PORT: Final = 4318
@@ -140,8 +140,9 @@ def describe_app() -> dict[str, str]:
     config = _read()
     if config is None:
         return {}
-    path = "/".join(config.known_path)
-    return {APP_ID: config.app_id} | ({APP_PATH: path} if path else {})
+    path = config.known_path
+    # The form of the registry and of the journal: a part of it tells of a subtree.
+    return {APP_ID: config.app_id} | ({APP_PATH: f"/{'/'.join(path)}/"} if path else {})
 
 
 def otlp_endpoint() -> str | None:
