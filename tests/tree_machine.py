@@ -116,7 +116,10 @@ class Kept:
             app
             for app in self.apps.values()
             if not app.is_terminal
-            or (app.status is Status.CRASHED and (app.ended_at or 0) >= since)
+            or (
+                app.status is Status.CRASHED
+                and ((app.ended_at or 0) >= since or app.deadline is not None)
+            )
         ]
         return TreeMachine(options, apps, self.open_commands())
 

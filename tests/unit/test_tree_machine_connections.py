@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from clew.tree.frames.codes import CloseCode, FrameError
-from clew.tree.frames.outbound import Registered
+from clew.tree.frames.outbound import Control, Registered
 from clew.tree.machine.app import Status, Tier
 from clew.tree.machine.options import SECOND
 from tests.tree_machine import START, World
@@ -74,14 +74,9 @@ def test_when_very_many_sockets_drop_at_a_time_the_window_is_doubled() -> None:
     for link in links:
         world.drop(link)
         world.now += SECOND // 100
-    windows = {
-        (world.app(f"app {number}").deadline or 0)
-        - (world.app(f"app {number}").disconnected_at or 0)
-        for number in range(60)
-    }
-    assert windows == {2 * SECOND, 4 * SECOND}
-    assert world.app("app 48").deadline == START + 48 * SECOND // 100 + 2 * SECOND
-    assert world.app("app 49").deadline == START + 49 * SECOND // 100 + 4 * SECOND
+    for number in range(60):
+        app = world.app(f"app {number}")
+        assert app.deadline == START + number * SECOND // 100 + 4 * SECOND
 
 
 def test_drops_that_are_spread_out_are_no_mass_drop() -> None:
@@ -258,3 +253,111 @@ def test_watchers_hear_every_move_with_its_reason_and_who_caused_it() -> None:
         ("running", "reconnecting", "connection_drop", "server"),
         ("reconnecting", "crashed", "connection_drop", "server"),
     ]
+
+
+def test_a_crashed_app_that_was_cancelled_hears_of_it_instead_of_living_on() -> None:
+    world = World()
+    world.drop(running(world, "root"))
+    world.wait_s(3)
+    answer = world.cancel("root", correlation_id="c")
+    assert answer.targets[0].phase == "already_terminal"
+    link = world.resume("root")
+    assert [each.correlation_id for each in world.frames(link, Control)] == ["c"]
+    assert world.status("root") is Status.CRASHED
+    world.ack(link, "root", "c")
+    assert world.status("root") is Status.CRASHED
+
+
+def test_a_crashed_app_does_not_return_below_what_was_cancelled() -> None:
+    for comes in ("register", "resume", "attach"):
+        world = World()
+        world.register("root")
+        world.schedule("kid", "root")
+        if comes == "attach":
+            world.drop(world.attach("kid", "token of kid"))
+        else:
+            world.drop(world.register("kid", "root"))
+        world.wait_s(3)
+        world.cancel("root")
+        if comes == "attach":
+            link = world.attach("kid", "token of kid")
+        else:
+            link = getattr(world, comes)("kid", *(["root"] if comes == "register" else []))
+        assert world.closed[link] == CloseCode.ANCESTOR_CANCELLED
+        assert world.status("kid") is Status.CRASHED
+
+
+def test_a_crashed_app_may_register_anew_within_the_recovery_window() -> None:
+    world = World()
+    world.drop(running(world, "root"))
+    world.wait_s(3)
+    link = world.register("root")
+    assert world.frames(link, Registered)[0].recovered
+    assert (world.status("root"), world.epoch("root")) == (Status.CONNECTED, 2)
+    assert len(world.kept.recovered) == 1
+
+
+def test_a_network_that_blinks_does_not_cost_a_tree_its_life() -> None:
+    world = World()
+    links = [running(world, "root"), running(world, "mid", "root"), running(world, "leaf", "mid")]
+    for link in links:
+        world.drop(link)
+    world.wait_s(10)
+    names = ("leaf", "mid", "root")
+    assert {world.status(each) for each in names} == {Status.CRASHED}
+    for name in names:
+        world.resume(name)
+        world.wait_s(1)
+    world.wait_s(100)
+    assert {world.status(each) for each in names} == {Status.RUNNING}
+    assert world.app("leaf").path == ("root", "mid", "leaf")
+    assert not world.kept.commands
+
+
+def test_children_of_a_parent_that_stays_away_fare_by_their_policy_when_its_crash_is_final() -> (
+    None
+):
+    world = World()
+    root, kid = running(world, "root"), running(world, "kid", "root")
+    world.drop(root)
+    world.drop(kid)
+    world.wait_s(5)
+    world.restart()
+    link = world.resume("kid")
+    assert world.status("kid") is Status.RUNNING
+    world.wait_s(50)
+    assert not world.frames(link, Control)
+    world.wait_s(10)
+    assert [each.action for each in world.frames(link, Control)] == ["cancel"]
+    world.wait_s(30)
+    assert world.status("kid") is Status.CANCELLED
+    assert world.machine.next_deadline() is None
+
+
+def test_an_exit_that_is_reported_makes_a_crash_final() -> None:
+    world = World()
+    world.schedule("root")
+    agent = world.attach("root", "token of root")
+    root = world.register("root")
+    kid = world.register("kid", "root")
+    world.drop(root)
+    world.drop(kid)
+    world.wait_s(2)
+    world.exit(agent, "root", 1)
+    assert world.status("root") is Status.CRASHED
+    assert [each.app_id for each in world.kept.commands.values()] == []
+    link = world.resume("kid")
+    assert [each.action for each in world.frames(link, Control)] == ["cancel"]
+
+
+def test_an_app_that_returns_late_lands_where_its_ancestors_are_by_then() -> None:
+    world = World()
+    top = running(world, "top")
+    running(world, "root", "top")
+    mid = running(world, "mid", "root")
+    world.drop(running(world, "kid", "mid"))
+    world.wait_s(3)
+    world.leave(mid, "mid")
+    world.leave(top, "top")
+    world.resume("kid")
+    assert world.app("kid").path == ("root", "kid")

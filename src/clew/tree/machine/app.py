@@ -70,7 +70,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     was kept. `reason` and `actor` tell of the last transition: a word such as ``connection_drop``,
     and who caused it. `before` is the status that a return brings back while the app is
     `reconnecting`, `lost_contact` or `crashed`. `deadline` is when the server acts by itself: a
-    start that did not come, a window that is over; None when it waits for nothing. `confirmed`
+    start that did not come, a window that is over, and for a crashed app when it provides for its
+    children after all; None when it waits for nothing. `confirmed`
     tells, of a cancelled app, whether its end was witnessed. `adopted_from` is the first parent of
     an app that got another one: what it says when it joins. `held` is how an app has ended already
     whose end is held back by children that it has to wait for. `cancel_id` is the correlation id of

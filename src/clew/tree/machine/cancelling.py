@@ -118,6 +118,7 @@ def begin(
         elif draft.tree.is_recoverable(target, draft.now):
             # Should it turn out to live, it hears of this instead of living on.
             draft.change(target, cancel_id=order.correlation_id)
+            draft.final.append(target.app_id)
         elif target.held is not None:
             draft.end(target, target.held, Reason.RESULT, target.app_id, confirmed=True)
         elif item.phase is Phase.SCHEDULED:

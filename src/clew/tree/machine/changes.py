@@ -23,11 +23,14 @@ class AppAdded(Change, frozen=True, kw_only=True):
 class AppChanged(Change, frozen=True, kw_only=True):
     """An app changed. Kept only where the kept record still has the version `over`.
 
-    Several of one batch may be kept as one: the first one's `over`, the last one's `app`.
+    Several of one batch may be kept as one: the first one's `over`, the last one's `app`. `fields`
+    are the names of those that may have changed besides `version`, none where that is not told:
+    most changes are of a number, and need not write a whole record.
     """
 
     over: int
     app: App
+    fields: tuple[str, ...] = ()
 
 
 class MessageAdded(Change, frozen=True, kw_only=True):

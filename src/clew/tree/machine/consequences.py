@@ -1,4 +1,10 @@
-"""What the end of an app means for others: commands, cancels, its children, a parent that waits."""
+"""What the end of an app means for others: commands, cancels, its children, a parent that waits.
+
+Theory of operation. When a parent has crashed because its connection was lost, and a child is in
+reach, the parent is gone and the child fares by its policy at once. But where the child is out of
+reach as well, it is as likely the network: both may be back in a moment, and a whole tree must not
+be cancelled for that. So such children are left alone until the crash is final.
+"""
 
 from __future__ import annotations
 
@@ -26,15 +32,17 @@ def settle(draft: Draft) -> None:
     forest = draft.tree.forest
     while draft.recovered:
         _place(draft, draft.recovered.popleft())
-    while draft.ended:
-        ended = draft.ended.popleft()
-        app = forest.find(ended.app_id) or ended
-        _close_orders(draft, app)
-        for child_id in forest.child_ids(app.app_id):
-            child = forest.find(child_id)
-            if child is not None and not child.is_terminal:
-                _provide(draft, app, child)
-        _release(draft, app)
+    while draft.ended or draft.final:
+        if draft.ended:
+            ended = draft.ended.popleft()
+            app = forest.find(ended.app_id) or ended
+            _close_orders(draft, app)
+            _provide_all(draft, app)
+            _release(draft, app)
+        else:
+            final = forest.find(draft.final.popleft())
+            if final is not None and final.is_terminal and final.deadline is not None:
+                _provide_all(draft, draft.change(final, deadline=None))
 
 
 def _place(draft: Draft, app_id: str) -> None:
@@ -43,8 +51,35 @@ def _place(draft: Draft, app_id: str) -> None:
     if app is None or app.parent_id is None or app.is_terminal:
         return
     parent = draft.tree.forest.find(app.parent_id)
-    if parent is not None and parent.is_terminal:
+    if parent is None or not parent.is_terminal:
+        return
+    if draft.tree.is_recoverable(parent, draft.now):
+        _put_off(draft, parent)
+    else:
         _provide(draft, parent, app)
+
+
+def _provide_all(draft: Draft, parent: App) -> None:
+    """Do with the children of an ended app what each wants, or put it off until the end is sure."""
+    tree = draft.tree
+    may_return = tree.is_recoverable(parent, draft.now)
+    is_put_off = False
+    for child_id in tree.forest.child_ids(parent.app_id):
+        child = tree.forest.find(child_id)
+        if child is None or child.is_terminal:
+            continue
+        if may_return and not tree.links.is_reached(child_id):
+            is_put_off = True
+        else:
+            _provide(draft, parent, child)
+    if is_put_off:
+        _put_off(draft, parent)
+
+
+def _put_off(draft: Draft, parent: App) -> None:
+    """Come back to the children of a crashed app when its crash is final."""
+    if parent.deadline is None:
+        draft.change(parent, deadline=draft.tree.recovery_end(parent))
 
 
 def _close_orders(draft: Draft, app: App) -> None:

@@ -8,7 +8,7 @@ from clew.tree.machine import changes
 from clew.tree.machine.app import Status
 from clew.tree.machine.happenings import CrashDocument, tell
 from clew.tree.machine.lifecycle import DROPS, Reason
-from clew.tree.machine.options import MS
+from clew.tree.machine.options import MASS_DROP_FACTOR, MASS_DROP_WITHIN, MS
 from clew.tree.machine.state import SERVER_ACTOR
 
 if TYPE_CHECKING:
@@ -25,8 +25,13 @@ def drop(draft: Draft, event: Dropped) -> None:
     """Take note that a socket is gone: whoever spoke on it is out of reach for a while."""
     tree = draft.tree
     bound = tree.links.drop(event.link)
+    if not bound.apps and not bound.agents:
+        return
     cause = Reason(event.cause) if event.cause in DROPS else Reason.CONNECTION_DROP
-    factor = 2 if tree.links.is_mass_drop(draft.now) else 1
+    is_mass, is_first = tree.links.note_drop(draft.now)
+    factor = MASS_DROP_FACTOR if is_mass else 1
+    if is_first:
+        _extend(draft)
     for app_id in bound.apps:
         app = tree.forest.find(app_id)
         if app is not None:
@@ -36,6 +41,18 @@ def drop(draft: Draft, event: Dropped) -> None:
         app = tree.forest.find(app_id)
         if app is not None and tree.links.of_app(app_id) is None:
             lose(draft, app, cause, factor)
+
+
+def _extend(draft: Draft) -> None:
+    """Give the longer window to those as well who were lost before it was clear how many it are."""
+    tree = draft.tree
+    for app in list(tree.forest.live()):
+        since = app.disconnected_at
+        if app.status is not Status.RECONNECTING or app.deadline is None or since is None:
+            continue
+        window = tree.resume_window(app)
+        if since >= draft.now - MASS_DROP_WITHIN and app.deadline == since + window:
+            draft.change(app, deadline=since + MASS_DROP_FACTOR * window)
 
 
 def lose(draft: Draft, app: App, cause: Reason, factor: int = 1) -> None:

@@ -80,7 +80,9 @@ def expire(draft: Draft, event: Tick) -> None:
 
 def _expire_app(draft: Draft, app: App) -> None:
     cancels = draft.tree.orders.cancels_of(app.app_id)
-    if app.held is not None:
+    if app.is_terminal:
+        draft.final.append(app.app_id)
+    elif app.held is not None:
         draft.end(app, app.held, Reason.RESULT, app.app_id, confirmed=True)
     elif app.status is Status.SCHEDULED:
         fail_start(draft, app)

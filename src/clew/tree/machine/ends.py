@@ -94,6 +94,7 @@ def see_exit(draft: Draft, event: Exited) -> None:
     if app.is_over:
         if app.exit_code != code or not app.confirmed:
             draft.change(app, exit_code=code, confirmed=True)
+            draft.final.append(app.app_id)
         return
     if code == 0:
         finish(draft, app, Status.DONE, Reason.EXIT, AGENT_ACTOR, exit_code=code)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from clew.tree.machine.options import ENDED_MAX
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from clew.tree.machine.app import App
+
+
+# More than one at a time, so that they get fewer again when what needed them is gone.
+TRIES_MAX: Final = 4
 
 
 class Forest:
@@ -149,10 +153,11 @@ class Forest:
         return app is not None and not app.is_terminal
 
     def _let_go(self) -> None:
-        """Let go of the oldest ended apps that nothing needs, while there are too many."""
-        tries = 2 * max(0, len(self._ended) - ENDED_MAX)
-        while tries > 0 and len(self._ended) > ENDED_MAX:
-            tries -= 1
+        """Let go of some of the oldest ended apps that nothing needs, while there are too many.
+
+        Only a few at a time are looked at, and those that are needed go to the end of the queue.
+        """
+        for _ in range(min(TRIES_MAX, len(self._ended) - ENDED_MAX)):
             app_id = next(iter(self._ended))
             app = self._apps[app_id]
             if self._is_needed(app):

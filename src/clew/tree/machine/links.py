@@ -33,6 +33,7 @@ class Links:
         self._agent_link: dict[str, int] = {}
         self._capabilities: dict[str, frozenset[str]] = {}
         self._drops: deque[int] = deque(maxlen=MASS_DROP_LINKS)
+        self._is_mass = False
 
     def of_app(self, app_id: str) -> int | None:
         """Return the socket on which an app speaks for itself."""
@@ -115,10 +116,13 @@ class Links:
             del self._agent_link[app_id]
         return bound
 
-    def is_mass_drop(self, now: int) -> bool:
-        """Take note of a drop at `now`; tell whether it is one of very many at a time."""
+    def note_drop(self, now: int) -> tuple[bool, bool]:
+        """Take note of a drop at `now`; tell whether it is of very many, and the first found so."""
+        was_mass = self._is_mass
         self._drops.append(now)
-        return len(self._drops) == MASS_DROP_LINKS and now - self._drops[0] <= MASS_DROP_WITHIN
+        is_full = len(self._drops) == MASS_DROP_LINKS
+        self._is_mass = is_full and now - self._drops[0] <= MASS_DROP_WITHIN
+        return self._is_mass, self._is_mass and not was_mass
 
     def _clear(self, link: int) -> None:
         if self.is_empty(link):

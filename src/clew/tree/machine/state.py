@@ -79,9 +79,12 @@ class Tree:
             and app.reason in RECOVERABLE
             and app.exit_code is None
             and app.cancel_id is None
-            and app.ended_at is not None
-            and now < app.ended_at + self.options.recovery_window_s * SECOND
+            and now < self.recovery_end(app)
         )
+
+    def recovery_end(self, app: App) -> int:
+        """Return until when the crash of an app may turn out to have been none."""
+        return (app.ended_at or 0) + self.options.recovery_window_s * SECOND
 
     def resume_window(self, app: App) -> int:
         """Return how long a lost connection may take to come back, in nanoseconds."""
@@ -90,20 +93,24 @@ class Tree:
 
     def _is_needed(self, app: App) -> bool:
         """Whether an ended app must stay in memory: somebody speaks for it, or it may return."""
-        return self.links.is_reached(app.app_id) or self.is_recoverable(app, self.now)
+        return (
+            app.deadline is not None
+            or self.links.is_reached(app.app_id)
+            or self.is_recoverable(app, self.now)
+        )
 
     def _is_valid(self, timer: Timer) -> bool:
         if timer.is_order:
             return self.orders.deadline(timer.key) == timer.when
         app = self.forest.find(timer.key)
-        return app is not None and not app.is_terminal and app.deadline == timer.when
+        return app is not None and app.deadline == timer.when
 
 
 class Draft:
     """A step in the making: every rule writes what it decides here, and the state follows at once.
 
     `ended` are apps whose end, and `recovered` ids of apps whose return to life, has consequences
-    that are still to be drawn.
+    that are still to be drawn; `final` are ids of crashed ones that will not return any more.
     """
 
     def __init__(self, tree: Tree, now: int) -> None:
@@ -111,6 +118,7 @@ class Draft:
         self.now = now
         self.ended: deque[App] = deque()
         self.recovered: deque[str] = deque()
+        self.final: deque[str] = deque()
         self._changes: list[changes.Change] = []
         self._effects: list[Effect] = []
 
@@ -132,7 +140,9 @@ class Draft:
     def change(self, app: App, **fields: Any) -> App:
         """Keep an app with some fields changed, but not its status."""
         changed: App = msgspec.structs.replace(app, version=app.version + 1, **fields)
-        self._changes.append(changes.AppChanged(over=app.version, app=changed))
+        self._changes.append(
+            changes.AppChanged(over=app.version, app=changed, fields=tuple(fields))
+        )
         self.tree.put(changed)
         return changed
 

@@ -28,11 +28,11 @@ def load(reading: Reading, options: TreeOptions, now: int) -> TreeMachine:
     """Return a machine that holds what is kept: live apps, late crashes and open commands.
 
     `now` is in Unix nanoseconds: what crashed longer ago than the recovery window stays in the
-    registry until somebody asks for it.
+    registry until somebody asks for it, unless it has still to provide for its children.
     """
     apps = reading.rows(
         f"SELECT {_COLUMNS} FROM apps WHERE status {among('live', reading.dialect)}"  # noqa: S608 - names of columns
-        " OR (status = :crashed AND ended_at >= :since)",
+        " OR (status = :crashed AND (ended_at >= :since OR deadline IS NOT NULL))",
         {
             "live": json.dumps(sorted(status.value for status in LIVE)),
             "crashed": Status.CRASHED.value,

@@ -1,0 +1,189 @@
+"""What the machine holds is bounded, and what it let go of it asks to be shown again."""
+
+from __future__ import annotations
+
+import pytest
+
+from clew.base.errors import ErrorCode
+from clew.tree.frames.codes import CloseCode, FrameError
+from clew.tree.frames.outbound import Attached
+from clew.tree.machine import events, forest, messages, orders
+from clew.tree.machine.app import Status, Tier
+from clew.tree.machine.effects import Refused
+from clew.tree.machine.outcomes import Issued, Unscheduled
+from tests.tree_machine import START, World, app_caller
+
+
+def test_ended_apps_are_let_go_and_shown_again_when_something_speaks_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forest, "ENDED_MAX", 10)
+    world = World()
+    names = [f"app {number}" for number in range(40)]
+    for name in names:
+        world.leave(world.register(name), name)
+    assert sum(world.machine.find(name) is not None for name in names) == 10
+    link = world.register("app 0")
+    assert world.closed[link] == CloseCode.TERMINAL
+    assert world.cancel("app 1").targets[0].phase == "already_terminal"
+
+
+def test_an_ended_app_that_somebody_still_speaks_for_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forest, "ENDED_MAX", 10)
+    world = World()
+    link = world.register("talks")
+    world.say(link, "talks", "Result")
+    world.drop(world.register("crashes"))
+    world.wait_s(3)
+    for number in range(40):
+        name = f"app {number}"
+        world.leave(world.register(name), name)
+    world.say(link, "talks", "Status")
+    assert [each.is_late for each in world.kept.messages.values()] == [False, True]
+    assert world.machine.find("crashes") is not None
+    world.drop(link)
+    for number in range(40, 60):
+        name = f"app {number}"
+        world.leave(world.register(name), name)
+    assert world.machine.find("talks") is None
+
+
+def test_the_ids_of_nobody_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forest, "ENDED_MAX", 10)
+    world = World()
+    for number in range(30):
+        world.machine.learn_absent(f"app {number}")
+    event = events.Unschedule(ticket=1, caller=app_caller("x"), app_id="app 29")
+    assert world.machine.unknown(event) == ()
+    event = events.Unschedule(ticket=1, caller=app_caller("x"), app_id="app 0")
+    assert world.machine.unknown(event) == ("app 0",)
+
+
+def test_finished_commands_are_let_go_and_shown_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "FINISHED_MAX", 10)
+    world = World()
+    link = world.register("root")
+    for number in range(30):
+        world.command("root", correlation_id=f"c {number}")
+        world.ack(link, "root", f"c {number}")
+    awaited = events.Await(ticket=0, caller=app_caller("root"), correlation_id="c 0")
+    assert world.machine.unknown_commands(awaited) == ("c 0",)
+    ticket = world.await_end("c 0")
+    assert isinstance(world.answers[ticket], Issued)
+    assert isinstance(world.command("root", correlation_id="c 1"), Issued)
+    assert len(world.kept.commands) == 30
+
+
+def test_a_connection_that_comes_and_goes_leaves_no_timers_behind() -> None:
+    world = World()
+    world.schedule("device", resume_window_ms=86_400_000)
+    link = world.register("device")
+    for _ in range(3_000):
+        world.drop(link)
+        world.wait_s(0.2)
+        link = world.resume("device")
+    assert world.machine.next_deadline() is None
+    world.drop(link)
+    assert world.machine.next_deadline() == world.now + world.ms(86_400_000)
+
+
+def test_the_places_where_numbers_were_left_out_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(messages, "GAPS_MAX", 4)
+    world = World()
+    link = world.register("root")
+    for seq in range(2, 40, 2):
+        world.say(link, "root", seq=seq)
+    for seq in (1, 37):
+        world.say(link, "root", seq=seq)
+    kept = {key[3] for key in world.kept.messages}
+    assert 37 in kept
+    assert 1 not in kept
+
+
+def test_time_does_not_go_back() -> None:
+    world = World()
+    link = world.register("root")
+    world.say(link, "root")
+    world.now = START - world.ms(60_000)
+    world.say(link, "root", "Result")
+    assert world.app("root").ended_at == START
+
+
+def test_an_agent_may_come_back_on_another_socket_before_the_old_one_is_known_to_be_gone() -> None:
+    world = World()
+    world.schedule("job")
+    world.schedule("other")
+    old = world.attach("job", "token of job")
+    world.attach("other", "token of other", link=old)
+    new = world.attach("job", "token of job")
+    world.drop(old)
+    assert world.status("job") is Status.CONNECTED
+    assert world.status("other") is Status.RECONNECTING
+    world.exit(new, "job", 0)
+    assert world.status("job") is Status.DONE
+
+
+def test_an_app_whose_agent_was_lost_joins_where_it_was() -> None:
+    world = World()
+    world.schedule("job")
+    agent = world.attach("job", "token of job")
+    world.say(agent, "job", is_agent=True)
+    world.drop(agent)
+    world.register("job")
+    assert (world.status("job"), world.epoch("job")) == (Status.RUNNING, 1)
+
+
+def test_an_agent_cannot_attach_to_nobody_or_to_who_has_ended() -> None:
+    world = World()
+    link = world.attach("nobody")
+    assert world.frames(link)[-1].code == FrameError.NOT_FOUND
+    world.schedule("job")
+    world.unschedule("job")
+    link = world.attach("job", "token of job")
+    assert world.closed[link] == CloseCode.TERMINAL
+    world.register("root")
+    world.schedule("kid", "root")
+    world.cancel("root")
+    link = world.attach("kid", "token of kid")
+    assert world.closed[link] == CloseCode.ANCESTOR_CANCELLED
+
+
+def test_where_no_proof_is_asked_for_an_agent_may_watch_who_came_unannounced() -> None:
+    world = World()
+    world.register("root")
+    agent = world.attach("root")
+    assert world.frames(agent) == [Attached(app_id="root")]
+    strict = World(tier=Tier.SIGNED)
+    link = strict.register("root")
+    assert strict.closed[link] == CloseCode.UNAUTHORISED
+
+
+def test_only_who_may_cancel_takes_a_child_back() -> None:
+    world = World()
+    world.register("root")
+    world.register("other", "root")
+    world.schedule("kid", "root")
+    refused = world.unschedule("kid", app_caller("other"))
+    assert isinstance(refused, Refused)
+    assert refused.code is ErrorCode.NOT_FOUND
+    absent = world.unschedule("nobody")
+    assert isinstance(absent, Refused)
+    assert absent.code is ErrorCode.NOT_FOUND
+    assert isinstance(world.unschedule("kid", app_caller("root")), Unscheduled)
+
+
+def test_a_command_of_the_machine_is_only_answered_by_whom_it_was_for() -> None:
+    world = World()
+    link = world.register("root")
+    other = world.register("other")
+    world.command("root", correlation_id="c")
+    world.ack(other, "root", "c")
+    assert world.frames(other)[-1].code == FrameError.NOT_REGISTERED
+    world.ack(other, "other", "c")
+    assert world.target("c", "root").status == "sent"
+    world.ack(link, "root", "nothing")
+    assert world.target("c", "root").status == "sent"
