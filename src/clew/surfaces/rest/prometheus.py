@@ -106,6 +106,18 @@ def write_metrics(desk: Desk, apps: Mapping[Status, int]) -> str:
             [({}, desk.live.dropped)],
         ),
         (
+            "clew_access_denials_total",
+            "counter",
+            "Requests that were refused to their callers.",
+            [({}, desk.identity.access.audit.denials)],
+        ),
+        (
+            "clew_access_denials_unwritten_total",
+            "counter",
+            "Denials that came too fast to be written to the audit log one by one.",
+            [({}, desk.identity.access.audit.unwritten)],
+        ),
+        (
             "clew_queries_waiting",
             "gauge",
             "Questions in line for a thread.",
