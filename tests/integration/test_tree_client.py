@@ -567,6 +567,41 @@ def test_a_payload_that_cannot_be_sent_says_so_instead(peer: ScriptedPeer, join:
     assert talk.expect("message")["payload"] == {"when": str(time), "nan": None}
 
 
+class Rude:
+    def __str__(self) -> str:
+        raise KeyError("never ask")
+
+
+def test_nothing_that_a_program_says_raises_into_it(peer: ScriptedPeer, join: Join) -> None:
+    client = join(peer.config(sec_level="signed"))
+    for payload in (Rude(), 2**80, {1: {2: b"\x00"}}, 2**53 + 1):
+        client.status(payload)
+    client.on("huge")(lambda _: {"n": 2**53 + 1})
+    talk = peer.talk()
+    talk.send("challenge", nonce="n")
+    talk.register()
+    assert "left_out" in talk.expect("message")["payload"]
+    assert talk.expect("message")["payload"] == 2**80
+    assert talk.expect("message")["payload"] == {"1": {"2": "AA=="}}
+    # A status is not signed; what is, must have one form only.
+    assert talk.expect("message")["payload"] == 2**53 + 1
+    control(talk, client, "huge")
+    assert "left_out" in talk.expect("control_ack")["result"]
+    with pytest.raises(ClewError, match="no canonical form"):
+        client.send(client.app_id or "", "huge", 2**53 + 1)
+    client.result(2**53 + 1)
+    assert "left_out" in talk.expect("message")["payload"]
+
+
+def test_a_server_that_is_away_is_told_of(join: Join, caplog: pytest.LogCaptureFixture) -> None:
+    with ScriptedPeer() as gone:
+        config = gone.config()
+    with caplog.at_level(logging.WARNING):
+        join(config)
+        eventually(lambda: "no connection to the tree" in caplog.text)
+    assert gone.url in caplog.text
+
+
 def test_statuses_give_way_to_newer_ones_while_nobody_answers_and_the_result_does_not(
     join: Join,
 ) -> None:

@@ -6,12 +6,15 @@ said first on a connection, and whether there is anything left to come back for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+import logging
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from clew.base.errors import ClewError
 from clew.tree.client.identity import describe_process
 from clew.tree.client.outbox import Entry, Outbox
+from clew.tree.client.payload import left_out
 from clew.tree.frames.codec import encode
 from clew.tree.frames.codes import FrameError, is_retryable
 from clew.tree.frames.fields import MessageKind
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 CAPABILITIES: Final = (CAN_HEAR_NOTICES,)
 
-Frame = TypeVar("Frame", bound=Inbound)
+logger = logging.getLogger("clew.tree")
 
 
 class Conversation:
@@ -134,7 +137,16 @@ class Conversation:
     def next_message(self) -> bytes | None:
         """Return the next message that may be sent now, None when there is none."""
         entry = self.outbox.take()
-        return None if entry is None else self._encode(self._message(entry))
+        if entry is None:
+            return None
+        message = self._message(entry)
+        try:
+            return self._encode(message)
+        except ClewError as error:
+            # Numbers that cannot be signed. Nobody can be told but by the message itself.
+            note = msgspec.Raw(left_out(error.message))
+            logger.warning("what a %s says is left out: %s", entry.kind, error.message)
+            return self._encode(msgspec.structs.replace(message, payload=note))
 
     def acked(self, seq: int) -> None:
         """Take an acknowledgement."""
@@ -167,10 +179,18 @@ class Conversation:
 
     def control_ack(self, ack: ControlAck) -> bytes:
         """Return what answers a command."""
-        return self._encode(ack)
+        try:
+            return self._encode(ack)
+        except ClewError as error:
+            note = msgspec.Raw(left_out(error.message))
+            return self._encode(msgspec.structs.replace(ack, result=note))
 
     def request(self, frame: Inbound) -> bytes:
-        """Return a frame that asks the server for something."""
+        """Return a frame that asks the server for something.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT when it has to be signed and has numbers that cannot be.
+        """
         return self._encode(frame)
 
     def goodbye(self, reason: str) -> bytes:

@@ -51,6 +51,15 @@ class _Seen:
     answer: ControlAck | None = None
 
 
+def start_thread(work: Callable[[], None], name: str) -> bool:
+    """Run something in a daemon thread; return False at the end of a process, which starts none."""
+    try:
+        threading.Thread(target=work, name=name, daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
+
+
 class Workers:
     """A few daemon threads for handlers. They are no executor's: those hold up a process's end."""
 
@@ -66,10 +75,11 @@ class Workers:
             return False
         with self._lock:
             is_thread_needed = self._idle <= self._jobs.qsize() and self._threads < WORKERS_MAX
-            if is_thread_needed:
+        if is_thread_needed and start_thread(self._work, "clew handler"):
+            with self._lock:
                 self._threads += 1
-        if is_thread_needed:
-            threading.Thread(target=self._work, name="clew handler", daemon=True).start()
+        if not self._threads:
+            return False
         self._jobs.put(job)
         return True
 
@@ -160,7 +170,8 @@ class Handlers:
                 self.after_cancel()
 
         # A thread of its own: a cancel must not wait behind other commands.
-        threading.Thread(target=carry_out, name="clew cancel", daemon=True).start()
+        if not start_thread(carry_out, "clew cancel"):
+            answer(self.refusal(control, OVERLOADED))
 
     def _run(self, handler: Handler, control: Control) -> ControlAck:
         try:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 # Messages that the thread has not looked at yet; beyond it the thread is not keeping up.
 INBOX_MAX: Final = 2048
 
+# A server that is restarted is back before it; that is nothing to tell a program's user about.
+TOLD_ATTEMPT: Final = 3
+
 # After a refusal that passes, where the server says no time itself.
 RETRY_AFTER_MS: Final = 1000
 
@@ -100,6 +103,7 @@ class Link:
     _requests: dict[str, Request] = field(default_factory=dict)
     _closing: str | None = None
     _held_until: float = 0.0
+    _has_told: bool = False
     _last_error: outbound.Error | None = None
     _task: asyncio.Task[None] | None = None
 
@@ -181,9 +185,16 @@ class Link:
                 if end.is_final or self._gives_up():
                     break
                 attempt = 0 if has_joined else attempt + 1
+                if attempt == TOLD_ATTEMPT and not self._has_told:
+                    self._has_told = True
+                    self._tell_of_outage(end.message)
                 await self._pause(attempt, end.retry_after_ms)
         finally:
             self._finish(end)
+
+    def _tell_of_outage(self, why: str) -> None:
+        url = self.conversation.config.socket_url()
+        logger.warning("no connection to the tree at %s (%s); the program goes on", url, why)
 
     def _is_finished(self) -> bool:
         """Whether there is nothing to come back for."""
@@ -288,10 +299,10 @@ class Link:
             while self._urgent:
                 await connection.send(self._urgent[0], text=True)
                 self._urgent.popleft()
-            for request in list(self._requests.values()):
-                if not request.is_sent:
-                    request.is_sent = True
-                    await connection.send(conversation.request(request.frame), text=True)
+            for request in [each for each in self._requests.values() if not each.is_sent]:
+                frame = self._written(request)
+                if frame is not None:
+                    await connection.send(frame, text=True)
             while (message := self._next_message()) is not None:
                 await connection.send(message, text=True)
             if self._is_finished():
@@ -300,6 +311,15 @@ class Link:
                 if self._closing:
                     await connection.send(conversation.goodbye(self._closing), text=True)
                 return
+
+    def _written(self, request: Request) -> bytes | None:
+        """Return a question as it is sent; None when it cannot be, and whoever asked knows."""
+        request.is_sent = True
+        try:
+            return self.conversation.request(request.frame)
+        except ClewError as error:
+            self._take_answer(request.key, error)
+            return None
 
     def _next_message(self) -> bytes | None:
         if asyncio.get_running_loop().time() < self._held_until:
@@ -383,7 +403,8 @@ class Link:
                 self.conversation.is_over = True
             self._wake.set()
             return
-        logger.warning("the server says %s: %s", frame.code, frame.message)
+        level = logging.INFO if is_retryable(frame.code) else logging.WARNING
+        logger.log(level, "the server says %s: %s", frame.code, frame.message)
 
     def _hold(self, delay: float) -> None:
         """Send no message for a while: the server asks for time."""

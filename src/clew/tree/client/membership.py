@@ -18,7 +18,7 @@ from clew.tree.client import ending
 from clew.tree.client.answers import ChildNotice, read_notice
 from clew.tree.client.ending import GRACE_S, CancelContext
 from clew.tree.client.engine import get_engine, tell_of_forks
-from clew.tree.client.handlers import Handlers
+from clew.tree.client.handlers import Handlers, start_thread
 from clew.tree.client.outbox import Entry
 from clew.tree.client.payload import encode_payload
 from clew.tree.frames.codes import CloseCode, FrameError
@@ -271,7 +271,7 @@ class Membership:
             if self.handlers.after_cancel is not None:
                 self.handlers.after_cancel()
 
-        threading.Thread(target=carry_out, name="clew cancel", daemon=True).start()
+        start_thread(carry_out, "clew cancel")
 
     def _carry_out(self, payload: CancelPayload) -> None:
         """Call the hook of a cancel; whatever it does, the rest of the cancel goes on."""
@@ -310,7 +310,7 @@ class Membership:
             ending.interrupt(lambda: self.leave(0.0, "disconnected"))
 
         self._take_cancel()
-        threading.Thread(target=stop, name="clew cancel", daemon=True).start()
+        start_thread(stop, "clew cancel")
 
     def _at_exit(self) -> None:
         error = ending.uncaught()

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from clew.base.errors import ClewError
-from clew.tree.frames.codec import DEPTH_MAX, FRAME_BYTES_MAX, depth_exceeds, parse
+from clew.tree.frames.codec import DEPTH_MAX, FRAME_BYTES_MAX, depth_exceeds
 
 # What a frame has beside its payload: ids, header, key, signature, nonce.
 _FRAME_REST_BYTES: Final = 4096
@@ -34,8 +33,8 @@ def encode_payload(value: Any) -> Encoded:
     """
     try:
         octets = msgspec.json.encode(value, enc_hook=str)
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError, UnicodeError) as error:
-        return _left_out(f"it is not JSON: {error}")
+    except Exception as error:  # noqa: BLE001 - the `str` of a program's object may do anything
+        return _left_out(f"it is not JSON: {type(error).__name__}: {error}")
     if len(octets) > PAYLOAD_BYTES_MAX:
         return _left_out(f"it has {len(octets)} bytes, {PAYLOAD_BYTES_MAX} are the most")
     if depth_exceeds(octets, DEPTH_MAX - 1):
@@ -48,13 +47,9 @@ def decode_payload(octets: bytes | memoryview) -> Any:
     return json.loads(bytes(octets))
 
 
-def is_sendable(octets: bytes) -> bool:
-    """Whether JSON text given by a program is one value that means the same to every reader."""
-    try:
-        parse(octets)
-    except ClewError:
-        return False
-    return len(octets) <= PAYLOAD_BYTES_MAX
+def left_out(why: str) -> bytes:
+    """Return the JSON text that stands for something that cannot be sent."""
+    return _left_out(why).octets
 
 
 def _left_out(why: str) -> Encoded:
