@@ -12,11 +12,13 @@ import pytest
 from clew.base.errors import ClewError
 from clew.tree.frames.canonical import canonical_json, format_number, signing_bytes
 from clew.tree.frames.codec import decode_inbound, decode_outbound
+from clew.tree.frames.info import TrailsConfig
 from clew.tree.frames.keys import Signer, verify, verify_frame
 from clew.tree.frames.schema import encode_codes, encode_schema
 
 FOLDER = Path(__file__).parents[2] / "contracts" / "trails"
 CANONICAL: dict[str, Any] = json.loads((FOLDER / "canonical-vectors.json").read_text())
+INFO: dict[str, Any] = json.loads((FOLDER / "info-vectors.json").read_text())
 SIGNING: dict[str, Any] = json.loads((FOLDER / "signing-vectors.json").read_text())
 
 
@@ -71,6 +73,24 @@ def test_a_key_that_is_no_point_of_the_curve_verifies_nothing() -> None:
     signature = SIGNING["signed"][0]["sig"]
     for pub_key in ("", "ed25519:", "ed25519:" + "/" * 43 + "=", SIGNING["pub_key"] + "="):
         assert not verify(pub_key, b"", signature)
+
+
+@pytest.mark.parametrize("vector", INFO["configurations"], ids=why)
+def test_a_configuration_says_what_its_vector_says(vector: dict[str, Any]) -> None:
+    config = TrailsConfig.decode(vector["text"])
+    assert TrailsConfig.decode(config.encode()) == config
+    for name in set(vector) - {"why", "text", "socket_url", "start_day"}:
+        found = getattr(config, name)
+        assert (list(found) if isinstance(found, tuple) else found) == vector[name], name
+    assert config.socket_url() == vector["socket_url"]
+    if vector["start_day"] is not None:
+        assert config.start_day == vector["start_day"]
+
+
+@pytest.mark.parametrize("vector", INFO["refused"], ids=why)
+def test_a_configuration_that_no_client_uses_is_refused(vector: dict[str, str]) -> None:
+    with pytest.raises(ClewError):
+        TrailsConfig.decode(vector["text"])
 
 
 @pytest.mark.parametrize(
