@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from clew.surfaces.rest.desk import Desk
     from clew.surfaces.ws.door import TrailsDoor
     from clew.tree.keeper.keeper import TreeKeeper
+    from clew.tree.machine.options import TreeOptions
 
 TEXT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -167,7 +168,19 @@ def _tree_families(keeper: TreeKeeper, apps: Mapping[Status, int]) -> list[Famil
             [({}, counters.failures)],
         ),
         ("clew_tree_outbox_entry", "counter", "Newest outbox entry.", [({}, keeper.hub.newest)]),
+        ("clew_tree_window_seconds", "gauge", "How long it waits.", _windows(keeper.options)),
     ]
+
+
+def _windows(options: TreeOptions) -> list[Sample]:
+    """Return what the tree was told to wait for: those who look at it from outside must know."""
+    seconds = {
+        "resume": options.resume_window_ms / 1000,
+        "recovery": options.recovery_window_s,
+        "restart": options.restart_window_s,
+        "start_deadline": options.start_deadline_s,
+    }
+    return [({"window": name}, value) for name, value in seconds.items()]
 
 
 def _door_families(door: TrailsDoor) -> list[Family]:

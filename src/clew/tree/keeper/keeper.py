@@ -126,7 +126,8 @@ class TreeKeeper:
         self.hub = Hub()
         self.counters = KeeperCounters()
         self._database = database
-        self._options = options
+        self.options = options
+        """How the tree behaves, its windows among it."""
         self._clock = clock
         self._deny = deny
         self._machine: TreeMachine | None = None
@@ -336,16 +337,16 @@ class TreeKeeper:
         """Decide over events, keep what was decided, and carry out what follows."""
         machine = self._machine
         assert machine is not None
-        await self._show(machine, events)
         changes: list[Change] = []
         effects: list[Effect] = []
         now = self._clock.now()
         decided = 0
         for event in events:
-            if decided and (machine.unknown(event) or machine.unknown_commands(event)):
-                # An event before it changed what it needs to see: it is shown that in a round of
-                # its own.
-                break
+            if machine.unknown(event) or machine.unknown_commands(event):
+                if decided:
+                    # The next round begins with it, and shows what all the events after it need.
+                    break
+                await self._show(machine, events)
             step = machine.handle(event, now)
             changes += step.changes
             effects += step.effects
@@ -437,7 +438,7 @@ class TreeKeeper:
     async def _load(self) -> None:
         loaded = await self._read(
             lambda reading: (
-                load(reading, self._options, self._clock.now()),
+                load(reading, self.options, self._clock.now()),
                 get_outbox_bounds(reading)[1],
             )
         )
