@@ -1,4 +1,7 @@
-"""The registry database: writes are answered when durable, alone when they fail, and bounded."""
+"""The registry in a file: what it leaves on disk, what it makes of damage, of full disks and locks.
+
+What every registry database promises is tried in `tests/conformance/test_database_contract.py`.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,7 @@ from pathlib import Path
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.database.contract import Reading, Result, Schema, Step, Transaction
-from clew.store.database.readers import ReaderOptions
+from clew.store.database.contract import Result, Schema, Step, Transaction
 from clew.store.database.sqlite import FILE_NAME, DatabaseOptions, SqliteDatabase
 from clew.store.database.writer import WriterOptions
 
@@ -99,13 +101,6 @@ class Gate:
         result(self.passed)
 
 
-def test_a_write_is_seen_by_the_reading_after_its_answer(open_database: Open) -> None:
-    database = open_database()
-    for number in range(20):
-        assert result(database.submit(put(f"n{number}"))) == f"n{number}"
-        assert names(database)[-1] == f"n{number}"
-
-
 def test_what_was_written_is_there_when_it_is_opened_again(open_database: Open) -> None:
     database = open_database()
     result(database.submit(put("kept")))
@@ -143,147 +138,6 @@ def test_writes_that_wait_are_committed_together_and_each_gets_its_own_answer(
     # The gate itself changed nothing, so its commit left no mark.
     assert count_commits(database) == before + 1
     assert names(database) == [*(f"n{number}" for number in range(50)), "after"]
-
-
-def test_a_write_that_raises_is_undone_whole_and_alone(open_database: Open) -> None:
-    database = open_database()
-
-    def half(writing: Transaction) -> str:
-        put("half")(writing)
-        raise ClewError(ErrorCode.CONFLICT, "no")
-
-    def mistaken(writing: Transaction) -> str:
-        put("mistaken")(writing)
-        raise KeyError("k")
-
-    gate = Gate(database)
-    first, refused = database.submit(put("first")), database.submit(half)
-    broken, last = database.submit(mistaken), database.submit(put("last"))
-    gate.open()
-    assert error_of(refused).code is ErrorCode.CONFLICT
-    assert isinstance(broken.exception(DEADLINE_S), KeyError)
-    assert [result(first), result(last)] == ["first", "last"]
-    assert names(database) == ["first", "last"]
-    database.check()
-
-
-def test_a_write_taken_back_in_time_never_happens(open_database: Open) -> None:
-    database = open_database()
-    gate = Gate(database)
-    taken_back, kept = database.submit(put("taken back")), database.submit(put("kept"))
-    assert taken_back.cancel()
-    gate.open()
-    result(kept)
-    assert names(database) == ["kept"]
-
-
-def test_a_full_queue_says_when_to_come_again(open_database: Open) -> None:
-    database = open_database(writer=WriterOptions(queue_max=3))
-    gate = Gate(database)
-    futures = [database.submit(put(f"n{number}")) for number in range(3)]
-    with pytest.raises(ClewError) as caught:
-        database.submit(put("n3"))
-    assert caught.value.code is ErrorCode.OVERLOADED
-    assert caught.value.retry_after_ms
-    gate.open()
-    assert [result(future) for future in futures] == names(database)
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_writer_that_ended_is_not_ready_and_says_so_to_everyone(open_database: Open) -> None:
-    database = open_database()
-    database.check()
-
-    def end(_writing: Transaction) -> str:
-        raise SystemExit
-
-    gate = Gate(database)
-    ending, behind = database.submit(end), database.submit(put("behind"))
-    gate.open()
-    for future in (ending, behind):
-        assert error_of(future).code is ErrorCode.INTERNAL
-    assert isinstance(behind.exception(DEADLINE_S), ClewError)
-    with pytest.raises(ClewError, match="writer has ended"):
-        database.check()
-    with pytest.raises(ClewError, match="writer has ended"):
-        database.submit(put("later"))
-    assert database.status().failure == "the registry's writer has ended"
-    assert names(database) == []
-
-
-def test_closing_writes_what_is_queued_and_takes_nothing_more(open_database: Open) -> None:
-    database = open_database()
-    gate = Gate(database)
-    futures = [database.submit(put(f"n{number}")) for number in range(5)]
-    closing = threading.Thread(target=database.close)
-    closing.start()
-    gate.open()
-    closing.join(DEADLINE_S)
-    assert [result(future) for future in futures] == [f"n{number}" for number in range(5)]
-    for call in (lambda: database.submit(put("late")), lambda: names(database)):
-        with pytest.raises(ClewError) as caught:
-            call()
-        assert caught.value.code is ErrorCode.UNAVAILABLE
-    assert len(names(open_database())) == 5
-
-
-def test_a_reading_sees_one_moment_while_others_write(open_database: Open) -> None:
-    database = open_database()
-    result(database.submit(put("before")))
-
-    def twice(reading: Reading) -> tuple[int, int]:
-        count = "SELECT count(*) AS n FROM notes"
-        first = reading.rows(count)[0]["n"]
-        result(database.submit(put("meanwhile")))
-        return first, reading.rows(count)[0]["n"]
-
-    assert database.read(twice) == (1, 1)
-    assert len(names(database)) == 2
-
-
-def test_a_reading_cannot_write(open_database: Open) -> None:
-    database = open_database()
-    with pytest.raises(ClewError):
-        database.read(lambda reading: reading.rows("DELETE FROM notes RETURNING name"))
-
-
-def test_a_reading_without_end_is_ended(open_database: Open) -> None:
-    database = open_database(readers=ReaderOptions(read_s=0.1))
-    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
-    with pytest.raises(ClewError) as caught:
-        database.read(lambda reading: reading.rows(endless))
-    assert caught.value.code is ErrorCode.TIMEOUT
-    assert names(database) == []
-
-
-def test_more_readers_than_connections_are_told_to_wait(open_database: Open) -> None:
-    database = open_database(readers=ReaderOptions(count_max=1, wait_s=0.05))
-    with pytest.raises(ClewError) as caught:
-        database.read(lambda _: names(database))
-    assert caught.value.code is ErrorCode.OVERLOADED
-    assert names(database) == []
-
-
-def test_a_schema_goes_on_where_it_ended_and_keeps_what_is_there(open_database: Open) -> None:
-    database = open_database()
-    result(database.submit(put("old")))
-    database.close()
-    database = open_database(Schema("notes", (FIRST, SECOND)), Schema("other", (Step(1, "t", ()),)))
-    result(database.submit(put("new")))
-    rows = database.read(lambda r: r.rows("SELECT name, colour FROM notes ORDER BY name"))
-    assert rows == [{"name": "new", "colour": "none"}, {"name": "old", "colour": "old"}]
-
-
-def test_a_step_that_fails_leaves_nothing_of_itself(open_database: Open) -> None:
-    open_database().close()
-    broken = Step(2, "broken", ("CREATE TABLE more (x)", "CREATE VIRTUAL TABLE t USING fts99(x)"))
-    with pytest.raises(ClewError) as caught:
-        open_database(Schema("notes", (FIRST, broken)))
-    assert caught.value.code is ErrorCode.UNSUPPORTED
-    assert "fts99" in caught.value.message
-    database = open_database(Schema("notes", (FIRST, SECOND)))
-    tables = database.read(lambda r: r.rows("SELECT name FROM sqlite_master WHERE name = 'more'"))
-    assert tables == []
 
 
 @pytest.mark.parametrize("older", [[NOTES], []])

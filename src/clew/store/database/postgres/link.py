@@ -49,6 +49,8 @@ _SERVER_SETTINGS: Final = {
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
+    # A session that waits for work holds the registry's lock; that it waits is no fault.
+    "idle_session_timeout": "0",
     # Compiling a statement of a millisecond takes a hundred.
     "jit": "off",
     "lock_timeout": "5s",
