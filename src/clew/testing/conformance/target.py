@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 OK: Final = 200
+LOCKED: Final = (401, 403)
 
 PATH: Final = "/ws"
 
@@ -77,13 +78,20 @@ class Target:
         """Find out what the server is; `given` are windows that need not be found out.
 
         Raises:
-            ClewError: UNAVAILABLE when it does not answer.
+            ClewError: UNAVAILABLE when it does not answer, UNAUTHENTICATED without the API key
+                that its HTTP door wants.
         """
         if not self.tier:
             self.tier = await self._find_tier()
         found: dict[str, int] = {}
         if self.rest is not None:
             status, _ = await self.rest.ask("GET", "/api/v1/apps?limit=1")
+            if status in LOCKED:
+                raise ClewError(
+                    ErrorCode.UNAUTHENTICATED,
+                    f"the HTTP door answers {status}",
+                    hint="show an operator's key: --api-key, CLEW_API_KEY",
+                )
             self.has_tree = status != NOT_FOUND
             found = await self._find_windows(self.rest)
         self.windows = Windows(**(found | (given or {})))
