@@ -1,0 +1,207 @@
+"""Apps that sign what they ask over REST: they act by where they stand in the tree."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from clew.access.signing import SignedHead, signed_octets
+from clew.base.ids import new_uuid
+from clew.surfaces.rest.routes import BASE
+from clew.testing.server import ServerProcess
+from clew.tree.frames.keys import Signer
+from tests.integration.wire import Answer, ask
+
+JSON = {"content-type": "application/json"}
+
+
+@dataclass
+class Member:
+    """An app that has joined, with a key of its own."""
+
+    server: ServerProcess
+    socket: ClientConnection
+    parent: Member | None = None
+    app_id: str = field(default_factory=lambda: new_uuid(time.time_ns()))
+    signer: Signer = field(default_factory=Signer)
+
+    def join(self) -> None:
+        frame = {
+            "type": "register",
+            "app_id": self.app_id,
+            "parent_id": self.parent.app_id if self.parent else None,
+            "app_name": "member",
+            "child_pub_key": self.signer.pub_key,
+            "process_info": {"pid": 1},
+        }
+        self.socket.send(json.dumps(frame))
+        assert json.loads(self.socket.recv(30))["type"] == "registered"
+
+    def sign(self, method: str, target: str, body: bytes = b"") -> dict[str, str]:
+        head = SignedHead(self.app_id, str(time.time_ns() // 10**6), secrets.token_hex(16), "")
+        return {
+            "x-trails-app-id": head.app_id,
+            "x-trails-timestamp": head.timestamp,
+            "x-trails-nonce": head.nonce,
+            "x-trails-sig": self.signer.sign(signed_octets(method, target, head, body)),
+        }
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
+        headers = self.sign(method, path, body or b"")
+        return ask(self.server.url, method, path, body, {**JSON, **headers})
+
+
+@dataclass(frozen=True)
+class Family:
+    """A root, its child, the child's child, and a root beside it; the server asks for keys."""
+
+    server: ServerProcess
+    key: str
+    root: Member
+    child: Member
+    leaf: Member
+    other: Member
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Family]:
+    with ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("signed") / "data"
+        server = stack.enter_context(ServerProcess(folder))
+        place = f"ws://{server.addresses['trails']}/ws"
+
+        def member(parent: Member | None = None) -> Member:
+            socket = stack.enter_context(connect(place, compression=None))
+            joined = Member(server, socket, parent)
+            joined.join()
+            return joined
+
+        root, other = member(), member()
+        child = member(root)
+        leaf = member(child)
+        made = ask(server.url, "POST", f"{BASE}/keys", b'{"name":"root","role":"admin"}', JSON)
+        yield Family(server, made.document["api_key"], root, child, leaf, other)
+        assert "Traceback" not in server.stderr
+
+
+def test_an_app_sees_itself_and_what_is_below_it_and_nothing_else(family: Family) -> None:
+    def statuses(who: Member) -> list[int]:
+        everybody = (family.root, family.child, family.leaf, family.other)
+        return [who.ask("GET", f"{BASE}/apps/{each.app_id}").status for each in everybody]
+
+    assert statuses(family.root) == [200, 200, 200, 404]
+    assert statuses(family.child) == [404, 200, 200, 404]
+    assert statuses(family.leaf) == [404, 404, 200, 404]
+    assert statuses(family.other) == [404, 404, 404, 200]
+    # Telemetry is nobody's in the tree.
+    assert family.root.ask("GET", f"{BASE}/traces?limit=1").status == 403
+    assert family.root.ask("GET", f"{BASE}/keys").status == 403
+    who = family.child.ask("GET", f"{BASE}/whoami").document
+    assert (who["kind"], who["name"]) == ("app", family.child.app_id)
+
+
+def test_an_app_steers_those_below_it_and_never_upward(family: Family) -> None:
+    body = b'{"action": "checkpoint", "payload": {"n": 1}}'
+
+    def steer(who: Member, target: Member) -> int:
+        return who.ask("POST", f"{BASE}/apps/{target.app_id}/control", body).status
+
+    assert steer(family.root, family.leaf) in {200, 202}
+    frame = json.loads(family.leaf.socket.recv(30))
+    assert (frame["type"], frame["action"], frame["payload"]) == (
+        "control",
+        "checkpoint",
+        {"n": 1},
+    )
+    assert steer(family.leaf, family.root) == 404
+    assert steer(family.other, family.leaf) == 404
+    assert steer(family.leaf, family.leaf) == 403
+
+
+def test_a_signed_request_that_was_overheard_is_of_no_use(family: Family) -> None:
+    path = f"{BASE}/apps/{family.child.app_id}"
+    headers = family.child.sign("GET", path)
+    assert ask(family.server.url, "GET", path, headers=headers).status == 200
+    again = ask(family.server.url, "GET", path, headers=headers)
+    assert (again.status, again.document["detail"]) == (401, "the request was here already")
+    fresh = family.child.sign("GET", path)
+    assert ask(family.server.url, "GET", f"{path}/messages", headers=fresh).status == 401
+    stolen = family.other.sign("GET", path) | {"x-trails-app-id": family.child.app_id}
+    assert ask(family.server.url, "GET", path, headers=stolen).status == 401
+
+
+def test_a_key_that_names_an_app_of_the_open_tier_keeps_what_both_may(family: Family) -> None:
+    named = {"x-trails-app-id": family.child.app_id, "authorization": f"Bearer {family.key}"}
+
+    def look(path: str, **headers: str) -> Answer:
+        return ask(family.server.url, "GET", f"{BASE}/{path}", headers={**named, **headers})
+
+    assert look(f"apps/{family.leaf.app_id}").status == 200
+    assert look(f"apps/{family.root.app_id}").status == 404
+    assert look("traces").status == 403
+    alone = ask(
+        family.server.url,
+        "GET",
+        f"{BASE}/whoami",
+        headers={"x-trails-app-id": family.child.app_id},
+    )
+    assert alone.status == 401
+
+
+def test_a_key_that_is_bound_to_an_app_sees_its_subtree(family: Family) -> None:
+    wanted: dict[str, Any] = {
+        "name": "bound",
+        "role": "operator",
+        "app_id": family.child.app_id,
+    }
+    admin = {**JSON, "authorization": f"Bearer {family.key}"}
+    made = ask(family.server.url, "POST", f"{BASE}/keys", json.dumps(wanted).encode(), admin)
+    bound = {"x-api-key": made.document["api_key"]}
+
+    def look(path: str) -> Answer:
+        return ask(family.server.url, "GET", f"{BASE}/{path}", headers=bound)
+
+    everybody = (family.root, family.child, family.leaf, family.other)
+    statuses = [look(f"apps/{each.app_id}").status for each in everybody]
+    assert statuses == [404, 200, 200, 404]
+    listed = {app["app_id"] for app in look("apps").document["apps"]}
+    assert listed == {family.child.app_id, family.leaf.app_id}
+
+
+def test_a_role_ref_opens_an_app_to_those_it_names(family: Family) -> None:
+    admin = {**JSON, "authorization": f"Bearer {family.key}"}
+
+    def make(path: str, document: dict[str, Any]) -> Answer:
+        body = json.dumps(document).encode()
+        return ask(family.server.url, "POST", f"{BASE}/{path}", body, admin)
+
+    outsider = {"name": "outsider", "role": "reader", "app_id": family.other.app_id}
+    key = {"x-api-key": make("keys", outsider).document["api_key"]}
+    child_id = new_uuid(time.time_ns())
+    grants = [{"sub": "key:outsider", "roles": ["read"]}]
+    assert make("admin/role-refs", {"name": "friends", "grants": grants}).status == 201
+    scheduled = make(
+        "children",
+        {
+            "app_id": child_id,
+            "parent_id": family.leaf.app_id,
+            "app_name": "shared",
+            "role_refs": ["friends"],
+        },
+    )
+    assert scheduled.status in {200, 201}, scheduled.body
+    path = f"{BASE}/apps/{child_id}"
+    assert ask(family.server.url, "GET", path, headers=key).status == 200
+    leaf = f"{BASE}/apps/{family.leaf.app_id}"
+    assert ask(family.server.url, "GET", leaf, headers=key).status == 404
+    gone = ask(family.server.url, "DELETE", f"{BASE}/admin/role-refs/friends", headers=admin)
+    assert gone.status == 200
+    assert ask(family.server.url, "GET", path, headers=key).status == 404
