@@ -1,7 +1,7 @@
 """A process to be killed: comments written by several threads at once.
 
 Writes ``<id>\\n`` to standard output once a comment is kept, and goes on until it is killed. Takes
-the folder, and a prefix of its own for the bodies.
+the folder or the address of a PostgreSQL registry, and a prefix of its own for the bodies.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+from clew.store.database.address import is_postgres
+from clew.store.database.contract import Database
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.folder import FolderLock
 from clew.team.comments.parameters import NewComment
@@ -29,10 +33,20 @@ def write_on(comments: TeamComments, prefix: str, thread: int) -> None:
         os.write(1, f"{kept.id} {body}\n".encode())
 
 
+@contextmanager
+def opened(place: str) -> Iterator[Database]:
+    if is_postgres(place):
+        from clew.store.database.postgres.database import PostgresDatabase
+
+        yield PostgresDatabase.open(place, [SCHEMA])
+    else:
+        with FolderLock.acquire(Path(place)):
+            yield SqliteDatabase.open(Path(place), [SCHEMA])
+
+
 def main() -> None:
-    folder, prefix = Path(sys.argv[1]), sys.argv[2]
-    with FolderLock.acquire(folder):
-        database = SqliteDatabase.open(folder, [SCHEMA])
+    place, prefix = sys.argv[1:3]
+    with opened(place) as database:
         comments = TeamComments(database, time.time_ns)
         threads = [
             threading.Thread(target=write_on, args=(comments, prefix, each), daemon=True)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,12 +21,16 @@ from clew.team.comments.parameters import LIMIT_MAX, CommentQuery
 from clew.team.comments.schema import SCHEMA
 from clew.team.comments.service import TeamComments
 
+if TYPE_CHECKING:
+    from clew.testing.postgres import PostgresProcess
+
 ROOT = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("CLEW_CRASH_ROUNDS", "8"))
+ROUNDS_POSTGRES = max(1, ROUNDS // 3)
 LOAD_S_MAX = 0.5
 
 
-def start(folder: Path, prefix: str) -> subprocess.Popen[bytes]:
+def start(folder: Path | str, prefix: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.integration.registry_child", str(folder), prefix],
         cwd=ROOT,
@@ -33,7 +38,7 @@ def start(folder: Path, prefix: str) -> subprocess.Popen[bytes]:
     )
 
 
-def run_and_kill(folder: Path, prefix: str, seconds: float) -> dict[str, str]:
+def run_and_kill(folder: Path | str, prefix: str, seconds: float) -> dict[str, str]:
     """Let a child write until it is killed; return what it acknowledged, bodies by id."""
     acked: dict[str, str] = {}
     with start(folder, prefix) as child:
@@ -74,6 +79,30 @@ def test_killed_at_random_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path
     assert acked
     # A crash is not damage.
     assert not list(tmp_path.glob("*.damaged"))
+
+
+@pytest.mark.slow
+def test_killed_over_postgresql_nothing_acknowledged_is_lost_or_doubled(
+    postgres_server: PostgresProcess,
+) -> None:
+    from clew.store.database.postgres.database import PostgresDatabase
+
+    url = postgres_server.new_url()
+    acked: dict[str, str] = {}
+    for round_number in range(ROUNDS_POSTGRES):
+        # Each opens the registry at once: the lock of a process that is gone goes with it.
+        acked |= run_and_kill(url, f"r{round_number}", random.uniform(0.0, LOAD_S_MAX))
+        database = PostgresDatabase.open(url, [SCHEMA])
+        comments = TeamComments(database, time.time_ns)
+        found = comments.find(CommentQuery(limit=LIMIT_MAX))
+        kept = {comment.id: comment.body for comment in found.comments}
+        assert acked.items() <= kept.items(), f"round {round_number}"
+        assert set(Counter(kept.values()).values()) <= {1}
+        assert comments.find(CommentQuery(text=f"r{round_number}")).total == sum(
+            body.startswith(f"r{round_number}-") for body in kept.values()
+        )
+        database.close()
+    assert acked
 
 
 def test_a_second_process_does_not_get_the_folder(tmp_path: Path) -> None:
