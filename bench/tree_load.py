@@ -1,0 +1,274 @@
+"""Apps of a tree, from a process of their own: they join, speak, wait, and hear that they are over.
+
+``python -m bench.tree_load KIND …`` prints one JSON object as its last line. It looks at the
+server's memory and CPU itself, since only it knows when all of its apps are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import msgspec
+import uvloop
+from websockets.asyncio.client import ClientConnection, connect
+
+from bench.figures import percentile
+from bench.processes import cpu_s, memory_mib, run_child
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+KEY: Final = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+OPEN_AT_ONCE: Final = 50
+OPEN_S_MAX: Final = 120.0
+
+SETTLE_S: Final = 3.0
+"""What joining left behind is gone after this: buffers, a round of the collector."""
+
+PAYLOAD: Final = {"phase": "working", "progress": 0.5, "rows": 123456, "note": "x" * 80}
+"""About two hundred bytes with its frame, as statuses are."""
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens. `apps` speak over `sockets`; `rate` is messages a second, of all of them."""
+
+    kind: str
+    trails: str
+    http: str
+    server_pid: int
+    apps: int
+    sockets: int
+    rate: float = 0.0
+    seconds: float = 0.0
+
+
+def play(scene: Scene) -> dict[str, float]:
+    """Run a scene in a child process and return what came of it."""
+    arguments = [f"--{name}={value}" for name, value in msgspec.structs.asdict(scene).items()]
+    timeout_s = scene.seconds + 2 * OPEN_S_MAX
+    return msgspec.convert(run_child("bench.tree_load", arguments, timeout_s=timeout_s), dict)
+
+
+@dataclass(eq=False)
+class _Member:
+    """One app on a socket."""
+
+    app_id: str
+    socket: ClientConnection
+    seq: int = 0
+    sent_at: dict[int, float] = field(default_factory=dict)
+
+
+class _Troupe:
+    """All apps of a scene, a root above them."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.root_id = str(uuid.uuid4())
+        self.members: dict[str, _Member] = {}
+        self.sockets: list[ClientConnection] = []
+        self.latencies_ms: list[float] = []
+        self.notified: list[float] = []
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._joined: dict[str, asyncio.Future[None]] = {}
+        self._readers: list[asyncio.Task[None]] = []
+
+    async def gather(self, count: int, sockets: int) -> None:
+        """Have the root join, and so many apps below it, evenly on so many sockets."""
+        async with asyncio.timeout(OPEN_S_MAX):
+            await self._join(await self._open(), self.root_id, None)
+        gate = asyncio.Semaphore(OPEN_AT_ONCE)
+
+        async def arrive(number: int) -> None:
+            async with gate:
+                socket = await self._open()
+                for _ in range(number, count, sockets):
+                    await self._join(socket, str(uuid.uuid4()), self.root_id)
+
+        async with asyncio.timeout(OPEN_S_MAX), asyncio.TaskGroup() as arrivals:
+            for number in range(sockets):
+                arrivals.create_task(arrive(number))
+
+    async def disperse(self) -> None:
+        """Close every socket."""
+        for reader in self._readers:
+            reader.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+        await asyncio.gather(*(socket.close() for socket in self.sockets))
+
+    async def say(self, member: _Member) -> None:
+        """Send a status."""
+        member.seq += 1
+        member.sent_at[member.seq] = time.perf_counter()
+        header = {"msg_type": "Status", "timestamp": time.time_ns() // 10**6, "seq": member.seq}
+        frame = {"type": "message", "app_id": member.app_id, "header": header, "payload": PAYLOAD}
+        await member.socket.send(json.dumps(frame))
+
+    @property
+    def unanswered(self) -> int:
+        """How many messages wait for their acknowledgement."""
+        return sum(len(member.sent_at) for member in self.members.values())
+
+    async def _open(self) -> ClientConnection:
+        # A connection that is left open is what a scene is about.
+        socket = await connect(
+            self.scene.trails, compression=None, ping_interval=None, open_timeout=OPEN_S_MAX
+        ).__aenter__()
+        self.sockets.append(socket)
+        self._readers.append(asyncio.create_task(self._read(socket)))
+        return socket
+
+    async def _join(self, socket: ClientConnection, app_id: str, parent_id: str | None) -> None:
+        self.members[app_id] = _Member(app_id, socket)
+        self._joined[app_id] = asyncio.get_running_loop().create_future()
+        frame = {
+            "type": "register",
+            "app_id": app_id,
+            "parent_id": parent_id,
+            "app_name": "member",
+            "child_pub_key": KEY,
+            "process_info": {"pid": 1, "hostname": "bench"},
+        }
+        await socket.send(json.dumps(frame))
+        await self._joined[app_id]
+
+    async def _read(self, socket: ClientConnection) -> None:
+        async for text in socket:
+            heard = json.loads(text)
+            match heard["type"]:
+                case "registered":
+                    self._joined[heard["app_id"]].set_result(None)
+                case "ack":
+                    self._take_ack(self.members[heard["app_id"]], heard["seq"])
+                case "control":
+                    await self._obey(socket, heard)
+                case "error":
+                    self._fail(RuntimeError(f"the server refuses: {heard}"))
+
+    def _fail(self, error: Exception) -> None:
+        """End the scene, whatever it waits for."""
+        if not self.failure.done():
+            self.failure.set_exception(error)
+
+    def _take_ack(self, member: _Member, seq: int) -> None:
+        now = time.perf_counter()
+        # An acknowledgement covers everything up to its number.
+        for number in [each for each in member.sent_at if each <= seq]:
+            self.latencies_ms.append((now - member.sent_at.pop(number)) * 1000)
+
+    async def _obey(self, socket: ClientConnection, heard: dict[str, Any]) -> None:
+        self.notified.append(time.perf_counter())
+        answer = {name: heard[name] for name in ("app_id", "correlation_id", "action")}
+        await socket.send(json.dumps({"type": "control_ack", "ack": True, **answer}))
+
+
+async def _idle(scene: Scene, troupe: _Troupe) -> dict[str, float]:
+    """Let apps join and do nothing; tell what each costs the server."""
+    pid = scene.server_pid
+    memory, cpu = memory_mib(pid)[0], cpu_s(pid)
+    begin = time.perf_counter()
+    await troupe.gather(scene.apps, scene.sockets)
+    seconds, joined_cpu = time.perf_counter() - begin, cpu_s(pid) - cpu
+    await asyncio.sleep(SETTLE_S)
+    idle_from, idle_cpu = time.perf_counter(), cpu_s(pid)
+    await asyncio.sleep(scene.seconds)
+    result = {
+        "kib_per_app": (memory_mib(pid)[0] - memory) * 1024 / scene.apps,
+        "join_cpu_ms": joined_cpu * 1000 / scene.apps,
+        "joined_per_s": scene.apps / seconds,
+        "idle_cores": (cpu_s(pid) - idle_cpu) / (time.perf_counter() - idle_from),
+    }
+    await troupe.disperse()
+    return result
+
+
+async def _messages(scene: Scene, troupe: _Troupe) -> dict[str, float]:
+    """Say statuses at a rate, evenly over all apps, and time their acknowledgements."""
+    pid = scene.server_pid
+    await troupe.gather(scene.apps, scene.sockets)
+    members = list(troupe.members.values())
+    await asyncio.sleep(SETTLE_S)
+    cpu, begin, said = cpu_s(pid), time.perf_counter(), 0
+    while (now := time.perf_counter()) < begin + scene.seconds:
+        due = int((now - begin) * scene.rate)
+        for number in range(said, due):
+            await troupe.say(members[number % len(members)])
+        said = due
+        await asyncio.sleep(0.002)
+    async with asyncio.timeout(60):
+        while troupe.unanswered:  # noqa: ASYNC110 - a look now and then costs less than an event
+            await asyncio.sleep(0.002)
+    seconds = time.perf_counter() - begin
+    result = {
+        "said": float(said),
+        "acked": float(len(troupe.latencies_ms)),
+        "per_s": len(troupe.latencies_ms) / seconds,
+        "ack_p50_ms": percentile(troupe.latencies_ms, 0.5),
+        "ack_p99_ms": percentile(troupe.latencies_ms, 0.99),
+        "cpu_us": (cpu_s(pid) - cpu) * 1e6 / said,
+    }
+    await troupe.disperse()
+    return result
+
+
+async def _cancel(scene: Scene, troupe: _Troupe) -> dict[str, float]:
+    """Cancel everything below the root; every app obeys at once."""
+    pid = scene.server_pid
+    await troupe.gather(scene.apps, scene.sockets)
+    await asyncio.sleep(SETTLE_S)
+    cpu, begin = cpu_s(pid), time.perf_counter()
+    async with httpx.AsyncClient(timeout=60) as client:
+        answer = await client.post(
+            f"{scene.http}/api/v1/apps/{troupe.root_id}/cancel",
+            params={"cascade": "true", "wait": "true", "grace_ms": "30000"},
+        )
+    answer.raise_for_status()
+    outcomes = answer.json()["outcomes"]
+    result = {
+        "notified": float(len(troupe.notified)),
+        "last_notified_s": max(troupe.notified) - begin,
+        "answered_s": time.perf_counter() - begin,
+        "confirmed": float(sum(outcome["confirmed"] for outcome in outcomes)),
+        "cpu_us": (cpu_s(pid) - cpu) * 1e6 / scene.apps,
+    }
+    await troupe.disperse()
+    return result
+
+
+async def _play(scene: Scene) -> dict[str, float]:
+    """Play a scene to its end, or until the server refuses something."""
+    troupe = _Troupe(scene)
+    playing = asyncio.ensure_future(_SCENES[scene.kind](scene, troupe))
+    await asyncio.wait((playing, troupe.failure), return_when=asyncio.FIRST_COMPLETED)
+    if not playing.done():
+        playing.cancel()
+        troupe.failure.result()
+    return playing.result()
+
+
+_SCENES: Final[dict[str, Callable[[Scene, _Troupe], Awaitable[dict[str, float]]]]] = {
+    "idle": _idle,
+    "messages": _messages,
+    "cancel": _cancel,
+}
+
+
+def main() -> None:
+    """Play the scene that the arguments tell and print what came of it."""
+    parser = argparse.ArgumentParser()
+    for each in msgspec.structs.fields(Scene):
+        parser.add_argument(f"--{each.name}", required=True)
+    scene = msgspec.convert(vars(parser.parse_args()), Scene, strict=False)
+    print(json.dumps(uvloop.run(_play(scene))))
+
+
+if __name__ == "__main__":
+    main()
