@@ -15,6 +15,7 @@ import pytest
 from clew.app.cli_reference import PAGE, write_page
 from clew.app.main import build, commands
 from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.cli.commands.apps import AppFlags, CrashFlags, MessageFlags
 from clew.surfaces.cli.commands.export import QUERIES, ExportFlags
 from clew.surfaces.cli.commands.genai import AgentFlags, ConversationFlags, TranscriptFlags
 from clew.surfaces.cli.commands.live import LiveFlags, plan_feeds
@@ -41,6 +42,7 @@ from clew.telemetry.analytics import parameters as about
 from clew.telemetry.genai import parameters as genai
 from clew.telemetry.query import parameters as ask
 from clew.telemetry.remote import to_pairs
+from clew.tree import parameters as tree
 
 PAIRS: list[tuple[type[Any], type[msgspec.Struct], set[str]]] = [
     (TimeFlags, ask.TimeParameters, set()),
@@ -61,6 +63,9 @@ PAIRS: list[tuple[type[Any], type[msgspec.Struct], set[str]]] = [
     (ConversationFlags, genai.ConversationQuery, set()),
     (AgentFlags, genai.AgentQuery, set()),
     (TranscriptFlags, genai.TranscriptQuery, set()),
+    (AppFlags, tree.AppQuery, set()),
+    (MessageFlags, tree.MessageQuery, set()),
+    (CrashFlags, tree.CrashQuery, set()),
 ]
 
 

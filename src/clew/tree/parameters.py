@@ -66,9 +66,9 @@ class AppQuery(PageParameters, frozen=True, kw_only=True, forbid_unknown_fields=
     """Which apps: all that is given holds.
 
     `within` is an app with all that is below it, `parent_id` the parent alone. `text` is a part of
-    the name, or how the id begins. `active` leaves trees out in which nothing lives and nothing
-    has ended since (``15m``). `order` is by age, the newest first, or as a tree: each app before
-    what is below it.
+    the name, or how the id begins or ends. `active` leaves trees out in which nothing lives and
+    nothing has ended since (``15m``). `order` is by age, the newest first, or as a tree: each app
+    before what is below it.
     """
 
     namespace: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from clew.base.errors import ClewError, ErrorCode
@@ -64,6 +65,18 @@ def complete_attributes(context: Any) -> list[str]:
     client = _client(context)
     found = client.list_attributes(AttributeQuery(limit=NAMES_MAX)).document()
     return sorted({key.key for key in found.attributes})
+
+
+def complete_apps(context: Any) -> list[str]:
+    """Return the names of apps that live, and the ids of those whose name several have."""
+    from clew.tree.machine.app import LIVE
+    from clew.tree.parameters import AppQuery
+    from clew.tree.remote import TreeClient
+
+    query = AppQuery(status=sorted(LIVE), limit=NAMES_MAX)  # type: ignore[arg-type]
+    found = TreeClient(_client(context).server).find_apps(query).document().apps
+    names = Counter(app.app_name for app in found)
+    return [app.app_name if names[app.app_name] == 1 else app.app_id for app in found]
 
 
 def _client(context: Any) -> TelemetryClient:

@@ -18,8 +18,16 @@ if TYPE_CHECKING:
 
     from cyclopts import App
 
+EX_USAGE: Final = 64
+"""Of sysexits.h."""
+
 # These may stand before the command too, as in ``clew --server http://10.0.0.5:7701 traces``.
 GLOBAL_FLAGS: Final = ("--server", "--api-key", "--format", "--max-tokens")
+
+# Commands whose exit codes mean an end of what they waited for, and so no wrong argument.
+OWN_CODES: Final = {
+    "wait": {ErrorCode.INVALID_ARGUMENT: EX_USAGE, ErrorCode.UNSUPPORTED: EX_USAGE},
+}
 
 _SAID = re.compile(
     r"^(?P<message>.*?)(?: (?P<hint>(?:Did you mean|Choose from).*?))?"
@@ -37,13 +45,19 @@ def run(app: App, arguments: Sequence[str]) -> int:
         return _run(app, globals_last(list(arguments)))
     except ClewError as error:
         print_error(error)
-        return exit_code(error.code)
+        return OWN_CODES.get(_command_of(arguments), {}).get(error.code, exit_code(error.code))
     except BrokenPipeError:
         # Whoever reads the pipe has enough; what is left in the buffer must not raise at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+
+
+def _command_of(arguments: Sequence[str]) -> str:
+    """Return the name of the command, which may stand behind flags of every command."""
+    moved = globals_last(list(arguments))
+    return moved[0] if moved else ""
 
 
 def _run(app: App, arguments: list[str]) -> int:

@@ -124,7 +124,7 @@ class Session:
             below = (left_out, show_duration(spent) if spent else None)
             lines = [*lines, *output.footer(self.screen.width, *below)]
             return "".join(f"{render(line, colour=self.screen.colour)}\n" for line in lines)
-        told: dict[str, Any] = msgspec.to_builtins(document)
+        told = _plain(document)
         if not is_whole:
             told |= {"truncated": True, "hint": f"the rest: {sheet.how}"}
         write = output.json_text if self.format == "json" else output.json_line
@@ -184,7 +184,7 @@ class Session:
         """Return a document that says what was left out of it, and how to get that."""
         if not left_out:
             return document
-        told: dict[str, Any] = msgspec.to_builtins(document)
+        told = _plain(document)
         told["count"] = len(told[listing.items])
         told["truncated"] = True
         told["left_out"] = left_out
@@ -231,6 +231,12 @@ class Session:
         if cursor:
             details["next"] = cursor
         print_note(self._how(listing, document), **details)
+
+
+def _plain(document: Any) -> dict[str, Any]:
+    """Return a document as the tables and lists that its JSON has, parts that are JSON included."""
+    told: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
+    return told
 
 
 def _first(document: Any, items: str, kept: int) -> Any:

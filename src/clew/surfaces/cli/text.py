@@ -167,8 +167,10 @@ def show_percent(part: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """Return a count and its noun: ``1 span``, ``2 spans``, ``2 series``."""
-    return f"{show_count(count)} {noun}{'' if count == 1 or noun.endswith('s') else 's'}"
+    """Return a count and its noun: ``1 span``, ``2 spans``, ``2 series``, ``2 crashes``."""
+    if count == 1 or noun.endswith("s"):
+        return f"{show_count(count)} {noun}"
+    return f"{show_count(count)} {noun}{'es' if noun.endswith('sh') else 's'}"
 
 
 def read_time(text: str) -> tuple[datetime, int]:

@@ -7,62 +7,24 @@ demo are declared by `clew.app`, which hands them in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import App, Group, Parameter
 
+from clew.surfaces.cli.apps import COMMANDS as APP_COMMANDS
+from clew.surfaces.cli.command import KEEP, LOOK, RUN, STEER, Command, Family
+from clew.surfaces.cli.running import COMMANDS as RUN_COMMANDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-LOOK: Final = "Look"
-RUN: Final = "Run"
-KEEP: Final = "Keep"
-
 HELP: Final = (
-    "See what a tree of running things did: traces, logs and metrics.\n\n"
+    "See what a tree of running things did: traces, logs and metrics; steer what runs.\n\n"
     "Answers are tables on a terminal and JSON when piped, the very documents of the REST API. "
     "Exit codes: 0 ok, 1 failed, 2 nothing matched, 3 bad argument or query, "
     "4 server unreachable, 5 not allowed, 6 a condition to exit on holds."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A command that only holds others: its name is the first word of theirs."""
-
-    name: str
-    group: str
-    summary: str
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command: `target` is ``module:function``, `examples` are command lines and why.
-
-    A name of two words belongs to the family of the first.
-    """
-
-    name: str
-    target: str
-    group: str
-    summary: str
-    details: str = ""
-    examples: tuple[tuple[str, str], ...] = field(default=())
-
-    @property
-    def help(self) -> str:
-        """The summary, and what there is to say beside it."""
-        return f"{self.summary}\n\n{self.details}" if self.details else self.summary
-
-    def epilogue(self) -> str:
-        """Return the examples as the end of the command's help."""
-        if not self.examples:
-            return ""
-        lines = [f"  {line}\n      {why}" for line, why in self.examples]
-        return "Examples:\n" + "\n".join(lines)
-
 
 FAMILIES: Final[tuple[Family, ...]] = (
     Family("comment", KEEP, "Say something about a trace or a span, and find what was said."),
@@ -445,6 +407,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "",
         (("clew skill show", "read it, or send it into a file of your own"),),
     ),
+    *APP_COMMANDS,
+    *RUN_COMMANDS,
 )
 
 
@@ -467,7 +431,9 @@ def build_app(more: Iterable[Command] = ()) -> App:
         group_arguments=Group("Arguments", sort_key=0),
         group_commands=Group("Other", sort_key=9),
     )
-    groups = {name: Group(name, sort_key=place) for place, name in enumerate((RUN, LOOK, KEEP))}
+    groups = {
+        name: Group(name, sort_key=place) for place, name in enumerate((RUN, LOOK, STEER, KEEP))
+    }
     families: dict[str, App] = {}
     for place, command in enumerate((*more, *COMMANDS)):
         family, _, name = command.name.rpartition(" ")

@@ -47,7 +47,7 @@ class Seen:
 class AppFilter:
     """Which apps: all conditions hold. `within` is a path, `below` one that is itself left out.
 
-    `text` is a part of the name, in any case, or how the id begins. `active_since` (Unix
+    `text` is a part of the name, in any case, or how the id begins or ends. `active_since` (Unix
     nanoseconds) leaves trees out in which nothing lives and nothing has ended since.
     """
 
@@ -412,10 +412,11 @@ def _where(reading: Reading, condition: AppFilter) -> tuple[list[str], dict[str,
     if condition.text is not None:
         where.append(
             f"(lower(app_name) LIKE :part ESCAPE '{_LIKE_ESCAPE}'"
-            f" OR app_id LIKE :start ESCAPE '{_LIKE_ESCAPE}')"
+            f" OR app_id LIKE :start ESCAPE '{_LIKE_ESCAPE}'"
+            f" OR app_id LIKE :end ESCAPE '{_LIKE_ESCAPE}')"
         )
         text = _as_it_is(condition.text.lower())
-        parameters |= {"part": f"%{text}%", "start": f"{text}%"}
+        parameters |= {"part": f"%{text}%", "start": f"{text}%", "end": f"%{text}"}
     if condition.active_since is not None:
         root = f"substr(path, {1 + len(PATH_SEPARATOR)}, {ROOT_CHARS})"
         where.append(
