@@ -1,0 +1,199 @@
+"""`clew exec`: run a command as an app of the tree."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import NS_PER_S, parse_duration_ns
+from clew.surfaces.cli.flags import ServerFlags, Switch
+from clew.surfaces.cli.text import escape
+from clew.tree.frames.fields import NAME_CHARS_MAX
+from clew.tree.frames.info import VARIABLE, read_environment
+from clew.tree.machine.app import OrphanPolicy, Orphans
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import Token
+
+    from clew.tree.agent.announcing import Announcement
+
+COMMAND = Group("Command", sort_key=1)
+TREE = Group("In the tree", sort_key=2)
+END = Group("Its end", sort_key=3)
+
+# Between TERM and KILL: what TRAILS gives a cancel.
+GRACE_S = 30.0
+
+# A day of grace is no grace, and a command that may take longer than a month needs no bound.
+GRACE_S_MAX = 86_400.0
+TIMEOUT_S_MAX = 31 * 86_400.0
+
+Orphaned = Literal["adopt", "request_cancel", "terminate", "wait"]
+
+
+def read_seconds(_type: object, tokens: Sequence[Token]) -> float:
+    """Read ``500ms``, ``30s``, ``2h`` or bare seconds."""
+    token = tokens[0]
+    try:
+        return parse_duration_ns(token.value, bare=NS_PER_S) / NS_PER_S
+    except ClewError as error:
+        flag = f"{token.keyword}: " if token.keyword else ""
+        raise ClewError(error.code, flag + error.message, hint=error.hint) from error
+
+
+def exec_(
+    *command: Annotated[
+        str, Parameter(group=COMMAND, allow_leading_hyphen=True, help="What to run, after --.")
+    ],
+    name: Annotated[
+        str | None,
+        Parameter(group=TREE, help="What it is called. [default: the name of its program]"),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, Parameter(group=TREE, negative=(), help="Repeatable: key=value.")
+    ] = None,
+    on_orphan: Annotated[
+        Orphaned | None,
+        Parameter(
+            group=TREE,
+            help="What becomes of it when its parent ends in any way; wait is for done alone.",
+        ),
+    ] = None,
+    detached: Annotated[
+        Switch, Parameter(group=TREE, help="Stay out of cancels of what is above it.")
+    ] = False,
+    join: Annotated[
+        Switch,
+        Parameter(group=TREE, help=f"Be the app that {VARIABLE} names, not a child of it."),
+    ] = False,
+    required: Annotated[
+        Switch, Parameter(group=TREE, help="Do not run it while no server answers.")
+    ] = False,
+    grace: Annotated[
+        float,
+        Parameter(
+            group=END,
+            converter=read_seconds,
+            help="Between TERM and KILL, where no cancel gives the time.",
+        ),
+    ] = GRACE_S,
+    timeout: Annotated[
+        float | None,
+        Parameter(group=END, converter=read_seconds, help="End it after so long."),
+    ] = None,
+    survive: Annotated[
+        Switch, Parameter(group=END, help="Let it live on when this process is killed.")
+    ] = False,
+    server: ServerFlags | None = None,
+) -> int:
+    """Run a command as an app of the tree, and exit as it does."""
+    if not command:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT, "no command to run", hint="clew exec -- COMMAND ARGUMENTS"
+        )
+    _check(name, grace, timeout)
+    flags = server or ServerFlags()
+    from clew.tree.agent.supervisor import Plan, run_command
+
+    return run_command(
+        Plan(
+            arguments=command,
+            announcement=_announcement(
+                name or Path(command[0]).name[:NAME_CHARS_MAX],
+                flags,
+                read_tags(tag or []),
+                _orphans(on_orphan, detached=detached),
+                joins=join,
+            ),
+            warn=_warn,
+            grace_s=grace,
+            timeout_s=timeout,
+            is_required=required,
+            survives=survive,
+            server_url=flags.open().url,
+        )
+    )
+
+
+def read_tags(texts: Sequence[str]) -> dict[str, str] | None:
+    """Return the tags that ``key=value`` texts are, None when there are none.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT for a text without a key.
+    """
+    tags: dict[str, str] = {}
+    for text in texts:
+        key, has_value, value = text.partition("=")
+        if not key or not has_value:
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"--tag {text[:80]!r} is not key=value",
+                hint="--tag k=v",
+            )
+        tags[key] = value
+    return tags or None
+
+
+def _announcement(
+    name: str,
+    flags: ServerFlags,
+    tags: dict[str, str] | None,
+    orphans: Orphans | None,
+    *,
+    joins: bool,
+) -> Announcement:
+    from clew.tree.agent.announcing import Announcement
+
+    surrounding = read_environment()
+    if joins and surrounding is None:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"--join without {VARIABLE}: there is no app to be",
+            hint="leave it out, and the command becomes an app of its own",
+        )
+    announcement = Announcement(
+        name=name,
+        server_url=flags.open().url,
+        api_key=flags.api_key,
+        tags=tags,
+        orphans=orphans,
+        parent=surrounding,
+    )
+    if joins and surrounding is not None:
+        announcement.join(surrounding)
+    return announcement
+
+
+def _orphans(policy: Orphaned | None, *, detached: bool) -> Orphans | None:
+    if policy is None:
+        return Orphans(detached=True) if detached else None
+    chosen = OrphanPolicy(policy)
+    if chosen is OrphanPolicy.WAIT:
+        return Orphans(done=chosen, detached=detached)
+    return Orphans(done=chosen, error=chosen, crashed=chosen, detached=detached)
+
+
+def _check(name: str | None, grace: float, timeout: float | None) -> None:
+    if name is not None and not 1 <= len(name) <= NAME_CHARS_MAX:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"--name has {len(name)} characters, not 1 to {NAME_CHARS_MAX}",
+        )
+    for flag, seconds, most in (("grace", grace, GRACE_S_MAX), ("timeout", timeout, TIMEOUT_S_MAX)):
+        if seconds is not None and not 0 <= seconds <= most:
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"--{flag} {seconds:g} s is not between 0 and {most:g} s",
+            )
+
+
+def _warn(text: str) -> None:
+    """Say something beside the command, whose stderr it is as well."""
+    sys.stderr.write(f"clew: {escape(text)}\n")
+    sys.stderr.flush()

@@ -1,0 +1,339 @@
+"""`clew exec`: one command, from its announcement to its exit code.
+
+Theory of operation. This process is the agent: one event loop, in which the command's end, signals,
+the connection and the mailbox are events. The tree never stands in the way of the command: without
+a server it runs all the same, with its own stdin, stdout and stderr, and its own exit code.
+
+Who ends it: the server orders TERM and later KILL (a cancel), each for the group. When this process
+itself gets a SIGTERM, or the time given runs out, it does the same by its own clock: TERM, grace,
+KILL. After such an end nothing of the group may be left, and only then the exit is reported; after
+an end of its own, what the command left running in its group stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import NS_PER_MS
+from clew.tree.agent import process
+from clew.tree.agent.announcing import PASSING
+from clew.tree.agent.link import AgentLink
+from clew.tree.agent.mailbox import Mailbox
+from clew.tree.agent.speaking import AGENT_VARIABLE, Answer, Saying
+from clew.tree.agent.terminal import find_terminal
+from clew.tree.client.ending import SUPERVISED
+from clew.tree.client.identity import describe_process
+from clew.tree.client.outbox import Entry
+from clew.tree.frames.fields import PROCESS_CHARS_MAX, MessageKind
+from clew.tree.frames.inbound import Spawn
+from clew.tree.frames.info import VARIABLE
+from clew.tree.frames.outbound import ProcessSignal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from clew.tree.agent.announcing import Announcement
+    from clew.tree.agent.speaking import AnyRequest
+    from clew.tree.agent.terminal import Terminal
+    from clew.tree.frames.inbound import ProcessInfo
+
+# How long the end waits for a server that was there to know of it: as long as a client does.
+REPORT_S_MAX: Final = 10.0
+
+# And for one that was never there: enough for it to be found, were it only slow.
+STRANGER_S_MAX: Final = 1.0
+
+# What is left of a group after its first process has ended is looked for this often.
+LOOK_S: Final = 0.05
+
+NOT_FOUND: Final = 127
+NOT_EXECUTABLE: Final = 126
+"""What a shell answers for a program that is not there, or cannot be run."""
+
+_FORWARDED: Final = (
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGWINCH,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run and how. `grace_s` is between TERM and KILL where no server gives the time.
+
+    `is_required` keeps the command from running while no server answers; it `survives` the death of
+    its agent; `timeout_s` ends it. `warn` writes a line for the person.
+    """
+
+    arguments: Sequence[str]
+    announcement: Announcement
+    warn: Callable[[str], None]
+    grace_s: float
+    timeout_s: float | None = None
+    is_required: bool = False
+    survives: bool = False
+    server_url: str | None = None
+
+
+def run_command(plan: Plan) -> int:
+    """Run a command as an app of the tree and return its exit code, 128 and more for signals.
+
+    Raises:
+        ClewError: the server refuses the app, or none answers although one is required.
+    """
+    return asyncio.run(_Supervisor(plan).run())
+
+
+@dataclass(slots=True)
+class _Supervisor:
+    """The parts of one run; all of it belongs to one event loop."""
+
+    plan: Plan
+    command: process.Command | None = None
+    terminal: Terminal | None = None
+    link: AgentLink | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    is_ordered: bool = False
+    """Whether somebody wants the command to end."""
+    has_ended_itself: bool = False
+    """Whether a result or an error was said."""
+    stopping: asyncio.Task[None] | None = None
+
+    async def run(self) -> int:
+        self.terminal = find_terminal()
+        if self.plan.announcement.parent is not None:
+            process.leave_group()
+        self._announce()
+        mailbox = Mailbox(self._take)
+        await mailbox.open()
+        try:
+            try:
+                self.command = self._start(mailbox.path)
+            except OSError as error:
+                return self._not_started(error)
+            return await self._watch(self.command)
+        finally:
+            await mailbox.close()
+
+    def _announce(self) -> None:
+        """Bring the app into the tree; without a server go on, and try again later."""
+        plan = self.plan
+        try:
+            plan.announcement.announce()
+        except ClewError as error:
+            if plan.is_required or error.code not in PASSING:
+                raise
+            plan.warn(f"{error.message}; the command runs, and joins the tree when one answers")
+
+    def _start(self, mailbox: str) -> process.Command:
+        environ = dict(os.environ)
+        environ[VARIABLE] = self.plan.announcement.config.encode()
+        environ[AGENT_VARIABLE] = mailbox
+        environ[SUPERVISED] = "1"
+        if self.plan.server_url is not None:
+            environ["CLEW_SERVER"] = self.plan.server_url
+        self._listen()
+        command = process.start(self.plan.arguments, environ, survives=self.plan.survives)
+        if self.terminal is not None:
+            self.terminal.hand_over(command.pid)
+            # It may have been stopped for reading a key before that.
+            command.signal(signal.SIGCONT)
+        return command
+
+    def _not_started(self, error: OSError) -> int:
+        announcement = self.plan.announcement
+        with contextlib.suppress(ClewError):
+            announcement.withdraw()
+        self.plan.warn(f"{self.plan.arguments[0]}: {error.strerror or error}")
+        return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+
+    async def _watch(self, command: process.Command) -> int:
+        self.link = AgentLink(
+            self.plan.announcement, self._describe(command), self._signalled, self.plan.warn
+        )
+        linking = asyncio.create_task(self.link.run())
+        timer = self._set_timeout()
+        self._look()
+        try:
+            await self.ended.wait()
+            if self.is_ordered:
+                await self._see_off_rest(command)
+            command.reap()
+            if self.terminal is not None:
+                assert command.exit is not None
+                self.terminal.take_back(restores_modes=command.exit.signal is not None)
+            assert command.exit is not None
+            await self._report(self.link, command.exit)
+            return command.exit.shell_code
+        finally:
+            for task in (linking, timer, self.stopping):
+                if task is not None:
+                    task.cancel()
+            await asyncio.gather(linking, return_exceptions=True)
+
+    async def _report(self, link: AgentLink, how: process.Exit) -> None:
+        link.report(how)
+        wait_s = REPORT_S_MAX if link.was_attached else STRANGER_S_MAX
+        if not self.plan.announcement.is_announced and not link.was_attached:
+            wait_s = 0.0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await link.over.wait()
+
+    async def _see_off_rest(self, command: process.Command) -> None:
+        """Wait until nothing of the group is left; what ignores TERM is killed after the grace."""
+        deadline = time.monotonic() + self.plan.grace_s
+        while command.has_left_over:
+            if time.monotonic() >= deadline:
+                command.signal(signal.SIGKILL)
+            await asyncio.sleep(LOOK_S)
+
+    def _describe(self, command: process.Command) -> ProcessInfo:
+        program = shutil.which(self.plan.arguments[0]) or self.plan.arguments[0]
+        return msgspec.structs.replace(
+            describe_process(),
+            pid=command.pid,
+            ppid=os.getpid(),
+            executable=program[:PROCESS_CHARS_MAX],
+        )
+
+    # What comes from the command.
+
+    async def _take(self, request: AnyRequest) -> Answer:
+        """Take what the command says, or what another agent asks for below it."""
+        if self.link is None:
+            raise ClewError(ErrorCode.UNAVAILABLE, "the command has not been started yet")
+        if isinstance(request, Saying):
+            if self.has_ended_itself:
+                raise ClewError(
+                    ErrorCode.CONFLICT,
+                    "the app has said its result or its error already",
+                    hint="a result or an error is the last that an app says",
+                )
+            self.has_ended_itself = request.kind is not MessageKind.STATUS
+            self._say(request.kind, bytes(request.payload))
+            return Answer()
+        own = self.plan.announcement.config
+        if request.parent_id.lower() != own.app_id:
+            raise ClewError(ErrorCode.NOT_FOUND, "this agent watches another app")
+        frame = Spawn(
+            app_id=own.app_id,
+            child_id=request.child_id,
+            app_name=request.app_name,
+            tier=own.tier,
+            start_deadline_s=own.start_deadline,
+            orphans=request.orphans,
+            role_refs=own.role_refs or None,
+            originator=own.originator,
+            tags=request.tags,
+        )
+        return Answer(join_token=await self.link.spawn(frame))
+
+    def _say(self, kind: MessageKind, payload: bytes) -> None:
+        assert self.link is not None
+        self.link.say(Entry(kind, payload, time.time_ns() // NS_PER_MS))
+
+    # What comes from outside.
+
+    def _signalled(self, order: ProcessSignal | None) -> None:
+        """Do what the server orders; None: it must not run, and nobody will say more."""
+        assert self.command is not None
+        self.is_ordered = True
+        if order is None:
+            self._stop()
+        else:
+            is_kill = order is ProcessSignal.KILL
+            self.command.signal(signal.SIGKILL if is_kill else signal.SIGTERM)
+
+    def _stop(self) -> None:
+        """End the command by this process's own clock."""
+        self.is_ordered = True
+        if self.stopping is None:
+            self.stopping = asyncio.create_task(self._end())
+
+    async def _end(self) -> None:
+        assert self.command is not None
+        self.command.signal(signal.SIGTERM)
+        await asyncio.sleep(self.plan.grace_s)
+        self.command.signal(signal.SIGKILL)
+
+    def _set_timeout(self) -> asyncio.Task[None] | None:
+        limit = self.plan.timeout_s
+        if limit is None:
+            return None
+
+        async def end() -> None:
+            await asyncio.sleep(limit)
+            message = f"timed out after {limit:g} s"
+            self.plan.warn(message)
+            if not self.has_ended_itself:
+                self.has_ended_itself = True
+                self._say(MessageKind.ERROR, msgspec.json.encode({"message": message}))
+            self._stop()
+
+        return asyncio.create_task(end())
+
+    # Signals to this process.
+
+    def _listen(self) -> None:
+        """Take signals in the loop; those that whoever started us ignores stay ignored."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGCHLD, self._look)
+        loop.add_signal_handler(signal.SIGCONT, self._continue)
+        takers: dict[int, Callable[[], None]] = {
+            number: self._forwarder(number) for number in _FORWARDED
+        }
+        takers[signal.SIGTERM] = self._stop
+        takers[signal.SIGTSTP] = self._pause
+        for number, taker in takers.items():
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, taker)
+
+    def _forwarder(self, number: int) -> Callable[[], None]:
+        def forward() -> None:
+            if self.command is not None:
+                self.command.signal(number)
+
+        return forward
+
+    def _look(self) -> None:
+        """See what became of the command."""
+        command = self.command
+        if command is None:
+            return
+        is_stopped = command.look()
+        if command.exit is not None:
+            self.ended.set()
+        elif is_stopped and self.terminal is not None and self.terminal.has_shell:
+            # Ctrl-Z reached the command alone: whoever started us wants the terminal back.
+            self.terminal.take_back(restores_modes=False)
+            os.killpg(self.terminal.own_group, signal.SIGSTOP)
+            if self.terminal.own_group != os.getpgrp():
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _pause(self) -> None:
+        if self.command is not None:
+            self.command.signal(signal.SIGTSTP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _continue(self) -> None:
+        if self.command is None:
+            return
+        if self.terminal is not None and not self.command.is_reaped:
+            with contextlib.suppress(OSError):
+                if os.tcgetpgrp(self.terminal.descriptor) == self.terminal.own_group:
+                    self.terminal.hand_over(self.command.pid)
+        self.command.signal(signal.SIGCONT)
