@@ -273,7 +273,7 @@ class Session:
             self._send_refusal(FrameError.OVERLOADED, text, frame, retry_after_ms=RETRY_MS)
             return
         try:
-            ticket = keeper.take_ticket(hear)
+            ticket = keeper.take_ticket(hear, is_new=not isinstance(event, events.Await))
         except ClewError as error:
             self._refuse(error, frame)
             return

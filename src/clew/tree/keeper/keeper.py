@@ -210,15 +210,20 @@ class TreeKeeper:
 
     # Callers that wait.
 
-    def take_ticket(self, answer: Callable[[Outcome | ClewError], None]) -> int:
+    def take_ticket(
+        self, answer: Callable[[Outcome | ClewError], None], *, is_new: bool = True
+    ) -> int:
         """Return a ticket whose answer is handed to `answer`, once, in the event loop.
+
+        Who only waits for the end of what was accepted before is not `is_new`, and has a place
+        however busy the tree is: that was promised.
 
         Raises:
             ClewError: OVERLOADED when too many wait, UNAVAILABLE while nothing can be decided.
         """
         if not self.is_well:
             raise _unavailable()
-        if self.is_busy or len(self._tickets) >= TICKETS_MAX:
+        if is_new and (self.is_busy or len(self._tickets) >= TICKETS_MAX):
             raise ClewError(
                 ErrorCode.OVERLOADED,
                 "more is asked of the tree than it can keep up with",
