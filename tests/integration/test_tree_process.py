@@ -32,7 +32,8 @@ def environment(config: TrailsConfig | None) -> dict[str, str]:
 
 def start(program: str, config: TrailsConfig | None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", program],
+        # Later versions of Python warn of forks in a process with threads: that is what is tested.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

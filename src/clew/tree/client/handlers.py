@@ -65,32 +65,32 @@ class Workers:
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._idle = 0
+        self._unfinished = 0
         self._threads = 0
         self._lock = threading.Lock()
 
     def submit(self, job: Callable[[], None]) -> bool:
-        """Run a job soon; return False when too many wait."""
-        if self._jobs.qsize() >= WAITING_MAX:
-            return False
+        """Run a job soon; return False when too many wait, or no thread can be started for it."""
         with self._lock:
-            is_thread_needed = self._idle <= self._jobs.qsize() and self._threads < WORKERS_MAX
-        if is_thread_needed and start_thread(self._work, "clew handler"):
-            with self._lock:
+            if self._unfinished >= WORKERS_MAX + WAITING_MAX:
+                return False
+            is_thread_needed = self._threads <= self._unfinished and self._threads < WORKERS_MAX
+            if is_thread_needed and start_thread(self._work, "clew handler"):
                 self._threads += 1
-        if not self._threads:
-            return False
+            if not self._threads:
+                return False
+            self._unfinished += 1
         self._jobs.put(job)
         return True
 
     def _work(self) -> None:
         while True:
-            with self._lock:
-                self._idle += 1
             job = self._jobs.get()
-            with self._lock:
-                self._idle -= 1
-            job()
+            try:
+                job()
+            finally:
+                with self._lock:
+                    self._unfinished -= 1
 
 
 @dataclass(slots=True)

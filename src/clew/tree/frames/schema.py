@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any, Final
 
@@ -60,4 +61,17 @@ def encode_codes() -> bytes:
 
 
 def _pretty(value: Any) -> bytes:
+    _clean(value)
     return json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _clean(value: Any) -> None:
+    """Take the indentation out of descriptions, as later versions of Python do by themselves."""
+    if isinstance(value, dict):
+        description = value.get("description")
+        if isinstance(description, str):
+            value["description"] = inspect.cleandoc(description)
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            _clean(each)
