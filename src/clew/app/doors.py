@@ -227,7 +227,7 @@ class Doors:
 
     async def _open_grpc(self) -> int:
         from clew.surfaces.grpc.export import ExportServices
-        from clew.surfaces.grpc.identity import CallerInterceptor
+        from clew.surfaces.grpc.identity import GuardedHandlers
         from clew.surfaces.grpc.jaeger import JaegerQuery
         from clew.surfaces.grpc.server import bind, open_server
 
@@ -238,9 +238,8 @@ class Doors:
         )
         jaeger = JaegerQuery(self._service, self._analytics, self._threads)
         server = open_server(
-            [*export.handlers(), *jaeger.handlers()],
+            [GuardedHandlers(self._identity, [*export.handlers(), *jaeger.handlers()])],
             message_bytes_max=self._configuration.otlp_unpacked_bytes_max,
-            interceptors=[CallerInterceptor(self._identity)],
         )
         if address.port:
             # The library does not say why it could not listen; a socket of our own does.

@@ -5,44 +5,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-import grpc.aio
 
 from clew.access.caller import Verb
 from clew.base.errors import ClewError
-from clew.surfaces.errors import grpc_status
+from clew.surfaces.errors import grpc_status, one_line
 from clew.surfaces.grpc.export import SERVICES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Sequence
 
     from clew.surfaces.identity import Identity
-
-    Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]]
 
 _INGEST_METHODS: Final = frozenset(f"/{service}/Export" for service in SERVICES.values())
 
 _STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
-class CallerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Lets a call go on to its handler, or ends it. Belongs to one event loop."""
+class GuardedHandlers(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """All handlers of a server, for callers who may call them. Belongs to one event loop.
 
-    def __init__(self, identity: Identity) -> None:
+    Not an interceptor: the library's own make each call dearer than looking at its metadata does.
+    (An empty call took some 500 µs of CPU on both sides with one, 360 to 390 this way.)
+    """
+
+    def __init__(self, identity: Identity, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         self._identity = identity
+        self._handlers = tuple(handlers)
 
-    async def intercept_service(
-        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler:
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """Return the handler of a call, or one that says why there is none for this caller."""
-        method = handler_call_details.method
+        method = details.method
         verb = Verb.INGEST if method in _INGEST_METHODS else Verb.OBSERVE
         about = {"method": "gRPC", "path": method}
         try:
-            caller = self._identity.identify_call(handler_call_details.invocation_metadata, about)
+            caller = self._identity.identify_call(details.invocation_metadata, about)
             self._identity.authorize(caller, verb, about)
         except ClewError as error:
             return _refuse(error)
-        return await continuation(handler_call_details)
+        for handler in self._handlers:
+            found = handler.service(details)
+            if found is not None:
+                return found
+        return None
 
 
 def _refuse(error: ClewError) -> grpc.RpcMethodHandler:
@@ -53,8 +57,7 @@ def _refuse(error: ClewError) -> grpc.RpcMethodHandler:
     """
 
     async def end(_messages: AsyncIterator[bytes], context: Any) -> bytes:
-        message = error.message if error.hint is None else f"{error.message}: {error.hint}"
-        await context.abort(_STATUS_CODES[grpc_status(error.code)], message)
+        await context.abort(_STATUS_CODES[grpc_status(error.code)], one_line(error))
         return b""
 
     return grpc.stream_unary_rpc_method_handler(end)

@@ -23,15 +23,11 @@ KEEPALIVE_MS_MIN: Final = 10_000
 
 
 def open_server(
-    handlers: Sequence[grpc.GenericRpcHandler],
-    *,
-    message_bytes_max: int,
-    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    handlers: Sequence[grpc.GenericRpcHandler], *, message_bytes_max: int
 ) -> grpc.aio.Server:
     """Return a server that is not started, with gzip understood in requests."""
     return grpc.aio.server(
         handlers=handlers,
-        interceptors=interceptors,
         options=(
             ("grpc.max_receive_message_length", message_bytes_max),
             ("grpc.max_send_message_length", -1),
