@@ -15,6 +15,7 @@ import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.tree.client.client import TrailsClient
+from clew.tree.client.handlers import WORKERS_MAX
 from clew.tree.frames.canonical import SIGNING_PREFIX, canonical
 from clew.tree.frames.codes import STOP, CloseCode
 from clew.tree.frames.info import TrailsConfig
@@ -294,6 +295,18 @@ def test_handlers_answer_commands_away_from_the_socket(peer: ScriptedPeer, join:
     slow = talk.expect("control_ack")
     assert (slow["ack"], slow["result"]) == (True, {"seen": {"n": 1}})
     assert threads != ["clew tree"]
+
+
+def test_a_few_commands_run_at_a_time(peer: ScriptedPeer, join: Join) -> None:
+    client = join(peer.config())
+    together = threading.Barrier(WORKERS_MAX)
+    client.on("meet")(lambda _: {"met": together.wait(SECONDS_MAX) >= 0})
+    talk = peer.talk()
+    talk.register()
+    for number in range(WORKERS_MAX):
+        control(talk, client, "meet", correlation_id=str(number))
+    answers = [talk.expect("control_ack") for _ in range(WORKERS_MAX)]
+    assert all(answer["result"] == {"met": True} for answer in answers)
 
 
 def test_a_command_that_comes_twice_is_carried_out_once_and_answered_twice(

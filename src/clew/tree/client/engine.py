@@ -54,9 +54,6 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
 
     def _work(self) -> None:
-        import asyncio
-
-        asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
 
 
