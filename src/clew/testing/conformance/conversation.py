@@ -93,6 +93,7 @@ class Conversation:
             text = str(self._values.resolve(step.text))
         else:
             frame = self._finish(client, self._values.resolve(step.message or {}), step.sign)
+            frame |= self._values.resolve(step.alter)
             client.last_sent = frame
             self._note_sent(frame)
             text = _write(frame)

@@ -91,8 +91,9 @@ class ClientSend(Step, frozen=True, kw_only=True, tag="client_send"):
     """Send a frame: `message`, or a `text` or a `binary` message that may be none.
 
     Where the server sent a challenge, the frame gets its nonce and a signature, unless it has a
-    `sig` or `sign` is false; `sign` may name the key of another app. `keep` names what was sent, so
-    that `resend` can send the very same text again.
+    `sig` or `sign` is false; `sign` may name the key of another app. `alter` are members that are
+    set once it is signed. `keep` names what was sent, so that `resend` can send the very same text
+    again.
     """
 
     client: str = "app"
@@ -101,6 +102,7 @@ class ClientSend(Step, frozen=True, kw_only=True, tag="client_send"):
     binary: str | None = None
     resend: str | None = None
     sign: bool | str = True
+    alter: dict[str, Any] = {}
     keep: str | None = None
 
 

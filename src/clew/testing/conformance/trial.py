@@ -33,6 +33,7 @@ POLL_SECONDS_MAX: Final = 0.2
 OK: Final = 200
 
 CREATED: Final = (200, 201)
+LATER: Final = (429, 503)
 
 # What an announcement by a frame and one by REST call the same thing.
 _REST_NAMES: Final = {"tier": "sec_level", "start_deadline_s": "start_deadline"}
@@ -175,12 +176,13 @@ class Trial:
             return
         document = {_REST_NAMES.get(key, key): value for key, value in fields.items()}
         document |= {"app_id": app_id, "app_name": name, "parent_id": parent_id}
-        status, answer = await self._rest.ask(
-            "POST", "/api/v1/children", msgspec.json.encode(document)
-        )
-        self._transcript.add("~", "REST", f"POST children {app_id}: {status}")
-        if status not in CREATED:
-            raise FailureError(f"the app cannot be announced: {status} {show(answer)}")
+
+        def look(status: int, answer: Any) -> Iterator[str]:
+            if status not in CREATED:
+                yield f"the app cannot be announced: {status} {show(answer)}"
+
+        body = msgspec.json.encode(document)
+        answer = await self._poll("POST", "/api/v1/children", look, body=body, within_ms=0)
         self._talk.give_token(app_id, pick(answer, "join_token"))
 
     async def _hear(self, client: str, message: Frame) -> None:
@@ -262,12 +264,18 @@ class Trial:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> Any:
-        """Ask until `look` finds nothing amiss; return the document."""
-        deadline = time.monotonic() + self._values.number(within_ms) / 1000
+        """Ask until `look` finds nothing amiss; return the document.
+
+        A server that has no room at present is asked again, as any client would.
+        """
+        started = time.monotonic()
+        deadline = started + self._values.number(within_ms) / 1000
         pause = POLL_SECONDS
         while True:
             status, document = await self._rest.ask(method, path, body, headers)
             problems = list(look(status, document))
+            if problems and status in LATER:
+                deadline = max(deadline, started + steps.WITHIN_MS / 1000)
             if not problems:
                 self._transcript.add("~", "REST", f"{method} {path}: {status}, as wanted")
                 return document
