@@ -542,6 +542,13 @@ class TreeStory(RuleBasedStateMachine):
                 assert all(apps[each].is_terminal for each in cancel.covered)
 
     @invariant()
+    def whatever_waits_has_a_deadline(self) -> None:
+        for app in self.world.kept.apps.values():
+            waits = app.status in {Status.SCHEDULED, Status.RECONNECTING}
+            if (waits or app.held is not None) and not app.is_terminal:
+                assert app.deadline is not None or self._open_cancels(app.app_id), app
+
+    @invariant()
     def a_cancel_is_over_with_its_targets(self) -> None:
         apps = self.world.kept.apps
         for record in self.world.kept.commands.values():
@@ -591,11 +598,11 @@ class TreeStory(RuleBasedStateMachine):
         assert not world.kept.open_commands()
         assert not self.model.waiting - world.answers.keys()
         for app in world.kept.apps.values():
-            assert app.status not in {Status.SCHEDULED, Status.RECONNECTING}
+            assert app.status not in {Status.SCHEDULED, Status.RECONNECTING}, app
             assert app.held is None or app.is_terminal
 
 
 TestTreeStory = TreeStory.TestCase
 TestTreeStory.settings = settings(
-    max_examples=60, stateful_step_count=60, deadline=None, print_blob=True
+    max_examples=120, stateful_step_count=60, deadline=None, print_blob=True
 )

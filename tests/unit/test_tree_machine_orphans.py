@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from clew.tree.frames.codes import CloseCode
 from clew.tree.frames.outbound import Control, Signal
 from clew.tree.machine.app import Orphans, Status
 from clew.tree.machine.effects import Refused
@@ -125,6 +126,23 @@ def test_a_parent_is_done_only_when_the_children_are_that_it_waits_for() -> None
     assert world.status("root") is Status.DONE
     assert world.app("other").parent_id is None
     assert [each.is_late for each in world.kept.messages.values()] == [False] * 4
+
+
+def test_a_parent_that_is_held_back_may_return_but_not_begin_anew() -> None:
+    world = World(hold_s=100)
+    link = world.register("root")
+    world.spawn("kid", "root", done="wait")
+    world.restart()
+    link = world.resume("root")
+    world.say(link, "root", "Result")
+    world.drop(link)
+    again = world.resume("root")
+    world.say(again, "root", "Status")
+    assert world.app("root").held is Status.DONE
+    new = world.register("root")
+    assert world.closed[new] == CloseCode.TERMINAL
+    world.wait_s(100)
+    assert world.status("root") is Status.DONE
 
 
 def test_a_parent_does_not_wait_for_ever() -> None:

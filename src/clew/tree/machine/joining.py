@@ -36,6 +36,10 @@ def register(draft: Draft, event: Register) -> None:
     if app is None:
         _join_unannounced(draft, event)
         return
+    if app.held is not None and not app.is_terminal:
+        # It has said its end already; as what it was it may return, but not begin anew.
+        _turn_away_terminal(draft, event.link, app)
+        return
     if app.status is Status.SCHEDULED or (app.pub_key is None and not app.is_terminal):
         _join_announced(draft, event, app)
         return
@@ -207,7 +211,7 @@ def _bring_back(draft: Draft, app: App) -> App:
     fields: dict[str, Any] = {"connected_at": draft.now, "disconnected_at": None}
     if app.is_terminal:
         fields |= recover(draft, app)
-    elif app.status not in _AWAY:
+    elif app.status not in _AWAY or app.held is not None:
         return app
     to = app.before or Status.RUNNING
     return draft.move(app, to, Reason.RETURNED, app.app_id, **fields)
@@ -337,5 +341,5 @@ def _turn_away_terminal(draft: Draft, link: int, app: App) -> None:
     if app.status is Status.CANCELLED and _is_barred(draft.tree, app):
         _turn_away_frozen(draft, link, app.app_id)
         return
-    message = f"this app has ended: {app.status} ({app.reason})"
+    message = f"this app has ended: {app.held or app.status} ({app.reason})"
     draft.turn_away(link, app.app_id, FrameError.TERMINAL, message, seq=app.seq)
