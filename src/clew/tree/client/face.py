@@ -80,7 +80,7 @@ class Face:
         """
 
         def register(handler: Hook) -> Hook:
-            self._membership.handlers.actions[action] = self._callable(handler)
+            self._membership.handle(action, self._callable(handler))
             return handler
 
         return register

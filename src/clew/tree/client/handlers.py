@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from clew.tree.frames.outbound import Control
 
+    Answer = Callable[[ControlAck], None]
+    CancelHook = Callable[[CancelPayload, int | None], Any]
     Handler = Callable[[Any], Any]
 
 # Handlers that run at a time: a checkpoint must not wait for a slow dump_state.
@@ -34,6 +37,10 @@ WAITING_MAX: Final = 256
 
 # Commands whose answer is remembered; what the server sends again is among the newest.
 REMEMBERED_MAX: Final = 1024
+
+# How long a client that has just begun keeps a command that it has no handler for: commands that
+# waited for the app arrive with its first breath, before the program has named its handlers.
+EARLY_S: Final = 1.0
 
 CANCEL: Final = "cancel"
 
@@ -104,13 +111,16 @@ class Handlers:
     app_id: str
     cancelled: Callable[[], None]
     actions: dict[str, Handler] = field(default_factory=dict)
-    on_cancel: Callable[[CancelPayload, int | None], Any] | None = None
+    on_cancel: CancelHook | None = None
     after_cancel: Callable[[], None] | None = None
     """Called once a cancel was carried out and its answer is on its way."""
     workers: Workers = field(default_factory=Workers)
+    patient_until: float = field(default_factory=lambda: time.monotonic() + EARLY_S)
     _seen: OrderedDict[str, _Seen] = field(default_factory=OrderedDict)
+    _early: list[tuple[Control, Answer]] = field(default_factory=list)
+    _unheard: tuple[Control, Answer] | None = None
 
-    def take(self, control: Control, answer: Callable[[ControlAck], None]) -> None:
+    def take(self, control: Control, answer: Answer) -> None:
         """Carry out a command, once, and answer it; `answer` may be called from another thread."""
         seen = self._seen.get(control.correlation_id)
         if seen is not None:
@@ -119,15 +129,15 @@ class Handlers:
             return
         self._remember(control.correlation_id)
         if control.action == CANCEL:
-            self._take_cancel(control, answer)
-            return
-        handler = self.actions.get(control.action)
-        if handler is None:
-            logger.warning("no handler for the command %r", control.action)
-            answer(self.refusal(control, UNKNOWN_ACTION))
-            return
-        if not self.workers.submit(lambda: answer(self._run(handler, control))):
-            answer(self.refusal(control, OVERLOADED))
+            self.cancelled()
+        self._begin(control, answer)
+
+    def look_again(self) -> None:
+        """Carry out what came before its handler was named; for the thread of the sockets."""
+        early, self._early = self._early, []
+        unheard, self._unheard = self._unheard, None
+        for control, answer in [*early, *([unheard] if unheard else [])]:
+            self._begin(control, answer)
 
     def answered(self, ack: ControlAck) -> None:
         """Remember how a command was answered."""
@@ -152,17 +162,41 @@ class Handlers:
             error=error,
         )
 
-    def _take_cancel(self, control: Control, answer: Callable[[ControlAck], None]) -> None:
-        self.cancelled()
-        hook = self.on_cancel
+    def _begin(self, control: Control, answer: Answer) -> None:
+        if control.action == CANCEL and self.on_cancel is not None:
+            self._begin_cancel(self.on_cancel, control, answer)
+        elif control.action != CANCEL and control.action in self.actions:
+            handler = self.actions[control.action]
+            if not self.workers.submit(lambda: answer(self._run(handler, control))):
+                answer(self.refusal(control, OVERLOADED))
+        elif time.monotonic() < self.patient_until:
+            self._keep(control, answer)
+        else:
+            logger.warning("no handler for the command %r", control.action)
+            answer(self.refusal(control, UNKNOWN_ACTION))
+            if control.action == CANCEL:
+                # A hook that is named later still hears of it.
+                self._unheard = (control, answer)
+
+    def _keep(self, control: Control, answer: Answer) -> None:
+        if not self._early:
+            # There is a loop, so it is imported already.
+            import asyncio
+
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.patient_until - time.monotonic(), self._lose_patience)
+        self._early.append((control, answer))
+
+    def _lose_patience(self) -> None:
+        self.patient_until = 0.0
+        self.look_again()
+
+    def _begin_cancel(self, hook: CancelHook, control: Control, answer: Answer) -> None:
         try:
             payload = msgspec.json.decode(control.payload, type=CancelPayload)
         except msgspec.MsgspecError:
             payload = CancelPayload()
         grace_ms = control.deadline_in_ms or payload.grace_ms
-        if hook is None:
-            answer(self.refusal(control, UNKNOWN_ACTION))
-            return
 
         def carry_out() -> None:
             answer(self._run(lambda _: hook(payload, grace_ms), control))

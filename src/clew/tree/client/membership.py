@@ -88,6 +88,7 @@ class Membership:
         self._has_ended = False
         self._has_said_end = False
         self._grace_s = GRACE_S
+        self._unheard: CancelPayload | None = None
         self._watchers: list[Callable[[], None]] = []
         self._dead_man_s = stop_if_disconnected_after
         self._dead_man: Any = None
@@ -166,8 +167,22 @@ class Membership:
             return hook(context)
 
         self._grace_s = grace_s
-        self.handlers.on_cancel = carry_out
         self.handlers.after_cancel = self._interrupt if exits else None
+        self.handlers.on_cancel = carry_out
+        self._look_again()
+        unheard, self._unheard = self._unheard, None
+        if unheard is not None:
+            self._cancel_from_here(unheard)
+
+    def handle(self, action: str, handler: Callable[[Any], Any]) -> None:
+        """Call a handler for each command of that name."""
+        self.handlers.actions[action] = handler
+        self._look_again()
+
+    def _look_again(self) -> None:
+        link = self._link
+        if link is not None:
+            link.engine.call(self.handlers.look_again)
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Call something, in the thread of the sockets, whenever anything here has changed.
@@ -262,8 +277,8 @@ class Membership:
     def _cancel_from_here(self, payload: CancelPayload) -> None:
         """Carry out a cancel that came as no command: the program hears no difference."""
         self._take_cancel()
-        hook = self.handlers.on_cancel
-        if hook is None:
+        if self.handlers.on_cancel is None:
+            self._unheard = payload
             return
 
         def carry_out() -> None:
