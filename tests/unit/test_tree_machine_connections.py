@@ -133,6 +133,14 @@ def test_only_the_key_that_registered_returns() -> None:
     assert not world.kept.audits[-1].is_allowed
 
 
+def test_a_key_that_is_no_key_is_only_a_wrong_one() -> None:
+    world = World()
+    world.drop(running(world, "root"))
+    for key in ("", "schl\u00fcssel", "\U0001f511"):
+        link = world.resume("root", pub_key=key)
+        assert world.closed[link] == CloseCode.UNAUTHORISED
+
+
 def test_where_proof_is_asked_for_an_equal_key_is_not_enough() -> None:
     world = World(tier=Tier.SIGNED)
     world.schedule("root", tier=Tier.SIGNED)
