@@ -176,6 +176,18 @@ def test_the_very_same_announcement_is_no_error_and_gives_no_second_token() -> N
     assert other.code is ErrorCode.ALREADY_EXISTS
 
 
+def test_an_announcement_is_still_the_same_when_the_child_was_adopted_since() -> None:
+    world = World()
+    world.register("top")
+    link = world.register("root", "top")
+    world.schedule("kid", "root")
+    world.leave(link, "root")
+    assert world.app("kid").parent_id == "top"
+    again = world.schedule("kid", "root")
+    assert isinstance(again, Scheduled)
+    assert not again.is_new
+
+
 def test_only_who_may_spawn_announces_children() -> None:
     world = World()
     world.register("root")

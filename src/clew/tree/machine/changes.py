@@ -127,7 +127,7 @@ class Happened(Change, frozen=True, kw_only=True):
     """An entry of the outbox: what watchers and the journal hear of, in the order of commits.
 
     `kind` is ``transition``, ``message``, ``command``, ``crash`` or ``denied``; `document` is JSON
-    text whose fields `docs/reference/watch.md` tells.
+    text of one of the documents of `clew.tree.machine.happenings`.
     """
 
     at: int

@@ -267,7 +267,7 @@ def wait(draft: Draft, event: Await) -> None:
     root = tree.forest.find(order.root_id) if order is not None else None
     path = root.path if root is not None else ()
     if order is None or not (
-        order.requested_by == event.caller.name
+        _is_own(order, event.caller)
         or (path and draft.decide(event.caller, Verb.OBSERVE, path).is_allowed)
     ):
         draft.refuse(
@@ -277,6 +277,11 @@ def wait(draft: Draft, event: Await) -> None:
         draft.answer(event.ticket, report(tree, order))
     else:
         tree.orders.wait(order, event.ticket)
+
+
+def _is_own(order: Order, caller: Caller) -> bool:
+    """Whether it was this caller who asked for it."""
+    return (order.auth_domain, order.requested_by) == (auth_domain(caller), caller.name)
 
 
 def forget(draft: Draft, event: Forget) -> None:

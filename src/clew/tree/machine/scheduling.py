@@ -146,7 +146,7 @@ def _scheduled(draft: Draft, event: Schedule, parent: App | None) -> App:
 
 def _schedule_again(draft: Draft, event: Schedule, known: App, app: App) -> None:
     is_same = (
-        known.parent_id == app.parent_id
+        (known.adopted_from or known.parent_id) == app.parent_id
         and known.app_name == app.app_name
         and known.tier == app.tier
         and known.start_deadline_s == app.start_deadline_s
