@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 UNKNOWN: Final = "unknown"
@@ -14,6 +15,7 @@ _FINAL: Final = "~"
 """Sorts after the letters of every preview."""
 
 
+@cache
 def own_version() -> str:
     """Return the version of this clew; "unknown" for a source tree that nobody installed."""
     # Most processes never ask, and the import takes some milliseconds.

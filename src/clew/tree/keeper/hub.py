@@ -15,7 +15,7 @@ from clew.tree.registry.questions import OutboxEntry
 from clew.tree.registry.rows import join_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from clew.tree.machine.changes import Happened
 
@@ -110,8 +110,13 @@ class Hub:
         self._feeds[feed] = None
         return feed
 
-    def publish(self, happened: Iterable[tuple[int, Happened]]) -> None:
+    def publish(self, happened: Sequence[tuple[int, Happened]]) -> None:
         """Hand out what has just become durable, with the ids of its entries."""
+        if not happened:
+            return
+        self.newest = happened[-1][0]
+        if not self._feeds:
+            return
         entries = [
             OutboxEntry(
                 id=number,
@@ -123,9 +128,6 @@ class Hub:
             )
             for number, each in happened
         ]
-        if not entries:
-            return
-        self.newest = entries[-1].id
         for feed in tuple(self._feeds):
             feed.put(entries)
 

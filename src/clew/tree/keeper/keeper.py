@@ -352,6 +352,8 @@ class TreeKeeper:
                     # The next round begins with it, and shows what all the events after it need.
                     break
                 await self._show(machine, events)
+                # Alone, in case that all of them need more than the machine holds at a time.
+                await self._show(machine, [event])
             step = machine.handle(event, now)
             changes += step.changes
             effects += step.effects

@@ -18,26 +18,38 @@ from clew.access.audit import Entry, write_entries
 from clew.access.caller import CallerKind
 from clew.base.errors import ClewError, ErrorCode
 from clew.tree.machine import changes as made
+from clew.tree.registry.bulk import change_rows, insert_rows
 from clew.tree.registry.rows import COLUMNS, clean, encode_app, join_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from clew.store.database.contract import Transaction, Value
+    from clew.tree.machine.app import App
 
     Row = Mapping[str, Value]
 
-_BOUND: Final = ", ".join(f":{name}" for name in COLUMNS)
-_ASSIGNED: Final = ", ".join(f"{name} = :{name}" for name in COLUMNS if name != "app_id")
+_CHANGED_COLUMNS: Final = tuple(name for name in COLUMNS if name != "app_id")
 
-ADD_APP: Final = f"INSERT INTO apps ({', '.join(COLUMNS)}) VALUES ({_BOUND}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of columns
-CHANGE_APP: Final = f"UPDATE apps SET {_ASSIGNED} WHERE app_id = :app_id AND version = :over"  # noqa: S608 - names of columns
+COUNTED: Final = frozenset({"seq", "agent_seq", "snapshot_seq"})
+"""What a message changes of its app: no index knows of it, and it needs no whole record."""
 
-_ADD_MESSAGE: Final = (
-    "INSERT INTO messages (id, app_id, epoch, source, seq, msg_type, correlation_id, payload_json,"
-    " is_late, sent_at, created_at) VALUES (:id, :app_id, :epoch, :source, :seq, :msg_type,"
-    " :correlation_id, :payload_json, :is_late, :sent_at, :created_at) ON CONFLICT DO NOTHING"
+_COUNTED_COLUMNS: Final = ("version", "seq", "agent_seq", "snapshot_seq")
+_MESSAGE_COLUMNS: Final = (
+    "id",
+    "app_id",
+    "epoch",
+    "source",
+    "seq",
+    "msg_type",
+    "correlation_id",
+    "payload_json",
+    "is_late",
+    "sent_at",
+    "created_at",
 )
+_OUTBOX_COLUMNS: Final = ("id", "at", "app_id", "path", "kind", "document")
+
 _ADD_CRASH: Final = (
     "INSERT INTO crashes (id, app_id, epoch, detected_at, crash_type, gap_ms, metadata_json)"
     " VALUES (:id, :app_id, :epoch, :detected_at, :crash_type, :gap_ms, :metadata_json)"
@@ -46,13 +58,25 @@ _RECOVER_CRASH: Final = (
     "UPDATE crashes SET recovered_at = :at WHERE recovered_at IS NULL AND id ="
     " (SELECT max(id) FROM crashes WHERE app_id = :app_id AND epoch = :epoch)"
 )
-_ADD_COMMAND: Final = (
-    "INSERT INTO control_queue (correlation_id, app_id, id, root_id, kind, action, payload_json,"
-    " requested_by, auth_domain, status, phase, confirmed, is_cascade, is_late, grace_ms,"
-    " created_at, expires_at, updated_at) VALUES (:correlation_id, :app_id, :id, :root_id, :kind,"
-    " :action, :payload_json, :requested_by, :auth_domain, :status, :phase, :confirmed,"
-    " :is_cascade, :is_late, :grace_ms, :created_at, :expires_at, :created_at)"
-    " ON CONFLICT DO NOTHING"
+_COMMAND_COLUMNS: Final = (
+    "correlation_id",
+    "app_id",
+    "id",
+    "root_id",
+    "kind",
+    "action",
+    "payload_json",
+    "requested_by",
+    "auth_domain",
+    "status",
+    "phase",
+    "confirmed",
+    "is_cascade",
+    "is_late",
+    "grace_ms",
+    "created_at",
+    "expires_at",
+    "updated_at",
 )
 # A field that a change does not speak of stays as it was.
 _CHANGE_COMMAND: Final = (
@@ -65,11 +89,6 @@ _CHANGE_COMMAND: Final = (
     " ack_error = COALESCE(CAST(:error AS TEXT), ack_error)"
     " WHERE correlation_id = :correlation_id AND app_id = :app_id"
 )
-_ADD_HAPPENED: Final = (
-    "INSERT INTO outbox (id, at, app_id, path, kind, document)"
-    " VALUES (:id, :at, :app_id, :path, :kind, :document)"
-)
-
 _ANSWERED: Final = frozenset({"done", "failed"})
 """Statuses of a command that an app's own answer brings."""
 
@@ -128,8 +147,12 @@ class _Batch:
             self.added[app_id] = made.AppAdded(app=change.app)
             return
         first = self.changed.get(app_id)
-        over = change.over if first is None else first.over
-        self.changed[app_id] = made.AppChanged(over=over, app=change.app)
+        if first is None:
+            self.changed[app_id] = change
+            return
+        is_told = first.fields and change.fields
+        fields = (*first.fields, *change.fields) if is_told else ()
+        self.changed[app_id] = made.AppChanged(over=first.over, app=change.app, fields=fields)
 
 
 def keep(
@@ -172,35 +195,48 @@ def audit_entry(change: made.AuditAdded) -> Entry:
 
 
 def _keep_apps(transaction: Transaction, batch: _Batch) -> None:
-    added = [encode_app(change.app) for change in batch.added.values()]
-    if transaction.run_many(ADD_APP, added) != len(added):
+    added = [_values_of(change.app, COLUMNS) for change in batch.added.values()]
+    if insert_rows(transaction, "apps", COLUMNS, added) != len(added):
         raise StaleError("an app that was to be added")
-    changed: list[Row] = [
-        {**encode_app(change.app), "over": change.over} for change in batch.changed.values()
-    ]
-    if transaction.run_many(CHANGE_APP, changed) != len(changed):
+    counted: list[tuple[Value, ...]] = []
+    changed: list[tuple[Value, ...]] = []
+    for change in batch.changed.values():
+        app, over = change.app, change.over
+        if change.fields and COUNTED.issuperset(change.fields):
+            counts = (app.seq, app.agent_seq, app.snapshot_seq)
+            counted.append((app.app_id, over, app.version, *counts))
+        else:
+            changed.append((app.app_id, over, *_values_of(app, _CHANGED_COLUMNS)))
+    kept = change_rows(transaction, "apps", "app_id", _CHANGED_COLUMNS, changed)
+    kept += change_rows(transaction, "apps", "app_id", _COUNTED_COLUMNS, counted)
+    if kept != len(batch.changed):
         raise StaleError("an app")
+
+
+def _values_of(app: App, columns: tuple[str, ...]) -> tuple[Value, ...]:
+    row = encode_app(app)
+    return tuple(row[name] for name in columns)
 
 
 def _keep_messages(transaction: Transaction, messages: Sequence[made.MessageAdded]) -> None:
     first = _next_id(transaction, "messages") if messages else 0
-    rows: list[Row] = [
-        {
-            "id": first + index,
-            "app_id": each.app_id,
-            "epoch": each.epoch,
-            "source": "agent" if each.is_agent else "app",
-            "seq": each.seq,
-            "msg_type": each.msg_type,
-            "correlation_id": clean(each.correlation_id),
-            "payload_json": each.payload.decode(),
-            "is_late": int(each.is_late),
-            "sent_at": each.sent_at,
-            "created_at": each.at,
-        }
-        for index, each in enumerate(messages)
+    rows = [
+        (
+            number,
+            each.app_id,
+            each.epoch,
+            "agent" if each.is_agent else "app",
+            each.seq,
+            each.msg_type,
+            clean(each.correlation_id),
+            each.payload.decode(),
+            int(each.is_late),
+            each.sent_at,
+            each.at,
+        )
+        for number, each in enumerate(messages, first)
     ]
-    transaction.run_many(_ADD_MESSAGE, rows)
+    insert_rows(transaction, "messages", _MESSAGE_COLUMNS, rows)
 
 
 def _keep_crashes(
@@ -235,29 +271,30 @@ def _keep_crashes(
 
 def _keep_commands(transaction: Transaction, batch: _Batch) -> None:
     first = _next_id(transaction, "control_queue") if batch.commands else 0
-    added: list[Row] = [
-        {
-            "correlation_id": clean(each.correlation_id),
-            "app_id": each.app_id,
-            "id": first + index,
-            "root_id": each.root_id,
-            "kind": each.kind,
-            "action": clean(each.action),
-            "payload_json": each.payload.decode(),
-            "requested_by": clean(each.requested_by),
-            "auth_domain": each.auth_domain,
-            "status": each.status,
-            "phase": each.phase,
-            "confirmed": int(each.confirmed),
-            "is_cascade": int(each.cascade),
-            "is_late": int(each.is_late),
-            "grace_ms": each.grace_ms,
-            "created_at": each.at,
-            "expires_at": each.expires_at,
-        }
-        for index, each in enumerate(batch.commands)
+    added = [
+        (
+            clean(each.correlation_id),
+            each.app_id,
+            number,
+            each.root_id,
+            each.kind,
+            clean(each.action),
+            each.payload.decode(),
+            clean(each.requested_by),
+            each.auth_domain,
+            each.status,
+            each.phase,
+            int(each.confirmed),
+            int(each.cascade),
+            int(each.is_late),
+            each.grace_ms,
+            each.at,
+            each.expires_at,
+            each.at,
+        )
+        for number, each in enumerate(batch.commands, first)
     ]
-    if transaction.run_many(_ADD_COMMAND, added) != len(added):
+    if insert_rows(transaction, "control_queue", _COMMAND_COLUMNS, added) != len(added):
         raise StaleError("a command that was to be added")
     changed: list[Row] = [
         {
@@ -285,20 +322,11 @@ def _keep_happened(
         return ()
     first = _next_id(transaction, "outbox")
     numbered = tuple(enumerate(happened, first))
-    transaction.run_many(
-        _ADD_HAPPENED,
-        [
-            {
-                "id": number,
-                "at": each.at,
-                "app_id": each.app_id,
-                "path": join_path(each.path),
-                "kind": each.kind,
-                "document": each.document.decode(),
-            }
-            for number, each in numbered
-        ],
-    )
+    rows = [
+        (number, each.at, each.app_id, join_path(each.path), each.kind, each.document.decode())
+        for number, each in numbered
+    ]
+    insert_rows(transaction, "outbox", _OUTBOX_COLUMNS, rows)
     return numbered
 
 
