@@ -312,4 +312,5 @@ def _trails_info(
         tags=app.tags,
         grants=tuple(grants),
         join_token=outcome.token,
+        path=app.path,
     ).encode()
