@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,6 +23,9 @@ from clew.testing.conformance.target import Target
 from clew.testing.conformance.trial import Outcome, Verdict
 from clew.testing.server import ServerProcess
 from tests.conformance.registry_places import PLACES
+from tests.integration.wire import ask
+
+StartServer = Callable[..., ServerProcess]
 
 ROOT = Path(__file__).parents[2]
 
@@ -134,6 +137,36 @@ def test_the_command_line_says_what_passed_and_what_it_left_out(
     assert main([address, "--http", server.url, "--format", "json", "--scenario", "046"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["passed"], report["tier"]) == (1, "open")
+
+
+def test_a_scenario_that_fails_tells_at_which_step_and_what_was_said(
+    server: ServerProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"ws://{server.addresses['trails']}"
+    asked = [address, "--scenario", "007", "--format", "table", "--restart-hook", "exit 3"]
+    assert main(asked) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("FAILED  007_reconnect: step 2, server_action")
+    assert "the restart hook ended with 3" in lines[0]
+    assert any(line.startswith('    > app: {"type":"register"') for line in lines)
+    assert lines[-1].startswith("0 passed, 1 failed, 0 skipped")
+
+
+@pytest.mark.slow
+def test_a_server_with_keys_is_asked_with_one(
+    start_server: StartServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = start_server()
+    body = b'{"name": "admin", "role": "admin"}'
+    made = ask(
+        server.url, "POST", "/api/v1/keys", body, {"content-type": "application/json"}
+    ).document
+    asked = [server.trails_url, "--http", server.url, "--scenario", "003", "063"]
+    assert main(asked) == 3
+    assert "--api-key" in capsys.readouterr().err
+    assert main([*asked, "--format", "json", "--api-key", made["api_key"]]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["passed"], report["left_out"]) == (2, 0)
 
 
 def test_wrong_names_and_absent_servers_have_exit_codes_of_their_own(

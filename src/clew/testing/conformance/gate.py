@@ -10,16 +10,23 @@ if TYPE_CHECKING:
 
 
 class RestartGate:
-    """Restarts the server once everybody who takes part has come to that, or has gone.
+    """Restarts the server once everybody who still wants a restart has come to that.
 
-    Whoever wants another restart waits for the others again.
+    `is_over` is set when nobody wants one any more.
     """
 
-    def __init__(self, target: Target, members: int) -> None:
+    def __init__(self, target: Target) -> None:
+        self.is_over = asyncio.Event()
         self._target = target
-        self._members = members
+        self._members: set[Member] = set()
         self._waiting: list[asyncio.Future[None]] = []
         self._restarting: asyncio.Task[None] | None = None
+
+    def join(self, restarts: int) -> Member:
+        """Take part, with so many restarts; all join before the first of them arrives."""
+        member = Member(self, restarts)
+        self._members.add(member)
+        return member
 
     async def arrive(self) -> None:
         """Return when the server has been started anew.
@@ -32,13 +39,15 @@ class RestartGate:
         self._open_if_complete()
         await future
 
-    def leave(self) -> None:
-        """Take part no more."""
-        self._members -= 1
+    def leave(self, member: Member) -> None:
+        """Let a member take part no more; idempotent."""
+        self._members.discard(member)
+        if not self._members:
+            self.is_over.set()
         self._open_if_complete()
 
     def _open_if_complete(self) -> None:
-        if self._waiting and len(self._waiting) >= self._members:
+        if self._waiting and len(self._waiting) >= len(self._members):
             waiting, self._waiting = self._waiting, []
             self._restarting = asyncio.create_task(self._restart(waiting))
 
@@ -51,3 +60,26 @@ class RestartGate:
         else:
             for future in waiting:
                 future.set_result(None)
+
+
+class Member:
+    """A scenario that takes part."""
+
+    def __init__(self, gate: RestartGate, restarts: int) -> None:
+        self._gate = gate
+        self._restarts_left = restarts
+
+    async def restart(self) -> None:
+        """Have the server started anew, together with the others.
+
+        Raises:
+            ClewError: it could not be.
+        """
+        await self._gate.arrive()
+        self._restarts_left -= 1
+        if self._restarts_left == 0:
+            self.leave()
+
+    def leave(self) -> None:
+        """Want no restart any more; idempotent."""
+        self._gate.leave(self)

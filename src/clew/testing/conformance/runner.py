@@ -1,4 +1,7 @@
-"""Many scenarios against one server: those that stand alone at once, then those that restart it."""
+"""Many scenarios against one server, those that restart it first.
+
+All of these share a restart; once it is over the others run beside what is left of them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from clew.testing.conformance.values import Values
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from clew.testing.conformance.gate import Member
     from clew.testing.conformance.scenario import AnyStep, Library, Scenario
     from clew.testing.conformance.target import Target
 
@@ -49,31 +53,32 @@ async def run_scenarios(
         async with places:
             put(await Trial(target, scenario, None).run(sequences[scenario.name]))
 
-    async def run_restarting(scenario: Scenario, gate: RestartGate) -> None:
+    async def run_restarting(scenario: Scenario, member: Member) -> None:
         # All of them must come to the restart, so none waits for a place.
         try:
-            put(await Trial(target, scenario, gate).run(sequences[scenario.name]))
+            put(await Trial(target, scenario, member).run(sequences[scenario.name]))
         finally:
-            gate.leave()
+            member.leave()
 
     alone: list[Scenario] = []
-    restarting: list[Scenario] = []
+    restarting: list[tuple[Scenario, Member]] = []
+    gate = RestartGate(target)
     for scenario in chosen:
         sequence = sequences[scenario.name]
         why = find_obstacle(target, scenario, sequence, wait_ms_max)
         if why is not None:
             put(Outcome(name=scenario.name, verdict=Verdict.SKIPPED, reason=why))
-        elif _restarts(sequence):
-            restarting.append(scenario)
+        elif restarts := _count_restarts(sequence):
+            restarting.append((scenario, gate.join(restarts)))
         else:
             alone.append(scenario)
     async with asyncio.TaskGroup() as group:
+        for scenario, member in restarting:
+            group.create_task(run_restarting(scenario, member))
+        if restarting:
+            await gate.is_over.wait()
         for scenario in alone:
             group.create_task(run_one(scenario))
-    gate = RestartGate(target, len(restarting))
-    async with asyncio.TaskGroup() as group:
-        for scenario in restarting:
-            group.create_task(run_restarting(scenario, gate))
     return [outcomes[scenario.name] for scenario in chosen]
 
 
@@ -83,7 +88,7 @@ def find_obstacle(
     """Return why a scenario cannot be run against a server, None when it can."""
     if target.tier not in scenario.tiers:
         return f"it is not about the tier {target.tier}"
-    if target.restart is None and _restarts(sequence):
+    if target.restart is None and _count_restarts(sequence):
         return "nobody here can restart the server; see --restart-hook"
     if not target.has_tree and any(_asks(target, step) for step in sequence):
         if target.rest is None:
@@ -95,8 +100,8 @@ def find_obstacle(
     return None
 
 
-def _restarts(sequence: Sequence[AnyStep]) -> bool:
-    return any(isinstance(step, steps.ServerAction) for step in sequence)
+def _count_restarts(sequence: Sequence[AnyStep]) -> int:
+    return sum(isinstance(step, steps.ServerAction) for step in sequence)
 
 
 def _asks(target: Target, step: AnyStep) -> bool:

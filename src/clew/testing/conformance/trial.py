@@ -21,7 +21,7 @@ from clew.testing.conformance.values import UnknownPlaceholderError, Values
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from clew.testing.conformance.gate import RestartGate
+    from clew.testing.conformance.gate import Member
     from clew.testing.conformance.rest import Rest
     from clew.testing.conformance.scenario import AnyStep, Scenario
     from clew.testing.conformance.target import Target
@@ -62,10 +62,10 @@ class Outcome:
 class Trial:
     """One run. Nothing of it is shared with another but the server."""
 
-    def __init__(self, target: Target, scenario: Scenario, gate: RestartGate | None) -> None:
+    def __init__(self, target: Target, scenario: Scenario, member: Member | None) -> None:
         self._target = target
         self._scenario = scenario
-        self._gate = gate
+        self._member = member
         self._transcript = Transcript()
         self._values = Values(target.windows.placeholders())
         self._talk = Conversation(target, self._values, self._transcript)
@@ -197,10 +197,10 @@ class Trial:
         fail(find_failures(step.checks, frame, self._values.resolve))
 
     async def _restart(self) -> None:
-        assert self._gate is not None
+        assert self._member is not None
         self._talk.end()
         self._transcript.add("~", "server", "is started anew")
-        await self._gate.arrive()
+        await self._member.restart()
 
     async def _check_state(self, step: steps.StateCheck) -> None:
         if not self._target.has_tree:
