@@ -79,6 +79,7 @@ def clew_on_terminal(
     *arguments: str,
     server: str | None = None,
     columns: int = 100,
+    stdin: str = "",
     environ: Mapping[str, str] | None = None,
 ) -> Ended:
     """Run a command on a terminal, as a person does; stdout and stderr are one."""
@@ -93,6 +94,8 @@ def clew_on_terminal(
         start_new_session=True,
     )
     os.close(terminal)
+    if stdin:
+        os.write(controller, stdin.encode())
     said = b""
     deadline = time.monotonic() + SECONDS_MAX
     try:

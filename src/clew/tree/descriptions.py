@@ -49,7 +49,8 @@ def describe_app(
     app: App, snapshot: doc.Said | None, result: doc.Said | None, crash: KeptCrash | None
 ) -> doc.App:
     """Return one app."""
-    process = _table(app.process)
+    # What the process says of itself, else what the agent says that started it.
+    process = _table(app.process) or _table(app.agent)
     return doc.App(
         app_id=app.app_id,
         parent_id=app.parent_id,
@@ -84,7 +85,7 @@ def describe_app(
 
 def namespace_of(app: App) -> str | None:
     """Return the namespace that an app's process told of, if it did."""
-    namespace = _table(app.process).get("namespace")
+    namespace = (_table(app.process) or _table(app.agent)).get("namespace")
     return namespace if isinstance(namespace, str) else None
 
 
@@ -191,7 +192,7 @@ def _target(target: KeptCommand, app: App | None) -> doc.CommandTarget:
         status=target.status,
         app_status=app.status.value if app is not None else "",
         ack=_ack(target),
-        result=None if target.result is None else _raw(target.result),
+        result=_raw(target.result or "null"),
         error=target.error,
         sent_at=_time(target.sent_at),
         acked_at=_time(target.acked_at),

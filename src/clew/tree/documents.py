@@ -187,7 +187,7 @@ class CommandTarget(msgspec.Struct, frozen=True, kw_only=True):
     """What a command came to for one app.
 
     `status` is accepted, sent, done, failed, expired or cancelled; `app_status` is the app's own.
-    `ack` is what the app answered, null while it has not.
+    `ack` is what the app answered, null while it has not; `result` is JSON, null for none.
     """
 
     app_id: str
@@ -195,7 +195,7 @@ class CommandTarget(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     app_status: str
     ack: bool | None
-    result: msgspec.Raw | None
+    result: msgspec.Raw
     error: str | None
     sent_at: str | None
     acked_at: str | None

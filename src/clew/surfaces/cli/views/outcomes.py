@@ -121,9 +121,8 @@ def child_lines(scheduled: doc.ChildScheduled, _width: int) -> list[Line]:
 def _answer(target: doc.CommandTarget) -> Line:
     if target.error is not None:
         return styled(escape(target.error), Style.RED)
-    if target.result is not None:
-        return plain(escape_json(escape(bytes(target.result).decode(errors="replace"))))
-    return plain("")
+    result = bytes(target.result).decode(errors="replace")
+    return plain("" if result == "null" else escape_json(escape(result)))
 
 
 def _end(outcome: doc.CancelOutcome, *, is_over: bool) -> Line:
