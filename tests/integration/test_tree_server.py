@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
@@ -80,3 +87,53 @@ def test_a_planned_restart_tells_apps_to_come_back_and_knows_them(
         # What a client pins outlives the restart.
         assert answer["server_pub_key"] == first["server_pub_key"]
         assert answer["epoch"] == first["epoch"]
+
+
+def make_certificate(folder: Path) -> Path:
+    """Write a certificate of this machine with its key, valid for a day."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "door.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+@pytest.mark.slow
+def test_apps_speak_over_tls_where_there_is_a_certificate(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    path = make_certificate(tmp_path)
+    server = start_server({"trails_tier": "full", "trails_certificate": str(path)})
+    assert f"wss://{server.addresses['trails']}/ws" in server.stderr
+    port = server.addresses["trails"].rpartition(":")[2]
+    trust = ssl.create_default_context(cafile=str(path))
+    with connect(f"wss://localhost:{port}/ws", ssl=trust, compression=None) as socket:
+        assert json.loads(socket.recv(HEAR_SECONDS))["type"] == "challenge"
+        # Nobody announced it.
+        socket.send(json.dumps(registration(new_id())))
+        assert json.loads(socket.recv(HEAR_SECONDS))["code"] == "unauthorised"
+        with pytest.raises(ConnectionClosedError) as caught:
+            socket.recv(HEAR_SECONDS)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == CloseCode.UNAUTHORISED
+    with pytest.raises(RuntimeError, match="--trails-certificate"):
+        start_server({"trails_tier": "full"}, folder="without")

@@ -21,6 +21,7 @@ from clew.tree.journal.journal import Journal
 from clew.tree.keeper.clock import SteadyClock
 from clew.tree.keeper.keeper import TreeKeeper
 from clew.tree.keeper.upkeep import Upkeep
+from clew.tree.machine.app import Tier
 from clew.tree.machine.options import TreeOptions
 
 if TYPE_CHECKING:
@@ -208,6 +209,13 @@ def _count_sockets() -> int:
 
 def _open_tls(configuration: Configuration) -> ssl.SSLContext | None:
     if configuration.trails_certificate is None:
+        if configuration.trails_tier is Tier.FULL:
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                "the tier full is over TLS, and there is no certificate",
+                hint="name one with --trails-certificate; where something in front of clew speaks"
+                " TLS, take --trails-tier signed",
+            )
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:

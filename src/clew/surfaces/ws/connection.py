@@ -403,6 +403,9 @@ class Connection(asyncio.Protocol):
             self._transport.write(octets)
         if ends and self._transport.can_write_eof():
             self._transport.write_eof()
+        elif ends:
+            # TLS has no half that could be closed.
+            self._transport.close()
 
     def _lose(self, cause: str) -> None:
         """Tell the keeper that the socket is gone, once."""

@@ -11,6 +11,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from clew.store.database.contract import among
 from clew.tree.machine.app import LIVE, Status
 from clew.tree.registry.rows import COLUMNS, PATH_SEPARATOR, decode_app
@@ -133,8 +135,7 @@ class KeptCommand:
     error: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxEntry:
+class OutboxEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An entry of the outbox; `document` is JSON text, `path` as in the column."""
 
     id: int
