@@ -22,7 +22,10 @@ STDIN = "-"
 
 
 def status(
-    json: Annotated[str | None, Parameter(help="Any JSON value; - reads it from stdin.")] = None,
+    json: Annotated[
+        str | None,
+        Parameter(allow_leading_hyphen=True, help="Any JSON value; - reads it from stdin."),
+    ] = None,
     *,
     progress: Annotated[
         float | None, Parameter(help="How far it is, from 0 to 1; may stand alone.")
@@ -52,14 +55,18 @@ def status(
 
 
 def result(
-    json: Annotated[str, Parameter(help="Any JSON value; - reads it from stdin.")],
+    json: Annotated[
+        str, Parameter(allow_leading_hyphen=True, help="Any JSON value; - reads it from stdin.")
+    ],
 ) -> ExitCode:
     """Say what came out of the app: the last that it says."""
     return _say(MessageKind.RESULT, _read(json))
 
 
 def error(
-    message: Annotated[str, Parameter(help="What went wrong; - reads it from stdin.")],
+    message: Annotated[
+        str, Parameter(allow_leading_hyphen=True, help="What went wrong; - reads it from stdin.")
+    ],
     *,
     detail: Annotated[str | None, Parameter(help="Any JSON value beside it.")] = None,
 ) -> ExitCode:

@@ -1,0 +1,311 @@
+"""`clew exec` over real processes: exit codes, signals, output, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clew.testing.server import ServerProcess
+from clew.tree.frames.info import TrailsConfig
+from tests.conftest import StartServer
+from tests.e2e.executed import Runner, find_app, running, until
+from tests.e2e.terminal import CLEW, SECONDS_MAX, Ended, clew
+
+ORPHANS = "sleep 1000 & sleep 1000 & echo up; wait"
+STUBBORN = "trap '' TERM; sleep 1000 & echo up; while :; do sleep 1000; done"
+
+
+@pytest.fixture
+def runner(server: ServerProcess) -> Iterator[Runner]:
+    with running(server) as started:
+        yield started
+
+
+def cancel(server: ServerProcess, app_id: str, *flags: str) -> Ended:
+    return clew("cancel", app_id, "--wait", *flags, server=server.url)
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "status", "exit_code"),
+    [
+        ("exit 0", 0, "done", 0),
+        ("exit 3", 3, "error", 3),
+        ("kill -9 $$", 137, "crashed", -9),
+        ("kill -TERM $$", 143, "crashed", -15),
+    ],
+)
+def test_the_exit_code_is_the_commands_own_and_the_end_of_the_app(
+    runner: Runner, script: str, code: int, status: str, exit_code: int
+) -> None:
+    run = runner.shell(script)
+    assert run.end() == (code, b"", b"")
+    app = run.app
+    assert (app["status"], app["exit_code"], app["confirmed"]) == (status, exit_code, True)
+    assert app["process"]["executable"].endswith("/sh")
+
+
+def test_a_program_that_cannot_be_started_is_taken_back(runner: Runner, tmp_path: Path) -> None:
+    missing = runner.exec("no-such-program")
+    code, _, said = missing.end()
+    assert (code, said) == (127, b"clew: no-such-program: No such file or directory\n")
+    assert missing.app["status"] == "cancelled"
+    plain = tmp_path / "plain"
+    plain.write_text("text")
+    assert runner.exec(str(plain)).end()[0] == 126
+
+
+def test_output_and_input_are_untouched(runner: Runner) -> None:
+    every = bytes(range(256)) * 300
+    program = "import sys; b = sys.stdin.buffer.read(); sys.stdout.buffer.write(b); "
+    program += "sys.stderr.buffer.write(b[::-1])"
+    run = runner.exec(sys.executable, "-c", program)
+    out, err = run.process.communicate(every, timeout=SECONDS_MAX)
+    assert run.process.returncode == 0
+    assert out == every
+    assert err == every[::-1]
+
+
+def test_a_shell_script_says_how_it_is_doing(runner: Runner) -> None:
+    script = """
+    $CLEW status '{"phase": "loading"}' --progress 0.4
+    $CLEW status --progress 2; echo $?
+    $CLEW status '{nonsense'; echo $?
+    echo '{"rows": 7}' | $CLEW result -
+    $CLEW status '"too late"'; echo $?
+    """
+    run = runner.shell(script, flags=("--tag", "team=data"))
+    code, out, err = run.end()
+    assert (code, out) == (0, b"3\n3\n1\n"), err
+    app = run.app
+    assert app["status"] == "done"
+    assert app["tags"] == {"team": "data"}
+    assert app["last_snapshot"]["payload"] == {"phase": "loading", "progress": 0.4}
+    assert app["result"]["payload"] == {"rows": 7}
+    hints = [json.loads(line) for line in err.decode().splitlines()]
+    assert [each["code"] for each in hints] == ["invalid_argument", "invalid_argument", "conflict"]
+
+
+def test_an_error_that_is_said_is_the_end_of_the_app(runner: Runner) -> None:
+    run = runner.shell("$CLEW error 'no space left'; exit 9")
+    assert run.end()[0] == 9
+    assert (run.app["status"], run.app["exit_code"]) == ("error", 9)
+
+
+def test_outside_of_a_tree_there_is_nobody_to_tell() -> None:
+    outside = clew("status", "1")
+    assert outside.code == 3
+    assert outside.error["hint"] == "start it with: clew exec -- COMMAND"
+    config = TrailsConfig.create("lonely", "ws://127.0.0.1:1")
+    inside = clew("result", "1", environ={"TRAILS_INFO": config.encode()})
+    assert inside.code == 3
+    assert "CLEW_AGENT is not set" in inside.error["error"]
+
+
+def test_a_client_inside_joins_as_the_same_app(runner: Runner) -> None:
+    program = "import clew; run = clew.init(); run.status({'x': 1}); print(run.app_id)"
+    run = runner.exec(sys.executable, "-c", program, environ={"OTEL_SDK_DISABLED": "true"})
+    code, out, err = run.end()
+    app = run.app
+    assert (code, out.decode().strip()) == (0, app["app_id"]), err
+    assert (app["status"], app["reason"], app["epoch"]) == ("done", "exit", 1)
+    assert app["last_snapshot"]["payload"] == {"x": 1}
+
+
+def test_a_cancel_ends_the_whole_group_and_is_confirmed(
+    runner: Runner, server: ServerProcess
+) -> None:
+    run = runner.shell(ORPHANS)
+    assert run.process.stdout is not None
+    assert run.process.stdout.readline() == b"up\n"
+    said = cancel(server, run.until_status("connected")["app_id"])
+    (outcome,) = said.document["outcomes"]
+    assert (outcome["status"], outcome["confirmed"]) == ("cancelled", True)
+    assert run.end()[0] == 143
+
+
+def test_a_cancel_of_one_app_leaves_the_groups_of_others_alone(
+    runner: Runner, server: ServerProcess
+) -> None:
+    script = "$CLEW exec --name {} --on-orphan adopt -- sleep 1000 & wait"
+    inner = f"inner-{runner.mark}"
+    run = runner.shell(script.format(inner))
+    below = until(lambda: find_app(server, inner))
+    assert below["parent_id"] == run.app["app_id"]
+    until(lambda: find_app(server, inner)["status"] == "connected")
+    assert cancel(server, run.app["app_id"]).document["outcomes"][0]["confirmed"]
+    assert run.process.wait(SECONDS_MAX) == 143
+    assert find_app(server, inner)["status"] == "connected"
+    assert any("sleep 1000" in line for line in runner.living())
+    assert cancel(server, below["app_id"]).document["outcomes"][0]["confirmed"]
+
+
+def test_a_sigterm_to_the_agent_ends_the_group_and_is_reported(runner: Runner) -> None:
+    run = runner.shell(STUBBORN, flags=("--grace", "100ms"))
+    assert run.process.stdout is not None
+    assert run.process.stdout.readline() == b"up\n"
+    run.process.terminate()
+    assert run.end()[0] == 137
+    assert (run.app["status"], run.app["exit_code"]) == ("crashed", -9)
+
+
+def test_other_signals_are_passed_on(runner: Runner) -> None:
+    run = runner.shell("trap 'echo heard; exit 7' USR1; echo up; while :; do sleep 0.05; done")
+    assert run.process.stdout is not None
+    assert run.process.stdout.readline() == b"up\n"
+    run.process.send_signal(signal.SIGUSR1)
+    # The shell tells on stderr that its own child was ended, which is of the group as well.
+    assert run.end()[:2] == (7, b"heard\n")
+
+
+def test_a_command_does_not_outlive_an_agent_that_is_killed(runner: Runner) -> None:
+    run = runner.exec("sleep", "1000")
+    run.until_status("connected")
+    run.process.kill()
+    run.process.wait(SECONDS_MAX)
+    until(lambda: not runner.living())
+    assert run.until_status("crashed")["reason"] == "connection_drop"
+
+
+def test_time_that_runs_out_is_the_error_of_the_app(runner: Runner) -> None:
+    run = runner.shell("sleep 1000", flags=("--timeout", "1s"))
+    assert run.end() == (143, b"", b"clew: timed out after 1 s\n")
+    assert run.app["status"] == "error"
+
+
+def test_without_a_server_the_command_runs_all_the_same() -> None:
+    with running(None) as runner:
+        code, out, err = runner.shell("echo ran; exit 4").end()
+        assert (code, out) == (4, b"ran\n")
+        assert err.count(b"\n") == 1
+        assert b"the command runs" in err
+        code, out, _ = runner.shell("echo ran", flags=("--required",)).end()
+        assert (code, out) == (4, b"")
+
+
+def test_a_run_goes_on_while_its_server_is_restarted(start_server: StartServer) -> None:
+    first = start_server()
+    fixed = {"trails": first.addresses["trails"], "http": first.addresses["http"]}
+    with running(first) as runner:
+        script = "$CLEW status 1; echo up; read _; $CLEW status 2; echo said; exit 5"
+        run = runner.shell(script)
+        assert run.process.stdin is not None
+        assert run.process.stdout is not None
+        assert run.process.stdout.readline() == b"up\n"
+        until(lambda: run.app.get("last_snapshot"))
+        first.kill()
+        run.process.stdin.write(b"\n")
+        run.process.stdin.flush()
+        assert run.process.stdout.readline() == b"said\n"
+        start_server(fixed)
+        assert run.end()[0] == 5
+        assert (run.app["status"], run.app["exit_code"]) == ("error", 5)
+        assert run.app["last_snapshot"]["payload"] == 2
+
+
+def test_an_app_that_starts_before_its_server_is_in_the_tree_later(
+    start_server: StartServer,
+) -> None:
+    first = start_server()
+    fixed = {"trails": first.addresses["trails"], "http": first.addresses["http"]}
+    first.kill()
+    with running(first) as runner:
+        run = runner.shell("read _; exit 0")
+        assert run.process.stderr is not None
+        assert b"the command runs" in run.process.stderr.readline()
+        start_server(fixed)
+        run.until_status("connected")
+        assert run.end()[0] == 0
+        assert run.app["status"] == "done"
+
+
+def test_where_keys_are_needed_the_agent_above_announces_what_is_below(
+    start_server: StartServer,
+) -> None:
+    server = start_server({"trails_tier": "signed"})
+    key = clew("keys", "create", "root", "--role", "admin", server=server.url)
+    assert key.code == 0, key.stderr
+    secret = key.document["api_key"]
+    with running(None) as runner:
+        runner.server = server
+        inner = f"inner-{runner.mark}"
+        script = f"unset CLEW_API_KEY; $CLEW exec --name {inner} -- sh -c '$CLEW result 1; exit 2'"
+        run = runner.shell(script, environ={"CLEW_API_KEY": secret})
+        code, _, err = run.end()
+        assert (code, err) == (2, b"")
+        listed = clew("apps", "--all", server=server.url, environ={"CLEW_API_KEY": secret})
+        apps = {app["app_name"]: app for app in listed.document["apps"]}
+        assert apps[inner]["parent_id"] == apps[run.name]["app_id"]
+        assert (apps[inner]["status"], apps[inner]["exit_code"]) == ("done", 2)
+        refused = runner.shell("echo ran", environ={"CLEW_API_KEY": ""}).end()
+        assert refused[:2] == (5, b"")
+
+
+def test_a_subtree_of_twenty_processes_is_cancelled_from_the_command_line(
+    runner: Runner, server: ServerProcess
+) -> None:
+    planner = f"planner-{runner.mark}"
+    script = "for n in 1 2 3; do $CLEW exec --name worker-$n -- sh -c '"
+    script += "for m in 1 2 3 4 5; do $CLEW exec --name tool-$m -- sleep 1000 & done; wait' & done;"
+    script += '$CLEW exec --name stubborn -- sh -c "trap \\"\\" TERM; while :; do sleep 9; done"'
+    script += " & wait"
+    run = runner.shell(script, name=planner)
+    app_id: str = until(lambda: run.app.get("app_id", ""))
+
+    def are_up() -> bool:
+        listed = clew("apps", "--within", app_id, "--status", "connected", server=server.url)
+        return listed.code == 0 and listed.document["total"] == 20
+
+    until(are_up)
+    said = cancel(server, app_id, "--cascade", "--grace", "1s")
+    outcomes = said.document["outcomes"]
+    assert len(outcomes) == 20
+    assert {(each["status"], each["confirmed"]) for each in outcomes} == {("cancelled", True)}
+    assert [each["phase"] for each in outcomes].count("kill") == 1
+    assert run.end()[0] == 143
+
+
+def test_on_a_terminal_the_command_is_in_the_foreground_and_hears_the_keys(
+    server: ServerProcess,
+) -> None:
+    program = "import os, sys; print(os.tcgetpgrp(0) == os.getpgrp()); sys.stdin.readline(); "
+    program += "print('read', flush=True); sys.stdin.readline()"
+    with running(server) as runner:
+        controller, terminal = pty.openpty()
+        process = subprocess.Popen(
+            [*CLEW, "exec", "--", sys.executable, "-c", program],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env=runner.environ(),
+            preexec_fn=lambda: os.login_tty(terminal),  # noqa: PLW1509 - the tests have one
+        )
+        os.close(terminal)
+        try:
+            assert b"True" in read_until(controller, b"True")
+            os.write(controller, b"\n")
+            read_until(controller, b"read")
+            os.write(controller, b"\x03")
+            assert b"KeyboardInterrupt" in read_until(controller, b"KeyboardInterrupt")
+            assert process.wait(SECONDS_MAX) == 130
+        finally:
+            process.kill()
+            process.wait()
+            os.close(controller)
+
+
+def read_until(descriptor: int, wanted: bytes) -> bytes:
+    """Return what a terminal shows, up to something."""
+    said = b""
+    while wanted not in said:
+        assert select.select([descriptor], [], [], SECONDS_MAX)[0], said
+        said += os.read(descriptor, 4096)
+    return said
