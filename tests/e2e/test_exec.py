@@ -241,7 +241,7 @@ def test_where_keys_are_needed_the_agent_above_announces_what_is_below(
         run = runner.shell(script, environ={"CLEW_API_KEY": secret})
         code, _, err = run.end()
         assert (code, err) == (2, b"")
-        listed = clew("apps", "--all", server=server.url, environ={"CLEW_API_KEY": secret})
+        listed = clew("apps", server=server.url, environ={"CLEW_API_KEY": secret})
         apps = {app["app_name"]: app for app in listed.document["apps"]}
         assert apps[inner]["parent_id"] == apps[run.name]["app_id"]
         assert (apps[inner]["status"], apps[inner]["exit_code"]) == ("done", 2)
