@@ -139,6 +139,16 @@ def test_the_command_line_says_what_passed_and_what_it_left_out(
     assert (report["passed"], report["tier"]) == (1, "open")
 
 
+@pytest.mark.slow
+def test_frames_alone_show_most_of_it_where_there_is_no_http_door(
+    server: ServerProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([f"ws://{server.addresses['trails']}", "--format", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["passed"] > 50
+    assert report["left_out"]
+
+
 def test_a_scenario_that_fails_tells_at_which_step_and_what_was_said(
     server: ServerProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:

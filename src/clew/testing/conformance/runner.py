@@ -108,4 +108,6 @@ def _asks(target: Target, step: AnyStep) -> bool:
     """Whether a step cannot be taken without REST: a root is announced there."""
     if isinstance(step, steps.Setup) and step.parent is None:
         return bool(step.announce) or step.status == "scheduled" or target.tier != "open"
+    if isinstance(step, steps.StateCheck):
+        return step.required
     return isinstance(step, steps.Rest)

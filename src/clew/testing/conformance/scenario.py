@@ -164,7 +164,8 @@ class StateCheck(Step, frozen=True, kw_only=True, tag="state_check"):
 
     `of` is the app itself, or its messages, snapshots or crashes, the newest first. `expect` are
     members of the app, or of the newest item. `count` is how many items there are. `checks` are
-    over the whole document. Left out, and told of, where there is no REST.
+    over the whole document. Left out, and told of, where there is no REST; one that is `required`,
+    because what follows must not be earlier or there is nothing else to see, skips the scenario.
     """
 
     of: Literal["app", "messages", "snapshots", "crashes"] = "app"
@@ -172,6 +173,7 @@ class StateCheck(Step, frozen=True, kw_only=True, tag="state_check"):
     expect: dict[str, Any] = {}
     checks: list[Check] = []
     count: int | None = None
+    required: bool = False
     within_ms: Milliseconds = WITHIN_MS
 
 
