@@ -9,6 +9,8 @@ import msgspec
 
 ID_PATTERN: Final = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
+ID_CHARS: Final = 36
+
 # A label that people read in a tree; the longest Kubernetes name is 253.
 NAME_CHARS_MAX: Final = 256
 
@@ -36,7 +38,8 @@ LIST_ITEMS_MAX: Final = 64
 # What JSON numbers carry everywhere, JavaScript included.
 NUMBER_MAX: Final = 2**53 - 1
 
-Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
+# The end of a pattern is also before a line break at the end of a text; its length rules that out.
+Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN, max_length=ID_CHARS)]
 Name = Annotated[str, msgspec.Meta(max_length=NAME_CHARS_MAX)]
 Action = Annotated[str, msgspec.Meta(min_length=1, max_length=ACTION_CHARS_MAX)]
 CorrelationId = Annotated[str, msgspec.Meta(min_length=1, max_length=CORRELATION_CHARS_MAX)]

@@ -17,7 +17,7 @@ from clew.tree.machine.cancelling import begin, plan_cancel
 from clew.tree.machine.ends import has_waiting
 from clew.tree.machine.issuing import close_item
 from clew.tree.machine.lifecycle import Reason
-from clew.tree.machine.orders import Kind, OrderStatus
+from clew.tree.machine.orders import SERVER_PREFIX, Kind, OrderStatus
 
 if TYPE_CHECKING:
     from clew.tree.machine.app import App
@@ -133,7 +133,7 @@ def _cancel_orphan(draft: Draft, parent: App, child: App, grace_ms: int) -> None
         draft,
         child,
         SERVER,
-        str(uuid.uuid5(_NAMESPACE, name)),
+        f"{SERVER_PREFIX}{uuid.uuid5(_NAMESPACE, name)}",
         reason=f"its parent has ended: {parent.status}",
         cascade=True,
         grace_ms=grace_ms,

@@ -12,7 +12,15 @@ from clew.tree.machine.app import Status
 from clew.tree.machine.delivery import control_frame, tell_order
 from clew.tree.machine.ends import finish_cancelled, refuse_stranger
 from clew.tree.machine.options import MS
-from clew.tree.machine.orders import CANCEL_ACTION, Item, Kind, Order, OrderStatus, Phase
+from clew.tree.machine.orders import (
+    CANCEL_ACTION,
+    SERVER_PREFIX,
+    Item,
+    Kind,
+    Order,
+    OrderStatus,
+    Phase,
+)
 from clew.tree.machine.outcomes import Issued, Target
 from clew.tree.machine.scheduling import deny
 
@@ -32,6 +40,14 @@ def auth_domain(caller: Caller) -> str:
 
 def find_target(draft: Draft, event: Command | Cancel, verb: Verb) -> App | None:
     """Return the app that a caller names, if there is one and it may; refuse it otherwise."""
+    if event.correlation_id.startswith(SERVER_PREFIX):
+        draft.refuse(
+            event.ticket,
+            ErrorCode.INVALID_ARGUMENT,
+            f"correlation ids that begin with {SERVER_PREFIX} are the server's own",
+            "give a UUID",
+        )
+        return None
     app = draft.tree.forest.find(event.app_id)
     if app is None:
         draft.refuse(event.ticket, ErrorCode.NOT_FOUND, f"there is no app {event.app_id}")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 CANCEL_ACTION: Final = "cancel"
 
+SERVER_PREFIX: Final = "server-"
+"""How the ids of the server's own orders begin, and nobody else's: they can be foreseen, and whoever
+took one before would be in the way of the server's order when it comes."""
+
 
 class Kind(StrEnum):
     """Whether it is a command for the app to understand, or the end."""

@@ -1,0 +1,54 @@
+"""What somebody might ask of the tree to make it stumble."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from clew.access.caller import LOCAL
+from clew.base.errors import ClewError, ErrorCode
+from clew.tree.frames.codec import decode_inbound
+from clew.tree.machine import consequences
+from clew.tree.machine.app import Status
+from clew.tree.machine.effects import Refused
+from clew.tree.machine.orders import SERVER_PREFIX
+from clew.tree.machine.outcomes import Issued
+from tests.tree_machine import World, app_caller
+
+
+def test_nobody_takes_the_id_of_a_cancel_that_the_server_is_about_to_begin() -> None:
+    world = World()
+    socket = world.register("job")
+    world.register("kid", "job")
+    kid, job = world.app("kid"), world.app("job")
+    for version in range(job.version, job.version + 4):
+        name = f"kid/{kid.version}/job/{version}"
+        guessed = str(uuid.uuid5(consequences._NAMESPACE, name))
+        plain = world.command("kid", caller=app_caller("job"), correlation_id=guessed)
+        assert isinstance(plain, Issued)
+        for caller in (app_caller("job"), LOCAL):
+            answers = (
+                world.command("kid", caller=caller, correlation_id=SERVER_PREFIX + guessed),
+                world.cancel("kid", caller=caller, correlation_id=SERVER_PREFIX + guessed),
+            )
+            for answer in answers:
+                assert isinstance(answer, Refused)
+                assert answer.code is ErrorCode.INVALID_ARGUMENT
+    world.say(socket, "job", "Error")
+    assert world.status("job") is Status.ERROR
+    cancels = [each for each in world.kept.open_commands() if each.kind == "cancel"]
+    assert [each.app_id for each in cancels] == ["kid"]
+    assert cancels[0].correlation_id.startswith(SERVER_PREFIX)
+
+
+@pytest.mark.parametrize("field", ["app_id", "parent_id"])
+def test_a_line_break_after_an_id_makes_it_none(field: str) -> None:
+    ids = {"app_id": str(uuid.uuid4()), "parent_id": str(uuid.uuid4())}
+    ids[field] += "\\n"
+    text = (
+        f'{{"type": "register", "app_id": "{ids["app_id"]}", "app_name": "job",'
+        f' "parent_id": "{ids["parent_id"]}", "child_pub_key": "x"}}'
+    )
+    with pytest.raises(ClewError, match="not a frame"):
+        decode_inbound(text)
