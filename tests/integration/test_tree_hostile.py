@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
+from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.ws.limits import FRAGMENTS_MAX, LinkLimits
 from clew.tree.frames.codes import CloseCode
 from clew.tree.frames.fields import NUMBER_MAX
@@ -494,6 +496,37 @@ async def connect_to(address: tuple[str, int]) -> Client:
 
     url = f"ws://{address[0]}:{address[1]}/ws"
     return Client(await connect(url, compression=None, ping_interval=None))
+
+
+def test_data_that_nobody_acknowledges_has_the_time_of_a_pong(tmp_path: Path) -> None:
+    """A cable that is cut is the kernel's to notice, and it waits for minutes unless told."""
+
+    async def scenario() -> None:
+        option = getattr(socket, "TCP_USER_TIMEOUT", None)
+        if option is None:
+            pytest.skip("this system has no such option")
+        limits = LinkLimits(ping_seconds=3, pong_seconds=4)
+        async with open_house(tmp_path, limits=limits) as house:
+            listening = house.door.listening
+            assert listening is not None
+            assert listening.getsockopt(socket.IPPROTO_TCP, option) == 7000
+
+    run(scenario())
+
+
+def test_a_key_that_cannot_be_read_is_answered_before_anybody_is_let_in(tmp_path: Path) -> None:
+    def fail() -> str:
+        raise ClewError(ErrorCode.UNAVAILABLE, "the key is gone")
+
+    async def scenario() -> None:
+        async with open_house(tmp_path) as house:
+            house.door.pub_key = fail
+            with pytest.raises(InvalidStatus) as caught:
+                await house.stay()
+            assert caught.value.response.status_code == 503
+            assert house.keeper.counters.failures == 0
+
+    run(scenario())
 
 
 def test_a_stolen_return_is_refused(tmp_path: Path) -> None:

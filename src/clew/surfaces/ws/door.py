@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from clew.base.errors import ClewError
 from clew.surfaces.callers import is_host_admitted, is_origin_admitted
 from clew.surfaces.connection import BACKLOG, SERVER
 from clew.surfaces.ws.limits import LinkLimits
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from clew.surfaces.ws.connection import Connection
     from clew.tree.frames.keys import Signer
     from clew.tree.keeper.keeper import TreeKeeper
+
+logger = logging.getLogger(__name__)
 
 PATH: Final = "/ws"
 HEALTH_PATH: Final = "/healthz"
@@ -102,6 +106,8 @@ class TrailsDoor:
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
         self._silent: Counter[str] = Counter()
+        self.listening: socket.socket | None = None
+        """Where connections are accepted."""
         self._server: asyncio.Server | None = None
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -113,6 +119,7 @@ class TrailsDoor:
 
     async def open(self, taken: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Let apps in at a socket that is bound."""
+        self.listening = taken
         self._time_out_data(taken)
         self._server = await self._loop.create_server(
             self._meet, sock=taken, backlog=BACKLOG, ssl=tls
@@ -211,6 +218,14 @@ class TrailsDoor:
         wait = self.pay_registration(self.now())
         if wait:
             return _later(math.ceil(wait), "too many apps connect at a time")
+        try:
+            # What is read only once is read where its failure can be answered.
+            self.pub_key()
+            if self.tier is not Tier.OPEN or self.asks_for_challenge(request):
+                self.signer()
+        except ClewError as error:
+            logger.warning("no app can connect: %s", error.message)
+            return _later(RETRY_AFTER_SECONDS, "the server's key cannot be read")
         return None
 
     def _meet(self) -> Connection:
