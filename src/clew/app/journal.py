@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from clew.app.protobuf import bytes_field, fixed64_field, number_field, text_field
 from clew.base.version import own_version
 from clew.telemetry.otlp.signal import Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from clew.app.store import Store
     from clew.tree.journal.records import Attribute, JournalLog, JournalSpan, Subject
@@ -23,6 +26,21 @@ SCOPE: Final = "clew.tree"
 _SEVERITIES: Final = {"INFO": 9, "WARN": 13, "ERROR": 17}
 """Severity numbers of OpenTelemetry."""
 
+_SPAN_KIND_INTERNAL: Final = 1
+_STATUS_CODE_ERROR: Final = 2
+
+_RESOURCES_CACHED: Final = 1024
+"""Apps whose resource is kept as bytes, some 300 each: those that speak at a time."""
+
+_ATTRIBUTES_CACHED: Final = 4096
+"""Attributes that are the same on many records: what kind of message, of which epoch."""
+
+_KEYS_CACHED: Final = 256
+"""Keys of attributes: every one that there is."""
+
+_CACHED_MAX: Final = 48
+"""A number up to this, or a text of as many characters, comes again; sentences do not."""
+
 Record = TypeVar("Record", "JournalLog", "JournalSpan")
 
 
@@ -35,92 +53,117 @@ class TelemetryJournal:
 
     async def write(self, logs: Sequence[JournalLog], spans: Sequence[JournalSpan]) -> None:
         """Take records; they are durable when this returns."""
+        # Thousands of records take some milliseconds, in which the loop has sockets to serve.
         if logs:
-            await self._pipeline.accept(self._kinds[Signal.LOGS], encode_logs(logs))
+            octets = await asyncio.to_thread(encode_logs, logs)
+            await self._pipeline.accept(self._kinds[Signal.LOGS], octets)
         if spans:
-            await self._pipeline.accept(self._kinds[Signal.TRACES], encode_spans(spans))
+            octets = await asyncio.to_thread(encode_spans, spans)
+            await self._pipeline.accept(self._kinds[Signal.TRACES], octets)
 
 
 def encode_logs(logs: Sequence[JournalLog]) -> bytes:
     """Return an OTLP request of log records."""
-    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-
-    observed = time.time_ns()
-    request = ExportLogsServiceRequest()
-    for subject, records in _by_subject(logs).items():
-        resource = request.resource_logs.add()
-        _describe(resource.resource, subject)
-        scope = resource.scope_logs.add()
-        scope.scope.name, scope.scope.version = SCOPE, own_version()
-        for record in records:
-            kept = scope.log_records.add(
-                time_unix_nano=record.at,
-                observed_time_unix_nano=observed,
-                severity_number=_SEVERITIES[record.severity],
-                severity_text=record.severity,
-                event_name=record.event_name,
-                trace_id=record.trace_id,
-                span_id=record.span_id,
-            )
-            kept.body.string_value = record.body
-            _add_attributes(kept.attributes, record.attributes)
-    return bytes(request.SerializeToString())
+    observed = fixed64_field(11, time.time_ns())
+    return _request(
+        logs,
+        lambda record: (
+            fixed64_field(1, record.at)
+            + _severity(record.severity)
+            + bytes_field(5, text_field(1, record.body))
+            + _attributes(6, record.attributes)
+            + (bytes_field(9, record.trace_id) if record.trace_id else b"")
+            + (bytes_field(10, record.span_id) if record.span_id else b"")
+            + observed
+            + text_field(12, record.event_name)
+        ),
+    )
 
 
 def encode_spans(spans: Sequence[JournalSpan]) -> bytes:
     """Return an OTLP request of spans."""
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-
-    request = ExportTraceServiceRequest()
-    for subject, records in _by_subject(spans).items():
-        resource = request.resource_spans.add()
-        _describe(resource.resource, subject)
-        scope = resource.scope_spans.add()
-        scope.scope.name, scope.scope.version = SCOPE, own_version()
-        for record in records:
-            kept = scope.spans.add(
-                trace_id=record.trace_id,
-                span_id=record.span_id,
-                parent_span_id=record.parent_span_id,
-                name=record.name,
-                kind=Span.SPAN_KIND_INTERNAL,
-                start_time_unix_nano=record.start,
-                end_time_unix_nano=record.end,
-            )
-            if record.error is not None:
-                kept.status.code = Status.STATUS_CODE_ERROR
-                kept.status.message = record.error
-            _add_attributes(kept.attributes, record.attributes)
-    return bytes(request.SerializeToString())
-
-
-def _by_subject(records: Sequence[Record]) -> dict[Subject, list[Record]]:
-    grouped: dict[Subject, list[Record]] = {}
-    for record in records:
-        grouped.setdefault(record.subject, []).append(record)
-    return grouped
-
-
-def _describe(resource: Any, subject: Subject) -> None:
-    _add_attributes(
-        resource.attributes,
-        {
-            "service.name": SERVICE,
-            "trails.app.id": subject.app_id,
-            "trails.app.path": subject.path,
-            "trails.app.name": subject.name,
-        },
+    return _request(
+        spans,
+        lambda record: (
+            bytes_field(1, record.trace_id)
+            + bytes_field(2, record.span_id)
+            + (bytes_field(4, record.parent_span_id) if record.parent_span_id else b"")
+            + text_field(5, record.name)
+            + number_field(6, _SPAN_KIND_INTERNAL)
+            + fixed64_field(7, record.start)
+            + fixed64_field(8, record.end)
+            + _attributes(9, record.attributes)
+            + (b"" if record.error is None else bytes_field(15, _failure(record.error)))
+        ),
     )
 
 
-def _add_attributes(attributes: Any, given: Mapping[str, Attribute]) -> None:
-    for key, value in given.items():
-        kept = attributes.add(key=key).value
-        # A flag is an integer to Python, so it is asked for first.
-        if isinstance(value, bool):
-            kept.bool_value = value
-        elif isinstance(value, int):
-            kept.int_value = value
-        else:
-            kept.string_value = value
+def _request(records: Sequence[Record], encode: Callable[[Record], bytes]) -> bytes:
+    """Return records by their apps, all of one scope: both requests are alike in that."""
+    grouped: dict[Subject, list[bytes]] = {}
+    for record in records:
+        grouped.setdefault(record.subject, []).append(bytes_field(2, encode(record)))
+    scope = bytes_field(1, text_field(1, SCOPE) + text_field(2, own_version()))
+    parts: list[bytes] = []
+    for subject, encoded in grouped.items():
+        inner = bytes_field(2, scope + b"".join(encoded))
+        parts.append(bytes_field(1, _resource(subject) + inner))
+    return b"".join(parts)
+
+
+@lru_cache(_RESOURCES_CACHED)
+def _resource(subject: Subject) -> bytes:
+    return bytes_field(
+        1,
+        _attributes(
+            1,
+            {
+                "service.name": SERVICE,
+                "trails.app.id": subject.app_id,
+                "trails.app.path": subject.path,
+                "trails.app.name": subject.name,
+            },
+        ),
+    )
+
+
+@lru_cache(len(_SEVERITIES))
+def _severity(severity: str) -> bytes:
+    return number_field(2, _SEVERITIES[severity]) + text_field(3, severity)
+
+
+def _failure(error: str) -> bytes:
+    return (text_field(2, error) if error else b"") + number_field(3, _STATUS_CODE_ERROR)
+
+
+def _attributes(field: int, given: Mapping[str, Attribute]) -> bytes:
+    return b"".join(
+        [
+            _known_attribute(field, key, value)
+            if (len(value) if isinstance(value, str) else value) <= _CACHED_MAX
+            else _encode_attribute(field, key, value)
+            for key, value in given.items()
+        ]
+    )
+
+
+# By type as well: a flag equals a number, and must not be taken for it.
+@lru_cache(_ATTRIBUTES_CACHED, typed=True)
+def _known_attribute(field: int, key: str, value: Attribute) -> bytes:
+    return _encode_attribute(field, key, value)
+
+
+def _encode_attribute(field: int, key: str, value: Attribute) -> bytes:
+    # A flag is an integer to Python, so it is asked for first.
+    if isinstance(value, bool):
+        kept = number_field(2, value)
+    elif isinstance(value, int):
+        kept = number_field(3, value)
+    else:
+        kept = text_field(1, value)
+    return bytes_field(field, _key(key) + bytes_field(2, kept))
+
+
+@lru_cache(_KEYS_CACHED)
+def _key(key: str) -> bytes:
+    return text_field(1, key)

@@ -26,7 +26,7 @@ from clew.tree.journal.records import (
     tell_entry,
 )
 from clew.tree.journal.schema import keep_position, read_position
-from clew.tree.registry.questions import find_commands, get_apps, read_outbox
+from clew.tree.registry.questions import find_commands, get_app_names, read_outbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BATCH_ENTRIES: Final = 1000
-"""Told at once: one request of telemetry of some hundred kilobytes."""
+BATCH_ENTRIES: Final = 2000
+"""Told at once: one request of telemetry of a megabyte at the most usual sizes."""
 
 GATHER_S: Final = 0.2
 """How long entries gather before they are told: nobody waits for the journal."""
@@ -134,15 +134,13 @@ class Journal:
         entries = read_outbox(reading, read_position(reading), limit=BATCH_ENTRIES)
         if not entries:
             return [], [], None
-        apps = get_apps(reading, {entry.app_id for entry in entries})
-        names = {app_id: app.app_name for app_id, app in apps.items()}
-        logs = [tell_entry(entry, _subject(entry, names)) for entry in entries]
+        names = get_app_names(reading, {entry.app_id for entry in entries})
+        subjects = {(entry.app_id, entry.path): _subject(entry, names) for entry in entries}
+        logs = [tell_entry(entry, subjects[entry.app_id, entry.path]) for entry in entries]
         ended = ended_commands(entries)
         spans = [
-            tell_command(
-                command, entry.at, Subject(entry.app_id, entry.path, names.get(entry.app_id, ""))
-            )
-            for correlation_id in {correlation_id for correlation_id, _ in ended}
+            tell_command(command, entry.at, subjects[entry.app_id, entry.path])
+            for correlation_id in dict.fromkeys(correlation_id for correlation_id, _ in ended)
             for command in find_commands(reading, correlation_id)
             if (entry := ended.get((correlation_id, command.app_id))) is not None
         ]

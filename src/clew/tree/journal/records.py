@@ -9,11 +9,12 @@ was told twice is still one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+from clew.tree.machine.happenings import MessageDocument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,11 +36,15 @@ SEVERITY_OF_STATUS: Final = {
 ENDED: Final = frozenset({"done", "failed", "expired", "cancelled"})
 """Statuses of a command that is over for its target."""
 
+MESSAGE: Final = "message"
+"""The kind of nearly all entries of a busy tree."""
+
+_decode_message: Final = msgspec.json.Decoder(MessageDocument).decode
+
 _Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """The app that a record is about."""
 
     app_id: str
@@ -47,8 +52,7 @@ class Subject:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class JournalLog:
+class JournalLog(msgspec.Struct, frozen=True):
     """A log record. `at` is in Unix nanoseconds; ids are bytes, empty for none."""
 
     subject: Subject
@@ -61,8 +65,7 @@ class JournalLog:
     span_id: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class JournalSpan:
+class JournalSpan(msgspec.Struct, frozen=True):
     """What became of a command for one of its targets. Times are in Unix nanoseconds."""
 
     subject: Subject
@@ -89,6 +92,8 @@ def span_id_of(correlation_id: str, app_id: str) -> bytes:
 
 def tell_entry(entry: OutboxEntry, subject: Subject) -> JournalLog:
     """Return the log record of an outbox entry."""
+    if entry.kind == MESSAGE:
+        return _tell_message(entry, subject)
     told: _Document = msgspec.json.decode(entry.document)
     severity, body = _BODIES[entry.kind](told)
     correlation_id = told.get("correlation_id")
@@ -143,6 +148,38 @@ def ended_commands(entries: Sequence[OutboxEntry]) -> dict[tuple[str, str], Outb
     return ended
 
 
+def _tell_message(entry: OutboxEntry, subject: Subject) -> JournalLog:
+    """Return the log record of a message; its payload stays the text that it is."""
+    told = _decode_message(entry.document)
+    if told.payload is msgspec.UNSET:
+        said = f"{told.payload_bytes} bytes"
+    else:
+        said = msgspec.json.format(bytes(told.payload), indent=-1).decode()
+    attributes: dict[str, Attribute] = {
+        "trails.event.id": entry.id,
+        "trails.msg_type": told.msg_type,
+        "trails.seq": told.seq,
+        "trails.epoch": told.epoch,
+        "trails.source": told.source,
+        "trails.payload_bytes": told.payload_bytes,
+    }
+    correlation_id = told.correlation_id
+    if correlation_id is not None:
+        attributes["trails.correlation_id"] = correlation_id
+    if told.is_late:
+        attributes["trails.is_late"] = True
+    return JournalLog(
+        subject=subject,
+        at=entry.at,
+        severity="ERROR" if told.msg_type == "Error" else "INFO",
+        event_name="trails.message",
+        body=f"{told.msg_type} {said}",
+        attributes=attributes,
+        trace_id=b"" if correlation_id is None else trace_id_of(correlation_id),
+        span_id=b"" if correlation_id is None else span_id_of(correlation_id, entry.app_id),
+    )
+
+
 def _attributes(told: _Document) -> dict[str, Attribute]:
     """Return the fields of a document that say something, but for payloads."""
     return {
@@ -156,12 +193,6 @@ def _tell_transition(told: _Document) -> tuple[str, str]:
     before, reason = told.get("from"), told["reason"]
     way = told["to"] if before is None else f"{before} → {told['to']}"
     return SEVERITY_OF_STATUS.get(told["to"], "INFO"), f"{way} ({reason})" if reason else way
-
-
-def _tell_message(told: _Document) -> tuple[str, str]:
-    said = "" if "payload" not in told else msgspec.json.encode(told["payload"]).decode()
-    said = said or f"{told['payload_bytes']} bytes"
-    return "ERROR" if told["msg_type"] == "Error" else "INFO", f"{told['msg_type']} {said}"
 
 
 def _tell_command(told: _Document) -> tuple[str, str]:
@@ -182,7 +213,6 @@ def _tell_denied(told: _Document) -> tuple[str, str]:
 
 _BODIES: Final = {
     "transition": _tell_transition,
-    "message": _tell_message,
     "command": _tell_command,
     "crash": _tell_crash,
     "denied": _tell_denied,

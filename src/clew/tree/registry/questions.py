@@ -162,6 +162,14 @@ def get_apps(reading: Reading, app_ids: Collection[str]) -> dict[str, App]:
     return {row["app_id"]: decode_app(row) for row in rows}
 
 
+def get_app_names(reading: Reading, app_ids: Collection[str]) -> dict[str, str]:
+    """Return the names of those of these apps that are kept, by id."""
+    condition = among("ids", reading.dialect)
+    sql = f"SELECT app_id, app_name FROM apps WHERE app_id {condition}"  # noqa: S608 - names of ours
+    rows = reading.rows(sql, {"ids": json.dumps(sorted(app_ids))})
+    return {row["app_id"]: row["app_name"] for row in rows}
+
+
 def find_apps(
     reading: Reading,
     condition: AppFilter,
