@@ -153,8 +153,8 @@ def test_a_scenario_that_fails_tells_at_which_step_and_what_was_said(
     server: ServerProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     address = f"ws://{server.addresses['trails']}"
-    asked = [address, "--scenario", "007", "--format", "table", "--restart-hook", "exit 3"]
-    assert main(asked) == 1
+    asked = [address, "--http", server.url, "--scenario", "007", "--restart-hook", "exit 3"]
+    assert main([*asked, "--format", "table"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("FAILED  007_reconnect: step 2, server_action")
     assert "the restart hook ended with 3" in lines[0]
