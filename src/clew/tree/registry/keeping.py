@@ -89,6 +89,12 @@ _CHANGE_COMMAND: Final = (
     " ack_error = COALESCE(CAST(:error AS TEXT), ack_error)"
     " WHERE correlation_id = :correlation_id AND app_id = :app_id"
 )
+# Asked at once: a server that is elsewhere is asked once.
+_NEWEST_IDS: Final = (
+    "SELECT (SELECT max(id) FROM messages) AS messages, (SELECT max(id) FROM crashes) AS crashes,"
+    " (SELECT max(id) FROM control_queue) AS control_queue, (SELECT max(id) FROM outbox) AS outbox"
+)
+
 _ANSWERED: Final = frozenset({"done", "failed"})
 """Statuses of a command that an app's own answer brings."""
 
@@ -171,12 +177,13 @@ def keep(
     batch = _Batch()
     for change in changes:
         batch.put(change)
+    next_ids = _next_ids(transaction)
     _keep_apps(transaction, batch)
-    _keep_messages(transaction, batch.messages)
-    _keep_crashes(transaction, batch.crashes)
-    _keep_commands(transaction, batch)
+    _keep_messages(transaction, batch.messages, next_ids["messages"])
+    _keep_crashes(transaction, batch.crashes, next_ids["crashes"])
+    _keep_commands(transaction, batch, next_ids["control_queue"])
     write_entries(transaction, [audit_entry(each) for each in batch.audits if each.is_allowed])
-    return Kept(_keep_happened(transaction, batch.happened))
+    return Kept(_keep_happened(transaction, batch.happened, next_ids["outbox"]))
 
 
 def audit_entry(change: made.AuditAdded) -> Entry:
@@ -218,8 +225,9 @@ def _values_of(app: App, columns: tuple[str, ...]) -> tuple[Value, ...]:
     return tuple(row[name] for name in columns)
 
 
-def _keep_messages(transaction: Transaction, messages: Sequence[made.MessageAdded]) -> None:
-    first = _next_id(transaction, "messages") if messages else 0
+def _keep_messages(
+    transaction: Transaction, messages: Sequence[made.MessageAdded], first: int
+) -> None:
     rows = [
         (
             number,
@@ -240,9 +248,10 @@ def _keep_messages(transaction: Transaction, messages: Sequence[made.MessageAdde
 
 
 def _keep_crashes(
-    transaction: Transaction, crashes: Sequence[made.CrashAdded | made.CrashRecovered]
+    transaction: Transaction,
+    crashes: Sequence[made.CrashAdded | made.CrashRecovered],
+    next_id: int,
 ) -> None:
-    next_id = _next_id(transaction, "crashes") if crashes else 0
     # An app may crash, return and crash again within a batch, so their order matters.
     for kind, group in groupby(crashes, key=type):
         if kind is made.CrashRecovered:
@@ -269,8 +278,7 @@ def _keep_crashes(
         transaction.run_many(_ADD_CRASH, rows)
 
 
-def _keep_commands(transaction: Transaction, batch: _Batch) -> None:
-    first = _next_id(transaction, "control_queue") if batch.commands else 0
+def _keep_commands(transaction: Transaction, batch: _Batch, first: int) -> None:
     added = [
         (
             clean(each.correlation_id),
@@ -316,11 +324,8 @@ def _keep_commands(transaction: Transaction, batch: _Batch) -> None:
 
 
 def _keep_happened(
-    transaction: Transaction, happened: Sequence[made.Happened]
+    transaction: Transaction, happened: Sequence[made.Happened], first: int
 ) -> tuple[tuple[int, made.Happened], ...]:
-    if not happened:
-        return ()
-    first = _next_id(transaction, "outbox")
     numbered = tuple(enumerate(happened, first))
     rows = [
         (number, each.at, each.app_id, join_path(each.path), each.kind, each.document.decode())
@@ -330,7 +335,7 @@ def _keep_happened(
     return numbered
 
 
-def _next_id(transaction: Transaction, table: str) -> int:
-    """Return the number of the next row; nobody else writes while a batch is kept."""
-    rows = transaction.rows(f"SELECT max(id) AS newest FROM {table}")  # noqa: S608 - a name of ours
-    return int(rows[0]["newest"] or 0) + 1
+def _next_ids(transaction: Transaction) -> dict[str, int]:
+    """Return the number of the next row of each table; nobody else writes while a batch is kept."""
+    (newest,) = transaction.rows(_NEWEST_IDS)
+    return {table: int(number or 0) + 1 for table, number in newest.items()}
