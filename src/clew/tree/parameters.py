@@ -40,6 +40,9 @@ START_DEADLINE_S_MAX: Final = 7 * 86_400
 RESUME_WINDOW_MS_MAX: Final = 86_400_000
 """A day, for devices that sleep."""
 
+ANNOTATION_BYTES_MAX: Final = 16 << 10
+"""The tags, or the originator, of a child: they are in memory for as long as it lives."""
+
 StatusName = Literal[
     "scheduled",
     "connected",

@@ -8,6 +8,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from clew.access.authority import decide
 from clew.access.caller import ROLE_NAMES, Verb
 from clew.access.role_refs import check_subject, verbs_of
@@ -16,11 +18,13 @@ from clew.base.ids import new_uuid, parse_uuid
 from clew.base.times import NS_PER_MS, format_time, parse_time
 from clew.tree import documents as doc
 from clew.tree.descriptions import describe_apps, describe_cancel
+from clew.tree.frames.codec import DEPTH_MAX, depth_exceeds, parse
 from clew.tree.frames.fields import CORRELATION_CHARS_MAX
 from clew.tree.frames.info import InlineGrant, TrailsConfig
 from clew.tree.lookups import Lookups
 from clew.tree.machine import events
 from clew.tree.machine.outcomes import Issued, Scheduled, Unscheduled
+from clew.tree.parameters import ANNOTATION_BYTES_MAX
 from clew.tree.registry.questions import get_apps
 from clew.tree.sight import Sight
 from clew.tree.watch.feed import WatchFeed
@@ -79,7 +83,10 @@ class TreeService(Lookups):
         self, caller: Caller, child: ask.NewChild, endpoint: Endpoint | None
     ) -> doc.ChildScheduled:
         """Announce a child; durable when this returns."""
+        _check(child)
         now = self._now()
+        for name, value in (("tags", child.tags), ("originator", child.originator)):
+            _check_annotation(name, value)
         app_id = new_uuid(now) if child.app_id is None else parse_uuid(child.app_id)
         parent_id = None if child.parent_id is None else parse_uuid(child.parent_id)
         grants = [self._read_grant(each, now) for each in child.grants]
@@ -122,6 +129,7 @@ class TreeService(Lookups):
         self, caller: Caller, app_id: str, command: ask.NewCommand, wait_s: float
     ) -> doc.Command:
         """Give a command, and wait for its end if wished."""
+        _check(command)
         now = self._now()
         payload = bytes(command.payload)
         if len(payload) > PAYLOAD_BYTES_MAX:
@@ -130,6 +138,7 @@ class TreeService(Lookups):
                 f"the payload is larger than {PAYLOAD_BYTES_MAX} bytes",
                 hint="put what is large into a file and its name into the payload",
             )
+        _check_payload(payload)
         event = events.Command(
             ticket=0,
             caller=caller,
@@ -171,6 +180,7 @@ class TreeService(Lookups):
         correlation_id: str | None = None,
     ) -> doc.Cancelled:
         """Cancel an app, and wait for the end if wished."""
+        _check(asked)
         event = events.Cancel(
             ticket=0,
             caller=caller,
@@ -275,6 +285,34 @@ class TreeService(Lookups):
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
 
+def _check_annotation(name: str, value: object) -> None:
+    """Raise for tags or an originator that take too much memory, or are too deep for a frame."""
+    octets = msgspec.json.encode(value)
+    if len(octets) > ANNOTATION_BYTES_MAX or depth_exceeds(octets, DEPTH_MAX):
+        raise ClewError(
+            ErrorCode.TOO_LARGE,
+            f"{name} have {ANNOTATION_BYTES_MAX} bytes and {DEPTH_MAX} levels at the most",
+            hint="put what is large into a file and its name into the tags",
+        )
+
+
+def _check_payload(payload: bytes) -> None:
+    """Raise for a payload that does not mean the same to every reader, as the agent plane does.
+
+    Nobody else has read it before: it is kept, and sent, as the text that it is.
+    """
+    try:
+        # The levels of the frame that it will travel in count as well.
+        parse(b"[%b]" % payload)
+    except ClewError as error:
+        raise ClewError(
+            error.code,
+            "the payload is no JSON that every program reads",
+            hint="send UTF-8 without a key twice, numbers that a double holds, at most"
+            f" {DEPTH_MAX - 1} levels",
+        ) from error
+
+
 def read_correlation_id(text: str | None, now: int) -> str:
     """Return the id of a command: the caller's own, or a fresh one.
 
@@ -290,6 +328,21 @@ def read_correlation_id(text: str | None, now: int) -> str:
         "the correlation id is none",
         hint=f"give 1 to {CORRELATION_CHARS_MAX} printable characters, such as a UUID",
     )
+
+
+def _check(asked: msgspec.Struct) -> None:
+    """Raise unless values are within their bounds, whoever made the struct.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT.
+    """
+    try:
+        msgspec.json.decode(msgspec.json.encode(asked), type=type(asked))
+    except msgspec.MsgspecError as error:
+        said = str(error)
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT, said[:1].lower() + said[1:].replace("`", "")
+        ) from None
 
 
 def _trails_info(

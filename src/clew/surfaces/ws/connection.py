@@ -144,8 +144,10 @@ class Connection(asyncio.Protocol):
         """Send a frame, or cut the peer off when too much of what was sent is not taken."""
         if self._session is None or self._protocol.state is not State.OPEN:
             return
-        frame = self._session.see_off(frame)
-        octets = encode(frame)
+        seen_off = self._session.see_off(frame)
+        if seen_off is None:
+            return
+        octets = encode(seen_off)
         stuck = self._transport.get_write_buffer_size()
         self._stuck_frames = self._stuck_frames + 1 if stuck else 0
         limits = self._door.limits

@@ -43,6 +43,9 @@ _GONE: Final = frozenset(
 )
 """Refusals after which an app speaks on this socket no more."""
 
+_UNJOINED: Final = frozenset({*CLOSE_OF, FrameError.QUOTA_EXCEEDED})
+"""Refusals with which an app that wants to join does not."""
+
 
 class Session:
     """The apps of one socket. Belongs to the event loop."""
@@ -190,6 +193,7 @@ class Session:
                 post(translation.resume(link, frame, is_proved=is_proved))
             case inbound.Disconnect():
                 post(events.Left(link=link, app_id=frame.app_id, reason=frame.reason))
+                self._let_go(frame.app_id)
             case inbound.Attach():
                 process = translation.process_of(frame.process_info)
                 post(
@@ -282,8 +286,8 @@ class Session:
 
     # What goes out.
 
-    def see_off(self, frame: Outbound) -> Outbound:
-        """Take note of what is about to be sent, and sign what must be signed."""
+    def see_off(self, frame: Outbound) -> Outbound | None:
+        """Take note of what is about to be sent; sign what must be, None when that cannot be."""
         match frame:
             case outbound.Registered():
                 self._bind(frame.app_id)
@@ -291,11 +295,36 @@ class Session:
             case outbound.Attached():
                 self._bind(frame.app_id)
             case outbound.Error() if frame.app_id is not None and frame.code in _GONE:
-                self._bound.pop(frame.app_id, None)
-                (self._keys or {}).pop(frame.app_id, None)
+                self._let_go(frame.app_id)
+            case outbound.Error() if frame.app_id is not None and frame.code in _UNJOINED:
+                # It has not joined, so its proof is worth nothing any more.
+                (self._proved or {}).pop(frame.app_id, None)
             case outbound.Control() if frame.app_id in (self._keys or {}):
-                return self._door.signer().sign_frame(frame)
+                return self._sign(frame, frame.app_id or "")
         return frame
+
+    def _sign(self, frame: outbound.Control, app_id: str) -> outbound.Control | None:
+        """Return a command as an app takes it that signs; refuse for it what has no signature."""
+        try:
+            return self._door.signer().sign_frame(frame)
+        except ClewError as error:
+            self._door.keeper.post(
+                events.Acked(
+                    link=self._connection.link,
+                    app_id=app_id,
+                    correlation_id=frame.correlation_id,
+                    action=frame.action,
+                    ack=False,
+                    error=f"it could not be signed: {error.message}",
+                )
+            )
+            return None
+
+    def _let_go(self, app_id: str) -> None:
+        """Forget an app that speaks here no more."""
+        self._bound.pop(app_id, None)
+        (self._keys or {}).pop(app_id, None)
+        (self._proved or {}).pop(app_id, None)
 
     def _bind(self, app_id: str) -> None:
         self._bound.setdefault(app_id, 0.0)

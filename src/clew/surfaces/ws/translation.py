@@ -14,6 +14,7 @@ from clew.tree.frames.outbound import ISSUED_TARGETS_MAX
 from clew.tree.machine import events
 from clew.tree.machine.options import GRACE_MS, MS
 from clew.tree.parameters import (
+    ANNOTATION_BYTES_MAX,
     GRACE_MS_MAX,
     RESUME_WINDOW_MS_MAX,
     START_DEADLINE_S_MAX,
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from clew.tree.machine.app import Tier
 
 CANCEL: Final = "cancel"
-
-ANNOTATION_BYTES_MAX: Final = 16 << 10
-"""The tags, or the originator, of a child: they are in memory for as long as it lives."""
 
 EXIT_CODE_MAX: Final = (1 << 31) - 1
 """What a process can end with on any system."""

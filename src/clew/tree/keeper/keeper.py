@@ -468,9 +468,12 @@ class TreeKeeper:
             try:
                 await self._load()
                 await self._keep_round([happened.Started()])
-            except ClewError as error:
+            # The same boundary: what is kept may be such that it cannot be read, or decided over,
+            # until somebody has put it right.
+            except Exception as error:  # noqa: BLE001
                 self._machine = None
-                logger.warning("the tree cannot be loaded: %s", error.message)
+                told = error.message if isinstance(error, ClewError) else repr(error)
+                logger.warning("the tree cannot be loaded: %s", told)
                 await self._wait_for_end(RELOAD_SECONDS)
             else:
                 # Those that came meanwhile were not heard either.

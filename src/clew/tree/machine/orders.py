@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 CANCEL_ACTION: Final = "cancel"
 
 SERVER_PREFIX: Final = "server-"
-"""How the ids of the server's own orders begin, and nobody else's: they can be foreseen, and whoever
-took one before would be in the way of the server's order when it comes."""
+"""How the ids of the server's own orders begin, and nobody else's: they can be foreseen, and
+whoever took one before would be in the way of the server's order when it comes."""
 
 
 class Kind(StrEnum):
