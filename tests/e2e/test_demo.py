@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -146,3 +149,44 @@ def test_without_a_server_nothing_starts() -> None:
     assert said.code == 4
     assert json.loads(said.stderr)["hint"] == "start one with: clew serve"
     assert clew("demo", "--requests", "0", server="http://127.0.0.1:9").code == 3
+
+
+def test_a_tree_of_processes_fails_is_killed_and_is_cancelled_as_a_whole(
+    server: ServerProcess, ran: Ended
+) -> None:
+    tree = ran.document["tree"]
+
+    def statuses(moment: str) -> dict[str, str]:
+        return {app["app_name"]: app["status"] for app in tree[moment] if app["app_name"] != "tool"}
+
+    assert set(statuses("before").values()) == {"running"}
+    assert [app["status"] for app in tree["before"]].count("connected") == 3
+    ended = statuses("after")
+    assert ended.pop(tree["killed"]) == "crashed"
+    assert ended.pop(tree["failed"]) == "error"
+    assert set(ended.values()) == {"cancelled"}
+    assert all(app["confirmed"] for app in tree["after"])
+    asked, cancelled = tree["commands"]
+    assert asked["answer"]["targets"][0]["ack"] is True
+    assert all(each["confirmed"] for each in cancelled["answer"]["outcomes"])
+    for told in tree["commands"]:
+        trace = get(server, f"traces/{told['trace_id']}")
+        assert {span["service"] for span in trace["spans"]} == {"trails"}
+
+
+def test_no_process_of_the_tree_outlives_the_demo(ran: Ended) -> None:
+    ids = [app["app_id"] for app in ran.document["tree"]["after"]]
+    assert ids
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit():
+                assert not is_app(entry, ids)
+
+
+def is_app(entry: Path, ids: list[str]) -> bool:
+    """Whether a process is told to be one of these apps, or is the agent of one."""
+    for variable in (entry / "environ").read_bytes().split(b"\0"):
+        name, _, value = variable.partition(b"=")
+        if name == b"TRAILS_INFO":
+            return json.loads(base64.b64decode(value))["appId"] in ids
+    return False

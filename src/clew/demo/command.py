@@ -13,11 +13,14 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import format_time
 from clew.demo.questions import ask_all
 from clew.demo.system import run_system
+from clew.demo.tree import run_crew
 from clew.surfaces.cli import output
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import ANSWER, Format, ServerFlags, read_whole_number
 from clew.surfaces.cli.grid import Style
 from clew.surfaces.cli.text import plural, show_duration
+from clew.surfaces.cli.views.app_tree import TreeShape, tree_lines
+from clew.surfaces.cli.views.trace import trace_lines
 from clew.telemetry.remote import TelemetryClient
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from clew.demo.questions import Asked
     from clew.demo.system import Outcome
+    from clew.demo.tree import Crew, Sight, Told
     from clew.surfaces.cli.grid import Line
     from clew.surfaces.cli.output import Screen
 
@@ -57,7 +61,7 @@ def demo(
     ] = None,
     server: ServerFlags | None = None,
 ) -> ExitCode:
-    """Run a small real system against a server, then ask three questions about it."""
+    """Run a small real system and a tree of processes, and show what the server knows of them."""
     if not 1 <= requests <= REQUESTS_MAX:
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT,
@@ -84,8 +88,16 @@ def demo(
         screen.write_lines(_summary(outcome))
         for number, asked in enumerate(answers, start=1):
             screen.write_lines(_answer(number, asked, screen))
+        screen.write_lines([[], [("A tree of processes that clew exec starts …", Style.BOLD)]])
+    crew = run_crew(client, seed=chosen, api_key=flags.api_key)
+    if not is_table:
+        document = _document(outcome, chosen, answers) | {"tree": _crew_document(crew)}
+        output.write(output.json_text(document, screen))
+    elif crew is None:
+        note = "the server lets no apps in: it was started with --trails off"
+        screen.write_lines([[(note, Style.YELLOW)]])
     else:
-        output.write(output.json_text(_document(outcome, chosen, answers), screen))
+        screen.write_lines(_crew_lines(crew, screen.width))
     return ExitCode.OK
 
 
@@ -150,6 +162,60 @@ def _document(outcome: Outcome, seed: int, answers: list[Asked]) -> dict[str, An
         "count": len(answers),
         "total": len(answers),
         "truncated": False,
+    }
+
+
+def _crew_lines(crew: Crew, width: int) -> list[Line]:
+    """Return the tree before and after what happened to it, and the commands with their traces."""
+    what = f"{crew.killed} was killed, {crew.failed} failed: their tools are cancelled as orphans"
+    spent = f"{plural(len(crew.after.apps), 'app')}, none of them runs any more"
+    return [
+        *_tree_lines(crew.before, width),
+        [],
+        [(what, Style.BOLD)],
+        *_tree_lines(crew.between, width),
+        *(line for told in crew.told for line in _told_lines(told, width)),
+        [],
+        [("And the tree at the end", Style.BOLD)],
+        *_tree_lines(crew.after, width),
+        [],
+        [(output.SEPARATOR.join((spent, show_duration(crew.seconds * 1000))), Style.DIM)],
+        [("look again: ", Style.DIM), (f"clew tree {crew.app_id}", Style.CYAN)],
+    ]
+
+
+def _tree_lines(sight: Sight, width: int) -> list[Line]:
+    return tree_lines(sight.apps, width, TreeShape(), sight.at)
+
+
+def _told_lines(told: Told, width: int) -> list[Line]:
+    lines: list[Line] = [[], [(f"$ {told.command}", Style.CYAN)]]
+    if told.trace is None:
+        return [*lines, [("its trace has not arrived yet", Style.YELLOW)]]
+    trace_id = told.trace.trace_id
+    shown = trace_lines(told.trace, told.logs, width)
+    return [*lines, [(f"$ clew trace {trace_id}", Style.CYAN)], [], *shown]
+
+
+def _crew_document(crew: Crew | None) -> dict[str, Any] | None:
+    if crew is None:
+        return None
+    return {
+        "app_id": crew.app_id,
+        "killed": crew.killed,
+        "failed": crew.failed,
+        "before": crew.before.apps,
+        "between": crew.between.apps,
+        "after": crew.after.apps,
+        "commands": [
+            {
+                "command": told.command,
+                "answer": told.answer,
+                "trace_id": told.trace.trace_id if told.trace is not None else None,
+            }
+            for told in crew.told
+        ],
+        "seconds": round(crew.seconds, 3),
     }
 
 

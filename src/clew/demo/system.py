@@ -102,7 +102,7 @@ def run_system(
     started = time.monotonic()
     with contextlib.ExitStack() as parts:
         payments, shop, assistant = (
-            parts.enter_context(_part(_environment(endpoint, name, api_key), outcome, name, seed))
+            parts.enter_context(_part(environment(endpoint, name, api_key), outcome, name, seed))
             for name in PARTS
         )
         shop.tell({"port": _port(payments)})
@@ -177,7 +177,7 @@ def _port(part: Part) -> int:
     return int(said["port"])
 
 
-def _environment(endpoint: str, name: str, api_key: str | None) -> dict[str, str]:
+def environment(endpoint: str, name: str, api_key: str | None) -> dict[str, str]:
     """Return the environment of a part: the user's own, but for what says where telemetry goes.
 
     `payments` shows the other forms of metrics: exponential histograms and delta temporality.
