@@ -52,7 +52,7 @@ class ProcessInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     executable: ProcessText | None = None
 
 
-class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What a message is, its number and when it was sent."""
 
     msg_type: MessageKind
@@ -61,7 +61,9 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     correlation_id: CorrelationId | None = None
 
 
-class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+class Inbound(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False
+):
     """A frame of the app `app_id`, which arrives in lower case whatever the client wrote."""
 
     app_id: Id
@@ -71,7 +73,9 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
     def __post_init__(self) -> None:
         """Write the id as the server does."""
-        msgspec.structs.force_setattr(self, "app_id", self.app_id.lower())
+        lower = self.app_id.lower()
+        if lower != self.app_id:
+            msgspec.structs.force_setattr(self, "app_id", lower)
 
 
 class Register(Inbound, frozen=True, kw_only=True, tag="register"):

@@ -37,7 +37,9 @@ class ProcessSignal(StrEnum):
     KILL = "kill"
 
 
-class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+class Outbound(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False
+):
     """A frame of the server."""
 
 

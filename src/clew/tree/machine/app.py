@@ -61,7 +61,7 @@ class Orphans(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     detached: bool = False
 
 
-class App(msgspec.Struct, frozen=True, kw_only=True):
+class App(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One app as it stands. Times are Unix nanoseconds on the server's clock.
 
     `path` are the ids from the root down to the app itself. `version` counts the changes of the
@@ -76,6 +76,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     an app that got another one: what it says when it joins. `held` is how an app has ended already
     whose end is held back by children that it has to wait for. `cancel_id` is the correlation id of
     the cancel that ended it: an app that was out of reach then gets it on its return.
+
+    There are many, and none refers to itself: the collector leaves them alone.
     """
 
     app_id: str

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from clew.tree.machine.app import App
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to keep."""
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One thing to keep. No value refers to itself, so the collector need not look at any."""
 
 
 class AppAdded(Change, frozen=True, kw_only=True):

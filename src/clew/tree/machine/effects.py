@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from clew.tree.machine.outcomes import Outcome
 
 
-class Effect(msgspec.Struct, frozen=True, kw_only=True):
+class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing to do."""
 
 
@@ -48,7 +48,7 @@ class Refused(Effect, frozen=True, kw_only=True):
     hint: str | None = None
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What one event came to."""
 
     changes: tuple[Change, ...] = ()

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from clew.tree.machine.app import Orphans, Tier
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened."""
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Something that happened. No value refers to itself, so the collector need not look at any."""
 
 
 # From callers of REST, and from apps by their sockets (`issue` and `spawn` frames).

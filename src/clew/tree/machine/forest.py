@@ -107,10 +107,14 @@ class Forest:
         app_id = app.app_id
         before = self._apps.get(app_id)
         self._apps[app_id] = app
+        is_live = not app.is_terminal
+        if is_live and before is not None and before.path == app.path and not before.is_terminal:
+            # It hangs where it hung: most changes are of a number.
+            return
         self._absent.pop(app_id, None)
         if before is not None and before.path != app.path:
             self._unhang(before)
-        if app.is_terminal:
+        if not is_live:
             self._ended[app_id] = None
             self._ended.move_to_end(app_id)
             if app_id not in self._children:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PAYLOAD_BYTES_MAX: Final = 4_096
 
 
-class _Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     pass
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from clew.tree.machine import events
 
@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from clew.tree.machine.state import Tree
 
 
+_KNOWN: Final = frozenset({events.Received, events.Acked, events.Tick, events.Dropped})
+"""Events that lead to nothing but what is held; nearly all are of these."""
+
+
 def find_unknown(tree: Tree, event: Event) -> tuple[str, ...]:
     """Return the ids that an event leads to and that are neither held nor known to be nobody's."""
+    if type(event) in _KNOWN:
+        return ()
     wanted: list[str] = []
     match event:
         case events.Register() | events.Schedule():

@@ -101,12 +101,10 @@ class TreeMachine:
 
     def unknown_commands(self, event: Event) -> tuple[str, ...]:
         """Return correlation ids of commands that it must be shown before it can take the event."""
-        match event:
-            case events.Command() | events.Cancel() | events.Await():
-                is_known = self._tree.orders.is_known(event.correlation_id)
-                return () if is_known else (event.correlation_id,)
-            case _:
-                return ()
+        if not isinstance(event, events.Command | events.Cancel | events.Await):
+            return ()
+        is_known = self._tree.orders.is_known(event.correlation_id)
+        return () if is_known else (event.correlation_id,)
 
     def learn_command(self, correlation_id: str, records: Iterable[CommandRecord]) -> None:
         """Take a command from the registry, all its targets; none tell that there is no such."""

@@ -87,14 +87,15 @@ def _keep(draft: Draft, app: App, event: Received) -> None:
         is_late=is_late,
     )
     draft.keep(tell(app, draft.now, "message", document))
-    draft.notice(
-        app,
-        "message",
-        at=draft.now // MS,
-        msg_type=event.msg_type,
-        seq=event.seq,
-        payload=msgspec.Raw(event.payload),
-    )
+    if draft.has_listener(app):
+        draft.notice(
+            app,
+            "message",
+            at=draft.now // MS,
+            msg_type=event.msg_type,
+            seq=event.seq,
+            payload=msgspec.Raw(event.payload),
+        )
     field = "agent_seq" if event.is_agent else "seq"
     fields: dict[str, int] = {field: max(event.seq, getattr(app, field))}
     if event.msg_type == MessageKind.STATUS and not is_late:

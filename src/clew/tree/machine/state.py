@@ -113,6 +113,8 @@ class Draft:
     that are still to be drawn; `final` are ids of crashed ones that will not return any more.
     """
 
+    __slots__ = ("_changes", "_effects", "ended", "final", "now", "recovered", "tree")
+
     def __init__(self, tree: Tree, now: int) -> None:
         self.tree = tree
         self.now = now
@@ -248,10 +250,14 @@ class Draft:
         """Tell watchers that an app hangs elsewhere now."""
         self._tell(app, app.status, ADOPTED, SERVER_ACTOR)
 
+    def has_listener(self, app: App) -> bool:
+        """Whether the parent of an app wants to hear what becomes of it."""
+        return app.parent_id is not None and self.tree.links.can(app.parent_id, CAN_HEAR_NOTICES)
+
     def notice(self, app: App, kind: str, **fields: Any) -> None:
         """Tell the parent of an app what became of it, if it wants to hear."""
         links = self.tree.links
-        if app.parent_id is not None and links.can(app.parent_id, CAN_HEAR_NOTICES):
+        if app.parent_id is not None and self.has_listener(app):
             frame = Notice(
                 app_id=app.parent_id,
                 child_id=app.app_id,
