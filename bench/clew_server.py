@@ -31,7 +31,7 @@ class ClewServer:
     goes to ``server.log`` beside the data folder.
     """
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    def __init__(self, folder: Path, *flags: str, trails_port: int = 0, http_port: int = 0) -> None:
         self.folder = folder
         self._log = folder.with_name(folder.name + ".log")
         reader, writer = os.pipe()
@@ -39,8 +39,8 @@ class ClewServer:
             self._child = Child(
                 [
                     *(sys.executable, "-m", "bench.server", "serve", "--data-dir", str(folder)),
-                    *("--http", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"),
-                    *("--otlp-grpc", "127.0.0.1:0", "--trails", "127.0.0.1:0"),
+                    *("--http", f"127.0.0.1:{http_port}", "--otlp-http", "127.0.0.1:0"),
+                    *("--otlp-grpc", "127.0.0.1:0", "--trails", f"127.0.0.1:{trails_port}"),
                     *("--ready-fd", str(writer), *flags),
                 ],
                 log=self._log,
@@ -87,6 +87,11 @@ class ClewServer:
         code = self._child.stop()
         if code != 0:
             raise RuntimeError(f"the server ended with {code}:\n{self._log.read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self.http.close()
+        self._child.kill()
 
     def __enter__(self) -> Self:
         return self

@@ -99,6 +99,12 @@ class Child:
         """Return the exit code, or None while it runs."""
         return self._process.poll()
 
+    def kill(self) -> None:
+        """End the group at once, as a crash would; idempotent."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(STOP_S)
+
     def stop(self) -> int | None:
         """Ask it to end, wait, and kill the group when it does not; return the exit code."""
         if self._process.poll() is None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.clew_server import ClewServer
-from bench.figures import median_of
-from bench.processes import wait_until_idle
+from bench.figures import median_of, single
+from bench.processes import free_ports, wait_until_idle
 from bench.tree_load import Scene, play
 from clew.testing.postgres import PostgresProcess
 
@@ -25,18 +27,31 @@ REGISTRIES: Final = ("sqlite", "postgres")
 _RATES: Final = ((500.0, 200), (8_000.0, 200), (12_000.0, 300))
 
 
+KILLS: Final = 3
+"""How often the server is killed in the storm."""
+
+RESTART_S: Final = 3.0
+"""Left for each start, so that the storm does not end before the last kill."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Sizes:
     idle: int
     seconds: float
     cancelled: int
     rounds: int
+    stormed: int
+    between_kills_s: float
 
 
-FULL: Final = _Sizes(idle=9_000, seconds=10.0, cancelled=9_900, rounds=3)
+FULL: Final = _Sizes(
+    idle=9_000, seconds=10.0, cancelled=9_900, rounds=3, stormed=2_000, between_kills_s=8.0
+)
 """A process may open 20 000 files here, and a node has 10 000 children at the most."""
 
-QUICK: Final = _Sizes(idle=200, seconds=2.0, cancelled=200, rounds=1)
+QUICK: Final = _Sizes(
+    idle=200, seconds=2.0, cancelled=200, rounds=1, stormed=100, between_kills_s=4.0
+)
 
 
 def run(session: Session) -> None:
@@ -48,6 +63,50 @@ def run(session: Session) -> None:
         for rate, apps in _RATES:
             session_of.play(f"messages.{rate:.0f}", "messages", apps=apps, sockets=apps, rate=rate)
         session_of.play("cancel", "cancel", apps=sizes.cancelled, sockets=100)
+        _storm(session, registry, sizes)
+
+
+def _storm(session: Session, registry: str, sizes: _Sizes) -> None:
+    """Kill the server again and again while apps speak; nothing acknowledged may be missing.
+
+    Raises:
+        RuntimeError: a message was lost, or kept twice.
+    """
+    trails_port, http_port = free_ports(2)
+    with tempfile.TemporaryDirectory() as scratch, _registry(registry) as flags:
+        folder = Path(scratch) / "data"
+
+        def start() -> ClewServer:
+            return ClewServer(folder, *flags, trails_port=trails_port, http_port=http_port)
+
+        server = start()
+        scene = Scene(
+            kind="storm",
+            trails=f"ws://127.0.0.1:{trails_port}/ws",
+            http=f"http://127.0.0.1:{http_port}",
+            server_pid=server.pid,
+            apps=sizes.stormed,
+            sockets=sizes.stormed,
+            rate=sizes.stormed,
+            seconds=(KILLS + 1) * (sizes.between_kills_s + RESTART_S),
+        )
+        try:
+            with ThreadPoolExecutor(1) as pool:
+                playing = pool.submit(play, scene)
+                for _ in range(KILLS):
+                    # There is no event for "under load for a while".
+                    time.sleep(sizes.between_kills_s)
+                    server.kill()
+                    server = start()
+                found = playing.result()
+        finally:
+            server.kill()
+    if not found["said"] == found["acked"] == found["kept"]:
+        raise RuntimeError(f"the storm lost or doubled something: {found}")
+    name = f"tree.{registry}.storm"
+    session.add(f"{name}.messages", single(found["kept"], "", note="all kept once"))
+    session.add(f"{name}.returns", single(found["returns"], "", note=f"{KILLS} times kill -9"))
+    session.add(f"{name}.last_back_s", single(found["last_back_s"], "s", note="start included"))
 
 
 _UNITS: Final = {

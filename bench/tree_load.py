@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import httpx
 import msgspec
 import uvloop
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
 
 from bench.figures import percentile
 from bench.processes import cpu_s, memory_mib, run_child
@@ -32,6 +34,9 @@ OPEN_S_MAX: Final = 120.0
 
 SETTLE_S: Final = 3.0
 """What joining left behind is gone after this: buffers, a round of the collector."""
+
+BACK_OFF_S: Final = 0.3
+"""Clients of clew wait up to 0.2 s first, and twice as long each time."""
 
 PAYLOAD: Final = {"phase": "working", "progress": 0.5, "rows": 123456, "note": "x" * 80}
 """About two hundred bytes with its frame, as statuses are."""
@@ -108,8 +113,7 @@ class _Troupe:
         """Send a status."""
         member.seq += 1
         member.sent_at[member.seq] = time.perf_counter()
-        header = {"msg_type": "Status", "timestamp": time.time_ns() // 10**6, "seq": member.seq}
-        frame = {"type": "message", "app_id": member.app_id, "header": header, "payload": PAYLOAD}
+        frame = status(member.app_id, member.seq)
         await member.socket.send(json.dumps(frame))
 
     @property
@@ -129,14 +133,7 @@ class _Troupe:
     async def _join(self, socket: ClientConnection, app_id: str, parent_id: str | None) -> None:
         self.members[app_id] = _Member(app_id, socket)
         self._joined[app_id] = asyncio.get_running_loop().create_future()
-        frame = {
-            "type": "register",
-            "app_id": app_id,
-            "parent_id": parent_id,
-            "app_name": "member",
-            "child_pub_key": KEY,
-            "process_info": {"pid": 1, "hostname": "bench"},
-        }
+        frame = registration(app_id, parent_id)
         await socket.send(json.dumps(frame))
         await self._joined[app_id]
 
@@ -254,10 +251,129 @@ async def _play(scene: Scene) -> dict[str, float]:
     return playing.result()
 
 
+async def _storm(scene: Scene, troupe: _Troupe) -> dict[str, float]:
+    """Speak through restarts of the server: come back, and say again what was not acknowledged."""
+    storm = _Storm(scene)
+    storm.begin()
+    await asyncio.sleep(scene.seconds)
+    await storm.end()
+    return {
+        "said": float(sum(app.seq for app in storm.apps)),
+        "acked": float(sum(app.acked for app in storm.apps)),
+        "kept": float(await storm.count_kept()),
+        "returns": float(storm.returns),
+        "last_back_s": max(storm.away_s, default=0.0),
+    }
+
+
+@dataclass(eq=False)
+class _Sailor:
+    """An app that comes back; everything up to `acked` was acknowledged."""
+
+    app_id: str
+    seq: int = 0
+    acked: int = 0
+    has_joined: bool = False
+
+
+class _Storm:
+    """Apps with a socket each, none of which gives up."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.apps = [_Sailor(str(uuid.uuid4())) for _ in range(scene.apps)]
+        self.returns = 0
+        self.away_s: list[float] = []
+        self._scene = scene
+        self._pause = scene.apps / scene.rate
+        self._is_over = asyncio.Event()
+        self._chance = random.Random(4711)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self) -> None:
+        """Let every app live."""
+        self._tasks = [asyncio.create_task(self._live(app)) for app in self.apps]
+
+    async def end(self) -> None:
+        """Let every app come to the point where all that it said is acknowledged."""
+        self._is_over.set()
+        async with asyncio.timeout(OPEN_S_MAX):
+            await asyncio.gather(*self._tasks)
+
+    async def count_kept(self) -> int:
+        """Return how many messages the server has kept."""
+        kept = 0
+        async with httpx.AsyncClient(timeout=30) as client:
+            for app in self.apps:
+                url = f"{self._scene.http}/api/v1/apps/{app.app_id}/messages"
+                answer = await client.get(url, params={"limit": "1"})
+                answer.raise_for_status()
+                kept += answer.json()["total"]
+        return kept
+
+    async def _live(self, app: _Sailor) -> None:
+        lost_at = None
+        while not (self._is_over.is_set() and app.seq == app.acked):
+            try:
+                async with connect(
+                    self._scene.trails, compression=None, ping_interval=None, open_timeout=10
+                ) as socket:
+                    await self._join(app, socket)
+                    if lost_at is not None:
+                        self.away_s.append(time.perf_counter() - lost_at)
+                        self.returns += 1
+                        lost_at = None
+                    await self._speak(app, socket)
+            except (OSError, WebSocketException, TimeoutError):
+                lost_at = lost_at or time.perf_counter()
+                await asyncio.sleep(BACK_OFF_S * self._chance.random())
+
+    async def _join(self, app: _Sailor, socket: ClientConnection) -> None:
+        if app.has_joined:
+            frame = {"type": "re_register", "app_id": app.app_id, "last_seq": app.acked}
+            await socket.send(json.dumps(frame | {"pub_key": KEY}))
+        else:
+            await socket.send(json.dumps(registration(app.app_id, None)))
+        heard = json.loads(await socket.recv())
+        if heard["type"] != "registered":
+            raise OSError(heard["message"])
+        app.has_joined = True
+
+    async def _speak(self, app: _Sailor, socket: ClientConnection) -> None:
+        while not (self._is_over.is_set() and app.seq == app.acked):
+            if app.seq == app.acked:
+                app.seq += 1
+            await socket.send(json.dumps(status(app.app_id, app.seq)))
+            while app.acked < app.seq:
+                heard = json.loads(await socket.recv())
+                if heard["type"] == "error":
+                    raise OSError(heard["message"])
+                app.acked = heard["seq"]
+            await asyncio.sleep(self._pause * 2 * self._chance.random())
+
+
+def registration(app_id: str, parent_id: str | None) -> dict[str, Any]:
+    """Return the frame with which an app joins."""
+    return {
+        "type": "register",
+        "app_id": app_id,
+        "parent_id": parent_id,
+        "app_name": "member",
+        "child_pub_key": KEY,
+        "process_info": {"pid": 1, "hostname": "bench"},
+    }
+
+
+def status(app_id: str, seq: int) -> dict[str, Any]:
+    """Return the frame of a status."""
+    header = {"msg_type": "Status", "timestamp": time.time_ns() // 10**6, "seq": seq}
+    return {"type": "message", "app_id": app_id, "header": header, "payload": PAYLOAD}
+
+
 _SCENES: Final[dict[str, Callable[[Scene, _Troupe], Awaitable[dict[str, float]]]]] = {
     "idle": _idle,
     "messages": _messages,
     "cancel": _cancel,
+    "storm": _storm,
 }
 
 
