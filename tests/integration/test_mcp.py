@@ -25,6 +25,8 @@ from clew.testing.requests import metrics_request
 from clew.testing.server import ServerProcess
 from tests.e2e.incidents import BAD_MINUTES, MINUTE_NS, QUIET_MINUTES, Company, Fault
 from tests.e2e.telemetry import Trace
+from tests.integration.test_tree_rest import Peer, peer
+from tests.integration.tree_house import new_id
 from tests.integration.wire import ask
 
 ROOT = Path(__file__).parents[2]
@@ -75,8 +77,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "{metric}": METRIC,
             "{hostile}": trace.trace_id,
             "{hostile_span}": span_id,
+            "{app_id}": new_id(),
         }
-        yield World(server, company, ids)
+        with peer(server) as app:
+            app.join(ids["{app_id}"], app_name="planner")
+            app.say(ids["{app_id}"], "Status", {"progress": 0.5, "phase": HOSTILE})
+            yield World(server, company, ids)
         # Whatever clients did, nothing of it was a fault of ours.
         assert "Traceback" not in server.stderr
 
@@ -228,13 +234,46 @@ def test_a_comment_that_an_agent_leaves_is_there(world: World) -> None:
         within(world, work, transport=transport)
 
 
+def test_an_agent_sees_commands_and_cancels_what_runs(world: World) -> None:
+    def work_on(app_id: str, app: Peer) -> Callable[[Client], Awaitable[None]]:
+        async def work(client: Client) -> None:
+            found = answer_of(await client.call_tool("tree", {"app_id": app_id}))
+            (row,) = found["apps"]["rows"]
+            assert (row[0], row[2], row[3]) == (app_id, "mcp-app", "connected")
+            arguments = {"app_id": app_id, "action": "pause", "payload": [1], "wait_s": 0}
+            sent = answer_of(await client.call_tool("send", arguments))
+            assert (sent["over"], sent["targets"]["rows"][0][2]) == (False, "sent")
+            told = await asyncio.to_thread(app.hear)
+            assert (told["action"], told["payload"]) == ("pause", [1])
+            arguments = {"app_id": app_id, "grace_ms": 0, "reason": "enough"}
+            done = answer_of(await client.call_tool("cancel", arguments))
+            assert (done["over"], done["outcomes"]["rows"][0][2]) == (True, "cancelled")
+            stands = answer_of(await client.call_tool("app", {"app_id": app_id}))["app"]
+            assert stands["status"] == "cancelled"
+            for tool, wrong in (
+                ("app", {"app_id": new_id()}),
+                ("send", {"app_id": app_id, "action": ""}),
+                ("send", {"app_id": app_id, "action": "x", "wait_s": 600}),
+                ("cancel", {"app_id": app_id, "grace_ms": -1}),
+            ):
+                assert error_of(await client.call_tool(tool, wrong))["error"]
+
+        return work
+
+    for transport in TRANSPORTS:
+        with peer(world.server) as app:
+            app_id = new_id()
+            app.join(app_id, app_name="mcp-app")
+            within(world, work_on(app_id, app), transport=transport)
+
+
 def test_tools_say_what_they_may_do(world: World) -> None:
     tools = within(world, lambda client: client.list_tools()).tools
     writing = {tool.name for tool in tools if not (tool.annotations or tool).read_only_hint}  # type: ignore[union-attr]
-    assert writing == {"add_comment"}
+    assert writing == {"add_comment", "send", "cancel"}
     for tool in tools:
         assert tool.annotations is not None
-        assert tool.annotations.destructive_hint is False
+        assert tool.annotations.destructive_hint is (tool.name == "cancel")
         assert tool.input_schema["additionalProperties"] is False
         assert tool.output_schema is not None
 

@@ -302,7 +302,9 @@ def test_a_cancel_tells_what_became_of_each(server: ServerProcess) -> None:
         assert before["outcomes"][0]["status"] == "done"
         status, refused = ask(server, "POST", "/children", child)
         assert (status, refused["code"]) == (409, "conflict")
-    assert ask(server, "POST", f"/apps/{announced['app']['app_id']}/cancel?grace_ms=x")[0] == 400
+    early = f"/apps/{announced['app']['app_id']}/cancel"
+    for wrong in ("grace_ms=x", "grace_ms=-1", "grace_ms=3600001", "wait=soon", "colour=1"):
+        assert ask(server, "POST", f"{early}?{wrong}")[0] == 400, wrong
 
 
 def test_crashes_are_listed_and_their_return_is_told(server: ServerProcess) -> None:

@@ -68,15 +68,17 @@ class McpAddress:
     async def _open(self) -> Any:
         async with self._opening:
             if self._server is None:
-                self._server = await asyncio.to_thread(_open_server, self._desk)
+                self._server = await asyncio.to_thread(
+                    _open_server, self._desk, asyncio.get_running_loop()
+                )
         return self._server
 
 
-def _open_server(desk: Desk) -> Any:
+def _open_server(desk: Desk, loop: asyncio.AbstractEventLoop) -> Any:
     from clew.surfaces.mcp.sdk import open_server
 
     async def run(work: Callable[[], Any]) -> Any:
         # A thread of the pool has a context of its own; the question goes there with its caller.
         return await desk.threads.run(functools.partial(copy_context().run, work))
 
-    return open_server(InsideQuestions(desk), run)
+    return open_server(InsideQuestions(desk, loop), run)

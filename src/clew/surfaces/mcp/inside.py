@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 from contextvars import ContextVar
@@ -16,13 +17,15 @@ from clew.surfaces.rest.table import ROUTES
 from clew.telemetry.documents import SqlAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     import msgspec
 
     from clew.surfaces.rest.desk import Desk
     from clew.team.comments.documents import Comment
     from clew.team.comments.parameters import NewComment
+    from clew.tree.documents import Cancelled, Command
+    from clew.tree.parameters import CancelParameters, NewCommand
 
 Document = TypeVar("Document")
 
@@ -34,8 +37,9 @@ CALLER: ContextVar[Caller] = ContextVar("clew.caller", default=NOBODY)
 class InsideQuestions:
     """Asks the routes themselves. Blocks, so it is used on a query thread only."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
         self._desk = desk
+        self._loop = loop
 
     def ask(
         self,
@@ -49,7 +53,7 @@ class InsideQuestions:
         parameters = route.parameters() if query is None else query
         # Routes that answer with a document look at their parameters only, never at the request.
         request = Request({"type": "http", "method": "GET", "path": route.path, "headers": []})
-        caller = self._allow(route.verb, route.path)
+        caller = CALLER.get() if route.decides_itself else self._allow(route.verb, route.path)
         document: Any = route.ask(self._desk, Asked(parameters, parts or {}, request, caller))
         assert isinstance(document, kind), f"{path} answers with another document"
         return document
@@ -63,6 +67,18 @@ class InsideQuestions:
         """Keep a comment; waits for the commit that makes it durable."""
         caller = self._allow(Verb.MESSAGE, f"{BASE}/traces/{{trace_id}}/comments")
         return self._desk.comments.add(trace_id, comment, caller).result()
+
+    def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
+        """Give an app a command; the tree decides whether the caller may."""
+        return self._wait(self._desk.tree.command(CALLER.get(), app_id, command, wait_s))
+
+    def cancel_app(self, app_id: str, asked: CancelParameters, wait_s: int) -> Cancelled:
+        """Cancel an app; the tree decides whether the caller may."""
+        return self._wait(self._desk.tree.cancel(CALLER.get(), app_id, asked, wait_s))
+
+    def _wait(self, asking: Coroutine[Any, Any, Document]) -> Document:
+        """Have the event loop do what is its own to do."""
+        return asyncio.run_coroutine_threadsafe(asking, self._loop).result()
 
     def _allow(self, verb: Verb, path: str) -> Caller:
         """Return who asks, if they may."""

@@ -18,12 +18,15 @@ from clew.remote.http import Server, quoted
 from clew.team.comments.documents import CommentAnswer
 from clew.telemetry.documents import SqlAnswer
 from clew.telemetry.remote import BASE, decode, to_pairs
+from clew.tree.remote import TreeClient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clew.team.comments.documents import Comment
     from clew.team.comments.parameters import NewComment
+    from clew.tree.documents import Cancelled, Command
+    from clew.tree.parameters import CancelParameters, NewCommand
 
 Document = TypeVar("Document")
 
@@ -49,6 +52,14 @@ class Questions(Protocol):
 
     def add_comment(self, trace_id: str, comment: NewComment) -> Comment:
         """Keep a comment; it is durable when this returns."""
+        ...
+
+    def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
+        """Give an app a command; it is durable when this returns, which waits for its end."""
+        ...
+
+    def cancel_app(self, app_id: str, asked: CancelParameters, wait_s: int) -> Cancelled:
+        """Cancel an app; it is durable when this returns, which waits for its end."""
         ...
 
 
@@ -81,6 +92,15 @@ class RemoteQuestions:
         """Keep a comment."""
         path = f"/traces/{quoted(trace_id)}/comments"
         return self._post(path, comment, CommentAnswer).comment
+
+    def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
+        """Give an app a command."""
+        return TreeClient(self._server()).command(app_id, command, wait=str(wait_s)).document()
+
+    def cancel_app(self, app_id: str, asked: CancelParameters, wait_s: int) -> Cancelled:
+        """Cancel an app."""
+        waiting = msgspec.structs.replace(asked, wait=str(wait_s))
+        return TreeClient(self._server()).cancel(app_id, waiting).document()
 
     def _post(self, path: str, body: object, kind: type[Document]) -> Document:
         encoded = msgspec.json.encode(body)

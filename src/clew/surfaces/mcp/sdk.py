@@ -166,10 +166,10 @@ def describe_tool(tool: Tool) -> types.Tool:
 
 
 def hints_of(tool: Tool) -> types.ToolAnnotations:
-    """Return what a client may assume of a tool: nothing here destroys or leaves the server."""
+    """Return what a client may assume of a tool; nothing here leaves the tree and the server."""
     return types.ToolAnnotations(
         read_only_hint=tool.is_read_only,
-        destructive_hint=False,
+        destructive_hint=tool.is_destructive,
         idempotent_hint=tool.is_read_only,
         open_world_hint=False,
     )

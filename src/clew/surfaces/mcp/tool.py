@@ -90,6 +90,7 @@ class Tool:
     run: Callable[[Questions, Any], Draft]
     example: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     is_read_only: bool = True
+    is_destructive: bool = False
 
     def call(self, questions: Questions, arguments: Mapping[str, Any]) -> Written:
         """Answer one call. Blocks.

@@ -16,6 +16,7 @@ from clew.surfaces.mcp.tools import (
     skill,
     sql,
     trace,
+    tree,
     vocabulary,
 )
 
@@ -44,6 +45,10 @@ TOOLS: Final[tuple[Tool, ...]] = (
     genai.TRANSCRIPT,
     sql.SQL,
     sql.SQL_SCHEMA,
+    tree.TREE,
+    tree.APP,
+    tree.SEND,
+    tree.CANCEL,
     comments.COMMENTS,
     comments.ADD_COMMENT,
     skill.READ_SKILL,
