@@ -19,8 +19,6 @@ from clew.tree.machine.app import OrphanPolicy, Orphans
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cyclopts import Token
-
     from clew.tree.agent.announcing import Announcement
 
 COMMAND = Group("Command", sort_key=1)
@@ -28,23 +26,13 @@ TREE = Group("In the tree", sort_key=2)
 END = Group("Its end", sort_key=3)
 
 # Between TERM and KILL: what TRAILS gives a cancel.
-GRACE_S = 30.0
+GRACE = "30s"
 
 # A day of grace is no grace, and a command that may take longer than a month needs no bound.
 GRACE_S_MAX = 86_400.0
 TIMEOUT_S_MAX = 31 * 86_400.0
 
 Orphaned = Literal["adopt", "request_cancel", "terminate", "wait"]
-
-
-def read_seconds(_type: object, tokens: Sequence[Token]) -> float:
-    """Read ``500ms``, ``30s``, ``2h`` or bare seconds."""
-    token = tokens[0]
-    try:
-        return parse_duration_ns(token.value, bare=NS_PER_S) / NS_PER_S
-    except ClewError as error:
-        flag = f"{token.keyword}: " if token.keyword else ""
-        raise ClewError(error.code, flag + error.message, hint=error.hint) from error
 
 
 def exec_(
@@ -76,16 +64,14 @@ def exec_(
         Switch, Parameter(group=TREE, help="Do not run it while no server answers.")
     ] = False,
     grace: Annotated[
-        float,
+        str,
         Parameter(
             group=END,
-            converter=read_seconds,
-            help="Between TERM and KILL, where no cancel gives the time.",
+            help="Between TERM and KILL, where no cancel gives the time: 30s, or seconds.",
         ),
-    ] = GRACE_S,
+    ] = GRACE,
     timeout: Annotated[
-        float | None,
-        Parameter(group=END, converter=read_seconds, help="End it after so long."),
+        str | None, Parameter(group=END, help="End it after so long: 10m, or bare seconds.")
     ] = None,
     survive: Annotated[
         Switch, Parameter(group=END, help="Let it live on when this process is killed.")
@@ -97,7 +83,13 @@ def exec_(
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT, "no command to run", hint="clew exec -- COMMAND ARGUMENTS"
         )
-    _check(name, grace, timeout)
+    if name is not None and not 1 <= len(name) <= NAME_CHARS_MAX:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"--name has {len(name)} characters, not 1 to {NAME_CHARS_MAX}",
+        )
+    grace_s = _seconds("--grace", grace, GRACE_S_MAX)
+    timeout_s = None if timeout is None else _seconds("--timeout", timeout, TIMEOUT_S_MAX)
     flags = server or ServerFlags()
     from clew.tree.agent.supervisor import Plan, run_command
 
@@ -112,8 +104,8 @@ def exec_(
                 joins=join,
             ),
             warn=_warn,
-            grace_s=grace,
-            timeout_s=timeout,
+            grace_s=grace_s,
+            timeout_s=timeout_s,
             is_required=required,
             survives=survive,
             server_url=flags.open().url,
@@ -179,18 +171,21 @@ def _orphans(policy: Orphaned | None, *, detached: bool) -> Orphans | None:
     return Orphans(done=chosen, error=chosen, crashed=chosen, detached=detached)
 
 
-def _check(name: str | None, grace: float, timeout: float | None) -> None:
-    if name is not None and not 1 <= len(name) <= NAME_CHARS_MAX:
+def _seconds(flag: str, text: str, most: float) -> float:
+    """Return a duration in seconds.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT when it is none, or out of bounds.
+    """
+    try:
+        seconds = parse_duration_ns(text, bare=NS_PER_S) / NS_PER_S
+    except ClewError as error:
+        raise ClewError(error.code, f"{flag}: {error.message}", hint=error.hint) from error
+    if not 0 <= seconds <= most:
         raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"--name has {len(name)} characters, not 1 to {NAME_CHARS_MAX}",
+            ErrorCode.INVALID_ARGUMENT, f"{flag} {text} is not between 0 and {most:g} s"
         )
-    for flag, seconds, most in (("grace", grace, GRACE_S_MAX), ("timeout", timeout, TIMEOUT_S_MAX)):
-        if seconds is not None and not 0 <= seconds <= most:
-            raise ClewError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"--{flag} {seconds:g} s is not between 0 and {most:g} s",
-            )
+    return seconds
 
 
 def _warn(text: str) -> None:
