@@ -262,6 +262,26 @@ def test_an_app_cannot_speak_for_one_on_another_socket(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_an_agent_asks_for_nothing_in_the_name_of_its_app(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        app_id, child = new_id(), new_id()
+        async with (
+            open_house(tmp_path) as house,
+            house.client() as agent,
+            house.client() as app,
+        ):
+            token = await house.schedule(app_id)
+            said = await agent.ask(type="attach", app_id=app_id, join_token=token)
+            assert said["type"] == "attached"
+            spawn = {"type": "spawn", "app_id": app_id, "child_id": child, "app_name": "x"}
+            assert (await agent.ask(**spawn))["code"] == "not_registered"
+            # The app itself may.
+            await app.register(app_id)
+            assert (await app.ask(**spawn))["type"] == "spawned"
+
+    run(scenario())
+
+
 def test_sockets_that_say_nothing_have_a_number_and_an_end(tmp_path: Path) -> None:
     async def scenario() -> None:
         limits = LinkLimits(silent_local_max=3, handshake_seconds=0.2, first_frame_seconds=0.2)

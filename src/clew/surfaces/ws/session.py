@@ -51,6 +51,7 @@ class Session:
     """The apps of one socket. Belongs to the event loop."""
 
     __slots__ = (
+        "_agents",
         "_bound",
         "_connection",
         "_door",
@@ -72,6 +73,8 @@ class Session:
         # By app, when all of its frames are paid for (`rate.Pace`).
         self._bound: dict[str, float] = {}
         self._stray_paid_at = 0.0
+        # Those of them for which only an agent speaks: it watches a process, and asks for nothing.
+        self._agents: set[str] | None = None
         # Keys that registered here with a proof: of apps that wait for an answer, and that have it.
         self._proved: dict[str, str] | None = None
         self._keys: dict[str, str] | None = None
@@ -258,7 +261,7 @@ class Session:
         answer: Callable[[outcomes.Outcome], None],
     ) -> None:
         """Post an event that carries a ticket, and answer its frame when the tree has."""
-        if frame.app_id not in self._bound:
+        if frame.app_id not in self._bound or frame.app_id in (self._agents or ()):
             text = "this socket does not speak for that app"
             self._send_refusal(FrameError.NOT_REGISTERED, text, frame)
             return
@@ -290,9 +293,13 @@ class Session:
         """Take note of what is about to be sent; sign what must be, None when that cannot be."""
         match frame:
             case outbound.Registered():
+                (self._agents or set()).discard(frame.app_id)
                 self._bind(frame.app_id)
                 return msgspec.structs.replace(frame, server_pub_key=self._door.pub_key())
             case outbound.Attached():
+                if frame.app_id not in self._bound:
+                    self._agents = self._agents or set()
+                    self._agents.add(frame.app_id)
                 self._bind(frame.app_id)
             case outbound.Error() if frame.app_id is not None and frame.code in _GONE:
                 self._let_go(frame.app_id)
