@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clew.tree.frames.codes import CloseCode, FrameError
-from clew.tree.frames.outbound import Ack, Attached
+from clew.tree.frames.outbound import Ack, Attached, Error
 from clew.tree.machine.app import Status, Tier
 from tests.tree_machine import World
 
@@ -142,3 +142,19 @@ def test_after_a_crash_the_exit_is_still_noted_and_rules_out_a_return() -> None:
     assert world.app("job").exit_code == 0
     link = world.resume("job")
     assert world.closed[link] == CloseCode.TERMINAL
+
+
+def test_an_agent_that_was_away_during_a_cancel_ends_the_process_and_confirms_it() -> None:
+    world = World()
+    world.schedule("job")
+    world.drop(world.attach("job", "token of job"))
+    world.cancel("job", grace_ms=0)
+    assert (world.status("job"), world.app("job").confirmed) == (Status.CANCELLED, False)
+    agent = world.attach("job", "token of job")
+    assert [frame.code for frame in world.frames(agent, Error)] == [FrameError.ANCESTOR_CANCELLED]
+    assert agent not in world.closed
+    world.exit(agent, "job", signal=15)
+    app = world.app("job")
+    assert (app.status, app.exit_code, app.confirmed) == (Status.CANCELLED, -15, True)
+    again = world.attach("job", "token of job")
+    assert world.closed[again] == CloseCode.TERMINAL

@@ -239,6 +239,9 @@ class AgentLink:
                 return
             await asyncio.sleep((error.retry_after_ms or RETRY_AFTER_S * 1000) / 1000)
             self._outbox.retry()
+        elif error.code == FrameError.ANCESTOR_CANCELLED:
+            # The cancel was over before this connection; the exit may still confirm it.
+            self.signalled(None)
         elif error.code == FrameError.NOT_REGISTERED and self._exit_is_said:
             self.over.set()
         self._wake.set()

@@ -232,7 +232,10 @@ def attach(draft: Draft, event: Attach) -> None:
         _turn_away_unproved(draft, event.link, app, "attach")
         return
     if app.is_terminal and not tree.is_recoverable(app, draft.now):
-        _turn_away_terminal(draft, event.link, app)
+        if app.status is Status.CANCELLED and not app.confirmed:
+            _attach_to_cancelled(draft, event.link, app)
+        else:
+            _turn_away_terminal(draft, event.link, app)
         return
     is_new = app.is_terminal or app.status is Status.SCHEDULED
     if is_new and _is_barred(tree, app):
@@ -255,6 +258,17 @@ def attach(draft: Draft, event: Attach) -> None:
     elif app.pub_key is None:
         app = _bring_back(draft, app)
     deliver_signal(draft, app)
+
+
+def _attach_to_cancelled(draft: Draft, link: int, app: App) -> None:
+    """Let an agent that was away during a cancel end the process, and tell when it has ended.
+
+    The phases of the cancel are over: how much time the process has left is the agent's to say.
+    """
+    draft.tree.links.attach(link, app.app_id)
+    draft.send(link, Attached(app_id=app.app_id))
+    message = "this app was cancelled while its agent was away"
+    draft.refuse_frame(link, app.app_id, FrameError.ANCESTOR_CANCELLED, message)
 
 
 def _welcome(
