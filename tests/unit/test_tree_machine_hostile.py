@@ -9,9 +9,11 @@ import pytest
 from clew.access.caller import LOCAL
 from clew.base.errors import ClewError, ErrorCode
 from clew.tree.frames.codec import decode_inbound
+from clew.tree.frames.outbound import Ack
 from clew.tree.machine import consequences
 from clew.tree.machine.app import Status
 from clew.tree.machine.effects import Refused
+from clew.tree.machine.messages import GAPS_MAX
 from clew.tree.machine.orders import SERVER_PREFIX
 from clew.tree.machine.outcomes import Issued
 from tests.tree_machine import World, app_caller
@@ -52,3 +54,27 @@ def test_a_line_break_after_an_id_makes_it_none(field: str) -> None:
     )
     with pytest.raises(ClewError, match="not a frame"):
         decode_inbound(text)
+
+
+def test_a_number_is_acknowledged_only_if_it_is_kept_however_many_were_skipped_before() -> None:
+    world = World()
+    socket = world.register("job")
+    odd = range(1, 2 * GAPS_MAX + 20, 2)
+    for seq in odd:
+        world.say(socket, "job", seq=seq)
+    for seq in range(odd.stop - 1, 0, -1):
+        world.say(socket, "job", seq=seq)
+    acked = {frame.seq for frame in world.frames(socket, Ack)}
+    assert acked == {seq for _, _, _, seq in world.kept.messages}
+    assert acked >= set(range(1, odd.stop))
+
+
+def test_what_is_remembered_of_skipped_numbers_has_a_bound_in_whatever_order_they_come() -> None:
+    world = World()
+    socket = world.register("job")
+    world.say(socket, "job", seq=1 << 40)
+    late = [*range(2, 8 * GAPS_MAX, 2), *range(20_000, 10_000, -2), *range(1, 8 * GAPS_MAX, 2)]
+    for seq in late:
+        world.say(socket, "job", seq=seq)
+    assert len(world.machine._tree.gaps["job", False]) <= GAPS_MAX
+    assert {seq for _, _, _, seq in world.kept.messages} == {1 << 40, *late}

@@ -99,9 +99,9 @@ def test_the_places_where_numbers_were_left_out_are_bounded(
         world.say(link, "root", seq=seq)
     for seq in (1, 37):
         world.say(link, "root", seq=seq)
-    kept = {key[3] for key in world.kept.messages}
-    assert 37 in kept
-    assert 1 not in kept
+    assert len(world.machine._tree.gaps["root", False]) <= 4
+    # What is not remembered is handed to the registry, which knows.
+    assert {1, 37} <= {key[3] for key in world.kept.messages}
 
 
 def test_time_does_not_go_back() -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from clew.tree.machine.state import Draft, Tree
 
 # Clients skip numbers where their queue ran over; so many places of that in one epoch are
-# remembered, and an older one is taken for kept.
+# remembered; whether an older one is kept, the registry is asked.
 GAPS_MAX: Final = 64
 
 _KINDS: Final = frozenset(MessageKind)
@@ -122,13 +122,20 @@ def _is_new(tree: Tree, app: App, event: Received) -> bool:
         if event.seq > highest + 1:
             gaps = tree.gaps.setdefault(key, [])
             gaps.append((highest + 1, event.seq - 1))
-            del gaps[:-GAPS_MAX]
+            _bound(tree, key, gaps)
         return True
     gaps = tree.gaps.get(key, [])
     for index, (first, last) in enumerate(gaps):
         if first <= event.seq <= last:
             rest = [(first, event.seq - 1), (event.seq + 1, last)]
             gaps[index : index + 1] = [each for each in rest if each[0] <= each[1]]
+            _bound(tree, key, gaps)
             return True
     # Numbers count from 1; of a client that begins with 0 nothing tells whether it was kept.
     return event.seq <= tree.floors.get(key, 0)
+
+
+def _bound(tree: Tree, key: tuple[str, bool], gaps: list[tuple[int, int]]) -> None:
+    """Remember no more than fits. What is acknowledged is kept all the same: see `Tree.floors`."""
+    while len(gaps) > GAPS_MAX:
+        tree.floors[key] = max(gaps.pop(0)[1], tree.floors.get(key, 0))
