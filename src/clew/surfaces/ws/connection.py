@@ -19,6 +19,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from clew.surfaces.ws.framing import find_end, take_texts, text_frame
 from clew.surfaces.ws.limits import (
     BYTES_PER_IDENTITY,
     FRAGMENTS_MAX,
@@ -38,6 +39,10 @@ REASON_BYTES_MAX: Final = 123
 UNSUPPORTED_DATA: Final = 1003
 """The close code of RFC 6455 for more than a peer takes apart."""
 
+_REQUEST_END: Final = b"\r\n\r\n"
+_EVERYTHING: Final = 1 << 62
+"""More bytes than a connection ever carries."""
+
 DROP: Final = "connection_drop"
 HEARTBEAT_TIMEOUT: Final = "heartbeat_timeout"
 SLOW_CONSUMER: Final = "slow_consumer"
@@ -52,6 +57,7 @@ class Connection(asyncio.Protocol):
         "_flush_is_due",
         "_fragments",
         "_held_since",
+        "_is_amid",
         "_is_deaf",
         "_is_lost",
         "_is_paused",
@@ -61,6 +67,7 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_messages",
         "_next_ping",
+        "_owed",
         "_pinged_at",
         "_protocol",
         "_session",
@@ -86,6 +93,10 @@ class Connection(asyncio.Protocol):
         self._next_ping = 0.0
         self._pinged_at: float | None = None
         self._unread = b""
+        # Bytes of a frame that has begun, which the protocol is still to be given; and whether a
+        # message has begun whose other frames are still to come.
+        self._owed = 0
+        self._is_amid = False
         self._messages: deque[bytes] | None = None
         self._fragments: list[bytes] | None = None
         self._waits_for: asyncio.TimerHandle | None = None
@@ -157,7 +168,7 @@ class Connection(asyncio.Protocol):
             self.cut(CloseCode.SLOW_CONSUMER, "frames are not read", SLOW_CONSUMER)
             return
         self._door.counters.frames_out += 1
-        self._protocol.send_text(octets)
+        self._protocol.writes.append(text_frame(octets))
         self._unflushed += len(octets)
         if not self._flush_is_due:
             # Frames of one batch go out together.
@@ -207,15 +218,54 @@ class Connection(asyncio.Protocol):
             return
         self._is_pumping = True
         try:
-            while self._take_messages() and self._unread:
-                piece, self._unread = self._unread[:SLICE_BYTES], self._unread[SLICE_BYTES:]
-                self._protocol.receive_data(piece)
-                for event in self._protocol.events_received():
-                    self._hear(event)
-                self._flush()
+            while self._take_messages() and self._unread and self._parse():
+                continue
         finally:
             self._is_pumping = False
-        self._hold(is_held=bool(self._messages or self._unread))
+        # The beginning of a frame's head is no reason to stop: the rest of it must come.
+        is_held = bool(self._messages or (self._unread and self._find_piece()))
+        self._hold(is_held=is_held)
+
+    def _parse(self) -> bool:
+        """Parse some of what was not read yet; whether anything could be."""
+        protocol = self._protocol
+        is_between = not self._owed and protocol.state is State.OPEN
+        if is_between and not self._is_amid:
+            messages: deque[bytes] = deque()
+            end = take_texts(self._unread, messages, SLICE_BYTES)
+            if end:
+                self._unread = self._unread[end:]
+                # Whoever parses has seen to it that all messages before are taken.
+                self._messages = messages
+                return True
+        size = self._find_piece()
+        if not size:
+            return False
+        piece, self._unread = self._unread[:size], self._unread[size:]
+        is_request = protocol.state is State.CONNECTING
+        if is_between:
+            self._owed = find_end(piece) or 0
+        self._owed = max(0, self._owed - len(piece))
+        protocol.receive_data(piece)
+        for event in protocol.events_received():
+            self._hear(event)
+        self._flush()
+        if is_request and piece.find(_REQUEST_END) != len(piece) - len(_REQUEST_END):
+            # No client that waits for its answer: where its frames begin is the protocol's to know.
+            self._owed = _EVERYTHING
+        return True
+
+    def _find_piece(self) -> int:
+        """Return how many bytes the protocol may be given now: up to the end of a frame.
+
+        None are given of a frame whose end is not known yet. Before the upgrade there are none, and
+        after a close their ends do not matter.
+        """
+        if self._protocol.state is not State.OPEN:
+            return SLICE_BYTES
+        if self._owed:
+            return min(self._owed, SLICE_BYTES)
+        return min(find_end(self._unread) or 0, SLICE_BYTES)
 
     def _hold(self, *, is_held: bool) -> None:
         if self._transport.is_closing() or is_held == self._is_paused:
@@ -235,6 +285,7 @@ class Connection(asyncio.Protocol):
         elif isinstance(event, Frame):
             match event.opcode:
                 case Opcode.TEXT | Opcode.BINARY | Opcode.CONT:
+                    self._is_amid = not event.fin
                     self._assemble(event)
                 case Opcode.PONG:
                     self._pinged_at = None
@@ -326,10 +377,8 @@ class Connection(asyncio.Protocol):
             self._messages = None
             if not self._unread:
                 return
-            piece, self._unread = self._unread[:SLICE_BYTES], self._unread[SLICE_BYTES:]
-            self._protocol.receive_data(piece)
-            for event in self._protocol.events_received():
-                self._hear(event)
+            if not self._parse():
+                return
 
     # The handshake.
 
