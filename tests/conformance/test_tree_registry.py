@@ -418,3 +418,11 @@ def test_a_machine_is_loaded_with_what_lives_and_what_may_return(database: Datab
     machine = database.read(lambda reading: load(reading, TreeOptions(), NOW))
     held = {name for name in ("live", "lost", "done", "late", "gone") if machine.find(name)}
     assert held == {"live", "lost", "late"}
+
+
+def test_a_batch_of_the_largest_payloads_is_kept_whole_and_in_order(database: Database) -> None:
+    payload = b'{"text":"' + b"x\\n" * 80_000 + b'"}'
+    write(database, add("root"), *(said("root", seq, payload=payload) for seq in range(1, 41)))
+    found = database.read(lambda reading: questions.find_messages(reading, "root", limit=100))
+    assert [each.seq for each in found] == list(range(40, 0, -1))
+    assert {each.payload for each in found} == {payload.decode()}

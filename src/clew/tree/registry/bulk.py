@@ -9,7 +9,7 @@ itself, beside the loop. A PostgreSQL server does its work elsewhere, and takes 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from clew.store.database.contract import Transaction, Value
 
     Row = tuple[Value, ...]
+
+TEXT_BYTES_MAX: Final = 8 << 20
+"""Of the rows of one statement: SQLite takes four times as much memory to take them apart, and a
+batch of the largest payloads has 64 MiB."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -35,7 +39,15 @@ def insert_rows(
     if not rows:
         return 0
     if transaction.dialect is Dialect.SQLITE:
-        return transaction.run(_insert_all(table, columns), {"rows": _encode(rows).decode()})
+        text = _encode(rows)
+        if len(text) > TEXT_BYTES_MAX and len(rows) > 1:
+            del text
+            half = len(rows) // 2
+            return sum(
+                insert_rows(transaction, table, columns, part)
+                for part in (rows[:half], rows[half:])
+            )
+        return transaction.run(_insert_all(table, columns), {"rows": text.decode()})
     named = [dict(zip(columns, row, strict=True)) for row in rows]
     return transaction.run_many(_insert_one(table, columns), named)
 
