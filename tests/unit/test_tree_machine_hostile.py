@@ -10,7 +10,7 @@ from clew.access.caller import LOCAL
 from clew.base.errors import ClewError, ErrorCode
 from clew.tree.frames.codec import decode_inbound
 from clew.tree.frames.outbound import Ack
-from clew.tree.machine import consequences
+from clew.tree.machine import consequences, events, forest, knowledge
 from clew.tree.machine.app import Status
 from clew.tree.machine.effects import Refused
 from clew.tree.machine.messages import GAPS_MAX
@@ -78,3 +78,25 @@ def test_what_is_remembered_of_skipped_numbers_has_a_bound_in_whatever_order_the
         world.say(socket, "job", seq=seq)
     assert len(world.machine._tree.gaps["job", False]) <= GAPS_MAX
     assert {seq for _, _, _, seq in world.kept.messages} == {1 << 40, *late}
+
+
+def test_whoever_waits_for_a_cancel_of_very_many_asks_for_no_more_than_is_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forest, "ENDED_MAX", 16)
+    monkeypatch.setattr(knowledge, "ISSUED_TARGETS_MAX", 4, raising=False)
+    world = World()
+    world.register("root")
+    sockets = {name: world.register(name, "root") for name in (f"kid {n}" for n in range(40))}
+    world.cancel("root", correlation_id="all")
+    for name, socket in sockets.items():
+        world.ack(socket, name, "all")
+        world.drop(socket)
+    waiting = events.Await(ticket=0, caller=LOCAL, correlation_id="all")
+    for _ in range(3):
+        for app_id in world.machine.unknown(waiting):
+            world.machine.learn(world.app(app_id))
+    assert not world.machine.unknown(waiting)
+    ticket = world.await_end("all")
+    world.wait_s(60)
+    assert isinstance(world.answers[ticket], Issued)

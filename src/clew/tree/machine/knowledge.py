@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from clew.tree.frames.outbound import ISSUED_TARGETS_MAX
 from clew.tree.machine import events
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ def find_unknown(tree: Tree, event: Event) -> tuple[str, ...]:
         case events.Await():
             order = tree.orders.find(event.correlation_id)
             if order is not None:
-                wanted += (order.root_id, *order.items)
+                # An answer shows no more of them, and so many are held at a time.
+                wanted += (order.root_id, *islice(order.items, ISSUED_TARGETS_MAX))
         case _:
             pass
     return tuple(dict.fromkeys(each for each in wanted if not tree.forest.is_known(each)))
