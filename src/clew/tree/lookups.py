@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from clew.access.caller import CallerKind
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import parse_uuid
 from clew.base.times import parse_duration_ns, parse_time
@@ -17,6 +18,7 @@ from clew.tree.descriptions import (
     describe_snapshot,
 )
 from clew.tree.machine.app import Status
+from clew.tree.machine.issuing import auth_domain
 from clew.tree.parameters import LIMIT_MAX
 from clew.tree.registry import questions
 from clew.tree.registry.questions import AppFilter
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from clew.store.database.contract import Database, Reading
     from clew.tree import parameters as ask
     from clew.tree.machine.app import App
+    from clew.tree.registry.questions import KeptCommand
     from clew.tree.sight import Sight
 
 COUNTED_MAX: Final = 10_000
@@ -242,7 +245,7 @@ class Lookups:
             if not targets:
                 raise unknown
             root_id = targets[0].root_id
-            if targets[0].requested_by != caller.name:
+            if not _is_own(targets[0], caller):
                 try:
                     self._sight.require(reading, caller, root_id)
                 except ClewError as error:
@@ -279,6 +282,16 @@ class Lookups:
         if text is None:
             return None
         return mark.anchor if mark is not None else read_since(text, self._now())
+
+
+def _is_own(command: KeptCommand, caller: Caller) -> bool:
+    """Whether it was this caller who asked for it.
+
+    A key and an app may have one name; and who only names an app, with a key that is bound to a
+    part of the tree, sees no more than that part.
+    """
+    is_same = (command.auth_domain, command.requested_by) == (auth_domain(caller), caller.name)
+    return is_same and (caller.kind is not CallerKind.APP or caller.scope is None)
 
 
 def read_since(text: str, now: int) -> int:
