@@ -250,8 +250,10 @@ class Connection(asyncio.Protocol):
         for event in protocol.events_received():
             self._hear(event)
         self._flush()
-        if is_request and piece.find(_REQUEST_END) != len(piece) - len(_REQUEST_END):
-            # No client that waits for its answer: where its frames begin is the protocol's to know.
+        is_upgraded = is_request and protocol.state is State.OPEN
+        if is_upgraded and piece.partition(_REQUEST_END)[1:] != (_REQUEST_END, b""):
+            # Its client did not wait for the answer, or its pieces are tiny: where frames begin is
+            # the protocol's to know.
             self._owed = _EVERYTHING
         return True
 

@@ -38,6 +38,8 @@ RETRY_MS: Final = 1000
 _JOINING: Final = (inbound.Register, inbound.ReRegister, inbound.Attach)
 """Frames that may come first on a socket."""
 
+_NUL: Final = b"\\u0000"
+
 _GONE: Final = frozenset(
     {FrameError.SUPERSEDED, FrameError.REVOKED, FrameError.TERMINAL, FrameError.ANCESTOR_CANCELLED}
 )
@@ -116,7 +118,9 @@ class Session:
         if wait:
             return wait
         self._door.counters.frames_in += 1
-        wrong = translation.find_wrong(frame)
+        # A text has a NUL character only where its JSON wrote it so, and a message has no more.
+        is_plain = isinstance(frame, inbound.Message) and _NUL not in octets
+        wrong = None if is_plain else translation.find_wrong(frame)
         if wrong is not None:
             self._refuse(ClewError(ErrorCode.INVALID_ARGUMENT, wrong), frame)
             return 0.0
@@ -161,7 +165,7 @@ class Session:
 
         A Status may come bare: there are many, and none changes what becomes of an app.
         """
-        key = (self._keys or {}).get(frame.app_id)
+        key = self._keys.get(frame.app_id) if self._keys else None
         if key is None or isinstance(frame, _JOINING):
             return True
         is_status = isinstance(frame, inbound.Message) and (
@@ -291,6 +295,8 @@ class Session:
 
     def see_off(self, frame: Outbound) -> Outbound | None:
         """Take note of what is about to be sent; sign what must be, None when that cannot be."""
+        if type(frame) is outbound.Ack:
+            return frame
         match frame:
             case outbound.Registered():
                 (self._agents or set()).discard(frame.app_id)
