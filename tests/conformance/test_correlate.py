@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from clew.access.schema import SCHEMA as AUDIT
 from clew.answers.correlate import LINKED_AFTER_NS, StrandAnswers
 from clew.answers.documents import CorrelateReport
 from clew.answers.parameters import CorrelateQuery
@@ -29,6 +30,11 @@ from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query.around import ServiceMetrics
 from clew.telemetry.query.service import TelemetryQuery
 from clew.telemetry.tables import TABLES
+from clew.tree.known import KnownApps
+from clew.tree.machine.app import App, Status
+from clew.tree.machine.changes import AppAdded
+from clew.tree.registry.keeping import keep
+from clew.tree.registry.schema import SCHEMA as TREE
 from tests.conformance.query_requests import (
     NOW,
     SECOND,
@@ -56,6 +62,7 @@ class World:
 
     store: HeldStore
     comments: TeamComments
+    database: SqliteDatabase
     trace: int
     at: int
 
@@ -65,7 +72,10 @@ class World:
 
     def ask(self, **asked: object) -> CorrelateReport:
         answers = StrandAnswers(
-            TelemetryQuery(self.store, lambda: NOW), ServiceMetrics(self.store), self.comments
+            TelemetryQuery(self.store, lambda: NOW),
+            ServiceMetrics(self.store),
+            self.comments,
+            KnownApps(self.database),
         )
         return answers.correlate(CorrelateQuery(trace=self.trace_id, **asked))  # type: ignore[arg-type]
 
@@ -91,11 +101,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeldStore]:
 
 @pytest.fixture
 def world(store: HeldStore, tmp_path: Path) -> Iterator[World]:
-    database = SqliteDatabase.open(tmp_path, [SCHEMA])
+    database = SqliteDatabase.open(tmp_path, [SCHEMA, AUDIT, TREE])
     number = next(NUMBERS)
     # Hours apart, so that no test's records lie around the trace of another.
     at = NOW - number * 3600 * SECOND
-    yield World(store, TeamComments(database, lambda: NOW), number, at)
+    yield World(store, TeamComments(database, lambda: NOW), database, number, at)
     database.close()
 
 
@@ -333,3 +343,30 @@ def test_more_services_than_a_filter_holds_are_said_to_be_left_out(world: World)
     assert [each.body for each in report.nearby_logs] == ["near"]
     section = report.sections.nearby_logs
     assert (section.total, section.at_least, section.truncated) == (None, 1, True)
+
+
+def test_the_apps_of_the_tree_that_ran_a_trace_are_told_with_how_they_stand(world: World) -> None:
+    known, unknown = (f"01964b2e-7c1f-7d3a-9c55-0d6f3a1b2c{end}" for end in ("4d", "4e"))
+    app = App(
+        app_id=known, parent_id=None, app_name="planner", path=(known,), status=Status.RUNNING
+    )
+    world.database.submit(lambda writing: keep(writing, [AppAdded(app=app)])).result()
+    number = 0
+    for app_id, spans_of, code in ((known, 3, 2), (unknown, 1, 0), ("not an id", 1, 0)):
+        spans = []
+        for _ in range(spans_of):
+            number += 1
+            status = {"code": code}
+            spans.append(span(number, at=world.at, trace=world.trace, name="work", status=status))
+        request = traces_request(spans, f"service of {app_id}")
+        for resource in request.resource_spans:
+            resource.resource.attributes.extend(entries({"trails.app.id": app_id}))
+        world.store.add(Signal.TRACES, request)
+    report = world.ask()
+    assert [(each.app_id, each.app_name, each.status, each.span_count) for each in report.apps] == [
+        (known, "planner", "running", 3),
+        (unknown, None, None, 1),
+    ]
+    assert report.apps[0].error_count == 3
+    assert (report.sections.apps.count, report.sections.apps.truncated) == (2, False)
+    assert world.ask(limit=1).sections.apps.truncated

@@ -22,6 +22,7 @@ class Trace:
     start_ns: int = field(default_factory=time.time_ns)
     spans: list[dict[str, Any]] = field(default_factory=list)
     logs: list[dict[str, Any]] = field(default_factory=list)
+    resource: dict[str, Any] = field(default_factory=dict)
 
     @property
     def trace_id(self) -> str:
@@ -64,9 +65,15 @@ class Trace:
     def send(self, server: ServerProcess) -> None:
         """Send everything."""
         if self.spans:
-            send(server, "traces", self.service, "scopeSpans", "spans", self.spans)
+            send(
+                *(server, "traces", self.service, "scopeSpans", "spans", self.spans),
+                resource=self.resource,
+            )
         if self.logs:
-            send(server, "logs", self.service, "scopeLogs", "logRecords", self.logs)
+            send(
+                *(server, "logs", self.service, "scopeLogs", "logRecords", self.logs),
+                resource=self.resource,
+            )
 
 
 def to_attributes(values: dict[str, Any]) -> list[dict[str, Any]]:
@@ -91,13 +98,18 @@ def send(
     scopes: str,
     records: str,
     items: list[dict[str, Any]],
+    *,
+    resource: dict[str, Any] | None = None,
 ) -> None:
     """Send records of one signal."""
-    resource = {"attributes": to_attributes({"service.name": service})}
+    named = {"service.name": service, **(resource or {})}
     outer = {"traces": "resourceSpans", "logs": "resourceLogs", "metrics": "resourceMetrics"}
     document = {
         outer[signal]: [
-            {"resource": resource, scopes: [{"scope": {"name": "test"}, records: items}]}
+            {
+                "resource": {"attributes": to_attributes(named)},
+                scopes: [{"scope": {"name": "test"}, records: items}],
+            }
         ]
     }
     request = urllib.request.Request(

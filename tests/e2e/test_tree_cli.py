@@ -15,6 +15,7 @@ import pytest
 
 from clew.surfaces.cli.text import width_of
 from clew.testing.server import ServerProcess
+from tests.e2e.telemetry import Trace
 from tests.e2e.terminal import CLEW, SECONDS_MAX, clew, clew_on_terminal, environment
 from tests.integration.test_tree_rest import Peer, peer
 from tests.integration.tree_house import new_id
@@ -330,6 +331,36 @@ def test_waiting_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
 
 
 KEY_OF_PEERS = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+
+def test_telemetry_of_an_app_and_of_its_subtree_is_found(
+    served: ServerProcess, world: dict[str, str]
+) -> None:
+    traces: list[str] = []
+    for place, name in enumerate(("planner", "worker-0", HOSTILE)):
+        resource = {"trails.app.id": world[name]}
+        trace = Trace(f"service-{place}", 700 + place, resource=resource)
+        span_id = trace.span(f"work of {place}", 0, 5)
+        trace.log(f"log of {place}", 1, span_id)
+        trace.send(served)
+        traces.append(trace.trace_id)
+
+    def operations(*arguments: str) -> set[str]:
+        said = clew("traces", *arguments, server=served.url)
+        return {each["operation"] for each in said.document["spans"]}
+
+    assert operations("--app", "planner") == {"work of 0"}
+    assert operations("--app", "planner", "--subtree") == {f"work of {n}" for n in range(3)}
+    assert operations("--app", "worker-0", "--subtree", "--q", "operation = 'work of 2'") == {
+        "work of 2"
+    }
+    bodies = clew("logs", "--app", "worker-0", "--service", "service-1", server=served.url)
+    assert [each["body"] for each in bodies.document["logs"]] == ["log of 1"]
+    report = clew_on_terminal("correlate", traces[1], server=served.url)
+    assert "apps that ran it" in report.stdout
+    assert "worker-0" in report.stdout
+    assert clew("traces", "--subtree", server=served.url).code == 3
+    assert clew("traces", "--app", "nobody-of-this-name", server=served.url).code == 2
 
 
 def test_watching_draws_the_tree_anew_and_piped_tells_what_happens(served: ServerProcess) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from clew.answers.documents import CorrelateReport
     from clew.answers.parameters import CorrelateQuery
     from clew.base.times import TimeRange
     from clew.telemetry.query.around_documents import SeriesSummaries
+    from clew.tree.machine.app import App
 
 
 class MetricSource(Protocol):
@@ -20,6 +21,14 @@ class MetricSource(Protocol):
         self, services: Sequence[str], window: TimeRange, limit: int
     ) -> SeriesSummaries:
         """Return the series of services in a range, at most so many, and how many there are."""
+        ...
+
+
+class AppSource(Protocol):
+    """Knows the apps of the tree. Calls block and may come from any thread."""
+
+    def find_known(self, app_ids: Collection[str]) -> Mapping[str, App]:
+        """Return those of these apps that are known, by id."""
         ...
 
 

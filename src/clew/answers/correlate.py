@@ -6,6 +6,7 @@ what is here is exactly what those would answer.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -29,11 +30,12 @@ from clew.telemetry.query.parameters import LogQuery, SpanQuery
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clew.answers.contract import MetricSource
+    from clew.answers.contract import AppSource, MetricSource
     from clew.team.comments.contract import Comments
     from clew.telemetry.documents import Span, SpanList, Trace
     from clew.telemetry.query.around_documents import SeriesSummaries
     from clew.telemetry.query.contract import QueryService
+    from clew.tree.machine.app import App
 
 MARGIN_NS_MAX: Final = 24 * 3600 * NS_PER_S
 """A day around a trace is no longer around it."""
@@ -49,14 +51,26 @@ _SERVICES_MAX: Final = 200
 
 _EXCEPTION: Final = "exception"
 
+_APP_ID: Final = "trails.app.id"
+"""Resource attribute: the app of the tree that a process is."""
+
+_APP_ID_CHARS: Final = 36
+
 
 class StrandAnswers:
     """Implements `clew.answers.contract.Answers` over the services of the strands."""
 
-    def __init__(self, telemetry: QueryService, metrics: MetricSource, comments: Comments) -> None:
+    def __init__(
+        self,
+        telemetry: QueryService,
+        metrics: MetricSource,
+        comments: Comments,
+        apps: AppSource,
+    ) -> None:
         self._telemetry = telemetry
         self._metrics = metrics
         self._comments = comments
+        self._apps = apps
 
     def correlate(self, query: CorrelateQuery) -> doc.CorrelateReport:
         """Return everything that belongs to one trace, each list bounded."""
@@ -75,6 +89,7 @@ class StrandAnswers:
         )
         spans = outline(trace, limit)
         links = _outgoing(trace.spans)
+        apps = self._find_apps(trace)
         sections = doc.Sections(
             spans=_outline_section(trace, spans),
             logs=_list_section(logs, f"clew logs --trace-id {trace.trace_id}"),
@@ -89,6 +104,7 @@ class StrandAnswers:
                 next=comments.next,
                 more=f"clew comment list {trace.trace_id}" if comments.truncated else None,
             ),
+            apps=doc.Section(count=len(apps[:limit]), total=len(apps), truncated=len(apps) > limit),
         )
         return doc.CorrelateReport(
             trace_id=trace.trace_id,
@@ -107,9 +123,26 @@ class StrandAnswers:
             links=links[:limit],
             linked_from=[_incoming(span, trace.trace_id) for span in linking.spans],
             comments=comments.comments,
+            apps=apps[:limit],
             missing_parents=trace.missing_parents[:limit],
             sections=sections,
         )
+
+    def _find_apps(self, trace: Trace) -> list[doc.TraceApp]:
+        """Return the apps of the tree whose processes wrote spans of the trace."""
+        spans: Counter[str] = Counter()
+        errors: Counter[str] = Counter()
+        for span in trace.spans:
+            app_id = span.resource.get(_APP_ID)
+            # What a resource says of itself is anybody's to write.
+            if isinstance(app_id, str) and len(app_id) == _APP_ID_CHARS:
+                spans[app_id] += 1
+                errors[app_id] += span.status == "error"
+        known = self._apps.find_known(spans) if spans else {}
+        return [
+            _trace_app(app_id, known.get(app_id), count, errors[app_id])
+            for app_id, count in spans.most_common()
+        ]
 
     def _find_nearby(self, trace: Trace, window: TimeRange, limit: int) -> tuple[LogList, bool]:
         """Return what the trace's services logged while it ran, but for its own records.
@@ -139,6 +172,18 @@ class StrandAnswers:
                 limit=limit,
             )
         )
+
+
+def _trace_app(app_id: str, app: App | None, spans: int, errors: int) -> doc.TraceApp:
+    return doc.TraceApp(
+        app_id=app_id,
+        app_name=None if app is None else app.app_name,
+        status=None if app is None else app.status.value,
+        parent_id=None if app is None else app.parent_id,
+        path=[] if app is None else list(app.path),
+        span_count=spans,
+        error_count=errors,
+    )
 
 
 def outline(trace: Trace, limit: int) -> list[doc.OutlineSpan]:

@@ -62,6 +62,21 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     more: str | None = None
 
 
+class TraceApp(msgspec.Struct, frozen=True, kw_only=True):
+    """An app of the tree whose process wrote spans of the trace, and how it stands now.
+
+    One that the tree does not know (its telemetry came from elsewhere) has no name and no status.
+    """
+
+    app_id: str
+    app_name: str | None
+    status: str | None
+    parent_id: str | None
+    path: list[str]
+    span_count: int
+    error_count: int
+
+
 class Sections(msgspec.Struct, frozen=True, kw_only=True):
     """How complete each list of the answer is."""
 
@@ -72,6 +87,7 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     links: Section
     linked_from: Section
     comments: Section
+    apps: Section
 
 
 class CorrelateReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +96,8 @@ class CorrelateReport(msgspec.Struct, frozen=True, kw_only=True):
     `spans` is its outline in tree order; where it is cut, failed spans, roots, the critical path
     and the longest are kept. `logs` are its records and `nearby_logs` others that its services
     wrote while it ran, both newest first. `metrics` are the series of its services from
-    `metrics_start_time` to `metrics_end_time`. `links` go out from its spans, `linked_from` are
+    `metrics_start_time` to `metrics_end_time`. `apps` are those of the tree whose processes wrote
+    its spans, the busiest first. `links` go out from its spans, `linked_from` are
     spans of other traces that point to it. `sections` says how complete each list is.
     """
 
@@ -100,5 +117,6 @@ class CorrelateReport(msgspec.Struct, frozen=True, kw_only=True):
     links: list[OutgoingLink]
     linked_from: list[IncomingLink]
     comments: list[Comment]
+    apps: list[TraceApp]
     missing_parents: list[str]
     sections: Sections

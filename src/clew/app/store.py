@@ -26,6 +26,7 @@ from clew.telemetry.query.around import ServiceMetrics
 from clew.telemetry.query.service import TelemetryQuery
 from clew.telemetry.tables import LOGS, METRICS, MIGRATIONS, TABLES, TRACES
 from clew.tree.journal.schema import SCHEMA as JOURNAL
+from clew.tree.known import KnownApps
 from clew.tree.registry.schema import SCHEMA as TREE
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def open_comments(store: Store) -> Comments:
 
 def open_answers(store: Store, service: QueryService, comments: Comments) -> Answers:
     """Return what answers questions that take more than one strand."""
-    return StrandAnswers(service, ServiceMetrics(store), comments)
+    return StrandAnswers(service, ServiceMetrics(store), comments, KnownApps(store.database))
 
 
 def open_analytics(store: Store, genai: GenAi) -> Analytics:

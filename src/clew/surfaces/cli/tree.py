@@ -44,6 +44,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
             ("clew traces --service shop --min-duration 500ms", "slow spans of a service"),
             ("clew traces --attribute http.route=/pay --attribute 'user.tier>2'", "by attributes"),
             ("clew traces --view traces --last 1h", "one line per trace"),
+            ("clew traces --app planner --subtree", "of an app of the tree and all below it"),
         ),
     ),
     Command(
@@ -84,6 +85,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
             ("clew logs --min-severity warn --last 1h", "warnings and worse"),
             ("clew logs --trace-id 4bf92f3577b34da6a3ce929d0e0e4736", "the logs of one trace"),
             ("clew logs --follow --service shop", "as they come in"),
+            ("clew logs --app planner", "of one app of the tree, and what the tree says of it"),
         ),
     ),
     Command(

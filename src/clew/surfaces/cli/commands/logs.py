@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, LogFlags, to_query
+from clew.surfaces.cli.scope import ScopeFlags, scoped
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.suggest import explain_nothing
 from clew.surfaces.cli.views.logs import log_legend, log_table
@@ -34,11 +35,13 @@ Follow = Annotated[
 def logs(
     *,
     flags: LogFlags | None = None,
+    scope: ScopeFlags | None = None,
     follow: Follow = False,
     answer: AnswerFlags | None = None,
 ) -> ExitCode:
     """Find log records."""
-    query = to_query(flags, LogQuery)
+    session = Session(answer)
+    query = scoped(to_query(flags, LogQuery), scope, session.client.server)
     if follow:
         from clew.surfaces.cli.live import Feed, watch
 
@@ -46,7 +49,6 @@ def logs(
         # A feed has no pages: the limit ends it instead.
         endless = LogQuery(**(msgspec.structs.asdict(query) | {"limit": LIMIT_DEFAULT}))
         return watch([Feed("logs", endless)], answer, tagged=False, limit=limit)
-    session = Session(answer)
 
     def find(limit: int | None = None) -> Reply[LogList]:
         page = query if limit is None else msgspec.structs.replace(query, limit=limit)

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, SpanFlags, Switch, to_query
+from clew.surfaces.cli.scope import ScopeFlags, scoped
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.suggest import explain_nothing
 from clew.surfaces.cli.views.spans import span_legend, span_table, trace_legend, trace_table
@@ -27,10 +28,15 @@ if TYPE_CHECKING:
 TRACE_LOGS_MAX = 1000
 
 
-def traces(*, flags: SpanFlags | None = None, answer: AnswerFlags | None = None) -> ExitCode:
+def traces(
+    *,
+    flags: SpanFlags | None = None,
+    scope: ScopeFlags | None = None,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
     """Find spans, or the traces that hold them."""
     session = Session(answer)
-    query = to_query(flags, SpanQuery)
+    query = scoped(to_query(flags, SpanQuery), scope, session.client.server)
     by_trace = query.view == "traces"
 
     def find(limit: int | None = None) -> Reply[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from clew.surfaces.cli.grid import Column, Style, cut_line, lay_out, plain, styled
+from clew.surfaces.cli.naming import short_id
 from clew.surfaces.cli.text import (
     Clock,
     escape,
@@ -14,6 +15,7 @@ from clew.surfaces.cli.text import (
     show_number,
     show_time,
 )
+from clew.surfaces.cli.views.apps import status_mark as app_mark
 from clew.surfaces.cli.views.comments import comment_lines
 from clew.surfaces.cli.views.logs import body_text, severity_mark
 from clew.surfaces.cli.views.spans import status_mark
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from clew.telemetry.documents import LogRecord
     from clew.telemetry.query.around_documents import SeriesSummary
 
-LISTS: Final = ("spans", "logs", "nearby_logs", "metrics", "links", "linked_from", "comments")
+LISTS: Final = (
+    *("spans", "logs", "nearby_logs", "metrics", "links", "linked_from", "comments", "apps"),
+)
 """The lists of a report, in the order in which they are shown."""
 
 # Deeper spans stand under one another: their depth is said in front of them instead.
@@ -47,6 +51,14 @@ _LOG_COLUMNS: Final = (
     Column("service", flexible=True),
     Column("body", flexible=True),
     Column("span id", drop=1),
+)
+
+_APP_COLUMNS: Final = (
+    Column("app", flexible=True),
+    Column("id"),
+    Column("status"),
+    Column("spans", right=True),
+    Column("errors", right=True),
 )
 
 _METRIC_COLUMNS: Final = (
@@ -78,14 +90,30 @@ def report_lines(report: CorrelateReport, width: int) -> list[Line]:
         ("linked from", report.sections.linked_from, _linked_from(report, width)),
         ("comments", report.sections.comments, _comments(report, width)),
     )
+    apps = ("apps that ran it", report.sections.apps, _apps(report, width))
     lines = _heading(report)
-    for title, section, shown in parts:
+    # Most traces are not of the tree; what is empty for all of them need not be said.
+    for title, section, shown in (parts[0], *([apps] if report.apps else []), *parts[1:]):
         lines.append([])
         lines.append([(title, Style.BOLD), (f"  {_completeness(section)}", Style.DIM)])
         lines.extend(shown)
         if section.truncated and section.more:
             lines.append([("more: ", Style.DIM), (escape(section.more), Style.DIM)])
     return [*lines, []]
+
+
+def _apps(report: CorrelateReport, width: int) -> list[Line]:
+    rows = [
+        [
+            plain(escape(app.app_name or "not known here")),
+            styled(short_id(escape(app.app_id)), Style.DIM),
+            app_mark(app.status) if app.status is not None else plain(""),
+            plain(show_count(app.span_count)),
+            styled(show_count(app.error_count), Style.RED if app.error_count else Style.DIM),
+        ]
+        for app in report.apps
+    ]
+    return lay_out(_APP_COLUMNS, rows, width)
 
 
 def _heading(report: CorrelateReport) -> list[Line]:
