@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,9 +30,10 @@ Found = TypeVar("Found")
 def until(find: Callable[[], Found]) -> Found:
     """Return what is found, as soon as it is anything."""
     deadline = time.monotonic() + SECONDS_MAX
+    pause = threading.Event()
     while not (found := find()):
         assert time.monotonic() < deadline, f"it never came to pass: {find}"
-        time.sleep(0.02)
+        pause.wait(0.02)
     return found
 
 

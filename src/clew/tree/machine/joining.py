@@ -232,7 +232,7 @@ def attach(draft: Draft, event: Attach) -> None:
         _turn_away_unproved(draft, event.link, app, "attach")
         return
     if app.is_terminal and not tree.is_recoverable(app, draft.now):
-        if app.status is Status.CANCELLED and not app.confirmed:
+        if app.status is Status.CANCELLED and not app.confirmed and app.epoch > 0:
             _attach_to_cancelled(draft, event.link, app)
         else:
             _turn_away_terminal(draft, event.link, app)
