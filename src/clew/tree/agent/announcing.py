@@ -1,9 +1,8 @@
 """Bringing an app into the tree before its command starts.
 
-Theory of operation. Inside an app, the new one is its child; else it is the root of a tree. The
-agent that watches the surrounding app is asked first: it needs no key, because it speaks for the
-parent. Else the REST door is, as whoever `CLEW_API_KEY` says. Where nobody answers, the command
-gets an id all the same and is started: it is announced as soon as the server is there.
+Theory of operation. Inside an app, the new one is its child; else it is the root of a tree. It is
+announced at the REST door, as whoever `CLEW_API_KEY` says. Where nobody answers, the command gets
+an id all the same and is started: it is announced as soon as the server is there.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.remote.http import Server
-from clew.tree.agent.speaking import Spawning, find_mailbox, speak
 from clew.tree.frames.info import TrailsConfig
 from clew.tree.parameters import NewChild
 from clew.tree.remote import TreeClient
@@ -75,7 +73,7 @@ class Announcement:
         Raises:
             ClewError: it did not succeed; a code of `PASSING` may pass.
         """
-        if not self.is_joined and not self._ask_agent():
+        if not self.is_joined:
             self._ask_server()
         self.is_announced = True
 
@@ -87,26 +85,6 @@ class Announcement:
         """
         if self.is_announced and not self.is_joined:
             self._client().unschedule(self.config.app_id)
-
-    def _ask_agent(self) -> bool:
-        """Let the agent of the surrounding app announce it; return whether that succeeded."""
-        path = find_mailbox()
-        if path is None or self.parent is None:
-            return False
-        asked = Spawning(
-            parent_id=self.parent.app_id,
-            child_id=self.config.app_id,
-            app_name=self.name,
-            orphans=self.orphans,
-            tags=self.tags,
-        )
-        try:
-            answer = speak(path, asked, timeout_s=ANNOUNCE_S_MAX)
-        except ClewError:
-            # It watches another app, or has no server itself; the REST door says what is wrong.
-            return False
-        self.config = msgspec.structs.replace(self.config, join_token=answer.join_token)
-        return True
 
     def _ask_server(self) -> None:
         child = NewChild(
@@ -121,8 +99,9 @@ class Announcement:
         if scheduled.trails_info is not None:
             self.config = TrailsConfig.decode(scheduled.trails_info)
         elif scheduled.created:
+            self._client().unschedule(self.config.app_id)
             raise ClewError(
-                ErrorCode.UNSUPPORTED,
+                ErrorCode.UNAVAILABLE,
                 "the server has no door for apps",
                 hint="start it without --trails off",
             )

@@ -9,20 +9,22 @@ durable, because the socket does not speak for the app any more. That refusal is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError
 from clew.tree.agent.announcing import PASSING
 from clew.tree.client.connection import ANSWER_S_MAX, backoff_s, forget_socket, open_socket
 from clew.tree.client.outbox import Outbox
 from clew.tree.frames import outbound
 from clew.tree.frames.codec import decode_outbound, encode
-from clew.tree.frames.codes import FRAME_ERROR_OF, FrameError, is_resumable, is_retryable
+from clew.tree.frames.codes import FrameError, is_resumable, is_retryable
 from clew.tree.frames.fields import Source
 from clew.tree.frames.inbound import Attach, Exited, Header, Message
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from clew.tree.agent.announcing import Announcement
     from clew.tree.agent.process import Exit
     from clew.tree.client.outbox import Entry
-    from clew.tree.frames.inbound import Inbound, ProcessInfo, Spawn
+    from clew.tree.frames.inbound import ProcessInfo
     from clew.tree.frames.outbound import ProcessSignal
 
 # After a refusal that passes, where the server says no time itself.
@@ -66,8 +68,6 @@ class AgentLink:
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there is nothing left to say, or nobody to say it to."""
     _outbox: Outbox = field(default_factory=Outbox)
-    _spawns: dict[str, tuple[Spawn, asyncio.Future[str | None]]] = field(default_factory=dict)
-    _unsent: list[Inbound] = field(default_factory=list)
     _exit: Exit | None = None
     _exit_is_said: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -77,23 +77,6 @@ class AgentLink:
         """Send a message, as soon as there is a connection."""
         self._outbox.put(entry)
         self._wake.set()
-
-    async def spawn(self, frame: Spawn) -> str | None:
-        """Announce a child of the app; return its join token.
-
-        Raises:
-            ClewError: UNAVAILABLE without a connection, or what the server says.
-        """
-        if not self.is_attached:
-            raise ClewError(ErrorCode.UNAVAILABLE, "the agent has no connection to its server")
-        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._spawns[frame.child_id] = (frame, answer)
-        self._unsent.append(frame)
-        self._wake.set()
-        try:
-            return await answer
-        finally:
-            self._spawns.pop(frame.child_id, None)
 
     def report(self, how: Exit) -> None:
         """Say how the process ended, after all that was said; `over` tells when it is known."""
@@ -106,32 +89,19 @@ class AgentLink:
         try:
             while not self.over.is_set():
                 self.is_attached = False
-                try:
+                # Whoever is away comes back; the person was told once, at the start.
+                with contextlib.suppress(OSError, WebSocketException, TimeoutError):
                     await self._announce()
                     url = self.announcement.config.socket_url()
                     await self._talk(await open_socket(url, self._sockets))
-                except (OSError, WebSocketException, TimeoutError):
-                    # Whoever is away comes back; the person was told once, at the start.
-                    pass_on = self.is_attached
-                else:
-                    pass_on = self.is_attached
-                attempt = 0 if pass_on else attempt + 1
-                self._lose()
-                await asyncio.sleep(backoff_s(attempt, self.chance))
+                attempt = 0 if self.is_attached else attempt + 1
+                if not self.over.is_set():
+                    await asyncio.sleep(backoff_s(attempt, self.chance))
         except _StopError:
-            self._lose()
+            # There is nobody to say anything to.
+            self.is_attached = False
         finally:
             self.over.set()
-
-    def _lose(self) -> None:
-        """Take note that there is no connection any more."""
-        self.is_attached = False
-        self._unsent.clear()
-        for _, answer in self._spawns.values():
-            if not answer.done():
-                answer.set_exception(
-                    ClewError(ErrorCode.UNAVAILABLE, "the agent has lost its connection")
-                )
 
     async def _announce(self) -> None:
         """Bring the app into the tree, if that has not succeeded yet."""
@@ -202,8 +172,6 @@ class AgentLink:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._unsent:
-                await connection.send(encode(self._unsent.pop(0)), text=True)
             while (entry := self._outbox.take()) is not None:
                 await connection.send(encode(self._message(entry)), text=True)
             if self._exit is not None and not self._outbox and not self._exit_is_said:
@@ -225,15 +193,11 @@ class AgentLink:
                     self._wake.set()
                 case outbound.Signal() as order:
                     self.signalled(order.signal)
-                case outbound.Spawned() as spawned:
-                    self._answer(spawned.child_id, spawned.join_token)
                 case outbound.Error() as error:
                     await self._take_error(error)
 
     async def _take_error(self, error: outbound.Error) -> None:
-        if error.correlation_id is not None:
-            self._answer(error.correlation_id, _as_error(error))
-        elif error.seq is not None:
+        if error.seq is not None:
             if not is_retryable(error.code):
                 self._outbox.refuse(error.seq)
                 return
@@ -246,18 +210,7 @@ class AgentLink:
             self.over.set()
         self._wake.set()
 
-    def _answer(self, child_id: str, answer: str | ClewError | None) -> None:
-        _, future = self._spawns.get(child_id, (None, None))
-        if future is None or future.done():
-            return
-        if isinstance(answer, ClewError):
-            future.set_exception(answer)
-        else:
-            future.set_result(answer)
-
     def _message(self, entry: Entry) -> Message:
-        import msgspec
-
         return Message(
             app_id=self.announcement.config.app_id,
             header=Header(msg_type=entry.kind, timestamp=entry.at_ms, seq=entry.seq),
@@ -306,9 +259,3 @@ async def _receive(connection: ClientConnection) -> outbound.AnyOutbound:
         except ClewError:
             # A newer server may say what we do not know yet.
             continue
-
-
-def _as_error(error: outbound.Error) -> ClewError:
-    codes = {str(frame): code for code, frame in FRAME_ERROR_OF.items()}
-    code = codes.get(error.code, ErrorCode.CONFLICT)
-    return ClewError(code, error.message, hint=error.hint)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.tree.agent.speaking import LINE_BYTES_MAX, Answer, AnyRequest, Refusal
+from clew.tree.agent.speaking import LINE_BYTES_MAX, Answer, Refusal, Saying
 from clew.tree.frames.codec import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
 # A Unix socket's path has 108 bytes at most on Linux, 104 elsewhere, one of them a zero.
 PATH_BYTES_MAX: Final = 103
@@ -30,13 +30,13 @@ CONNECTIONS_MAX: Final = 64
 
 _FALLBACK: Final = "/tmp"  # noqa: S108 - a folder of our own is made in it
 
-_decoder: Final[msgspec.json.Decoder[AnyRequest]] = msgspec.json.Decoder(AnyRequest)
+_decoder: Final[msgspec.json.Decoder[Saying]] = msgspec.json.Decoder(Saying)
 
 
 class Mailbox:
-    """Listens while it is open; `take` answers each request, or raises a ClewError."""
+    """Listens while it is open; `take` takes what is said, or raises a ClewError."""
 
-    def __init__(self, take: Callable[[AnyRequest], Awaitable[Answer]]) -> None:
+    def __init__(self, take: Callable[[Saying], None]) -> None:
         self._take = take
         self._folder = _make_folder()
         self._server: asyncio.Server | None = None
@@ -63,7 +63,7 @@ class Mailbox:
         try:
             async with self._turn, asyncio.timeout(LINE_S_MAX):
                 line = await reader.readuntil(b"\n")
-                writer.write(msgspec.json.encode(await self._answer(line)) + b"\n")
+                writer.write(msgspec.json.encode(self._answer(line)) + b"\n")
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             # It hears nothing, and says so itself.
@@ -73,14 +73,16 @@ class Mailbox:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def _answer(self, line: bytes) -> Answer:
+    def _answer(self, line: bytes) -> Answer:
         try:
             parse(line)
-            return await self._take(_decoder.decode(line))
+            self._take(_decoder.decode(line))
         except msgspec.MsgspecError as error:
             refusal = Refusal(code=ErrorCode.INVALID_ARGUMENT, message=str(error))
         except ClewError as error:
             refusal = Refusal(code=error.code, message=error.message, hint=error.hint)
+        else:
+            return Answer()
         return Answer(error=refusal)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -15,8 +15,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.tree.frames.codec import FRAME_BYTES_MAX
 
 # Names of types are read at run time: msgspec decodes by them.
-from clew.tree.frames.fields import Id, MessageKind, Name, Token
-from clew.tree.machine.app import Orphans
+from clew.tree.frames.fields import MessageKind
 
 AGENT_VARIABLE: Final = "CLEW_AGENT"
 """The path of the agent's socket, in the environment of the command that it watches."""
@@ -35,19 +34,6 @@ class Saying(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="s
     payload: msgspec.Raw
 
 
-class Spawning(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="spawn"):
-    """A child of the app, announced by another agent that is about to start it."""
-
-    parent_id: Id
-    child_id: Id
-    app_name: Name
-    orphans: Orphans | None = None
-    tags: Any = None
-
-
-AnyRequest = Saying | Spawning
-
-
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """Why it was not taken."""
 
@@ -60,7 +46,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the agent answers: it has taken it, unless `error` tells why not."""
 
     error: Refusal | None = None
-    join_token: Token | None = None
 
 
 def find_mailbox() -> str | None:
@@ -68,7 +53,7 @@ def find_mailbox() -> str | None:
     return os.environ.get(AGENT_VARIABLE) or None
 
 
-def speak(path: str, request: AnyRequest, *, timeout_s: float = SPEAK_S_MAX) -> Answer:
+def speak(path: str, request: Saying, *, timeout_s: float = SPEAK_S_MAX) -> Answer:
     """Say something to the agent and return its answer. Blocks.
 
     Raises:

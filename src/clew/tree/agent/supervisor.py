@@ -29,13 +29,12 @@ from clew.tree.agent import process
 from clew.tree.agent.announcing import PASSING
 from clew.tree.agent.link import AgentLink
 from clew.tree.agent.mailbox import Mailbox
-from clew.tree.agent.speaking import AGENT_VARIABLE, Answer, Saying
+from clew.tree.agent.speaking import AGENT_VARIABLE
 from clew.tree.agent.terminal import find_terminal
 from clew.tree.client.ending import SUPERVISED
 from clew.tree.client.identity import describe_process
 from clew.tree.client.outbox import Entry
 from clew.tree.frames.fields import PROCESS_CHARS_MAX, MessageKind
-from clew.tree.frames.inbound import Spawn
 from clew.tree.frames.info import VARIABLE
 from clew.tree.frames.outbound import ProcessSignal
 
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from clew.tree.agent.announcing import Announcement
-    from clew.tree.agent.speaking import AnyRequest
+    from clew.tree.agent.speaking import Saying
     from clew.tree.agent.terminal import Terminal
     from clew.tree.frames.inbound import ProcessInfo
 
@@ -68,6 +67,8 @@ _FORWARDED: Final = (
     signal.SIGUSR2,
     signal.SIGWINCH,
 )
+
+_ENDING: Final = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ class _Supervisor:
     terminal: Terminal | None = None
     link: AgentLink | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    impatient: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when somebody does not want to wait until the server knows of the end."""
     is_ordered: bool = False
     """Whether somebody wants the command to end."""
     has_ended_itself: bool = False
@@ -114,7 +117,8 @@ class _Supervisor:
 
     async def run(self) -> int:
         self.terminal = find_terminal()
-        if self.plan.announcement.parent is not None:
+        if self.plan.announcement.parent is not None and self.terminal is None:
+            # On a terminal it stays: whoever gets that back lets the whole group go on.
             process.leave_group()
         self._announce()
         mailbox = Mailbox(self._take)
@@ -189,9 +193,12 @@ class _Supervisor:
         wait_s = REPORT_S_MAX if link.was_attached else STRANGER_S_MAX
         if not self.plan.announcement.is_announced and not link.was_attached:
             wait_s = 0.0
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await link.over.wait()
+        waits = [asyncio.ensure_future(each.wait()) for each in (link.over, self.impatient)]
+        await asyncio.wait(waits, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        if self.impatient.is_set():
+            await asyncio.wait(waits[:1], timeout=min(wait_s, STRANGER_S_MAX))
+        for each in waits:
+            each.cancel()
 
     async def _see_off_rest(self, command: process.Command) -> None:
         """Wait until nothing of the group is left; what ignores TERM is killed after the grace."""
@@ -212,35 +219,16 @@ class _Supervisor:
 
     # What comes from the command.
 
-    async def _take(self, request: AnyRequest) -> Answer:
-        """Take what the command says, or what another agent asks for below it."""
-        if self.link is None:
-            raise ClewError(ErrorCode.UNAVAILABLE, "the command has not been started yet")
-        if isinstance(request, Saying):
-            if self.has_ended_itself:
-                raise ClewError(
-                    ErrorCode.CONFLICT,
-                    "the app has said its result or its error already",
-                    hint="a result or an error is the last that an app says",
-                )
-            self.has_ended_itself = request.kind is not MessageKind.STATUS
-            self._say(request.kind, bytes(request.payload))
-            return Answer()
-        own = self.plan.announcement.config
-        if request.parent_id.lower() != own.app_id:
-            raise ClewError(ErrorCode.NOT_FOUND, "this agent watches another app")
-        frame = Spawn(
-            app_id=own.app_id,
-            child_id=request.child_id,
-            app_name=request.app_name,
-            tier=own.tier,
-            start_deadline_s=own.start_deadline,
-            orphans=request.orphans,
-            role_refs=own.role_refs or None,
-            originator=own.originator,
-            tags=request.tags,
-        )
-        return Answer(join_token=await self.link.spawn(frame))
+    def _take(self, saying: Saying) -> None:
+        """Take what the command says."""
+        if self.has_ended_itself:
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                "the app has said its result or its error already",
+                hint="a result or an error is the last that an app says",
+            )
+        self.has_ended_itself = saying.kind is not MessageKind.STATUS
+        self._say(saying.kind, bytes(saying.payload))
 
     def _say(self, kind: MessageKind, payload: bytes) -> None:
         assert self.link is not None
@@ -260,6 +248,7 @@ class _Supervisor:
 
     def _stop(self) -> None:
         """End the command by this process's own clock."""
+        self._hurry()
         self.is_ordered = True
         if self.stopping is None:
             self.stopping = asyncio.create_task(self._end())
@@ -304,10 +293,18 @@ class _Supervisor:
 
     def _forwarder(self, number: int) -> Callable[[], None]:
         def forward() -> None:
+            if number in _ENDING:
+                self._hurry()
             if self.command is not None:
                 self.command.signal(number)
 
         return forward
+
+    def _hurry(self) -> None:
+        """Wait no longer for a server that is away, if the command has ended."""
+        self._look()
+        if self.ended.is_set():
+            self.impatient.set()
 
     def _look(self) -> None:
         """See what became of the command."""
@@ -325,6 +322,10 @@ class _Supervisor:
                 os.kill(os.getpid(), signal.SIGSTOP)
 
     def _pause(self) -> None:
+        """Stop with the command, as a Ctrl-Z that came before the terminal was handed over asks."""
+        if self.terminal is not None:
+            # Else the command's stop, when it is seen, would stop this process once more.
+            self.terminal.take_back(restores_modes=False)
         if self.command is not None:
             self.command.signal(signal.SIGTSTP)
         os.kill(os.getpid(), signal.SIGSTOP)
