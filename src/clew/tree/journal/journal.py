@@ -138,10 +138,14 @@ class Journal:
         subjects = {(entry.app_id, entry.path): _subject(entry, names) for entry in entries}
         logs = [tell_entry(entry, subjects[entry.app_id, entry.path]) for entry in entries]
         ended = ended_commands(entries)
+        # Of a cancel of thousands, only those targets that these entries are about.
+        targets: dict[str, list[str]] = {}
+        for correlation_id, app_id in ended:
+            targets.setdefault(correlation_id, []).append(app_id)
         spans = [
             tell_command(command, entry.at, subjects[entry.app_id, entry.path])
-            for correlation_id in dict.fromkeys(correlation_id for correlation_id, _ in ended)
-            for command in find_commands(reading, correlation_id)
+            for correlation_id, app_ids in targets.items()
+            for command in find_commands(reading, correlation_id, app_ids)
             if (entry := ended.get((correlation_id, command.app_id))) is not None
         ]
         return logs, spans, entries[-1].id

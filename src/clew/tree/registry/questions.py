@@ -360,11 +360,21 @@ def get_last_crashes(reading: Reading, app_ids: Collection[str]) -> dict[str, Ke
     return {row["app_id"]: _crash(row) for row in rows}
 
 
-def find_commands(reading: Reading, correlation_id: str) -> list[KeptCommand]:
-    """Return every target of a command, the app that was named first; none when it is unknown."""
+def find_commands(
+    reading: Reading, correlation_id: str, app_ids: Collection[str] | None = None
+) -> list[KeptCommand]:
+    """Return every target of a command, the app that was named first; none when it is unknown.
+
+    With `app_ids` only those of them that are targets.
+    """
+    where = ["correlation_id = :correlation_id"]
+    parameters: dict[str, Value] = {"correlation_id": correlation_id}
+    if app_ids is not None:
+        where.append(f"app_id {among('ids', reading.dialect)}")
+        parameters["ids"] = json.dumps(sorted(app_ids))
     rows = reading.rows(
-        "SELECT * FROM control_queue WHERE correlation_id = :correlation_id ORDER BY id",
-        {"correlation_id": correlation_id},
+        f"SELECT * FROM control_queue{_said(where)} ORDER BY id",  # noqa: S608 - conditions of ours
+        parameters,
     )
     return [_command(row) for row in rows]
 
