@@ -227,7 +227,7 @@ def test_an_app_that_starts_before_its_server_is_in_the_tree_later(
         assert run.app["status"] == "done"
 
 
-def test_where_keys_are_needed_the_agent_above_announces_what_is_below(
+def test_where_keys_are_needed_the_key_of_the_environment_counts_for_all_below(
     start_server: StartServer,
 ) -> None:
     server = start_server({"trails_tier": "signed"})
@@ -237,10 +237,10 @@ def test_where_keys_are_needed_the_agent_above_announces_what_is_below(
     with running(None) as runner:
         runner.server = server
         inner = f"inner-{runner.mark}"
-        script = f"unset CLEW_API_KEY; $CLEW exec --name {inner} -- sh -c '$CLEW result 1; exit 2'"
+        script = f"$CLEW exec --name {inner} -- sh -c '$CLEW result 1; exit 2'"
         run = runner.shell(script, environ={"CLEW_API_KEY": secret})
         code, _, err = run.end()
-        assert (code, err) == (2, b"")
+        assert (code, err) == (2, b""), err
         listed = clew("apps", server=server.url, environ={"CLEW_API_KEY": secret})
         apps = {app["app_name"]: app for app in listed.document["apps"]}
         assert apps[inner]["parent_id"] == apps[run.name]["app_id"]
@@ -300,6 +300,63 @@ def test_on_a_terminal_the_command_is_in_the_foreground_and_hears_the_keys(
             process.kill()
             process.wait()
             os.close(controller)
+
+
+def test_a_shell_stops_it_and_lets_it_go_on(server: ServerProcess) -> None:
+    with running(server) as runner:
+        controller, terminal = pty.openpty()
+        shell = subprocess.Popen(
+            ["bash", "--norc", "--noprofile", "-i"],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env=runner.environ({"PS1": "> ", "TERM": "dumb"}),
+            preexec_fn=lambda: os.login_tty(terminal),  # noqa: PLW1509 - the tests have one
+        )
+        os.close(terminal)
+        try:
+            # What is typed is echoed: only what a program says differs from it.
+            loop = "while read x; do echo got-$((x * 2)); done"
+            os.write(controller, f"$CLEW exec -- sh -c 'echo u$((1))p; {loop}'\n".encode())
+            read_until(controller, b"u1p")
+            os.write(controller, b"\x1a")
+            read_until(controller, b"Stopped")
+            os.write(controller, b"fg\n")
+            read_until(controller, b"fg\r\n$CLEW exec --")
+            os.write(controller, b"21\n")
+            read_until(controller, b"got-42")
+            os.write(controller, b"\x04")
+            os.write(controller, b"echo code-$((40 + $?))\n")
+            read_until(controller, b"code-40")
+            os.write(controller, b"exit\n")
+            assert shell.wait(SECONDS_MAX) == 0
+        finally:
+            shell.kill()
+            shell.wait()
+            os.close(controller)
+
+
+def test_a_server_without_a_door_for_apps_is_like_none(start_server: StartServer) -> None:
+    with running(start_server({"trails": "off"})) as runner:
+        code, out, err = runner.shell("echo ran; exit 4").end()
+        assert (code, out) == (4, b"ran\n")
+        assert b"no door for apps" in err
+
+
+def test_who_does_not_want_to_wait_for_an_absent_server_interrupts(
+    start_server: StartServer,
+) -> None:
+    server = start_server()
+    with running(server) as runner:
+        run = runner.shell("read _; exit 5")
+        run.until_status("connected")
+        server.kill()
+        assert run.process.stdin is not None
+        run.process.stdin.close()
+        run.process.stdin = None
+        until(lambda: not any("read _" in line and "clew" not in line for line in runner.living()))
+        run.process.send_signal(signal.SIGINT)
+        assert run.process.wait(SECONDS_MAX) == 5
 
 
 def read_until(descriptor: int, wanted: bytes) -> bytes:
