@@ -13,13 +13,14 @@ import random
 import time
 import uuid
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import msgspec
 import uvloop
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 
 from bench.figures import percentile
 from bench.processes import cpu_s, memory_mib, run_child
@@ -31,6 +32,9 @@ KEY: Final = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 OPEN_AT_ONCE: Final = 50
 OPEN_S_MAX: Final = 120.0
+
+RETRY_S: Final = 0.1
+"""Between two tries to connect."""
 
 SETTLE_S: Final = 3.0
 """What joining left behind is gone after this: buffers, a round of the collector."""
@@ -122,10 +126,18 @@ class _Troupe:
         return sum(len(member.sent_at) for member in self.members.values())
 
     async def _open(self) -> ClientConnection:
-        # A connection that is left open is what a scene is about.
-        socket = await connect(
-            self.scene.trails, compression=None, ping_interval=None, open_timeout=OPEN_S_MAX
-        ).__aenter__()
+        while True:
+            try:
+                # A connection that is left open is what a scene is about.
+                socket = await connect(
+                    self.scene.trails, compression=None, ping_interval=None, open_timeout=OPEN_S_MAX
+                ).__aenter__()
+                break
+            except InvalidStatus as refusal:
+                # Too many come at a time: a client asks again later.
+                if refusal.response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                    raise
+                await asyncio.sleep(RETRY_S)
         self.sockets.append(socket)
         self._readers.append(asyncio.create_task(self._read(socket)))
         return socket
