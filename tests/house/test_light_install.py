@@ -102,6 +102,8 @@ def test_importing_clew_imports_the_standard_library_and_itself(light_python: Pa
         "import clew.team.remote, clew.answers.remote, clew.surfaces.cli.commands.comments",
         "import clew.surfaces.cli.tree, clew.surfaces.cli.program, clew.app.main",
         "import clew.surfaces.cli.commands.traces, clew.surfaces.cli.commands.live",
+        "import clew.tree.agent.supervisor, clew.demo.command, clew.demo.crew",
+        "import clew.surfaces.cli.commands.exec, clew.surfaces.cli.commands.inside",
         "import clew.app.commands, clew.app.serving, clew.app.keys",
         "import clew.access.authority, clew.access.signing, clew.access.remote",
         "import clew; clew.init('x', endpoint='http://127.0.0.1:9'); clew.shutdown(0.1)",

@@ -51,7 +51,9 @@ def commands() -> tuple[Command, ...]:
             "demo",
             "clew.demo.command:demo",
             RUN,
-            ("Run a small real system against a server, then ask three questions about it."),
+            (
+                "Run a small real system and a tree of processes, and show what the server knows of them."
+            ),
             (
                 "Two services and an agent that uses tools send traces, logs and metrics "
                 "through the official OpenTelemetry SDK for a few seconds."
