@@ -52,7 +52,8 @@ def commands() -> tuple[Command, ...]:
             "clew.demo.command:demo",
             RUN,
             (
-                "Run a small real system and a tree of processes, and show what the server knows of them."
+                "Run a small real system and a tree of processes, "
+                "and show what the server knows of them."
             ),
             (
                 "Two services and an agent that uses tools send traces, logs and metrics "
