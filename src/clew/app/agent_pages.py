@@ -19,7 +19,7 @@ from clew.surfaces.rest.table import ROUTES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clew.surfaces.cli.tree import Command
+    from clew.surfaces.cli.command import Command
 
 SKILL: Final = Path("src/clew/surfaces/mcp") / SKILL_NAME
 CONTRACT: Final = Path("src/clew/surfaces/mcp") / CONTRACT_NAME

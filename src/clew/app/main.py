@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cyclopts import App
 
-    from clew.surfaces.cli.tree import Command
+    from clew.surfaces.cli.command import Command
 
 
 def build() -> App:
@@ -25,7 +25,7 @@ def build() -> App:
 
 def commands() -> tuple[Command, ...]:
     """Return the commands of the server's side."""
-    from clew.surfaces.cli.tree import RUN, Command
+    from clew.surfaces.cli.command import RUN, Command
 
     return (
         Command(
