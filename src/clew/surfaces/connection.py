@@ -149,6 +149,11 @@ class GuardedSocket(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             self.handshake_complete = True
 
+    def keepalive_timeout(self) -> None:
+        """Hang up on a client that does not answer; what it was sent would wait for it for ever."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
     def pause_writing(self) -> None:
         """Read nothing while the client does not."""
         super().pause_writing()
