@@ -383,6 +383,9 @@ def test_an_upgrade_is_looked_at_like_every_request(
     assert refused.value.response.status_code == status
     assert refused.value.response.body is not None
     assert json.loads(refused.value.response.body)["status"] == status
+    if not headers:
+        # The stream of events says the same, and says it as a status.
+        assert ask(server, "GET", f"/watch{path}")[0] == status
 
 
 def test_a_watcher_that_speaks_is_shown_out(server: ServerProcess) -> None:
@@ -479,3 +482,45 @@ def test_the_client_of_the_tree_asks_what_the_routes_answer(server: ServerProces
         asked = CancelParameters(grace_ms=0, wait="true")
         over = client.cancel(app_id, asked, correlation_id=f"cc-{app_id}").document()
         assert (over.over, over.outcomes[0].status) == (True, "cancelled")
+
+
+def test_grants_open_subtrees_in_lists_as_they_do_for_one_app(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "data") as own:
+        _, made = ask(own, "POST", "/keys", {"name": "boss", "role": "admin"})
+        boss = {"authorization": f"Bearer {made['api_key']}"}
+        ref = {"name": "ops", "grants": [{"sub": "key:eye", "roles": ["control"]}]}
+        assert ask(own, "POST", "/admin/role-refs", ref, boss)[0] == 201
+
+        def announce(name: str, parent_id: str | None = None, **more: Any) -> str:
+            child = {"app_name": name, "parent_id": parent_id, **more}
+            app_id: str = ask(own, "POST", "/children", child, boss)[1]["app"]["app_id"]
+            return app_id
+
+        home = announce("home")
+        by_ref = announce("by ref", role_refs=["ops"])
+        below_ref = announce("below ref", by_ref)
+        parent = announce("parent")
+        granted = announce("granted", parent, grants=[{"sub": "key:eye", "roles": ["read"]}])
+        below = announce("below", granted)
+        announce("sibling", parent)
+        body = {"name": "eye", "role": "reader", "app_id": home}
+        eye = {"authorization": f"Bearer {ask(own, 'POST', '/keys', body, boss)[1]['api_key']}"}
+        seen = {home, by_ref, below_ref, granted, below}
+        assert set(ids(get(own, "/apps", who=eye))) == seen
+        assert set(ids(get(own, "/apps?order=tree&active=1h", who=eye))) == seen
+        assert ids(get(own, f"/apps/{granted}/children", who=eye)) == [below]
+        for app_id in (parent, home, by_ref, below_ref, granted, below):
+            expected = 200 if app_id in seen else 404
+            assert ask(own, "GET", f"/apps/{app_id}", headers=eye)[0] == expected
+        # What is granted may be done, and no more.
+        path = f"/apps/{below_ref}/control"
+        assert ask(own, "POST", path, {"action": "x"}, eye)[0] == 202
+        assert ask(own, "POST", f"/apps/{below_ref}/cancel", headers=eye)[0] == 403
+        assert ask(own, "POST", f"/apps/{below}/control", {"action": "x"}, eye)[0] == 403
+        with connect(f"{watch_url(own)}?after=0", additional_headers=eye) as feed:
+            heard = set()
+            while heard != seen:
+                event = json.loads(feed.recv(SECONDS_MAX))
+                if event["kind"] == "transition":
+                    heard.add(event["app_id"])
+                assert heard <= seen

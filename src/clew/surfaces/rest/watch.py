@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from starlette.responses import Response
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError
 from clew.surfaces.errors import describe
 from clew.surfaces.identity import caller_of
 from clew.surfaces.rest.answers import answer_problem, encode
@@ -237,8 +237,6 @@ def _common_ends(desk: Desk, caller: Any) -> tuple[asyncio.Future[Any], asyncio.
 
 async def _open_stream(desk: Desk, asked: Asked) -> Response:
     last = asked.request.headers.get(LAST_EVENT_ID)
-    if last and asked.parameters.after is not None and not last.isdigit():
-        raise ClewError(ErrorCode.INVALID_ARGUMENT, "last-event-id is not the id of an event")
     if last:
         # A client that comes back says where it was; the address still says where it began.
         parameters = msgspec.structs.replace(asked.parameters, after=last)
