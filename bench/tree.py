@@ -45,7 +45,7 @@ class _Sizes:
 
 
 FULL: Final = _Sizes(
-    idle=9_000, seconds=10.0, cancelled=9_900, rounds=3, stormed=2_000, between_kills_s=8.0
+    idle=9_000, seconds=10.0, cancelled=9_900, rounds=1, stormed=2_000, between_kills_s=8.0
 )
 """A process may open 20 000 files here, and a node has 10 000 children at the most."""
 

@@ -325,11 +325,17 @@ def test_usage_is_summed_by_model_and_agent_and_reported_cost_is_kept_apart(
     assert [(each.agent, each.calls) for each in usage.agents] == [(None, 2), ("a", 1)]
 
 
-@pytest.mark.parametrize("name", ["nothing", "f" * 32, "zz' OR 1=1 --", ""])
+@pytest.mark.parametrize("name", ["nothing", "f" * 32, "zz' OR 1=1 --"])
 def test_a_run_that_is_not_there_is_not_found(store: HeldStore, name: str) -> None:
     with pytest.raises(ClewError) as raised:
         genai(store).get_transcript(name, TranscriptQuery())
     assert raised.value.code is ErrorCode.NOT_FOUND
+
+
+def test_a_run_without_a_name_is_no_question(store: HeldStore) -> None:
+    with pytest.raises(ClewError) as raised:
+        genai(store).get_transcript("", TranscriptQuery())
+    assert raised.value.code is ErrorCode.INVALID_ARGUMENT
 
 
 def test_spans_whose_parents_run_in_a_circle_are_told(store: HeldStore) -> None:

@@ -166,7 +166,7 @@ def test_a_door_that_is_off_is_shut(start_server: StartServer) -> None:
 
 def test_a_wrong_setting_ends_it_before_anything_is_made(tmp_path: Path) -> None:
     ended = run_server(tmp_path / "data", otlp_http="0.0.0.0:0")
-    assert ended.returncode == 1
+    assert ended.returncode == 5
     assert "--insecure" in ended.stderr
     assert not (tmp_path / "data").exists()
 

@@ -25,7 +25,8 @@ from clew.app.configuration import check_exposure, load
 from clew.app.machine import keep_large_blocks, raise_descriptor_limit
 from clew.app.settings import SQLITE
 from clew.app.sockets import Sockets, take
-from clew.base.errors import ClewError
+from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.cli.errors import print_error
 from clew.store.database.sqlite import FILE_NAME
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 OK: Final = 0
 FAILED: Final = 1
+NOT_ALLOWED: Final = 5
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -68,8 +70,8 @@ def serve(configuration: Configuration, *, warnings: Sequence[str] = ()) -> int:
 
         uvloop.run(_live(configuration, sockets, [*warnings, *map(_tell, troubles)]))
     except ClewError as error:
-        sys.stderr.write(f"clew: {_tell(error)}\n")
-        return FAILED
+        print_error(error)
+        return NOT_ALLOWED if error.code is ErrorCode.FORBIDDEN else FAILED
     return OK
 
 

@@ -43,7 +43,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "",
         (
             ("clew result '{\"rows\": 1000}'", "from a shell script"),
-            ("jq -c .totals report.json | clew result -", "from a pipe"),
+            ("clew result -", "what is piped in"),
         ),
     ),
     Command(
