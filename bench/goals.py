@@ -92,6 +92,25 @@ GOALS: Final = (
     _loaded("search by service", "service"),
     _loaded("search by any attribute", "attribute"),
     _loaded("search by all filters", "all_filters"),
+    Goal(
+        "memory of an idle app, 9,000 of them", 20.0, "KiB", ("tree.sqlite.idle.kib_per_app",), ""
+    ),
+    Goal(
+        "durable messages of the tree, 8,000/s offered",
+        8_000.0,
+        "messages/s",
+        ("tree.sqlite.messages.8000.per_s",),
+        "",
+        at_most=False,
+    ),
+    Goal("their acknowledgement, p50", 5.0, "ms", ("tree.sqlite.messages.8000.ack_p50_ms",), ""),
+    Goal(
+        "the last of 9,900 apps hears of a cancel",
+        1.0,
+        "s",
+        ("tree.sqlite.cancel.last_notified_s",),
+        "",
+    ),
     Goal("start to ready", 1.5, "s", ("start.ready_s",), "Phoenix 10 to 28"),
     Goal("resident memory when idle", 350.0, "MiB", ("start.idle_rss_mib",), "Phoenix 454"),
 )

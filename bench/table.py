@@ -67,6 +67,8 @@ def render() -> str:
         *_queries(figures),
         "## Questions while spans come in",
         *_mixed(figures),
+        "## The tree",
+        *_tree(figures),
         "## Decoders",
         *_decoders(figures),
         "## Remarks of the runs",
@@ -282,6 +284,46 @@ def _mixed(figures: dict[str, Figure]) -> list[str]:
         f"{_show(figures, 'mixed.load.cpu_s_per_million')} CPU-s per million with the queries."
     )
     return [load, _table(head, rows)]
+
+
+_TREE: Final = {
+    "idle.kib_per_app": "memory of an idle app, KiB",
+    "idle.join_cpu_ms": "CPU of joining, ms",
+    "idle.joined_per_s": "apps that joined a second",
+    "idle.idle_cores": "CPU of all of them idle, cores",
+    **{
+        f"messages.{rate}.{figure}": f"{rate:,} messages/s offered: {what}"
+        for rate in (500, 8_000, 12_000)
+        for figure, what in (
+            ("per_s", "acknowledged a second"),
+            ("ack_p50_ms", "ack p50, ms"),
+            ("ack_p99_ms", "ack p99, ms"),
+            ("cpu_us", "CPU of each, µs"),
+        )
+    },
+    "cancel.last_notified_s": "cancel of all: the last hears of it, s",
+    "cancel.answered_s": "cancel of all: every outcome is told, s",
+    "cancel.cpu_us": "cancel of all: CPU for each app, µs",
+    "storm.messages": "storm: messages, all kept once",
+    "storm.returns": "storm: returns of apps",
+    "storm.last_back_s": "storm: the last is back, start of the server included, s",
+}
+
+
+def _tree(figures: dict[str, Figure]) -> list[str]:
+    rows = [
+        (what, *(_show(figures, f"tree.{registry}.{name}") for registry in ("sqlite", "postgres")))
+        for name, what in _TREE.items()
+        if f"tree.sqlite.{name}" in figures
+    ]
+    if not rows:
+        return ["Not measured yet."]
+    told = (
+        "9,000 idle apps with a socket each; 9,900 below one root on a hundred sockets are "
+        "cancelled; 2,000 go through three `kill -9` of the server. CPU is of the server, its "
+        "journal into telemetry included; the load runs on the same cores."
+    )
+    return [told, _table(("", "SQLite", "PostgreSQL"), rows)]
 
 
 def _decoders(figures: dict[str, Figure]) -> list[str]:
