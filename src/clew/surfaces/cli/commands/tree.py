@@ -165,6 +165,10 @@ def _write_happenings(happenings: Happenings, screen: output.Screen) -> ExitCode
             output.write("".join(f"{line}\n" for line in output.item_lines(said or [], screen)))
 
 
+_PASSING: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.TIMEOUT, ErrorCode.OVERLOADED})
+"""What goes away by itself: a server that is restarted, or has too much to do."""
+
+
 class _Picture:
     """The tree on a terminal, drawn over itself."""
 
@@ -208,7 +212,7 @@ class _Picture:
         try:
             self._apps = self._client.find_apps(self._query).document()
         except ClewError as error:
-            if self._apps is None or error.code is not ErrorCode.UNAVAILABLE:
+            if self._apps is None or error.code not in _PASSING:
                 raise
             self._trouble = error.message
         self._read_at = time.monotonic()

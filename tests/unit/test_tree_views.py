@@ -1,0 +1,181 @@
+"""The drawn tree: every app once, whatever its path and its payload claim, and nothing acts."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clew.surfaces.cli.grid import render
+from clew.surfaces.cli.text import width_of
+from clew.surfaces.cli.views.app_tree import TreeShape, tree_lines
+from clew.surfaces.cli.views.apps import app_lines
+from clew.surfaces.cli.views.progress import BAR_CELLS, bar, read_progress
+from clew.tree.documents import App, Said
+
+NOW = 1_800_000_000_000_000_000
+AT = "2027-01-15T08:00:00.000000000Z"
+STATUSES = (
+    *("scheduled", "connected", "running", "reconnecting", "lost_contact", "done", "error"),
+    *("crashed", "cancelled", "start_failed"),
+)
+_ACTING = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def said(payload: Any) -> Said:
+    octets = json.dumps(payload).encode()
+    return Said(
+        msg_type="Status",
+        seq=1,
+        epoch=1,
+        at=AT,
+        payload_bytes=len(octets),
+        payload=msgspec.Raw(octets),
+    )
+
+
+def app(number: int, path: list[int], status: str = "running", **more: Any) -> App:
+    ids = [f"{each:036d}" for each in path]
+    given: dict[str, Any] = {
+        "app_name": f"app-{number}",
+        "epoch": 1,
+        "namespace": None,
+        "reason": "",
+        "actor": "",
+        "confirmed": False,
+        "held": None,
+        "exit_code": None,
+        "sec_level": "open",
+        "role_refs": [],
+        "detached": False,
+        "originator": None,
+        "tags": None,
+        "scheduled_at": AT,
+        "connected_at": AT,
+        "started_at": AT,
+        "disconnected_at": None,
+        "ended_at": None,
+        "deadline": None,
+        "last_snapshot": None,
+        "result": None,
+        "process": {},
+        "has_agent": False,
+        "crash": None,
+    }
+    return App(
+        app_id=ids[-1],
+        parent_id=ids[-2] if len(ids) > 1 else None,
+        path=ids,
+        status=status,
+        **given | more,
+    )
+
+
+def drawn(apps: list[App], width: int = 200, **shape: Any) -> list[str]:
+    return [render(line, colour=False) for line in tree_lines(apps, width, TreeShape(**shape), NOW)]
+
+
+def test_of_many_children_those_that_need_a_look_are_shown_and_the_rest_is_counted() -> None:
+    children = [app(n, [1, n], "done" if n % 2 else "running") for n in range(2, 42)]
+    children.append(app(50, [1, 50], "crashed"))
+    lines = drawn([app(1, [1]), *children], fold=5)
+    assert len(lines) == 1 + 1 + 5 + 1
+    assert sum("✗ crashed" in line for line in lines) == 1
+    assert lines[-1].startswith("╰─… 36 more: ")
+    assert "20 done" in lines[-1]
+    assert len(drawn([app(1, [1]), *children], fold=0)) == 1 + 42
+
+
+def test_an_app_of_a_status_is_shown_with_all_that_stand_above_it() -> None:
+    apps = [app(1, [1]), app(2, [1, 2]), app(3, [1, 2, 3], "error"), app(4, [1, 4])]
+    lines = drawn(apps, statuses=frozenset({"error"}))
+    assert [line.split()[0].strip("│├─╰") for line in lines[1:3]] == ["app-1", "app-2"]
+    assert "app-3" in lines[3]
+    assert len(lines) == 4
+
+
+def test_an_app_whose_parent_is_not_here_is_a_root_of_what_is_drawn() -> None:
+    lines = drawn([app(3, [1, 2, 3]), app(4, [1, 2, 3, 4])])
+    assert lines[1].startswith("app-3")
+    assert lines[2].startswith("╰─app-4")
+    assert len(drawn([app(3, [1, 2, 3]), app(4, [1, 2, 3, 4])], depth=0)) == 2
+
+
+@st.composite
+def forests(draw: st.DrawFn) -> list[App]:
+    paths: list[list[int]] = []
+    for number in range(draw(st.integers(1, 30))):
+        above = draw(st.sampled_from([[], *paths])) if paths else []
+        paths.append([*above, number + 1])
+    kept = draw(st.lists(st.sampled_from(paths), unique_by=tuple, min_size=1))
+    return [
+        app(
+            path[-1],
+            path,
+            draw(st.sampled_from(STATUSES)),
+            app_name=draw(st.text(max_size=12)),
+            process={"hostname": draw(st.text(max_size=8)), "pid": draw(st.integers(0, 9))},
+            last_snapshot=said(draw(JSON)),
+            actor=draw(st.text(max_size=5)),
+        )
+        for path in kept
+    ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["progress", "percent", "done", "total", "phase", "message"]), inner
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@given(forests(), st.integers(40, 200), st.integers(0, 4))
+def test_every_app_is_drawn_once_whatever_it_says_of_itself(
+    apps: list[App], width: int, fold: int
+) -> None:
+    lines = drawn(apps, width)
+    assert len(lines) == len(apps) + 1
+    for each in apps:
+        assert sum(each.app_id[-8:] in line for line in lines) == 1
+    for line in [*lines, *drawn(apps, width, fold=fold)]:
+        assert not _ACTING.search(line)
+        assert width_of(line) <= max(width, 52)
+    for each in apps:
+        for shown in app_lines(each, width):
+            assert not _ACTING.search(render(shown, colour=False))
+
+
+@given(JSON)
+def test_progress_is_a_share_or_nothing(payload: Any) -> None:
+    progress = read_progress(said(payload))
+    if progress.share is not None:
+        assert progress.share >= 0
+        assert len(bar(progress.share)) == BAR_CELLS
+    assert isinstance(progress.words, str)
+
+
+def test_the_common_words_for_progress_are_understood() -> None:
+    for payload, share, words in (
+        ({"progress": 0.5}, 0.5, ""),
+        ({"progress": 50}, 0.5, ""),
+        ({"percent": 12.5, "stage": "copy"}, 0.125, "copy"),
+        ({"done": 3, "total": 4}, 0.75, ""),
+        ({"done": 3, "total": 0}, None, ""),
+        ({"progress": True}, None, ""),
+        ({"progress": -1}, None, ""),
+        ("loading", None, "loading"),
+        ([1], None, ""),
+    ):
+        progress = read_progress(said(payload))
+        assert (progress.share, progress.words) == (share, words)
+    assert read_progress(None).share is None
+    assert (bar(0), bar(1), bar(7)) == ("░" * BAR_CELLS, "█" * BAR_CELLS, "█" * BAR_CELLS)
