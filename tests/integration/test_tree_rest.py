@@ -518,7 +518,7 @@ def test_grants_open_subtrees_in_lists_as_they_do_for_one_app(tmp_path: Path) ->
         assert ask(own, "POST", f"/apps/{below_ref}/cancel", headers=eye)[0] == 403
         assert ask(own, "POST", f"/apps/{below}/control", {"action": "x"}, eye)[0] == 403
         with connect(f"{watch_url(own)}?after=0", additional_headers=eye) as feed:
-            heard = set()
+            heard: set[str] = set()
             while heard != seen:
                 event = json.loads(feed.recv(SECONDS_MAX))
                 if event["kind"] == "transition":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -117,8 +118,13 @@ def test_the_door_of_apps_is_guarded_by_the_tier_and_not_by_keys(tmp_path: Path)
     with pytest.raises(ClewError) as caught:
         check_exposure(exposed, is_guarded=True)
     assert "--trails-tier signed" in (caught.value.hint or "")
-    for more in ({"trails_tier": "signed"}, {"trails_tier": "full"}, {"insecure": True}):
-        loaded = load(flags | more, environ={}, folder=tmp_path)  # type: ignore[arg-type]
+    guards: list[dict[str, bool | Sequence[str] | None]] = [
+        {"trails_tier": "signed"},
+        {"trails_tier": "full"},
+        {"insecure": True},
+    ]
+    for more in guards:
+        loaded = load({**flags, **more}, environ={}, folder=tmp_path)
         check_exposure(loaded.configuration, is_guarded=False)
 
 

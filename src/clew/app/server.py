@@ -26,8 +26,8 @@ from clew.app.machine import keep_large_blocks, raise_descriptor_limit
 from clew.app.settings import SQLITE
 from clew.app.sockets import Sockets, take
 from clew.base.errors import ClewError, ErrorCode
-from clew.surfaces.cli.errors import print_error
 from clew.store.database.sqlite import FILE_NAME
+from clew.surfaces.cli.errors import print_error
 
 if TYPE_CHECKING:
     import socket

@@ -133,7 +133,7 @@ class PointDocuments:
 def _histogram(row: Mapping[str, Any], absent: Sequence[str]) -> doc.Histogram:
     bounds, counts = _explicit(row) if "bounds" in row else _exponential(row)
     return doc.Histogram(
-        bounds=bounds,
+        bounds=[*bounds],
         counts=counts,
         count=row["count"],
         sum=None if "sum" in absent else _finite(row["sum"]),
