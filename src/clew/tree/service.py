@@ -341,7 +341,9 @@ def _check(asked: msgspec.Struct) -> None:
     except msgspec.MsgspecError as error:
         said = str(error)
         raise ClewError(
-            ErrorCode.INVALID_ARGUMENT, said[:1].lower() + said[1:].replace("`", "")
+            ErrorCode.INVALID_ARGUMENT,
+            said[:1].lower() + said[1:].replace("`", "").replace("$.", ""),
+            hint="the bounds of every value are in /openapi.json",
         ) from None
 
 
