@@ -96,11 +96,14 @@ def clew_on_terminal(
     os.close(terminal)
     if stdin:
         os.write(controller, stdin.encode())
+    # Not select: a process of many tests may have more than the 1024 files that it can look at.
+    waiting = select.poll()
+    waiting.register(controller, select.POLLIN)
     said = b""
     deadline = time.monotonic() + SECONDS_MAX
     try:
         while time.monotonic() < deadline:
-            readable, _, _ = select.select([controller], [], [], deadline - time.monotonic())
+            readable = waiting.poll(max(0.0, deadline - time.monotonic()) * 1000)
             try:
                 piece = os.read(controller, 65_536) if readable else b""
             except OSError:
