@@ -362,7 +362,9 @@ def test_who_does_not_want_to_wait_for_an_absent_server_interrupts(
 def read_until(descriptor: int, wanted: bytes) -> bytes:
     """Return what a terminal shows, up to something."""
     said = b""
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
     while wanted not in said:
-        assert select.select([descriptor], [], [], SECONDS_MAX)[0], said
+        assert waiting.poll(SECONDS_MAX * 1000), said
         said += os.read(descriptor, 4096)
     return said
