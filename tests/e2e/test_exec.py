@@ -148,6 +148,23 @@ def test_a_cancel_of_one_app_leaves_the_groups_of_others_alone(
     assert cancel(server, below["app_id"]).document["outcomes"][0]["confirmed"]
 
 
+def test_a_command_whose_app_was_cancelled_before_its_agent_spoke_is_ended(
+    runner: Runner, server: ServerProcess
+) -> None:
+    name = f"early-{runner.mark}"
+    announced = clew("spawn", name, server=server.url).document
+    (cancelled,) = cancel(server, announced["app"]["app_id"]).document["outcomes"]
+    assert (cancelled["status"], cancelled["confirmed"]) == ("cancelled", False)
+    inside = {"TRAILS_INFO": announced["trails_info"]}
+    run = runner.shell(ORPHANS, name=name, flags=("--join",), environ=inside)
+    assert run.end()[0] == 143
+    assert (run.app["status"], run.app["confirmed"], run.app["exit_code"]) == (
+        "cancelled",
+        True,
+        -15,
+    )
+
+
 def test_a_sigterm_to_the_agent_ends_the_group_and_is_reported(runner: Runner) -> None:
     run = runner.shell(STUBBORN, flags=("--grace", "100ms"))
     assert run.process.stdout is not None

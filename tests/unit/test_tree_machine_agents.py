@@ -158,3 +158,21 @@ def test_an_agent_that_was_away_during_a_cancel_ends_the_process_and_confirms_it
     assert (app.status, app.exit_code, app.confirmed) == (Status.CANCELLED, -15, True)
     again = world.attach("job", "token of job")
     assert world.closed[again] == CloseCode.TERMINAL
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_an_agent_whose_app_was_cancelled_before_its_first_frame_ends_what_it_started(
+    above: bool,
+) -> None:
+    world = World()
+    world.register("root")
+    world.schedule("job", "root")
+    world.cancel("root" if above else "job", cascade=True, grace_ms=0)
+    assert (world.status("job"), world.epoch("job")) == (Status.CANCELLED, 0)
+    agent = world.attach("job", "token of job")
+    assert world.frames(agent, Attached)
+    assert [frame.code for frame in world.frames(agent, Error)] == [FrameError.ANCESTOR_CANCELLED]
+    assert agent not in world.closed
+    world.exit(agent, "job", signal=15)
+    app = world.app("job")
+    assert (app.status, app.exit_code, app.confirmed) == (Status.CANCELLED, -15, True)

@@ -142,14 +142,9 @@ def test_an_agent_cannot_attach_to_nobody_or_to_who_has_ended() -> None:
     link = world.attach("nobody")
     assert world.frames(link)[-1].code == FrameError.NOT_FOUND
     world.schedule("job")
-    world.unschedule("job")
+    world.exit(world.attach("job", "token of job"), "job", 0)
     link = world.attach("job", "token of job")
     assert world.closed[link] == CloseCode.TERMINAL
-    world.register("root")
-    world.schedule("kid", "root")
-    world.cancel("root")
-    link = world.attach("kid", "token of kid")
-    assert world.closed[link] == CloseCode.ANCESTOR_CANCELLED
 
 
 def test_where_no_proof_is_asked_for_an_agent_may_watch_who_came_unannounced() -> None:

@@ -232,7 +232,7 @@ def attach(draft: Draft, event: Attach) -> None:
         _turn_away_unproved(draft, event.link, app, "attach")
         return
     if app.is_terminal and not tree.is_recoverable(app, draft.now):
-        if app.status is Status.CANCELLED and not app.confirmed and app.epoch > 0:
+        if app.status is Status.CANCELLED and not app.confirmed:
             _attach_to_cancelled(draft, event.link, app)
         else:
             _turn_away_terminal(draft, event.link, app)
@@ -261,13 +261,14 @@ def attach(draft: Draft, event: Attach) -> None:
 
 
 def _attach_to_cancelled(draft: Draft, link: int, app: App) -> None:
-    """Let an agent that was away during a cancel end the process, and tell when it has ended.
+    """Let an agent that was not there during a cancel end the process, and tell when it has ended.
 
-    The phases of the cancel are over: how much time the process has left is the agent's to say.
+    It was away, or had started the process and not said so yet. The phases of the cancel are over:
+    how much time the process has left is the agent's to say.
     """
     draft.tree.links.attach(link, app.app_id)
     draft.send(link, Attached(app_id=app.app_id))
-    message = "this app was cancelled while its agent was away"
+    message = "this app was cancelled before its agent was there"
     draft.refuse_frame(link, app.app_id, FrameError.ANCESTOR_CANCELLED, message)
 
 
