@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.access.audit import entry_of, write_entries
 from clew.access.caller import ROLE_VERBS, Caller, CallerKind, Role
-from clew.access.cursor import Which, check_limit, count_rows, read_cursor, read_page, write_cursor
+from clew.access.cursor import Source, read_page
 from clew.access.documents import Key, KeyCreated, KeyList, KeyState
 from clew.access.writing import when_kept
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, TIME_NS_MAX, format_time, parse_duration_ns, parse_time
+from clew.store.database.where import Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,9 @@ HINT_TO_MAKE: Final = "ask an admin for a new one: clew keys create"
 _FORM: Final = re.compile(r"clew_([0-9a-f]{16})_([0-9a-f]{64})")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
 _APP_ID: Final = re.compile(r"[0-9A-Za-z._:-]{1,128}")
+
+_KEYS: Final = Source("keys", "api_keys", "created_at")
+_IS_LIVE: Final = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
 
 
 @dataclass(slots=True)
@@ -203,26 +207,17 @@ class KeyRing:
 
     def find(self, query: KeyQuery) -> KeyList:
         """Return one page of keys, the newest first. Blocks."""
-        check_limit(query.limit)
         now = self._now()
-        cursor = read_cursor(query.next, query)
-        which = Which("api_keys", "created_at")
+        where = Where()
         if query.state == "live":
-            which.add("revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)", now=now)
-
-        def work(reading: Any) -> tuple[list[dict[str, Any]], bool, int]:
-            return (
-                *read_page(reading, which, query.limit, cursor),
-                count_rows(reading, which, 1 << 40),
-            )
-
-        rows, has_more, total = self._database.read(work)
+            where.add(_IS_LIVE, now=now)
+        page = read_page(self._database, query, _KEYS, where)
         return KeyList(
-            keys=[_key_of(row, now) for row in rows],
-            count=len(rows),
-            total=total,
-            truncated=has_more,
-            next=write_cursor(query, rows[-1], "created_at") if has_more else None,
+            keys=[_key_of(row, now) for row in page.rows],
+            count=len(page.rows),
+            total=page.total,
+            truncated=page.next is not None,
+            next=page.next,
         )
 
     def _tell(self) -> None:
@@ -261,8 +256,7 @@ def _hold(row: dict[str, Any]) -> _Held:
 
 def _insert(writing: Transaction, row: dict[str, Any], by: Caller, now: int) -> None:
     live = writing.rows(
-        "SELECT name, role, scope_app_id FROM api_keys"
-        " WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)",
+        f"SELECT name, role, scope_app_id FROM api_keys WHERE {_IS_LIVE}",
         {"now": now},
     )
     if len(live) >= KEYS_MAX:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from clew.access.audit import AuditLog
-from clew.access.cursor import Which, check_limit, count_rows, read_cursor, read_page, write_cursor
+from clew.access.cursor import Source, read_cursor, read_page
 from clew.access.documents import AuditEntry, AuditList
 from clew.access.grants import GrantBook
 from clew.access.keys import KeyRing
 from clew.access.role_refs import Listing, RoleRefs, resolve
 from clew.base.times import TimeRange, format_time, parse_range
+from clew.store.database.where import Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 ENTRIES_COUNTED_MAX: Final = 10_000
 """How far matching entries are counted; beyond, an answer says `at_least`."""
+
+_ENTRIES: Final = Source("audit", "audit_log", "at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,38 +78,28 @@ class AccessRegistry:
         Raises:
             ClewError: INVALID_ARGUMENT.
         """
-        check_limit(query.limit)
-        cursor = read_cursor(query.next, query)
+        cursor = read_cursor(query, _ENTRIES)
         if cursor is None:
             window = parse_range(last=query.last, start=query.start, end=query.end, now=self.now())
         else:
             window = TimeRange(cursor.start, cursor.end)
-        which = Which("audit_log", "at")
-        which.equal("caller", query.caller)
-        which.equal("action", query.action)
-        which.equal("target_app_id", query.app_id)
-        which.equal("is_allowed", None if query.allowed is None else int(query.allowed))
-        if window.start is not None:
-            which.add("at >= :start", start=window.start)
-        if window.end is not None:
-            which.add("at < :end", end=window.end)
-
-        def work(reading: Any) -> tuple[list[dict[str, Any]], bool, int]:
-            rows, has_more = read_page(reading, which, query.limit, cursor)
-            return rows, has_more, count_rows(reading, which, ENTRIES_COUNTED_MAX + 1)
-
-        rows, has_more, found = self.database.read(work)
-        is_counted = found <= ENTRIES_COUNTED_MAX
-        following = None
-        if has_more:
-            following = write_cursor(query, rows[-1], "at", start=window.start, end=window.end)
+        where = Where()
+        where.equal("caller", query.caller)
+        where.equal("action", query.action)
+        where.equal("target_app_id", query.app_id)
+        where.equal("is_allowed", None if query.allowed is None else int(query.allowed))
+        where.within("at", window)
+        page = read_page(
+            self.database, query, _ENTRIES, where, window=window, most=ENTRIES_COUNTED_MAX + 1
+        )
+        is_counted = page.total <= ENTRIES_COUNTED_MAX
         return AuditList(
-            entries=[_entry(row) for row in rows],
-            count=len(rows),
-            total=found if is_counted else None,
+            entries=[_entry(row) for row in page.rows],
+            count=len(page.rows),
+            total=page.total if is_counted else None,
             at_least=None if is_counted else ENTRIES_COUNTED_MAX,
-            truncated=has_more,
-            next=following,
+            truncated=page.next is not None,
+            next=page.next,
             denials=self.audit.denials,
             unwritten=self.audit.unwritten,
         )

@@ -17,7 +17,7 @@ import msgspec
 from clew.access.audit import entry_of, write_entries
 from clew.access.authority import Grant
 from clew.access.caller import ROLE_NAMES, Verb
-from clew.access.cursor import Which, check_limit, count_rows, read_cursor, read_page, write_cursor
+from clew.access.cursor import Source, read_page
 from clew.access.documents import (
     RoleGrant,
     RoleRef,
@@ -30,6 +30,7 @@ from clew.access.writing import when_kept
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import new_uuid
 from clew.base.times import format_time
+from clew.store.database.where import Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -51,6 +52,8 @@ SUBJECT_CHARS_MAX: Final = 256
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
 _SUBJECT: Final = re.compile(r"[^\x00-\x20\x7f-\x9f\ud800-\udfff]+")
+
+_REFS: Final = Source("role refs", "(SELECT *, name AS id FROM role_refs) AS refs", "created_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +135,13 @@ class RoleRefs:
 
     def find(self, query: RoleRefQuery) -> RoleRefList:
         """Return one page of role refs, the newest first. Blocks."""
-        check_limit(query.limit)
-        cursor = read_cursor(query.next, query)
-        which = Which("(SELECT *, name AS id FROM role_refs) AS refs", "created_at")
-
-        def work(reading: Any) -> tuple[list[dict[str, Any]], bool, int]:
-            rows, has_more = read_page(reading, which, query.limit, cursor)
-            return rows, has_more, count_rows(reading, which, REFS_MAX + 1)
-
-        rows, has_more, total = self._database.read(work)
+        page = read_page(self._database, query, _REFS, Where())
         return RoleRefList(
-            role_refs=[_document(row) for row in rows],
-            count=len(rows),
-            total=total,
-            truncated=has_more,
-            next=write_cursor(query, rows[-1], "created_at") if has_more else None,
+            role_refs=[_document(row) for row in page.rows],
+            count=len(page.rows),
+            total=page.total,
+            truncated=page.next is not None,
+            next=page.next,
         )
 
     def history(self, name: str, query: RoleRefQuery) -> RoleRefHistory:
@@ -155,24 +150,18 @@ class RoleRefs:
         Raises:
             ClewError: NOT_FOUND when there never was such a ref.
         """
-        check_limit(query.limit)
-        cursor = read_cursor(query.next, query)
-        which = Which("role_refs_history", "changed_at")
-        which.equal("role_ref_name", name)
-
-        def work(reading: Any) -> tuple[list[dict[str, Any]], bool, int]:
-            rows, has_more = read_page(reading, which, query.limit, cursor)
-            return rows, has_more, count_rows(reading, which, 1 << 40)
-
-        rows, has_more, total = self._database.read(work)
-        if not total:
+        source = Source(f"changes of {name}", "role_refs_history", "changed_at")
+        where = Where()
+        where.equal("role_ref_name", name)
+        page = read_page(self._database, query, source, where)
+        if not page.total:
             raise _missing(name)
         return RoleRefHistory(
-            changes=[_change(row) for row in rows],
-            count=len(rows),
-            total=total,
-            truncated=has_more,
-            next=write_cursor(query, rows[-1], "changed_at") if has_more else None,
+            changes=[_change(row) for row in page.rows],
+            count=len(page.rows),
+            total=page.total,
+            truncated=page.next is not None,
+            next=page.next,
         )
 
     def create(self, wanted: NewRoleRef, by: Caller) -> Future[RoleRef]:

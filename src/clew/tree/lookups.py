@@ -8,6 +8,7 @@ from clew.access.caller import CallerKind
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import parse_uuid
 from clew.base.times import parse_duration_ns, parse_time
+from clew.store.page import check_limit
 from clew.tree import documents as doc
 from clew.tree.cursor import Mark, read_cursor, write_cursor
 from clew.tree.descriptions import (
@@ -327,12 +328,7 @@ def _app_list(
 
 def _begin(query: ask.PageParameters, about: str) -> Mark | None:
     """Check what every list is asked with, and return where its page begins."""
-    if not 1 <= query.limit <= LIMIT_MAX:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"limit must be between 1 and {LIMIT_MAX}",
-            hint="ask for fewer, and follow next for the rest",
-        )
+    check_limit(query.limit, LIMIT_MAX)
     return read_cursor(query.next, query, about)
 
 

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import parse_span_id, parse_trace_id
 from clew.base.times import TimeRange, format_time, parse_range
 from clew.store.database.contract import Dialect
-from clew.team.comments.cursor import Cursor, digest_question, read_cursor, write_cursor
+from clew.store.database.where import Where, count_rows
+from clew.store.page import check_limit
+from clew.team.comments.cursor import read_cursor, write_cursor
 from clew.team.comments.documents import Comment, CommentList
 from clew.team.comments.parameters import LIMIT_MAX
 from clew.team.comments.words import match_expression
@@ -19,7 +19,7 @@ from clew.team.comments.words import match_expression
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clew.store.database.contract import Reading, Value
+    from clew.store.database.contract import Reading
     from clew.team.comments.parameters import CommentQuery
 
 PAGE_BYTES_MAX: Final = 16 << 20
@@ -63,29 +63,23 @@ def find_comments(reading: Reading, query: CommentQuery, now: int) -> CommentLis
         ClewError: INVALID_ARGUMENT for a limit, a time, an id, a text or a cursor that makes no
             sense.
     """
-    _check_limit(query.limit)
+    check_limit(query.limit, LIMIT_MAX)
     if query.next is None:
         window = parse_range(last=query.last, start=query.start, end=query.end, now=now)
-        top = _one(reading, "SELECT coalesce(max(seq), 0) AS top FROM comments")
+        (newest,) = reading.rows("SELECT coalesce(max(seq), 0) AS seq FROM comments")
+        top = int(newest["seq"])
         after = None
     else:
         cursor = read_cursor(query.next, query)
         window, top, after = TimeRange(cursor.start, cursor.end), cursor.top, cursor.after
-    which = _conditions(query, window, top, reading.dialect)
-    total = _one(reading, f"SELECT count(*) AS n FROM comments WHERE {which.sql}", which)
+    where = _conditions(query, window, top, reading.dialect)
+    total = count_rows(reading, "comments", where)
     is_newest_first = query.order == "newest"
-    seqs, has_more = _page(reading, which, query.limit, after, is_newest_first=is_newest_first)
-    rows = _rows(reading, which, seqs, is_newest_first=is_newest_first)
+    seqs, has_more = _page(reading, where, query.limit, after, is_newest_first=is_newest_first)
+    rows = _rows(reading, where, seqs, is_newest_first=is_newest_first)
     following = None
     if has_more:
-        going_on = Cursor(
-            digest=digest_question(query),
-            start=window.start,
-            end=window.end,
-            top=top,
-            after=seqs[-1],
-        )
-        following = write_cursor(going_on)
+        following = write_cursor(query, window, top, seqs[-1])
     return CommentList(
         comments=[comment_of(row) for row in rows],
         count=len(rows),
@@ -95,51 +89,31 @@ def find_comments(reading: Reading, query: CommentQuery, now: int) -> CommentLis
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Which:
-    """A condition over comments, and what is bound in it."""
-
-    sql: str
-    parameters: dict[str, Value]
-
-
-def _conditions(query: CommentQuery, window: TimeRange, top: int, dialect: Dialect) -> _Which:
-    conditions = ["seq <= :top"]
-    bound: dict[str, Value] = {"top": top}
-    if query.trace_id is not None:
-        conditions.append("trace_id = :trace_id")
-        bound["trace_id"] = parse_trace_id(query.trace_id)
-    if query.span_id is not None:
-        conditions.append("span_id = :span_id")
-        bound["span_id"] = parse_span_id(query.span_id)
-    if query.author is not None:
-        conditions.append("author = :author")
-        bound["author"] = query.author
+def _conditions(query: CommentQuery, window: TimeRange, top: int, dialect: Dialect) -> Where:
+    where = Where()
+    where.add("seq <= :top", top=top)
+    where.equal("trace_id", None if query.trace_id is None else parse_trace_id(query.trace_id))
+    where.equal("span_id", None if query.span_id is None else parse_span_id(query.span_id))
+    where.equal("author", query.author)
     if query.text is not None:
-        conditions.append(_HAS_WORDS[dialect])
-        bound["words"] = match_expression(query.text, dialect)
-    if window.start is not None:
-        conditions.append("created_at >= :start")
-        bound["start"] = window.start
-    if window.end is not None:
-        conditions.append("created_at < :end")
-        bound["end"] = window.end
-    return _Which(" AND ".join(conditions), bound)
+        where.add(_HAS_WORDS[dialect], words=match_expression(query.text, dialect))
+    where.within("created_at", window)
+    return where
 
 
 def _page(
-    reading: Reading, which: _Which, limit: int, after: int | None, *, is_newest_first: bool
+    reading: Reading, where: Where, limit: int, after: int | None, *, is_newest_first: bool
 ) -> tuple[list[int], bool]:
     """Return the numbers of the comments on a page, and whether more follow.
 
     Sizes are read before bodies: a hundred thousand of the largest would not fit into memory.
     """
-    beyond = "" if after is None else f" AND seq {'<' if is_newest_first else '>'} :after"
+    if after is not None:
+        where = where.narrowed(f"seq {'<' if is_newest_first else '>'} :after", after=after)
     found = reading.rows(
-        f"SELECT seq, {_BODY_BYTES[reading.dialect]} AS size FROM comments"
-        f" WHERE {which.sql}{beyond}"
+        f"SELECT seq, {_BODY_BYTES[reading.dialect]} AS size FROM comments{where.sql}"
         f" ORDER BY seq {'DESC' if is_newest_first else 'ASC'} LIMIT :limit",
-        {**which.parameters, "limit": limit + 1} | ({} if after is None else {"after": after}),
+        where.bound(limit=limit + 1),
     )
     seqs: list[int] = []
     room = PAGE_BYTES_MAX
@@ -152,27 +126,14 @@ def _page(
 
 
 def _rows(
-    reading: Reading, which: _Which, seqs: Sequence[int], *, is_newest_first: bool
+    reading: Reading, where: Where, seqs: Sequence[int], *, is_newest_first: bool
 ) -> list[dict[str, Any]]:
     """Return the rows of a page; it is what matches between its first comment and its last."""
     if not seqs:
         return []
+    where = where.narrowed("seq BETWEEN :low AND :high", low=min(seqs), high=max(seqs))
     return reading.rows(
-        f"SELECT {COLUMNS} FROM comments WHERE {which.sql} AND seq BETWEEN :low AND :high"
+        f"SELECT {COLUMNS} FROM comments{where.sql}"
         f" ORDER BY seq {'DESC' if is_newest_first else 'ASC'}",
-        {**which.parameters, "low": min(seqs), "high": max(seqs)},
+        where.parameters,
     )
-
-
-def _one(reading: Reading, sql: str, which: _Which | None = None) -> int:
-    (row,) = reading.rows(sql, which.parameters if which else None)
-    return int(next(iter(row.values())))
-
-
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= LIMIT_MAX:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"limit must be between 1 and {LIMIT_MAX}",
-            hint="ask for fewer, and follow next for the rest",
-        )

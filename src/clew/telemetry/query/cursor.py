@@ -8,35 +8,25 @@ It also carries a digest of the question, since a position means nothing in anot
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import TIME_NS_MAX, TimeRange
+from clew.store.page import check_digest, decode_cursor, digest, digest_question, encode_cursor
 
 if TYPE_CHECKING:
     from clew.telemetry.query.parameters import PageParameters
 
-Wire = TypeVar("Wire", bound=msgspec.Struct)
-
 _VERSION: Final = 2
-_DIGEST_BYTES: Final = 8
-# Our own are about 110 characters.
-CURSOR_CHARS_MAX: Final = 512
+
 FRAME_MAX: Final = 2**64 - 1
+
 # Rows of one request that carry one time: no request of the size that the doors admit holds more.
 # It bounds what a made-up cursor can have skipped.
 GIVEN_MAX: Final = 1_000_000
 
-# How much of it is shown, and when: a page may be larger than the one before, and its texts longer.
-_NO_PART_OF_THE_QUESTION: Final = frozenset(
-    {"limit", "next", "count", "last", "start", "end", "max_chars", "full"}
-)
 _TIMES: Final = ("last", "start", "end")
 
 
@@ -86,7 +76,7 @@ def write_cursor(cursor: Cursor, kind: str, query: PageParameters) -> str:
         cursor.position.given,
         cursor.seen,
     )
-    return encode_wire(wire)
+    return encode_cursor(wire)
 
 
 def read_cursor(text: str, kind: str, query: PageParameters) -> Cursor:
@@ -97,28 +87,10 @@ def read_cursor(text: str, kind: str, query: PageParameters) -> Cursor:
     Raises:
         ClewError: INVALID_ARGUMENT when the text is none of ours, or of another question.
     """
-    wire = decode_wire(text, _Wire)
-    if wire is None or not _is_sound(wire):
-        raise refuse_cursor()
+    wire = decode_cursor(text, _Wire, _is_sound)
     check_question(wire.digest, wire.times, kind, query)
     position = Position(wire.at, wire.at_frame, wire.given)
     return Cursor(TimeRange(wire.start, wire.end), wire.frame, position, wire.seen)
-
-
-def encode_wire(wire: msgspec.Struct) -> str:
-    """Return a cursor's numbers as text that goes into a URL as it is."""
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(wire)).decode("ascii").rstrip("=")
-
-
-def decode_wire(text: str, type_: type[Wire]) -> Wire | None:
-    """Return what `encode_wire` made text of, None when the text is not of that form."""
-    if not text.isascii() or len(text) > CURSOR_CHARS_MAX:
-        return None
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        return msgspec.msgpack.decode(raw, type=type_)
-    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError):
-        return None
 
 
 def check_question(question: bytes, times: bytes, kind: str, query: msgspec.Struct) -> None:
@@ -126,34 +98,14 @@ def check_question(question: bytes, times: bytes, kind: str, query: msgspec.Stru
 
     The parameters of the time range may be left out: the cursor carries the range.
     """
-    has_times = any(getattr(query, name, None) is not None for name in _TIMES)
-    if question != digest_question(kind, query) or (has_times and times != digest_times(query)):
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            "next belongs to another question",
-            hint="repeat the filters of the page before, or leave next out to begin anew",
-        )
-
-
-def refuse_cursor() -> ClewError:
-    """Return the error for a text that is no cursor of ours."""
-    return ClewError(
-        ErrorCode.INVALID_ARGUMENT,
-        "next is not a cursor of this list",
-        hint="give next exactly as the page before gave it, or leave it out to begin anew",
-    )
-
-
-def digest_question(kind: str, query: msgspec.Struct) -> bytes:
-    """Return what tells one question from another, whatever its page and its times."""
-    asked = msgspec.structs.asdict(query)
-    named = {name: asked[name] for name in asked if name not in _NO_PART_OF_THE_QUESTION}
-    return _digest({"list of": kind, **named})
+    check_digest(question, digest_question(kind, query))
+    if any(getattr(query, name, None) is not None for name in _TIMES):
+        check_digest(times, digest_times(query))
 
 
 def digest_times(query: msgspec.Struct) -> bytes:
     """Return what tells one time range from another, as they were asked for."""
-    return _digest({name: getattr(query, name, None) for name in _TIMES})
+    return digest({name: getattr(query, name, None) for name in _TIMES})
 
 
 def _is_sound(wire: _Wire) -> bool:
@@ -166,8 +118,3 @@ def _is_sound(wire: _Wire) -> bool:
         and 0 <= wire.at_frame <= wire.frame
         and 1 <= wire.given <= min(wire.seen, GIVEN_MAX)
     )
-
-
-def _digest(document: dict[str, object]) -> bytes:
-    text = msgspec.json.encode(document, order="deterministic")
-    return blake2b(text, digest_size=_DIGEST_BYTES).digest()

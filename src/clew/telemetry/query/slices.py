@@ -15,18 +15,11 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 import msgspec
 
-from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import TIME_NS_MAX, TimeRange
+from clew.store import page as pages
+from clew.store.page import decode_cursor, digest_question, encode_cursor
 from clew.store.table import FRAME
-from clew.telemetry.query.cursor import (
-    FRAME_MAX,
-    check_question,
-    decode_wire,
-    digest_question,
-    digest_times,
-    encode_wire,
-    refuse_cursor,
-)
+from clew.telemetry.query.cursor import FRAME_MAX, check_question, digest_times
 from clew.telemetry.query.parameters import LIMIT_MAX
 
 if TYPE_CHECKING:
@@ -108,9 +101,7 @@ def read_slice(
     question, times = digest_question(kind, query), digest_times(query)
     if asked.next is None:
         return Slice(0, asked.limit, window, snapshot.acked, now, "1", question, times)
-    wire = decode_wire(asked.next, _Wire)
-    if wire is None or not _is_sound(wire):
-        raise refuse_cursor()
+    wire = decode_cursor(asked.next, _Wire, _is_sound)
     check_question(wire.digest, wire.times, kind, query)
     return Slice(
         wire.offset,
@@ -134,7 +125,7 @@ def cut_slice(items: Sequence[Item], page: Slice) -> tuple[list[Item], str | Non
 
 def next_cursor(page: Slice) -> str:
     """Return the cursor of the slice after one."""
-    return encode_wire(
+    return encode_cursor(
         _Wire(
             _VERSION,
             page.question,
@@ -150,13 +141,8 @@ def next_cursor(page: Slice) -> str:
 
 
 def check_limit(limit: int) -> None:
-    """Refuse a page size outside the bounds."""
-    if not 1 <= limit <= LIMIT_MAX:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"limit must be between 1 and {LIMIT_MAX}",
-            hint="ask for fewer, and follow next for the rest",
-        )
+    """Raise ClewError(INVALID_ARGUMENT) for a page that no list of telemetry has."""
+    pages.check_limit(limit, LIMIT_MAX)
 
 
 def _is_sound(wire: _Wire) -> bool:
