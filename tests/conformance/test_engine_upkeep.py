@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,6 @@ from tests.conformance.engine_rows import rows_of, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 ALL = Snapshot(flushed=1 << 40, acked=1 << 40)
 NO_LIMITS = QueryLimits()
@@ -275,6 +275,23 @@ def test_a_process_has_one_folder_at_a_time(tmp_path: Path) -> None:
     assert caught.value.code is ErrorCode.UNAVAILABLE
     engine.close()
     ChdbEngine(tmp_path / "two").close()
+
+
+def test_a_failing_query_ends_its_client_and_not_the_embedded_engine(tmp_path: Path) -> None:
+    engine = ChdbEngine(tmp_path)
+    engine.create([])
+
+    def fail() -> None:
+        with pytest.raises(ClewError, match="on purpose"):
+            engine.query("SELECT throwIf(1, 'on purpose')", snapshot=ALL, scans={})
+
+    fail()
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    for _ in range(10):
+        fail()
+    # An engine that begins again leaves five threads of the one before.
+    assert len(list(Path("/proc/self/task").iterdir())) < threads + 10
+    engine.close()
 
 
 def test_the_bounds_of_the_embedded_engine_are_in_force(tmp_path: Path) -> None:

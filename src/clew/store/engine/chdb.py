@@ -102,14 +102,22 @@ class ChdbEngine(ClickHouseAdapter):
         self._begun: dict[str, int] = {}
         self._begun_lock = threading.Lock()
         super().__init__(self._open, migrations=migrations, clients_max=CLIENTS_MAX)
-        with self._clients.borrow():
-            """The first connection opens the folder: now, not at the first query."""
+        # The first connection opens the folder: now, not at the first query. And it stays, never
+        # lent: a client whose call fails is closed, and with its last connection the library ends
+        # the whole engine. Beginning it again costs tenths of a second, every cache, and five
+        # threads that never end.
+        self._anchor = self._open({})
 
     def create(self, tables: Sequence[Table]) -> None:
         """See `Engine.create`."""
         super().create(tables)
         for table in tables:
             self._begin(table, self.newest_frame([table]))
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        super().close()
+        self._anchor.close()
 
     def get_ready(self) -> None:
         """See `Engine.get_ready`. The library looks for pandas when it first reads Arrow rows.
