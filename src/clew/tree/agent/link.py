@@ -20,10 +20,17 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from clew.base.errors import ClewError
 from clew.tree.agent.announcing import PASSING
-from clew.tree.client.connection import ANSWER_S_MAX, backoff_s, forget_socket, open_socket
+from clew.tree.client.connection import (
+    ANSWER_S_MAX,
+    backoff_s,
+    converse,
+    forget_closed,
+    open_socket,
+    receive,
+)
 from clew.tree.client.outbox import Outbox
 from clew.tree.frames import outbound
-from clew.tree.frames.codec import decode_outbound, encode
+from clew.tree.frames.codec import encode
 from clew.tree.frames.codes import FrameError, is_resumable, is_retryable
 from clew.tree.frames.fields import Source
 from clew.tree.frames.inbound import Attach, Exited, Header, Message
@@ -123,14 +130,14 @@ class AgentLink:
             self._outbox.retry()
             self._exit_is_said = False
             self._wake.set()
-            await self._converse(connection)
+            await converse(self._read(connection), self._write(connection))
         except ConnectionClosed as closed:
             code = closed.rcvd.code if closed.rcvd is not None else None
             if not is_resumable(code):
                 raise _StopError from closed
         finally:
             await connection.close()
-            forget_socket(connection, self._sockets)
+            forget_closed(self._sockets)
 
     async def _attach(self, connection: ClientConnection) -> None:
         config = self.announcement.config
@@ -138,7 +145,7 @@ class AgentLink:
             app_id=config.app_id, join_token=config.join_token, process_info=self.process
         )
         await connection.send(encode(frame), text=True)
-        while not isinstance(answer := await _receive(connection), outbound.Attached):
+        while not isinstance(answer := (await receive(connection))[0], outbound.Attached):
             if isinstance(answer, outbound.Error):
                 self._refused(answer)
 
@@ -155,18 +162,6 @@ class AgentLink:
         elif error.code != FrameError.TERMINAL:
             self.warn(f"the tree does not take this command: {error.message}")
         raise _StopError
-
-    async def _converse(self, connection: ClientConnection) -> None:
-        reader = asyncio.ensure_future(self._read(connection))
-        writer = asyncio.ensure_future(self._write(connection))
-        try:
-            done, _ = await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in (reader, writer):
-                task.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
 
     async def _write(self, connection: ClientConnection) -> None:
         while True:
@@ -187,7 +182,8 @@ class AgentLink:
     async def _read(self, connection: ClientConnection) -> None:
         """Take what the server says, until it knows how the process ended."""
         while not self.over.is_set():
-            match await _receive(connection):
+            frame, _ = await receive(connection)
+            match frame:
                 case outbound.Ack() as ack if ack.source is Source.AGENT:
                     self._outbox.ack(ack.seq)
                     self._wake.set()
@@ -248,14 +244,3 @@ async def in_thread(work: Callable[[], Result]) -> Result:
     threading.Thread(target=do, name="clew announce", daemon=True).start()
     result: Result = await answer
     return result
-
-
-async def _receive(connection: ClientConnection) -> outbound.AnyOutbound:
-    """Return the next frame that we understand."""
-    while True:
-        message = await connection.recv()
-        try:
-            return decode_outbound(message)
-        except ClewError:
-            # A newer server may say what we do not know yet.
-            continue

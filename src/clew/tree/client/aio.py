@@ -17,7 +17,7 @@ import msgspec
 from clew.tree.client.ending import GRACE_S
 from clew.tree.client.exchange import ANSWER_S_MAX, Issuing, Spawning, timed_out
 from clew.tree.client.face import SPAWN_TRIES, Face
-from clew.tree.client.membership import SHUTDOWN_S_MAX, Membership, join_environment
+from clew.tree.client.membership import SHUTDOWN_S_MAX
 from clew.tree.client.questions import (
     CancelOptions,
     SendOptions,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from clew.tree.client.answers import Answer
+    from clew.tree.client.membership import Membership
     from clew.tree.client.nursery import AsyncNursery
     from clew.tree.frames.inbound import Issue
     from clew.tree.frames.info import TrailsConfig
@@ -55,27 +56,6 @@ class AsyncTrailsClient(Face):
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         membership.watch(self._tell_loop)
-
-    @classmethod
-    def init(cls, *, stop_if_disconnected_after: float | None = None) -> AsyncTrailsClient:
-        """Join as the environment says (`TRAILS_INFO`). Returns at once and never raises.
-
-        `stop_if_disconnected_after` is as in `TrailsClient.init`.
-        """
-        return cls(join_environment(stop_if_disconnected_after=stop_if_disconnected_after))
-
-    @classmethod
-    def init_with(
-        cls, config: TrailsConfig, *, stop_if_disconnected_after: float | None = None
-    ) -> AsyncTrailsClient:
-        """Join as the program itself says; else as `init`.
-
-        Raises:
-            ClewError: INVALID_ARGUMENT or UNSUPPORTED when the configuration cannot be used.
-        """
-        return cls(
-            Membership(config.checked(), stop_if_disconnected_after=stop_if_disconnected_after)
-        )
 
     async def __aenter__(self) -> Self:
         """Return the client."""

@@ -15,7 +15,7 @@ import msgspec
 from clew.tree.client.ending import GRACE_S
 from clew.tree.client.exchange import ANSWER_S_MAX, Issuing, Spawning, timed_out
 from clew.tree.client.face import SPAWN_TRIES, Face
-from clew.tree.client.membership import SHUTDOWN_S_MAX, Membership, join_environment
+from clew.tree.client.membership import SHUTDOWN_S_MAX
 from clew.tree.client.questions import (
     CancelOptions,
     SendOptions,
@@ -46,32 +46,6 @@ Answered = TypeVar("Answered")
 
 class TrailsClient(Face):
     """One app of the tree. Make it with `init` or `init_with`; leaving its block shuts it down."""
-
-    @classmethod
-    def init(cls, *, stop_if_disconnected_after: float | None = None) -> TrailsClient:
-        """Join as the environment says (`TRAILS_INFO`). Returns at once and never raises.
-
-        Every call of a process speaks for the same app.
-
-        With `stop_if_disconnected_after`, in seconds, this process ends itself when it has had no
-        connection for so long: the only way to be sure that two never do the same work when the
-        network is cut in two. It is interrupted as by Ctrl-C, and killed when that does not help
-        within the grace of its `on_cancel`.
-        """
-        return cls(join_environment(stop_if_disconnected_after=stop_if_disconnected_after))
-
-    @classmethod
-    def init_with(
-        cls, config: TrailsConfig, *, stop_if_disconnected_after: float | None = None
-    ) -> TrailsClient:
-        """Join as the program itself says; else as `init`.
-
-        Raises:
-            ClewError: INVALID_ARGUMENT or UNSUPPORTED when the configuration cannot be used.
-        """
-        return cls(
-            Membership(config.checked(), stop_if_disconnected_after=stop_if_disconnected_after)
-        )
 
     def __enter__(self) -> Self:
         """Return the client."""

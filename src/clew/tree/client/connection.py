@@ -1,21 +1,25 @@
-"""Opening a socket to a server, and how long to wait before the next try."""
+"""A socket to a server: opened, read from and written to, and how long to wait for the next."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
 
-from clew.tree.frames.codec import OUTBOUND_BYTES_MAX
+from clew.base.errors import ClewError
+from clew.tree.frames.codec import OUTBOUND_BYTES_MAX, decode_outbound
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Coroutine
 
     from websockets.asyncio.client import ClientConnection
+
+    from clew.tree.frames import outbound
 
 # Opening, the challenge and the answer to a registration, each: what upstream's clients wait.
 ANSWER_S_MAX: Final = 10.0
@@ -33,6 +37,8 @@ BACKOFF_S_MAX: Final = 30.0
 _DOUBLINGS_MAX: Final = 10
 
 _PORTS: Final = {"ws": 80, "wss": 443}
+
+logger = logging.getLogger("clew.tree")
 
 # What the library says of lost connections is said by us, once, where it matters.
 _quiet = logging.getLogger("clew.tree.socket")
@@ -76,9 +82,41 @@ async def open_socket(url: str, sockets: set[socket.socket]) -> ClientConnection
             raise
 
 
-def forget_socket(connection: ClientConnection, sockets: set[socket.socket]) -> None:
-    """Take a closed connection's socket out of `sockets`."""
+def forget_closed(sockets: set[socket.socket]) -> None:
+    """Take those that are closed out of `sockets`."""
     sockets.difference_update([sock for sock in sockets if sock.fileno() < 0])
+
+
+async def receive(connection: ClientConnection) -> tuple[outbound.AnyOutbound, bytes]:
+    """Return the next frame that we understand, and as it came.
+
+    Binary messages are of another tier.
+
+    Raises:
+        websockets.exceptions.ConnectionClosed: there is none any more.
+    """
+    while True:
+        message = await connection.recv()
+        if isinstance(message, bytes):
+            continue
+        try:
+            return decode_outbound(message), message.encode()
+        except ClewError as error:
+            # A newer server may say what we do not know yet.
+            logger.debug("a frame is ignored: %s", error)
+
+
+async def converse(read: Coroutine[Any, Any, None], write: Coroutine[Any, Any, None]) -> None:
+    """Read and write side by side until one of them ends or fails; then the other ends too."""
+    tasks = [asyncio.ensure_future(read), asyncio.ensure_future(write)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _open_tcp(url: str) -> socket.socket:

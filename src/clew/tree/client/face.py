@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
-from clew.tree.client.membership import Delivery, Membership
+from clew.tree.client.membership import Delivery, Membership, join_environment
 from clew.tree.frames.fields import MessageKind
 
 if TYPE_CHECKING:
@@ -26,6 +26,32 @@ class Face:
     def __init__(self, membership: Membership) -> None:
         """Speak for an app."""
         self._membership = membership
+
+    @classmethod
+    def init(cls, *, stop_if_disconnected_after: float | None = None) -> Self:
+        """Join as the environment says (`TRAILS_INFO`). Returns at once and never raises.
+
+        Every call of a process speaks for the same app.
+
+        With `stop_if_disconnected_after`, in seconds, this process ends itself when it has had no
+        connection for so long: the only way to be sure that two never do the same work when the
+        network is cut in two. It is interrupted as by Ctrl-C, and killed when that does not help
+        within the grace of its `on_cancel`.
+        """
+        return cls(join_environment(stop_if_disconnected_after=stop_if_disconnected_after))
+
+    @classmethod
+    def init_with(
+        cls, config: TrailsConfig, *, stop_if_disconnected_after: float | None = None
+    ) -> Self:
+        """Join as the program itself says; else as `init`.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT or UNSUPPORTED when the configuration cannot be used.
+        """
+        return cls(
+            Membership(config.checked(), stop_if_disconnected_after=stop_if_disconnected_after)
+        )
 
     @property
     def config(self) -> TrailsConfig | None:

@@ -14,9 +14,15 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol, assert_never
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.tree.client.connection import ANSWER_S_MAX, backoff_s, forget_socket, open_socket
+from clew.tree.client.connection import (
+    ANSWER_S_MAX,
+    backoff_s,
+    converse,
+    forget_closed,
+    open_socket,
+    receive,
+)
 from clew.tree.frames import outbound
-from clew.tree.frames.codec import decode_outbound
 from clew.tree.frames.codes import CloseCode, FrameError, is_resumable, is_retryable
 from clew.tree.frames.fields import MessageKind, Source
 
@@ -235,7 +241,7 @@ class Link:
                 await self._join(connection)
             has_joined = True
             self.listener.connected()
-            await self._converse(connection)
+            await converse(self._read(connection), self._write(connection))
             return has_joined, _End(is_final=True)
         except _StopError as stop:
             return has_joined, stop.end
@@ -247,12 +253,12 @@ class Link:
             if has_joined:
                 self.listener.disconnected()
             await connection.close()
-            forget_socket(connection, self.engine.sockets)
+            forget_closed(self.engine.sockets)
 
     async def _join(self, connection: ClientConnection) -> None:
         nonce = None
         while self.conversation.waits_for_challenge and nonce is None:
-            frame, _ = await self._receive(connection)
+            frame, _ = await receive(connection)
             if isinstance(frame, outbound.Challenge):
                 nonce = frame.nonce
             elif isinstance(frame, outbound.Error):
@@ -260,7 +266,7 @@ class Link:
         self.conversation.challenge(nonce)
         await connection.send(self.conversation.opening(), text=True)
         is_asked = False
-        while not isinstance(frame := (await self._receive(connection))[0], outbound.Registered):
+        while not isinstance(frame := (await receive(connection))[0], outbound.Registered):
             if isinstance(frame, outbound.Challenge) and nonce is None:
                 is_asked = True
             elif isinstance(frame, outbound.Error):
@@ -277,18 +283,6 @@ class Link:
         for request in self._requests.values():
             request.is_sent = False
         self._wake.set()
-
-    async def _converse(self, connection: ClientConnection) -> None:
-        reader = asyncio.ensure_future(self._read(connection))
-        writer = asyncio.ensure_future(self._write(connection))
-        try:
-            done, _ = await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in (reader, writer):
-                task.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
 
     async def _write(self, connection: ClientConnection) -> None:
         """Send what there is, as it comes, until everything is said."""
@@ -332,20 +326,8 @@ class Link:
 
     async def _read(self, connection: ClientConnection) -> None:
         while True:
-            frame, octets = await self._receive(connection)
+            frame, octets = await receive(connection)
             self._take(frame, octets)
-
-    async def _receive(self, connection: ClientConnection) -> tuple[outbound.AnyOutbound, bytes]:
-        """Return the next frame that we understand. Binary messages are of another tier."""
-        while True:
-            message = await connection.recv()
-            if isinstance(message, bytes):
-                continue
-            try:
-                return decode_outbound(message), message.encode()
-            except ClewError as error:
-                # A newer server may say what we do not know yet.
-                logger.debug("a frame is ignored: %s", error)
 
     def _take(self, frame: outbound.AnyOutbound, octets: bytes) -> None:
         match frame:

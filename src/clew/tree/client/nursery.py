@@ -154,10 +154,11 @@ class Child(TrailsClient):
         return launched.process
 
 
-class Nursery:
+class ChildBlock:
     """The block of a `Child`: ``with client.child("worker") as child``.
 
     A cancel from the tree ends its processes; the block itself learns of it by `is_cancelled`.
+    With ``async with`` it is an `AsyncNursery`.
     """
 
     def __init__(self, parent: TrailsClient, name: str, tags: Any) -> None:
@@ -198,44 +199,9 @@ class Nursery:
                 child.error(f"{type(value).__name__}: {value}")
             child.shutdown(reason="cancelled" if child.is_cancelled else "completed")
 
-    def _cancel(self, _context: CancelContext) -> None:
-        self._is_left.wait()
-
-
-class ChildBlock:
-    """The block of a child, for `with` and for `async with`."""
-
-    def __init__(self, parent: TrailsClient, name: str, tags: Any) -> None:
-        self._parent = parent
-        self._name = name
-        self._tags = tags
-
-    def __enter__(self) -> Child:
-        """Announce the child and let it join.
-
-        Raises:
-            ClewError: the server does not want the child, or does not answer.
-        """
-        self._nursery = Nursery(self._parent, self._name, self._tags)
-        return self._nursery.__enter__()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Wait for the processes, or end them after an error or a cancel."""
-        self._nursery.__exit__(kind, value, traceback)
-
     async def __aenter__(self) -> AsyncChild:
-        """Announce the child, let it join, and open its group of tasks.
-
-        Raises:
-            ClewError: the server does not want the child, or does not answer.
-        """
-        parent = self._parent.in_loop()
-        self._async_nursery = AsyncNursery(parent, self._name, self._tags)
+        """Begin an `AsyncNursery` in the running loop."""
+        self._async_nursery = AsyncNursery(self._parent.in_loop(), self._name, self._tags)
         return await self._async_nursery.__aenter__()
 
     async def __aexit__(
@@ -244,12 +210,11 @@ class ChildBlock:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        """Wait for what was started, or end it. A cancel from the tree ends here and is no error.
-
-        Raises:
-            BaseExceptionGroup: tasks failed.
-        """
+        """End it."""
         return await self._async_nursery.__aexit__(kind, value, traceback)
+
+    def _cancel(self, _context: CancelContext) -> None:
+        self._is_left.wait()
 
 
 def _wait_until_cancelled(child: Child) -> None:

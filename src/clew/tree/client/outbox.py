@@ -87,14 +87,7 @@ class Outbox:
 
         An acknowledgement of what was never sent counts for what was.
         """
-        is_end = False
-        while self._sent and self._sent[0].seq <= seq:
-            entry = self._sent.popleft()
-            self._bytes -= len(entry.payload)
-            self.acked += 1
-            self.acked_seq = entry.seq
-            is_end = is_end or entry.kind is not MessageKind.STATUS
-        return is_end
+        return self._forget(self._sent, seq)
 
     def resume(self, durable_seq: int, credit: int | None) -> bool:
         """Begin on a new connection: what is not durable is to be sent again, under its number.
@@ -102,15 +95,8 @@ class Outbox:
         Return whether an end was among what is durable.
         """
         self._credit = max(1, CREDIT if credit is None else credit)
-        is_end = self.ack(durable_seq)
-        self._waiting.extendleft(reversed(self._sent))
-        self._sent.clear()
-        # Messages that were numbered wait again and were coalesced with nothing since.
-        while self._waiting and 0 < self._waiting[0].seq <= durable_seq:
-            entry = self._waiting.popleft()
-            self._bytes -= len(entry.payload)
-            self.acked += 1
-            is_end = is_end or entry.kind is not MessageKind.STATUS
+        self.retry()
+        is_end = self._forget(self._waiting, durable_seq)
         self.acked_seq = max(self.acked_seq, durable_seq)
         self._next_seq = max(self._next_seq, durable_seq + 1)
         return is_end
@@ -129,3 +115,14 @@ class Outbox:
         """Send again what is not acknowledged, under its numbers."""
         self._waiting.extendleft(reversed(self._sent))
         self._sent.clear()
+
+    def _forget(self, entries: deque[Entry], seq: int) -> bool:
+        """Forget the first of these, up to a number; what has none yet was never sent."""
+        is_end = False
+        while entries and 0 < entries[0].seq <= seq:
+            entry = entries.popleft()
+            self._bytes -= len(entry.payload)
+            self.acked += 1
+            self.acked_seq = max(self.acked_seq, entry.seq)
+            is_end = is_end or entry.kind is not MessageKind.STATUS
+        return is_end
