@@ -62,6 +62,11 @@ class Kept:
                 assert self.apps[app.app_id].version == over
                 assert app.version == over + 1
                 self.apps[app.app_id] = app
+            case made.AppRemoved(app_id=app_id, over=over):
+                assert self.apps.pop(app_id).version == over
+                self.messages = {k: v for k, v in self.messages.items() if k[0] != app_id}
+                self.crashes = [each for each in self.crashes if each.app_id != app_id]
+                self.commands = {k: v for k, v in self.commands.items() if k[1] != app_id}
             case made.MessageAdded():
                 key = (change.app_id, change.epoch, change.is_agent, change.seq)
                 self.messages.setdefault(key, change)

@@ -381,6 +381,152 @@ def test_old_statuses_go_and_what_counts_stays(
     assert kept == [("a", 3), ("a", 4), ("b", 1), ("c", 5), ("c", 6)]
 
 
+def find_due(database: Database, before: int, answers_before: int | None = None) -> list[str]:
+    """Return which apps may go, found stretch by stretch."""
+    due: list[str] = []
+    place: retention.Place | None = retention.Place(NOW + 100)
+    while place is not None:
+        found = database.read(
+            lambda reading, place=place: retention.find_old_apps(  # type: ignore[misc]
+                reading, place, before, answers_before
+            )
+        )
+        due += [app_id for app_id, _ in found.due]
+        place = found.following
+    return due
+
+
+def test_apps_that_ended_are_due_from_below(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH_APPS", 2)
+    over: dict[str, Any] = {"status": Status.DONE, "ended_at": NOW + 10}
+    write(
+        database,
+        add("root", **over),
+        add("mid", "root", **over, scheduled_at=NOW + 1),
+        add("leaf", "root", "mid", status=Status.LOST_CONTACT, scheduled_at=NOW + 2),
+        add("answered", **over, scheduled_at=NOW + 3),
+        add("silent", **over, scheduled_at=NOW + 3),
+        add("young", status=Status.CANCELLED, ended_at=NOW + 20, scheduled_at=NOW + 4),
+        add("window", status=Status.CRASHED, ended_at=NOW + 5, deadline=NOW + 6),
+        said("answered", 1, "Error"),
+        said("silent", 1),
+    )
+    assert find_due(database, NOW + 10) == []
+    assert find_due(database, NOW + 11) == ["silent"]
+    assert find_due(database, NOW + 11, NOW + 10) == ["silent"]
+    # What was said is not forgotten before the app would be.
+    assert sorted(find_due(database, NOW + 11, NOW + 99)) == ["answered", "silent"]
+    gone = make_app("leaf", "root", "mid", **over, version=2)
+    write(database, changes.AppChanged(over=1, app=gone))
+    assert sorted(find_due(database, NOW + 11)) == ["leaf", "silent"]
+    write(database, changes.AppRemoved(app_id="leaf", over=2))
+    assert sorted(find_due(database, NOW + 11)) == ["mid", "silent"]
+
+
+def test_an_app_goes_with_everything_that_is_kept_of_it_or_not_at_all(database: Database) -> None:
+    tables = ("apps", "messages", "crashes", "control_queue", "grants")
+
+    def count() -> dict[str, int]:
+        return database.read(
+            lambda reading: {
+                table: reading.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"]
+                for table in tables
+            }
+        )
+
+    for app_id in ("a", "b"):
+        crash = changes.CrashAdded(
+            app_id=app_id, epoch=1, at=NOW, crash_type="connection_drop", gap_ms=1
+        )
+        write(database, add(app_id), said(app_id, 1), said(app_id, 2), crash, command("c", app_id))
+        database.submit(
+            lambda transaction, app_id=app_id: transaction.run(  # type: ignore[misc]
+                "INSERT INTO grants (id, app_id, subject, roles_json, is_cascade, granted_by,"
+                " created_at) VALUES (:app_id, :app_id, 's', '[]', 1, 'l', 1)",
+                {"app_id": app_id},
+            )
+        ).result(20)
+    whole = count()
+    with pytest.raises(StaleError):
+        write(
+            database,
+            changes.AppRemoved(app_id="a", over=1),
+            changes.AppRemoved(app_id="b", over=7),
+        )
+    assert count() == whole
+    last = database.read(lambda reading: retention.find_messages_but_last(reading, ["a", "b"]))
+    assert last == [1, 3]
+    write(database, changes.AppRemoved(app_id="a", over=1))
+    assert count() == {"apps": 1, "messages": 2, "crashes": 1, "control_queue": 1, "grants": 1}
+    assert get(database, "a") is None
+    assert get(database, "b") is not None
+
+
+def test_old_crashes_go_and_commands_that_are_over(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH_ROWS", 2)
+
+    def crash(at: int) -> changes.CrashAdded:
+        return changes.CrashAdded(app_id="a", epoch=1, at=at, crash_type="exit", gap_ms=0)
+
+    ended = make_app(
+        "away", status=Status.CANCELLED, cancel_id="c-3", ended_at=NOW, confirmed=False
+    )
+    write(
+        database,
+        changes.AppAdded(app=ended),
+        *(crash(NOW + at) for at in range(5)),
+        command("c-1", "a", status="done"),
+        command("c-2", "a"),
+        command("c-3", "away", kind="cancel", status="done"),
+        command("c-4", "a", status="expired"),
+        command("c-5", "a", status="done", at=NOW + 9),
+    )
+    crashes = []
+    while ids := database.read(lambda reading: retention.find_old_crashes(reading, NOW + 3)):
+        crashes += ids
+        database.submit(lambda writing, ids=ids: retention.remove_crashes(writing, ids)).result(20)  # type: ignore[misc]
+    assert crashes == [1, 2, 3]
+    commands: list[int] = []
+    after: int | None = 0
+    while after is not None:
+        ids, after = database.read(
+            lambda reading, after=after: retention.find_old_commands(  # type: ignore[misc]
+                reading, NOW + 9, after=after
+            )
+        )
+        commands += ids
+    # One is open, one of an app that may still return, one young.
+    assert commands == [1, 4]
+    removed = database.submit(lambda writing: retention.remove_commands(writing, commands))
+    assert removed.result(20) == 2
+
+
+def test_entries_go_only_as_far_as_they_were_told(database: Database) -> None:
+    entries = [
+        changes.Happened(at=NOW + at, app_id="a", path=("a",), kind="message", document=b"{}")
+        for at in range(6)
+    ]
+    write(database, *entries)
+
+    def find(before: int, until: int | None) -> list[int]:
+        return database.read(
+            lambda reading: retention.find_old_entries(reading, before, until=until)
+        )
+
+    assert find(NOW + 3, None) == [1, 2, 3]
+    assert find(NOW + 3, 2) == [1, 2]
+    assert find(NOW + 99, None) == [1, 2, 3, 4, 5]
+    cut = database.submit(lambda writing: retention.remove_entries_until(writing, 4))
+    assert cut.result(20) == 4
+    cut = database.submit(lambda writing: retention.remove_entries_until(writing, 99))
+    assert cut.result(20) == 1
+    assert database.read(questions.get_outbox_bounds) == (6, 6)
+
+
 def test_what_was_allowed_is_in_the_audit_log_with_what_it_did(database: Database) -> None:
     def asked(*, is_allowed: bool) -> changes.AuditAdded:
         return changes.AuditAdded(

@@ -127,6 +127,8 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
         tree_threads=threads,
         find_endpoint=nothing,
         keeper=nothing,
+        upkeep=nothing,
+        journal=nothing,
         count_apps=nothing,
         trails=nothing,
     )

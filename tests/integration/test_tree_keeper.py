@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,16 @@ import pytest
 from clew.access.caller import LOCAL
 from clew.access.schema import SCHEMA as ACCESS
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.database.contract import Transaction
+from clew.store.database.contract import Reading, Transaction
 from clew.store.database.sqlite import DatabaseOptions, SqliteDatabase
 from clew.surfaces.ws.limits import LinkLimits
 from clew.tree.frames.codes import CloseCode
 from clew.tree.keeper import hub as hubs
 from clew.tree.keeper.keeper import WAITING_MS_MAX
-from clew.tree.keeper.upkeep import DAY_NS, Upkeep
+from clew.tree.keeper.upkeep import DAY_NS, Retention, Upkeep
 from clew.tree.machine.app import Status
 from clew.tree.machine.events import Await, Command
+from clew.tree.registry import retention
 from clew.tree.registry.questions import OutboxEntry
 from clew.tree.registry.schema import SCHEMA as TREE
 from tests.integration.tree_house import (
@@ -39,6 +41,28 @@ QUICK = LinkLimits(frames_per_second=1e6, frames_burst=10**6)
 def open_database(folder: Path, **options: object) -> SqliteDatabase:
     chosen = DatabaseOptions(**options)  # type: ignore[arg-type]
     return SqliteDatabase.open(folder, [ACCESS, TREE], chosen)
+
+
+def open_upkeep(
+    house: House,
+    keeping: Retention,
+    forget: Callable[[Collection[str]], None] = lambda _app_ids: None,
+    told: Callable[[Reading], int] = lambda _reading: 1 << 62,
+) -> Upkeep:
+    """Return the upkeep of a house whose telemetry has taken everything."""
+    return Upkeep(house.database, house.keeper, house.clock.now, keeping, told=told, forget=forget)
+
+
+def a_command(app_id: str) -> Command:
+    return Command(
+        ticket=0,
+        caller=LOCAL,
+        correlation_id=new_id(),
+        app_id=app_id,
+        action="pause",
+        payload=b"{}",
+        ttl_ms=1000,
+    )
 
 
 class Stall:
@@ -300,13 +324,104 @@ def test_old_entries_and_statuses_are_forgotten(tmp_path: Path) -> None:
             await client.register(app_id)
             for seq in (1, 2, 3):
                 await client.say(app_id, seq)
-            upkeep = Upkeep(house.database, house.clock.now, status_seconds=86_400)
+            upkeep = open_upkeep(house, Retention(statuses=86_400))
             assert await upkeep.tidy() == 0
             house.clock.advance(8 * DAY_NS / 1e9)
             assert await upkeep.tidy() > 0
             assert house.rows("SELECT seq FROM messages") == [{"seq": 3}]
             assert len(house.rows("SELECT id FROM outbox")) == 1
             assert (await client.say(app_id, 4))["type"] == "ack"
+
+    run(scenario())
+
+
+def test_what_telemetry_has_not_taken_stays_in_the_outbox(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        app_id = new_id()
+        async with open_house(tmp_path) as house, house.client() as client:
+            await client.register(app_id)
+            for seq in range(1, 6):
+                await client.say(app_id, seq)
+            told = 2
+            upkeep = open_upkeep(house, Retention(), told=lambda _reading: told)
+            house.clock.advance(30 * DAY_NS / 1e9)
+            await upkeep.tidy()
+            ids = [row["id"] for row in house.rows("SELECT id FROM outbox ORDER BY id")]
+            assert ids[0] == told + 1
+            told = ids[-1]
+            await upkeep.tidy()
+            assert house.rows("SELECT id FROM outbox") == [{"id": ids[-1]}]
+            assert (await client.say(app_id, 6))["type"] == "ack"
+            assert upkeep.lost == 0
+
+    run(scenario())
+
+
+def test_an_outbox_beyond_its_bound_loses_its_oldest_entries_and_says_how_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(retention, "OUTBOX_ENTRIES_MAX", 4)
+    monkeypatch.setattr(retention, "BATCH_ROWS", 3)
+
+    async def scenario() -> None:
+        app_id = new_id()
+        async with open_house(tmp_path) as house, house.client() as client:
+            await client.register(app_id)
+            for seq in range(1, 12):
+                await client.say(app_id, seq)
+            newest = house.keeper.hub.newest
+            told = 2
+            upkeep = open_upkeep(house, Retention(), told=lambda _reading: told)
+            assert await upkeep.trim() == newest - 4
+            assert upkeep.lost == newest - 4 - told
+            assert f"{upkeep.lost} entries of the outbox were removed" in caplog.text
+            left = [row["id"] for row in house.rows("SELECT id FROM outbox ORDER BY id")]
+            assert left == list(range(newest - 3, newest + 1))
+            assert await upkeep.trim() == 0
+
+    run(scenario())
+
+
+def test_apps_that_ended_long_ago_are_removed_and_the_tree_knows(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        kept: list[str] = []
+        silent, telling, parent, child, here, removed = (new_id() for _ in range(6))
+        async with open_house(tmp_path) as house, house.client() as lasting:
+            async with house.client() as client:
+                await client.register(silent)
+                await client.register(telling)
+                await client.register(parent)
+                await client.say(silent, 1)
+                await client.say(telling, 1)
+                await client.say(telling, 2, "Result")
+                for app_id in (silent, parent):
+                    await client.send(type="disconnect", app_id=app_id, reason="completed")
+                await house.until_status(parent, "done")
+            await lasting.register(child, parent)
+            await lasting.register(here)
+            await lasting.say(here, 1, "Result")
+            upkeep = open_upkeep(house, Retention(apps=86_400, answered=2 * 86_400), kept.extend)
+            assert await upkeep.tidy() == 0
+            house.clock.advance(DAY_NS * 1.5 / 1e9)
+            await upkeep.tidy()
+            # It said nothing that must be kept; the parent leads to a live child.
+            assert kept == [silent]
+            assert house.rows("SELECT * FROM messages WHERE app_id = :a", a=silent) == []
+            assert house.keeper.find(silent) is None
+            with pytest.raises(ClewError) as caught:
+                await house.keeper.ask(a_command(silent))
+            assert caught.value.code is ErrorCode.NOT_FOUND
+            await lasting.send(type="disconnect", app_id=child, reason="completed")
+            await house.until_status(child, "done")
+            house.clock.advance(DAY_NS * 2.5 / 1e9)
+            await upkeep.tidy()
+            # A socket still speaks for the last one: late words of it are taken.
+            assert sorted(kept) == sorted([silent, telling, parent, child])
+            assert [row["app_id"] for row in house.rows("SELECT app_id FROM apps")] == [here]
+            assert (await lasting.say(here, 2))["type"] == "ack"
+            assert (await lasting.register(removed))["type"] == "registered"
+            assert house.keeper.counters.failures == 0
+            assert upkeep.removed["app"] == 4
 
     run(scenario())
 

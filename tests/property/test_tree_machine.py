@@ -21,6 +21,7 @@ from clew.tree.machine import events
 from clew.tree.machine.app import LIVE, TERMINAL, OrphanPolicy, Orphans, Status
 from clew.tree.machine.effects import Refused
 from clew.tree.machine.options import SECOND
+from clew.tree.machine.outcomes import Retired
 from tests.tree_machine import World, app_caller, is_open
 
 if TYPE_CHECKING:
@@ -460,6 +461,32 @@ class TreeStory(RuleBasedStateMachine):
                 self.model.forgotten.add(ticket)
             self.world.do(events.Forget(ticket=ticket))
 
+    @rule(data=st.data())
+    def retire(self, data: st.DataObject) -> None:
+        """Let apps be forgotten that ended, as the upkeep finds them: with nothing kept below."""
+        apps = self.world.kept.apps
+        above = {app.parent_id for app in apps.values()}
+        old = sorted(e.app_id for e in apps.values() if e.is_terminal and e.app_id not in above)
+        if not old or data.draw(st.integers(0, 3), label="seldom"):
+            return
+        chosen = data.draw(st.lists(st.sampled_from(old), unique=True), label="old")
+        links = self.world.machine._tree.links
+        reached = {app_id for app_id in chosen if links.is_reached(app_id)}
+        ticket = self.world.ticket()
+        found = tuple((app_id, apps[app_id].version) for app_id in chosen)
+        self.world.do(events.Retire(ticket=ticket, apps=found))
+        answer = self.world.answers[ticket]
+        assert isinstance(answer, Retired)
+        assert not reached & set(answer.app_ids)
+        for app_id in answer.app_ids:
+            assert app_id not in self.world.kept.apps
+            self._statuses.pop(app_id)
+            self.model.said = {k: v for k, v in self.model.said.items() if k[0] != app_id}
+            self.model.acked = {key for key in self.model.acked if key[0] != app_id}
+            self.world.seqs = {k: v for k, v in self.world.seqs.items() if k[0] != app_id}
+            for cancel in self.model.cancels.values():
+                cancel.covered -= {app_id}
+
     @rule(seconds=st.sampled_from([0.5, 0.5, 2.5, 11, 35, 120]))
     def wait(self, seconds: float) -> None:
         self.world.wait_s(seconds)
@@ -524,7 +551,8 @@ class TreeStory(RuleBasedStateMachine):
             assert app.path[-1] == app.app_id
             assert len(set(app.path)) == len(app.path)
             assert app.parent_id == (app.path[-2] if len(app.path) > 1 else None)
-            live = [each for each in app.path[:-1] if not apps[each].is_terminal]
+            # One that has ended may tell of an ancestor that is removed since it was adopted.
+            live = [each for each in app.path[:-1] if each in apps and not apps[each].is_terminal]
             if not app.is_terminal and live:
                 above = apps[live[-1]].path
                 assert app.path[: len(above)] == above

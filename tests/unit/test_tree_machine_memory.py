@@ -10,7 +10,7 @@ from clew.tree.frames.outbound import Attached
 from clew.tree.machine import events, forest, messages, orders
 from clew.tree.machine.app import Status, Tier
 from clew.tree.machine.effects import Refused
-from clew.tree.machine.outcomes import Issued, Unscheduled
+from clew.tree.machine.outcomes import Issued, Retired, Unscheduled
 from tests.tree_machine import START, World, app_caller
 
 
@@ -182,3 +182,66 @@ def test_a_command_of_the_machine_is_only_answered_by_whom_it_was_for() -> None:
     assert world.target("c", "root").status == "sent"
     world.ack(link, "root", "nothing")
     assert world.target("c", "root").status == "sent"
+
+
+def retire(world: World, *app_ids: str) -> tuple[str, ...]:
+    """Ask for apps to be forgotten as they are kept now; return those that are."""
+    ticket = world.ticket()
+    apps = tuple((app_id, world.kept.apps[app_id].version) for app_id in app_ids)
+    world.do(events.Retire(ticket=ticket, apps=apps))
+    answer = world.answers[ticket]
+    assert isinstance(answer, Retired)
+    return answer.app_ids
+
+
+def test_an_ended_app_that_nothing_needs_is_forgotten() -> None:
+    world = World()
+    link = world.register("a")
+    world.say(link, "a", "Result")
+    # Its socket is open: a late message of it would have nowhere to go.
+    assert retire(world, "a") == ()
+    world.drop(link)
+    assert retire(world, "a") == ("a",)
+    assert world.kept.apps == {}
+    assert world.kept.messages == {}
+    assert world.command("a").code is ErrorCode.NOT_FOUND
+    # Its id is nobody's now.
+    world.register("a")
+    assert world.kept.apps["a"].version > 0
+    world.restart()
+    assert world.kept.apps["a"].epoch == 1
+
+
+def test_a_live_app_and_one_that_leads_to_live_ones_stay() -> None:
+    world = World()
+    first = world.register("root")
+    world.register("child", "root")
+    world.leave(first, "root")
+    world.drop(first)
+    assert world.kept.apps["root"].is_terminal
+    world.register("below", "root")
+    assert retire(world, "root", "below") == ()
+
+
+def test_an_app_that_changed_since_it_was_found_stays() -> None:
+    world = World()
+    link = world.register("a")
+    world.say(link, "a", "Result")
+    version = world.kept.apps["a"].version
+    world.say(link, "a", "Status")
+    world.drop(link)
+    ticket = world.ticket()
+    world.do(events.Retire(ticket=ticket, apps=(("a", version),)))
+    assert world.answers[ticket] == Retired(app_ids=())
+    assert len(world.kept.messages) == 2
+
+
+def test_a_crash_that_may_be_taken_back_stays_until_it_is_final() -> None:
+    world = World(resume_window_ms=0, recovery_window_s=60)
+    link = world.register("a")
+    world.drop(link)
+    world.wait_s(1)
+    assert world.kept.apps["a"].status is Status.CRASHED
+    assert retire(world, "a") == ()
+    world.wait_s(61)
+    assert retire(world, "a") == ("a",)

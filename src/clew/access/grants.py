@@ -67,6 +67,15 @@ class GrantBook:
         self._listeners.append(listener)
 
     def add(
+    def forget(self, app_ids: Iterable[str]) -> None:
+        """Take it that these apps and what was granted for them are removed from the registry.
+
+        Nobody need hear of it: nothing is left that they would count for.
+        """
+        with self._guard:
+            for app_id in app_ids:
+                self._by_app.pop(app_id, None)
+
         self,
         app_id: str,
         subject: str,

@@ -137,6 +137,19 @@ class Configuration:
         "How long statuses of apps are kept that are not an app's newest; `off` keeps them for "
         "ever. Results, errors and the newest status of each app stay.",
     )
+    retention_apps: int | None = setting(
+        "90d",
+        parse_retention,
+        "How long apps of the tree are kept after their end, with all that is kept of them, and "
+        "how long crashes and commands that are over; `off` keeps them for ever. An app stays "
+        "while any app below it does, and while a Result or an Error of its own is kept.",
+    )
+    retention_answers: int | None = setting(
+        "off",
+        parse_retention,
+        "How long apps that said a Result or an Error are kept after their end, with what they "
+        "said; never shorter than `retention_apps`. `off`, the default, keeps every one for ever.",
+    )
     trails_tier: Tier = setting(
         "open",
         parse_tier,

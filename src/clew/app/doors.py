@@ -134,6 +134,7 @@ class Doors:
             deny=store.access.audit.deny,
             is_revoked=store.access.grants.is_revoked,
             sink=TelemetryJournal(store),
+            forget=store.access.grants.forget,
         )
         self._identity = Identity(store.access, TreeCallers(self.tree.keeper, store.database))
         self._otlp = self._open_otlp()
@@ -164,6 +165,8 @@ class Doors:
             door_answers=self._count_answers,
             closing=self._closing,
             keeper=self.tree.keeper,
+            upkeep=self.tree.upkeep,
+            journal=self.tree.journal,
             count_apps=functools.partial(store.database.read, count_by_status),
             trails=lambda: self.tree.door,
             tree=self._tree_service,

@@ -113,18 +113,14 @@ def _request(records: Sequence[Record], encode: Callable[[Record], bytes]) -> by
 
 @lru_cache(_RESOURCES_CACHED)
 def _resource(subject: Subject) -> bytes:
-    return bytes_field(
-        1,
-        _attributes(
-            1,
-            {
-                "service.name": SERVICE,
-                "trails.app.id": subject.app_id,
-                "trails.app.path": subject.path,
-                "trails.app.name": subject.name,
-            },
-        ),
-    )
+    app = {
+        "trails.app.id": subject.app_id,
+        "trails.app.path": subject.path,
+        "trails.app.name": subject.name,
+    }
+    # What the journal says of itself is of no app.
+    said = {name: value for name, value in app.items() if subject.app_id}
+    return bytes_field(1, _attributes(1, {"service.name": SERVICE, **said}))
 
 
 @lru_cache(len(_SEVERITIES))

@@ -18,15 +18,16 @@ from clew.surfaces.ws.limits import RESERVED_DESCRIPTORS, LinkLimits
 from clew.tree.contract import Endpoint
 from clew.tree.frames.keys import Signer
 from clew.tree.journal.journal import Journal
+from clew.tree.journal.schema import read_position
 from clew.tree.keeper.clock import SteadyClock
 from clew.tree.keeper.keeper import TreeKeeper
-from clew.tree.keeper.upkeep import Upkeep
+from clew.tree.keeper.upkeep import Retention, Upkeep
 from clew.tree.machine.app import Tier
 from clew.tree.machine.options import TreeOptions
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from clew.access.audit import Entry
@@ -51,7 +52,7 @@ class TreeHouse:
     """What keeps the tree, and the door of its apps. Belongs to one event loop.
 
     `deny` hears of what was refused; `is_revoked` tells whether a public key counts no more; `sink`
-    takes what the tree did, as telemetry.
+    takes what the tree did, as telemetry; `forget` hears of apps that were removed.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class TreeHouse:
         deny: Callable[[Entry], None],
         is_revoked: Callable[[str], bool],
         sink: JournalSink,
+        forget: Callable[[Collection[str]], None],
     ) -> None:
         self._configuration = configuration
         clock = SteadyClock(asyncio.get_running_loop())
@@ -77,7 +79,18 @@ class TreeHouse:
         self.pub_key = functools.cache(functools.partial(read_pub_key, configuration.data_dir))
         """Gives the public half alone, which needs no cryptography once there is a key."""
         self.keeper = TreeKeeper(database, options, clock, deny=deny)
-        self.upkeep = Upkeep(database, clock.now, configuration.retention_messages)
+        self.upkeep = Upkeep(
+            database,
+            self.keeper,
+            clock.now,
+            Retention(
+                statuses=configuration.retention_messages,
+                apps=configuration.retention_apps,
+                answered=configuration.retention_answers,
+            ),
+            told=read_position,
+            forget=forget,
+        )
         self.journal = Journal(database, self.keeper.hub, sink)
         self.door: TrailsDoor | None = None
         self._is_revoked = is_revoked

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
     from clew.tree.contract import Endpoint, Tree
+    from clew.tree.journal.journal import Journal
     from clew.tree.keeper.keeper import TreeKeeper
+    from clew.tree.keeper.upkeep import Upkeep
     from clew.tree.machine.app import Status
 
 LIVE_RETRY_AFTER_MS: Final = 5000
@@ -98,6 +100,8 @@ class Desk:
     door_answers: Callable[[], dict[str, Counter[int]]]
     closing: asyncio.Event
     keeper: TreeKeeper
+    upkeep: Upkeep
+    journal: Journal
     count_apps: Callable[[], dict[Status, int]]
     """Blocks: how many apps of the tree have each status."""
     trails: Callable[[], TrailsDoor | None]

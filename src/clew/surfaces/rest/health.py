@@ -36,6 +36,7 @@ async def answer_readyz(desk: Desk, _asked: Asked) -> Response:
         await _check(desk, "engine", desk.check_engine),
         await _check(desk, "registry", desk.check_registry),
         _check_tree(desk),
+        _check_journal(desk),
     ]
     if desk.closing.is_set():
         checks.append(Check(name="server", ok=False, detail="it is closing"))
@@ -55,6 +56,18 @@ def _check_tree(desk: Desk) -> Check:
     if desk.keeper.is_well:
         return Check(name="tree", ok=True, detail=None)
     return Check(name="tree", ok=False, detail="nothing can be decided at present")
+
+
+def _check_journal(desk: Desk) -> Check:
+    """Tell of what the journal lacks; apps are served all the same, so it is ready."""
+    detail = None
+    if not desk.journal.is_telling:
+        detail = f"telemetry takes nothing at present; {desk.journal.behind} entries wait"
+    lost = max(desk.journal.lost, desk.upkeep.lost)
+    if lost:
+        told = f"{lost} entries were removed before telemetry had taken them"
+        detail = told if detail is None else f"{detail}; {told}"
+    return Check(name="journal", ok=True, detail=detail)
 
 
 async def _check(desk: Desk, name: str, call: Callable[[], None]) -> Check:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from clew.surfaces.rest.registry_metrics import registry_families
+from clew.tree.keeper.upkeep import REMOVED
 from clew.tree.machine.app import Status
 
 if TYPE_CHECKING:
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
     from clew.surfaces.rest.desk import Desk
     from clew.surfaces.ws.door import TrailsDoor
+    from clew.tree.journal.journal import Journal
     from clew.tree.keeper.keeper import TreeKeeper
+    from clew.tree.keeper.upkeep import Upkeep
     from clew.tree.machine.options import TreeOptions
 
 TEXT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -142,6 +145,7 @@ def write_metrics(desk: Desk, apps: Mapping[Status, int]) -> str:
         ),
     ]
     families += _tree_families(desk.keeper, apps)
+    families += _upkeep_families(desk.upkeep, desk.journal)
     door = desk.trails()
     if door is not None:
         families += _door_families(door)
@@ -169,6 +173,22 @@ def _tree_families(keeper: TreeKeeper, apps: Mapping[Status, int]) -> list[Famil
         ),
         ("clew_tree_outbox_entry", "counter", "Newest outbox entry.", [({}, keeper.hub.newest)]),
         ("clew_tree_window_seconds", "gauge", "How long it waits.", _windows(keeper.options)),
+    ]
+
+
+def _upkeep_families(upkeep: Upkeep, journal: Journal) -> list[Family]:
+    removed: list[Sample] = [({"what": each}, upkeep.removed[each]) for each in REMOVED]
+    lost = max(upkeep.lost, journal.lost)
+    return [
+        ("clew_tree_removed_total", "counter", "Old rows removed, by what they were.", removed),
+        ("clew_tree_journal_entry", "counter", "Last entry told.", [({}, journal.position)]),
+        ("clew_tree_journal_behind", "gauge", "Entries to be told.", [({}, journal.behind)]),
+        (
+            "clew_tree_journal_lost_total",
+            "counter",
+            "Entries removed from the outbox before telemetry had taken them.",
+            [({}, lost)],
+        ),
     ]
 
 

@@ -6,7 +6,8 @@ place once the sink has it durably. A crash between the two tells a batch again,
 entries carry their ids, and spans theirs, so that what was told twice can be told apart.
 
 The hub wakes it; it never keeps anybody waiting. While the sink is full it tries again, and the
-outbox grows meanwhile, which it may by days.
+outbox grows meanwhile: nothing is removed from it that was not told, until it reaches its bound.
+What is gone then shows as a gap in the numbers of the entries; the journal tells of the gap itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from clew.base.errors import ClewError
@@ -24,6 +26,7 @@ from clew.tree.journal.records import (
     ended_commands,
     tell_command,
     tell_entry,
+    tell_lost,
 )
 from clew.tree.journal.schema import keep_position, read_position
 from clew.tree.registry.questions import find_commands, get_app_names, read_outbox
@@ -47,6 +50,20 @@ RETRY_S: Final = 2.0
 """Between two tries while telemetry or the registry does not take anything."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is told at once: `newest` is the id of its last entry, None when all is told.
+
+    `position` is where it begins, and `lost` how many entries before it are not there any more.
+    """
+
+    position: int
+    newest: int | None = None
+    logs: Sequence[JournalLog] = ()
+    spans: Sequence[JournalSpan] = ()
+    lost: int = 0
+
+
 class JournalSink(Protocol):
     """Where the journal goes: telemetry, handed in by `app`."""
 
@@ -65,11 +82,23 @@ class Journal:
     def __init__(self, database: Database, hub: Hub, sink: JournalSink) -> None:
         self.position = 0
         """The id of the last entry that was told."""
+        self.lost = 0
+        """Entries that were gone before they could be told, since the start."""
         self._database = database
         self._hub = hub
         self._sink = sink
         self._task: asyncio.Task[None] | None = None
         self._is_telling = True
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether telemetry took what it was told last."""
+        return self._is_telling
+
+    @property
+    def behind(self) -> int:
+        """How many entries are still to be told, as far as this server has come to know."""
+        return max(0, self._hub.newest - self.position)
 
     def open(self) -> None:
         """Begin where the last one ended."""
@@ -120,20 +149,27 @@ class Journal:
 
     async def _tell_all(self) -> None:
         while True:
-            logs, spans, newest = await asyncio.to_thread(self._database.read, self._read)
-            if newest is None:
+            batch = await asyncio.to_thread(self._database.read, self._read)
+            self.position = batch.position
+            if batch.newest is None:
                 return
-            await self._sink.write(logs, spans)
+            await self._sink.write(batch.logs, batch.spans)
             await asyncio.wrap_future(
-                self._database.submit(lambda writing, at=newest: keep_position(writing, at))  # type: ignore[misc]
+                self._database.submit(lambda writing, at=batch.newest: keep_position(writing, at))  # type: ignore[misc]
             )
-            self.position = newest
+            self.position = batch.newest
+            if batch.lost:
+                self.lost += batch.lost
+                logger.warning("%d entries of the tree are missing in the journal", batch.lost)
 
-    def _read(self, reading: Reading) -> tuple[list[JournalLog], list[JournalSpan], int | None]:
-        """Return what to tell next and the id of its last entry, None when all is told."""
-        entries = read_outbox(reading, read_position(reading), limit=BATCH_ENTRIES)
+    def _read(self, reading: Reading) -> _Batch:
+        """Return what to tell next."""
+        position = read_position(reading)
+        entries = read_outbox(reading, position, limit=BATCH_ENTRIES)
         if not entries:
-            return [], [], None
+            return _Batch(position)
+        # Entries are numbered without a gap.
+        lost = entries[0].id - position - 1
         names = get_app_names(reading, {entry.app_id for entry in entries})
         subjects = {(entry.app_id, entry.path): _subject(entry, names) for entry in entries}
         logs = [tell_entry(entry, subjects[entry.app_id, entry.path]) for entry in entries]
@@ -148,7 +184,9 @@ class Journal:
             for command in find_commands(reading, correlation_id, app_ids)
             if (entry := ended.get((correlation_id, command.app_id))) is not None
         ]
-        return logs, spans, entries[-1].id
+        if lost:
+            logs.insert(0, tell_lost(lost, entries[0]))
+        return _Batch(position, entries[-1].id, logs, spans, lost)
 
 
 def _subject(entry: OutboxEntry, names: dict[str, str]) -> Subject:

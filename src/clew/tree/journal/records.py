@@ -109,6 +109,25 @@ def tell_entry(entry: OutboxEntry, subject: Subject) -> JournalLog:
     )
 
 
+def tell_lost(count: int, following: OutboxEntry) -> JournalLog:
+    """Return the log record that stands for entries that were gone before they could be told.
+
+    They are the server's own, of no app: whose they were is not known any more.
+    """
+    return JournalLog(
+        subject=Subject("", "", ""),
+        at=following.at,
+        severity="ERROR",
+        event_name="trails.lost",
+        body=f"{count} entries were removed before they could be told",
+        attributes={
+            "trails.lost.count": count,
+            "trails.lost.from": following.id - count,
+            "trails.lost.to": following.id - 1,
+        },
+    )
+
+
 def tell_command(command: KeptCommand, at: int, subject: Subject) -> JournalSpan:
     """Return the span of a target for which a command is over since `at`."""
     is_root = command.app_id == command.root_id

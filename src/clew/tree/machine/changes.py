@@ -33,6 +33,16 @@ class AppChanged(Change, frozen=True, kw_only=True):
     fields: tuple[str, ...] = ()
 
 
+class AppRemoved(Change, frozen=True, kw_only=True):
+    """An app that ended is forgotten, with everything that is kept of it.
+
+    Kept only over the version `over`, as a change is.
+    """
+
+    app_id: str
+    over: int
+
+
 class MessageAdded(Change, frozen=True, kw_only=True):
     """A message to keep; one with the same app, epoch, source and seq is kept already or never.
 

@@ -201,5 +201,16 @@ class Started(Event, frozen=True):
     """The server has just been started, over what an earlier one left: before the first socket."""
 
 
+class Retire(Event, frozen=True, kw_only=True):
+    """Apps that ended long ago may be removed, each with the version that was found of it.
+
+    Answered by `outcomes.Retired` with those that are; the others are still needed, or have changed
+    since.
+    """
+
+    ticket: int
+    apps: tuple[tuple[str, int], ...]
+
+
 class Tick(Event, frozen=True):
     """Time has passed: everything that is due now happens."""

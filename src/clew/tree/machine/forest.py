@@ -126,6 +126,12 @@ class Forest:
             self._ended.pop(app_id, None)
             self._hang(app)
 
+    def forget(self, app_id: str) -> None:
+        """Hold an ended app no more; nothing below it is held."""
+        self._ended.pop(app_id, None)
+        if self._apps.pop(app_id, None) is not None:
+            self._is_gone(app_id)
+
     def _hang(self, app: App) -> None:
         """Hang it below its parent, and ancestors that are not live below theirs: they lead to it.
 

@@ -14,6 +14,7 @@ from clew.tree.machine.issuing import acknowledge, forget, issue, wait
 from clew.tree.machine.joining import attach, register, resume
 from clew.tree.machine.knowledge import find_unknown
 from clew.tree.machine.messages import receive
+from clew.tree.machine.retiring import retire
 from clew.tree.machine.scheduling import schedule, unschedule
 from clew.tree.machine.state import Draft, Tree
 
@@ -45,6 +46,7 @@ _RULES: Final[dict[type[Event], Callable[[Draft, Any], None]]] = {
     events.Exited: see_exit,
     events.Dropped: drop,
     events.Started: restart,
+    events.Retire: retire,
     events.Tick: expire,
 }
 

@@ -25,6 +25,12 @@ class Unscheduled(Outcome, frozen=True, kw_only=True):
     app: App
 
 
+class Retired(Outcome, frozen=True, kw_only=True):
+    """Which apps are removed."""
+
+    app_ids: tuple[str, ...]
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What a command or a cancel came to for one app."""
 

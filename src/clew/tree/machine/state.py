@@ -51,7 +51,7 @@ class Tree:
         self.links = Links()
         self.orders = Orders()
         self.permissions = Permissions()
-        self.forest = Forest(self._is_needed, self.forget_numbers)
+        self.forest = Forest(self.is_needed, self.forget_numbers)
         self.timers = Timers(self._is_valid)
         self.gaps: dict[tuple[str, bool], list[tuple[int, int]]] = {}
         """Numbers of messages that were skipped in this epoch: a late one is none that was kept."""
@@ -91,7 +91,7 @@ class Tree:
         window = app.resume_window_ms
         return (self.options.resume_window_ms if window is None else window) * MS
 
-    def _is_needed(self, app: App) -> bool:
+    def is_needed(self, app: App) -> bool:
         """Whether an ended app must stay in memory: somebody speaks for it, or it may return."""
         return (
             app.deadline is not None

@@ -19,6 +19,7 @@ from clew.access.caller import CallerKind
 from clew.base.errors import ClewError, ErrorCode
 from clew.tree.machine import changes as made
 from clew.tree.registry.bulk import change_rows, insert_rows
+from clew.tree.registry.retention import remove_apps
 from clew.tree.registry.rows import COLUMNS, clean, encode_app, join_path
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class _Batch:
 
     added: dict[str, made.AppAdded] = field(default_factory=dict)
     changed: dict[str, made.AppChanged] = field(default_factory=dict)
+    removed: list[tuple[str, int]] = field(default_factory=list)
     messages: list[made.MessageAdded] = field(default_factory=list)
     crashes: list[made.CrashAdded | made.CrashRecovered] = field(default_factory=list)
     commands: list[made.CommandAdded] = field(default_factory=list)
@@ -132,6 +134,8 @@ class _Batch:
                 self.added[change.app.app_id] = change
             case made.AppChanged():
                 self._put_changed(change)
+            case made.AppRemoved():
+                self.removed.append((change.app_id, change.over))
             case made.MessageAdded():
                 self.messages.append(change)
             case made.CrashAdded() | made.CrashRecovered():
@@ -183,6 +187,8 @@ def keep(
     _keep_crashes(transaction, batch.crashes, next_ids["crashes"])
     _keep_commands(transaction, batch, next_ids["control_queue"])
     write_entries(transaction, [audit_entry(each) for each in batch.audits if each.is_allowed])
+    if batch.removed and remove_apps(transaction, batch.removed) != len(batch.removed):
+        raise StaleError("an app that was to be removed")
     return Kept(_keep_happened(transaction, batch.happened, next_ids["outbox"]))
 
 
