@@ -62,11 +62,6 @@ class GrantBook:
         with self._guard:
             return self.of(list(self._by_app))
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """Call `listener`, from any thread and at once, whenever a grant has come or gone."""
-        self._listeners.append(listener)
-
-    def add(
     def forget(self, app_ids: Iterable[str]) -> None:
         """Take it that these apps and what was granted for them are removed from the registry.
 
@@ -76,6 +71,11 @@ class GrantBook:
             for app_id in app_ids:
                 self._by_app.pop(app_id, None)
 
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener`, from any thread and at once, whenever a grant has come or gone."""
+        self._listeners.append(listener)
+
+    def add(
         self,
         app_id: str,
         subject: str,
