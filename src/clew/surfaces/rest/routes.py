@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from clew.surfaces.rest.desk import Desk
+    from clew.surfaces.rest.threads import QueryThreads
 
 BASE: Final = "/api/v1"
 
@@ -78,6 +79,15 @@ class Route:
         """
         raise NotImplementedError
 
+    def read(self, request: Request) -> Asked:
+        """Return what a request asks.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT.
+        """
+        parameters = parse_parameters(request.scope["query_string"], self.parameters)
+        return Asked(parameters, request.path_params, request, caller_of(request.scope))
+
 
 @dataclass(frozen=True, kw_only=True)
 class QueryRoute(Route):
@@ -87,15 +97,13 @@ class QueryRoute(Route):
 
     async def answer(self, desk: Desk, request: Request) -> Response:
         """Answer one request, unless its client goes away before its turn."""
-        asked = Asked(
-            parse_parameters(request.scope["query_string"], self.parameters),
-            request.path_params,
-            request,
-            caller_of(request.scope),
-        )
-        work = functools.partial(self._work, desk, asked)
-        body = await run_unless_gone(request, desk.threads.run(work))
+        work = functools.partial(self._work, desk, self.read(request))
+        body = await run_unless_gone(request, self.threads_of(desk).run(work))
         return Response(status_code=GONE) if body is None else answer_document(body)
+
+    def threads_of(self, desk: Desk) -> QueryThreads:
+        """Return the threads on which it is asked."""
+        return desk.threads
 
     def _work(self, desk: Desk, asked: Asked) -> bytes:
         return encode(self.ask(desk, asked))
@@ -109,9 +117,7 @@ class OpenRoute(Route):
 
     async def answer(self, desk: Desk, request: Request) -> Response:
         """Answer one request."""
-        parameters = parse_parameters(request.scope["query_string"], self.parameters)
-        caller = caller_of(request.scope)
-        return await self.respond(desk, Asked(parameters, request.path_params, request, caller))
+        return await self.respond(desk, self.read(request))
 
 
 async def run_unless_gone(request: Request, work: Awaitable[bytes]) -> bytes | None:

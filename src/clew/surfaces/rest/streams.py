@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from starlette.responses import Response
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.rest.feeds import SEND_SECONDS_MAX
 from clew.surfaces.rest.routes import wait_gone
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {
     "otlp-json": "application/x-ndjson",
     "otlp-proto": "application/x-protobuf",
 }
-
-SEND_SECONDS_MAX: Final = 60.0
-"""How long a client may leave its socket full before it is taken for gone."""
 
 
 class ExportStream(Response):

@@ -10,13 +10,14 @@ import msgspec
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.body import read_statement
+from clew.surfaces.rest.feeds import EVENT_STREAM
 from clew.surfaces.rest.health import (
     answer_healthz,
     answer_ingest_status,
     answer_metrics,
     answer_readyz,
 )
-from clew.surfaces.rest.live import EVENT_STREAM, LiveFeed
+from clew.surfaces.rest.live import LiveFeed
 from clew.surfaces.rest.prometheus import TEXT_TYPE
 from clew.surfaces.rest.questions import (
     LiveLogParameters,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -14,10 +13,8 @@ from starlette.responses import Response
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, parse_duration_ns
 from clew.surfaces.callers import split_host
-from clew.surfaces.identity import caller_of
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.body import read_json
-from clew.surfaces.rest.parameters import parse_parameters
 from clew.surfaces.rest.routes import (
     BASE,
     GONE,
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
 
     from clew.surfaces.rest.desk import Desk
     from clew.surfaces.rest.routes import Route
+    from clew.surfaces.rest.threads import QueryThreads
 
 CHILD_BYTES_MAX: Final = 256 << 10
 """A child with its tags and grants; it travels in an environment variable of 128 KiB."""
@@ -62,17 +60,9 @@ class TreeRoute(QueryRoute):
 
     decides_itself: bool = True
 
-    async def answer(self, desk: Desk, request: Request) -> Response:
-        """Answer one request, unless its client goes away before its turn."""
-        asked = Asked(
-            parse_parameters(request.scope["query_string"], self.parameters),
-            request.path_params,
-            request,
-            caller_of(request.scope),
-        )
-        work = functools.partial(self._work, desk, asked)
-        body = await run_unless_gone(request, desk.tree_threads.run(work))
-        return Response(status_code=GONE) if body is None else answer_document(body)
+    def threads_of(self, desk: Desk) -> QueryThreads:
+        """Return the threads on which it is asked."""
+        return desk.tree_threads
 
 
 async def _schedule(desk: Desk, asked: Asked) -> Response:

@@ -9,27 +9,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from starlette.responses import Response
 
 from clew.base.errors import ClewError
-from clew.surfaces.errors import describe
 from clew.surfaces.identity import caller_of
 from clew.surfaces.rest.answers import answer_problem, encode
-from clew.surfaces.rest.live import EVENT_STREAM, FEED_HEADERS, KEEP_ALIVE_SECONDS, SEND_SECONDS_MAX
+from clew.surfaces.rest.feeds import (
+    EVENT_STREAM,
+    KEEP_ALIVE_SECONDS,
+    SEND_SECONDS_MAX,
+    EventFeed,
+    common_ends,
+    send_text,
+)
 from clew.surfaces.rest.parameters import parse_parameters
-from clew.surfaces.rest.routes import BASE, Asked, OpenRoute, wait_gone
+from clew.surfaces.rest.routes import BASE, Asked, OpenRoute
 from clew.tree import documents as doc
 from clew.tree import parameters as ask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
     from clew.surfaces.rest.desk import Desk
+    from clew.surfaces.rest.feeds import End
     from clew.surfaces.rest.routes import Route
     from clew.tree.watch.feed import Batch, WatchFeed
 
@@ -48,7 +56,7 @@ client said something though it is only to listen, try again later."""
 class _Taker:
     """Takes batches from a feed, one at a time, until something ends it."""
 
-    def __init__(self, feed: WatchFeed, ends: Sequence[asyncio.Future[Any]]) -> None:
+    def __init__(self, feed: WatchFeed, ends: Sequence[End]) -> None:
         self._feed = feed
         self._ends = ends
         self._taking: asyncio.Future[Batch] | None = None
@@ -81,60 +89,30 @@ class _Taker:
         self._feed.close()
 
 
-class WatchStream(Response):
-    """The feed as server-sent events; each is a JSON array of happenings."""
+class WatchStream(EventFeed):
+    """What happens, each time as a JSON array of happenings."""
 
-    media_type = EVENT_STREAM
+    async def _begin(self) -> None:
+        self._feed = await self._desk.tree.watch(self._asked.caller, self._asked.parameters)
 
-    def __init__(self, desk: Desk, asked: Asked) -> None:
-        super().__init__(headers=FEED_HEADERS)
-        del self.headers["content-length"]
-        self._desk = desk
-        self._asked = asked
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send batches until the client goes, its key is revoked, or the server is about to end."""
-        if scope["method"] == "HEAD":
-            await send(_start(self.raw_headers))
-            await send(_body(b"", more=False))
-            return
-        desk, asked = self._desk, self._asked
-        with desk.live.enter():
-            feed = await desk.tree.watch(asked.caller, asked.parameters)
-            ends = [
-                asyncio.ensure_future(wait_gone(asked.request)),
-                *_common_ends(desk, asked.caller),
-            ]
-            taker = _Taker(feed, ends)
-            try:
-                await send(_start(self.raw_headers))
-                await self._send_batches(send, taker, feed.cursor)
-            except TimeoutError:
-                # A client that leaves its socket full for so long is as good as gone.
-                return
-            except ClewError as error:
-                await send(_body(_error_event(error), more=False))
-            finally:
-                taker.close()
-
-    async def _send_batches(self, send: Send, taker: _Taker, cursor: int) -> None:
+    async def _send_events(self, send: Send, ends: Sequence[End]) -> None:
+        cursor = self._feed.cursor
         ready = encode(doc.WatchReady(id=cursor))
         text = b"retry: 1000\nevent: ready\ndata: %b\nid: %d\n\n" % (ready, cursor)
         sent_at = time.monotonic()
-        while True:
-            if text:
-                async with asyncio.timeout(SEND_SECONDS_MAX):
-                    await send(_body(text, more=True))
-                sent_at = time.monotonic()
-            batch = await taker.take(sent_at + KEEP_ALIVE_SECONDS - time.monotonic())
-            if taker.is_over or (batch is not None and batch.is_last):
-                await send(_body(b"", more=False))
-                return
-            if batch is None:
-                text = b": alive\nid: %d\n\n" % cursor
-            else:
-                cursor = batch.cursor
-                text = _events(batch)
+        with closing(_Taker(self._feed, ends)) as taker:
+            while True:
+                if text:
+                    await send_text(send, text)
+                    sent_at = time.monotonic()
+                batch = await taker.take(sent_at + KEEP_ALIVE_SECONDS - time.monotonic())
+                if taker.is_over or (batch is not None and batch.is_last):
+                    return
+                if batch is None:
+                    text = b": alive\nid: %d\n\n" % cursor
+                else:
+                    cursor = batch.cursor
+                    text = _events(batch)
 
 
 def _events(batch: Batch) -> bytes:
@@ -180,8 +158,8 @@ async def _serve_socket(
 ) -> None:
     """Send what a feed gives, one message for each happening, until something ends it."""
     saying = asyncio.ensure_future(receive())
-    closing, revoked = _common_ends(desk, caller_of(scope))
-    taker = _Taker(feed, [saying, closing, revoked])
+    closed, revoked = common_ends(desk, caller_of(scope))
+    taker = _Taker(feed, [saying, closed, revoked])
     code = CLOSE_RESTART
     try:
         await send({"type": "websocket.accept"})
@@ -227,14 +205,6 @@ async def _send_message(send: Send, document: msgspec.Struct) -> None:
         await send({"type": "websocket.send", "text": text})
 
 
-def _common_ends(desk: Desk, caller: Any) -> tuple[asyncio.Future[Any], asyncio.Future[Any]]:
-    """Return what ends a feed whatever its client does: the server's end, and that of its key."""
-    return (
-        asyncio.ensure_future(desk.closing.wait()),
-        asyncio.ensure_future(desk.identity.wait_ended(caller)),
-    )
-
-
 async def _open_stream(desk: Desk, asked: Asked) -> Response:
     last = asked.request.headers.get(LAST_EVENT_ID)
     if last:
@@ -242,18 +212,6 @@ async def _open_stream(desk: Desk, asked: Asked) -> Response:
         parameters = msgspec.structs.replace(asked.parameters, after=last)
         asked = Asked(parameters, asked.path, asked.request, asked.caller)
     return WatchStream(desk, asked)
-
-
-def _error_event(error: ClewError) -> bytes:
-    return b"event: error\ndata: " + encode(describe(error)) + b"\n\n"
-
-
-def _start(headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
-    return {"type": "http.response.start", "status": 200, "headers": headers}
-
-
-def _body(body: bytes, *, more: bool) -> dict[str, Any]:
-    return {"type": "http.response.body", "body": body, "more_body": more}
 
 
 ROUTES: Final[tuple[Route, ...]] = (
