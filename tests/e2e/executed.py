@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,15 +22,18 @@ from tests.integration.wire import ask
 MARK = "EXEC_TEST_MARK"
 """In the environment of all that a test starts, so that nothing of it can hide."""
 
+BYTECODE = Path(tempfile.gettempdir()) / f"clew-exec-bytecode-{os.getuid()}"
+"""Where starts of `clew` find what the first of them compiled, were that forbidden otherwise."""
+
 SAY = f"{sys.executable} -m clew.app.main"
 """The `clew` command, for scripts of a shell."""
 
 Found = TypeVar("Found")
 
 
-def until(find: Callable[[], Found]) -> Found:
+def until(find: Callable[[], Found], seconds: float = SECONDS_MAX) -> Found:
     """Return what is found, as soon as it is anything."""
-    deadline = time.monotonic() + SECONDS_MAX
+    deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not (found := find()):
         assert time.monotonic() < deadline, f"it never came to pass: {find}"
@@ -70,7 +74,9 @@ class Runner:
 
     def environ(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         url = self.server.url if self.server else "http://127.0.0.1:1"
-        return environment(url, {MARK: self.mark, "CLEW": SAY, **(more or {})})
+        own = {MARK: self.mark, "CLEW": SAY}
+        own |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(BYTECODE)}
+        return environment(url, own | dict(more or {}))
 
     def exec(
         self,

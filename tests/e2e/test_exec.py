@@ -9,16 +9,22 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from clew.base.errors import ClewError
 from clew.testing.server import ServerProcess
+from clew.tree.agent.cgroup import make_cgroup
 from clew.tree.frames.info import TrailsConfig
 from tests.conftest import StartServer
 from tests.e2e.executed import Runner, find_app, running, until
 from tests.e2e.terminal import CLEW, SECONDS_MAX, Ended, clew
+
+HELD = ("--containment", "cgroup")
+LOOSE = ("--containment", "process_group")
 
 ORPHANS = "sleep 1000 & sleep 1000 & echo up; wait"
 STUBBORN = "trap '' TERM; sleep 1000 & echo up; while :; do sleep 1000; done"
@@ -28,6 +34,15 @@ STUBBORN = "trap '' TERM; sleep 1000 & echo up; while :; do sleep 1000; done"
 def runner(server: ServerProcess) -> Iterator[Runner]:
     with running(server) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def permitted() -> None:
+    """Skip where no cgroup can be made, and say why."""
+    try:
+        make_cgroup().remove()
+    except ClewError as error:
+        pytest.skip(error.message)
 
 
 def cancel(server: ServerProcess, app_id: str, *flags: str) -> Ended:
@@ -123,13 +138,50 @@ def test_a_client_inside_joins_as_the_same_app(runner: Runner) -> None:
 def test_a_cancel_ends_the_whole_group_and_is_confirmed(
     runner: Runner, server: ServerProcess
 ) -> None:
-    run = runner.shell(ORPHANS)
+    run = runner.shell(ORPHANS, flags=LOOSE)
     assert run.process.stdout is not None
     assert run.process.stdout.readline() == b"up\n"
-    said = cancel(server, run.until_status("connected")["app_id"])
-    (outcome,) = said.document["outcomes"]
+    app = run.until_status("connected")
+    assert app["process"]["containment"] == "process_group"
+    (outcome,) = cancel(server, app["app_id"]).document["outcomes"]
     assert (outcome["status"], outcome["confirmed"]) == ("cancelled", True)
     assert run.end()[0] == 143
+
+
+@pytest.mark.usefixtures("permitted")
+def test_no_session_of_its_own_escapes_a_cancel_where_there_are_cgroups(
+    runner: Runner, server: ServerProcess
+) -> None:
+    deaf = "trap '' TERM; echo deaf; while :; do sleep 1000; done"
+    script = f"""setsid sleep 1000 & setsid sh -c "{deaf}" & wait"""
+    run = runner.shell(script, flags=(*HELD, "--grace", "100ms"))
+    assert run.process.stdout is not None
+    assert run.process.stdout.readline() == b"deaf\n"
+    app = run.until_status("connected")
+    assert app["process"]["containment"] == "cgroup"
+    held = cgroup_of(app["process"]["pid"])
+    assert held.is_dir()
+    (outcome,) = cancel(server, app["app_id"]).document["outcomes"]
+    assert (outcome["status"], outcome["confirmed"]) == ("cancelled", True)
+    assert run.end()[0] == 143
+    assert not runner.living()
+    assert not held.exists()
+
+
+@pytest.mark.usefixtures("permitted")
+def test_what_a_command_leaves_running_stays_and_its_cgroup_is_removed_by_a_later_one(
+    runner: Runner,
+) -> None:
+    run = runner.shell("setsid sleep 1000 >&- 2>&- & exec echo $!", flags=HELD)
+    code, out, _ = run.end()
+    assert (code, run.app["status"]) == (0, "done")
+    left = int(out)
+    held = cgroup_of(left)
+    os.kill(left, signal.SIGKILL)
+    until(lambda: not runner.living())
+    assert held.is_dir()
+    assert runner.exec("true", flags=HELD).end()[0] == 0
+    assert not held.exists()
 
 
 def test_a_cancel_of_one_app_leaves_the_groups_of_others_alone(
@@ -192,9 +244,26 @@ def test_a_command_does_not_outlive_an_agent_that_is_killed(runner: Runner) -> N
     assert run.until_status("crashed")["reason"] == "connection_drop"
 
 
+def test_what_an_agent_that_was_killed_left_behind_is_removed_by_a_later_one(
+    runner: Runner,
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {"TMPDIR": folder}
+        run = runner.exec("sleep", "1000", environ=environ)
+        run.until_status("connected")
+        (left,) = Path(folder).iterdir()
+        # One that lives keeps its own.
+        assert runner.exec("true", environ=environ).end()[0] == 0
+        assert left.is_dir()
+        run.process.kill()
+        until(lambda: not runner.living())
+        assert runner.exec("true", environ=environ).end()[0] == 0
+        assert not any(Path(folder).iterdir())
+
+
 def test_time_that_runs_out_is_the_error_of_the_app(runner: Runner) -> None:
-    run = runner.shell("sleep 1000", flags=("--timeout", "1s"))
-    assert run.end() == (143, b"", b"clew: timed out after 1 s\n")
+    run = runner.shell("sleep 1000", flags=("--timeout", "300ms"))
+    assert run.end() == (143, b"", b"clew: timed out after 0.3 s\n")
     assert run.app["status"] == "error"
 
 
@@ -374,6 +443,18 @@ def test_who_does_not_want_to_wait_for_an_absent_server_interrupts(
         until(lambda: not any("read _" in line and "clew" not in line for line in runner.living()))
         run.process.send_signal(signal.SIGINT)
         assert run.process.wait(SECONDS_MAX) == 5
+
+
+def cgroup_of(pid: int) -> Path:
+    """Return the cgroup that a process lives in, where the system shows it."""
+    (name,) = [
+        line[3:]
+        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        if line.startswith("0::")
+    ]
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    (point,) = [mount[1] for mount in mounts if mount[2] == "cgroup2"]
+    return Path(point) / name.lstrip("/")
 
 
 def read_until(descriptor: int, wanted: bytes) -> bytes:

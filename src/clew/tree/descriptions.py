@@ -50,7 +50,11 @@ def describe_app(
 ) -> doc.App:
     """Return one app."""
     # What the process says of itself, else what the agent says that started it.
-    process = _table(app.process) or _table(app.agent)
+    agent = _table(app.agent)
+    process = _table(app.process) or agent
+    if "containment" in agent:
+        # Of that the process itself knows nothing.
+        process = process | {"containment": agent["containment"]}
     return doc.App(
         app_id=app.app_id,
         parent_id=app.parent_id,

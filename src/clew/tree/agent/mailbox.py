@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.tree.agent.claims import Claim, make_claimed, sweep
 from clew.tree.agent.speaking import LINE_BYTES_MAX, Answer, Refusal, Saying
 from clew.tree.frames.codec import parse
 
@@ -28,6 +28,14 @@ LINE_S_MAX: Final = 10.0
 # One speaks for milliseconds; more at a time than this is a mistake, and waits for its turn.
 CONNECTIONS_MAX: Final = 64
 
+PREFIX: Final = "clew-exec-"
+"""How the name of an agent's folder begins."""
+
+_SOCKET: Final = "agent"
+
+# The separators, the prefix, the eight characters that make it unique, and the socket.
+NAME_BYTES_MAX: Final = len(PREFIX) + 8 + len(_SOCKET) + 2
+
 _FALLBACK: Final = "/tmp"  # noqa: S108 - a folder of our own is made in it
 
 _decoder: Final[msgspec.json.Decoder[Saying]] = msgspec.json.Decoder(Saying)
@@ -38,14 +46,14 @@ class Mailbox:
 
     def __init__(self, take: Callable[[Saying], None]) -> None:
         self._take = take
-        self._folder = _make_folder()
+        self._claim = _make_folder()
         self._server: asyncio.Server | None = None
         self._turn = asyncio.Semaphore(CONNECTIONS_MAX)
 
     @property
     def path(self) -> str:
         """Where the socket is."""
-        return str(self._folder / "agent")
+        return str(self._claim.folder / _SOCKET)
 
     async def open(self) -> None:
         """Begin to listen."""
@@ -57,7 +65,9 @@ class Mailbox:
         if self._server is not None:
             self._server.close()
             self._server = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _remove(self._claim.folder)
+        self._claim.release()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -86,10 +96,20 @@ class Mailbox:
         return Answer(error=refusal)
 
 
-def _make_folder() -> Path:
+def _make_folder() -> Claim:
     """Return a new folder that only this user may enter, with room for a socket's name."""
-    folder = Path(tempfile.mkdtemp(prefix="clew-"))
-    if len(os.fsencode(folder)) + len("/agent") <= PATH_BYTES_MAX:
-        return folder
+    parent = tempfile.gettempdir()
+    if len(os.fsencode(parent)) > PATH_BYTES_MAX - NAME_BYTES_MAX:
+        parent = _FALLBACK
+    sweep(Path(parent), PREFIX, _remove)
+    return make_claimed(lambda: Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)))
+
+
+def _remove(folder: Path) -> None:
+    """Remove what an agent made, and nothing else that happens to be called the same.
+
+    Raises:
+        OSError: something else is in it.
+    """
+    (folder / _SOCKET).unlink(missing_ok=True)
     folder.rmdir()
-    return Path(tempfile.mkdtemp(prefix="clew-", dir=_FALLBACK))

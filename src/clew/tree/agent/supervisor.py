@@ -4,10 +4,10 @@ Theory of operation. This process is the agent: one event loop, in which the com
 the connection and the mailbox are events. The tree never stands in the way of the command: without
 a server it runs all the same, with its own stdin, stdout and stderr, and its own exit code.
 
-Who ends it: the server orders TERM and later KILL (a cancel), each for the group. When this process
-itself gets a SIGTERM, or the time given runs out, it does the same by its own clock: TERM, grace,
-KILL. After such an end nothing of the group may be left, and only then the exit is reported; after
-an end of its own, what the command left running in its group stays.
+Who ends it: the server orders TERM and later KILL (a cancel), each for all that the command has
+started. When this process itself gets a SIGTERM, or the time given runs out, it does the same by
+its own clock: TERM, grace, KILL. After such an end nothing may be left, and only then the exit is
+reported; after an end of its own, what the command left running stays.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_MS
 from clew.tree.agent import process
 from clew.tree.agent.announcing import PASSING
+from clew.tree.agent.cgroup import make_cgroup
+from clew.tree.agent.group import wait_for_ends
 from clew.tree.agent.link import AgentLink
 from clew.tree.agent.mailbox import Mailbox
 from clew.tree.agent.speaking import AGENT_VARIABLE
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from clew.tree.agent.announcing import Announcement
+    from clew.tree.agent.cgroup import Cgroup
     from clew.tree.agent.speaking import Saying
     from clew.tree.agent.terminal import Terminal
     from clew.tree.frames.inbound import ProcessInfo
@@ -52,8 +55,9 @@ REPORT_S_MAX: Final = 10.0
 # And for one that was never there: enough for it to be found, were it only slow.
 STRANGER_S_MAX: Final = 1.0
 
-# What is left of a group after its first process has ended is looked for this often.
-LOOK_S: Final = 0.05
+# What could not be killed, because it is inside the system or was just being forked, is killed
+# again after so long.
+KILL_AGAIN_S: Final = 1.0
 
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
@@ -76,7 +80,8 @@ class Plan:
     """What to run and how. `grace_s` is between TERM and KILL where no server gives the time.
 
     `is_required` keeps the command from running while no server answers; it `survives` the death of
-    its agent; `timeout_s` ends it. `warn` writes a line for the person.
+    its agent; `timeout_s` ends it. `containment` is what must hold the command together; None takes
+    a cgroup where there may be one. `warn` writes a line for the person.
     """
 
     arguments: Sequence[str]
@@ -86,6 +91,7 @@ class Plan:
     timeout_s: float | None = None
     is_required: bool = False
     survives: bool = False
+    containment: process.Containment | None = None
     server_url: str | None = None
 
 
@@ -120,17 +126,37 @@ class _Supervisor:
         if self.plan.announcement.parent is not None and self.terminal is None:
             # On a terminal it stays: whoever gets that back lets the whole group go on.
             process.leave_group()
-        self._announce()
-        mailbox = Mailbox(self._take)
-        await mailbox.open()
+        # Before it is announced: what cannot be contained as wanted is not started.
+        cgroup = self._make_cgroup()
+        mailbox: Mailbox | None = None
         try:
+            self._announce()
+            mailbox = Mailbox(self._take)
+            await mailbox.open()
             try:
-                self.command = self._start(mailbox.path)
+                self.command = self._start(mailbox.path, cgroup)
             except OSError as error:
                 return self._not_started(error)
+            except ClewError:
+                self._withdraw()
+                raise
             return await self._watch(self.command)
         finally:
-            await mailbox.close()
+            if mailbox is not None:
+                await mailbox.close()
+            if cgroup is not None:
+                cgroup.remove()
+
+    def _make_cgroup(self) -> Cgroup | None:
+        wanted = self.plan.containment
+        if wanted is process.Containment.PROCESS_GROUP:
+            return None
+        try:
+            return make_cgroup()
+        except ClewError:
+            if wanted is not None:
+                raise
+            return None
 
     def _announce(self) -> None:
         """Bring the app into the tree; without a server go on, and try again later."""
@@ -142,7 +168,7 @@ class _Supervisor:
                 raise
             plan.warn(f"{error.message}; the command runs, and joins the tree when one answers")
 
-    def _start(self, mailbox: str) -> process.Command:
+    def _start(self, mailbox: str, cgroup: Cgroup | None) -> process.Command:
         environ = dict(os.environ)
         environ[VARIABLE] = self.plan.announcement.config.encode()
         environ[AGENT_VARIABLE] = mailbox
@@ -150,7 +176,13 @@ class _Supervisor:
         if self.plan.server_url is not None:
             environ["CLEW_SERVER"] = self.plan.server_url
         self._listen()
-        command = process.start(self.plan.arguments, environ, survives=self.plan.survives)
+        command = process.start(
+            self.plan.arguments,
+            environ,
+            survives=self.plan.survives,
+            cgroup=cgroup,
+            must_be_held=self.plan.containment is process.Containment.CGROUP,
+        )
         if self.terminal is not None:
             self.terminal.hand_over(command.pid)
             # It may have been stopped for reading a key before that.
@@ -158,11 +190,13 @@ class _Supervisor:
         return command
 
     def _not_started(self, error: OSError) -> int:
-        announcement = self.plan.announcement
-        with contextlib.suppress(ClewError):
-            announcement.withdraw()
+        self._withdraw()
         self.plan.warn(f"{self.plan.arguments[0]}: {error.strerror or error}")
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+
+    def _withdraw(self) -> None:
+        with contextlib.suppress(ClewError):
+            self.plan.announcement.withdraw()
 
     async def _watch(self, command: process.Command) -> int:
         self.link = AgentLink(
@@ -201,12 +235,16 @@ class _Supervisor:
             each.cancel()
 
     async def _see_off_rest(self, command: process.Command) -> None:
-        """Wait until nothing of the group is left; what ignores TERM is killed after the grace."""
+        """Wait until nothing of it is left; what ignores TERM is killed after the grace."""
         deadline = time.monotonic() + self.plan.grace_s
-        while command.has_left_over:
-            if time.monotonic() >= deadline:
-                command.signal(signal.SIGKILL)
-            await asyncio.sleep(LOOK_S)
+        while left_over := command.find_left_over():
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                if not command.signal(signal.SIGKILL):
+                    # All that is left has changed its user: nobody but that one can end it.
+                    return
+                left_s = KILL_AGAIN_S
+            await wait_for_ends(left_over, left_s)
 
     def _describe(self, command: process.Command) -> ProcessInfo:
         program = shutil.which(self.plan.arguments[0]) or self.plan.arguments[0]
@@ -215,6 +253,7 @@ class _Supervisor:
             pid=command.pid,
             ppid=os.getpid(),
             executable=program[:PROCESS_CHARS_MAX],
+            containment=command.containment.value,
         )
 
     # What comes from the command.

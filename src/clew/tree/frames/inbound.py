@@ -37,7 +37,8 @@ CAN_HEAR_NOTICES: Final = "notices"
 class ProcessInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a process says of itself. Nothing is decided by it, and no pid in it is ever signalled.
 
-    `start_time` is in Unix milliseconds.
+    `start_time` is in Unix milliseconds. `containment` is what an agent holds the process together
+    with: ``cgroup`` or ``process_group``.
     """
 
     pid: Number | None = None
@@ -50,6 +51,7 @@ class ProcessInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     namespace: ProcessText | None = None
     start_time: Number | None = None
     executable: ProcessText | None = None
+    containment: ProcessText | None = None
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

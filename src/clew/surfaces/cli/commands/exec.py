@@ -32,6 +32,8 @@ GRACE = "30s"
 GRACE_S_MAX = 86_400.0
 TIMEOUT_S_MAX = 31 * 86_400.0
 
+Contained = Literal["cgroup", "process_group"]
+
 Orphaned = Literal["adopt", "request_cancel", "terminate", "wait"]
 
 
@@ -76,6 +78,13 @@ def exec_(
     survive: Annotated[
         Switch, Parameter(group=END, help="Let it live on when this process is killed.")
     ] = False,
+    containment: Annotated[
+        Contained | None,
+        Parameter(
+            group=END,
+            help="What keeps together all that it starts. [default: a cgroup, where permitted]",
+        ),
+    ] = None,
     server: ServerFlags | None = None,
 ) -> int:
     """Run a command as an app of the tree, and exit as it does."""
@@ -91,6 +100,7 @@ def exec_(
     grace_s = _seconds("--grace", grace, GRACE_S_MAX)
     timeout_s = None if timeout is None else _seconds("--timeout", timeout, TIMEOUT_S_MAX)
     flags = server or ServerFlags()
+    from clew.tree.agent.process import Containment
     from clew.tree.agent.supervisor import Plan, run_command
 
     return run_command(
@@ -108,6 +118,7 @@ def exec_(
             timeout_s=timeout_s,
             is_required=required,
             survives=survive,
+            containment=None if containment is None else Containment(containment),
             server_url=flags.open().url,
         )
     )
