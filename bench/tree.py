@@ -94,7 +94,7 @@ def _storm(session: Session, registry: str, sizes: _Sizes) -> None:
             with ThreadPoolExecutor(1) as pool:
                 playing = pool.submit(play, scene)
                 for _ in range(KILLS):
-                    # There is no event for "under load for a while".
+                    # The time is what is asked for: the load goes on for so long between kills.
                     time.sleep(sizes.between_kills_s)
                     server.kill()
                     server = start()

@@ -169,6 +169,7 @@ def _await(
             raise ClewError(
                 ErrorCode.TIMEOUT, "the demo's tree is not as it was to be", hint="clew tree --all"
             )
+        # No event tells of it: a feed of the tree would not say that the planner's process is gone.
         time.sleep(LOOK_S)
 
 
@@ -221,6 +222,7 @@ def _trace(client: TelemetryClient, command: str, answer: dict[str, Any]) -> Tol
         spans = client.find_spans(SpanQuery(service="trails", attribute=[wanted])).document().spans
         if len(spans) >= targets or time.monotonic() > deadline:
             break
+        # No event tells that the journal has come so far, or will not.
         time.sleep(LOOK_S)
     if not spans:
         return Told(command, answer, None, [])
