@@ -17,9 +17,11 @@ from clew.access.documents import RoleGrant
 from clew.access.keys import USE_STEP_NS
 from clew.access.parameters import (
     AuditQuery,
+    GrantQuery,
     KeyQuery,
     NewKey,
     NewRoleRef,
+    RevokedKeyQuery,
     RoleRefEdit,
     RoleRefQuery,
 )
@@ -361,19 +363,65 @@ class TestRoleRefs:
         kept = access.grants.add("a", "ann", ["read"], LOCAL).result()
         access.grants.add("a", "ben", ["read"], LOCAL, expires_at=clock.at + NS_PER_S).result()
         assert {grant.subject for grant in access.grants.of(["a"])} == {"ann", "ben"}
-        access.grants.remove(kept, LOCAL).result()
+        access.grants.remove(kept.id, LOCAL).result()
         clock.at += NS_PER_S
         assert not AccessRegistry.open(database, clock).grants.of(["a"])
         with pytest.raises(ClewError, match="no such grant"):
-            access.grants.remove(kept, LOCAL).result()
+            access.grants.remove(kept.id, LOCAL).result()
 
     def test_a_revoked_public_key_stays_revoked(
         self, access: AccessRegistry, database: Database, clock: Clock
     ) -> None:
-        access.grants.revoke_key("ed25519:AAAA", "lost", LOCAL).result()
-        access.grants.revoke_key("ed25519:AAAA", "lost", LOCAL).result()
-        assert access.grants.is_revoked("ed25519:AAAA")
-        assert AccessRegistry.open(database, clock).grants.is_revoked("ed25519:AAAA")
+        key = "ed25519:" + "A" * 43 + "="
+        told = access.revoked_keys.revoke(key, "lost", LOCAL).result()
+        assert access.revoked_keys.revoke(key, "again", LOCAL).result() == told
+        again = AccessRegistry.open(database, clock).revoked_keys
+        assert key in access.revoked_keys
+        assert key in again
+        assert again.find(RevokedKeyQuery()).revoked_keys == [told]
+        clock.at += NS_PER_S
+        access.revoked_keys.lift(key, LOCAL).result()
+        assert key not in access.revoked_keys
+        assert key not in AccessRegistry.open(database, clock).revoked_keys
+        with pytest.raises(ClewError, match="is not revoked"):
+            access.revoked_keys.lift(key, LOCAL).result()
+        done = [entry.action for entry in access.find_entries(AuditQuery()).entries]
+        assert done == ["pub_keys.lift", "pub_keys.revoke"]
+
+    @pytest.mark.parametrize("key", ["", "ed25519:AAAA", "ed25519:" + "A" * 42 + "B="])
+    def test_what_is_no_public_key_is_not_revoked(self, access: AccessRegistry, key: str) -> None:
+        with pytest.raises(ClewError) as revoking:
+            access.revoked_keys.revoke(key, "", LOCAL)
+        with pytest.raises(ClewError) as lifting:
+            access.revoked_keys.lift(key, LOCAL)
+        codes = {revoking.value.code, lifting.value.code}
+        assert codes == {ErrorCode.INVALID_ARGUMENT}
+
+    def test_single_grants_are_listed_as_they_count(
+        self, access: AccessRegistry, clock: Clock
+    ) -> None:
+        for_now = access.grants.add(
+            "a", "key:ann", ["read", "read"], LOCAL, expires_at=clock.at + NS_PER_S
+        ).result()
+        assert for_now.roles == ["read"]
+        clock.at += NS_PER_S // 10
+        lasting = access.grants.add("b", "key:ann", ["cancel"], LOCAL, cascade=False).result()
+        # The very same once more is the one that there is.
+        assert (
+            access.grants.add("b", "key:ann", ["cancel"], LOCAL, cascade=False).result() == lasting
+        )
+        assert access.grants.find(GrantQuery(sub="key:ann")).grants == [lasting, for_now]
+        assert access.grants.find(GrantQuery(app_id="a")).grants == [for_now]
+        assert not access.grants.find(GrantQuery(sub="ann")).grants
+        page = access.grants.find(GrantQuery(limit=1))
+        assert (page.total, page.truncated) == (2, True)
+        assert access.grants.find(GrantQuery(limit=1, next=page.next)).grants == [for_now]
+        clock.at += NS_PER_S
+        assert access.grants.find(GrantQuery()).grants == [lasting]
+        access.grants.remove(lasting.id, LOCAL).result()
+        assert not access.grants.of(["b"])
+        entries = access.find_entries(AuditQuery(app_id="b")).entries
+        assert [entry.action for entry in entries] == ["grants.remove", "grants.add"]
 
 
 def denial(at: int, caller: str = "nobody") -> Entry:
@@ -422,12 +470,13 @@ class TestAudit:
         assert told.detail.startswith("1000 more were denied")
         assert found[1].caller == "later" or found[0].caller == "later"
 
+    @pytest.mark.parametrize("kind", [CallerKind.UNKNOWN, CallerKind.APP])
     def test_strangers_cannot_hide_what_the_holder_of_a_key_tries(
-        self, database: Database, clock: Clock
+        self, database: Database, clock: Clock, kind: CallerKind
     ) -> None:
         log = audit_module.AuditLog(database, clock, clock=lambda: 0.0)
         for _ in range(DENIALS_BURST + 1000):
-            log.deny(dataclasses.replace(denial(clock()), caller_kind=CallerKind.UNKNOWN))
+            log.deny(dataclasses.replace(denial(clock()), caller_kind=kind))
         log.deny(denial(clock(), "insider"))
         access = AccessRegistry.open(database, clock)
         self.settle(access)

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from clew.access.signing import SignedHead, signed_octets
@@ -33,8 +35,8 @@ class Member:
     app_id: str = field(default_factory=lambda: new_uuid(time.time_ns()))
     signer: Signer = field(default_factory=Signer)
 
-    def join(self) -> None:
-        frame = {
+    def frame(self) -> dict[str, Any]:
+        return {
             "type": "register",
             "app_id": self.app_id,
             "parent_id": self.parent.app_id if self.parent else None,
@@ -42,7 +44,9 @@ class Member:
             "child_pub_key": self.signer.pub_key,
             "process_info": {"pid": 1},
         }
-        self.socket.send(json.dumps(frame))
+
+    def join(self) -> None:
+        self.socket.send(json.dumps(self.frame()))
         assert json.loads(self.socket.recv(30))["type"] == "registered"
 
     def sign(self, method: str, target: str, body: bytes = b"") -> dict[str, str]:
@@ -205,3 +209,115 @@ def test_a_role_ref_opens_an_app_to_those_it_names(family: Family) -> None:
     gone = ask(family.server.url, "DELETE", f"{BASE}/admin/role-refs/friends", headers=admin)
     assert gone.status == 200
     assert ask(family.server.url, "GET", path, headers=key).status == 404
+
+
+def as_admin(family: Family, method: str, path: str, document: Any = None) -> Answer:
+    body = None if document is None else json.dumps(document).encode()
+    headers = {**JSON, "authorization": f"Bearer {family.key}"}
+    return ask(family.server.url, method, f"{BASE}/{path}", body, headers)
+
+
+def test_a_single_grant_opens_an_app_until_it_is_taken_back(family: Family) -> None:
+    other = {"sub": f"app:{family.other.app_id}", "app_id": family.child.app_id}
+
+    def seen() -> list[int]:
+        each = (family.root, family.child, family.leaf)
+        return [family.other.ask("GET", f"{BASE}/apps/{app.app_id}").status for app in each]
+
+    assert seen() == [404, 404, 404]
+    alone = as_admin(family, "POST", "admin/grants", {**other, "roles": ["read"], "cascade": False})
+    assert alone.status == 201, alone.body
+    assert seen() == [404, 200, 404]
+    below = as_admin(
+        family, "POST", "admin/grants", {**other, "roles": ["control"], "expires_in": "1h"}
+    )
+    assert below.document["grant"]["expires_at"] is not None
+    assert seen() == [404, 200, 200]
+    body = b'{"action": "checkpoint"}'
+    steered = family.other.ask("POST", f"{BASE}/apps/{family.leaf.app_id}/control", body)
+    assert steered.status in {200, 202}, steered.body
+    assert json.loads(family.leaf.socket.recv(30))["action"] == "checkpoint"
+    listed = as_admin(family, "GET", f"admin/grants?sub={other['sub']}").document["grants"]
+    ids = [below.document["grant"]["id"], alone.document["grant"]["id"]]
+    assert [grant["id"] for grant in listed] == ids
+    for grant_id in ids:
+        assert as_admin(family, "DELETE", f"admin/grants/{grant_id}").status == 200
+    assert as_admin(family, "DELETE", f"admin/grants/{ids[0]}").status == 404
+    assert seen() == [404, 404, 404]
+    told = as_admin(family, "GET", f"audit?app_id={family.child.app_id}&allowed=true").document
+    actions = [entry["action"] for entry in told["entries"] if "grants" in entry["action"]]
+    assert sorted(actions) == ["grants.add"] * 2 + ["grants.remove"] * 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status"),
+    [
+        ({"roles": []}, 400),
+        ({"roles": ["root"]}, 400),
+        ({"sub": "two words"}, 400),
+        ({"app_id": "planner"}, 400),
+        ({"app_id": "0b0e8a52-6f1c-4d3e-9a51-0d6f3a1b2c4d"}, 404),
+        ({"expires_in": "1h", "expires_at": "2099-01-01T00:00:00Z"}, 400),
+        ({"expires_at": "2001-01-01T00:00:00Z"}, 400),
+        ({"until": "2h"}, 400),
+    ],
+)
+def test_what_is_no_grant_is_refused(family: Family, wrong: dict[str, Any], status: int) -> None:
+    grant = {"app_id": family.child.app_id, "sub": "key:x", "roles": ["read"], **wrong}
+    answer = as_admin(family, "POST", "admin/grants", grant)
+    assert (answer.status, bool(answer.document["hint"])) == (status, True)
+
+
+def test_nobody_but_an_admin_grants_or_revokes(family: Family) -> None:
+    grant = json.dumps({"app_id": family.leaf.app_id, "sub": "key:x", "roles": ["read"]}).encode()
+    key = json.dumps({"app_id": family.leaf.app_id}).encode()
+    for method, path, body in (
+        ("GET", "admin/grants", None),
+        ("POST", "admin/grants", grant),
+        ("DELETE", "admin/grants/x", None),
+        ("GET", "admin/revoked-keys", None),
+        ("POST", "admin/revoked-keys", key),
+        ("DELETE", "admin/revoked-keys/x", None),
+    ):
+        # By its place an ancestor steers; who else may is never its to say.
+        assert family.root.ask(method, f"{BASE}/{path}", body).status == 403, (method, path)
+
+
+def test_a_public_key_that_was_revoked_opens_nothing_until_it_is_lifted(family: Family) -> None:
+    place = f"ws://{family.server.addresses['trails']}/ws"
+    with connect(place, compression=None) as socket:
+        lost = Member(family.server, socket)
+        lost.join()
+        whoami = f"{BASE}/whoami"
+        assert lost.ask("GET", whoami).status == 200
+        told = as_admin(
+            family, "POST", "admin/revoked-keys", {"app_id": lost.app_id, "reason": "lost"}
+        )
+        assert told.status == 201, told.body
+        key = told.document["revoked_key"]
+        assert (key["pub_key"], key["reason"]) == (lost.signer.pub_key, "lost")
+        assert json.loads(socket.recv(30))["code"] == "revoked"
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(30)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4004
+        assert lost.ask("GET", whoami).status == 401
+        with connect(place, compression=None) as other:
+            again = Member(family.server, other, signer=lost.signer)
+            other.send(json.dumps(again.frame()))
+            assert json.loads(other.recv(30))["code"] == "revoked"
+        listed = as_admin(family, "GET", "admin/revoked-keys").document["revoked_keys"]
+        assert [each["pub_key"] for each in listed] == [lost.signer.pub_key]
+        path = f"admin/revoked-keys/{quote(lost.signer.pub_key, safe='')}"
+        assert as_admin(family, "DELETE", path).status == 200
+        assert as_admin(family, "DELETE", path).status == 404
+        assert lost.ask("GET", whoami).status == 200
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{}, {"pub_key": "ed25519:AAAA"}, {"pub_key": "x", "app_id": "y"}, {"app_id": "planner"}],
+)
+def test_what_is_no_public_key_is_not_revoked(family: Family, wrong: dict[str, str]) -> None:
+    answer = as_admin(family, "POST", "admin/revoked-keys", wrong)
+    assert (answer.status, bool(answer.document["hint"])) == (400, True)

@@ -222,7 +222,7 @@ def test_a_signed_request_that_lacks_something_is_refused(
 def test_a_key_that_was_revoked_signs_nothing(access: AccessRegistry) -> None:
     async def run() -> None:
         door = Door(access, SIGNING)
-        access.grants.revoke_key(SIGNER.pub_key, "lost", LOCAL).result()
+        access.revoked_keys.revoke(SIGNER.pub_key, "lost", LOCAL).result()
         assert "not that of the app" in await door.refusal(signed(head_of()))
         nobody = Door(access, Apps(**{APP: AppKey(None, must_sign=True)}))
         assert "not that of the app" in await nobody.refusal(signed(head_of()))

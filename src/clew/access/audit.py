@@ -87,7 +87,13 @@ class Entry:
 
 
 def entry_of(
-    caller: Caller, at: int, action: str, *, target: str | None = None, detail: str = ""
+    caller: Caller,
+    at: int,
+    action: str,
+    *,
+    target: str | None = None,
+    app_id: str | None = None,
+    detail: str = "",
 ) -> Entry:
     """Return the entry of something that a caller was allowed to do."""
     return Entry(
@@ -97,6 +103,7 @@ def entry_of(
         caller=caller.name,
         is_allowed=True,
         target=target,
+        app_id=app_id,
         detail=detail,
     )
 

@@ -25,11 +25,17 @@ from clew.store.page import (
 )
 
 if TYPE_CHECKING:
-    from clew.access.parameters import AuditQuery, KeyQuery, RoleRefQuery
+    from clew.access.parameters import (
+        AuditQuery,
+        GrantQuery,
+        KeyQuery,
+        RevokedKeyQuery,
+        RoleRefQuery,
+    )
     from clew.store.database.contract import Database, Reading
     from clew.store.database.where import Where
 
-    Query = KeyQuery | RoleRefQuery | AuditQuery
+    Query = KeyQuery | RoleRefQuery | GrantQuery | RevokedKeyQuery | AuditQuery
 
 _VERSION: Final = 1
 _ID_CHARS_MAX: Final = 128

@@ -111,6 +111,63 @@ class RoleRefHistory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     next: str | None = None
 
 
+class AppGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """Roles that one subject has for one app, and with `cascade` for all below it.
+
+    It counts until `expires_at`; without, until it is removed.
+    """
+
+    id: str
+    app_id: str
+    sub: str
+    roles: list[str]
+    cascade: bool
+    granted_by: str
+    created_at: str
+    expires_at: str | None
+
+
+class AppGrantAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One grant, as it is kept after a write (before it, when it was removed)."""
+
+    grant: AppGrant
+
+
+class AppGrantList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Grants that count, the newest first."""
+
+    grants: list[AppGrant]
+    count: int
+    total: int
+    truncated: bool
+    next: str | None = None
+
+
+class RevokedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A public key of apps that counts no more: nobody joins the tree or signs with it."""
+
+    pub_key: str
+    reason: str
+    revoked_by: str
+    revoked_at: str
+
+
+class RevokedKeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One public key, as it was revoked."""
+
+    revoked_key: RevokedKey
+
+
+class RevokedKeyList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Revoked public keys, the newest first."""
+
+    revoked_keys: list[RevokedKey]
+    count: int
+    total: int
+    truncated: bool
+    next: str | None = None
+
+
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Who asked for what, and whether it was allowed.
 

@@ -1,4 +1,4 @@
-"""Grants for one app each, beside those of role refs; and public keys that count no more."""
+"""Grants for one app each, beside those of role refs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ import msgspec
 from clew.access.audit import entry_of, write_entries
 from clew.access.authority import Grant
 from clew.access.caller import ROLE_NAMES, Verb
+from clew.access.cursor import Source, read_page
+from clew.access.documents import AppGrant, AppGrantList
 from clew.access.role_refs import check_subject, verbs_of
 from clew.access.writing import when_kept
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import new_uuid
+from clew.base.times import format_time
+from clew.store.database.where import Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     from clew.access.caller import Caller
+    from clew.access.parameters import GrantQuery
     from clew.store.database.contract import Database, Transaction
 
 logger = logging.getLogger(__name__)
@@ -28,11 +33,13 @@ logger = logging.getLogger(__name__)
 GRANTS_MAX: Final = 100_000
 """Grants of a registry: all in memory, 300 bytes each."""
 
+_GRANTS: Final = Source("grants", "grants", "created_at")
+
 _NO_VERBS: Final[frozenset[Verb]] = frozenset()
 
 
 class GrantBook:
-    """All inline grants of a registry, and all revoked public keys. From any thread."""
+    """All inline grants of a registry. From any thread."""
 
     def __init__(self, database: Database, now: Callable[[], int]) -> None:
         """Read those of a registry; `now` gives Unix nanoseconds. Blocks."""
@@ -50,8 +57,6 @@ class GrantBook:
         self._by_app: dict[str, dict[str, Grant]] = {}
         for row in rows:
             self._by_app.setdefault(row["app_id"], {})[row["id"]] = _grant_of(row)
-        revoked = database.read(lambda reading: reading.rows("SELECT pub_key FROM revoked_keys"))
-        self._revoked = {row["pub_key"] for row in revoked}
 
     def of(self, app_ids: Iterable[str]) -> tuple[Grant, ...]:
         """Return the grants of these apps, expired ones among them."""
@@ -75,6 +80,21 @@ class GrantBook:
         """Call `listener`, from any thread and at once, whenever a grant has come or gone."""
         self._listeners.append(listener)
 
+    def find(self, query: GrantQuery) -> AppGrantList:
+        """Return one page of the grants that count, the newest first. Blocks."""
+        where = Where()
+        where.add("(expires_at IS NULL OR expires_at > :now)", now=self._now())
+        where.equal("app_id", query.app_id)
+        where.equal("subject", query.sub)
+        page = read_page(self._database, query, _GRANTS, where)
+        return AppGrantList(
+            grants=[_document(row) for row in page.rows],
+            count=len(page.rows),
+            total=page.total,
+            truncated=page.next is not None,
+            next=page.next,
+        )
+
     def add(
         self,
         app_id: str,
@@ -84,8 +104,8 @@ class GrantBook:
         *,
         cascade: bool = True,
         expires_at: int | None = None,
-    ) -> Future[str]:
-        """Grant roles for an app; the future holds the id of the grant.
+    ) -> Future[AppGrant]:
+        """Grant roles for an app; the very same grant once more is the one that there is.
 
         Raises:
             ClewError: INVALID_ARGUMENT at once; CONFLICT with the future when there are too many.
@@ -97,62 +117,61 @@ class GrantBook:
             "id": new_uuid(now),
             "app_id": app_id,
             "subject": subject,
-            "roles_json": msgspec.json.encode(list(roles)).decode(),
+            "roles_json": msgspec.json.encode(list(dict.fromkeys(roles))).decode(),
             "is_cascade": int(cascade),
             "granted_by": by.subject,
             "expires_at": expires_at,
             "created_at": now,
         }
 
-        def change() -> None:
+        def change(kept: dict[str, Any]) -> None:
             grants = self._by_app.get(app_id, {})
-            self._by_app[app_id] = {**grants, str(row["id"]): _grant_of(row)}
+            self._by_app[app_id] = {**grants, str(kept["id"]): _grant_of(kept)}
 
         return self._write(lambda writing: _insert(writing, row, by, now), change)
 
-    def remove(self, grant_id: str, by: Caller) -> Future[str]:
-        """Take a grant back.
+    def remove(self, grant_id: str, by: Caller) -> Future[AppGrant]:
+        """Take a grant back; the future holds what it was.
 
         Raises:
             ClewError: NOT_FOUND with the future.
         """
         now = self._now()
 
-        def change() -> None:
-            for app_id, grants in self._by_app.items():
-                if grant_id in grants:
-                    rest = {each: grant for each, grant in grants.items() if each != grant_id}
-                    self._by_app[app_id] = rest
-                    return
+        def change(gone: dict[str, Any]) -> None:
+            grants = self._by_app.get(gone["app_id"], {})
+            rest = {each: grant for each, grant in grants.items() if each != grant_id}
+            if rest:
+                self._by_app[gone["app_id"]] = rest
+            else:
+                self._by_app.pop(gone["app_id"], None)
 
         return self._write(lambda writing: _delete(writing, grant_id, by, now), change)
 
-    def is_revoked(self, pub_key: str) -> bool:
-        """Tell whether a public key counts no more."""
-        return pub_key in self._revoked
-
-    def revoke_key(self, pub_key: str, reason: str, by: Caller) -> Future[str]:
-        """Let a public key count no more, for good. Repeatable."""
-        now = self._now()
-        return self._write(
-            lambda writing: _revoke(writing, pub_key, reason, by, now),
-            lambda: self._revoked.add(pub_key),
-        )
-
-    def _write(self, work: Callable[[Transaction], str], change: Callable[[], None]) -> Future[str]:
-        def settle(told: str) -> str:
+    def _write(
+        self,
+        work: Callable[[Transaction], dict[str, Any]],
+        change: Callable[[dict[str, Any]], None],
+    ) -> Future[AppGrant]:
+        def settle(row: dict[str, Any]) -> AppGrant:
             with self._guard:
-                change()
+                change(row)
             for listener in self._listeners:
                 listener()
-            return told
+            return _document(row)
 
         return when_kept(self._database.submit(work), settle)
 
 
-def _insert(writing: Transaction, row: dict[str, Any], by: Caller, now: int) -> str:
+def _insert(writing: Transaction, row: dict[str, Any], by: Caller, now: int) -> dict[str, Any]:
     # What has expired is of no use to anybody, and is told by the audit log.
     writing.run("DELETE FROM grants WHERE expires_at <= :now", {"now": now})
+    told = ("subject", "roles_json", "is_cascade", "expires_at")
+    for kept in writing.rows(
+        "SELECT * FROM grants WHERE app_id = :app_id", {"app_id": row["app_id"]}
+    ):
+        if all(kept[each] == row[each] for each in told):
+            return kept
     if writing.rows("SELECT count(*) AS n FROM grants")[0]["n"] >= GRANTS_MAX:
         raise ClewError(
             ErrorCode.CONFLICT,
@@ -162,36 +181,36 @@ def _insert(writing: Transaction, row: dict[str, Any], by: Caller, now: int) -> 
     columns = ", ".join(row)
     values = ", ".join(f":{name}" for name in row)
     writing.run(f"INSERT INTO grants ({columns}) VALUES ({values})", row)  # noqa: S608 - ours
-    detail = f"{row['subject']} {row['roles_json']}"
-    write_entries(
-        writing, [entry_of(by, now, "grants.add", target=str(row["app_id"]), detail=detail)]
-    )
-    return str(row["id"])
+    _tell(writing, "grants.add", row, by, now)
+    return row
 
 
-def _delete(writing: Transaction, grant_id: str, by: Caller, now: int) -> str:
-    rows = writing.rows("SELECT app_id, subject FROM grants WHERE id = :id", {"id": grant_id})
+def _delete(writing: Transaction, grant_id: str, by: Caller, now: int) -> dict[str, Any]:
+    rows = writing.rows("SELECT * FROM grants WHERE id = :id", {"id": grant_id})
     if not rows:
-        raise ClewError(ErrorCode.NOT_FOUND, "there is no such grant")
-    writing.run("DELETE FROM grants WHERE id = :id", {"id": grant_id})
-    entry = entry_of(by, now, "grants.remove", target=rows[0]["app_id"], detail=rows[0]["subject"])
-    write_entries(writing, [entry])
-    return grant_id
-
-
-def _revoke(writing: Transaction, pub_key: str, reason: str, by: Caller, now: int) -> str:
-    kept = writing.rows(
-        "SELECT pub_key FROM revoked_keys WHERE pub_key = :pub_key", {"pub_key": pub_key}
-    )
-    if not kept:
-        writing.run(
-            "INSERT INTO revoked_keys (pub_key, reason, revoked_by, revoked_at)"
-            " VALUES (:pub_key, :reason, :by, :now)",
-            {"pub_key": pub_key, "reason": reason, "by": by.subject, "now": now},
+        raise ClewError(
+            ErrorCode.NOT_FOUND,
+            "there is no such grant",
+            hint="list those that count: clew grants list",
         )
-        entry = entry_of(by, now, "pub_keys.revoke", target=pub_key, detail=reason)
-        write_entries(writing, [entry])
-    return pub_key
+    writing.run("DELETE FROM grants WHERE id = :id", {"id": grant_id})
+    _tell(writing, "grants.remove", rows[0], by, now)
+    return rows[0]
+
+
+def _tell(writing: Transaction, action: str, row: Mapping[str, Any], by: Caller, now: int) -> None:
+    roles = " ".join(_roles(row["roles_json"]))
+    until = "" if row["expires_at"] is None else f" until {format_time(row['expires_at'])}"
+    alone = "" if row["is_cascade"] else ", itself alone"
+    entry = entry_of(
+        by,
+        now,
+        action,
+        target=str(row["id"]),
+        app_id=str(row["app_id"]),
+        detail=f"{roles} for {row['subject']}{until}{alone}",
+    )
+    write_entries(writing, [entry])
 
 
 def _grant_of(row: Mapping[str, Any]) -> Grant:
@@ -210,3 +229,17 @@ def _roles(text: str) -> list[str]:
     except msgspec.MsgspecError:
         logger.warning("a grant names no roles that can be read; it gives nothing")
         return []
+
+
+def _document(row: Mapping[str, Any]) -> AppGrant:
+    expires_at = row["expires_at"]
+    return AppGrant(
+        id=row["id"],
+        app_id=row["app_id"],
+        sub=row["subject"],
+        roles=_roles(row["roles_json"]),
+        cascade=bool(row["is_cascade"]),
+        granted_by=row["granted_by"],
+        created_at=format_time(row["created_at"]),
+        expires_at=None if expires_at is None else format_time(expires_at),
+    )

@@ -24,9 +24,10 @@ from clew.access.audit import entry_of, write_entries
 from clew.access.caller import ROLE_VERBS, Caller, CallerKind, Role
 from clew.access.cursor import Source, read_page
 from clew.access.documents import Key, KeyCreated, KeyList, KeyState
+from clew.access.expiry import read_expiry
 from clew.access.writing import when_kept
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.times import NS_PER_S, TIME_NS_MAX, format_time, parse_duration_ns, parse_time
+from clew.base.times import NS_PER_S, format_time
 from clew.store.database.where import Where
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class KeyRing:
             "created_at": now,
             "created_by": by.subject,
             "last_used_at": None,
-            "expires_at": _expiry(wanted, now),
+            "expires_at": read_expiry(wanted.expires_in, wanted.expires_at, now),
             "revoked_at": None,
             "revoked_by": None,
         }
@@ -345,25 +346,3 @@ def _checked_app_id(app_id: str | None) -> str | None:
         "app_id is no id of an app",
         hint="list apps with: clew apps",
     )
-
-
-def _expiry(wanted: NewKey, now: int) -> int | None:
-    if wanted.expires_in is not None and wanted.expires_at is not None:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            "expires_in and expires_at exclude each other",
-            hint="give one of them",
-        )
-    if wanted.expires_in is not None:
-        at = now + parse_duration_ns(wanted.expires_in)
-    elif wanted.expires_at is not None:
-        at = parse_time(wanted.expires_at, now=now)
-    else:
-        return None
-    if not now < at <= TIME_NS_MAX:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            "the key would never be valid, or for longer than time is counted",
-            hint="give expires_in=30d, or a moment to come as expires_at",
-        )
-    return at

@@ -62,6 +62,45 @@ class RoleRefQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     next: str | None = None
 
 
+class NewGrant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Roles for one app to be given to a subject: ``key:ci``, ``app:…``.
+
+    With `cascade` they hold for all below the app as well. They count for ever, for a time
+    (`expires_in`: ``2h``), or until a moment (`expires_at`).
+    """
+
+    app_id: str
+    sub: str
+    roles: list[str]
+    cascade: bool = True
+    expires_in: str | None = None
+    expires_at: str | None = None
+
+
+class GrantQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which grants: all that is given holds. What has expired is not told."""
+
+    app_id: str | None = None
+    sub: str | None = None
+    limit: int = LIMIT_DEFAULT
+    next: str | None = None
+
+
+class NewRevokedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A public key of apps that is to count no more: itself, or that of an app; and why."""
+
+    pub_key: str | None = None
+    app_id: str | None = None
+    reason: str = ""
+
+
+class RevokedKeyQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A page of revoked public keys."""
+
+    limit: int = LIMIT_DEFAULT
+    next: str | None = None
+
+
 class AuditQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which entries of the audit log. Times follow the one grammar; `last` excludes the others."""
 

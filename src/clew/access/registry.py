@@ -1,4 +1,4 @@
-"""Access as the registry keeps it: keys, role refs, grants and the audit log, opened as one."""
+"""Access as the registry keeps it, opened as one: keys, role refs, grants and the audit log."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from clew.access.cursor import Source, read_cursor, read_page
 from clew.access.documents import AuditEntry, AuditList
 from clew.access.grants import GrantBook
 from clew.access.keys import KeyRing
+from clew.access.revoked_keys import RevokedKeys
 from clew.access.role_refs import Listing, RoleRefs, resolve
 from clew.base.times import TimeRange, format_time, parse_range
 from clew.store.database.where import Where
@@ -34,6 +35,7 @@ class AccessRegistry:
     keys: KeyRing
     role_refs: RoleRefs
     grants: GrantBook
+    revoked_keys: RevokedKeys
     audit: AuditLog
     database: Database
     now: Callable[[], int]
@@ -45,6 +47,7 @@ class AccessRegistry:
             KeyRing(database, now),
             RoleRefs(database, now),
             GrantBook(database, now),
+            RevokedKeys(database, now),
             AuditLog(database, now),
             database,
             now,

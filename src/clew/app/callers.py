@@ -10,8 +10,11 @@ from clew.tree.machine.app import Tier
 from clew.tree.registry.questions import get_app
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clew.access.registry import AccessRegistry
     from clew.store.database.contract import Database
+    from clew.surfaces.ws.door import TrailsDoor
     from clew.tree.keeper.keeper import TreeKeeper
 
 
@@ -49,3 +52,19 @@ def keep_permitted(keeper: TreeKeeper, access: AccessRegistry) -> None:
 
     access.listen(hear)
     tell()
+
+
+def keep_out_revoked(find_door: Callable[[], TrailsDoor | None], access: AccessRegistry) -> None:
+    """Have sockets closed on which apps speak whose keys have been revoked, as they are."""
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        door = find_door()
+        if door is not None:
+            door.hang_up_revoked()
+
+    def hear() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(tell)
+
+    access.revoked_keys.listen(hear)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
-from clew.app.callers import TreeCallers, keep_permitted
+from clew.app.callers import TreeCallers, keep_out_revoked, keep_permitted
 from clew.app.journal import TelemetryJournal
 from clew.app.sockets import Addresses, port_of, take
 from clew.app.store import (
@@ -132,7 +132,7 @@ class Doors:
             configuration,
             store.database,
             deny=store.access.audit.deny,
-            is_revoked=store.access.grants.is_revoked,
+            is_revoked=store.access.revoked_keys.__contains__,
             sink=TelemetryJournal(store),
             forget=store.access.grants.forget,
         )
@@ -193,6 +193,7 @@ class Doors:
                 troubles.append(error)
         # Before any door: whoever asks finds the tree loaded, and apps find it ready for them.
         keep_permitted(self.tree.keeper, self._access)
+        keep_out_revoked(lambda: self.tree.door, self._access)
         await self.tree.open(self._sockets.trails)
         for listener in self._listeners:
             await listener.open()

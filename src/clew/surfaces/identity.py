@@ -161,6 +161,11 @@ class Identity:
         """Tell whether whoever was let in would be let in again."""
         return self._access.keys.is_valid(caller)
 
+    async def find_app_key(self, app_id: str) -> str | None:
+        """Return the public key that an app joined the tree with, None where there is none."""
+        app = await self._apps.find_key(app_id)
+        return None if app is None else app.pub_key
+
     async def wait_ended(self, caller: Caller) -> None:
         """Return once the caller would not be let in any more: a second late at the most."""
         while self.is_valid(caller):
@@ -259,7 +264,7 @@ class Identity:
             "the signature is not that of the app",
             hint="sign with the key that the app joined the tree with",
         )
-        if app is None or app.pub_key is None or self._access.grants.is_revoked(app.pub_key):
+        if app is None or app.pub_key is None or app.pub_key in self._access.revoked_keys:
             raise wrong
         async with self._reading:
             body = b"" if scope["type"] != "http" else await _read_body(receive)

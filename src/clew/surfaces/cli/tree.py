@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import App, Group, Parameter
 
+from clew.surfaces.cli.accesses import COMMANDS as ACCESS_COMMANDS
+from clew.surfaces.cli.accesses import FAMILIES as ACCESS_FAMILIES
 from clew.surfaces.cli.apps import COMMANDS as APP_COMMANDS
 from clew.surfaces.cli.command import KEEP, LOOK, RUN, STEER, Command, Family
 from clew.surfaces.cli.running import COMMANDS as RUN_COMMANDS
@@ -29,6 +31,7 @@ HELP: Final = (
 FAMILIES: Final[tuple[Family, ...]] = (
     Family("comment", KEEP, "Say something about a trace or a span, and find what was said."),
     Family("keys", RUN, "Say who may reach the server, and what they may do."),
+    *ACCESS_FAMILIES,
     Family("skill", RUN, "Tell agents how to work with clew."),
 )
 
@@ -368,6 +371,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "",
         (("clew whoami", "the key of CLEW_API_KEY"),),
     ),
+    *ACCESS_COMMANDS,
     Command(
         "mcp",
         "clew.surfaces.cli.commands.mcp:mcp",

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from clew.surfaces.rest import access, analytics, comments, correlate, genai, telemetry, tree, watch
+from clew.surfaces.rest import (
+    access,
+    analytics,
+    comments,
+    correlate,
+    genai,
+    grants,
+    telemetry,
+    tree,
+    watch,
+)
 
 if TYPE_CHECKING:
     from clew.surfaces.rest.routes import Route
@@ -16,6 +26,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *correlate.ROUTES,
     *genai.ROUTES,
     *access.ROUTES,
+    *grants.ROUTES,
     *tree.ROUTES,
     *watch.ROUTES,
 )

@@ -489,6 +489,11 @@ class Connection(asyncio.Protocol):
             if timer is not None:
                 timer.cancel()
 
+    def hang_up_revoked(self) -> None:
+        """Close if an app speaks here whose key has been revoked."""
+        if self._session is not None:
+            self._session.hang_up_revoked()
+
     def abort(self) -> None:
         """Cut the connection."""
         self._transport.abort()

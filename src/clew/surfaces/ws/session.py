@@ -38,6 +38,8 @@ RETRY_MS: Final = 1000
 _JOINING: Final = (inbound.Register, inbound.ReRegister, inbound.Attach)
 """Frames that may come first on a socket."""
 
+_REVOKED: Final = "this key has been revoked"
+
 _NUL: Final = b"\\u0000"
 
 _GONE: Final = frozenset(
@@ -97,6 +99,21 @@ class Session:
         tickets, self._tickets = self._tickets, None
         for ticket in tickets or ():
             self._door.keeper.forget(ticket)
+
+    def hang_up_revoked(self) -> None:
+        """Close the socket if an app speaks here whose key has been revoked.
+
+        Whoever has that key has the socket, and all else that is said on it. Agents only watch
+        processes, and have no key of the app's.
+        """
+        for app_id in self._bound.keys() - (self._agents or set()):
+            app = self._door.keeper.find(app_id)
+            if app is not None and app.pub_key and self._door.is_revoked(app.pub_key):
+                self._connection.send(
+                    outbound.Error(code=FrameError.REVOKED, message=_REVOKED, app_id=app_id)
+                )
+                self._connection.close(CLOSE_OF[FrameError.REVOKED], _REVOKED)
+                return
 
     # What comes in.
 
@@ -364,10 +381,9 @@ class Session:
         self._connection.close(CLOSE_OF[FrameError.REGISTRATION_FAILED], text)
 
     def _refuse_key(self, frame: AnyInbound) -> None:
-        text = "this key has been revoked"
-        self._send_refusal(FrameError.REVOKED, text, frame)
+        self._send_refusal(FrameError.REVOKED, _REVOKED, frame)
         if not self._bound:
-            self._connection.close(CLOSE_OF[FrameError.REVOKED], text)
+            self._connection.close(CLOSE_OF[FrameError.REVOKED], _REVOKED)
 
     def _refuse(self, error: ClewError, frame: AnyInbound) -> None:
         self._send_refusal(
