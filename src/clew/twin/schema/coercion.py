@@ -211,7 +211,7 @@ def _to_text(value: object, path: str) -> str:
             shown = fspath(value)
             return shown if isinstance(shown, str) else _no_text(value, path)
         case _:
-            _no_text(value, path)
+            return _no_text(value, path)
 
 
 def _no_text(value: object, path: str) -> NoReturn:

@@ -35,7 +35,7 @@ def to_attribute(field: FieldSchema, value: object) -> str | bool | int | float:
     if field.type in _AS_JSON and taken is not REDACTED:
         return msgspec.json.encode(taken).decode()
     if not isinstance(taken, (str, bool, int, float)):
-        raise AssertionError(f"a {field.type} is no attribute")
+        raise AssertionError(f"a {field.type} is no attribute")  # noqa: TRY004
     return taken
 
 

@@ -15,6 +15,7 @@ REDACTED: Final = "[redacted]"
 class Fault(StrEnum):
     """What is wrong with a value."""
 
+    REQUIRED = "required"
     NULL = "null"
     WRONG_TYPE = "wrong_type"
     NOT_EXACT = "not_exact"

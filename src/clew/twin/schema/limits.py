@@ -11,7 +11,7 @@ TYPES_MAX: Final = 1000
 """Objects and processes together; a large system names some hundred."""
 
 FIELDS_MAX: Final = 1000
-"""Of one type, those inside dictionaries and lists counted. Wider tables exist; no one reads them."""
+"""Of one type, those inside dictionaries and lists counted. Wider tables exist, unread."""
 
 SCHEMA_DEPTH_MAX: Final = 8
 """Lists of dictionaries of lists…: deeper than this nobody follows a path by eye."""

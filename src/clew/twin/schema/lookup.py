@@ -67,35 +67,11 @@ class RegistryIndex:
 
     def expected_keys(self) -> list[str]:
         """Return the attributes that events of the registry carry, in order."""
-        own = {
-            f"{each.prefix}.{name}" for each in self.types.values() for name in each.fields
-        }
+        own = {f"{each.prefix}.{name}" for each in self.types.values() for name in each.fields}
         return sorted(own.union(IDENTITY_KEYS))
 
 
 def names_of(kind: ObjectSchema | ProcessSchema) -> dict[str, FieldSchema]:
     """Return the fields of a type by every name that events know them by; present names win."""
-    named = {
-        former: field
-        for field in kind.fields.values()
-        for former in field.renamed_from or ()
-    }
+    named = {former: field for field in kind.fields.values() for former in field.renamed_from or ()}
     return {**named, **kind.fields}
-
-
-def prefix_of(name: str) -> str:
-    """Return the usual prefix of a type: ``ShoppingCart`` is ``shopping_cart``.
-
-    Acronyms stay together: ``NOGEntity`` is ``nog_entity``, ``HTTPServer2`` is ``http_server2``.
-    """
-    letters: list[str] = []
-    for index, letter in enumerate(name):
-        before = name[index - 1 : index]
-        after = name[index + 1 : index + 2]
-        is_break = letter.isupper() and (
-            before.islower() or before.isdigit() or (before.isupper() and after.islower())
-        )
-        if is_break:
-            letters.append("_")
-        letters.append(letter.lower())
-    return "".join(letters)

@@ -1,0 +1,1 @@
+"""Classes that describe a system: what users write, faces of the values of `clew.twin.schema`."""
