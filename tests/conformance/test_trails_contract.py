@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from clew.access.signing import SignedHead, signed_octets
 from clew.base.errors import ClewError
 from clew.tree.frames.canonical import canonical_json, format_number, signing_bytes
 from clew.tree.frames.codec import decode_inbound, decode_outbound
@@ -20,6 +21,7 @@ FOLDER = Path(__file__).parents[2] / "contracts" / "trails"
 CANONICAL: dict[str, Any] = json.loads((FOLDER / "canonical-vectors.json").read_text())
 INFO: dict[str, Any] = json.loads((FOLDER / "info-vectors.json").read_text())
 SIGNING: dict[str, Any] = json.loads((FOLDER / "signing-vectors.json").read_text())
+REST: dict[str, Any] = json.loads((FOLDER / "rest-signing-vectors.json").read_text())
 
 
 def why(vector: dict[str, Any]) -> str:
@@ -98,3 +100,30 @@ def test_a_configuration_that_no_client_uses_is_refused(vector: dict[str, str]) 
 )
 def test_the_schema_and_the_codes_are_those_of_the_code(name: str, write: Any) -> None:
     assert (FOLDER / name).read_bytes() == write(), "run python -m clew.app.generate"
+
+
+def rest_octets(case: dict[str, Any]) -> tuple[bytes, str]:
+    """Return what a request of the vectors must have signed, and its signature."""
+    headers = case["headers"]
+    head = SignedHead(
+        headers["x-trails-app-id"],
+        headers["x-trails-timestamp"],
+        headers["x-trails-nonce"],
+        headers["x-trails-sig"],
+        headers.get("idempotency-key", ""),
+    )
+    octets = signed_octets(case["method"], case["target"], head, case["body"].encode())
+    return octets, head.signature
+
+
+@pytest.mark.parametrize("case", REST["signed"], ids=why)
+def test_signed_requests_are_those_of_the_vectors(case: dict[str, Any]) -> None:
+    octets, signature = rest_octets(case)
+    assert octets.decode() == case["signing_text"]
+    assert Signer(bytes.fromhex(REST["seed_hex"])).sign(octets) == signature
+    assert verify(REST["pub_key"], octets, signature)
+
+
+@pytest.mark.parametrize("case", REST["refused"], ids=why)
+def test_requests_that_were_changed_are_refused(case: dict[str, Any]) -> None:
+    assert not verify(REST["pub_key"], *rest_octets(case))

@@ -168,6 +168,8 @@ def test_nothing_of_a_signed_request_can_be_exchanged(access: AccessRegistry) ->
         assert await door.refusal(headers | {"x-trails-sig": "ed25519:" + "A" * 86 + "=="}) == wrong
         assert await door.refusal(headers | {"x-trails-sig": "é"}) == wrong
         assert await door.refusal(headers | {"x-trails-app-id": OTHER}) == wrong
+        # Which command it is, is the app's to say, and so is that it has no name.
+        assert await door.refusal(headers | {"idempotency-key": "other"}) == wrong
         # Whoever failed has not used up the nonce of the app.
         await door.ask(headers)
 

@@ -1,7 +1,8 @@
 """Requests that a process signs with the key it joined the tree with, and what keeps them single.
 
-The signature is over the method, the path with its query, the time, a nonce and the hash of the
-body, so that none of them can be exchanged; the time and the nonce make each request count once.
+The signature is over everything that says what is asked and by whom: the method, the path with its
+query, the id of the app, the time, a nonce, the idempotency key and the hash of the body, so that
+none of them can be exchanged; the time and the nonce make each request count once.
 Who remembers nonces for as long as a time is taken for fresh, on both sides of now, has forgotten
 none that could still come back.
 """
@@ -24,6 +25,12 @@ APP_ID_HEADER: Final = "x-trails-app-id"
 TIMESTAMP_HEADER: Final = "x-trails-timestamp"
 NONCE_HEADER: Final = "x-trails-nonce"
 SIGNATURE_HEADER: Final = "x-trails-sig"
+IDEMPOTENCY_HEADER: Final = "idempotency-key"
+"""Names a command of an app's own choosing: whoever could exchange it could have it given twice."""
+
+FORM: Final = "trails-rest-v2"
+"""The first line of what is signed. The form before it had neither this line nor the app's id and
+the idempotency key; it is not taken any more."""
 
 SKEW_NS_MAX: Final = 150 * NS_PER_S
 """How far the clocks of a process and the server may be apart: half of how long nonces are kept."""
@@ -69,23 +76,29 @@ class NoApps:
 
 @dataclass(frozen=True, slots=True)
 class SignedHead:
-    """What the headers of a signed request say."""
+    """What the headers of a signed request say; without an idempotency key it is empty."""
 
     app_id: str
     timestamp: str
     nonce: str
     signature: str
+    idempotency_key: str = ""
 
 
 def signed_octets(method: str, target: str, head: SignedHead, body: bytes) -> bytes:
-    r"""Return what is signed: five lines, joined by ``\n``.
+    r"""Return what is signed: eight lines, joined by ``\n``.
 
-    `method` is in capitals, `target` is the path with the query as they are sent (no ``?`` where
-    there is no query), then the time in milliseconds since 1970, the nonce, and the hash of the
-    body as 64 hex digits.
+    The form; `method` in capitals; `target`, the path with the query as they are sent (no ``?``
+    where there is no query); the id of the app in lower case; the time in milliseconds since 1970;
+    the nonce; the idempotency key as it is sent, an empty line where there is none; and the hash of
+    the body as 64 hex digits.
     """
-    digest = hashlib.sha256(body).hexdigest()
-    return "\n".join((method, target, head.timestamp, head.nonce, digest)).encode()
+    lines = (
+        *(FORM, method, target, head.app_id, head.timestamp, head.nonce, head.idempotency_key),
+        hashlib.sha256(body).hexdigest(),
+    )
+    # As headers are bytes on the wire: each character is one.
+    return "\n".join(lines).encode("latin-1")
 
 
 class NonceCache:

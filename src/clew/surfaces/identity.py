@@ -17,6 +17,7 @@ from clew.access.caller import LOCAL, Caller, CallerKind, Verb
 from clew.access.keys import HINT_TO_SEND
 from clew.access.signing import (
     APP_ID_HEADER,
+    IDEMPOTENCY_HEADER,
     NONCE_HEADER,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
@@ -63,7 +64,10 @@ _APP_ID: Final = APP_ID_HEADER.encode()
 _SIGNATURE: Final = SIGNATURE_HEADER.encode()
 _TIMESTAMP: Final = TIMESTAMP_HEADER.encode()
 _NONCE: Final = NONCE_HEADER.encode()
-_OURS: Final = frozenset({_AUTHORIZATION, _API_KEY, _APP_ID, _SIGNATURE, _TIMESTAMP, _NONCE})
+_IDEMPOTENCY: Final = IDEMPOTENCY_HEADER.encode()
+_OURS: Final = frozenset(
+    {_AUTHORIZATION, _API_KEY, _APP_ID, _SIGNATURE, _TIMESTAMP, _NONCE, _IDEMPOTENCY}
+)
 
 _OUR_NAMES: Final = frozenset({_AUTHORIZATION.decode(), _API_KEY.decode()})
 
@@ -231,6 +235,7 @@ class Identity:
                 given.get(_TIMESTAMP, b"").decode("latin-1"),
                 given.get(_NONCE, b"").decode("latin-1"),
                 given[_SIGNATURE].decode("latin-1"),
+                given.get(_IDEMPOTENCY, b"").decode("latin-1"),
             )
             return await self._of_signature(head, scope, receive)
         sender = self._of_key(given)

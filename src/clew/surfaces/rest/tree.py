@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 from starlette.responses import Response
 
+from clew.access.signing import IDEMPOTENCY_HEADER
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, parse_duration_ns
 from clew.surfaces.callers import split_host
@@ -40,8 +41,6 @@ CHILD_BYTES_MAX: Final = 256 << 10
 
 COMMAND_BYTES_MAX: Final = 256 << 10
 """A command with its payload, as large as the frame that carries it."""
-
-IDEMPOTENCY_HEADER: Final = "idempotency-key"
 
 WAIT_WHOLE: Final = 3600.0
 """What ``wait=true`` means; the tree itself bounds how long one request may wait."""
