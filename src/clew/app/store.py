@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from clew.access.registry import AccessRegistry
 from clew.access.schema import SCHEMA as ACCESS
 from clew.answers.correlate import StrandAnswers
+from clew.app.fingerprints import FingerprintDecoder
 from clew.app.settings import SQLITE
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.folder import FolderLock
@@ -28,19 +29,23 @@ from clew.telemetry.tables import LOGS, METRICS, MIGRATIONS, TABLES, TRACES
 from clew.tree.journal.schema import SCHEMA as JOURNAL
 from clew.tree.known import KnownApps
 from clew.tree.registry.schema import SCHEMA as TREE
+from clew.twin.ingest.judge import NoRegistries
+from clew.twin.tables import EVENTS, SNAPSHOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from clew.answers.contract import Answers
     from clew.app.configuration import Configuration
     from clew.store.database.contract import Database
+    from clew.store.decoder import Decoder
     from clew.store.engine.contract import Engine, Snapshot
     from clew.team.comments.contract import Comments
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
+    from clew.twin.ingest.judge import Judge
 
 CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
 """What stands in the log for each signal. Never change one: logs outlive programs."""
@@ -48,7 +53,12 @@ CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal
 REGISTRY: Final = (ACCESS, COMMENTS, TREE, JOURNAL)
 """What the strands keep in the registry's database."""
 
-_TABLES: Final = {Signal.TRACES: (TRACES,), Signal.LOGS: (LOGS,), Signal.METRICS: METRICS}
+_TABLES: Final = {
+    Signal.TRACES: (TRACES,),
+    # What is a fingerprint among the logs is an event besides, in the same frame.
+    Signal.LOGS: (LOGS, EVENTS),
+    Signal.METRICS: METRICS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,7 @@ def open_store(configuration: Configuration) -> Store:
         access = AccessRegistry.open(database, time.time_ns)
         late = _LatePipeline()
         engine = _open_engine(configuration, late)
-        engine.create(TABLES)
+        engine.create((*TABLES, EVENTS, SNAPSHOTS))
         pipeline = Pipeline.open(
             configuration.data_dir,
             engine,
@@ -177,11 +187,17 @@ def _declare_kinds(configuration: Configuration) -> dict[Signal, RecordKind]:
             code=CODES[signal],
             name=signal.value,
             tables=_TABLES[signal],
-            open_decoder=partial(open_decoder, signal),
+            open_decoder=_decoder_of(signal, NoRegistries()),
             retention_seconds=retentions[signal],
         )
         for signal in Signal
     }
+
+
+def _decoder_of(signal: Signal, judge: Judge) -> Callable[[], Decoder]:
+    if signal is Signal.LOGS:
+        return partial(FingerprintDecoder, judge)
+    return partial(open_decoder, signal)
 
 
 class _LatePipeline:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,7 +63,8 @@ class Table:
 
     `columns` are inserted, in this order. `materialized`, `aliases` and `indexes` exist on disk
     only; a hot row gets what is computed by the same expressions. `time` is the column that
-    retention and partitions go by.
+    retention and partitions go by. A partition is a part at least: a table that is read by what it
+    is about, over all times, has a `partition` of months.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Table:
     settings: tuple[str, ...] = ()
     derived: tuple[str, ...] = field(default=())
     """Further columns of the DDL that are never inserted: ``Name Type DEFAULT expression``."""
+    partition: Literal["day", "month"] = "day"
     comment: str = ""
 
     @cached_property

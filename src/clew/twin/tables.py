@@ -56,6 +56,7 @@ EVENTS: Final = Table(
         f"INDEX idx_frame {FRAME} TYPE minmax GRANULARITY 1",
     ),
     order_by="(ObjType, ObjId, Timestamp, Seq, EventId)",
+    partition="month",
     settings=_SETTINGS,
 )
 """Rows of kind `log`, and of events that were rejected, stand here as well: readers choose."""
@@ -82,6 +83,7 @@ SNAPSHOTS: Final = Table(
         Column(FRAME, "UInt64", comment="every event of frames up to here is in it"),
     ),
     order_by="(ObjType, ObjId, Timestamp, Seq, EventId)",
+    partition="month",
     settings=_SETTINGS,
 )
 

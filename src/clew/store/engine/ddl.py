@@ -17,6 +17,8 @@ DATABASE: Final = "otel"
 """Our own database. Never `default`: in the embedded engine that one is an overlay over the file
 system, where a table name may be a path."""
 
+_PARTITIONS: Final = {"day": "toDate", "month": "toYYYYMM"}
+
 _DERIVED = re.compile(r"^(?P<name>\w+) (?P<type>\S+) DEFAULT (?P<expression>.+)$")
 
 
@@ -43,8 +45,8 @@ def create_database(database: str) -> str:
 def create_table(database: str, table: Table) -> str:
     """Return the statement that makes a table with its aliases, indexes and settings.
 
-    Partitions are days of the table's time column, in UTC: retention drops whole parts, and a late
-    row goes to the day it belongs to.
+    Partitions are days or months of the table's time column, in UTC: retention drops whole parts,
+    and a late row goes to the day it belongs to.
     """
     definitions = (
         *(_column(column) for column in table.columns),
@@ -56,7 +58,7 @@ def create_table(database: str, table: Table) -> str:
     settings = f" SETTINGS {', '.join(table.settings)}" if table.settings else ""
     return (
         f"CREATE TABLE IF NOT EXISTS {qualified(database, table.name)} ({', '.join(definitions)})"
-        f" ENGINE = MergeTree PARTITION BY toDate({quote_name(table.time)})"
+        f" ENGINE = MergeTree PARTITION BY {_PARTITIONS[table.partition]}({quote_name(table.time)})"
         f" ORDER BY {table.order_by}{settings}"
         + (f" COMMENT {quote_text(table.comment)}" if table.comment else "")
     )
