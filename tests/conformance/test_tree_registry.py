@@ -304,6 +304,12 @@ def test_a_crash_is_taken_back_by_the_return_after_it(database: Database) -> Non
     database.read(look)
 
 
+def test_a_command_that_is_sent_at_once_tells_when(database: Database) -> None:
+    write(database, add("a"), command("c", "a", status="sent"))
+    (kept,) = database.read(lambda reading: questions.find_commands(reading, "c"))
+    assert (kept.status, kept.sent_at) == ("sent", NOW)
+
+
 def test_a_command_goes_on_from_what_was_kept_of_it(database: Database) -> None:
     write(database, add("a"), add("b"), command("c", "a"), command("c", "b", root_id="a"))
     write(

@@ -118,6 +118,15 @@ def test_who_was_done_before_the_cancel_is_already_terminal() -> None:
     assert world.status("leaf") is Status.DONE
 
 
+def test_a_second_cancel_does_not_confirm_an_end_that_nobody_saw() -> None:
+    world = World()
+    family(world)
+    world.cancel("leaf", grace_ms=1000)
+    world.wait_s(1.0)
+    assert not world.app("leaf").confirmed
+    assert outcomes(world.cancel("leaf")) == [("leaf", "cancelled", "already_terminal", False)]
+
+
 def test_who_has_not_started_is_cancelled_at_once_and_may_not_come_later() -> None:
     world = World()
     family(world)

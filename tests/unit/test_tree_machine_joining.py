@@ -97,6 +97,16 @@ def test_without_its_token_and_a_proof_an_announced_app_stays_out(shown: dict[st
     assert [each.is_allowed for each in world.kept.audits] == [False]
 
 
+def test_where_no_proof_is_asked_for_a_wrong_token_is_refused_all_the_same() -> None:
+    world = World()
+    token = world.schedule("child").token
+    link = world.register("child", token=f"not {token}")
+    assert [each.code for each in world.frames(link, Error)] == [FrameError.UNAUTHORISED]
+    assert world.status("child") is Status.SCHEDULED
+    world.register("child", token=token)
+    assert world.status("child") is Status.CONNECTED
+
+
 def test_nobody_joins_unannounced_where_proof_is_asked_for() -> None:
     world = World(tier=Tier.FULL)
     link = world.register("root", is_proved=True)

@@ -141,7 +141,7 @@ def begin(
 def _new_item(draft: Draft, app: App) -> Item:
     """Return what a cancel comes to at once for an app."""
     if app.is_over:
-        return Item(OrderStatus.DONE, Phase.ALREADY_TERMINAL, confirmed=True)
+        return Item(OrderStatus.DONE, Phase.ALREADY_TERMINAL, confirmed=app.confirmed)
     if app.status is Status.SCHEDULED:
         return Item(OrderStatus.DONE, Phase.SCHEDULED)
     links = draft.tree.links

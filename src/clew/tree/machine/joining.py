@@ -122,6 +122,10 @@ def _join_announced(draft: Draft, event: Register, app: App) -> None:
         if not (has_token and event.is_proved):
             _turn_away_unproved(draft, event.link, app, "register")
             return
+    elif event.token is not None and app.token_hash and not _is_token(app, event.token):
+        # Clients of upstream show none, and may come; who shows another one guesses.
+        _turn_away_unproved(draft, event.link, app, "register")
+        return
     _join(draft, event, app)
 
 

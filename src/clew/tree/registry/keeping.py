@@ -77,6 +77,7 @@ _COMMAND_COLUMNS: Final = (
     "grace_ms",
     "created_at",
     "expires_at",
+    "sent_at",
     "updated_at",
 )
 # A field that a change does not speak of stays as it was.
@@ -304,6 +305,7 @@ def _keep_commands(transaction: Transaction, batch: _Batch, first: int) -> None:
             each.grace_ms,
             each.at,
             each.expires_at,
+            each.at if each.status == "sent" else None,
             each.at,
         )
         for number, each in enumerate(batch.commands, first)
