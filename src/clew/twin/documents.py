@@ -1,0 +1,327 @@
+"""The documents of the twin. Times are RFC 3339 UTC with nanoseconds, ids as their writers gave.
+
+Values of state are JSON. Integers that may pass 2^53 stay numbers: they are the user's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class EventPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Which event, when, and in which span."""
+
+    event_id: str
+    at: str
+    trace_id: str | None
+    span_id: str | None
+
+
+class Remark(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the reader of a state should know.
+
+    `code`: ``before_first_event``, ``change_after_delete``, ``created_again``, ``bad_value``,
+    ``unknown_registry``, ``invariant``, ``clock_skew``, ``events_expired``, ``left_out``.
+    """
+
+    code: str
+    message: str
+    event_id: str | None = None
+    at: str | None = None
+    field: str | None = None
+
+
+class TwinState(msgspec.Struct, frozen=True, kw_only=True):
+    """What an object was at a moment.
+
+    `exists` is false before the first event and after a deletion; then `state` is empty, or the
+    last one. `version` counts its changes. `state_hash` is equal for equal states. `phase` and
+    `status` are those of a process.
+    """
+
+    type: str
+    id: str
+    at: str
+    exists: bool
+    state: dict[str, Any]
+    version: int
+    state_hash: str
+    created_at: str | None
+    updated_at: str | None
+    last_event: EventPlace | None
+    registry_checksum: str | None
+    warnings: list[Remark]
+    phase: str | msgspec.UnsetType = msgspec.UNSET
+    status: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class TwinStates(msgspec.Struct, frozen=True, kw_only=True):
+    """Several states, in the order asked for."""
+
+    states: list[TwinState]
+    count: int
+    truncated: bool = False
+
+
+class ObjectSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One object of a list, as it is now."""
+
+    type: str
+    id: str
+    exists: bool
+    version: int
+    events: int
+    first_at: str
+    last_at: str
+    service: str
+    state: dict[str, Any]
+
+
+class ObjectList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Objects, those that changed last first."""
+
+    objects: list[ObjectSummary]
+    count: int
+    truncated: bool
+    total: int | None = None
+    at_least: int | None = None
+    next: str | None = None
+
+
+class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event. `changes` are the fields that it sets, `data` what it says besides.
+
+    `verdict` is accepted, warned or rejected; `issues` say why. `late_ns` is how long after its
+    time it came.
+    """
+
+    event_id: str
+    at: str
+    seq: int
+    type: str
+    obj_type: str
+    obj_id: str
+    name: str | None
+    changes: dict[str, Any]
+    data: dict[str, Any]
+    body: str
+    phase: str | None
+    status: str | None
+    trace_id: str | None
+    span_id: str | None
+    service: str
+    writer: str | None
+    registry_checksum: str | None
+    verdict: str
+    issues: list[dict[str, Any]]
+    received_at: str
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of a timeline: how many events, how many of them changes."""
+
+    start: str
+    end: str
+    events: int
+    changes: int
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Events of one object."""
+
+    events: list[TimelineEvent]
+    count: int
+    truncated: bool
+    total: int | None = None
+    at_least: int | None = None
+    next: str | None = None
+    segments: list[Segment] | None = None
+
+
+class FieldValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A value that a field had from an event on, and who set it."""
+
+    value: Any
+    previous: Any
+    at: str
+    version: int
+    event_id: str
+    type: str
+    trace_id: str | None
+    span_id: str | None
+    service: str
+
+
+class FieldHistory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The values of one field, in their order."""
+
+    type: str
+    id: str
+    field: str
+    values: list[FieldValue]
+    count: int
+    truncated: bool
+    total: int | None = None
+    at_least: int | None = None
+    next: str | None = None
+
+
+class FieldChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """A field that differs, and the event that set it last."""
+
+    from_: Any
+    to: Any
+    event: EventPlace | None
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """What differs between two moments of one object."""
+
+    type: str
+    id: str
+    from_: str
+    to: str
+    added: dict[str, Any]
+    removed: dict[str, Any]
+    changed: dict[str, FieldChange]
+    unchanged: int
+    existed: bool
+    exists: bool
+    versions: int
+    events: int
+    warnings: list[Remark]
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """A field of one object that names another. `is_dangling`: it was not there at that moment."""
+
+    from_: tuple[str, str]
+    field: str
+    to: tuple[str, str]
+    is_dangling: bool
+
+
+class ObjectGraph(msgspec.Struct, frozen=True, kw_only=True):
+    """All objects that references reach from the first one, at one instant: a consistent cut."""
+
+    root: tuple[str, str]
+    at: str
+    objects: list[TwinState]
+    references: list[Reference]
+    truncated: bool
+    warnings: list[Remark]
+
+
+class Touched(msgspec.Struct, frozen=True, kw_only=True):
+    """An object that a trace touched: its state at the step, and the number of its events."""
+
+    twin: TwinState
+    events: int
+    changes: int
+
+
+class TouchedObjects(msgspec.Struct, frozen=True, kw_only=True):
+    """The objects that a trace touched, at one of its steps."""
+
+    trace_id: str
+    step: int
+    steps: int
+    at: str | None
+    event: TimelineEvent | None
+    objects: list[Touched]
+    count: int
+    truncated: bool
+
+
+class ProcessPhase(msgspec.Struct, frozen=True, kw_only=True):
+    """A phase that a process was in; `end` is none while it still is."""
+
+    name: str
+    start: str
+    end: str | None
+    duration_ms: float
+    event_id: str
+    is_allowed: bool
+
+
+class ProcessTwin(msgspec.Struct, frozen=True, kw_only=True):
+    """One process: what it says of itself, its phases, and who took part.
+
+    `status` is started, completed or failed, or what its times say: ``stuck`` where nothing of its
+    trace has come for as long as its type allows, ``timed_out`` where it took longer than that.
+    """
+
+    type: str
+    id: str
+    trace_id: str | None
+    status: str
+    phase: str | None
+    started_at: str
+    ended_at: str | None
+    duration_ms: float
+    timeout_seconds: float | None
+    phases: list[ProcessPhase]
+    participants: list[tuple[str, str]]
+    services: list[str]
+    events: int
+    twin: TwinState
+    warnings: list[Remark]
+
+
+class ProcessList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Processes, the newest first."""
+
+    processes: list[ProcessTwin]
+    count: int
+    truncated: bool
+    total: int | None = None
+    at_least: int | None = None
+    next: str | None = None
+
+
+class RejectedList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Events that do not count, the newest first, and how many there are by code."""
+
+    events: list[TimelineEvent]
+    by_code: dict[str, int]
+    count: int
+    truncated: bool
+    total: int | None = None
+    at_least: int | None = None
+    next: str | None = None
+
+
+class RegistryVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A registry that the server was given. `is_current`: the newest of its name."""
+
+    name: str
+    version: str
+    checksum: str
+    stored_at: str
+    stored_by: str
+    objects: int
+    processes: int
+    is_current: bool
+
+
+class RegistryList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Registries, the newest first."""
+
+    registries: list[RegistryVersion]
+    count: int
+    truncated: bool
+    total: int | None = None
+    next: str | None = None
+
+
+class RegistryStored(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registry that was given changes; `created` is false where it was there already."""
+
+    name: str
+    version: str
+    checksum: str
+    created: bool
+    breaking: list[str]
+    compatible: list[str]
