@@ -32,7 +32,7 @@ class Twins(Protocol):
         ...
 
     def get_states(self, query: ask.StatesQuery) -> doc.TwinStates:
-        """Return what several objects were at one moment, whether anything is known of them or not."""
+        """Return what several objects were at one moment, those that nothing is known of too."""
         ...
 
     def find_events(self, obj_type: str, obj_id: str, query: ask.TimelineQuery) -> doc.Timeline:
