@@ -4,11 +4,13 @@ A strand hands in a `Schema` (numbered steps of DDL) and its statements; the dat
 their words. Statements bind values by name (``:author``), in both dialects, and no value ever
 becomes part of one. The protocol is small on purpose: SQLite in the data folder and a PostgreSQL
 server keep it alike, and where a statement cannot be the same for both, `Reading.dialect` says
-which one it is for.
+which one it is for. A statement with hundreds of values is such a one: SQLite looks every name up
+among all of them, and takes values by their places instead.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -16,11 +18,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from clew.base.errors import ClewError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
     from concurrent.futures import Future
 
 Value = str | int | float | bytes | None
 """What a column holds: text without NUL characters, 64-bit integers, floats, bytes."""
+
+Parameters = Mapping[str, Value] | Sequence[Value]
+"""Values for a statement: by name, or of SQLite's alone by their places (``?``), in order."""
 
 Result = TypeVar("Result")
 
@@ -89,7 +94,7 @@ class Reading(Protocol):
 class Transaction(Reading, Protocol):
     """A write under way. It sees what was written before it, and its own changes."""
 
-    def run(self, sql: str, parameters: Mapping[str, Value] | None = None) -> int:
+    def run(self, sql: str, parameters: Parameters | None = None) -> int:
         """Run a statement and return how many rows it changed."""
         ...
 

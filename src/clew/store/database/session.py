@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clew.base.errors import ClewError
-    from clew.store.database.contract import Value
+    from clew.store.database.contract import Parameters, Value
 
 _OPCODES_BETWEEN_LOOKS: Final = 10_000
 """Steps of SQLite's machine between looks at the clock: about a tenth of a millisecond."""
@@ -38,7 +38,7 @@ class Session:
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def run(self, sql: str, parameters: Mapping[str, Value] | None = None) -> int:
+    def run(self, sql: str, parameters: Parameters | None = None) -> int:
         """Run a statement and return how many rows it changed."""
         return self._connection.execute(sql, parameters or {}).rowcount
 

@@ -2,52 +2,39 @@
 
 The database's thread gives the interpreter back around every statement and must get it again after
 it, and the event loop is busiest when most is to be kept: with a statement for each row, each row
-would wait. SQLite therefore takes all rows of a table as one JSON text and takes it apart by
-itself, beside the loop. A PostgreSQL server does its work elsewhere, and takes rows as they are.
+would wait. SQLite therefore takes many rows with one statement, all values by their places; those
+statements are for 64 rows, 16, 4 and one, so that a few that are prepared once serve any number. A
+PostgreSQL server does its work elsewhere, and takes rows as they are.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from clew.store.database.contract import Dialect
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from clew.store.database.contract import Transaction, Value
 
     Row = tuple[Value, ...]
 
-TEXT_BYTES_MAX: Final = 8 << 20
-"""Of the rows of one statement: SQLite takes four times as much memory to take them apart, and a
-batch of the largest payloads has 64 MiB."""
-
-_encode = msgspec.json.Encoder().encode
+_ROWS: Final = (64, 16, 4, 1)
+"""Rows of one statement. More than 64 save nothing, and SQLite has 32 766 values in one at the
+most, of which the rows of an app need 44 each."""
 
 
 def insert_rows(
     transaction: Transaction, table: str, columns: tuple[str, ...], rows: Sequence[Row]
 ) -> int:
-    """Insert rows, leaving out those that are there already; return how many were inserted.
-
-    Values are text, whole numbers and None.
-    """
+    """Insert rows, leaving out those that are there already; return how many were inserted."""
     if not rows:
         return 0
     if transaction.dialect is Dialect.SQLITE:
-        text = _encode(rows)
-        if len(text) > TEXT_BYTES_MAX and len(rows) > 1:
-            del text
-            half = len(rows) // 2
-            return sum(
-                insert_rows(transaction, table, columns, part)
-                for part in (rows[:half], rows[half:])
-            )
-        return transaction.run(_insert_all(table, columns), {"rows": text.decode()})
+        return _run(transaction, lambda count: _insert_some(table, columns, count), rows)
     named = [dict(zip(columns, row, strict=True)) for row in rows]
     return transaction.run_many(_insert_one(table, columns), named)
 
@@ -57,28 +44,39 @@ def change_rows(
 ) -> int:
     """Change rows whose key and `version` are the first two values of each given row.
 
-    `columns` are what the values after them are written to. Return how many rows were changed.
+    `columns` are what the values after them are written to. No two rows have the same key. Return
+    how many rows were changed.
     """
     if not rows:
         return 0
     if transaction.dialect is Dialect.SQLITE:
-        return transaction.run(_change_all(table, key, columns), {"rows": _encode(rows).decode()})
+        return _run(transaction, lambda count: _change_some(table, key, columns, count), rows)
     names = ("the_key", "over", *columns)
     named = [dict(zip(names, row, strict=True)) for row in rows]
     return transaction.run_many(_change_one(table, key, columns), named)
 
 
-def _value(index: int) -> str:
-    return f"json_extract(given.value, '$[{index}]')"
+def _run(transaction: Transaction, statement: Callable[[int], str], rows: Sequence[Row]) -> int:
+    """Run the statement for as many rows as there are; return how many rows it came to."""
+    return sum(
+        transaction.run(statement(len(part)), list(chain.from_iterable(part)))
+        for part in _parts(rows)
+    )
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    at = 0
+    for size in _ROWS:
+        while len(rows) - at >= size:
+            yield rows[at : at + size]
+            at += size
 
 
 @cache
-def _insert_all(table: str, columns: tuple[str, ...]) -> str:
-    values = ", ".join(_value(index) for index in range(len(columns)))
-    # Without the condition SQLite would take ON for that of a join.
+def _insert_some(table: str, columns: tuple[str, ...], count: int) -> str:
     return (
-        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values}"  # noqa: S608 - names of ours
-        " FROM json_each(:rows) AS given WHERE true ON CONFLICT DO NOTHING"
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES {_places(len(columns), count)}"  # noqa: S608 - names of ours
+        " ON CONFLICT DO NOTHING"
     )
 
 
@@ -89,11 +87,13 @@ def _insert_one(table: str, columns: tuple[str, ...]) -> str:
 
 
 @cache
-def _change_all(table: str, key: str, columns: tuple[str, ...]) -> str:
-    assigned = ", ".join(f"{name} = {_value(index)}" for index, name in enumerate(columns, 2))
+def _change_some(table: str, key: str, columns: tuple[str, ...], count: int) -> str:
+    # SQLite names the columns of VALUES itself.
+    assigned = ", ".join(f"{name} = given.column{place}" for place, name in enumerate(columns, 3))
     return (
-        f"UPDATE {table} SET {assigned} FROM json_each(:rows) AS given"  # noqa: S608 - names of ours
-        f" WHERE {table}.{key} = {_value(0)} AND {table}.version = {_value(1)}"
+        f"UPDATE {table} SET {assigned}"  # noqa: S608 - names of ours
+        f" FROM (VALUES {_places(len(columns) + 2, count)}) AS given"
+        f" WHERE {table}.{key} = given.column1 AND {table}.version = given.column2"
     )
 
 
@@ -101,3 +101,8 @@ def _change_all(table: str, key: str, columns: tuple[str, ...]) -> str:
 def _change_one(table: str, key: str, columns: tuple[str, ...]) -> str:
     assigned = ", ".join(f"{name} = :{name}" for name in columns)
     return f"UPDATE {table} SET {assigned} WHERE {key} = :the_key AND version = :over"  # noqa: S608 - names of ours
+
+
+def _places(width: int, count: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return ", ".join([row] * count)

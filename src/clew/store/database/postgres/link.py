@@ -11,6 +11,7 @@ import asyncio
 import os
 import socket
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -30,9 +31,9 @@ from clew.store.database.postgres.failure import (
 from clew.store.database.postgres.statements import translate
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Coroutine, Sequence
 
-    from clew.store.database.contract import Value
+    from clew.store.database.contract import Parameters, Value
 
 OLDEST: Final = 14
 """The oldest PostgreSQL whose end of support was not yet reached when this was written."""
@@ -135,7 +136,7 @@ class Link:
         records = self._ask(lambda connection: connection.fetch(text, *values, timeout=patience))
         return [dict(record) for record in records]
 
-    def run(self, sql: str, parameters: Mapping[str, Value] | None) -> int:
+    def run(self, sql: str, parameters: Parameters | None) -> int:
         """Run a statement and return how many rows it changed."""
         text, names = translate(sql)
         values = _values(names, parameters)
@@ -241,7 +242,7 @@ class LinkSession:
         """Return the rows of a statement, each by the names of its columns."""
         return self._link.rows(sql, parameters, self._deadline)
 
-    def run(self, sql: str, parameters: Mapping[str, Value] | None = None) -> int:
+    def run(self, sql: str, parameters: Parameters | None = None) -> int:
         """Run a statement and return how many rows it changed."""
         return self._link.run(sql, parameters)
 
@@ -250,8 +251,12 @@ class LinkSession:
         return self._link.run_many(sql, parameters) if parameters else 0
 
 
-def _values(names: tuple[str, ...], parameters: Mapping[str, Value] | None) -> list[Value]:
+def _values(names: tuple[str, ...], parameters: Parameters | None) -> list[Value]:
     given = parameters or {}
+    if not isinstance(given, Mapping):
+        raise RefusedError(
+            Meaning(ErrorCode.INTERNAL, "the registry did not understand: values have names here")
+        )
     try:
         return [given[name] for name in names]
     except KeyError as error:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from clew.base.errors import ClewError
-    from clew.store.database.contract import Transaction, Value
+    from clew.store.database.contract import Parameters, Transaction, Value
     from clew.store.database.postgres.link import Link
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class _WriteSession:
         with self._writing.asking():
             return self._inner.rows(sql, parameters)
 
-    def run(self, sql: str, parameters: Mapping[str, Value] | None = None) -> int:
+    def run(self, sql: str, parameters: Parameters | None = None) -> int:
         """Run a statement and return how many rows it changed."""
         with self._writing.asking():
             return self._inner.run(sql, parameters)
