@@ -17,7 +17,7 @@ class Where:
     parts: list[str] = field(default_factory=list)
     parameters: dict[str, Value] = field(default_factory=dict)
 
-    def add(self, part: str, **parameters: Value) -> None:
+    def add(self, part: str, /, **parameters: Value) -> None:
         """Narrow it."""
         self.parts.append(part)
         self.parameters.update(parameters)
@@ -34,7 +34,7 @@ class Where:
         if window.end is not None:
             self.add(f"{column} < :end", end=window.end)
 
-    def narrowed(self, part: str, **parameters: Value) -> Where:
+    def narrowed(self, part: str, /, **parameters: Value) -> Where:
         """Return one that is narrower, and leave this one as it is."""
         return Where([*self.parts, part], {**self.parameters, **parameters})
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clew.store.database.contract import among
+from clew.store.database.where import Where, count_rows
 from clew.tree.machine.app import LIVE, Status
 from clew.tree.registry.rows import COLUMNS, PATH_SEPARATOR, decode_app
 
@@ -28,13 +29,14 @@ _COLUMNS: Final = ", ".join(COLUMNS)
 _AFTER_SEPARATOR: Final = chr(ord(PATH_SEPARATOR) + 1)
 """The character after the separator: what begins with a path is below the path that ends in it."""
 
-
 ROOT_CHARS: Final = 36
 """A root's id in each path below it, after the separator: ids are UUIDs."""
 
 _LIKE_ESCAPE: Final = "!"
 
-_CRASHES: Final = "FROM crashes JOIN apps ON apps.app_id = crashes.app_id"
+_CRASHES: Final = "crashes JOIN apps ON apps.app_id = crashes.app_id"
+
+_IS_SNAPSHOT: Final = "msg_type = 'Status' AND is_late = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +183,15 @@ def find_apps(
 
     `after` is (`scheduled_at`, `app_id`) of the last app of the page before.
     """
-    where, parameters = _where(reading, condition)
+    where = _of_apps(reading, condition)
     if after is not None:
-        where.append("(created_at, app_id) < (:after_at, :after_id)")
-        parameters |= {"after_at": after[0], "after_id": after[1]}
+        where.add(
+            "(created_at, app_id) < (:after_at, :after_id)", after_at=after[0], after_id=after[1]
+        )
     rows = reading.rows(
-        f"SELECT {_COLUMNS} FROM apps{_said(where)}"  # noqa: S608 - names of columns
+        f"SELECT {_COLUMNS} FROM apps{where.sql}"  # noqa: S608 - names of columns
         " ORDER BY created_at DESC, app_id DESC LIMIT :limit",
-        {**parameters, "limit": limit},
+        where.bound(limit=limit),
     )
     return [decode_app(row) for row in rows]
 
@@ -200,25 +203,19 @@ def find_subtree(
 
     `after` is the path of the last app of the page before, as in the column.
     """
-    where, parameters = _where(reading, condition)
+    where = _of_apps(reading, condition)
     if after is not None:
-        where.append("path > :after_path")
-        parameters["after_path"] = after
+        where.add("path > :after_path", after_path=after)
     rows = reading.rows(
-        f"SELECT {_COLUMNS} FROM apps{_said(where)} ORDER BY path LIMIT :limit",  # noqa: S608 - names of columns
-        {**parameters, "limit": limit},
+        f"SELECT {_COLUMNS} FROM apps{where.sql} ORDER BY path LIMIT :limit",  # noqa: S608 - names of columns
+        where.bound(limit=limit),
     )
     return [decode_app(row) for row in rows]
 
 
 def count_apps(reading: Reading, condition: AppFilter, *, most: int | None = None) -> int:
     """Return how many apps there are; counting ends at `most`."""
-    where, parameters = _where(reading, condition)
-    if most is None:
-        sql = f"SELECT count(*) AS n FROM apps{_said(where)}"  # noqa: S608 - names of columns
-        return int(reading.rows(sql, parameters)[0]["n"])
-    sql = f"SELECT 1 AS one FROM apps{_said(where)} LIMIT :most"  # noqa: S608 - names of columns
-    return _count(reading, sql, {**parameters, "most": most})
+    return count_rows(reading, "apps", _of_apps(reading, condition), most=most)
 
 
 def find_listing(reading: Reading, role_refs: Collection[str], *, limit: int) -> list[App]:
@@ -253,60 +250,32 @@ def find_messages(
     msg_type: str | None = None,
 ) -> list[KeptMessage]:
     """Return a page of an app's messages, the newest first; `before` is the id of the last one."""
-    where = ["app_id = :app_id"]
-    parameters: dict[str, Value] = {"app_id": app_id, "limit": limit}
-    if msg_type is not None:
-        where.append("msg_type = :msg_type")
-        parameters["msg_type"] = msg_type
-    if before is not None:
-        where.append("id < :before")
-        parameters["before"] = before
-    rows = reading.rows(
-        f"SELECT * FROM messages{_said(where)} ORDER BY id DESC LIMIT :limit",  # noqa: S608 - conditions of ours
-        parameters,
-    )
-    return [_message(row) for row in rows]
+    where = _of_messages(app_id, msg_type)
+    return [_message(row) for row in _newest(reading, "messages", where, limit, before)]
 
 
 def count_messages(reading: Reading, app_id: str, *, most: int, msg_type: str | None = None) -> int:
     """Return how many messages of an app there are; counting ends at `most`."""
-    parameters: dict[str, Value] = {"app_id": app_id, "most": most}
-    of_type = ""
-    if msg_type is not None:
-        of_type = " AND msg_type = :msg_type"
-        parameters["msg_type"] = msg_type
-    sql = f"SELECT 1 AS one FROM messages WHERE app_id = :app_id{of_type} LIMIT :most"  # noqa: S608 - conditions of ours
-    return _count(reading, sql, parameters)
+    return count_rows(reading, "messages", _of_messages(app_id, msg_type), most=most)
 
 
 def find_snapshots(
     reading: Reading, app_id: str, *, limit: int, before: int | None = None
 ) -> list[KeptMessage]:
     """Return a page of what an app said of its state, the newest first."""
-    where = ["app_id = :app_id", "msg_type = 'Status'", "is_late = 0"]
-    parameters: dict[str, Value] = {"app_id": app_id, "limit": limit}
-    if before is not None:
-        where.append("id < :before")
-        parameters["before"] = before
-    rows = reading.rows(
-        f"SELECT * FROM messages{_said(where)} ORDER BY id DESC LIMIT :limit",  # noqa: S608 - conditions of ours
-        parameters,
-    )
-    return [_message(row) for row in rows]
+    where = _of_messages(app_id).narrowed(_IS_SNAPSHOT)
+    return [_message(row) for row in _newest(reading, "messages", where, limit, before)]
 
 
 def count_snapshots(reading: Reading, app_id: str, *, most: int) -> int:
     """Return how many snapshots of an app there are; counting ends at `most`."""
-    sql = (
-        "SELECT 1 AS one FROM messages WHERE app_id = :app_id AND msg_type = 'Status'"
-        " AND is_late = 0 LIMIT :most"
-    )
-    return _count(reading, sql, {"app_id": app_id, "most": most})
+    where = _of_messages(app_id).narrowed(_IS_SNAPSHOT)
+    return count_rows(reading, "messages", where, most=most)
 
 
 def get_last_snapshots(reading: Reading, app_ids: Collection[str]) -> dict[str, KeptMessage]:
     """Return the newest snapshot of each of these apps, by app id."""
-    return _get_last(reading, app_ids, "msg_type = 'Status' AND is_late = 0")
+    return _get_last(reading, app_ids, _IS_SNAPSHOT)
 
 
 def get_last_answers(reading: Reading, app_ids: Collection[str]) -> dict[str, KeptMessage]:
@@ -330,22 +299,14 @@ def find_crashes(
     reading: Reading, condition: CrashFilter, *, limit: int, before: int | None = None
 ) -> list[KeptCrash]:
     """Return a page of crashes, the newest first; `before` is the id of the last one."""
-    where, parameters = _where_crashed(reading, condition)
-    if before is not None:
-        where.append("crashes.id < :before")
-        parameters["before"] = before
-    rows = reading.rows(
-        f"SELECT crashes.* {_CRASHES}{_said(where)} ORDER BY crashes.id DESC LIMIT :limit",
-        {**parameters, "limit": limit},
-    )
-    return [_crash(row) for row in rows]
+    where = _of_crashes(reading, condition)
+    found = _newest(reading, _CRASHES, where, limit, before, table="crashes")
+    return [_crash(row) for row in found]
 
 
 def count_crashes(reading: Reading, condition: CrashFilter, *, most: int) -> int:
     """Return how many crashes there are; counting ends at `most`."""
-    where, parameters = _where_crashed(reading, condition)
-    sql = f"SELECT 1 AS one {_CRASHES}{_said(where)} LIMIT :most"
-    return _count(reading, sql, {**parameters, "most": most})
+    return count_rows(reading, _CRASHES, _of_crashes(reading, condition), most=most)
 
 
 def get_last_crashes(reading: Reading, app_ids: Collection[str]) -> dict[str, KeptCrash]:
@@ -367,30 +328,13 @@ def find_commands(
 
     With `app_ids` only those of them that are targets.
     """
-    where = ["correlation_id = :correlation_id"]
-    parameters: dict[str, Value] = {"correlation_id": correlation_id}
+    where = Where()
+    where.equal("correlation_id", correlation_id)
     if app_ids is not None:
-        where.append(f"app_id {among('ids', reading.dialect)}")
-        parameters["ids"] = json.dumps(sorted(app_ids))
+        where.add(f"app_id {among('ids', reading.dialect)}", ids=json.dumps(sorted(app_ids)))
     rows = reading.rows(
-        f"SELECT * FROM control_queue{_said(where)} ORDER BY id",  # noqa: S608 - conditions of ours
-        parameters,
-    )
-    return [_command(row) for row in rows]
-
-
-def find_commands_of(
-    reading: Reading, app_id: str, *, limit: int, before: int | None = None
-) -> list[KeptCommand]:
-    """Return a page of the commands that an app was to get, the newest first."""
-    where = ["app_id = :app_id"]
-    parameters: dict[str, Value] = {"app_id": app_id, "limit": limit}
-    if before is not None:
-        where.append("id < :before")
-        parameters["before"] = before
-    rows = reading.rows(
-        f"SELECT * FROM control_queue{_said(where)} ORDER BY id DESC LIMIT :limit",  # noqa: S608 - conditions of ours
-        parameters,
+        f"SELECT * FROM control_queue{where.sql} ORDER BY id",  # noqa: S608 - conditions of ours
+        where.parameters,
     )
     return [_command(row) for row in rows]
 
@@ -399,14 +343,13 @@ def read_outbox(
     reading: Reading, after: int, *, limit: int, within: str | None = None
 ) -> list[OutboxEntry]:
     """Return entries with higher ids than `after`, the oldest first."""
-    where = ["id > :after"]
-    parameters: dict[str, Value] = {"after": after, "limit": limit}
+    where = Where()
+    where.add("id > :after", after=after)
     if within is not None:
-        where.append("path >= :within AND path < :within_end")
-        parameters |= _range("within", within)
+        _add_range(where, "path", "within", within)
     rows = reading.rows(
-        f"SELECT * FROM outbox{_said(where)} ORDER BY id LIMIT :limit",  # noqa: S608 - conditions of ours
-        parameters,
+        f"SELECT * FROM outbox{where.sql} ORDER BY id LIMIT :limit",  # noqa: S608 - conditions of ours
+        where.bound(limit=limit),
     )
     return [OutboxEntry(**row) for row in rows]
 
@@ -420,84 +363,106 @@ def get_outbox_bounds(reading: Reading) -> tuple[int, int]:
     return int(rows[0]["oldest"] or 0), int(rows[0]["newest"] or 0)
 
 
-def _where(reading: Reading, condition: AppFilter) -> tuple[list[str], dict[str, Value]]:
-    where: list[str] = []
-    parameters: dict[str, Value] = {}
+def _newest(
+    reading: Reading,
+    source: str,
+    where: Where,
+    limit: int,
+    before: int | None,
+    *,
+    table: str = "",
+) -> list[dict[str, Any]]:
+    """Return a page of rows, the newest first; `table` is whose they are where `source` is more."""
+    own = f"{table}." if table else ""
+    if before is not None:
+        where = where.narrowed(f"{own}id < :before", before=before)
+    return reading.rows(
+        f"SELECT {own}* FROM {source}{where.sql} ORDER BY {own}id DESC LIMIT :limit",  # noqa: S608 - names of ours
+        where.bound(limit=limit),
+    )
+
+
+def _of_apps(reading: Reading, condition: AppFilter) -> Where:
+    where = Where()
     if condition.seen is not None:
-        where.append(_seen(reading, condition.seen, parameters))
+        _add_seen(where, reading, condition.seen)
     if condition.role_ref is not None:
-        where.append(f"role_refs_json LIKE :role_ref ESCAPE '{_LIKE_ESCAPE}'")
-        parameters["role_ref"] = _listed(condition.role_ref)
+        where.add(
+            f"role_refs_json LIKE :role_ref ESCAPE '{_LIKE_ESCAPE}'",
+            role_ref=_listed(condition.role_ref),
+        )
     if condition.text is not None:
-        where.append(
+        text = _as_it_is(condition.text.lower())
+        where.add(
             f"(lower(app_name) LIKE :part ESCAPE '{_LIKE_ESCAPE}'"
             f" OR app_id LIKE :start ESCAPE '{_LIKE_ESCAPE}'"
-            f" OR app_id LIKE :end ESCAPE '{_LIKE_ESCAPE}')"
+            f" OR app_id LIKE :end ESCAPE '{_LIKE_ESCAPE}')",
+            part=f"%{text}%",
+            start=f"{text}%",
+            end=f"%{text}",
         )
-        text = _as_it_is(condition.text.lower())
-        parameters |= {"part": f"%{text}%", "start": f"{text}%", "end": f"%{text}"}
     if condition.active_since is not None:
         root = f"substr(path, {1 + len(PATH_SEPARATOR)}, {ROOT_CHARS})"
-        where.append(
+        where.add(
             f"{root} IN (SELECT {root} FROM apps"  # noqa: S608 - words of ours
-            f" WHERE status {among('live', reading.dialect)} OR ended_at >= :active_since)"
+            f" WHERE status {among('live', reading.dialect)} OR ended_at >= :active_since)",
+            live=json.dumps(sorted(status.value for status in LIVE)),
+            active_since=condition.active_since,
         )
-        parameters |= {
-            "live": json.dumps(sorted(status.value for status in LIVE)),
-            "active_since": condition.active_since,
-        }
     if condition.within is not None:
-        where.append("path >= :within AND path < :within_end")
-        parameters |= _range("within", condition.within)
+        _add_range(where, "path", "within", condition.within)
     if condition.below is not None:
-        where.append("path > :below AND path < :below_end")
-        parameters |= _range("below", condition.below)
+        _add_range(where, "path", "below", condition.below, lowest=">")
     if condition.statuses:
-        where.append(f"status {among('statuses', reading.dialect)}")
-        parameters["statuses"] = json.dumps([status.value for status in condition.statuses])
-    for name in ("parent_id", "namespace", "app_name"):
-        value = getattr(condition, name)
-        if value is not None:
-            where.append(f"{name} = :{name}")
-            parameters[name] = value
-    return where, parameters
+        where.add(
+            f"status {among('statuses', reading.dialect)}",
+            statuses=json.dumps([status.value for status in condition.statuses]),
+        )
+    where.equal("parent_id", condition.parent_id)
+    where.equal("namespace", condition.namespace)
+    where.equal("app_name", condition.app_name)
+    return where
 
 
-def _range(name: str, path: str) -> Mapping[str, Value]:
-    """Return the bounds of what begins with a path: the path is the first, the end is beyond."""
-    return {name: path, f"{name}_end": path[: -len(PATH_SEPARATOR)] + _AFTER_SEPARATOR}
+def _of_messages(app_id: str, msg_type: str | None = None) -> Where:
+    where = Where()
+    where.equal("app_id", app_id)
+    where.equal("msg_type", msg_type)
+    return where
 
 
-def _where_crashed(reading: Reading, condition: CrashFilter) -> tuple[list[str], dict[str, Value]]:
-    where: list[str] = []
-    parameters: dict[str, Value] = {}
+def _of_crashes(reading: Reading, condition: CrashFilter) -> Where:
+    where = Where()
     if condition.seen is not None:
-        where.append(_seen(reading, condition.seen, parameters))
+        _add_seen(where, reading, condition.seen)
     if condition.since is not None:
-        where.append("crashes.detected_at >= :since")
-        parameters["since"] = condition.since
-    if condition.app_id is not None:
-        where.append("crashes.app_id = :app_id")
-        parameters["app_id"] = condition.app_id
-    if condition.namespace is not None:
-        where.append("apps.namespace = :namespace")
-        parameters["namespace"] = condition.namespace
+        where.add("crashes.detected_at >= :since", since=condition.since)
+    where.equal("crashes.app_id", condition.app_id, "app_id")
+    where.equal("apps.namespace", condition.namespace, "namespace")
     if condition.within is not None:
-        where.append("apps.path >= :within AND apps.path < :within_end")
-        parameters |= _range("within", condition.within)
-    return where, parameters
+        _add_range(where, "apps.path", "within", condition.within)
+    return where
 
 
-def _seen(reading: Reading, seen: Seen, parameters: dict[str, Value]) -> str:
-    """Return the condition that an app is in what a caller may see."""
-    parts = []
-    for place, path in enumerate(seen.paths):
-        name = f"seen_{place}"
-        parts.append(f"apps.path >= :{name} AND apps.path < :{name}_end")
-        parameters |= _range(name, path)
+def _add_range(where: Where, column: str, name: str, path: str, *, lowest: str = ">=") -> None:
+    """Narrow to what begins with a path: all below, and the app that it ends in for >=."""
+    part, bounds = _range(column, name, path, lowest)
+    where.add(part, **bounds)
+
+
+def _range(column: str, name: str, path: str, lowest: str = ">=") -> tuple[str, dict[str, str]]:
+    end = path[: -len(PATH_SEPARATOR)] + _AFTER_SEPARATOR
+    part = f"{column} {lowest} :{name} AND {column} < :{name}_end"
+    return part, {name: path, f"{name}_end": end}
+
+
+def _add_seen(where: Where, reading: Reading, seen: Seen) -> None:
+    """Narrow to what a caller may see."""
+    ranges = [_range("apps.path", f"seen_{place}", path) for place, path in enumerate(seen.paths)]
+    parts = [part for part, _ in ranges]
     parts.append(f"apps.app_id {among('seen_ids', reading.dialect)}")
-    parameters["seen_ids"] = json.dumps(seen.app_ids)
-    return f"({' OR '.join(parts)})"
+    bounds = {name: text for _, each in ranges for name, text in each.items()}
+    where.add(f"({' OR '.join(parts)})", seen_ids=json.dumps(seen.app_ids), **bounds)
 
 
 def _listed(role_ref: str) -> str:
@@ -510,15 +475,6 @@ def _as_it_is(text: str) -> str:
     for each in (_LIKE_ESCAPE, "%", "_"):
         text = text.replace(each, _LIKE_ESCAPE + each)
     return text
-
-
-def _count(reading: Reading, sql: str, parameters: Mapping[str, Value]) -> int:
-    rows = reading.rows(f"SELECT count(*) AS n FROM ({sql}) AS counted", parameters)  # noqa: S608 - conditions of ours
-    return int(rows[0]["n"])
-
-
-def _said(where: list[str]) -> str:
-    return f" WHERE {' AND '.join(where)}" if where else ""
 
 
 def _message(row: Mapping[str, Any]) -> KeptMessage:
