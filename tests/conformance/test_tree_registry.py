@@ -489,6 +489,7 @@ def test_old_crashes_go_and_commands_that_are_over(
         command("c-2", "a"),
         command("c-3", "away", kind="cancel", status="done"),
         command("c-4", "a", status="expired"),
+        command("c-2", "b", status="done"),
         command("c-5", "a", status="done", at=NOW + 9),
     )
     crashes = []
@@ -505,7 +506,7 @@ def test_old_crashes_go_and_commands_that_are_over(
             )
         )
         commands += ids
-    # One is open, one of an app that may still return, one young.
+    # One is open, and the last for another target; one of an app that may still return; one young.
     assert commands == [1, 4]
     removed = database.submit(lambda writing: retention.remove_commands(writing, commands))
     assert removed.result(20) == 2

@@ -111,7 +111,7 @@ def digest(machine: TreeMachine) -> dict[str, Any]:
             app_id: {each.app_id for each in tree.forest.subtree(app)}
             for app_id, app in live.items()
         },
-        "next": machine.next_deadline(),
+        "next": tree.timers.next(),
     }
 
 

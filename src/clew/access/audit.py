@@ -3,8 +3,8 @@
 What was allowed is written in the transaction that does it, so that neither is there without the
 other. Denials are written by themselves, every one, but only so many in a second: whoever is denied
 chooses how often to ask, and must not choose how full the disk is. The rest are counted, and the
-count is written. Those whom nobody knows have a bound of their own, so that they cannot hide what
-the holder of a key tries.
+count is written. Those whom nobody knows have a bound of their own, and so have apps, whose name
+anybody may claim: neither can hide what the holder of a key tries.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ DENIALS_BURST: Final = 100
 
 DENIALS_PER_SECOND: Final = 1.0
 """How fast there is room for more. At 300 bytes each, an attack fills 26 MB in a day,
-and one from within as much again."""
+one in the name of apps as much again, and one from within as well."""
 
 DENIALS_KEPT_S: Final = 30 * 86_400
-"""How long a denial is kept: a month, 1.6 GB of attack at the very worst."""
+"""How long a denial is kept: a month, 2.4 GB of attack at the very worst."""
 
 ALLOWED_KEPT_S: Final = 400 * 86_400
 """How long anything else is kept: a year, and the time it takes to look at it."""
@@ -147,6 +147,7 @@ class AuditLog:
         self._clock = clock
         self._of_known = _Room(clock())
         self._of_strangers = _Room(clock())
+        self._of_apps = _Room(clock())
         self._unwritten = 0
         self._written = 0
         self.denials = 0
@@ -155,8 +156,13 @@ class AuditLog:
     def deny(self, entry: Entry) -> None:
         """Write a denial, or count it when there were too many. Never blocks, never raises."""
         self.denials += 1
-        is_stranger = entry.caller_kind is CallerKind.UNKNOWN
-        room = self._of_strangers if is_stranger else self._of_known
+        match entry.caller_kind:
+            case CallerKind.UNKNOWN:
+                room = self._of_strangers
+            case CallerKind.APP:
+                room = self._of_apps
+            case _:
+                room = self._of_known
         if not room.take(self._clock()):
             self._unwritten += 1
             self.unwritten += 1

@@ -227,7 +227,9 @@ def _tell_crash(told: _Document) -> tuple[str, str]:
 
 
 def _tell_denied(told: _Document) -> tuple[str, str]:
-    return "WARN", f"{told['action']} denied: {told['detail']}"
+    count = told.get("count", 1)
+    times = f" {count} more times" if count > 1 else ""
+    return "WARN", f"{told['action']} denied{times}: {told['detail']}"
 
 
 _BODIES: Final = {

@@ -76,6 +76,8 @@ def expire(draft: Draft, event: Tick) -> None:
             _expire_app(draft, app)
         # A timer after this one may be about something that this one ends.
         settle(draft)
+    for entry in tree.denials.take_due(draft.now):
+        draft.keep(entry)
 
 
 def _expire_app(draft: Draft, app: App) -> None:

@@ -73,12 +73,16 @@ class CrashDocument(_Document, frozen=True, kw_only=True):
 
 
 class DeniedDocument(_Document, frozen=True, kw_only=True):
-    """Somebody wanted what they may not."""
+    """Somebody wanted what they may not.
+
+    With a `count` it stands for so many that were not told one by one, and tells of the last.
+    """
 
     action: str
     caller_kind: str
     caller: str
     detail: str
+    count: int = 1
 
 
 _encode = msgspec.json.Encoder().encode

@@ -130,7 +130,8 @@ class TreeMachine:
 
     def next_deadline(self) -> int | None:
         """Return when a `Tick` must come at the latest, None while nothing waits for time."""
-        return self._tree.timers.next()
+        due = (self._tree.timers.next(), self._tree.denials.next())
+        return min((each for each in due if each is not None), default=None)
 
     def handle(self, event: Event, now: int) -> Step:
         """Take an event that happened at `now`; the effects are for after the changes are kept.

@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 def retire(draft: Draft, event: Retire) -> None:
     """Forget those of these apps that nothing needs, and tell which they are."""
     tree = draft.tree
+    app_ids = {app_id for app_id, _ in event.apps}
+    # What came of an open command for each of its targets is told when it is over for all.
+    targets = {
+        app_id for order in tree.orders.open_orders() for app_id in app_ids & order.items.keys()
+    }
     removed = []
     for app_id, version in event.apps:
-        if not _may_go(tree, app_id, version):
+        if app_id in targets or not _may_go(tree, app_id, version):
             continue
         tree.forest.forget(app_id)
         draft.keep(changes.AppRemoved(app_id=app_id, over=version))
@@ -36,4 +41,4 @@ def _may_go(tree: Tree, app_id: str, version: int) -> bool:
     app = tree.forest.find(app_id)
     if app is not None and (app.version != version or not app.is_terminal or tree.is_needed(app)):
         return False
-    return not (tree.forest.child_count(app_id) or tree.orders.open_of(app_id))
+    return not tree.forest.child_count(app_id)

@@ -12,6 +12,7 @@ from clew.tree.frames.inbound import CAN_HEAR_NOTICES
 from clew.tree.frames.outbound import Error, Notice
 from clew.tree.machine import changes
 from clew.tree.machine.app import Status
+from clew.tree.machine.denials import Denials
 from clew.tree.machine.effects import Answered, Close, Refused, Send, Step
 from clew.tree.machine.forest import Forest
 from clew.tree.machine.happenings import DeniedDocument, TransitionDocument, tell
@@ -53,6 +54,7 @@ class Tree:
         self.permissions = Permissions()
         self.forest = Forest(self.is_needed, self.forget_numbers)
         self.timers = Timers(self._is_valid)
+        self.denials = Denials()
         self.gaps: dict[tuple[str, bool], list[tuple[int, int]]] = {}
         """Numbers of messages that were skipped in this epoch: a late one is none that was kept."""
         self.floors: dict[tuple[str, bool], int] = {}
@@ -226,7 +228,7 @@ class Draft:
         cascade: bool = False,
         correlation_id: str | None = None,
     ) -> None:
-        """Keep who asked for what; a denial is told to watchers as well."""
+        """Keep who asked for what; a denial is told to watchers as well, in bounds."""
         self._changes.append(
             changes.AuditAdded(
                 at=self.now,
@@ -244,7 +246,7 @@ class Draft:
             document = DeniedDocument(
                 action=action, caller_kind=caller.kind, caller=caller.name, detail=detail
             )
-            self._changes.append(tell(app, self.now, "denied", document))
+            self._changes += self.tree.denials.take(app, document, self.now)
 
     def tell_adopted(self, app: App) -> None:
         """Tell watchers that an app hangs elsewhere now."""

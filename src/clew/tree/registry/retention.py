@@ -58,11 +58,14 @@ _MANY_STATUSES: Final = (
 _OLDEST_ENTRIES: Final = "SELECT id, at FROM outbox ORDER BY id LIMIT :limit"
 _OLDEST_CRASHES: Final = "SELECT id, detected_at AS at FROM crashes ORDER BY id LIMIT :limit"
 
-# An app that was cancelled out of reach may still return, and confirm it.
+# A command is over when it is for all of its targets. An app that was cancelled out of reach may
+# still return, and confirm it.
 _OLD_COMMANDS: Final = (
     "SELECT id, created_at, CASE WHEN status NOT IN ('accepted', 'sent') AND updated_at < :before"
     " AND NOT EXISTS (SELECT 1 FROM apps a WHERE a.app_id = c.app_id"
-    " AND a.cancel_id = c.correlation_id AND a.confirmed = 0) THEN 1 ELSE 0 END AS is_due"
+    " AND a.cancel_id = c.correlation_id AND a.confirmed = 0)"
+    " AND correlation_id NOT IN (SELECT correlation_id FROM control_queue"
+    " WHERE status IN ('accepted', 'sent')) THEN 1 ELSE 0 END AS is_due"
     " FROM (SELECT * FROM control_queue WHERE id > :after ORDER BY id LIMIT :limit) AS c"
     " ORDER BY id"
 )
