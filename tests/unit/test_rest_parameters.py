@@ -11,10 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.surfaces.rest.parameters import QUERY_BYTES_MAX, describe_fields, parse_parameters
+from clew.surfaces.rest.parameters import (
+    QUERY_BYTES_MAX,
+    check_bounds,
+    describe_fields,
+    parse_parameters,
+)
 from clew.surfaces.rest.table import ROUTES
 from clew.telemetry.query.parameters import SpanQuery
 from clew.telemetry.remote import to_pairs
+from clew.tree.parameters import CancelParameters
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 
@@ -90,3 +96,26 @@ def test_a_feed_takes_every_filter_of_its_list_and_nothing_of_its_pages(listed: 
         with pytest.raises(ClewError, match=f"there is no parameter '{name}'"):
             parse_parameters(f"{name}=1".encode(), feed)
     assert shapes_of(feed) == {**filters, "after": (str, False)}
+
+
+@pytest.mark.parametrize("wrong", ["-1", "3600001", "9" * 15])
+def test_a_value_beyond_its_bound_is_refused_with_the_bound(wrong: str) -> None:
+    with pytest.raises(ClewError) as caught:
+        parse_parameters(f"grace_ms={wrong}".encode(), CancelParameters)
+    assert caught.value.code is ErrorCode.INVALID_ARGUMENT
+    assert caught.value.message.startswith("grace_ms=")
+    bound = ">= 0" if wrong == "-1" else "<= 3600000"
+    assert caught.value.hint == f"grace_ms: expected int {bound}"
+    long = f"reason={'x' * 4097}".encode()
+    with pytest.raises(ClewError, match="out of bounds"):
+        parse_parameters(long, CancelParameters)
+    within = parse_parameters(b"grace_ms=3600000&reason=x", CancelParameters)
+    assert (within.grace_ms, within.reason) == (3_600_000, "x")
+
+
+def test_a_struct_that_the_program_made_is_held_to_the_same_bounds() -> None:
+    assert check_bounds(CancelParameters(grace_ms=0)).grace_ms == 0
+    for wrong in (CancelParameters(grace_ms=-1), CancelParameters(reason="\ud800")):
+        with pytest.raises(ClewError) as caught:
+            check_bounds(wrong)
+        assert caught.value.code is ErrorCode.INVALID_ARGUMENT

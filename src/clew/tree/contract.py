@@ -26,6 +26,8 @@ class Tree(Protocol):
     What reads blocks and may be called from any thread; what is awaited belongs to the server's
     event loop. Every method raises ClewError: INVALID_ARGUMENT, NOT_FOUND, FORBIDDEN for what may
     be seen but not done, CONFLICT where the state of an app does not allow it.
+
+    Whoever calls has found the values of parameters within the bounds of their types.
     """
 
     def find_apps(self, caller: Caller, query: ask.AppQuery) -> doc.AppList:

@@ -83,7 +83,6 @@ class TreeService(Lookups):
         self, caller: Caller, child: ask.NewChild, endpoint: Endpoint | None
     ) -> doc.ChildScheduled:
         """Announce a child; durable when this returns."""
-        _check(child)
         now = self._now()
         for name, value in (("tags", child.tags), ("originator", child.originator)):
             _check_annotation(name, value)
@@ -129,7 +128,6 @@ class TreeService(Lookups):
         self, caller: Caller, app_id: str, command: ask.NewCommand, wait_s: float
     ) -> doc.Command:
         """Give a command, and wait for its end if wished."""
-        _check(command)
         now = self._now()
         payload = bytes(command.payload)
         if len(payload) > PAYLOAD_BYTES_MAX:
@@ -180,7 +178,6 @@ class TreeService(Lookups):
         correlation_id: str | None = None,
     ) -> doc.Cancelled:
         """Cancel an app, and wait for the end if wished."""
-        _check(asked)
         event = events.Cancel(
             ticket=0,
             caller=caller,
@@ -328,23 +325,6 @@ def read_correlation_id(text: str | None, now: int) -> str:
         "the correlation id is none",
         hint=f"give 1 to {CORRELATION_CHARS_MAX} printable characters, such as a UUID",
     )
-
-
-def _check(asked: msgspec.Struct) -> None:
-    """Raise unless values are within their bounds, whoever made the struct.
-
-    Raises:
-        ClewError: INVALID_ARGUMENT.
-    """
-    try:
-        msgspec.json.decode(msgspec.json.encode(asked), type=type(asked))
-    except msgspec.MsgspecError as error:
-        said = str(error)
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            said[:1].lower() + said[1:].replace("`", "").replace("$.", ""),
-            hint="the bounds of every value are in /openapi.json",
-        ) from None
 
 
 def _trails_info(

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from clew.access.caller import Caller, Verb
 from clew.surfaces.identity import NOBODY
+from clew.surfaces.rest.parameters import check_bounds
 from clew.surfaces.rest.routes import BASE, Asked, QueryRoute
 from clew.surfaces.rest.table import ROUTES
 from clew.telemetry.documents import SqlAnswer
@@ -50,7 +51,7 @@ class InsideQuestions:
     ) -> Document:
         """Return the document of a GET route."""
         route = _routes()[BASE + path]
-        parameters = route.parameters() if query is None else query
+        parameters = route.parameters() if query is None else check_bounds(query)
         # Routes that answer with a document look at their parameters only, never at the request.
         request = Request({"type": "http", "method": "GET", "path": route.path, "headers": []})
         caller = CALLER.get() if route.decides_itself else self._allow(route.verb, route.path)
@@ -70,11 +71,12 @@ class InsideQuestions:
 
     def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
         """Give an app a command; the tree decides whether the caller may."""
-        return self._wait(self._desk.tree.command(CALLER.get(), app_id, command, wait_s))
+        asking = self._desk.tree.command(CALLER.get(), app_id, check_bounds(command), wait_s)
+        return self._wait(asking)
 
     def cancel_app(self, app_id: str, asked: CancelParameters, wait_s: int) -> Cancelled:
         """Cancel an app; the tree decides whether the caller may."""
-        return self._wait(self._desk.tree.cancel(CALLER.get(), app_id, asked, wait_s))
+        return self._wait(self._desk.tree.cancel(CALLER.get(), app_id, check_bounds(asked), wait_s))
 
     def _wait(self, asking: Coroutine[Any, Any, Document]) -> Document:
         """Have the event loop do what is its own to do."""

@@ -144,7 +144,7 @@ def _query_parameters(kind: type[msgspec.Struct]) -> list[dict[str, Any]]:
     parameters = []
     defaults = {field.encode_name: field.default for field in msgspec.structs.fields(kind)}
     for name, field in describe_fields(kind).items():
-        (schema,), _ = msgspec.json.schema_components([field.kind])
+        (schema,), _ = msgspec.json.schema_components([field.schema_kind])
         if field.is_list:
             schema = {"type": "array", "items": schema}
         elif isinstance(defaults[name], str | int | float):

@@ -12,7 +12,7 @@ import math
 import types
 import typing
 from functools import cache
-from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -64,7 +64,11 @@ class Field:
         self.name = name
         self.is_required = is_required
         self.is_list = get_origin(kind) is list
-        self.kind = get_args(kind)[0] if self.is_list else _without_none(kind)
+        bounded = get_args(kind)[0] if self.is_list else _without_none(kind)
+        self.schema_kind = bounded
+        """The type with its bounds, as OpenAPI tells it."""
+        self.kind = get_args(bounded)[0] if get_origin(bounded) is Annotated else bounded
+        self._checks_bounds = bounded is not self.kind
 
     def parse(self, text: str) -> Any:
         """Return the value that a text stands for.
@@ -78,6 +82,15 @@ class Field:
             raise self._refuse(text) from None
         if isinstance(value, float) and not math.isfinite(value):
             raise self._refuse(text)
+        if self._checks_bounds:
+            try:
+                msgspec.convert(value, self.schema_kind)
+            except msgspec.ValidationError as error:
+                raise ClewError(
+                    ErrorCode.INVALID_ARGUMENT,
+                    f"{self.name}={_shown(text)} is out of bounds",
+                    hint=f"{self.name}: {_bound(error)}",
+                ) from None
         return value
 
     def _refuse(self, text: str) -> ClewError:
@@ -101,10 +114,34 @@ class Field:
         return f"{self.name} is text"
 
 
+def check_bounds(asked: Parameters) -> Parameters:
+    """Return a struct that was made in the program, once its values are found within their bounds.
+
+    What is read from a query string or a body has been looked at on the way in.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT, naming the value and its bound.
+    """
+    try:
+        msgspec.json.decode(msgspec.json.encode(asked), type=type(asked))
+    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            _bound(error).replace("$.", ""),
+            hint="the bounds of every value are in /openapi.json",
+        ) from None
+    return asked
+
+
+def _bound(error: Exception) -> str:
+    said = str(error)
+    return said[:1].lower() + said[1:].replace("`", "")
+
+
 @cache
 def describe_fields(kind: type[msgspec.Struct]) -> dict[str, Field]:
     """Return the parameters of a struct by name, in the order of their declaration."""
-    annotations = typing.get_type_hints(kind)
+    annotations = typing.get_type_hints(kind, include_extras=True)
     return {
         field.encode_name: Field(
             field.encode_name, annotations[field.name], is_required=field.required
