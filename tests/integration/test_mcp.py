@@ -21,7 +21,7 @@ from clew.surfaces.mcp.answers import NOTE, TOKENS_MIN, tokens_of
 from clew.surfaces.mcp.generate import encode_tool_list
 from clew.surfaces.mcp.pages import read_contract, read_skill
 from clew.surfaces.mcp.tools.table import TOOLS
-from clew.testing.requests import metrics_request
+from clew.testing.requests import ids_of, metrics_request, spans_request
 from clew.testing.server import ServerProcess
 from tests.e2e.incidents import BAD_MINUTES, MINUTE_NS, QUIET_MINUTES, Company, Fault
 from tests.e2e.telemetry import Trace
@@ -265,6 +265,25 @@ def test_an_agent_sees_commands_and_cancels_what_runs(world: World) -> None:
             app_id = new_id()
             app.join(app_id, app_name="mcp-app")
             within(world, work_on(app_id, app), transport=transport)
+
+
+def test_a_trace_is_told_with_the_apps_that_ran_it(world: World) -> None:
+    trace_id, span_id = ids_of(0xA99)
+    with peer(world.server) as app:
+        app_id = new_id()
+        app.join(app_id, app_name="mcp-runner")
+        request = spans_request("mcp-runner", [(trace_id, span_id)])
+        mark = request.resource_spans[0].resource.attributes.add(key="trails.app.id")
+        mark.value.string_value = app_id
+        body = request.SerializeToString()
+        headers = {"content-type": "application/x-protobuf"}
+        assert ask(world.server.otlp_url, "POST", "/v1/traces", body, headers).status == 200
+        found = answer_of(call(world, "correlate", {"trace_id": trace_id.hex()}))
+    assert found["apps"]["columns"] == ["app_id", "name", "status", "spans", "errors"]
+    assert found["apps"]["rows"] == [[app_id, "mcp-runner", "connected", 1, 0]]
+    assert {"tool": "app", "arguments": {"app_id": app_id}} in [
+        {"tool": step["tool"], "arguments": step["arguments"]} for step in found["next"]
+    ]
 
 
 def test_tools_say_what_they_may_do(world: World) -> None:

@@ -17,6 +17,7 @@ ITEMS = 30
 """Of each part: the tools for a part alone have the rest."""
 
 METRIC_COLUMNS = ("service", "name", "type", "first", "last", "min", "max", "unit", "attributes")
+APP_COLUMNS = ("app_id", "name", "status", "spans", "errors")
 LINK_COLUMNS = ("direction", "trace_id", "span_id", "service", "operation", "status")
 
 
@@ -28,7 +29,10 @@ class CorrelateAsked(Asked, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class CorrelateAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
-    """What belongs to a trace. `nearby_logs` are others that its services wrote meanwhile."""
+    """What belongs to a trace. `nearby_logs` are others that its services wrote meanwhile.
+
+    `apps` are those of the tree whose processes wrote its spans.
+    """
 
     trace_id: str
     start_time: str
@@ -36,6 +40,7 @@ class CorrelateAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     spans: int
     errors: int
     services: list[str]
+    apps: Table
     logs: Table
     nearby_logs: Table
     metrics: Table
@@ -48,7 +53,7 @@ def _correlate(questions: Questions, asked: CorrelateAsked) -> Draft:
     found = questions.ask("/correlate", answers.CorrelateReport, query)
     longest = max(
         *(len(found.logs), len(found.nearby_logs), len(found.metrics)),
-        *(len(found.links) + len(found.linked_from), len(found.comments)),
+        *(len(found.links) + len(found.linked_from), len(found.comments), len(found.apps)),
     )
 
     def write(items: int) -> CorrelateAnswer:
@@ -59,6 +64,7 @@ def _correlate(questions: Questions, asked: CorrelateAsked) -> Draft:
             spans=found.span_count,
             errors=found.error_count,
             services=found.services,
+            apps=table(APP_COLUMNS, map(_app_row, found.apps[:items])),
             logs=_logs(found.logs[:items]),
             nearby_logs=_logs(found.nearby_logs[:items]),
             metrics=table(METRIC_COLUMNS, map(_metric_row, found.metrics[:items])),
@@ -70,6 +76,11 @@ def _correlate(questions: Questions, asked: CorrelateAsked) -> Draft:
             left_out=_left_out(found, items),
             next=[
                 call("trace_outline", "its spans", trace_id=found.trace_id),
+                *(
+                    call("app", "the app that wrote most of them", app_id=each.app_id)
+                    for each in found.apps[:1]
+                    if each.status is not None
+                ),
                 *(
                     call("trace_outline", "the trace that links here", trace_id=each.trace_id)
                     for each in found.linked_from[:1]
@@ -91,6 +102,10 @@ def _metric_row(each: Any) -> list[Any]:
         *(figure(value, 6) for value in figures),
         *(each.unit, each.attributes or None),
     ]
+
+
+def _app_row(each: answers.TraceApp) -> list[Any]:
+    return [each.app_id, each.app_name, each.status, each.span_count, each.error_count]
 
 
 def _link_rows(found: answers.CorrelateReport) -> list[list[Any]]:
@@ -116,6 +131,7 @@ def _left_out(found: answers.CorrelateReport, items: int) -> list[LeftOut]:
             len(found.metrics),
             call("metrics", "the metrics of a service", service=service),
         ),
+        ("apps", _all(sections.apps), len(found.apps), None),
         ("links", _all(sections.links) + _all(sections.linked_from), links, None),
         (
             "comments",
@@ -143,8 +159,8 @@ CORRELATE = Tool(
     name="correlate",
     title="What belongs to a trace",
     description=(
-        "One trace with its logs, what its services logged and measured meanwhile, its links to "
-        "other traces and its comments."
+        "One trace with the apps that ran it, its logs, what its services logged and measured "
+        "meanwhile, its links to other traces and its comments."
     ),
     parameters=CorrelateAsked,
     answer=CorrelateAnswer,
