@@ -1,0 +1,68 @@
+"""Rows of the table of events as the events that they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from clew.twin.events import Event, EventType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+AT: Final = "toUnixTimestamp64Nano(Timestamp) AS at"
+
+
+def as_object(column: str, name: str) -> str:
+    """Return the expression that makes one JSON text of a map whose values are JSON.
+
+    One text for each row is decoded in a tenth of the time that a map takes to leave Arrow.
+    """
+    members = (
+        f"arrayMap((k, v) -> concat(toJSONString(toString(k)), ':', v),"
+        f" mapKeys({column}), mapValues({column}))"
+    )
+    return f"concat('{{', arrayStringConcat({members}, ','), '}}') AS {name}"
+
+
+CHANGE_COLUMNS: Final = (
+    AT,
+    "Seq",
+    "EventId",
+    "toString(EventType) AS type",
+    as_object("Patch", "patch"),
+    "toString(Phase) AS phase",
+    "toString(Status) AS status",
+    "TraceId",
+    "SpanId",
+    "toString(ServiceName) AS service",
+    "toString(RegistryChecksum) AS checksum",
+)
+"""What an event changes, and where it comes from."""
+
+
+def read_changes(rows: pa.Table, obj_type: str, obj_id: str) -> Iterator[Event]:
+    """Yield the events of one object in rows of `CHANGE_COLUMNS`, in no order."""
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    columns = [column.to_pylist() for column in rows.columns]
+    for at, seq, event_id, type_, patch, phase, status, trace, span, service, checksum in zip(
+        *columns, strict=True
+    ):
+        yield Event(
+            at=at,
+            seq=seq,
+            event_id=event_id,
+            type=EventType(type_),
+            obj_type=obj_type,
+            obj_id=obj_id,
+            patch=decode(patch),
+            phase=phase,
+            status=status,
+            trace_id=trace,
+            span_id=span,
+            service=service,
+            checksum=checksum,
+        )

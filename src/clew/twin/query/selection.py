@@ -1,0 +1,72 @@
+"""Which events a question means: of which object, up to which moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from clew.store.engine.contract import QueryLimits, Scan
+from clew.twin.events import CHANGES, Order
+from clew.twin.tables import EVENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LIMITS: Final = QueryLimits(time_ms_max=30_000, memory_bytes_max=2 << 30)
+"""A question about an object of ten million events takes a few seconds; more is a mistake."""
+
+COUNTED: Final = "Verdict != 'rejected'"
+"""Events that validation let count."""
+
+CHANGING: Final = f"EventType IN ({', '.join(sorted(repr(str(each)) for each in CHANGES))})"
+
+_AT: Final = "fromUnixTimestamp64Nano({until_at:Int64})"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One object."""
+
+    type: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A condition over the table of events, and what is bound in it."""
+
+    where: str
+    parameters: Mapping[str, object]
+
+    def scan(self, *columns: str) -> Scan:
+        """Return the reading of these events."""
+        return Scan(EVENTS, columns, self.where)
+
+    def narrow(self, condition: str, **parameters: object) -> Selection:
+        """Return those of them for which a condition holds."""
+        return Selection(f"{self.where} AND ({condition})", {**self.parameters, **parameters})
+
+
+def select_events(subject: Subject, until: Order | int | None = None) -> Selection:
+    """Return the events of an object that count, up to a moment or the place of an event."""
+    selection = Selection(
+        f"ObjType = {{obj_type:String}} AND ObjId = {{obj_id:String}} AND {COUNTED}",
+        {"obj_type": subject.type, "obj_id": subject.id},
+    )
+    if until is None:
+        return selection
+    if isinstance(until, int):
+        return selection.narrow(f"Timestamp <= {_AT}", until_at=until)
+    return selection.narrow(
+        f"Timestamp <= {_AT} AND (Timestamp < {_AT}"
+        " OR (Seq, EventId) <= ({until_seq:UInt64}, {until_id:String}))",
+        until_at=until.at,
+        until_seq=until.seq,
+        until_id=until.event_id,
+    )
+
+
+def is_after(order: str, bound: Order) -> tuple[str, dict[str, object]]:
+    """Return the condition that ``(at, seq, id)`` of a row, as SQL, is at a place or after it."""
+    condition = f"{order} >= ({{from_at:Int64}}, {{from_seq:UInt64}}, {{from_id:String}})"
+    return condition, {"from_at": bound.at, "from_seq": bound.seq, "from_id": bound.event_id}

@@ -1,0 +1,169 @@
+"""The state that the engine finds is the one that the definition gives, for any events."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clew.store.engine.chdb import ChdbEngine
+from clew.store.engine.contract import Snapshot
+from clew.twin.events import Event, EventType
+from clew.twin.fold import fold
+from clew.twin.ingest.judge import NoRegistries
+from clew.twin.ingest.record import LogRecord
+from clew.twin.ingest.rows import EventRows
+from clew.twin.query.folding import fold_events
+from clew.twin.query.selection import Subject
+from clew.twin.tables import EVENTS, TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+import msgspec
+import pyarrow as pa
+
+MORNING = 1_700_000_000_000_000_000
+
+_values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+    st.lists(st.integers(0, 9), max_size=2),
+)
+_patches = st.dictionaries(st.sampled_from("abc"), _values, max_size=3)
+
+
+@st.composite
+def _histories(draw: st.DrawFn, *, types: Sequence[EventType] = tuple(EventType)) -> list[Event]:
+    """Events of one object that share times and counts, some of them doubled, in any order."""
+    events = [
+        Event(
+            at=MORNING + draw(st.integers(0, 4)),
+            seq=draw(st.integers(0, 2)),
+            event_id=f"e{n}",
+            type=draw(st.sampled_from(list(types))),
+            obj_type="Cart",
+            obj_id="",
+            patch=draw(_patches),
+            phase=draw(st.sampled_from(["", "pay", "pack"])),
+        )
+        for n in range(draw(st.integers(0, 8)))
+    ]
+    doubled = events + [each for each in events if draw(st.booleans())]
+    return draw(st.permutations(doubled))
+
+
+class _House:
+    """A store of events that are all in the engine."""
+
+    def __init__(self, engine: ChdbEngine) -> None:
+        self.engine = engine
+        self._names = (f"o{n}" for n in itertools.count())
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(flushed=1, acked=1)
+
+    def store(self, events: Sequence[Event]) -> Subject:
+        subject = Subject("Cart", next(self._names))
+        rows = EventRows(NoRegistries())
+        for event in events:
+            rows.append(_record(event, subject), 1)
+        batch = rows.finish()
+        if batch is not None:
+            self.engine.insert(EVENTS, pa.Table.from_batches([batch]), token=subject.id)
+        return subject
+
+
+def _record(event: Event, subject: Subject) -> LogRecord:
+    texts: dict[str, str] = {
+        "trilog.obj.id": subject.id,
+        "trilog.obj.type": subject.type,
+        "trilog.event.id": event.event_id,
+        "trilog.event.seq": str(event.seq),
+        "trilog.event.type": event.type,
+        "trilog.process.current_phase": event.phase,
+    }
+    literals: dict[str, str] = {}
+    nulls = [name for name, value in event.patch.items() if value is None]
+    if nulls:
+        literals["trilog.obj.nulls"] = msgspec.json.encode(nulls).decode()
+    for name, value in event.patch.items():
+        if value is not None:
+            key = f"cart.{name}"
+            texts[key] = value if isinstance(value, str) else ""
+            if not isinstance(value, str):
+                literals[key] = msgspec.json.encode(value).decode()
+    return LogRecord(
+        at=event.at,
+        observed=0,
+        received=event.at,
+        severity=9,
+        body="",
+        trace_id="",
+        span_id="",
+        service="shop",
+        texts=texts,
+        literals=literals,
+    )
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_House]:
+    engine = ChdbEngine(tmp_path_factory.mktemp("fold"))
+    engine.create(TABLES)
+    yield _House(engine)
+    engine.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(events=_histories(), until=st.integers(-1, 5))
+def test_any_events_give_the_state_of_the_definition(
+    house: _House, events: list[Event], until: int
+) -> None:
+    subject = house.store(events)
+    known = fold_events(house, subject, MORNING + until, few=0)
+    assert known.folded == fold(events, MORNING + until)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    events=_histories(
+        types=(
+            EventType.STATE_CHANGE,
+            EventType.PHASE_CHANGE,
+            EventType.SNAPSHOT,
+            EventType.ACTION,
+        )
+    )
+)
+def test_the_engine_alone_gives_it_where_nothing_was_deleted(
+    house: _House, events: list[Event]
+) -> None:
+    subject = house.store(events)
+    known = fold_events(house, subject, few=0)
+    assert known.folded == fold(events)
+    assert (known.source is None) == (known.folded.last is None)
+
+
+def test_the_same_events_in_any_order_give_the_same_bytes(house: _House) -> None:
+    changes: list[Any] = [
+        Event(
+            at=MORNING + n % 7,
+            seq=n,
+            event_id=f"e{n}",
+            type=EventType.STATE_CHANGE,
+            obj_type="Cart",
+            obj_id="",
+            patch={"abc"[n % 3]: n},
+        )
+        for n in range(50)
+    ]
+    forward = fold_events(house, house.store(changes), few=0).folded
+    backward = fold_events(house, house.store([*reversed(changes), *changes]), few=10**6).folded
+    assert forward == backward == fold(changes)
