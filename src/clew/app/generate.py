@@ -15,6 +15,7 @@ from clew.surfaces.grpc.generate import main as write_stubs
 from clew.surfaces.mcp import generate as mcp_pages
 from clew.surfaces.rest.openapi import encode_openapi
 from clew.tree.frames.schema import encode_codes, encode_schema
+from clew.twin.schema.contract import encode_contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ WRITERS: Final[Mapping[Path, Callable[[], bytes]]] = {
     Path("contracts/openapi.json"): encode_openapi,
     Path("contracts/trails/frames.schema.json"): encode_schema,
     Path("contracts/trails/codes.json"): encode_codes,
+    Path("contracts/registry.schema.json"): encode_contract,
     PAGE: lambda: write_page().encode(),
     cli_reference.PAGE: lambda: cli_reference.write_page().encode(),
     agent_pages.SKILL: lambda: agent_pages.write_skill().encode(),

@@ -16,6 +16,8 @@ from clew.surfaces.cli.accesses import COMMANDS as ACCESS_COMMANDS
 from clew.surfaces.cli.accesses import FAMILIES as ACCESS_FAMILIES
 from clew.surfaces.cli.apps import COMMANDS as APP_COMMANDS
 from clew.surfaces.cli.command import KEEP, LOOK, RUN, STEER, Command, Family
+from clew.surfaces.cli.registries import COMMANDS as REGISTRY_COMMANDS
+from clew.surfaces.cli.registries import FAMILIES as REGISTRY_FAMILIES
 from clew.surfaces.cli.running import COMMANDS as RUN_COMMANDS
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     Family("comment", KEEP, "Say something about a trace or a span, and find what was said."),
     Family("keys", RUN, "Say who may reach the server, and what they may do."),
     *ACCESS_FAMILIES,
+    *REGISTRY_FAMILIES,
     Family("skill", RUN, "Tell agents how to work with clew."),
 )
 
@@ -415,6 +418,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     ),
     *APP_COMMANDS,
     *RUN_COMMANDS,
+    *REGISTRY_COMMANDS,
 )
 
 

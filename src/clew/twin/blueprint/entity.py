@@ -54,7 +54,7 @@ class TriLogMeta(type):
         *,
         prefix: str = "",
         schema: ObjectSchema | ProcessSchema | None = None,
-    ) -> Self:
+    ) -> TriLogMeta:
         """Make a class; with a `schema` one that was exported, which no other name reaches.
 
         Raises:

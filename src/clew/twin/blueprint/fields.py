@@ -70,10 +70,12 @@ class Field(Generic[V]):
             default = default()
         former = [renamed_from] if isinstance(renamed_from, str) else list(renamed_from)
         given = {key: value for key, value in options.items() if value is not None}
+        if default is MISSING:
+            default = None if required else self._usual_default(given)
         self.schema = FieldSchema(
             name="",
             type=self.kind,
-            default=self._usual_default() if default is MISSING else default,
+            default=default,
             required=required,
             description=description,
             indexed=indexed,
@@ -124,7 +126,8 @@ class Field(Generic[V]):
     def _read(self, value: Any) -> V:
         return cast("V", value)
 
-    def _usual_default(self) -> Any:
+    def _usual_default(self, _options: Mapping[str, Any]) -> Any:
+        """Return what stands where nothing was said and no default was given."""
         return None
 
 
@@ -152,7 +155,11 @@ class Float(Field[float]):
         precision: int | None = None,
         **common: Any,
     ) -> None:
-        bounds = {"min_value": min_value, "max_value": max_value, "precision": precision}
+        bounds: dict[str, Any] = {
+            "min_value": min_value,
+            "max_value": max_value,
+            "precision": precision,
+        }
         super().__init__(**bounds, **common)
 
 
@@ -201,8 +208,8 @@ class List(Field[list[Any]]):
         item = None if item_type is None else _nested(item_type, "item_type")
         super().__init__(item=item, min_items=min_items, max_items=max_items, **common)
 
-    def _usual_default(self) -> Any:
-        return []
+    def _usual_default(self, options: Mapping[str, Any]) -> Any:
+        return None if options.get("min_items") else []
 
 
 class Dict(Field[dict[str, Any]]):
@@ -222,8 +229,9 @@ class Dict(Field[dict[str, Any]]):
         )
         super().__init__(schema=known, **common)
 
-    def _usual_default(self) -> Any:
-        return {}
+    def _usual_default(self, options: Mapping[str, Any]) -> Any:
+        known = options.get("schema", {})
+        return None if any(each.required for each in known.values()) else {}
 
 
 class Timestamp(Field[datetime]):

@@ -18,7 +18,7 @@ from clew.twin.blueprint.objects import Object
 from clew.twin.blueprint.processes import Process
 from clew.twin.schema.checks import require_sound
 from clew.twin.schema.codec import encode_registry, parse_registry, with_checksum
-from clew.twin.schema.lookup import RegistryIndex
+from clew.twin.schema.lookup import RegistryIndex, types_of
 from clew.twin.schema.values import ObjectSchema, ProcessSchema, RegistrySchema
 from clew.twin.validation.validator import LogValidator
 
@@ -182,9 +182,7 @@ class Registry:
         """Return a registry with classes made from a value that is sound."""
         made = cls(schema.name, schema.version)
         made.created_at = schema.created_at
-        made._classes = {
-            name: make_class(kind) for name, kind in {**schema.objects, **schema.processes}.items()
-        }
+        made._classes = {kind.name: make_class(kind) for kind in types_of(schema)}
         return made
 
     def to_configmap_yaml(self) -> str:

@@ -134,7 +134,10 @@ def _problems(registry: RegistrySchema) -> Iterator[Problem]:
         yield Problem(ProblemCode.BAD_NAME, "registry", "its version is empty or too long")
     for name in sorted(registry.objects.keys() & registry.processes.keys()):
         yield Problem(ProblemCode.NAME_CLASH, name, "an object and a process have one name")
-    types = [*registry.objects.items(), *registry.processes.items()]
+    types: list[tuple[str, ObjectSchema | ProcessSchema]] = [
+        *registry.objects.items(),
+        *registry.processes.items(),
+    ]
     owners: dict[str, str] = {}
     for name, kind in types:
         if name != kind.name:

@@ -19,7 +19,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, SupportsFloat, SupportsIndex
 from uuid import UUID
 
 import msgspec
@@ -159,7 +159,7 @@ def _to_float(value: object, path: str) -> float:
             return float(text)
         case Decimal():
             return math.nan if value.is_snan() else float(value)
-        case _ if hasattr(value, "__float__") or hasattr(value, "__index__"):
+        case SupportsFloat() | SupportsIndex():
             try:
                 return float(value)
             except OverflowError:

@@ -31,6 +31,11 @@ class FoundField(NamedTuple):
     field: FieldSchema
 
 
+def types_of(registry: RegistrySchema) -> list[ObjectSchema | ProcessSchema]:
+    """Return every type of a registry, objects first, in its order."""
+    return [*registry.objects.values(), *registry.processes.values()]
+
+
 class RegistryIndex:
     """A registry made quick to ask. It is a picture of the registry as it was given.
 
