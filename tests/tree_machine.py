@@ -47,6 +47,7 @@ class Kept:
     commands: dict[tuple[str, str], CommandRecord] = field(default_factory=dict)
     audits: list[made.AuditAdded] = field(default_factory=list)
     happened: list[made.Happened] = field(default_factory=list)
+    told: set[tuple[str, int, bool, int]] = field(default_factory=set)
 
     def keep(self, changes: Iterable[made.Change]) -> None:
         for change in changes:
@@ -65,6 +66,7 @@ class Kept:
             case made.AppRemoved(app_id=app_id, over=over):
                 assert self.apps.pop(app_id).version == over
                 self.messages = {k: v for k, v in self.messages.items() if k[0] != app_id}
+                self.told = {key for key in self.told if key[0] != app_id}
                 self.crashes = [each for each in self.crashes if each.app_id != app_id]
                 self.commands = {k: v for k, v in self.commands.items() if k[1] != app_id}
             case made.MessageAdded():
@@ -87,9 +89,20 @@ class Kept:
                 self.audits.append(change)
             case made.Happened():
                 msgspec.json.decode(change.document)
+                if change.message is not None and (change.app_id, *change.message) in self.told:
+                    return
+                self._note_told(change)
                 self.happened.append(change)
             case _:
                 raise AssertionError(f"nobody keeps {change}")
+
+    def _note_told(self, change: made.Happened) -> None:
+        """Take note of a message that watchers hear of: of each they hear once."""
+        if change.kind == "message":
+            told = msgspec.json.decode(change.document)
+            key = (change.app_id, told["epoch"], told["source"] == "agent", told["seq"])
+            assert key not in self.told
+            self.told.add(key)
 
     def _add_command(self, change: made.CommandAdded) -> None:
         key = (change.correlation_id, change.app_id)

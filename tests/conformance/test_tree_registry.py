@@ -197,6 +197,27 @@ def test_a_message_is_kept_once_however_often_it_comes(database: Database) -> No
     ]
 
 
+def test_a_message_that_was_kept_before_is_not_told_again(database: Database) -> None:
+    def told(seq: int, *, in_doubt: bool = True) -> changes.Happened:
+        message = (1, False, seq) if in_doubt else None
+        return changes.Happened(
+            at=NOW, app_id="a", path=("a",), kind="message", document=b"{}", message=message
+        )
+
+    def keep_batch(*made: changes.Change) -> list[int]:
+        kept = write(database, *made)
+        return [happened.message[2] if happened.message else 0 for _, happened in kept.happened]
+
+    assert keep_batch(said("a", 1), told(1, in_doubt=False)) == [0]
+    # The first is known, the second comes twice, and of the last there is no doubt.
+    batch = [said("a", 1), told(1), said("a", 2), told(2), said("a", 2), told(2)]
+    assert keep_batch(*batch, said("a", 3), told(3, in_doubt=False)) == [2, 0]
+    assert keep_batch(said("a", 2), told(2)) == []
+    assert keep_batch(said("b", 9), told(4), said("a", 4)) == [4]
+    rows = database.read(lambda reading: reading.rows("SELECT id FROM outbox ORDER BY id"))
+    assert [row["id"] for row in rows] == [1, 2, 3, 4]
+
+
 def test_the_snapshot_of_an_app_is_its_newest_status_that_counts(database: Database) -> None:
     write(
         database,

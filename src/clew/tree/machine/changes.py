@@ -137,7 +137,8 @@ class Happened(Change, frozen=True, kw_only=True):
     """An entry of the outbox: what watchers and the journal hear of, in the order of commits.
 
     `kind` is ``transition``, ``message``, ``command``, ``crash`` or ``denied``; `document` is JSON
-    text of one of the documents of `clew.tree.machine.happenings`.
+    text of one of the documents of `clew.tree.machine.happenings`. `message` is given of one that
+    may be kept already (its `epoch`, `is_agent` and `seq`): then it was told already, too.
     """
 
     at: int
@@ -145,3 +146,4 @@ class Happened(Change, frozen=True, kw_only=True):
     path: tuple[str, ...]
     kind: str
     document: bytes
+    message: tuple[int, bool, int] | None = None

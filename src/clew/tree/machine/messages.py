@@ -53,13 +53,14 @@ def receive(draft: Draft, event: Received) -> None:
             seq=event.seq,
         )
         return
-    if _is_new(draft.tree, app, event):
-        _keep(draft, app, event)
+    is_new = _is_new(draft.tree, app, event)
+    if is_new is not False:
+        _keep(draft, app, event, is_doubtful=is_new is None)
     source = Source.AGENT if event.is_agent else Source.APP
     draft.send(event.link, Ack(seq=event.seq, app_id=event.app_id, source=source))
 
 
-def _keep(draft: Draft, app: App, event: Received) -> None:
+def _keep(draft: Draft, app: App, event: Received, *, is_doubtful: bool) -> None:
     is_late = app.is_over
     draft.keep(
         changes.MessageAdded(
@@ -86,7 +87,11 @@ def _keep(draft: Draft, app: App, event: Received) -> None:
         correlation_id=event.correlation_id,
         is_late=is_late,
     )
-    draft.keep(tell(app, draft.now, "message", document))
+    happened = tell(app, draft.now, "message", document)
+    if is_doubtful:
+        key = (app.epoch, event.is_agent, event.seq)
+        happened = msgspec.structs.replace(happened, message=key)
+    draft.keep(happened)
     if draft.has_listener(app):
         draft.notice(
             app,
@@ -114,8 +119,11 @@ def _keep(draft: Draft, app: App, event: Received) -> None:
         draft.change(app, **fields)
 
 
-def _is_new(tree: Tree, app: App, event: Received) -> bool:
-    """Whether a message may not be kept yet; take note of the numbers that it leaves out."""
+def _is_new(tree: Tree, app: App, event: Received) -> bool | None:
+    """Whether a message is not kept yet, None where the registry alone knows.
+
+    Take note of the numbers that it leaves out.
+    """
     highest = app.agent_seq if event.is_agent else app.seq
     key = (app.app_id, event.is_agent)
     if event.seq > highest:
@@ -132,7 +140,7 @@ def _is_new(tree: Tree, app: App, event: Received) -> bool:
             _bound(tree, key, gaps)
             return True
     # Numbers count from 1; of a client that begins with 0 nothing tells whether it was kept.
-    return event.seq <= tree.floors.get(key, 0)
+    return None if event.seq <= tree.floors.get(key, 0) else False
 
 
 def _bound(tree: Tree, key: tuple[str, bool], gaps: list[tuple[int, int]]) -> None:

@@ -97,6 +97,8 @@ _NEWEST_IDS: Final = (
     " (SELECT max(id) FROM control_queue) AS control_queue, (SELECT max(id) FROM outbox) AS outbox"
 )
 
+_ADDED_MESSAGES: Final = "SELECT app_id, epoch, source, seq FROM messages WHERE id >= :first"
+
 _ANSWERED: Final = frozenset({"done", "failed"})
 """Statuses of a command that an app's own answer brings."""
 
@@ -184,7 +186,9 @@ def keep(
         batch.put(change)
     next_ids = _next_ids(transaction)
     _keep_apps(transaction, batch)
-    _keep_messages(transaction, batch.messages, next_ids["messages"])
+    first = next_ids["messages"]
+    if _keep_messages(transaction, batch.messages, first) != len(batch.messages):
+        _leave_out_told(transaction, batch, first)
     _keep_crashes(transaction, batch.crashes, next_ids["crashes"])
     _keep_commands(transaction, batch, next_ids["control_queue"])
     write_entries(transaction, [audit_entry(each) for each in batch.audits if each.is_allowed])
@@ -234,7 +238,8 @@ def _values_of(app: App, columns: tuple[str, ...]) -> tuple[Value, ...]:
 
 def _keep_messages(
     transaction: Transaction, messages: Sequence[made.MessageAdded], first: int
-) -> None:
+) -> int:
+    """Keep messages that are not kept yet; return how many these were."""
     rows = [
         (
             number,
@@ -251,7 +256,25 @@ def _keep_messages(
         )
         for number, each in enumerate(messages, first)
     ]
-    insert_rows(transaction, "messages", _MESSAGE_COLUMNS, rows)
+    return insert_rows(transaction, "messages", _MESSAGE_COLUMNS, rows)
+
+
+def _leave_out_told(transaction: Transaction, batch: _Batch, first: int) -> None:
+    """Tell nobody of messages that were kept before this batch, as far as that was in doubt."""
+    added = {
+        (row["app_id"], row["epoch"], row["source"] == "agent", row["seq"])
+        for row in transaction.rows(_ADDED_MESSAGES, {"first": first})
+    }
+    happened = []
+    for each in batch.happened:
+        if each.message is not None:
+            key = (each.app_id, *each.message)
+            if key not in added:
+                continue
+            # It may have come twice in this batch as well.
+            added.remove(key)
+        happened.append(each)
+    batch.happened = happened
 
 
 def _keep_crashes(
