@@ -109,6 +109,66 @@ def test_a_shell_script_says_how_it_is_doing(runner: Runner) -> None:
     assert [each["code"] for each in hints] == ["invalid_argument", "invalid_argument", "conflict"]
 
 
+def test_progress_is_read_from_what_a_command_writes_and_all_of_it_goes_on(
+    runner: Runner,
+) -> None:
+    script = r"""
+    printf '== load\n\033[32m 10%%\033[0m\r 40%%\r' >&2; echo out; read _
+    printf '{"progress": 0.7, "rows": 3}\n'; read _
+    printf '== store\n90%%'; exit 3
+    """
+    pattern = r"== (?P<phase>\w+)|(?P<progress>\d+)%"
+    run = runner.shell(script, flags=("--progress-pattern", pattern, "--progress-json"))
+    stdin = run.process.stdin
+    assert stdin is not None
+
+    def said() -> object:
+        return (run.app.get("last_snapshot") or {}).get("payload")
+
+    until(lambda: said() == {"phase": "load", "progress": 0.4})
+    stdin.write(b"\n")
+    stdin.flush()
+    until(lambda: said() == {"progress": 0.7, "rows": 3})
+    stdin.write(b"\n")
+    stdin.flush()
+    code, out, err = run.end()
+    assert code == 3
+    assert out == b'out\n{"progress": 0.7, "rows": 3}\n== store\n90%'
+    assert err == b"== load\n\033[32m 10%\033[0m\r 40%\r"
+    assert said() == {"progress": 0.9, "rows": 3, "phase": "store"}
+    assert (run.app["status"], run.app["exit_code"]) == ("error", 3)
+
+
+def test_no_output_is_too_much_or_too_strange_to_be_read_for_progress(runner: Runner) -> None:
+    program = "import os, sys; b = bytes(range(11, 256)) * 40_000\n"
+    program += "for _ in range(3): sys.stdout.buffer.write(b)\n"
+    program += "sys.stdout.buffer.write(b'\\n7%\\n'); sys.stdout.flush(); os._exit(0)"
+    flags = ("--progress-pattern", r"^(?P<progress>\d+)%$")
+    code, out, _ = runner.exec(sys.executable, "-c", program, flags=flags).end()
+    assert code == 0
+    assert out == bytes(range(11, 256)) * 120_000 + b"\n7%\n"
+    assert runner.runs[-1].app["last_snapshot"]["payload"] == {"progress": 0.07}
+
+
+def test_what_a_command_leaves_running_does_not_keep_the_reading_of_progress(
+    runner: Runner,
+) -> None:
+    run = runner.shell(
+        "sleep 1000 & echo $! 50%", flags=("--progress-pattern", r"(?P<progress>\d+)%")
+    )
+    code, out, _ = run.end()
+    assert (code, run.app["last_snapshot"]["payload"]) == (0, {"progress": 0.5})
+    os.kill(int(out.split()[0]), signal.SIGKILL)
+
+
+def test_who_reads_no_more_ends_a_command_whose_progress_is_read(runner: Runner) -> None:
+    run = runner.exec("yes", flags=("--progress-pattern", r"(?P<progress>\d+)%"))
+    assert run.process.stdout is not None
+    assert run.process.stdout.readline() == b"y\n"
+    run.process.stdout.close()
+    assert run.process.wait(SECONDS_MAX) == 128 + signal.SIGPIPE
+
+
 def test_an_error_that_is_said_is_the_end_of_the_app(runner: Runner) -> None:
     run = runner.shell("$CLEW error 'no space left'; exit 9")
     assert run.end()[0] == 9

@@ -19,7 +19,7 @@ import shutil
 import signal
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -31,6 +31,7 @@ from clew.tree.agent.cgroup import make_cgroup
 from clew.tree.agent.group import wait_for_ends
 from clew.tree.agent.link import AgentLink
 from clew.tree.agent.mailbox import Mailbox
+from clew.tree.agent.output import Output
 from clew.tree.agent.speaking import AGENT_VARIABLE
 from clew.tree.agent.terminal import find_terminal
 from clew.tree.client.ending import SUPERVISED
@@ -41,10 +42,11 @@ from clew.tree.frames.info import VARIABLE
 from clew.tree.frames.outbound import ProcessSignal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from clew.tree.agent.announcing import Announcement
     from clew.tree.agent.cgroup import Cgroup
+    from clew.tree.agent.progress import ProgressReader
     from clew.tree.agent.speaking import Saying
     from clew.tree.agent.terminal import Terminal
     from clew.tree.frames.inbound import ProcessInfo
@@ -81,7 +83,8 @@ class Plan:
 
     `is_required` keeps the command from running while no server answers; it `survives` the death of
     its agent; `timeout_s` ends it. `containment` is what must hold the command together; None takes
-    a cgroup where there may be one. `warn` writes a line for the person.
+    a cgroup where there may be one. With `progress` its output is carried on through pipes and read
+    for statuses. `warn` writes a line for the person.
     """
 
     arguments: Sequence[str]
@@ -92,6 +95,7 @@ class Plan:
     is_required: bool = False
     survives: bool = False
     containment: process.Containment | None = None
+    progress: ProgressReader | None = None
     server_url: str | None = None
 
 
@@ -120,6 +124,7 @@ class _Supervisor:
     has_ended_itself: bool = False
     """Whether a result or an error was said."""
     stopping: asyncio.Task[None] | None = None
+    output: Output | None = None
 
     async def run(self) -> int:
         self.terminal = find_terminal()
@@ -175,6 +180,8 @@ class _Supervisor:
         environ[SUPERVISED] = "1"
         if self.plan.server_url is not None:
             environ["CLEW_SERVER"] = self.plan.server_url
+        if self.plan.progress is not None:
+            self.output = Output(self.plan.progress, self._say_progress, self.plan.warn)
         self._listen()
         command = process.start(
             self.plan.arguments,
@@ -182,7 +189,10 @@ class _Supervisor:
             survives=self.plan.survives,
             cgroup=cgroup,
             must_be_held=self.plan.containment is process.Containment.CGROUP,
+            streams=(None, None) if self.output is None else self.output.streams,
         )
+        if self.output is not None:
+            self.output.start()
         if self.terminal is not None:
             self.terminal.hand_over(command.pid)
             # It may have been stopped for reading a key before that.
@@ -195,6 +205,9 @@ class _Supervisor:
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
 
     def _withdraw(self) -> None:
+        """Undo what was prepared for a command that does not run."""
+        if self.output is not None:
+            self.output.close()
         with contextlib.suppress(ClewError):
             self.plan.announcement.withdraw()
 
@@ -204,6 +217,7 @@ class _Supervisor:
         )
         linking = asyncio.create_task(self.link.run())
         timer = self._set_timeout()
+        reading = None if self.output is None else asyncio.create_task(self.output.follow())
         self._look()
         try:
             await self.ended.wait()
@@ -213,11 +227,15 @@ class _Supervisor:
             if self.terminal is not None:
                 assert command.exit is not None
                 self.terminal.take_back(restores_modes=command.exit.signal is not None)
+            if self.output is not None:
+                await self.output.finish()
             assert command.exit is not None
             await self._report(self.link, command.exit)
+            if self.output is not None:
+                await self._wait_unless_hurried(self.output.wait())
             return command.exit.shell_code
         finally:
-            for task in (linking, timer, self.stopping):
+            for task in (linking, timer, reading, self.stopping):
                 if task is not None:
                     task.cancel()
             await asyncio.gather(linking, return_exceptions=True)
@@ -231,6 +249,12 @@ class _Supervisor:
         await asyncio.wait(waits, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
         if self.impatient.is_set():
             await asyncio.wait(waits[:1], timeout=min(wait_s, STRANGER_S_MAX))
+        for each in waits:
+            each.cancel()
+
+    async def _wait_unless_hurried(self, work: Coroutine[Any, Any, None]) -> None:
+        waits = [asyncio.ensure_future(work), asyncio.ensure_future(self.impatient.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for each in waits:
             each.cancel()
 
@@ -268,6 +292,10 @@ class _Supervisor:
             )
         self.has_ended_itself = saying.kind is not MessageKind.STATUS
         self._say(saying.kind, bytes(saying.payload))
+
+    def _say_progress(self, payload: bytes) -> None:
+        if not self.has_ended_itself:
+            self._say(MessageKind.STATUS, payload)
 
     def _say(self, kind: MessageKind, payload: bytes) -> None:
         assert self.link is not None

@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clew.tree.agent.announcing import Announcement
+    from clew.tree.agent.progress import ProgressReader
 
 COMMAND = Group("Command", sort_key=1)
 TREE = Group("In the tree", sort_key=2)
-END = Group("Its end", sort_key=3)
+PROGRESS = Group(
+    "Its progress",
+    help="Read from what it writes, which goes on unchanged. Its stdout and stderr are pipes then, "
+    "no terminal.",
+    sort_key=3,
+)
+END = Group("Its end", sort_key=4)
 
 # Between TERM and KILL: what TRAILS gives a cancel.
 GRACE = "30s"
@@ -85,6 +92,20 @@ def exec_(
             help="What keeps together all that it starts. [default: a cgroup, where permitted]",
         ),
     ] = None,
+    progress_pattern: Annotated[
+        str | None,
+        Parameter(
+            group=PROGRESS,
+            help="A regular expression for lines that it writes, with named groups: progress "
+            "(0 to 1, or percent), current and total, phase, message.",
+        ),
+    ] = None,
+    progress_json: Annotated[
+        Switch,
+        Parameter(
+            group=PROGRESS, help='Take a line that is an object {"progress": 0.4, …} as a status.'
+        ),
+    ] = False,
     server: ServerFlags | None = None,
 ) -> int:
     """Run a command as an app of the tree, and exit as it does."""
@@ -118,6 +139,7 @@ def exec_(
             timeout_s=timeout_s,
             is_required=required,
             survives=survive,
+            progress=_progress(progress_pattern, reads_json=progress_json),
             containment=None if containment is None else Containment(containment),
             server_url=flags.open().url,
         )
@@ -171,6 +193,15 @@ def _announcement(
     if joins and surrounding is not None:
         announcement.join(surrounding)
     return announcement
+
+
+def _progress(pattern: str | None, *, reads_json: bool) -> ProgressReader | None:
+    if pattern is None and not reads_json:
+        return None
+    from clew.tree.agent.progress import ProgressReader, compile_pattern
+
+    compiled = None if pattern is None else compile_pattern(pattern)
+    return ProgressReader(compiled, reads_json=reads_json)
 
 
 def _orphans(policy: Orphaned | None, *, detached: bool) -> Orphans | None:
