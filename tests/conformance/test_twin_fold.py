@@ -151,6 +151,26 @@ def test_the_engine_alone_gives_it_where_nothing_was_deleted(
     assert (known.source is None) == (known.folded.last is None)
 
 
+def test_a_field_is_known_by_its_former_names(house: _House) -> None:
+    events = [
+        Event(
+            at=MORNING + n,
+            seq=n,
+            event_id=f"e{n}",
+            type=EventType.STATE_CHANGE,
+            obj_type="Cart",
+            obj_id="",
+            patch=patch,
+        )
+        for n, patch in enumerate([{"old": 1}, {"new": 2}, {"old": 3}, {"old": 4, "new": 5}])
+    ]
+    subject = house.store(events)
+    for few in (0, 100):
+        for until, value in enumerate([1, 2, 3, 5]):
+            known = fold_events(house, subject, MORNING + until, aliases={"old": "new"}, few=few)
+            assert known.folded.state == {"new": value}
+
+
 def test_the_same_events_in_any_order_give_the_same_bytes(house: _House) -> None:
     changes: list[Any] = [
         Event(

@@ -23,6 +23,8 @@ from clew.twin.query.rows import AT, CHANGE_COLUMNS, read_changes
 from clew.twin.query.selection import CHANGING, LIMITS, is_after, select_events
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clew.store.engine.contract import Snapshot
     from clew.twin.query.selection import Selection, Subject
     from clew.twin.query.store import Store
@@ -61,11 +63,13 @@ def fold_events(
     until: Order | int | None = None,
     *,
     at: Snapshot | None = None,
+    aliases: Mapping[str, str] | None = None,
     few: int = READ_EVENTS_MAX,
 ) -> Known:
     """Return what the events of an object came to, up to a moment (inclusive) or an event.
 
-    More than `few` are left to the engine where they are simple.
+    `aliases` are names that fields had before, each with its present one. More than `few` events
+    are left to the engine where they are simple.
 
     Sees:   every event acknowledged before the call, or those of `at`.
     Raises: ClewError TIMEOUT or TOO_LARGE at a limit.
@@ -74,14 +78,14 @@ def fold_events(
     changes = select_events(subject, until).narrow(CHANGING)
     look = _look(store, snapshot, changes)
     if look["rows"] > few and _is_simple(look):
-        return _fold_in_engine(store, snapshot, changes, look)
+        return _fold_in_engine(store, snapshot, changes, look, aliases or {})
     if look["rows"] > DIFFICULT_EVENTS_MAX:
         raise ClewError(
             ErrorCode.TOO_LARGE,
             f"{look['rows']} events of one object, deletions or contradictions among them",
             hint="have its writers send snapshots, or ask for an earlier moment",
         )
-    return _fold_here(store, snapshot, changes, subject)
+    return _fold_here(store, snapshot, changes, subject, aliases or {})
 
 
 def _look(store: Store, snapshot: Snapshot, changes: Selection) -> dict[str, Any]:
@@ -126,7 +130,13 @@ def _is_simple(look: dict[str, Any]) -> bool:
     return not look["deletions"] and look["ids"] == look["contents"] and began_once
 
 
-def _fold_here(store: Store, snapshot: Snapshot, changes: Selection, subject: Subject) -> Known:
+def _fold_here(
+    store: Store,
+    snapshot: Snapshot,
+    changes: Selection,
+    subject: Subject,
+    aliases: Mapping[str, str],
+) -> Known:
     rows = store.engine.query(
         "@changes",
         snapshot=snapshot,
@@ -134,7 +144,7 @@ def _fold_here(store: Store, snapshot: Snapshot, changes: Selection, subject: Su
         parameters=changes.parameters,
         limits=LIMITS,
     )
-    events = list(read_changes(rows, subject.type, subject.id))
+    events = list(read_changes(rows, subject.type, subject.id, aliases))
     folded = fold(events)
     if folded.last is None:
         return Known(folded, None)
@@ -144,25 +154,39 @@ def _fold_here(store: Store, snapshot: Snapshot, changes: Selection, subject: Su
 
 
 def _fold_in_engine(
-    store: Store, snapshot: Snapshot, changes: Selection, look: dict[str, Any]
+    store: Store,
+    snapshot: Snapshot,
+    changes: Selection,
+    look: dict[str, Any],
+    aliases: Mapping[str, str],
 ) -> Known:
     """Return the same as the fold by definition, of events that are simple."""
     condition, bound = "1", dict[str, object]()
     if look["snapshots"]:
         condition, bound = is_after(_ORDER, Order(*look["snapshot"].values()))
+    name = "toString(key)"
+    if aliases:
+        # Where an event sets a field by both names, the present one counts.
+        name = f"transform({name}, {{former:Array(String)}}, {{present:Array(String)}}, {name})"
     rows = store.engine.query(
-        f"SELECT key, argMax(value, {_ORDER}) AS value FROM @changes"
+        f"SELECT {name} AS field, argMax(value, (at, Seq, EventId, key = field)) AS value"
+        " FROM @changes"
         " ARRAY JOIN mapKeys(Patch) AS key, mapValues(Patch) AS value"
-        f" WHERE {condition} GROUP BY key",
+        f" WHERE {condition} GROUP BY field",
         snapshot=snapshot,
         scans={"changes": changes.scan(AT, "Seq", "EventId", "Patch")},
-        parameters={**changes.parameters, **bound},
+        parameters={
+            **changes.parameters,
+            **bound,
+            "former": list(aliases),
+            "present": list(aliases.values()),
+        },
         limits=LIMITS,
     ).to_pylist()
     at, seq, event_id, trace_id, span_id, checksum = look["last"].values()
     folded = Folded(
         exists=True,
-        state={row["key"]: msgspec.json.decode(row["value"]) for row in rows},
+        state={row["field"]: msgspec.json.decode(row["value"]) for row in rows},
         version=look["ids"],
         created_at=look["first_at"],
         updated_at=at,

@@ -9,7 +9,7 @@ import msgspec
 from clew.twin.events import Event, EventType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
 
@@ -44,8 +44,14 @@ CHANGE_COLUMNS: Final = (
 """What an event changes, and where it comes from."""
 
 
-def read_changes(rows: pa.Table, obj_type: str, obj_id: str) -> Iterator[Event]:
-    """Yield the events of one object in rows of `CHANGE_COLUMNS`, in no order."""
+def read_changes(
+    rows: pa.Table, obj_type: str, obj_id: str, aliases: Mapping[str, str]
+) -> Iterator[Event]:
+    """Yield the events of one object in rows of `CHANGE_COLUMNS`, in no order.
+
+    `aliases` are names that fields had before, each with its present one; where an event sets both,
+    the present name counts.
+    """
     decode = msgspec.json.Decoder(dict[str, Any]).decode
     columns = [column.to_pylist() for column in rows.columns]
     for at, seq, event_id, type_, patch, phase, status, trace, span, service, checksum in zip(
@@ -58,7 +64,7 @@ def read_changes(rows: pa.Table, obj_type: str, obj_id: str) -> Iterator[Event]:
             type=EventType(type_),
             obj_type=obj_type,
             obj_id=obj_id,
-            patch=decode(patch),
+            patch=_rename(decode(patch), aliases) if aliases else decode(patch),
             phase=phase,
             status=status,
             trace_id=trace,
@@ -66,3 +72,8 @@ def read_changes(rows: pa.Table, obj_type: str, obj_id: str) -> Iterator[Event]:
             service=service,
             checksum=checksum,
         )
+
+
+def _rename(patch: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+    former = {aliases[name]: value for name, value in patch.items() if name in aliases}
+    return {**former, **{name: value for name, value in patch.items() if name not in aliases}}

@@ -1,0 +1,79 @@
+"""Which moment a question means: a time, or a place in the course of events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import parse_time
+from clew.store.engine.contract import Scan
+from clew.twin.events import Order
+from clew.twin.query.rows import AT
+from clew.twin.query.selection import COUNTED, LIMITS
+from clew.twin.tables import EVENTS
+
+if TYPE_CHECKING:
+    from clew.store.engine.contract import Snapshot
+    from clew.twin.query.store import Store
+
+EVENT: Final = "event:"
+SPAN: Final = "span:"
+
+_ID_CHARS_MAX: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time, in Unix nanoseconds, and the place among the events of it where one was named."""
+
+    at: int
+    order: Order | None = None
+
+    @property
+    def bound(self) -> Order | int:
+        """What `select_events` takes."""
+        return self.at if self.order is None else self.order
+
+
+def find_moment(store: Store, snapshot: Snapshot, text: str | None, now: int) -> Moment:
+    """Return the moment that a text names: a time, ``event:ID`` or ``span:ID``; now for None.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT for no such form, NOT_FOUND for an event or span without one.
+    """
+    if text is None:
+        return Moment(now)
+    for form, column in ((EVENT, "EventId"), (SPAN, "SpanId")):
+        if text.startswith(form):
+            return _find_last(store, snapshot, column, text.removeprefix(form))
+    return Moment(parse_time(text, now=now))
+
+
+def _find_last(store: Store, snapshot: Snapshot, column: str, value: str) -> Moment:
+    if not 0 < len(value) <= _ID_CHARS_MAX or "\0" in value:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "no id stands after the colon",
+            hint="write event:ID or span:ID, or a time",
+        )
+    (row,) = store.engine.query(
+        "SELECT count() AS events, max((at, Seq, EventId)) AS last FROM @events",
+        snapshot=snapshot,
+        scans={
+            "events": Scan(
+                EVENTS, (AT, "Seq", "EventId"), f"{column} = {{value:String}} AND {COUNTED}"
+            )
+        },
+        parameters={"value": value},
+        limits=LIMITS,
+    ).to_pylist()
+    if not row["events"]:
+        what = "event" if column == "EventId" else "span with events of an object"
+        raise ClewError(
+            ErrorCode.NOT_FOUND,
+            f"there is no such {what}",
+            hint="`clew timeline TYPE ID` shows the events of an object with their spans",
+        )
+    order = Order(*row["last"].values())
+    return Moment(order.at, order)

@@ -1,0 +1,132 @@
+"""States as documents: what an object was at a moment, and what its reader should know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import format_time
+from clew.twin import documents as doc
+from clew.twin.fold import CHANGE_AFTER_DELETE, CREATED_AGAIN, hash_state
+from clew.twin.query.folding import fold_events
+from clew.twin.query.kinds import former_names, read_values
+from clew.twin.query.moments import find_moment
+from clew.twin.query.selection import LIMITS, select_events
+from clew.twin.schema.values import ProcessSchema
+
+if TYPE_CHECKING:
+    from clew.store.engine.contract import Snapshot
+    from clew.twin import parameters as ask
+    from clew.twin.query.folding import Known
+    from clew.twin.query.moments import Moment
+    from clew.twin.query.selection import Subject
+    from clew.twin.query.store import Store
+    from clew.twin.registries.shelf import Shelf
+    from clew.twin.schema.values import ObjectSchema
+
+BEFORE_FIRST_EVENT: Final = "before_first_event"
+
+REMARKS_MAX: Final = 100
+"""Remarks of one state; how many were left out is told."""
+
+_WORDS: Final = {
+    CHANGE_AFTER_DELETE: "a change after the deletion, passed over",
+    CREATED_AGAIN: "created once more while it existed, merged",
+}
+
+
+def get_state(
+    store: Store, shelf: Shelf, subject: Subject, query: ask.StateQuery, now: int
+) -> doc.TwinState:
+    """Return what an object was at a moment (inclusive).
+
+    Raises:
+        ClewError: NOT_FOUND when no event of it is known, before or after.
+    """
+    snapshot = store.snapshot()
+    moment = find_moment(store, snapshot, query.at, now)
+    kind = shelf.find_type(subject.type)
+    known = fold_events(store, subject, moment.bound, at=snapshot, aliases=former_names(kind))
+    first = None
+    if not known.folded.version:
+        first = find_first(store, snapshot, subject)
+        if first is None:
+            raise refuse_unknown(subject)
+    return write_state(subject, moment, known, None if query.raw else kind, first)
+
+
+def write_state(
+    subject: Subject,
+    moment: Moment,
+    known: Known,
+    kind: ObjectSchema | ProcessSchema | None,
+    first: int | None = None,
+) -> doc.TwinState:
+    """Return a state as a document; `first` is when the first event was, where none counts yet."""
+    folded, source = known.folded, known.source
+    state, remarks = read_values(kind, folded.state)
+    if first is not None and first > moment.at:
+        message = f"its first event is of {format_time(first)}"
+        remarks.append(doc.Remark(code=BEFORE_FIRST_EVENT, message=message, at=format_time(first)))
+    remarks.extend(
+        doc.Remark(
+            code=each.code,
+            message=_WORDS[each.code],
+            event_id=each.event_id,
+            at=format_time(each.at),
+        )
+        for each in folded.remarks
+    )
+    if len(remarks) > REMARKS_MAX:
+        left = len(remarks) - REMARKS_MAX
+        remarks[REMARKS_MAX:] = [doc.Remark(code="left_out", message=f"{left} more warnings")]
+    is_process = isinstance(kind, ProcessSchema) or folded.phase or folded.status
+    words = {"phase": folded.phase, "status": folded.status} if is_process else {}
+    return doc.TwinState(
+        type=subject.type,
+        id=subject.id,
+        at=format_time(moment.at),
+        exists=folded.exists,
+        state=state,
+        version=folded.version,
+        state_hash=hash_state(state),
+        created_at=_time(folded.created_at),
+        updated_at=_time(folded.updated_at),
+        last_event=None
+        if source is None
+        else doc.EventPlace(
+            event_id=source.event_id,
+            at=format_time(source.at),
+            trace_id=source.trace_id or None,
+            span_id=source.span_id or None,
+        ),
+        registry_checksum=(source.checksum or None) if source else None,
+        warnings=remarks,
+        **words,
+    )
+
+
+def find_first(store: Store, snapshot: Snapshot, subject: Subject) -> int | None:
+    """Return when the first event of an object was, of any type; None when there is none."""
+    selection = select_events(subject)
+    (row,) = store.engine.query(
+        "SELECT count() AS events, toUnixTimestamp64Nano(min(Timestamp)) AS first FROM @events",
+        snapshot=snapshot,
+        scans={"events": selection.scan("Timestamp")},
+        parameters=selection.parameters,
+        limits=LIMITS,
+    ).to_pylist()
+    return row["first"] if row["events"] else None
+
+
+def refuse_unknown(subject: Subject) -> ClewError:
+    """Return the error for an object that nothing is known of."""
+    return ClewError(
+        ErrorCode.NOT_FOUND,
+        f"nothing is known of an object {subject.id!r} of the type {subject.type!r}",
+        hint="`clew objects` lists those that sent events, `clew rejected` what does not count",
+    )
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else format_time(at)
