@@ -26,6 +26,7 @@ from clew.access.signing import (
     SignedHead,
     signed_octets,
 )
+from clew.access.tickets import Tickets
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import parse_uuid
 
@@ -56,6 +57,9 @@ SIGNED_BODY_SECONDS_MAX: Final = 10.0
 
 SIGNED_BODIES_MAX: Final = 64
 """Bodies read at once before it is known whose they are: 64 MiB of them."""
+
+TICKET_PREFIX: Final = "clew.ticket."
+"""How a browser shows a ticket: as a subprotocol of its web socket, which is never answered."""
 
 _BEARER: Final = "bearer "
 _AUTHORIZATION: Final = b"authorization"
@@ -88,6 +92,7 @@ class Identity:
         self._access = access
         self._apps = apps or NoApps()
         self._nonces = NonceCache(access.now)
+        self.tickets = Tickets(access.now)
         self._reading = asyncio.Semaphore(SIGNED_BODIES_MAX)
         self._changed = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -114,7 +119,10 @@ class Identity:
             if name in _OURS:
                 given = _add(given, name, value)
         try:
-            if given is None or _APP_ID not in given:
+            ticket = _find_ticket(scope)
+            if ticket is not None:
+                caller = self._of_ticket(ticket)
+            elif given is None or _APP_ID not in given:
                 caller = self._of_key(given)
             else:
                 caller, receive = await self._of_app(given, scope, receive)
@@ -224,6 +232,15 @@ class Identity:
             text = text[len(_BEARER) :].strip()
         return keys.authenticate(text)
 
+    def _of_ticket(self, ticket: str) -> Caller:
+        """Return whom a ticket stands for, if they would still be let in."""
+        caller = self.tickets.take(ticket)
+        if not self.is_valid(caller):
+            raise ClewError(
+                ErrorCode.UNAUTHENTICATED, "the API key is not valid", hint=HINT_TO_SEND
+            )
+        return caller
+
     async def _of_app(
         self, given: Mapping[bytes, bytes], scope: Mapping[str, Any], receive: Receive
     ) -> tuple[Caller, Receive]:
@@ -317,6 +334,15 @@ def _app_id(value: bytes) -> str:
         raise ClewError(
             ErrorCode.UNAUTHENTICATED, f"{APP_ID_HEADER} is no id of an app", hint="it is a UUID"
         ) from None
+
+
+def _find_ticket(scope: Mapping[str, Any]) -> str | None:
+    """Return the ticket that comes with an upgrade to a web socket, if there is one."""
+    for each in scope.get("subprotocols", ()):
+        if each.startswith(TICKET_PREFIX):
+            ticket: str = each.removeprefix(TICKET_PREFIX)
+            return ticket
+    return None
 
 
 def _target(scope: Mapping[str, Any]) -> str:

@@ -261,6 +261,13 @@ class WatchReady(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     id: int
 
 
+class WatchTicket(msgspec.Struct, frozen=True, kw_only=True):
+    """What opens the web socket of the feed once, until `expires_at`, for whoever asked for it."""
+
+    ticket: str
+    expires_at: str
+
+
 class WatchLagged(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="lagged"):
     """Events from `from` to `to`, both included, are left out: read the apps anew."""
 

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from clew.access.tickets import TICKET_S
 from clew.base.errors import ClewError
+from clew.base.times import NS_PER_S, format_time
 from clew.surfaces.identity import caller_of
-from clew.surfaces.rest.answers import answer_problem, encode
+from clew.surfaces.rest.answers import answer_document, answer_problem, encode
 from clew.surfaces.rest.feeds import (
     EVENT_STREAM,
     KEEP_ALIVE_SECONDS,
@@ -42,6 +44,11 @@ if TYPE_CHECKING:
     from clew.tree.watch.feed import Batch, WatchFeed
 
 PATH: Final = f"{BASE}/watch"
+
+SUBPROTOCOL: Final = "clew.watch.v1"
+"""What a browser asks for beside its ticket: it wants one of its subprotocols to be answered."""
+
+CREATED: Final = 201
 
 LAST_EVENT_ID: Final = "last-event-id"
 
@@ -162,7 +169,8 @@ async def _serve_socket(
     taker = _Taker(feed, [saying, closed, revoked])
     code = CLOSE_RESTART
     try:
-        await send({"type": "websocket.accept"})
+        spoken = SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None
+        await send({"type": "websocket.accept", "subprotocol": spoken})
         await _send_message(send, doc.WatchReady(id=feed.cursor))
         while True:
             batch = await taker.take(KEEP_ALIVE_SECONDS)
@@ -214,7 +222,27 @@ async def _open_stream(desk: Desk, asked: Asked) -> Response:
     return WatchStream(desk, asked)
 
 
+async def _make_ticket(desk: Desk, asked: Asked) -> Response:
+    ticket = desk.identity.tickets.make(asked.caller)
+    expires_at = desk.identity.access.now() + TICKET_S * NS_PER_S
+    document = doc.WatchTicket(ticket=ticket, expires_at=format_time(expires_at))
+    response = answer_document(encode(document), CREATED)
+    response.headers["cache-control"] = "no-store"
+    return response
+
+
 ROUTES: Final[tuple[Route, ...]] = (
+    OpenRoute(
+        path=f"{PATH}/tickets",
+        method="POST",
+        summary="A ticket to open the web socket with from a browser; it counts once, for 30 s",
+        tag="tree",
+        success=CREATED,
+        documents=(doc.WatchTicket,),
+        errors=(400, 429, 503),
+        decides_itself=True,
+        respond=_make_ticket,
+    ),
     OpenRoute(
         path=PATH,
         summary="What happens in the tree, live (an upgrade makes it a web socket)",
