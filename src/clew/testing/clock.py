@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from clew.base.times import NS_PER_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-NS_PER_S: Final = 1_000_000_000
 
 START: Final = 1_800_000_000 * NS_PER_S
 """Where time begins: a second of the year 2027, far from every zero."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +19,7 @@ from clew.tree import documents as doc
 from clew.tree.descriptions import describe_apps, describe_cancel
 from clew.tree.frames.codec import DEPTH_MAX, depth_exceeds, parse
 from clew.tree.frames.fields import CORRELATION_CHARS_MAX
-from clew.tree.frames.info import InlineGrant, TrailsConfig
+from clew.tree.frames.info import InlineGrant, TrailsConfig, new_join_token
 from clew.tree.lookups import Lookups
 from clew.tree.machine import events
 from clew.tree.machine.outcomes import Issued, Scheduled, Unscheduled
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
     from clew.tree.keeper.keeper import TreeKeeper
     from clew.tree.machine.app import App
     from clew.tree.machine.outcomes import Outcome
-
-TOKEN_BYTES: Final = 32
-"""Of a join token: nobody guesses it within the deadline to start, or ever."""
 
 READ_THREADS: Final = 2
 """Threads that read what an answer tells after a write, and what watchers missed. They are this
@@ -99,7 +95,7 @@ class TreeService(Lookups):
                 parent_id=parent_id,
                 app_name=child.app_name,
                 tier=child.sec_level,
-                token=secrets.token_urlsafe(TOKEN_BYTES),
+                token=new_join_token(),
                 start_deadline_s=child.start_deadline,
                 resume_window_ms=child.resume_window_ms,
                 orphans=child.orphans,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from clew.access.caller import Caller, CallerKind
 from clew.tree.frames import inbound, outbound
-from clew.tree.frames.fields import Source
+from clew.tree.frames.fields import CANCEL_ACTION, Source
+from clew.tree.frames.info import new_join_token
 from clew.tree.frames.outbound import ISSUED_TARGETS_MAX
 from clew.tree.machine import events
 from clew.tree.machine.options import GRACE_MS, MS
@@ -27,15 +27,11 @@ if TYPE_CHECKING:
     from clew.tree.machine import outcomes
     from clew.tree.machine.app import Tier
 
-CANCEL: Final = "cancel"
-
 EXIT_CODE_MAX: Final = (1 << 31) - 1
 """What a process can end with on any system."""
 
 TIMESTAMP_MS_MAX: Final = (1 << 63) // MS - 1
 """The last moment that Unix nanoseconds can tell, in the year 2262."""
-
-TOKEN_BYTES: Final = 32
 
 _NULL: Final = b"null"
 
@@ -170,7 +166,7 @@ def issued(app_id: str, outcome: outcomes.Issued) -> outbound.Issued:
 def command_of(frame: inbound.Issue) -> events.Command | events.Cancel:
     """Return the event of an `issue`, with no ticket yet."""
     caller = Caller(CallerKind.APP, frame.app_id)
-    if frame.action == CANCEL:
+    if frame.action == CANCEL_ACTION:
         return events.Cancel(
             ticket=0,
             caller=caller,
@@ -204,7 +200,7 @@ def schedule_of(frame: inbound.Spawn, tier: Tier) -> events.Schedule:
         parent_id=frame.app_id,
         app_name=frame.app_name,
         tier=tier if frame.tier is None else frame.tier,
-        token=secrets.token_urlsafe(TOKEN_BYTES),
+        token=new_join_token(),
         start_deadline_s=frame.start_deadline_s,
         resume_window_ms=frame.resume_window_ms,
         orphans=frame.orphans,

@@ -82,11 +82,6 @@ CONVERSATION_KEYS: Final = (
     "lmnr.association.properties.session_id",
 )
 
-_CHAT: Final = ("chat", "text_completion", "generate_content")
-
-MODEL_OPERATIONS: Final = _CHAT
-"""Operations that are one answer of a model: what a turn of a conversation is."""
-
 _MAP: Final = "own"
 """The attributes of a span that speaks of GenAI, inside the lambdas of the lists."""
 

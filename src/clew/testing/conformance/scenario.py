@@ -22,8 +22,6 @@ WITHIN_MS: Final = 10_000
 FILE_BYTES_MAX: Final = 256 * 1024
 """A scenario is a page or two."""
 
-SCHEMA_NAME: Final = "scenario.schema.json"
-
 Milliseconds = int | str
 """A number, or a placeholder that stands for one."""
 

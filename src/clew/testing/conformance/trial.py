@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clew.base.errors import ClewError
+from clew.base.times import NS_PER_MS
 from clew.testing.conformance import scenario as steps
 from clew.testing.conformance.client import Frame, Transcript
 from clew.testing.conformance.conversation import Conversation, FailureError, fail
@@ -156,7 +157,7 @@ class Trial:
         await self._talk.say(client, frame | self._values.resolve(step.register))
         await self._hear(client, {"type": "registered", "app_id": app_id})
         if step.status == "running":
-            header = {"msg_type": "Status", "timestamp": time.time_ns() // 1_000_000, "seq": 1}
+            header = {"msg_type": "Status", "timestamp": time.time_ns() // NS_PER_MS, "seq": 1}
             payload = {"phase": "begun"}
             said = {"type": "message", "app_id": app_id, "header": header, "payload": payload}
             await self._talk.say(client, said)

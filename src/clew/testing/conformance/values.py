@@ -10,12 +10,11 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.ids import new_uuid
+from clew.base.times import NS_PER_MS
 from clew.tree.frames.keys import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-NS_PER_MS: Final = 1_000_000
 
 NESTED_MAX: Final = 500
 """Levels that a scenario may ask for: what the writer of JSON here takes."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clew.tree.client.payload import decode_payload, encode_payload
+from clew.tree.frames.fields import CANCEL_ACTION
 from clew.tree.frames.inbound import ControlAck
 from clew.tree.frames.outbound import CancelPayload
 
@@ -41,8 +42,6 @@ REMEMBERED_MAX: Final = 1024
 # How long a client that has just begun keeps a command that it has no handler for: commands that
 # waited for the app arrive with its first breath, before the program has named its handlers.
 EARLY_S: Final = 1.0
-
-CANCEL: Final = "cancel"
 
 UNKNOWN_ACTION: Final = "unknown_action"
 HANDLER_ERROR: Final = "handler_error"
@@ -128,7 +127,7 @@ class Handlers:
                 answer(seen.answer)
             return
         self._remember(control.correlation_id)
-        if control.action == CANCEL:
+        if control.action == CANCEL_ACTION:
             self.cancelled()
         self._begin(control, answer)
 
@@ -163,9 +162,9 @@ class Handlers:
         )
 
     def _begin(self, control: Control, answer: Answer) -> None:
-        if control.action == CANCEL and self.on_cancel is not None:
+        if control.action == CANCEL_ACTION and self.on_cancel is not None:
             self._begin_cancel(self.on_cancel, control, answer)
-        elif control.action != CANCEL and control.action in self.actions:
+        elif control.action != CANCEL_ACTION and control.action in self.actions:
             handler = self.actions[control.action]
             if not self.workers.submit(lambda: answer(self._run(handler, control))):
                 answer(self.refusal(control, OVERLOADED))
@@ -174,7 +173,7 @@ class Handlers:
         else:
             logger.warning("no handler for the command %r", control.action)
             answer(self.refusal(control, UNKNOWN_ACTION))
-            if control.action == CANCEL:
+            if control.action == CANCEL_ACTION:
                 # A hook that is named later still hears of it.
                 self._unheard = (control, answer)
 

@@ -11,8 +11,8 @@ import msgspec
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import new_uuid, parse_uuid
 from clew.tree.client.ending import GRACE_S
-from clew.tree.client.handlers import CANCEL
 from clew.tree.client.payload import encode_payload
+from clew.tree.frames.fields import CANCEL_ACTION
 from clew.tree.frames.inbound import Issue, Spawn
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def cancel_frame(app_id: str, target: str, options: CancelOptions) -> Issue:
         app_id=app_id,
         correlation_id=new_uuid(time.time_ns()),
         target_id=parse_uuid(target),
-        action=CANCEL,
+        action=CANCEL_ACTION,
         cascade=options.cascade,
         grace_ms=round(options.grace_s * 1000),
         reason=options.reason,

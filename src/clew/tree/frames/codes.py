@@ -41,8 +41,6 @@ STOP: Final = frozenset(
 )
 """A client that comes back after one of these would only hear the same again."""
 
-RESUMABLE: Final = frozenset(CloseCode) - STOP
-
 
 def is_resumable(code: int | None) -> bool:
     """Whether a client may come back after a close; a code that nobody knows is no reason not to.

@@ -51,6 +51,10 @@ Names = Annotated[tuple[Name, ...], msgspec.Meta(max_length=LIST_ITEMS_MAX)]
 ProcessText = Annotated[str, msgspec.Meta(max_length=PROCESS_CHARS_MAX)]
 
 
+CANCEL_ACTION: Final = "cancel"
+"""The one action that is no word of the app's own: the end."""
+
+
 class MessageKind(StrEnum):
     """What a message is. TRAILS' `Control` is a kind of its rows; no client may send it."""
 

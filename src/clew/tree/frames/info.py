@@ -10,6 +10,7 @@ import base64
 import binascii
 import logging
 import os
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -36,6 +37,9 @@ START_DEADLINE_S: Final = 300
 TEXT_CHARS_MAX: Final = 64 * 1024
 
 SOCKET_PATH: Final = "/ws"
+
+TOKEN_BYTES: Final = 32
+"""Of a join token: nobody guesses it within the deadline to start, or ever."""
 
 _DAY_MS: Final = 86_400_000
 _DAY_ZERO_MS: Final = 1_735_689_600_000
@@ -203,6 +207,11 @@ class TrailsConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             grants=(),
             join_token=None,
         )
+
+
+def new_join_token() -> str:
+    """Return a fresh token, with which one child joins once."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def read_environment(environ: Mapping[str, str] | None = None) -> TrailsConfig | None:

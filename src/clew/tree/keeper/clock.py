@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
+from clew.base.times import NS_PER_S
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
-
-NS_PER_S: Final = 1_000_000_000
 
 SLEEP_SECONDS_MAX: Final = 3600.0
 """An alarm further away is set again then: event loops take no delays of years."""

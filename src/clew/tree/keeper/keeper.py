@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import NS_PER_MS
 from clew.tree.frames.codes import CloseCode
 from clew.tree.frames.outbound import Error
 from clew.tree.keeper.hub import Hub
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
     from clew.tree.machine.outcomes import Outcome
 
 logger = logging.getLogger(__name__)
-
-MS: Final = 1_000_000
 
 EVENTS_PER_ROUND_MAX: Final = 256
 """Events decided in one go: some 5 ms, in which the loop does nothing else."""
@@ -185,7 +184,7 @@ class TreeKeeper:
         if not self._queue:
             return False
         age = self._clock.now() - self._queue[0][0]
-        return len(self._queue) >= WAITING_MAX or age > WAITING_MS_MAX * MS
+        return len(self._queue) >= WAITING_MAX or age > WAITING_MS_MAX * NS_PER_MS
 
     def add_link(self, door: LinkDoor) -> int:
         """Take in a socket; return its number, which no other socket ever has."""

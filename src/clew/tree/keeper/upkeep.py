@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from clew.base.errors import ClewError
+from clew.base.times import NS_PER_S
 from clew.tree.machine.events import Retire
 from clew.tree.machine.outcomes import Retired
 from clew.tree.registry import retention
@@ -30,14 +31,13 @@ EVERY_SECONDS: Final = 600.0
 TRIM_SECONDS: Final = 60.0
 """Between two looks at how large the outbox is: a busy tree adds a tenth of its bound."""
 
-STRETCHES_MAX: Final = 200
-"""Stretches of a hundred apps looked at in one round, some seconds of reading in pieces of a few
+STRETCHES_MAX: Final = 400
+"""Stretches of fifty apps looked at in one round, some seconds of reading in pieces of a few
 milliseconds; the next round goes on there. Apps that are kept for ever are looked at as well."""
 
 REMOVED: Final = ("app", "message", "crash", "command", "entry")
 """What is removed, as counted; entries are of the outbox."""
 
-NS_PER_S: Final = 1_000_000_000
 DAY_NS: Final = 86_400 * NS_PER_S
 
 

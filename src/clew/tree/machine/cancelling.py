@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.access.caller import Verb
+from clew.tree.frames.fields import CANCEL_ACTION
 from clew.tree.frames.outbound import CancelPayload
 from clew.tree.machine.app import Status
 from clew.tree.machine.delivery import control_frame, find_signal, signal_frame
@@ -31,7 +32,6 @@ from clew.tree.machine.issuing import (
 from clew.tree.machine.lifecycle import Reason
 from clew.tree.machine.options import KILL_GRACE, MS, TERM_GRACE
 from clew.tree.machine.orders import (
-    CANCEL_ACTION,
     PHASE_GRACE,
     Item,
     Kind,

@@ -70,10 +70,8 @@ def lose(draft: Draft, app: App, cause: Reason, factor: int = 1) -> None:
     )
 
 
-def crash(draft: Draft, app: App, reason: Reason, details: bytes = b"{}", **fields: Any) -> App:
-    """End an app as crashed, with a row that tells how."""
-    since = app.disconnected_at if reason is not Reason.EXIT else None
-    gap_ms = (draft.now - since) // MS if since is not None else 0
+def keep_crash(draft: Draft, app: App, reason: Reason, gap_ms: int, details: bytes = b"{}") -> None:
+    """Keep that an app crashed, and tell watchers."""
     draft.keep(
         changes.CrashAdded(
             app_id=app.app_id,
@@ -86,6 +84,13 @@ def crash(draft: Draft, app: App, reason: Reason, details: bytes = b"{}", **fiel
     )
     document = CrashDocument(crash_type=reason, epoch=app.epoch, gap_ms=gap_ms)
     draft.keep(tell(app, draft.now, "crash", document))
+
+
+def crash(draft: Draft, app: App, reason: Reason, details: bytes = b"{}", **fields: Any) -> App:
+    """End an app as crashed, with a row that tells how."""
+    since = app.disconnected_at if reason is not Reason.EXIT else None
+    gap_ms = (draft.now - since) // MS if since is not None else 0
+    keep_crash(draft, app, reason, gap_ms, details)
     return draft.end(app, Status.CRASHED, reason, SERVER_ACTOR, before=app.before, **fields)
 
 

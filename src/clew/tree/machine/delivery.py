@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from clew.tree.frames.fields import CANCEL_ACTION
 from clew.tree.frames.outbound import CancelPayload, Control, ProcessSignal, Signal
 from clew.tree.machine import changes
 from clew.tree.machine.happenings import CommandDocument, tell
 from clew.tree.machine.options import MS
-from clew.tree.machine.orders import CANCEL_ACTION, Kind, OrderStatus, Phase
+from clew.tree.machine.orders import Kind, OrderStatus, Phase
 
 if TYPE_CHECKING:
     from clew.tree.machine.app import App

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from clew.access.caller import Caller, CallerKind, Verb
 from clew.base.errors import ErrorCode
+from clew.tree.frames.fields import CANCEL_ACTION
 from clew.tree.machine import changes
 from clew.tree.machine.app import Status
 from clew.tree.machine.delivery import control_frame, tell_order
 from clew.tree.machine.ends import finish_cancelled, refuse_stranger
 from clew.tree.machine.options import MS
 from clew.tree.machine.orders import (
-    CANCEL_ACTION,
     SERVER_PREFIX,
     Item,
     Kind,

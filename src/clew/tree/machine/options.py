@@ -6,10 +6,11 @@ from typing import Final
 
 import msgspec
 
+from clew.base.times import NS_PER_MS, NS_PER_S
 from clew.tree.machine.app import Tier
 
-MS: Final = 1_000_000
-SECOND: Final = 1_000_000_000
+MS: Final = NS_PER_MS
+SECOND: Final = NS_PER_S
 
 # A process that is started again, or a network that blinks, is back within this; a person who
 # waits for the verdict of a crash is not kept waiting.

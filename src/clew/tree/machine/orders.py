@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from clew.tree.machine.record import CommandRecord
 
-CANCEL_ACTION: Final = "cancel"
-
 SERVER_PREFIX: Final = "server-"
 """How the ids of the server's own orders begin, and nobody else's: they can be foreseen, and
 whoever took one before would be in the way of the server's order when it comes."""
@@ -79,8 +77,8 @@ class Order:
     """A command or a cancel, with all of its targets.
 
     `deadline` is when the server acts by itself: the end of its life, or of the phase of a cancel.
-    `issued_by` is the id of an app or the name of a caller. `waiting` are the tickets of those who
-    want to hear when it is over.
+    `requested_by` is the id of an app or the name of a caller. `waiting` are the tickets of those
+    who want to hear when it is over.
     """
 
     correlation_id: str

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from clew.access.caller import CallerKind, Verb
 from clew.base.errors import ErrorCode
-from clew.tree.machine import changes
 from clew.tree.machine.app import App, Orphans, Status, Tier
-from clew.tree.machine.happenings import CrashDocument, tell
+from clew.tree.machine.crashes import keep_crash
 from clew.tree.machine.lifecycle import Reason
 from clew.tree.machine.options import MS, SECOND
 from clew.tree.machine.outcomes import Scheduled, Unscheduled
@@ -190,21 +189,8 @@ def unschedule(draft: Draft, event: Unschedule) -> None:
 
 def fail_start(draft: Draft, app: App) -> None:
     """End an app that did not join in time."""
-    draft.keep(
-        changes.CrashAdded(
-            app_id=app.app_id,
-            epoch=app.epoch,
-            at=draft.now,
-            crash_type=Reason.NEVER_STARTED,
-            gap_ms=(draft.now - app.scheduled_at) // MS,
-        )
-    )
-    document = CrashDocument(
-        crash_type=Reason.NEVER_STARTED,
-        epoch=app.epoch,
-        gap_ms=(draft.now - app.scheduled_at) // MS,
-    )
-    draft.keep(tell(app, draft.now, "crash", document))
+    gap_ms = (draft.now - app.scheduled_at) // MS
+    keep_crash(draft, app, Reason.NEVER_STARTED, gap_ms)
     draft.end(app, Status.START_FAILED, Reason.NEVER_STARTED, SERVER_ACTOR)
 
 
