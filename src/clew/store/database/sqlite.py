@@ -15,7 +15,6 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
-from clew.base.errors import ClewError
 from clew.store.database.contract import Result
 from clew.store.database.failure import explain
 from clew.store.database.migration import check_library, migrate
@@ -132,9 +131,7 @@ class SqliteDatabase:
 
     def check(self) -> None:
         """Raise ClewError unless rows can be written and read."""
-        failure = self._writer.failure
-        if failure is not None:
-            raise ClewError(failure.code, failure.message, hint=failure.hint)
+        self._writer.check()
         self.read(lambda reading: reading.rows("SELECT step FROM schema_steps LIMIT 1"))
 
     def status(self) -> DatabaseStatus:

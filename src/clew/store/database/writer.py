@@ -164,10 +164,12 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._run, name="clew-registry", daemon=True)
         self._thread.start()
 
-    @property
-    def failure(self) -> ClewError | None:
-        """Why nothing can be written at present, None when it can."""
-        return self._failure
+    def check(self) -> None:
+        """Raise ClewError while nothing can be written."""
+        failure = self._failure
+        if failure is not None:
+            # Each caller its own: a raised exception carries the traceback of who raised it.
+            raise ClewError(failure.code, failure.message, hint=failure.hint)
 
     def status(self) -> DatabaseStatus:
         """Return what was written so far."""
@@ -191,9 +193,7 @@ class GroupWriter:
         future: Future[Result] = Future()
         with self._changed:
             if self._is_closing:
-                failure = self._failure
-                if failure is not None:
-                    raise ClewError(failure.code, failure.message, hint=failure.hint)
+                self.check()
                 raise ClewError(ErrorCode.UNAVAILABLE, "the registry is closed")
             if len(self._queue) >= self._options.queue_max:
                 self._counters.shed += 1

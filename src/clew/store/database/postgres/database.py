@@ -116,9 +116,7 @@ class PostgresDatabase:
 
     def check(self) -> None:
         """Raise ClewError unless rows can be written and read, and the registry is ours."""
-        failure = self._writer.failure
-        if failure is not None:
-            raise ClewError(failure.code, failure.message, hint=failure.hint)
+        self._writer.check()
         (state,) = self.read(lambda reading: reading.rows(_STATE))
         if state["epoch"] != self._writing.epoch:
             raise ClewError(
