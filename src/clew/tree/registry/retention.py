@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BATCH_ROWS: Final = 500
 """Rows removed in one transaction: a few milliseconds in which the tree cannot commit."""
 
-BATCH_APPS: Final = 100
+BATCH_APPS: Final = 50
 """Apps removed in one transaction, each with the few rows that are left of it by then, out of
 fourteen indexes: as long as a batch of rows takes."""
 
