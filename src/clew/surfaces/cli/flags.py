@@ -36,6 +36,25 @@ Query = TypeVar("Query")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
+def read_tags(texts: Sequence[str] | None) -> dict[str, str] | None:
+    """Return the tags that ``NAME=VALUE`` texts are, None when there are none.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT for a text without a name.
+    """
+    tags: dict[str, str] = {}
+    for text in texts or ():
+        name, is_given, value = text.partition("=")
+        if not (name and is_given):
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"--tag {text[:80]!r} is not NAME=VALUE",
+                hint="--tag NAME=VALUE",
+            )
+        tags[name] = value
+    return tags or None
+
+
 def read_milliseconds(_type: object, tokens: Sequence[Token]) -> float:
     """Read ``100ms``, ``1.5s`` or bare milliseconds."""
     token = tokens[0]

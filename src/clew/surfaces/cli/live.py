@@ -41,7 +41,6 @@ QUEUE_BATCHES_MAX: Final = 64
 LOOK_UP_S: Final = 0.5
 
 SERVICE_WIDTH: Final = 14
-SEVERITY_WIDTH: Final = 5
 DURATION_WIDTH: Final = 8
 
 Signal = Literal["traces", "logs"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clew.telemetry.remote import Reply
 
 Document = TypeVar("Document")
+Query = TypeVar("Query", bound=msgspec.Struct)
 
 # A cursor is a moment, a position and a fingerprint of the filters in base64, plus its JSON name.
 CURSOR_BYTES_MAX: Final = 256
@@ -45,6 +46,23 @@ class Listing(Generic[Document]):
     again: Callable[[int], Reply[Document]] | None = None
     how: str = "raise --max-tokens"
     legend: Callable[[Document], str] | None = None
+
+
+class Paged(Protocol[Document]):
+    """A question of a list that can be asked again for another number of items."""
+
+    def __call__(self, limit: int | None = None) -> Reply[Document]:
+        """Ask it: for so many items, or for as many as were wished."""
+        ...
+
+
+def paged(ask: Callable[[Query], Reply[Document]], query: Query) -> Paged[Document]:
+    """Return what asks a question, and asks it again with another limit."""
+
+    def find(limit: int | None = None) -> Reply[Document]:
+        return ask(query if limit is None else msgspec.structs.replace(query, limit=limit))
+
+    return find
 
 
 @dataclass(frozen=True, slots=True)

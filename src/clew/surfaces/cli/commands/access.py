@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-import msgspec
 from cyclopts import Parameter
 
 from clew.access.parameters import AuditQuery
@@ -13,12 +12,8 @@ from clew.access.remote import AccessClient
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, PageNumber, PageText, TimeFlags
-from clew.surfaces.cli.session import Listing, Session, Sheet
+from clew.surfaces.cli.session import Listing, Session, Sheet, paged
 from clew.surfaces.cli.views.access import audit_table, whoami_lines
-
-if TYPE_CHECKING:
-    from clew.access.documents import AuditList
-    from clew.remote.reply import Reply
 
 
 @Parameter(name="*", group=FILTERS)
@@ -50,11 +45,7 @@ def audit(*, flags: AuditFlags | None = None, answer: AnswerFlags | None = None)
     session = Session(answer)
     client = AccessClient(session.client.server)
     query = _query(flags or AuditFlags())
-
-    def find(limit: int | None = None) -> Reply[AuditList]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return client.find_entries(page)
-
+    find = paged(client.find_entries, query)
     return session.show(Listing(find(), "entries", "entry", audit_table, find), _nothing)
 
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import msgspec
-
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import AnswerFlags, SummaryFlags, TopologyFlags, to_query
-from clew.surfaces.cli.session import Listing, Session, Sheet
+from clew.surfaces.cli.session import Listing, Session, Sheet, paged
 from clew.surfaces.cli.suggest import explain_nothing
 from clew.surfaces.cli.views.summary import first_items, summary_lines
 from clew.surfaces.cli.views.topology import topology_legend, topology_lines
 from clew.telemetry.analytics.parameters import SummaryQuery, TopologyQuery
 from clew.telemetry.analytics.remote import AnalyticsClient
-
-if TYPE_CHECKING:
-    from clew.telemetry.analytics.documents import Topology
-    from clew.telemetry.remote import Reply
 
 
 def summary(*, flags: SummaryFlags | None = None, answer: AnswerFlags | None = None) -> ExitCode:
@@ -36,11 +28,7 @@ def topology(*, flags: TopologyFlags | None = None, answer: AnswerFlags | None =
     session = Session(answer)
     client = AnalyticsClient(session.client.server)
     query = to_query(flags, TopologyQuery)
-
-    def find(limit: int | None = None) -> Reply[Topology]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return client.map_topology(page)
-
+    find = paged(client.map_topology, query)
     listing = Listing(
         find(), "edges", "edge", topology_lines, find, how="raise --limit", legend=topology_legend
     )

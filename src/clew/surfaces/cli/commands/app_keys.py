@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
-import msgspec
 from cyclopts import Parameter
 
 from clew.access.parameters import NewRevokedKey, RevokedKeyQuery
@@ -14,7 +13,7 @@ from clew.surfaces.cli.completion import complete_apps
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, PageNumber, PageText
 from clew.surfaces.cli.naming import find_app
-from clew.surfaces.cli.session import Listing, Session, Sheet
+from clew.surfaces.cli.session import Listing, Session, Sheet, paged
 from clew.surfaces.cli.views.grants import revoked_key_lines, revoked_key_table
 from clew.tree.remote import TreeClient
 
@@ -73,11 +72,7 @@ def list_(*, flags: RevokedKeyFlags | None = None, answer: AnswerFlags | None = 
         if getattr(flags, name) is not None
     }
     query = RevokedKeyQuery(**given)
-
-    def find(limit: int | None = None) -> Reply[doc.RevokedKeyList]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return client.find_revoked_app_keys(page)
-
+    find = paged(client.find_revoked_app_keys, query)
     return session.show(Listing(find(), "revoked_keys", "revoked key", revoked_key_table, find))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -13,7 +14,7 @@ from clew.surfaces.cli.completion import complete_apps
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, PageNumber, PageText, to_query
 from clew.surfaces.cli.naming import find_app
-from clew.surfaces.cli.session import Listing, Session, Sheet
+from clew.surfaces.cli.session import Listing, Session, Sheet, paged
 from clew.surfaces.cli.views.apps import (
     app_lines,
     app_table,
@@ -26,7 +27,6 @@ from clew.tree.parameters import AppQuery, CrashQuery, MessageQuery, StatusName
 from clew.tree.remote import TreeClient
 
 if TYPE_CHECKING:
-    from clew.remote.reply import Reply
     from clew.tree import documents as doc
 
 AppName = Annotated[
@@ -131,11 +131,7 @@ def apps(*, flags: AppFlags | None = None, answer: AnswerFlags | None = None) ->
         parent_id=_resolve(client, query.parent_id),
         within=_resolve(client, query.within),
     )
-
-    def find(limit: int | None = None) -> Reply[doc.AppList]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return client.find_apps(page)
-
+    find = paged(client.find_apps, query)
     return session.show(Listing(find(), "apps", "app", app_table, find), _no_app)
 
 
@@ -163,11 +159,7 @@ def messages(
     client = TreeClient(session.client.server)
     app_id = find_app(client, app)
     query = to_query(flags, MessageQuery)
-
-    def find(limit: int | None = None) -> Reply[doc.MessageList]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return client.find_messages(app_id, page)
-
+    find = paged(partial(client.find_messages, app_id), query)
     listing = Listing(find(), "messages", "message", message_table, find, legend=message_legend)
     return session.show(
         listing,
@@ -185,11 +177,7 @@ def crashes(*, flags: CrashFlags | None = None, answer: AnswerFlags | None = Non
     query = msgspec.structs.replace(
         query, app_id=_resolve(client, query.app_id), within=_resolve(client, query.within)
     )
-
-    def find(limit: int | None = None) -> Reply[doc.CrashList]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return client.find_crashes(page)
-
+    find = paged(client.find_crashes, query)
     listing = Listing(find(), "crashes", "crash", crash_table, find, legend=crash_legend)
     return session.show(
         listing, lambda: ClewError(ErrorCode.NOT_FOUND, "nothing has crashed", hint=None)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import msgspec
-
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import (
     AnomalyFlags,
@@ -14,7 +10,7 @@ from clew.surfaces.cli.flags import (
     PatternFlags,
     to_query,
 )
-from clew.surfaces.cli.session import Listing, Session
+from clew.surfaces.cli.session import Listing, Session, paged
 from clew.surfaces.cli.suggest import explain_nothing
 from clew.surfaces.cli.views.changes import (
     anomaly_legend,
@@ -27,17 +23,12 @@ from clew.surfaces.cli.views.changes import (
 from clew.telemetry.analytics.parameters import AnomalyQuery, DiffQuery, PatternQuery
 from clew.telemetry.analytics.remote import AnalyticsClient
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from clew.telemetry.remote import Reply
-
 
 def anomalies(*, flags: AnomalyFlags | None = None, answer: AnswerFlags | None = None) -> ExitCode:
     """Show what is not as it was."""
     session = Session(answer)
     client = AnalyticsClient(session.client.server)
-    find = _paged(client.find_anomalies, to_query(flags, AnomalyQuery))
+    find = paged(client.find_anomalies, to_query(flags, AnomalyQuery))
     reply = find()
     shown = session.show(
         Listing(
@@ -59,7 +50,7 @@ def diff(*, flags: DiffFlags | None = None, answer: AnswerFlags | None = None) -
     """Show two windows side by side, and what the bad spans have."""
     session = Session(answer)
     client = AnalyticsClient(session.client.server)
-    find = _paged(client.diff, to_query(flags, DiffQuery))
+    find = paged(client.diff, to_query(flags, DiffQuery))
     reply = find()
     shown = session.show(Listing(reply, "values", "value", diff_lines, find, legend=diff_legend))
     totals = reply.document().totals
@@ -74,15 +65,6 @@ def patterns(*, flags: PatternFlags | None = None, answer: AnswerFlags | None = 
     """Show what log records say."""
     session = Session(answer)
     client = AnalyticsClient(session.client.server)
-    find = _paged(client.list_patterns, to_query(flags, PatternQuery))
+    find = paged(client.list_patterns, to_query(flags, PatternQuery))
     listing = Listing(find(), "patterns", "pattern", pattern_table, find, legend=pattern_legend)
     return session.show(listing, lambda: explain_nothing(session.client, "log records", flags))
-
-
-def _paged(ask: Callable[[Any], Reply[Any]], query: Any) -> Callable[..., Reply[Any]]:
-    """Return what asks the question again with another limit."""
-
-    def find(limit: int | None = None) -> Reply[Any]:
-        return ask(query if limit is None else msgspec.structs.replace(query, limit=limit))
-
-    return find

@@ -14,7 +14,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import new_uuid
 from clew.surfaces.cli.errors import ExitCode, print_note
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, PageNumber, PageText, TimeFlags, to_query
-from clew.surfaces.cli.session import Listing, Session, Sheet
+from clew.surfaces.cli.session import Listing, Session, Sheet, paged
 from clew.surfaces.cli.views.comments import comment_lines, comment_table
 from clew.team.comments.parameters import BODY_BYTES_MAX, CommentEdit, CommentQuery, NewComment
 from clew.team.remote import CommentClient
@@ -23,7 +23,7 @@ from clew.telemetry.query.parameters import SpanQuery
 if TYPE_CHECKING:
     from clew.remote.reply import Reply
     from clew.surfaces.cli.grid import Line
-    from clew.team.comments.documents import CommentAnswer, CommentList
+    from clew.team.comments.documents import CommentAnswer
 
 AUTHOR_DEFAULT: Final = "cli"
 
@@ -146,11 +146,7 @@ def _client(session: Session) -> CommentClient:
 
 def _show_list(session: Session, query: CommentQuery) -> ExitCode:
     client = _client(session)
-
-    def find(limit: int | None = None) -> Reply[CommentList]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return client.find(page)
-
+    find = paged(client.find, query)
     listing = Listing(find(), "comments", "comment", comment_table, find)
     return session.show(listing, lambda: _nothing(query))
 

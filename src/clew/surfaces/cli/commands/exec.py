@@ -10,15 +10,13 @@ from cyclopts import Group, Parameter
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, parse_duration_ns
-from clew.surfaces.cli.flags import ServerFlags, Switch
+from clew.surfaces.cli.flags import ServerFlags, Switch, read_tags
 from clew.surfaces.cli.text import escape
 from clew.tree.frames.fields import NAME_CHARS_MAX
 from clew.tree.frames.info import VARIABLE, read_environment
 from clew.tree.machine.app import OrphanPolicy, Orphans
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from clew.tree.agent.announcing import Announcement
     from clew.tree.agent.progress import ProgressReader
 
@@ -130,7 +128,7 @@ def exec_(
             announcement=_announcement(
                 name or Path(command[0]).name[:NAME_CHARS_MAX],
                 flags,
-                read_tags(tag or []),
+                read_tags(tag),
                 _orphans(on_orphan, detached=detached),
                 joins=join,
             ),
@@ -144,25 +142,6 @@ def exec_(
             server_url=flags.open().url,
         )
     )
-
-
-def read_tags(texts: Sequence[str]) -> dict[str, str] | None:
-    """Return the tags that ``key=value`` texts are, None when there are none.
-
-    Raises:
-        ClewError: INVALID_ARGUMENT for a text without a key.
-    """
-    tags: dict[str, str] = {}
-    for text in texts:
-        key, has_value, value = text.partition("=")
-        if not key or not has_value:
-            raise ClewError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"--tag {text[:80]!r} is not key=value",
-                hint="--tag k=v",
-            )
-        tags[key] = value
-    return tags or None
 
 
 def _announcement(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
@@ -21,7 +22,7 @@ from clew.surfaces.cli.flags import (
     TimeFlags,
     to_query,
 )
-from clew.surfaces.cli.session import Listing, Session
+from clew.surfaces.cli.session import Listing, Session, paged
 from clew.surfaces.cli.suggest import explain_nothing
 from clew.surfaces.cli.views.genai import (
     agent_legend,
@@ -32,9 +33,6 @@ from clew.surfaces.cli.views.genai import (
 from clew.surfaces.cli.views.transcript import transcript_lines, transcript_notes
 from clew.telemetry.genai.parameters import AgentQuery, ConversationQuery, TranscriptQuery
 from clew.telemetry.genai.remote import GenAiClient
-
-if TYPE_CHECKING:
-    from clew.telemetry.remote import Reply
 
 
 @Parameter(name="*", group=FILTERS)
@@ -104,11 +102,7 @@ def conversations(
     session = Session(answer)
     client = GenAiClient(session.client.server)
     query = _with_errors(to_query(flags, ConversationQuery), flags)
-
-    def find(limit: int | None = None) -> Reply[Any]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return client.list_conversations(page)
-
+    find = paged(client.list_conversations, query)
     listing = Listing(
         find(),
         "conversations",
@@ -132,11 +126,7 @@ def agents(*, flags: AgentFlags | None = None, answer: AnswerFlags | None = None
     session = Session(answer)
     client = GenAiClient(session.client.server)
     query = to_query(flags, AgentQuery)
-
-    def find(limit: int | None = None) -> Reply[Any]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return client.list_agents(page)
-
+    find = paged(client.list_agents, query)
     listing = Listing(find(), "agents", "agent", agent_table, find, legend=agent_legend)
     return session.show(listing, lambda: explain_nothing(session.client, "agents", flags))
 
@@ -152,11 +142,7 @@ def transcript(
     session = Session(answer)
     client = GenAiClient(session.client.server)
     query = to_query(flags, TranscriptQuery)
-
-    def find(limit: int | None = None) -> Reply[Any]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return client.get_transcript(name, page)
-
+    find = paged(partial(client.get_transcript, name), query)
     listing = Listing(
         find(),
         "steps",

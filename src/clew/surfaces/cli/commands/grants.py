@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 from cyclopts import Group, Parameter
 
 from clew.access.parameters import GrantQuery, NewGrant
@@ -15,7 +14,7 @@ from clew.surfaces.cli.completion import complete_apps
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, PageNumber, PageText, Switch
 from clew.surfaces.cli.naming import find_app
-from clew.surfaces.cli.session import Listing, Session, Sheet
+from clew.surfaces.cli.session import Listing, Session, Sheet, paged
 from clew.surfaces.cli.views.grants import grant_lines, grant_table
 from clew.tree.remote import TreeClient
 
@@ -100,11 +99,7 @@ def list_(*, flags: GrantFlags | None = None, answer: AnswerFlags | None = None)
     if flags.app_id is not None:
         given["app_id"] = find_app(TreeClient(server), flags.app_id)
     query = GrantQuery(**given)
-
-    def find(limit: int | None = None) -> Reply[doc.AppGrantList]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return AccessClient(server).find_grants(page)
-
+    find = paged(AccessClient(server).find_grants, query)
     return session.show(Listing(find(), "grants", "grant", grant_table, find))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
@@ -11,14 +11,10 @@ from cyclopts import Parameter
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, LogFlags, to_query
 from clew.surfaces.cli.scope import ScopeFlags, scoped
-from clew.surfaces.cli.session import Listing, Session
+from clew.surfaces.cli.session import Listing, Session, paged
 from clew.surfaces.cli.suggest import explain_nothing
 from clew.surfaces.cli.views.logs import log_legend, log_table
 from clew.telemetry.query.parameters import LIMIT_DEFAULT, LogQuery
-
-if TYPE_CHECKING:
-    from clew.telemetry.documents import LogList
-    from clew.telemetry.remote import Reply
 
 Follow = Annotated[
     bool,
@@ -49,11 +45,7 @@ def logs(
         # A feed has no pages: the limit ends it instead.
         endless = LogQuery(**(msgspec.structs.asdict(query) | {"limit": LIMIT_DEFAULT}))
         return watch([Feed("logs", endless)], answer, tagged=False, limit=limit)
-
-    def find(limit: int | None = None) -> Reply[LogList]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return session.client.find_logs(page)
-
+    find = paged(session.client.find_logs, query)
     table = partial(log_table, text=query.text)
     listing = Listing(find(), "logs", "log record", table, find, legend=log_legend)
     return session.show(listing, lambda: explain_nothing(session.client, "logs", flags))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import AnswerFlags, MetricFlags, SeriesFlags, to_query
-from clew.surfaces.cli.session import Listing, Session
+from clew.surfaces.cli.session import Listing, Session, paged
 from clew.surfaces.cli.suggest import explain_nothing
 from clew.surfaces.cli.views.metrics import (
     detail_lines,
@@ -24,8 +23,7 @@ from clew.telemetry.query.parameters import MetricQuery, SeriesQuery, TimeParame
 
 if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
-    from clew.telemetry.documents import MetricDetail, MetricList, SeriesList
-    from clew.telemetry.remote import Reply
+    from clew.telemetry.documents import MetricDetail, SeriesList
 
 # What a bucket shows where nobody says: the mean of a distribution tells little of its tail, and a
 # counter's own value only ever grows.
@@ -36,11 +34,7 @@ def metrics(*, flags: MetricFlags | None = None, answer: AnswerFlags | None = No
     """Find metric points."""
     session = Session(answer)
     query = to_query(flags, MetricQuery)
-
-    def find(limit: int | None = None) -> Reply[MetricList]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return session.client.find_metrics(page)
-
+    find = paged(session.client.find_metrics, query)
     listing = Listing(find(), "metrics", "point", metric_table, find, legend=metric_legend)
     return session.show(listing, lambda: explain_nothing(session.client, "metric points", flags))
 
@@ -89,11 +83,7 @@ def _series(
     session: Session, name: str, flags: SeriesFlags, more: dict[str, Any]
 ) -> Listing[SeriesList]:
     query = to_query(flags, SeriesQuery, name=name, **more)
-
-    def find(limit: int | None = None) -> Reply[SeriesList]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return session.client.query_series(page)
-
+    find = paged(session.client.query_series, query)
     return Listing(
         find(),
         "series",

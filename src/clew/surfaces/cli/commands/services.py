@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import Annotated, Any
 
-import msgspec
 from cyclopts import Parameter
 
 from clew.surfaces.cli.completion import complete_attributes, complete_services
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import AnswerFlags, AttributeFlags, ServiceFlags, to_query
-from clew.surfaces.cli.session import Listing, Session
+from clew.surfaces.cli.session import Listing, Session, paged
 from clew.surfaces.cli.suggest import explain_nothing
 from clew.surfaces.cli.views.services import (
     key_table,
@@ -20,9 +20,6 @@ from clew.surfaces.cli.views.services import (
     value_table,
 )
 from clew.telemetry.query.parameters import AttributeQuery, OperationQuery, ServiceQuery
-
-if TYPE_CHECKING:
-    from clew.telemetry.remote import Reply
 
 ServiceName = Annotated[
     str | None,
@@ -46,22 +43,14 @@ def services(
     if service is not None:
         return _operations(session, service, flags)
     query = to_query(flags, ServiceQuery)
-
-    def find(limit: int | None = None) -> Reply[Any]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return session.client.list_services(page)
-
+    find = paged(session.client.list_services, query)
     listing = Listing(find(), "services", "service", service_table, find, legend=service_legend)
     return session.show(listing, lambda: explain_nothing(session.client, "services", flags))
 
 
 def _operations(session: Session, service: str, flags: ServiceFlags | None) -> ExitCode:
     query = to_query(flags, OperationQuery, service=service)
-
-    def find(limit: int | None = None) -> Reply[Any]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return session.client.list_operations(page)
-
+    find = paged(session.client.list_operations, query)
     listing = Listing(find(), "operations", "operation", operation_table, find)
     return session.show(listing, lambda: explain_nothing(session.client, "operations", query))
 
@@ -76,18 +65,13 @@ def attributes(
     """List attribute keys, or the values of one."""
     session = Session(answer)
     query = to_query(flags, AttributeQuery)
-
-    def find(limit: int | None = None) -> Reply[Any]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        if key is not None:
-            return session.client.list_attribute_values(key, page)
-        return session.client.list_attributes(page)
-
     listing: Listing[Any]
     if key is None:
-        listing = Listing(find(), "attributes", "attribute", key_table, find)
+        keys = paged(session.client.list_attributes, query)
+        listing = Listing(keys(), "attributes", "attribute", key_table, keys)
     else:
-        listing = Listing(find(), "values", "value", value_table, find)
+        values = paged(partial(session.client.list_attribute_values, key), query)
+        listing = Listing(values(), "values", "value", value_table, values)
     return session.show(
         listing, lambda: explain_nothing(session.client, "attributes", flags, key=key)
     )

@@ -19,7 +19,7 @@ from clew.surfaces.cli import output
 from clew.surfaces.cli.commands.apps import AppName
 from clew.surfaces.cli.completion import complete_apps
 from clew.surfaces.cli.errors import ExitCode, print_note
-from clew.surfaces.cli.flags import AnswerFlags, Switch
+from clew.surfaces.cli.flags import AnswerFlags, Switch, read_tags
 from clew.surfaces.cli.naming import find_app, short_id
 from clew.surfaces.cli.session import Session, Sheet
 from clew.surfaces.cli.text import escape, plural
@@ -249,7 +249,7 @@ def spawn(
         resume_window_ms=None if window_s is None else round(window_s * 1000),
         orphans=Orphans(detached=True) if flags.detached else None,
         role_refs=None if flags.role_ref is None else tuple(flags.role_ref),
-        tags=_read_tags(flags.tag),
+        tags=read_tags(flags.tag),
     )
     reply = client.schedule(child)
     document = reply.document()
@@ -333,17 +333,3 @@ def _read_payload(text: str) -> bytes:
             hint="""quote it for the shell: --payload '{"workers": 4}'""",
         ) from error
     return octets
-
-
-def _read_tags(pairs: list[str] | None) -> dict[str, str] | None:
-    if not pairs:
-        return None
-    tags: dict[str, str] = {}
-    for pair in pairs:
-        name, is_given, value = pair.partition("=")
-        if not (name and is_given):
-            raise ClewError(
-                ErrorCode.INVALID_ARGUMENT, f"not a tag: {pair[:80]!r}", hint="--tag NAME=VALUE"
-            )
-        tags[name] = value
-    return tags

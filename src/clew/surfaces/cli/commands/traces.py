@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import msgspec
 from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, SpanFlags, Switch, to_query
 from clew.surfaces.cli.scope import ScopeFlags, scoped
-from clew.surfaces.cli.session import Listing, Session
+from clew.surfaces.cli.session import Listing, Session, paged
 from clew.surfaces.cli.suggest import explain_nothing
 from clew.surfaces.cli.views.spans import span_legend, span_table, trace_legend, trace_table
 from clew.surfaces.cli.views.trace import trace_lines, trace_notes
@@ -22,7 +21,6 @@ from clew.telemetry.query.parameters import LogQuery, SpanQuery
 if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
     from clew.telemetry.documents import LogRecord, Trace
-    from clew.telemetry.remote import Reply
 
 # A trace with more log records than this is read with `clew logs --trace-id`.
 TRACE_LOGS_MAX = 1000
@@ -37,18 +35,14 @@ def traces(
     """Find spans, or the traces that hold them."""
     session = Session(answer)
     query = scoped(to_query(flags, SpanQuery), scope, session.client.server)
-    by_trace = query.view == "traces"
-
-    def find(limit: int | None = None) -> Reply[Any]:
-        page = query if limit is None else msgspec.structs.replace(query, limit=limit)
-        return session.client.find_traces(page) if by_trace else session.client.find_spans(page)
-
     listing: Listing[Any]
-    if by_trace:
-        listing = Listing(find(), "traces", "trace", trace_table, find, legend=trace_legend)
+    if query.view == "traces":
+        found = paged(session.client.find_traces, query)
+        listing = Listing(found(), "traces", "trace", trace_table, found, legend=trace_legend)
     else:
+        spans = paged(session.client.find_spans, query)
         table = partial(span_table, text=query.text)
-        listing = Listing(find(), "spans", "span", table, find, legend=span_legend)
+        listing = Listing(spans(), "spans", "span", table, spans, legend=span_legend)
     return session.show(listing, lambda: explain_nothing(session.client, "spans", flags))
 
 
