@@ -448,6 +448,33 @@ def test_on_a_terminal_the_command_is_in_the_foreground_and_hears_the_keys(
             os.close(controller)
 
 
+def test_in_a_pipeline_a_command_that_asks_for_the_terminal_gets_it(
+    server: ServerProcess,
+) -> None:
+    program = "print('asked', flush=True); print('got', open('/dev/tty').readline())"
+    with running(server) as runner:
+        controller, terminal = pty.openpty()
+        process = subprocess.Popen(
+            ["sh", "-c", f'echo x | $CLEW exec -- {sys.executable} -c "{program}"; echo code $?'],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env=runner.environ(),
+            preexec_fn=lambda: os.login_tty(terminal),  # noqa: PLW1509 - the tests have one
+        )
+        os.close(terminal)
+        try:
+            read_until(controller, b"asked")
+            os.write(controller, b"key\n")
+            read_until(controller, b"got key")
+            read_until(controller, b"code 0")
+            assert process.wait(SECONDS_MAX) == 0
+        finally:
+            process.kill()
+            process.wait()
+            os.close(controller)
+
+
 def test_a_shell_stops_it_and_lets_it_go_on(server: ServerProcess) -> None:
     with running(server) as runner:
         controller, terminal = pty.openpty()

@@ -98,18 +98,18 @@ class Command:
             return self.cgroup.kill() or is_anybody
         return self.cgroup.signal(number, but_group=self.pid) or is_anybody
 
-    def look(self) -> bool:
-        """See what became of it; return whether it has just been stopped."""
+    def look(self) -> int | None:
+        """See what became of it; return the signal that has just stopped it."""
         if self.exit is None:
             seen = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if seen is not None:
                 is_code = seen.si_code == os.CLD_EXITED
                 status = seen.si_status
                 self.exit = Exit(status, None) if is_code else Exit(None, status)
-                return False
+                return None
             stopped = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG)
-            return stopped is not None
-        return False
+            return None if stopped is None else stopped.si_status
+        return None
 
     def reap(self) -> None:
         """Let its number go. Its group is not signalled any more."""

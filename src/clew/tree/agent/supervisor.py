@@ -33,7 +33,7 @@ from clew.tree.agent.link import AgentLink
 from clew.tree.agent.mailbox import Mailbox
 from clew.tree.agent.output import Output
 from clew.tree.agent.speaking import AGENT_VARIABLE
-from clew.tree.agent.terminal import find_terminal
+from clew.tree.agent.terminal import find_controlling_terminal, find_terminal
 from clew.tree.client.ending import SUPERVISED
 from clew.tree.client.identity import describe_process
 from clew.tree.client.outbox import Entry
@@ -73,6 +73,9 @@ _FORWARDED: Final = (
     signal.SIGUSR2,
     signal.SIGWINCH,
 )
+
+_WANTING: Final = frozenset({signal.SIGTTIN, signal.SIGTTOU})
+"""What stops a program in the background that wants a key, or to change the terminal."""
 
 _ENDING: Final = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 
@@ -378,10 +381,17 @@ class _Supervisor:
         command = self.command
         if command is None:
             return
-        is_stopped = command.look()
+        stopped_by = command.look()
         if command.exit is not None:
             self.ended.set()
-        elif is_stopped and self.terminal is not None and self.terminal.has_shell:
+        elif stopped_by in _WANTING and self.terminal is None:
+            # In a pipeline it was not in front from the start: the others may need the keys.
+            self.terminal = find_controlling_terminal()
+            if self.terminal is not None:
+                self.terminal.hand_over(command.pid)
+                if self.terminal.is_handed_over:
+                    command.signal(signal.SIGCONT)
+        elif stopped_by is not None and self.terminal is not None and self.terminal.has_shell:
             # Ctrl-Z reached the command alone: whoever started us wants the terminal back.
             self.terminal.take_back(restores_modes=False)
             os.killpg(self.terminal.own_group, signal.SIGSTOP)

@@ -72,3 +72,23 @@ def find_terminal() -> Terminal | None:
     except (OSError, ValueError, AttributeError, termios.error):
         # Closed, replaced by something that is no file, or another session's terminal.
         return None
+
+
+def find_controlling_terminal() -> Terminal | None:
+    """Return the terminal of this session if this process is in front of it, None otherwise.
+
+    For a command that asks for it although its stdin or stdout is none, as a pager in a pipeline.
+    """
+    try:
+        descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return None
+    try:
+        if os.tcgetpgrp(descriptor) == os.getpgrp():
+            return Terminal(descriptor, os.getpgrp(), termios.tcgetattr(descriptor))
+    except (OSError, termios.error):
+        # It is gone.
+        os.close(descriptor)
+        return None
+    os.close(descriptor)
+    return None
