@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+CLIENT = httpx.Client(timeout=60)
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
@@ -22,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 def send(server: ServerProcess, body: bytes) -> None:
-    response = httpx.post(
+    response = CLIENT.post(
         f"{server.otlp_url}/v1/logs",
         content=body,
         headers={"content-type": "application/x-protobuf"},
@@ -31,7 +33,7 @@ def send(server: ServerProcess, body: bytes) -> None:
 
 
 def ask(server: ServerProcess, sql: str) -> list[dict[str, Any]]:
-    response = httpx.post(f"{server.url}/api/v1/sql", json={"q": sql})
+    response = CLIENT.post(f"{server.url}/api/v1/sql", json={"q": sql})
     assert response.status_code == 200, response.text
     rows: list[dict[str, Any]] = response.json()["rows"]
     return rows

@@ -18,6 +18,7 @@ from clew.app.store import (
     open_answers,
     open_comments,
     open_genai,
+    open_twins,
 )
 from clew.app.tree import TreeHouse
 from clew.base.errors import ClewError
@@ -152,6 +153,8 @@ class Doors:
             analytics=self._analytics,
             genai=genai,
             comments=comments,
+            twins=open_twins(store),
+            registries=store.registries,
             answers=open_answers(store, service, comments),
             pipeline=store.pipeline,
             intake=self._intake,

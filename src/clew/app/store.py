@@ -29,7 +29,9 @@ from clew.telemetry.tables import LOGS, METRICS, MIGRATIONS, TABLES, TRACES
 from clew.tree.journal.schema import SCHEMA as JOURNAL
 from clew.tree.known import KnownApps
 from clew.tree.registry.schema import SCHEMA as TREE
-from clew.twin.ingest.judge import NoRegistries
+from clew.twin.registries.book import RegistryBook
+from clew.twin.registries.schema import SCHEMA as TWIN
+from clew.twin.service import StoredTwins
 from clew.twin.tables import EVENTS, SNAPSHOTS
 
 if TYPE_CHECKING:
@@ -45,12 +47,13 @@ if TYPE_CHECKING:
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
+    from clew.twin.contract import Twins
     from clew.twin.ingest.judge import Judge
 
 CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
 """What stands in the log for each signal. Never change one: logs outlive programs."""
 
-REGISTRY: Final = (ACCESS, COMMENTS, TREE, JOURNAL)
+REGISTRY: Final = (ACCESS, COMMENTS, TREE, JOURNAL, TWIN)
 """What the strands keep in the registry's database."""
 
 _TABLES: Final = {
@@ -72,6 +75,7 @@ class Store:
     lock: FolderLock
     database: Database
     access: AccessRegistry
+    registries: RegistryBook
 
     def snapshot(self) -> Snapshot:
         """Return what a query that starts now may see. From any thread."""
@@ -118,13 +122,14 @@ def open_store(configuration: Configuration) -> Store:
             `PostgresDatabase.open` raises; UNAVAILABLE or FORBIDDEN when the folder, the registry
             or the engine is not to be had.
     """
-    kinds = _declare_kinds(configuration)
     lock = FolderLock.acquire(configuration.data_dir)
     engine: Engine | None = None
     database: Database | None = None
     try:
         database = open_registry(configuration)
         access = AccessRegistry.open(database, time.time_ns)
+        registries = RegistryBook.open(database, time.time_ns)
+        kinds = _declare_kinds(configuration, registries)
         late = _LatePipeline()
         engine = _open_engine(configuration, late)
         engine.create((*TABLES, EVENTS, SNAPSHOTS))
@@ -144,7 +149,8 @@ def open_store(configuration: Configuration) -> Store:
             database.close()
         lock.release()
         raise
-    return Store(engine, pipeline, kinds, status.acked - status.flushed, lock, database, access)
+    recovered = status.acked - status.flushed
+    return Store(engine, pipeline, kinds, recovered, lock, database, access, registries)
 
 
 def open_service(store: Store) -> QueryService:
@@ -162,6 +168,11 @@ def open_answers(store: Store, service: QueryService, comments: Comments) -> Ans
     return StrandAnswers(service, ServiceMetrics(store), comments, KnownApps(store.database))
 
 
+def open_twins(store: Store) -> Twins:
+    """Return what answers questions about objects."""
+    return StoredTwins(store, store.registries, time.time_ns)
+
+
 def open_analytics(store: Store, genai: GenAi) -> Analytics:
     """Return what answers questions about many records at once."""
     return TelemetryAnalytics(store, time.time_ns, genai)
@@ -176,7 +187,7 @@ def open_genai(store: Store, configuration: Configuration) -> GenAi:
     return TelemetryGenAi(store, time.time_ns, open_prices(configuration.genai_prices))
 
 
-def _declare_kinds(configuration: Configuration) -> dict[Signal, RecordKind]:
+def _declare_kinds(configuration: Configuration, judge: Judge) -> dict[Signal, RecordKind]:
     retentions = {
         Signal.TRACES: configuration.retention_traces,
         Signal.LOGS: configuration.retention_logs,
@@ -187,7 +198,7 @@ def _declare_kinds(configuration: Configuration) -> dict[Signal, RecordKind]:
             code=CODES[signal],
             name=signal.value,
             tables=_TABLES[signal],
-            open_decoder=_decoder_of(signal, NoRegistries()),
+            open_decoder=_decoder_of(signal, judge),
             retention_seconds=retentions[signal],
         )
         for signal in Signal

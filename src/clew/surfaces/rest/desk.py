@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from clew.tree.keeper.keeper import TreeKeeper
     from clew.tree.keeper.upkeep import Upkeep
     from clew.tree.machine.app import Status
+    from clew.twin.contract import Registries, Twins
 
 LIVE_RETRY_AFTER_MS: Final = 5000
 """When to ask for a live feed again: they are held for minutes, so at once is no use."""
@@ -87,6 +88,8 @@ class Desk:
     analytics: Analytics
     genai: GenAi
     comments: Comments
+    twins: Twins
+    registries: Registries
     answers: Answers
     pipeline: Pipeline
     intake: Intake

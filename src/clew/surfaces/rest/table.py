@@ -13,6 +13,7 @@ from clew.surfaces.rest import (
     grants,
     telemetry,
     tree,
+    twin,
     watch,
 )
 
@@ -28,6 +29,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *access.ROUTES,
     *grants.ROUTES,
     *tree.ROUTES,
+    *twin.ROUTES,
     *watch.ROUTES,
 )
 """In the order in which they are tried: what is fixed stands before what is a parameter."""

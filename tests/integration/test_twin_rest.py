@@ -1,0 +1,177 @@
+"""The twin over REST: what was sent as fingerprints is what the object was."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from clew.base.times import format_time
+from clew.testing.server import ServerProcess
+from tests.integration.fingerprints import MORNING, fingerprint, request_of, state_change
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REGISTRY = {
+    "registry": {"name": "shop", "version": "1.0.0"},
+    "objects": {
+        "Order": {
+            "name": "Order",
+            "prefix": "order",
+            "fields": {
+                "total": {"name": "total", "type": "float", "min_value": 0},
+                "items": {
+                    "name": "items",
+                    "type": "list",
+                    "item": {"name": "item", "type": "string"},
+                },
+                "customer": {
+                    "name": "customer",
+                    "type": "string",
+                    "renamed_from": ["buyer"],
+                },
+            },
+        }
+    },
+}
+
+CLIENT = httpx.Client(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("twin") / "data") as server:
+        response = CLIENT.put(f"{server.url}/api/v1/registry", json=REGISTRY)
+        assert response.status_code == 201, response.text
+        yield server
+
+
+def send(server: ServerProcess, *records: dict[str, Any]) -> None:
+    response = CLIENT.post(
+        f"{server.otlp_url}/v1/logs",
+        content=request_of(records),
+        headers={"content-type": "application/x-protobuf"},
+    )
+    assert response.status_code == 200, response.text
+    assert not response.content, response.content
+
+
+def order(obj_id: str, at: int, seq: int, **fields: Any) -> dict[str, Any]:
+    return fingerprint("state_change", obj_id, at, seq, fields, obj_type="Order", prefix="order")
+
+
+def ask(server: ServerProcess, path: str, **parameters: str) -> dict[str, Any]:
+    response = CLIENT.get(f"{server.url}/api/v1/{path}", params=parameters)
+    assert response.status_code == 200, response.text
+    document: dict[str, Any] = response.json()
+    return document
+
+
+def test_a_state_is_what_was_said_up_to_the_moment(server: ServerProcess) -> None:
+    changes = [
+        state_change("scrubbed", MORNING, 1, item_count=1, total=9.5),
+        state_change("scrubbed", MORNING + 10, 2, item_count=2),
+        state_change("scrubbed", MORNING + 20, 3, coupon=None, total=19),
+    ]
+    random.Random(1).shuffle(changes)
+    send(server, *changes, changes[0])
+    path = "objects/ShoppingCart/scrubbed"
+    first = ask(server, path, at=format_time(MORNING))
+    assert (first["state"], first["version"]) == ({"item_count": 1, "total": 9.5}, 1)
+    second = ask(server, path, at=format_time(MORNING + 19))
+    assert (second["state"], second["version"]) == ({"item_count": 2, "total": 9.5}, 2)
+    now = ask(server, path)
+    assert now["state"] == {"item_count": 2, "total": 19, "coupon": None}
+    assert now["last_event"]["event_id"] == f"scrubbed-{MORNING + 20}-3"
+    assert (now["exists"], now["warnings"]) == (True, [])
+
+
+def test_a_late_event_is_honoured(server: ServerProcess) -> None:
+    send(server, state_change("late", MORNING + 100, 2, a=2))
+    before = ask(server, "objects/ShoppingCart/late", at=format_time(MORNING + 50))
+    assert (before["exists"], before["warnings"][0]["code"]) == (False, "before_first_event")
+    send(server, state_change("late", MORNING + 40, 1, a=1, b=1))
+    after = ask(server, "objects/ShoppingCart/late", at=format_time(MORNING + 50))
+    assert after["state"] == {"a": 1, "b": 1}
+    assert ask(server, "objects/ShoppingCart/late")["state"] == {"a": 2, "b": 1}
+
+
+def test_a_deleted_object_is_gone_and_its_last_state_is_not(server: ServerProcess) -> None:
+    send(
+        server,
+        state_change("gone", MORNING, 1, a=1),
+        fingerprint("deleted", "gone", MORNING + 10, 2, {}),
+        state_change("gone", MORNING + 20, 3, a=2),
+    )
+    state = ask(server, "objects/ShoppingCart/gone")
+    assert (state["exists"], state["state"]) == (False, {"a": 1})
+    assert [each["code"] for each in state["warnings"]] == ["change_after_delete"]
+
+
+def test_a_moment_may_be_the_place_of_an_event_or_a_span(server: ServerProcess) -> None:
+    span = {"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331"}
+    send(
+        server,
+        state_change("placed", MORNING, 1, a=1) | span,
+        state_change("placed", MORNING, 2, a=2),
+    )
+    path = "objects/ShoppingCart/placed"
+    assert ask(server, path, at=f"event:placed-{MORNING}-1")["state"] == {"a": 1}
+    assert ask(server, path, at="span:b7ad6b7169203331")["state"] == {"a": 1}
+    assert ask(server, path, at=format_time(MORNING))["state"] == {"a": 2}
+    response = CLIENT.get(f"{server.url}/api/v1/{path}", params={"at": "event:nobody"})
+    assert response.status_code == 404
+
+
+def test_an_object_that_nobody_spoke_of_is_not_found(server: ServerProcess) -> None:
+    response = CLIENT.get(f"{server.url}/api/v1/objects/ShoppingCart/nobody")
+    assert response.status_code == 404
+    assert "clew objects" in response.json()["hint"]
+
+
+def test_values_are_read_as_the_fields_of_the_registry(server: ServerProcess) -> None:
+    send(
+        server,
+        order("typed", MORNING, 1, total=5, items='["a","b"]', buyer="ada"),
+    )
+    state = ask(server, "objects/Order/typed")["state"]
+    assert state == {"total": 5.0, "items": ["a", "b"], "customer": "ada"}
+    raw = ask(server, "objects/Order/typed", raw="true")["state"]
+    assert raw["items"] == '["a","b"]'
+
+
+def test_an_event_that_breaks_its_registry_never_counts(server: ServerProcess) -> None:
+    send(server, order("held", MORNING, 1, total=5), order("held", MORNING + 1, 2, total=-5))
+    assert ask(server, "objects/Order/held")["state"] == {"total": 5.0}
+
+
+def test_a_registry_is_kept_in_every_version(server: ServerProcess) -> None:
+    newer = json.loads(json.dumps(REGISTRY))
+    newer["registry"]["version"] = "1.1.0"
+    newer["objects"]["Order"]["fields"]["note"] = {"name": "note", "type": "string"}
+    url = f"{server.url}/api/v1/registry"
+    stored = CLIENT.put(url, json=newer)
+    assert stored.status_code == 201, stored.text
+    assert stored.json()["breaking"] == []
+    assert CLIENT.get(url).json()["registry"]["version"] == "1.1.0"
+    again = CLIENT.put(url, json=REGISTRY)
+    assert (again.status_code, again.json()["created"]) == (200, False)
+    versions = CLIENT.get(f"{url}/versions").json()["registries"]
+    assert [(v["version"], v["is_current"]) for v in versions] == [
+        ("1.0.0", True),
+        ("1.1.0", False),
+    ]
+    old = CLIENT.get(f"{url}/{stored.json()['checksum']}").json()
+    assert "note" in old["objects"]["Order"]["fields"]
+
+
+def test_a_registry_that_contradicts_itself_is_refused(server: ServerProcess) -> None:
+    broken = json.loads(json.dumps(REGISTRY))
+    broken["objects"]["Order"]["fields"]["total"]["max_value"] = -1
+    response = CLIENT.put(f"{server.url}/api/v1/registry", json=broken)
+    assert response.status_code == 400
+    assert "total" in response.json()["detail"]
