@@ -509,6 +509,22 @@ def test_a_shell_stops_it_and_lets_it_go_on(server: ServerProcess) -> None:
             os.close(controller)
 
 
+def test_a_program_in_the_background_of_a_script_cleans_up_after_its_cancel(
+    runner: Runner, server: ServerProcess
+) -> None:
+    # A shell without job control lets its background jobs ignore SIGINT.
+    program = "import clew, threading\nrun = clew.init()\nrun.on_cancel(5, print)\n"
+    program += "try: run.status(1); threading.Event().wait()\nfinally: print('cleaned')"
+    script = '$CLEW exec --name hidden -- "$PYTHON" -c "$PROGRAM" & wait'
+    environ = {"PYTHON": sys.executable, "PROGRAM": program, "OTEL_SDK_DISABLED": "true"}
+    outer = runner.shell(script, environ=environ)
+    hidden = until(lambda: find_app(server, "hidden"))
+    until(lambda: find_app(server, "hidden")["status"] == "running")
+    assert cancel(server, hidden["app_id"]).code == 0
+    _, out, err = outer.end()
+    assert out.endswith(b"cleaned\n"), err
+
+
 def test_a_server_without_a_door_for_apps_is_like_none(start_server: StartServer) -> None:
     with running(start_server({"trails": "off"})) as runner:
         code, out, err = runner.shell("echo ran; exit 4").end()

@@ -190,12 +190,30 @@ def test_a_cancelled_process_acknowledges_and_is_interrupted(peer: WillingPeer) 
     assert (ack["ack"], ack["result"]) == (True, {"because": "enough"})
 
 
-def test_a_process_that_ignores_ctrl_c_ends_by_sigterm_after_its_cancel(
+IGNORING = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+
+
+def test_a_process_that_a_shell_put_in_the_background_is_interrupted_all_the_same(
     peer: WillingPeer,
 ) -> None:
     config = peer.config()
-    ignoring = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-    process = start(ignoring + CANCELLED, config)
+    process = start(IGNORING + CANCELLED, config)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    # Ctrl-C at the terminal of the shell is not for it.
+    process.send_signal(signal.SIGINT)
+    peer.tell(config.app_id, "control", action="cancel", correlation_id="c-1", payload={})
+    code, out, _ = finish(process)
+    assert (code, out) == (3, "interrupted\n")
+    assert peer.await_frame("control_ack")["ack"]
+
+
+def test_a_process_that_will_hear_no_ctrl_c_ends_by_sigterm_after_its_cancel(
+    peer: WillingPeer,
+) -> None:
+    config = peer.config()
+    program = CANCELLED.replace("client.wait", IGNORING + "client.wait", 1)
+    process = start(program, config)
     peer.tell(config.app_id, "control", action="cancel", correlation_id="c-1", payload={})
     assert finish(process)[0] == -signal.SIGTERM
     assert peer.await_frame("control_ack")["ack"]
@@ -217,10 +235,9 @@ def test_a_process_with_a_dead_man_switch_ends_itself_without_a_server() -> None
 def test_a_dead_man_switch_kills_what_does_not_listen() -> None:
     with ScriptedPeer() as gone:
         config = gone.config()
-    deaf = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-    deaf += "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-    program = deaf + CANCELLED.replace("init()", "init(stop_if_disconnected_after=0.05)")
-    program = program.replace("client.wait_connected(20)", "").replace("5.0", "0.3")
+    deaf = IGNORING + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    program = CANCELLED.replace("init()", "init(stop_if_disconnected_after=0.05)")
+    program = program.replace("client.wait_connected(20)\n", deaf).replace("5.0", "0.3")
     assert finish(start(program, config))[0] == -signal.SIGKILL
 
 

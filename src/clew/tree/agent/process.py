@@ -58,6 +58,10 @@ class Exit:
 _ENDS: Final = frozenset({signal.SIGTERM, signal.SIGKILL})
 """Signals that are for everything that the command has started."""
 
+_KEYS: Final = (signal.SIGINT, signal.SIGQUIT)
+"""What the keys of a terminal send. A shell that has no groups lets its background jobs ignore
+them, because they would hear what is meant for the job in front."""
+
 
 @dataclass(slots=True)
 class Command:
@@ -126,13 +130,15 @@ def start(
     survives: bool = False,
     cgroup: Cgroup | None = None,
     must_be_held: bool = False,
+    hears_keys: bool = False,
     streams: tuple[int | None, int | None] = (None, None),
 ) -> Command:
     """Start a command with this process's own stdin, stdout and stderr, or with given `streams`.
 
     On Linux it gets a SIGTERM when this process dies, unless it `survives`. It lives in `cgroup`
     from before its first instruction; if that does not succeed the command has none, or is not
-    started where it `must_be_held`.
+    started where it `must_be_held`. With `hears_keys` it can be interrupted although this process
+    was started in the background: a group of its own hears no keys that are for others.
 
     Raises:
         OSError: it cannot be started.
@@ -140,7 +146,7 @@ def start(
     """
     entrance = _open_entrance(cgroup)
     libc = None if survives else _LIBC_LOADED
-    begin = _Beginning(os.getpid(), libc, entrance, must_be_held)
+    begin = _Beginning(os.getpid(), libc, entrance, must_be_held, hears_keys)
     try:
         process = subprocess.Popen(  # noqa: S603 - what to run is what we were asked
             list(arguments),
@@ -168,12 +174,17 @@ class _Beginning:
     libc: ctypes.CDLL | None
     entrance: int | None
     must_enter: bool
+    hears_keys: bool
 
     @property
     def has_any(self) -> bool:
-        return self.libc is not None or self.entrance is not None or self.must_enter
+        is_held = self.entrance is not None or self.must_enter
+        return self.libc is not None or is_held or self.hears_keys
 
     def __call__(self) -> None:
+        if self.hears_keys:
+            for number in _KEYS:
+                signal.signal(number, signal.SIG_DFL)
         try:
             # A descriptor that is none fails like one that lets nobody in.
             os.write(-1 if self.entrance is None else self.entrance, b"0")

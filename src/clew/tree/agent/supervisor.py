@@ -192,6 +192,7 @@ class _Supervisor:
             survives=self.plan.survives,
             cgroup=cgroup,
             must_be_held=self.plan.containment is process.Containment.CGROUP,
+            hears_keys=self.terminal is None,
             streams=(None, None) if self.output is None else self.output.streams,
         )
         if self.output is not None:

@@ -39,12 +39,39 @@ class CancelContext:
         return max(0.0, self.deadline - time.monotonic())
 
 
+class _Deafness:
+    """What takes SIGINT where it was ignored: nothing still, until this process itself sends it."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        del number, frame
+        if self.is_over:
+            raise KeyboardInterrupt
+
+
+_deafness: Final = _Deafness()
+
+
+def become_interruptible() -> None:
+    """Let `interrupt` reach this process though Ctrl-C does not: so shells start background jobs.
+
+    Ctrl-C is ignored as before; a program that is started from here hears it. Does nothing in
+    another thread than the main one, where no signal can be taken.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _deafness)
+
+
 def interrupt(shutdown: Callable[[], object]) -> None:
     """End this process as Ctrl-C does, so that `finally` blocks and exit hooks run.
 
-    Where nobody listens to that (in the background of a shell it is ignored), what waits is sent
-    first, and the process is then ended by SIGTERM.
+    Where nobody listens to that (the program has chosen so), what waits is sent first, and the
+    process is then ended by SIGTERM.
     """
+    _deafness.is_over = True
     if callable(signal.getsignal(signal.SIGINT)):
         os.kill(os.getpid(), signal.SIGINT)
         return

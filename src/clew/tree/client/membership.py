@@ -167,6 +167,8 @@ class Membership:
             return hook(context)
 
         self._grace_s = grace_s
+        if exits:
+            ending.become_interruptible()
         self.handlers.after_cancel = self._interrupt if exits else None
         self.handlers.on_cancel = carry_out
         self._look_again()
@@ -259,6 +261,7 @@ class Membership:
         tell_of_forks(self)
         self._link.start()
         if self._dead_man_s is not None:
+            ending.become_interruptible()
             engine.call(self._arm_dead_man)
         if is_process:
             ending.at_exit(self._at_exit)
