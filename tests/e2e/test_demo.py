@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -142,6 +143,13 @@ def test_on_a_terminal_the_answers_are_pictures_with_their_commands(server: Serv
     assert "$ clew services --start" in said.stdout
     assert "the server took" in said.stdout
     assert "█" in said.stdout
+    # The tree, who was killed, what the cancel did to each, and how to go on.
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", said.stdout)
+    assert shown.count("$ clew tree ") == 3
+    assert "killed by SIGKILL" in shown
+    assert "cancel over  3 apps: 3 cancelled" in shown
+    assert "cancel trails planner" in shown
+    assert "go on with" in shown
 
 
 def test_without_a_server_nothing_starts() -> None:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -179,3 +180,22 @@ def test_the_common_words_for_progress_are_understood() -> None:
         assert (progress.share, progress.words) == (share, words)
     assert read_progress(None).share is None
     assert (bar(0), bar(1), bar(7)) == ("░" * BAR_CELLS, "█" * BAR_CELLS, "█" * BAR_CELLS)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "code", "told"),
+    [
+        ("crashed", "exit", -9, "killed by SIGKILL"),
+        ("crashed", "exit", -50, "killed by signal 50"),
+        ("crashed", "exit", 3, "exit 3"),
+        ("crashed", "disconnect", -15, "disconnect, killed by SIGTERM"),
+        ("error", "", -11, "killed by SIGSEGV"),
+        ("done", "", 4, "exit 4"),
+    ],
+)
+def test_how_a_process_ended_is_said_in_words(
+    status: str, reason: str, code: int, told: str
+) -> None:
+    ended = app(1, [1], status, reason=reason, exit_code=code)
+    (_, line) = drawn([ended])
+    assert line.rstrip().endswith(told)

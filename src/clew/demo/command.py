@@ -11,16 +11,15 @@ from cyclopts import Group, Parameter
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import format_time
+from clew.demo.pictures import end_lines, step_lines
 from clew.demo.questions import ask_all
 from clew.demo.system import run_system
-from clew.demo.tree import run_crew
+from clew.demo.tree import play, start_crew
 from clew.surfaces.cli import output
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import ANSWER, Format, ServerFlags, read_whole_number
 from clew.surfaces.cli.grid import Style
 from clew.surfaces.cli.text import plural, show_duration
-from clew.surfaces.cli.views.app_tree import TreeShape, tree_lines
-from clew.surfaces.cli.views.trace import trace_lines
 from clew.telemetry.remote import TelemetryClient
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from clew.demo.questions import Asked
     from clew.demo.system import Outcome
-    from clew.demo.tree import Crew, Sight, Told
+    from clew.demo.tree import Crew
     from clew.surfaces.cli.grid import Line
     from clew.surfaces.cli.output import Screen
 
@@ -79,25 +78,29 @@ def demo(
     since = format_time(time.time_ns())
     if is_table:
         screen.write_lines(_introduction(target.url, chosen))
-    with _progress(requests, shown=is_table and screen.is_terminal) as progress:
-        outcome = run_system(
-            target.url, requests=requests, seed=chosen, progress=progress, api_key=flags.api_key
-        )
-    answers = ask_all(client, since)
-    if is_table:
-        screen.write_lines(_summary(outcome))
-        for number, asked in enumerate(answers, start=1):
-            screen.write_lines(_answer(number, asked, screen))
-        screen.write_lines([[], [("A tree of processes that clew exec starts …", Style.BOLD)]])
-    crew = run_crew(client, seed=chosen, api_key=flags.api_key)
+    # The tree comes up while the system works: both mostly wait.
+    with start_crew(client, seed=chosen, api_key=flags.api_key) as crew:
+        with _progress(requests, shown=is_table and screen.is_terminal) as progress:
+            outcome = run_system(
+                target.url, requests=requests, seed=chosen, progress=progress, api_key=flags.api_key
+            )
+        answers = ask_all(client, since)
+        if is_table:
+            screen.write_lines(_summary(outcome))
+            for number, asked in enumerate(answers, start=1):
+                screen.write_lines(_answer(number, asked, screen))
+        if crew is not None:
+            for number, step in enumerate(play(crew), start=len(answers) + 1):
+                if is_table:
+                    screen.write_lines(step_lines(number, step, crew, screen.width))
     if not is_table:
         document = _document(outcome, chosen, answers) | {"tree": _crew_document(crew)}
         output.write(output.json_text(document, screen))
     elif crew is None:
-        note = "the server lets no apps in: it was started with --trails off"
-        screen.write_lines([[(note, Style.YELLOW)]])
+        note = "the server lets no apps in, so there is no tree: it was started with --trails off"
+        screen.write_lines([[], [(note, Style.YELLOW)]])
     else:
-        screen.write_lines(_crew_lines(crew, screen.width))
+        screen.write_lines(end_lines(crew))
     return ExitCode.OK
 
 
@@ -165,38 +168,6 @@ def _document(outcome: Outcome, seed: int, answers: list[Asked]) -> dict[str, An
     }
 
 
-def _crew_lines(crew: Crew, width: int) -> list[Line]:
-    """Return the tree before and after what happened to it, and the commands with their traces."""
-    what = f"{crew.killed} was killed, {crew.failed} failed: their tools are cancelled as orphans"
-    spent = f"{plural(len(crew.after.apps), 'app')}, none of them runs any more"
-    return [
-        *_tree_lines(crew.before, width),
-        [],
-        [(what, Style.BOLD)],
-        *_tree_lines(crew.between, width),
-        *(line for told in crew.told for line in _told_lines(told, width)),
-        [],
-        [("And the tree at the end", Style.BOLD)],
-        *_tree_lines(crew.after, width),
-        [],
-        [(output.SEPARATOR.join((spent, show_duration(crew.seconds * 1000))), Style.DIM)],
-        [("look again: ", Style.DIM), (f"clew tree {crew.app_id}", Style.CYAN)],
-    ]
-
-
-def _tree_lines(sight: Sight, width: int) -> list[Line]:
-    return tree_lines(sight.apps, width, TreeShape(), sight.at)
-
-
-def _told_lines(told: Told, width: int) -> list[Line]:
-    lines: list[Line] = [[], [(f"$ {told.command}", Style.CYAN)]]
-    if told.trace is None:
-        return [*lines, [("its trace has not arrived yet", Style.YELLOW)]]
-    trace_id = told.trace.trace_id
-    shown = trace_lines(told.trace, told.logs, width)
-    return [*lines, [(f"$ clew trace {trace_id}", Style.CYAN)], [], *shown]
-
-
 def _crew_document(crew: Crew | None) -> dict[str, Any] | None:
     if crew is None:
         return None
@@ -204,16 +175,14 @@ def _crew_document(crew: Crew | None) -> dict[str, Any] | None:
         "app_id": crew.app_id,
         "killed": crew.killed,
         "failed": crew.failed,
-        "before": crew.before.apps,
-        "between": crew.between.apps,
-        "after": crew.after.apps,
+        **{moment: sight.apps for moment, sight in crew.sights.items()},
         "commands": [
             {
-                "command": told.command,
-                "answer": told.answer,
-                "trace_id": told.trace.trace_id if told.trace is not None else None,
+                "command": written.told.command,
+                "answer": written.told.document,
+                "trace_id": written.trace.trace_id if written.trace is not None else None,
             }
-            for told in crew.told
+            for written in crew.written
         ],
         "seconds": round(crew.seconds, 3),
     }

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 WORKERS: Final = ("worker-1", "worker-2", "worker-3")
 
 # How often a worker says how far it is.
-STEP_S: Final = 0.25
+STEP_S: Final = 0.5
 
-# It gets no further by itself: its end comes from outside.
-STEPS: Final = 18
+# It gets no further by itself: its end comes from outside, ten to twenty seconds after its start.
+STEPS: Final = 28
 
-# Longer than any demo; and should all else fail, no tool stays for longer.
-TOOL_S: Final = 60
+# Longer than a demo with as many requests as may be; should all else fail, no tool stays longer.
+TOOL_S: Final = 1800
 
 # A cancel asks first; these do nothing that would have to be finished.
 GRACE_S: Final = 2.0

@@ -65,6 +65,11 @@ class Part:
             self.process.stdin.write(json.dumps(what) + "\n")
             self.process.stdin.flush()
 
+    def end(self) -> None:
+        """Tell the part that there is no more to do; idempotent."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
     def hear(self, timeout_s: float) -> dict[str, Any] | None:
         """Return the next thing that the part says, None when it has ended.
 
@@ -118,6 +123,9 @@ def run_system(
                 raise ClewError(ErrorCode.INTERNAL, "the demo's assistant ended early")
             outcome.conversations += "ordered" in said
             progress(1)
+        # All at once: each has its last telemetry to send.
+        for part in (assistant, shop, payments):
+            part.end()
     outcome.seconds = time.monotonic() - started
     return outcome
 
@@ -149,8 +157,7 @@ def _part(environ: dict[str, str], outcome: Outcome, name: str, seed: int) -> It
     threading.Thread(target=_listen, args=(part,), daemon=True).start()
     try:
         yield part
-        assert process.stdin is not None
-        process.stdin.close()
+        part.end()
         while (said := part.hear(END_S_MAX)) is not None:
             outcome.dropped += said.get("dropped", 0)
         process.wait(END_S_MAX)

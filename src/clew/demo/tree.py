@@ -8,23 +8,27 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.demo.chance import Chance
 from clew.demo.crew import WORKERS
 from clew.demo.system import environment
+from clew.surfaces.cli.naming import short_id
 from clew.telemetry.query.parameters import LogQuery, SpanQuery
+from clew.tree.documents import Cancelled, Command
 from clew.tree.parameters import AppQuery, CancelParameters, NewChild
 from clew.tree.remote import TreeClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from clew.remote.reply import Reply
     from clew.telemetry.documents import LogRecord, Trace
     from clew.telemetry.remote import TelemetryClient
-    from clew.tree.documents import App, AppList
+    from clew.tree.documents import App
 
 # Nine processes start within three seconds here, within ten on a busy machine.
 READY_S_MAX: Final = 60.0
@@ -44,43 +48,71 @@ APPS: Final = 1 + 2 * len(WORKERS)
 """The planner, the workers, and a tool of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A command that was given from the command line, its answer and its trace."""
+class Moment(StrEnum):
+    """When the tree is looked at."""
 
-    command: str
-    answer: Any
-    trace: Trace | None
-    logs: list[LogRecord]
+    BEFORE = "before"
+    BETWEEN = "between"
+    AFTER = "after"
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The tree as it stood at a moment, in Unix nanoseconds."""
+    """The tree as it stood `at` a time in Unix nanoseconds, and the command that shows it."""
 
+    moment: Moment
+    command: str
     apps: list[App]
     at: int = field(default_factory=time.time_ns)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A command that was given from the command line, and its answer: as written, and as read."""
+
+    command: str
+    document: Any
+    answer: Command | Cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the server's journal has written of a command; no trace when it did not come in time."""
+
+    told: Told
+    trace: Trace | None = None
+    logs: list[LogRecord] = field(default_factory=list)
+
+
+Step: TypeAlias = Sight | Told | Written
+
+
 @dataclass(slots=True)
 class Crew:
-    """What became of the tree."""
+    """A tree that was started, and what became of it."""
 
+    client: TelemetryClient
+    planner: subprocess.Popen[bytes]
+    environ: dict[str, str]
     app_id: str
     killed: str
     failed: str
-    before: Sight = field(default_factory=lambda: Sight([]))
-    between: Sight = field(default_factory=lambda: Sight([]))
-    after: Sight = field(default_factory=lambda: Sight([]))
-    told: list[Told] = field(default_factory=list)
+    started: float
     seconds: float = 0.0
+    sights: dict[Moment, Sight] = field(default_factory=dict)
+    written: list[Written] = field(default_factory=list)
 
 
-def run_crew(client: TelemetryClient, *, seed: int, api_key: str | None = None) -> Crew | None:
-    """Start the tree, let things happen to it, cancel it; None when the server lets no apps in.
+@contextlib.contextmanager
+def start_crew(
+    client: TelemetryClient, *, seed: int, api_key: str | None = None
+) -> Iterator[Crew | None]:
+    """Start the tree, and at the end see that nothing of it runs any more.
+
+    It comes up while others are asked to work. None when the server lets no apps in.
 
     Raises:
-        ClewError: what the server says, or TIMEOUT when something does not come to pass.
+        ClewError: what the server says.
     """
     tree = TreeClient(client.server)
     started = time.monotonic()
@@ -88,27 +120,40 @@ def run_crew(client: TelemetryClient, *, seed: int, api_key: str | None = None) 
     app_id = scheduled.app.app_id
     if scheduled.trails_info is None:
         tree.unschedule(app_id)
-        return None
+        yield None
+        return
     chance = Chance(seed, "crew")
     killed = chance.pick("killed", WORKERS)
     failed = chance.pick("failed", tuple(name for name in WORKERS if name != killed))
-    crew = Crew(app_id, killed, failed)
     environ = environment(client.server.url, "planner", api_key)
     environ |= {"TRAILS_INFO": scheduled.trails_info, "CLEW_SERVER": client.server.url}
     if api_key:
         environ["CLEW_API_KEY"] = api_key
     with _planner(tree, app_id, environ) as planner:
-        crew.before = _await(tree, planner, app_id, _is_up)
-        _tell(planner, killed, "die")
-        _tell(planner, failed, "fail")
-        crew.between = _await(tree, planner, app_id, _has_settled)
-        asked = ("send", app_id, "checkpoint", "--cascade", "--filter", "worker-*", "--wait", "10s")
-        sent = _run_clew(environ, *asked)
-        cancelled = _run_clew(environ, "cancel", app_id, "--cascade", "--wait", "--grace", "2s")
-        crew.after = Sight(_find(tree, app_id).document().apps)
-    crew.told = [_trace(client, *each) for each in (sent, cancelled)]
-    crew.seconds = time.monotonic() - started
-    return crew
+        yield Crew(client, planner, environ, app_id, killed, failed, started)
+
+
+def play(crew: Crew) -> Iterator[Step]:
+    """Let things happen to the tree; each step is given as soon as it is there, and kept.
+
+    Raises:
+        ClewError: what the server says, or TIMEOUT when something does not come to pass.
+    """
+    yield _await(crew, Moment.BEFORE, _is_up)
+    _tell(crew.planner, crew.killed, "die")
+    _tell(crew.planner, crew.failed, "fail")
+    yield (between := _await(crew, Moment.BETWEEN, _has_settled))
+    left = next(app for app in between.apps if app.app_name in WORKERS and app.status == "running")
+    asked = _give(crew, Command, "send", short_id(left.app_id), "checkpoint", "--wait", "10s")
+    yield asked
+    planner = short_id(crew.app_id)
+    ended = _give(crew, Cancelled, "cancel", planner, "--cascade", "--wait", "--grace", "2s")
+    yield ended
+    yield _look(crew, Moment.AFTER)
+    for told in (asked, ended):
+        crew.written.append(_find_trace(crew.client, told))
+        yield crew.written[-1]
+    crew.seconds = time.monotonic() - crew.started
 
 
 @contextlib.contextmanager
@@ -141,35 +186,33 @@ def _planner(
             process.stdin.close()
 
 
-def _find(tree: TreeClient, app_id: str) -> Reply[AppList]:
-    return tree.find_apps(AppQuery(within=app_id, order="tree"))
+def _look(crew: Crew, moment: Moment) -> Sight:
+    query = AppQuery(within=crew.app_id, order="tree")
+    apps = TreeClient(crew.client.server).find_apps(query).document().apps
+    crew.sights[moment] = Sight(moment, f"clew tree {short_id(crew.app_id)}", apps)
+    return crew.sights[moment]
 
 
-def _await(
-    tree: TreeClient,
-    planner: subprocess.Popen[bytes],
-    app_id: str,
-    condition: Callable[[list[App]], bool],
-) -> Sight:
-    """Return the apps of the tree as soon as a condition holds of them.
+def _await(crew: Crew, moment: Moment, condition: Callable[[list[App]], bool]) -> Sight:
+    """Return the tree as soon as a condition holds of its apps.
 
     Raises:
         ClewError: INTERNAL when the planner has ended, TIMEOUT when it does not come to pass.
     """
     deadline = time.monotonic() + READY_S_MAX
     while True:
-        apps = _find(tree, app_id).document().apps
-        if condition(apps):
-            return Sight(apps)
-        if planner.poll() is not None:
+        sight = _look(crew, moment)
+        if condition(sight.apps):
+            return sight
+        if crew.planner.poll() is not None:
             raise ClewError(
-                ErrorCode.INTERNAL, f"the demo's planner ended early, with {planner.returncode}"
+                ErrorCode.INTERNAL,
+                f"the demo's planner ended early, with {crew.planner.returncode}",
             )
         if time.monotonic() > deadline:
             raise ClewError(
                 ErrorCode.TIMEOUT, "the demo's tree is not as it was to be", hint="clew tree --all"
             )
-        # No event tells of it: a feed of the tree would not say that the planner's process is gone.
         time.sleep(LOOK_S)
 
 
@@ -195,37 +238,39 @@ def _tell(planner: subprocess.Popen[bytes], worker: str, what: str) -> None:
     planner.stdin.flush()
 
 
-def _run_clew(environ: dict[str, str], *arguments: str) -> tuple[str, Any]:
-    """Run a command of the command line; return it as a person would type it, and its answer."""
+def _give(crew: Crew, kind: type[Command | Cancelled], *arguments: str) -> Told:
+    """Run a command of the command line, and keep it as a person would type it."""
     # What runs here is no app of the tree: it acts as whoever started the demo.
-    clean = {name: value for name, value in environ.items() if name != "TRAILS_INFO"}
+    clean = {name: value for name, value in crew.environ.items() if name != "TRAILS_INFO"}
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "clew.app.main", *arguments, "--format", "json"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
         env=clean,
         check=False,
     )
     command = f"clew {' '.join(arguments)}"
     if not done.stdout:
-        raise ClewError(ErrorCode.INTERNAL, f"{command} failed: {done.stderr.strip()}")
-    return command, json.loads(done.stdout)
+        reason = done.stderr.decode(errors="replace").strip()
+        raise ClewError(ErrorCode.INTERNAL, f"{command} failed: {reason}")
+    return Told(command, json.loads(done.stdout), msgspec.json.decode(done.stdout, type=kind))
 
 
-def _trace(client: TelemetryClient, command: str, answer: dict[str, Any]) -> Told:
-    """Return a command with the trace that the server's journal has written of it."""
-    wanted = f"trails.correlation_id={answer['correlation_id']}"
-    targets = len(answer.get("outcomes") or answer.get("targets") or ())
+def _find_trace(client: TelemetryClient, told: Told) -> Written:
+    """Return a command with the trace that the journal writes of it, if it comes in time."""
+    answer = told.answer
+    wanted = f"trails.correlation_id={answer.correlation_id}"
+    query = SpanQuery(service="trails", attribute=[wanted])
+    targets = answer.targets if isinstance(answer, Command) else answer.outcomes
     deadline = time.monotonic() + JOURNAL_S_MAX
     while True:
-        spans = client.find_spans(SpanQuery(service="trails", attribute=[wanted])).document().spans
-        if len(spans) >= targets or time.monotonic() > deadline:
+        spans = client.find_spans(query).document().spans
+        # An app that had ended before is told of in the answer, and has no span.
+        if len(spans) >= len(targets) or time.monotonic() > deadline:
             break
-        # No event tells that the journal has come so far, or will not.
         time.sleep(LOOK_S)
     if not spans:
-        return Told(command, answer, None, [])
+        return Written(told)
     trace = client.get_trace(spans[0].trace_id).document()
     logs = client.find_logs(LogQuery(trace_id=trace.trace_id)).document().logs
-    return Told(command, answer, trace, logs)
+    return Written(told, trace, logs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -139,21 +140,31 @@ def _note(app: doc.App, now: int) -> str:
         case "error":
             return _error_note(app)
         case "done":
-            return f"exit {app.exit_code}" if app.exit_code else ""
+            return _exit_words(app.exit_code) if app.exit_code else ""
         case _:
             held = f"{app.held}, waiting for its children" if app.held else ""
             return held or read_progress(app.last_snapshot).words
 
 
 def _crash_note(app: doc.App) -> str:
-    said = [app.crash.crash_type if app.crash is not None else app.reason]
-    if app.exit_code is not None:
-        said.append(f"exit {app.exit_code}")
-    return ", ".join(said)
+    kind = app.crash.crash_type if app.crash is not None else app.reason
+    if app.exit_code is None:
+        return kind
+    return _exit_words(app.exit_code) if kind == "exit" else f"{kind}, {_exit_words(app.exit_code)}"
+
+
+def _exit_words(code: int) -> str:
+    """Return an exit code as it is told; below zero it is the signal that ended the process."""
+    if code >= 0:
+        return f"exit {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
 
 
 def _error_note(app: doc.App) -> str:
-    words = f"exit {app.exit_code}" if app.exit_code is not None else ""
+    words = _exit_words(app.exit_code) if app.exit_code is not None else ""
     if app.result is not None and app.result.payload is not msgspec.UNSET:
         payload: Any = msgspec.json.decode(app.result.payload)
         message = payload.get("message") if isinstance(payload, dict) else payload

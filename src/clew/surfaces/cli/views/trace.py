@@ -42,6 +42,7 @@ WIDTH_OF_A_FILE: Final = 160
 GUIDE_SHARE: Final = 0.5
 
 EXCEPTION: Final = "exception"
+APP_NAME: Final = "trails.app.name"
 CRITICAL_BAR: Final = "█"
 OTHER_BAR: Final = "░"
 
@@ -156,6 +157,9 @@ def _name(node: Node, room: int | None) -> Line:
         line.extend([*status_mark("error"), (" ", Style.PLAIN)])
     line.append((escape(span.operation), Style.BOLD_RED if span.status == "error" else Style.PLAIN))
     line.append((f" {escape(span.service)}", Style.CYAN))
+    # What the tree did to an app is told by the server, for the app: whose it is says nothing.
+    if app := span.resource.get(APP_NAME):
+        line.append((f" {escape(str(app))}", Style.BOLD))
     return line
 
 
