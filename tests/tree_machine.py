@@ -129,7 +129,7 @@ class Kept:
 
     def machine(self, options: TreeOptions, now: int) -> TreeMachine:
         """Return a machine as a server makes it when it starts."""
-        since = now - options.recovery_window_s * SECOND
+        since = now - options.recovery_window_ms * MS
         apps = [
             app
             for app in self.apps.values()

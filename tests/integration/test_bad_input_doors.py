@@ -46,7 +46,21 @@ LINES: Final = (
 )
 """Lines that are no requests, or wrong ones."""
 
-ODD: Final = (None, True, -1, 0, 10**30, 1.5, "", HOSTILE, "x" * 5000, [], [None], {}, {"a": 1})
+ODD: Final[tuple[Any, ...]] = (
+    None,
+    True,
+    -1,
+    0,
+    10**30,
+    1.5,
+    "",
+    HOSTILE,
+    "x" * 5000,
+    [],
+    [None],
+    {},
+    {"a": 1},
+)
 """Values of every kind: each argument takes a few of them and no tool takes all."""
 
 
@@ -140,7 +154,7 @@ def check(agent: Agent, tool: str, arguments: dict[str, Any]) -> None:
         assert "\x1b" not in content["text"], what
 
 
-REQUESTS: Final = {
+REQUESTS: Final[dict[str, Any]] = {
     "traces": spans_request("bad-grpc", [ids_of(1), ids_of(2)], attributes={"k": HOSTILE[:-3]}),
     "logs": logs_request("bad-grpc", ["plain"]),
     "metrics": metrics_request("bad-grpc", "m", [1.0, float("nan")]),

@@ -120,7 +120,7 @@ class TreeStory(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(hold_s=40, restart_window_s=20, children_max=5, depth_max=4)
+        self.world = World(hold_s=40, restart_window_ms=20_000, children_max=5, depth_max=4)
         self.model = Model()
         self.links: list[int] = []
         self._seen = 0

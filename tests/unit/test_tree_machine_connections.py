@@ -115,6 +115,15 @@ def test_after_the_recovery_window_a_crash_is_final() -> None:
     assert world.status("root") is Status.CRASHED
 
 
+def test_windows_are_kept_to_the_millisecond() -> None:
+    for seconds, status in ((1.4, Status.RUNNING), (1.6, Status.CRASHED)):
+        world = World(resume_window_ms=0, recovery_window_ms=1500)
+        world.drop(running(world, "root"))
+        world.wait_s(seconds)
+        world.resume("root", epoch=1)
+        assert world.status("root") is status
+
+
 def test_a_crash_may_be_recovered_by_a_server_that_did_not_see_it() -> None:
     world = World()
     world.drop(running(world, "root"))

@@ -237,7 +237,7 @@ def test_an_app_that_changed_since_it_was_found_stays() -> None:
 
 
 def test_a_crash_that_may_be_taken_back_stays_until_it_is_final() -> None:
-    world = World(resume_window_ms=0, recovery_window_s=60)
+    world = World(resume_window_ms=0, recovery_window_ms=60_000)
     link = world.register("a")
     world.drop(link)
     world.wait_s(1)

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import logging
+import math
 import os
 import ssl
 import threading
@@ -70,9 +71,10 @@ class TreeHouse:
         options = TreeOptions(
             tier=configuration.trails_tier,
             resume_window_ms=round(configuration.trails_resume_window * 1000),
-            recovery_window_s=round(configuration.trails_recovery_window),
-            restart_window_s=round(configuration.trails_restart_window),
-            start_deadline_s=round(configuration.trails_start_deadline),
+            recovery_window_ms=round(configuration.trails_recovery_window * 1000),
+            restart_window_ms=round(configuration.trails_restart_window * 1000),
+            # TRAILS counts it in whole seconds; it is never shorter than was asked for.
+            start_deadline_s=math.ceil(configuration.trails_start_deadline),
         )
         self.signer = functools.cache(functools.partial(open_signer, configuration.data_dir))
         """Gives the server's own key; the first call reads it, or makes one."""

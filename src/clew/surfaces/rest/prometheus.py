@@ -196,8 +196,8 @@ def _windows(options: TreeOptions) -> list[Sample]:
     """Return what the tree was told to wait for: those who look at it from outside must know."""
     seconds = {
         "resume": options.resume_window_ms / 1000,
-        "recovery": options.recovery_window_s,
-        "restart": options.restart_window_s,
+        "recovery": options.recovery_window_ms / 1000,
+        "restart": options.restart_window_ms / 1000,
         "start_deadline": options.start_deadline_s,
     }
     return [({"window": name}, value) for name, value in seconds.items()]

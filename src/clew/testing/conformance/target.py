@@ -12,8 +12,8 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.testing.conformance.client import Client, Closed, RefusedError, Transcript
 from clew.testing.conformance.rest import NOT_FOUND, Rest
 from clew.tree.machine.options import (
-    RECOVERY_WINDOW_S,
-    RESTART_WINDOW_S,
+    RECOVERY_WINDOW_MS,
+    RESTART_WINDOW_MS,
     RESUME_WINDOW_MS,
     START_DEADLINE_S,
 )
@@ -42,8 +42,8 @@ class Windows:
     """How long a server waits, in milliseconds. The defaults are those of clew."""
 
     resume_ms: int = RESUME_WINDOW_MS
-    recovery_ms: int = RECOVERY_WINDOW_S * 1000
-    restart_ms: int = RESTART_WINDOW_S * 1000
+    recovery_ms: int = RECOVERY_WINDOW_MS
+    restart_ms: int = RESTART_WINDOW_MS
     start_deadline_ms: int = START_DEADLINE_S * 1000
 
     def placeholders(self) -> dict[str, int]:

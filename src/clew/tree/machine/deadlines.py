@@ -11,7 +11,7 @@ from clew.tree.machine.crashes import crash
 from clew.tree.machine.ends import finish_cancelled
 from clew.tree.machine.issuing import expire_command
 from clew.tree.machine.lifecycle import RECOVERABLE, Reason
-from clew.tree.machine.options import MS, SECOND
+from clew.tree.machine.options import MS
 from clew.tree.machine.orders import PHASE_GRACE, Kind
 from clew.tree.machine.scheduling import fail_start
 from clew.tree.machine.state import SERVER_ACTOR
@@ -28,7 +28,7 @@ _UP = frozenset({Status.CONNECTED, Status.RUNNING})
 def restart(draft: Draft, event: Started) -> None:
     """Let every app that was up, or about to come back, have time to come back to a new server."""
     tree = draft.tree
-    deadline = draft.now + tree.options.restart_window_s * SECOND
+    deadline = draft.now + tree.options.restart_window_ms * MS
     for app in list(tree.forest.live()):
         if app.is_over:
             continue
@@ -48,7 +48,7 @@ def restart(draft: Draft, event: Started) -> None:
     for order in tree.orders.open_orders():
         if order.phase is not None:
             length = PHASE_GRACE.get(order.phase, (order.grace_ms or 0) * MS)
-            _put_off(draft, order, min(length, tree.options.restart_window_s * SECOND))
+            _put_off(draft, order, min(length, tree.options.restart_window_ms * MS))
 
 
 def _put_off(draft: Draft, order: Order, length: int) -> None:

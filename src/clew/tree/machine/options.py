@@ -17,10 +17,10 @@ SECOND: Final = NS_PER_S
 RESUME_WINDOW_MS: Final = 2_000
 
 # How late a drop may turn out to have been none.
-RECOVERY_WINDOW_S: Final = 60
+RECOVERY_WINDOW_MS: Final = 60_000
 
 # Clients that back off come back within half of it after the server was started.
-RESTART_WINDOW_S: Final = 60
+RESTART_WINDOW_MS: Final = 60_000
 
 # What TRAILS says: an image is pulled, a queue is waited for.
 START_DEADLINE_S: Final = 300
@@ -71,8 +71,8 @@ class TreeOptions(msgspec.Struct, frozen=True, kw_only=True):
     tier: Tier = Tier.OPEN
     server_pub_key: str = ""
     resume_window_ms: int = RESUME_WINDOW_MS
-    recovery_window_s: int = RECOVERY_WINDOW_S
-    restart_window_s: int = RESTART_WINDOW_S
+    recovery_window_ms: int = RECOVERY_WINDOW_MS
+    restart_window_ms: int = RESTART_WINDOW_MS
     start_deadline_s: int = START_DEADLINE_S
     grace_ms: int = GRACE_MS
     hold_s: int = HOLD_S

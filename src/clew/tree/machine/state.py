@@ -18,7 +18,7 @@ from clew.tree.machine.forest import Forest
 from clew.tree.machine.happenings import DeniedDocument, TransitionDocument, tell
 from clew.tree.machine.lifecycle import RECOVERABLE, check_move
 from clew.tree.machine.links import Links
-from clew.tree.machine.options import MS, SECOND, TreeOptions
+from clew.tree.machine.options import MS, TreeOptions
 from clew.tree.machine.orders import Orders
 from clew.tree.machine.permissions import Permissions
 from clew.tree.machine.timers import Timer, Timers
@@ -86,7 +86,7 @@ class Tree:
 
     def recovery_end(self, app: App) -> int:
         """Return until when the crash of an app may turn out to have been none."""
-        return (app.ended_at or 0) + self.options.recovery_window_s * SECOND
+        return (app.ended_at or 0) + self.options.recovery_window_ms * MS
 
     def resume_window(self, app: App) -> int:
         """Return how long a lost connection may take to come back, in nanoseconds."""

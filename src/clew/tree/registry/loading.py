@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from clew.store.database.contract import among
 from clew.tree.machine.app import LIVE, Status
 from clew.tree.machine.machine import TreeMachine
-from clew.tree.machine.options import SECOND
+from clew.tree.machine.options import MS
 from clew.tree.machine.record import CommandRecord
 from clew.tree.registry.rows import COLUMNS, clean, decode_app
 
@@ -36,7 +36,7 @@ def load(reading: Reading, options: TreeOptions, now: int) -> TreeMachine:
         {
             "live": json.dumps(sorted(status.value for status in LIVE)),
             "crashed": Status.CRASHED.value,
-            "since": now - options.recovery_window_s * SECOND,
+            "since": now - options.recovery_window_ms * MS,
         },
     )
     commands = reading.rows(
