@@ -327,6 +327,18 @@ class TestRoleRefs:
         assert history[1].old_grants == OPS
         assert history[1].new_grants == changed
 
+    def test_the_changes_of_one_ref_do_not_go_on_in_those_of_another(
+        self, access: AccessRegistry
+    ) -> None:
+        for name in ("one", "other"):
+            access.role_refs.create(NewRoleRef(name=name, grants=OPS), LOCAL).result()
+            access.role_refs.replace(name, RoleRefEdit(grants=[]), LOCAL).result()
+        page = access.role_refs.history("one", RoleRefQuery(limit=1))
+        following = RoleRefQuery(limit=1, next=page.next)
+        assert access.role_refs.history("one", following).changes[0].action == "created"
+        with pytest.raises(ClewError, match="belongs to another question"):
+            access.role_refs.history("other", following)
+
     def test_the_same_ref_once_more_is_no_error_and_another_one_is(
         self, access: AccessRegistry
     ) -> None:
