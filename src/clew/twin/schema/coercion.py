@@ -197,14 +197,14 @@ def _to_text(value: object, path: str) -> str:
             return str.__str__(value)
         case bool():
             return "true" if value else "false"
-        case int() | Decimal() | UUID():
-            return (
-                str(value)
-                if not isinstance(value, int) or _is_json(value)
-                else _no_text(value, path)
-            )
+        case int():
+            return str(value) if _is_json(value) else _no_text(value, path)
         case float():
             return repr(value) if math.isfinite(value) else _no_text(value, path)
+        case Decimal():
+            return str(value) if value.is_finite() else _no_text(value, path)
+        case UUID():
+            return str(value)
         case date():
             return read_moment(value) or _no_text(value, path)
         case PathLike():
@@ -239,6 +239,8 @@ def _boolean(_field: FieldSchema, value: object, path: str) -> bool:
                 return True
             if word in FALSE_WORDS:
                 return False
+        case Decimal() if not value.is_finite():
+            pass
         case int() | float() | Decimal() if value in (0, 1):
             return bool(value)
         case _ if hasattr(value, "__index__") and operator.index(value) in {0, 1}:

@@ -67,11 +67,18 @@ def moment_ns(value: object) -> int | None:
         case int():
             return _of_number(str(value)) if value.bit_length() <= 64 else None
         case float() | Decimal():
+            if isinstance(value, Decimal) and not _is_short(value):
+                return None
             # The shortest text of a float is what was meant by it: 1705314600.1 is no 1705314600.
             # 0999999046.
             return _of_number(f"{Decimal(repr(value) if isinstance(value, float) else value):f}")
         case _:
             return None
+
+
+def _is_short(value: Decimal) -> bool:
+    """Whether a number can be written out: an exponent of a million has a million digits."""
+    return value.is_finite() and int(value.as_tuple().exponent) > -30 and value.adjusted() < 30
 
 
 def _of_text(text: str) -> int | None:
