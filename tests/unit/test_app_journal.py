@@ -20,6 +20,13 @@ VALUES: dict[str, str | int | bool] = {
     "one": 1,
     "zero": 0,
     "below": -1,
+    "of one byte": 127,
+    "of two": 128,
+    "of two, too": 1024,
+    "of two at the most": (1 << 14) - 1,
+    "of three": 1 << 14,
+    "of three at the most": (1 << 21) - 1,
+    "of four": 1 << 21,
     "large": (1 << 63) - 1,
     "small": -(1 << 63),
     "empty": "",
@@ -28,8 +35,13 @@ VALUES: dict[str, str | int | bool] = {
 }
 
 
+SHARED = (("kind", "Status"), ("epoch", 1), ("others", 1 << 40))
+
+
 def log(subject: Subject, at: int, **ids: bytes) -> JournalLog:
-    return JournalLog(subject, at, "WARN", "trails.command", "said → done", VALUES, **ids)
+    return JournalLog(
+        subject, at, "WARN", "trails.command", "said → done", VALUES, shared=SHARED, **ids
+    )
 
 
 def test_log_records_are_those_that_were_told() -> None:
@@ -58,9 +70,11 @@ def test_log_records_are_those_that_were_told() -> None:
     told = {
         each.key: getattr(each.value, each.value.WhichOneof("value")) for each in late.attributes
     }
-    assert [(type(told[key]), told[key]) for key in VALUES] == [
-        (type(value), value) for value in VALUES.values()
+    expected = VALUES | dict(SHARED)
+    assert [(type(told[key]), told[key]) for key in expected] == [
+        (type(value), value) for value in expected.values()
     ]
+    assert len(told) == len(expected)
     assert second.scope_logs[0].log_records[0].time_unix_nano == 2
 
 
@@ -93,7 +107,7 @@ def test_a_message_is_told_with_all_that_its_document_says() -> None:
     told = tell_entry(entry, ONE)
     assert (told.at, told.severity, told.event_name) == (5, "ERROR", "trails.message")
     assert told.body == 'Error {"at":[1.50,"ä b"]}'
-    assert told.attributes == {
+    assert {**told.attributes, **dict(told.shared)} == {
         "trails.event.id": 9,
         "trails.msg_type": "Error",
         "trails.seq": 7,

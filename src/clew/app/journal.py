@@ -7,7 +7,13 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from clew.app.protobuf import bytes_field, fixed64_field, number_field, text_field
+from clew.app.protobuf import (
+    bytes_field,
+    fixed64_field,
+    number_field,
+    text_field,
+    write_number,
+)
 from clew.base.version import own_version
 from clew.telemetry.otlp.signal import Signal
 
@@ -35,8 +41,11 @@ _RESOURCES_CACHED: Final = 1024
 _ATTRIBUTES_CACHED: Final = 4096
 """Attributes that are the same on many records: what kind of message, of which epoch."""
 
-_KEYS_CACHED: Final = 256
-"""Keys of attributes: every one that there is."""
+_KEYS_CACHED: Final = 1024
+"""Keys of attributes: every one that there is, for numbers by how many bytes these take."""
+
+_SHARED_CACHED: Final = 256
+"""Attributes that messages have alike: a few kinds from a few epochs."""
 
 _CACHED_MAX: Final = 48
 """A number up to this, or a text of as many characters, comes again; sentences do not."""
@@ -71,11 +80,12 @@ def encode_logs(logs: Sequence[JournalLog]) -> bytes:
             fixed64_field(1, record.at)
             + _severity(record.severity)
             + bytes_field(5, text_field(1, record.body))
+            + (_shared_attributes(6, record.shared) if record.shared else b"")
             + _attributes(6, record.attributes)
             + (bytes_field(9, record.trace_id) if record.trace_id else b"")
             + (bytes_field(10, record.span_id) if record.span_id else b"")
             + observed
-            + text_field(12, record.event_name)
+            + _event_name(record.event_name)
         ),
     )
 
@@ -128,6 +138,11 @@ def _severity(severity: str) -> bytes:
     return number_field(2, _SEVERITIES[severity]) + text_field(3, severity)
 
 
+@lru_cache(_KEYS_CACHED)
+def _event_name(name: str) -> bytes:
+    return text_field(12, name)
+
+
 def _failure(error: str) -> bytes:
     return (text_field(2, error) if error else b"") + number_field(3, _STATUS_CODE_ERROR)
 
@@ -143,6 +158,11 @@ def _attributes(field: int, given: Mapping[str, Attribute]) -> bytes:
     )
 
 
+@lru_cache(_SHARED_CACHED)
+def _shared_attributes(field: int, given: tuple[tuple[str, str | int], ...]) -> bytes:
+    return _attributes(field, dict(given))
+
+
 # By type as well: a flag equals a number, and must not be taken for it.
 @lru_cache(_ATTRIBUTES_CACHED, typed=True)
 def _known_attribute(field: int, key: str, value: Attribute) -> bytes:
@@ -154,10 +174,18 @@ def _encode_attribute(field: int, key: str, value: Attribute) -> bytes:
     if isinstance(value, bool):
         kept = number_field(2, value)
     elif isinstance(value, int):
-        kept = number_field(3, value)
+        number = write_number(value)
+        return _number_head(field, key, len(number)) + number
     else:
         kept = text_field(1, value)
     return bytes_field(field, _key(key) + bytes_field(2, kept))
+
+
+@lru_cache(_KEYS_CACHED)
+def _number_head(field: int, key: str, size: int) -> bytes:
+    """Return what stands before the bytes of a number that is the value of an attribute."""
+    whole = bytes_field(field, _key(key) + bytes_field(2, number_field(3, 0) + bytes(size - 1)))
+    return whole[:-size]
 
 
 @lru_cache(_KEYS_CACHED)

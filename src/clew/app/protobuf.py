@@ -32,10 +32,20 @@ _SMALL_MAX: Final = 1024
 _SMALL: Final = tuple(_write_number(number) for number in range(_SMALL_MAX))
 """Tags, lengths and most counts, which need not be written anew each time."""
 
+_OF_TWO_MAX: Final = 1 << 14
+_OF_THREE_MAX: Final = 1 << 21
+
 
 def write_number(number: int) -> bytes:
     """Return a whole number of 64 bits as it stands on the wire; a negative one takes ten bytes."""
-    return _SMALL[number] if 0 <= number < _SMALL_MAX else _write_number(number)
+    if 0 <= number < _SMALL_MAX:
+        return _SMALL[number]
+    if _SMALL_MAX <= number < _OF_THREE_MAX:
+        # So are nearly all that are not that small: counts of messages and of bytes.
+        if number < _OF_TWO_MAX:
+            return bytes((number & 0x7F | 0x80, number >> 7))
+        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
+    return _write_number(number)
 
 
 def number_field(field: int, number: int) -> bytes:

@@ -5,9 +5,11 @@ happened. The journal reads it from where it has come, hands what it reads to a 
 place once the sink has it durably. A crash between the two tells a batch again, never skips one;
 entries carry their ids, and spans theirs, so that what was told twice can be told apart.
 
-The hub wakes it; it never keeps anybody waiting. While the sink is full it tries again, and the
-outbox grows meanwhile: nothing is removed from it that was not told, until it reaches its bound.
-What is gone then shows as a gap in the numbers of the entries; the journal tells of the gap itself.
+Once it has come to the end, the hub hands it what is kept from then on, which need not be read
+again; whenever that does not follow on what was told last, it goes back to the outbox. It never
+keeps anybody waiting. While the sink is full it tries again, and the outbox grows meanwhile:
+nothing is removed from it that was not told, until it reaches its bound. What is gone then shows as
+a gap in the numbers of the entries; the journal tells of the gap itself.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from clew.base.errors import ClewError
@@ -43,8 +46,9 @@ logger = logging.getLogger(__name__)
 BATCH_ENTRIES: Final = 2000
 """Told at once: one request of telemetry of a megabyte at the most usual sizes."""
 
-GATHER_S: Final = 0.2
-"""How long entries gather before they are told: nobody waits for the journal."""
+GATHER_S: Final = 0.5
+"""How long entries gather after some were told: nobody waits for the journal, and each telling
+costs telemetry a request, a sync of its log and an insert, however little there is to tell."""
 
 RETRY_S: Final = 2.0
 """Between two tries while telemetry or the registry does not take anything."""
@@ -124,10 +128,17 @@ class Journal:
                 try:
                     if feed is None:
                         feed = self._hub.subscribe()
-                    await self._tell_all()
-                    if not await feed.take():
+                        await self._tell_all()
+                    entries = await _take(feed)
+                    if entries is None:
+                        # The outbox has what a feed that overflowed has not.
+                        feed.close()
+                        feed = None
+                        continue
+                    if not entries:
                         return
-                # The outbox has what a feed that overflowed has not; a sink that is full empties.
+                    await self._tell_next(entries)
+                # A sink that is full empties.
                 except ClewError as error:
                     self._complain(error)
                     if feed is not None:
@@ -148,45 +159,74 @@ class Journal:
         self._is_telling = False
 
     async def _tell_all(self) -> None:
+        """Tell what is in the outbox, to its end."""
         while True:
             batch = await asyncio.to_thread(self._database.read, self._read)
             self.position = batch.position
             if batch.newest is None:
                 return
-            await self._sink.write(batch.logs, batch.spans)
-            await asyncio.wrap_future(
-                self._database.submit(lambda writing, at=batch.newest: keep_position(writing, at))  # type: ignore[misc]
+            await self._tell(batch)
+
+    async def _tell_next(self, entries: Sequence[OutboxEntry]) -> None:
+        """Tell entries that follow on one another; what was told of them before is left out."""
+        rest = entries[max(0, self.position + 1 - entries[0].id) :]
+        if rest and rest[0].id != self.position + 1:
+            await self._tell_all()
+            return
+        for at in range(0, len(rest), BATCH_ENTRIES):
+            part = rest[at : at + BATCH_ENTRIES]
+            await self._tell(
+                await asyncio.to_thread(self._database.read, partial(_prepare, self.position, part))
             )
-            self.position = batch.newest
-            if batch.lost:
-                self.lost += batch.lost
-                logger.warning("%d entries of the tree are missing in the journal", batch.lost)
+
+    async def _tell(self, batch: _Batch) -> None:
+        newest = batch.newest
+        assert newest is not None
+        await self._sink.write(batch.logs, batch.spans)
+        await asyncio.wrap_future(
+            self._database.submit(lambda writing: keep_position(writing, newest))
+        )
+        self.position = newest
+        if batch.lost:
+            self.lost += batch.lost
+            logger.warning("%d entries of the tree are missing in the journal", batch.lost)
 
     def _read(self, reading: Reading) -> _Batch:
         """Return what to tell next."""
         position = read_position(reading)
         entries = read_outbox(reading, position, limit=BATCH_ENTRIES)
-        if not entries:
-            return _Batch(position)
-        # Entries are numbered without a gap.
-        lost = entries[0].id - position - 1
-        names = get_app_names(reading, {entry.app_id for entry in entries})
-        subjects = {(entry.app_id, entry.path): _subject(entry, names) for entry in entries}
-        logs = [tell_entry(entry, subjects[entry.app_id, entry.path]) for entry in entries]
-        ended = ended_commands(entries)
-        # Of a cancel of thousands, only those targets that these entries are about.
-        targets: dict[str, list[str]] = {}
-        for correlation_id, app_id in ended:
-            targets.setdefault(correlation_id, []).append(app_id)
-        spans = [
-            tell_command(command, entry.at, subjects[entry.app_id, entry.path])
-            for correlation_id, app_ids in targets.items()
-            for command in find_commands(reading, correlation_id, app_ids)
-            if (entry := ended.get((correlation_id, command.app_id))) is not None
-        ]
-        if lost:
-            logs.insert(0, tell_lost(lost, entries[0]))
-        return _Batch(position, entries[-1].id, logs, spans, lost)
+        return _prepare(position, entries, reading) if entries else _Batch(position)
+
+
+async def _take(feed: Feed) -> Sequence[OutboxEntry] | None:
+    """Return what has come, nothing once the tree is closed, and None when the feed is over."""
+    try:
+        return await feed.take()
+    except ClewError:
+        return None
+
+
+def _prepare(position: int, entries: Sequence[OutboxEntry], reading: Reading) -> _Batch:
+    """Return what is told of entries after `position`."""
+    # Entries are numbered without a gap.
+    lost = entries[0].id - position - 1
+    names = get_app_names(reading, {entry.app_id for entry in entries})
+    subjects = {(entry.app_id, entry.path): _subject(entry, names) for entry in entries}
+    logs = [tell_entry(entry, subjects[entry.app_id, entry.path]) for entry in entries]
+    ended = ended_commands(entries)
+    # Of a cancel of thousands, only those targets that these entries are about.
+    targets: dict[str, list[str]] = {}
+    for correlation_id, app_id in ended:
+        targets.setdefault(correlation_id, []).append(app_id)
+    spans = [
+        tell_command(command, entry.at, subjects[entry.app_id, entry.path])
+        for correlation_id, app_ids in targets.items()
+        for command in find_commands(reading, correlation_id, app_ids)
+        if (entry := ended.get((correlation_id, command.app_id))) is not None
+    ]
+    if lost:
+        logs.insert(0, tell_lost(lost, entries[0]))
+    return _Batch(position, entries[-1].id, logs, spans, lost)
 
 
 def _subject(entry: OutboxEntry, names: dict[str, str]) -> Subject:

@@ -9,6 +9,7 @@ was told twice is still one.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +40,9 @@ ENDED: Final = frozenset({"done", "failed", "expired", "cancelled"})
 MESSAGE: Final = "message"
 """The kind of nearly all entries of a busy tree."""
 
+_SHARED_CACHED: Final = 256
+"""What messages have alike: a few kinds from a few epochs."""
+
 _decode_message: Final = msgspec.json.Decoder(MessageDocument).decode
 
 _Document = dict[str, Any]
@@ -53,7 +57,11 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class JournalLog(msgspec.Struct, frozen=True):
-    """A log record. `at` is in Unix nanoseconds; ids are bytes, empty for none."""
+    """A log record. `at` is in Unix nanoseconds; ids are bytes, empty for none.
+
+    `shared` are attributes that very many records have alike: one value, of which whoever encodes
+    them may remember how it is encoded. No flags are among them.
+    """
 
     subject: Subject
     at: int
@@ -63,6 +71,7 @@ class JournalLog(msgspec.Struct, frozen=True):
     attributes: Mapping[str, Attribute]
     trace_id: bytes = b""
     span_id: bytes = b""
+    shared: tuple[tuple[str, str | int], ...] = ()
 
 
 class JournalSpan(msgspec.Struct, frozen=True):
@@ -176,10 +185,7 @@ def _tell_message(entry: OutboxEntry, subject: Subject) -> JournalLog:
         said = msgspec.json.format(bytes(told.payload), indent=-1).decode()
     attributes: dict[str, Attribute] = {
         "trails.event.id": entry.id,
-        "trails.msg_type": told.msg_type,
         "trails.seq": told.seq,
-        "trails.epoch": told.epoch,
-        "trails.source": told.source,
         "trails.payload_bytes": told.payload_bytes,
     }
     correlation_id = told.correlation_id
@@ -196,6 +202,16 @@ def _tell_message(entry: OutboxEntry, subject: Subject) -> JournalLog:
         attributes=attributes,
         trace_id=b"" if correlation_id is None else trace_id_of(correlation_id),
         span_id=b"" if correlation_id is None else span_id_of(correlation_id, entry.app_id),
+        shared=_shared_of(told.msg_type, told.epoch, told.source),
+    )
+
+
+@lru_cache(_SHARED_CACHED)
+def _shared_of(msg_type: str, epoch: int, source: str) -> tuple[tuple[str, str | int], ...]:
+    return (
+        ("trails.msg_type", msg_type),
+        ("trails.epoch", epoch),
+        ("trails.source", source),
     )
 
 
