@@ -22,7 +22,7 @@ from tests.integration.wire import ask
 MARK = "EXEC_TEST_MARK"
 """In the environment of all that a test starts, so that nothing of it can hide."""
 
-BYTECODE = Path(tempfile.gettempdir()) / f"clew-exec-bytecode-{os.getuid()}"
+BYTECODE = Path(tempfile.gettempdir()) / f"clew-tests-bytecode-{os.getuid()}"
 """Where starts of `clew` find what the first of them compiled, were that forbidden otherwise."""
 
 SAY = f"{sys.executable} -m clew.app.main"
