@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,6 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.store.database.contract import (
     Database,
     Reading,
-    Result,
     Schema,
     Step,
     Transaction,
@@ -26,8 +24,8 @@ from clew.store.database.contract import (
 from clew.store.database.readers import ReaderOptions
 from clew.store.database.writer import WriterOptions
 from tests.conformance.registry_places import PLACES, Place, PostgresPlace, SqlitePlace
+from tests.conformance.registry_writes import DEADLINE_S, Gate, error_of, put, result
 
-DEADLINE_S = 30.0
 FIRST = Step(
     1,
     "notes",
@@ -86,44 +84,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     chosen.close()
 
 
-def put(name: str, text: str = "") -> Callable[[Transaction], str]:
-    def work(writing: Transaction) -> str:
-        writing.run("INSERT INTO notes (name, text) VALUES (:n, :t)", {"n": name, "t": text})
-        return name
-
-    return work
-
-
 def names(database: Database) -> list[str]:
     rows = database.read(lambda reading: reading.rows("SELECT name FROM notes ORDER BY number"))
     return [row["name"] for row in rows]
-
-
-def result(future: Future[Result]) -> Result:
-    return future.result(DEADLINE_S)
-
-
-def error_of(future: Future[Any]) -> ClewError:
-    error = future.exception(DEADLINE_S)
-    assert isinstance(error, ClewError), error
-    return error
-
-
-class Gate:
-    """A write that holds the writer until it is opened, so that others gather behind it."""
-
-    def __init__(self, database: Database) -> None:
-        self._entered, self._opened = threading.Event(), threading.Event()
-        self.passed = database.submit(self._wait)
-        assert self._entered.wait(DEADLINE_S)
-
-    def _wait(self, _writing: Transaction) -> None:
-        self._entered.set()
-        assert self._opened.wait(DEADLINE_S)
-
-    def open(self) -> None:
-        self._opened.set()
-        result(self.passed)
 
 
 def test_a_write_is_seen_by_the_reading_after_its_answer(place: Place) -> None:

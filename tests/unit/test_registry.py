@@ -14,17 +14,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.database.contract import Result, Schema, Step, Transaction
+from clew.store.database.contract import Schema, Step
 from clew.store.database.sqlite import FILE_NAME, DatabaseOptions, SqliteDatabase
 from clew.store.database.writer import WriterOptions
+from tests.conformance.registry_writes import DEADLINE_S, Gate, error_of, put, result
 
-DEADLINE_S = 20.0
 FIRST = Step(1, "notes", ("CREATE TABLE notes (name TEXT PRIMARY KEY, text TEXT)",))
 SECOND = Step(
     2,
@@ -53,27 +52,9 @@ def open_database(tmp_path: Path) -> Iterator[Open]:
         database.close()
 
 
-def put(name: str, text: str = "") -> Callable[[Transaction], str]:
-    def work(writing: Transaction) -> str:
-        writing.run("INSERT INTO notes (name, text) VALUES (:n, :t)", {"n": name, "t": text})
-        return name
-
-    return work
-
-
 def names(database: SqliteDatabase) -> list[str]:
     rows = database.read(lambda reading: reading.rows("SELECT name FROM notes ORDER BY rowid"))
     return [row["name"] for row in rows]
-
-
-def result(future: Future[Result]) -> Result:
-    return future.result(DEADLINE_S)
-
-
-def error_of(future: Future[str]) -> ClewError:
-    error = future.exception(DEADLINE_S)
-    assert isinstance(error, ClewError), error
-    return error
 
 
 def count_commits(database: SqliteDatabase) -> int:
@@ -82,23 +63,6 @@ def count_commits(database: SqliteDatabase) -> int:
     frame_bytes = 24 + 4096
     frames = range(32, len(log) - frame_bytes + 1, frame_bytes)
     return sum(log[at + 4 : at + 8] != bytes(4) for at in frames)
-
-
-class Gate:
-    """A write that holds the writer until it is opened, so that others gather behind it."""
-
-    def __init__(self, database: SqliteDatabase) -> None:
-        self._entered, self._opened = threading.Event(), threading.Event()
-        self.passed = database.submit(self._wait)
-        assert self._entered.wait(DEADLINE_S)
-
-    def _wait(self, _writing: Transaction) -> None:
-        self._entered.set()
-        assert self._opened.wait(DEADLINE_S)
-
-    def open(self) -> None:
-        self._opened.set()
-        result(self.passed)
 
 
 def test_what_was_written_is_there_when_it_is_opened_again(open_database: Open) -> None:
