@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,22 @@ WATCHDOG_GRACE_SECONDS = 30.0
 """After the test's own timeout: that one reports better, but needs the interpreter's lock."""
 
 
+def pytest_configure() -> None:
+    """Let a test's children hear of an interrupt, whoever started us and whatever he ignores."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this is one of several processes that share the tests (``make test``)."""
+    return hasattr(config, "workerinput")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item) -> bool | None:
+    """Leave the timeout to the watchdog in a worker, whose report would come out nowhere."""
+    return True if is_worker(item.config) else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Dump every thread and end the process when a test hangs where Python cannot act.
@@ -28,9 +45,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """
     mark = item.get_closest_marker("timeout")
     seconds = mark.args[0] if mark and mark.args else float(item.config.getini("timeout") or 120)
+    grace = 0.0 if is_worker(item.config) else WATCHDOG_GRACE_SECONDS
     # Pytest keeps the true stderr here while it captures the other.
     stderr = item.config.stash.get(fault_handler_stderr_fd_key, 2)
-    faulthandler.dump_traceback_later(seconds + WATCHDOG_GRACE_SECONDS, exit=True, file=stderr)
+    faulthandler.dump_traceback_later(seconds + grace, exit=True, file=stderr)
     try:
         return (yield)
     finally:

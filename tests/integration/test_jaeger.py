@@ -292,6 +292,18 @@ def test_the_capabilities_are_what_the_other_tests_show(channel: grpc.Channel) -
             "UNIMPLEMENTED",
         ),
     ],
+    # Names of their own: the requests hold the time of day, and every worker needs the same names.
+    ids=[
+        "no such trace",
+        "no id",
+        "no message",
+        "no query",
+        "a page of the older search",
+        "a depth below zero",
+        "some",
+        "exists of nothing",
+        "an order of spans",
+    ],
 )
 def test_what_cannot_be_answered_is_refused_by_its_status(
     channel: grpc.Channel, method: str, request_bytes: bytes, code: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
+from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -96,20 +97,24 @@ def count(engine: ChdbEngine, snapshot: Snapshot) -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "column", "reads_each"), [(READINGS, "Value", 1000), (SPANS, "SpanId", 60)]
+    ("kind", "column", "reads_each", "writes_per_read"),
+    [(READINGS, "Value", 1000, 0.6), (SPANS, "SpanId", 60, 4.0)],
 )
 def test_readers_see_each_acknowledged_row_once_while_batches_are_flushed(
-    kind: RecordKind, column: str, reads_each: int, tmp_path: Path
+    kind: RecordKind, column: str, reads_each: int, writes_per_read: float, tmp_path: Path
 ) -> None:
     """Every record is one frame with as many rows as the others, so `acked` says how many.
 
-    Most reads are of a small made-up table: what is tested is the seam between hot and stored
-    rows, and reading many young parts of the table of spans is dear.
+    Writers keep step with readers: by the clock, a machine that is slow would have more to read
+    the slower it is. Most reads are of a small made-up table: what is tested is the seam between
+    hot and stored rows, and reading many young parts of the table of spans is dear.
     """
     rows = 20
     wrong: list[object] = []
     flushed: set[int] = set()
     done = threading.Event()
+    reads: deque[None] = deque()
+    writes: deque[None] = deque()
     scans = {"rows": Scan(kind.tables[0], (column,))}
     sql = f"SELECT count() AS rows, uniqExact({column}) AS ids FROM @rows"
 
@@ -119,6 +124,7 @@ def test_readers_see_each_acknowledged_row_once_while_batches_are_flushed(
             snapshot = pipeline.snapshot()
             (row,) = engine.query(sql, snapshot=snapshot, scans=scans).to_pylist()
             flushed.add(snapshot.flushed)
+            reads.append(None)
             expected = snapshot.acked * rows
             if (row["rows"], row["ids"]) != (expected, expected) or snapshot.acked < acked:
                 wrong.append((snapshot.flushed, snapshot.acked, row))
@@ -127,9 +133,11 @@ def test_readers_see_each_acknowledged_row_once_while_batches_are_flushed(
         while not done.is_set():
             numbers = range(first, first + rows)
             body = trace_request(first, rows) if kind is SPANS else record(*numbers)
+            writes.append(None)
             await pipeline.accept(kind, body)
             first += rows
-            await asyncio.sleep(0.02)
+            while len(writes) > (1 + len(reads)) * writes_per_read and not done.is_set():  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
 
     async def run() -> None:
         options = PipelineOptions(
