@@ -190,7 +190,6 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "fr
     existed: bool
     exists: bool
     versions: int
-    events: int
     warnings: list[Remark]
 
 

@@ -11,6 +11,7 @@ that came twice changes nothing, because the last value is the last however ofte
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,18 +20,29 @@ import msgspec
 from clew.base.errors import ClewError, ErrorCode
 from clew.twin.events import EventType, Order
 from clew.twin.fold import Folded, fold
-from clew.twin.query.rows import AT, CHANGE_COLUMNS, read_changes
-from clew.twin.query.selection import CHANGING, LIMITS, is_after, select_events
+from clew.twin.query.rows import AT, CHANGE_COLUMNS, read_changes, read_subjects
+from clew.twin.query.selection import (
+    CHANGING,
+    LIMITS,
+    Subject,
+    is_after,
+    select_events,
+    select_objects,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from clew.store.engine.contract import Snapshot
-    from clew.twin.query.selection import Selection, Subject
+    from clew.twin.events import Event
+    from clew.twin.query.selection import Selection
     from clew.twin.query.store import Store
 
 READ_EVENTS_MAX: Final = 1_000
 """So many events are read and folded here: 4 ms, less than the engine's second question."""
+
+READ_TOGETHER_MAX: Final = 50_000
+"""Events of several objects that are read at once: 50 MB."""
 
 DIFFICULT_EVENTS_MAX: Final = 500_000
 """So many difficult events of one object are read: half a gigabyte, and two seconds."""
@@ -86,6 +98,80 @@ def fold_events(
             hint="have its writers send snapshots, or ask for an earlier moment",
         )
     return _fold_here(store, snapshot, changes, subject, aliases or {})
+
+
+def fold_objects(
+    store: Store,
+    subjects: Collection[Subject],
+    until: Order | int | None = None,
+    *,
+    at: Snapshot,
+    aliases: Callable[[str], Mapping[str, str]],
+) -> dict[Subject, Known]:
+    """Return what the events of several objects came to; those without any are left out.
+
+    `aliases` gives the former names of the fields of a type. Objects of few events are read
+    together, so many as `READ_TOGETHER_MAX` events at a time.
+    """
+    counts = _count_changes(store, at, subjects, until)
+    found: dict[Subject, Known] = {}
+    together: list[Subject] = []
+    size = 0
+    for subject, count in counts.items():
+        if count > READ_EVENTS_MAX:
+            former = aliases(subject.type)
+            found[subject] = fold_events(store, subject, until, at=at, aliases=former)
+            continue
+        if size + count > READ_TOGETHER_MAX:
+            found |= _fold_together(store, at, together, until, aliases)
+            together, size = [], 0
+        together.append(subject)
+        size += count
+    if together:
+        found |= _fold_together(store, at, together, until, aliases)
+    return found
+
+
+def _count_changes(
+    store: Store, snapshot: Snapshot, subjects: Collection[Subject], until: Order | int | None
+) -> dict[Subject, int]:
+    if not subjects:
+        return {}
+    changes = select_objects(subjects, until).narrow(CHANGING)
+    rows = store.engine.query(
+        "SELECT obj_type, ObjId, count() AS events FROM @changes GROUP BY obj_type, ObjId",
+        snapshot=snapshot,
+        scans={"changes": changes.scan("toString(ObjType) AS obj_type", "ObjId")},
+        parameters=changes.parameters,
+        limits=LIMITS,
+    ).to_pylist()
+    return {Subject(row["obj_type"], row["ObjId"]): row["events"] for row in rows}
+
+
+def _fold_together(
+    store: Store,
+    snapshot: Snapshot,
+    subjects: Collection[Subject],
+    until: Order | int | None,
+    aliases: Callable[[str], Mapping[str, str]],
+) -> dict[Subject, Known]:
+    changes = select_objects(subjects, until).narrow(CHANGING)
+    rows = store.engine.query(
+        "SELECT * FROM @changes ORDER BY obj_type, ObjId",
+        snapshot=snapshot,
+        scans={"changes": changes.scan("toString(ObjType) AS obj_type", "ObjId", *CHANGE_COLUMNS)},
+        parameters=changes.parameters,
+        limits=LIMITS,
+    )
+    found: dict[Subject, Known] = {}
+    start = 0
+    for (obj_type, obj_id), group in itertools.groupby(read_subjects(rows)):
+        length = sum(1 for _ in group)
+        part = rows.slice(start, length).drop_columns(["obj_type", "ObjId"])
+        events = list(read_changes(part, obj_type, obj_id, aliases(obj_type)))
+        found[Subject(obj_type, obj_id)] = _fold_read(events)
+        start += length
+    return found
 
 
 def _look(store: Store, snapshot: Snapshot, changes: Selection) -> dict[str, Any]:
@@ -144,7 +230,10 @@ def _fold_here(
         parameters=changes.parameters,
         limits=LIMITS,
     )
-    events = list(read_changes(rows, subject.type, subject.id, aliases))
+    return _fold_read(list(read_changes(rows, subject.type, subject.id, aliases)))
+
+
+def _fold_read(events: list[Event]) -> Known:
     folded = fold(events)
     if folded.last is None:
         return Known(folded, None)

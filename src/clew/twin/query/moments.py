@@ -35,6 +35,10 @@ class Moment:
         """What `select_events` takes."""
         return self.at if self.order is None else self.order
 
+    def is_before(self, order: Order) -> bool:
+        """Whether an event comes after the moment."""
+        return order.at > self.at if self.order is None else order > self.order
+
 
 def find_moment(store: Store, snapshot: Snapshot, text: str | None, now: int) -> Moment:
     """Return the moment that a text names: a time, ``event:ID`` or ``span:ID``; now for None.

@@ -74,6 +74,11 @@ def read_changes(
         )
 
 
+def read_subjects(rows: pa.Table) -> list[tuple[str, str]]:
+    """Return the type and the id of the object of each row, named ``obj_type`` and ``ObjId``."""
+    return list(zip(rows["obj_type"].to_pylist(), rows["ObjId"].to_pylist(), strict=True))
+
+
 def _rename(patch: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
     former = {aliases[name]: value for name, value in patch.items() if name in aliases}
     return {**former, **{name: value for name, value in patch.items() if name not in aliases}}

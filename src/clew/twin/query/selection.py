@@ -10,7 +10,7 @@ from clew.twin.events import CHANGES, Order
 from clew.twin.tables import EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 LIMITS: Final = QueryLimits(time_ms_max=30_000, memory_bytes_max=2 << 30)
 """A question about an object of ten million events takes a few seconds; more is a mistake."""
@@ -53,6 +53,23 @@ def select_events(subject: Subject, until: Order | int | None = None) -> Selecti
         f"ObjType = {{obj_type:String}} AND ObjId = {{obj_id:String}} AND {COUNTED}",
         {"obj_type": subject.type, "obj_id": subject.id},
     )
+    return _until(selection, until)
+
+
+def select_objects(subjects: Collection[Subject], until: Order | int | None = None) -> Selection:
+    """Return the events of several objects that count, up to a moment or the place of an event."""
+    selection = Selection(
+        "(ObjType, ObjId) IN (SELECT arrayJoin(arrayZip({obj_types:Array(String)},"
+        f" {{obj_ids:Array(String)}}))) AND {COUNTED}",
+        {
+            "obj_types": [subject.type for subject in subjects],
+            "obj_ids": [subject.id for subject in subjects],
+        },
+    )
+    return _until(selection, until)
+
+
+def _until(selection: Selection, until: Order | int | None) -> Selection:
     if until is None:
         return selection
     if isinstance(until, int):

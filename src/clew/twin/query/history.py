@@ -1,0 +1,243 @@
+"""What became of fields: the values that one had, and what differs between two moments."""
+
+# ruff: noqa: S608 - values are bound; the rest is our own text
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import TimeRange, format_time, parse_range
+from clew.store.page import (
+    check_digest,
+    check_limit,
+    decode_cursor,
+    digest_question,
+    encode_cursor,
+)
+from clew.twin import documents as doc
+from clew.twin.fold import Folded, put_in_order
+from clew.twin.parameters import LIMIT_MAX
+from clew.twin.query.folding import DIFFICULT_EVENTS_MAX, fold_events
+from clew.twin.query.kinds import former_names, read_values
+from clew.twin.query.moments import find_moment
+from clew.twin.query.rows import CHANGE_COLUMNS, as_object, read_changes
+from clew.twin.query.selection import CHANGING, LIMITS, select_events
+from clew.twin.query.states import find_first, refuse_unknown, write_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from clew.store.engine.contract import Snapshot
+    from clew.twin import parameters as ask
+    from clew.twin.events import Event
+    from clew.twin.query.moments import Moment
+    from clew.twin.query.selection import Subject
+    from clew.twin.query.store import Store
+    from clew.twin.registries.shelf import Shelf
+    from clew.twin.schema.values import ObjectSchema, ProcessSchema
+
+_VERSION: Final = 1
+_ABSENT: Final = object()
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Go on after so many values, among those of frames up to `top` and from `start` to `end`."""
+
+    version: int
+    digest: bytes
+    start: int | None
+    end: int | None
+    top: int
+    given: int
+
+
+def find_values(
+    store: Store, shelf: Shelf, subject: Subject, field: str, query: ask.HistoryQuery, now: int
+) -> doc.FieldHistory:
+    """Return one page of the values of a field; null where a snapshot or a creation took it away.
+
+    Order:  as they came to be; the other way round with `newest_first`.
+    Raises: ClewError NOT_FOUND for an object without any event, TOO_LARGE for one of more than
+        `DIFFICULT_EVENTS_MAX` changes.
+    """
+    check_limit(query.limit, LIMIT_MAX)
+    snapshot = store.snapshot()
+    digest = digest_question(f"values of {subject.type} {subject.id} {field}", query)
+    window = parse_range(last=query.last, start=query.start, end=query.end, now=now)
+    cursor = Cursor(_VERSION, digest, window.start, window.end, snapshot.acked, 0)
+    if query.next is not None:
+        cursor = decode_cursor(query.next, Cursor, _is_sound)
+        check_digest(cursor.digest, digest)
+        window = TimeRange(cursor.start, cursor.end)
+    kind = shelf.find_type(subject.type)
+    events = read_field(store, snapshot, subject, [field], former_names(kind), cursor.top)
+    if not events and find_first(store, snapshot, subject) is None:
+        raise refuse_unknown(subject)
+    values = [
+        value
+        for at, value in _walk(events, field, kind, distinct=query.distinct)
+        if window.contains(at)
+    ]
+    if query.newest_first:
+        values.reverse()
+    page = values[cursor.given : cursor.given + query.limit]
+    given = cursor.given + len(page)
+    more = given < len(values)
+    return doc.FieldHistory(
+        type=subject.type,
+        id=subject.id,
+        field=field,
+        values=page,
+        count=len(page),
+        total=len(values),
+        truncated=more,
+        next=encode_cursor(msgspec.structs.replace(cursor, given=given)) if more else None,
+    )
+
+
+def compare(
+    store: Store, shelf: Shelf, subject: Subject, query: ask.DifferenceQuery, now: int
+) -> doc.Difference:
+    """Return what differs between two moments of an object, each change with the event it is of."""
+    snapshot = store.snapshot()
+    moments = [find_moment(store, snapshot, each, now) for each in (query.from_, query.to)]
+    if moments[0].at > moments[1].at:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT, "from is after to", hint="give the earlier moment first"
+        )
+    kind = shelf.find_type(subject.type)
+    aliases = former_names(kind)
+    known = [
+        fold_events(store, subject, moment.bound, at=snapshot, aliases=aliases)
+        for moment in moments
+    ]
+    first = find_first(store, snapshot, subject)
+    if first is None:
+        raise refuse_unknown(subject)
+    before, after = (
+        write_state(subject, moment, each, kind, first)
+        for moment, each in zip(moments, known, strict=True)
+    )
+    names = [
+        name
+        for name in after.state
+        if name in before.state and after.state[name] != before.state[name]
+    ]
+    events = read_field(store, snapshot, subject, names, aliases, snapshot.acked) if names else []
+    last_set = _last_set(events, names, moments[1])
+    return doc.Difference(
+        type=subject.type,
+        id=subject.id,
+        from_=before.at,
+        to=after.at,
+        added={name: value for name, value in after.state.items() if name not in before.state},
+        removed={name: value for name, value in before.state.items() if name not in after.state},
+        changed={
+            name: doc.FieldChange(
+                from_=before.state[name], to=after.state[name], event=last_set.get(name)
+            )
+            for name in names
+        },
+        unchanged=len(before.state.keys() & after.state.keys()) - len(names),
+        existed=before.exists,
+        exists=after.exists,
+        versions=after.version - before.version,
+        warnings=after.warnings,
+    )
+
+
+def read_field(
+    store: Store,
+    snapshot: Snapshot,
+    subject: Subject,
+    fields: list[str],
+    aliases: Mapping[str, str],
+    top: int,
+) -> list[Event]:
+    """Return every change of an object in order, each with these of its fields alone.
+
+    Raises:
+        ClewError: TOO_LARGE for more than `DIFFICULT_EVENTS_MAX`.
+    """
+    names = {former for former, field in aliases.items() if field in fields}.union(fields)
+    patch = "mapFilter((k, v) -> has({fields:Array(String)}, toString(k)), Patch)"
+    columns = [
+        as_object(patch, "patch") if column.endswith(" AS patch") else column
+        for column in CHANGE_COLUMNS
+    ]
+    changes = (
+        select_events(subject)
+        .narrow(CHANGING)
+        .narrow("Frame <= {top:UInt64}", top=top, fields=sorted(names))
+    )
+    rows = store.engine.query(
+        f"SELECT * FROM @changes LIMIT {DIFFICULT_EVENTS_MAX + 1}",
+        snapshot=snapshot,
+        scans={"changes": changes.scan(*columns)},
+        parameters=changes.parameters,
+        limits=LIMITS,
+    )
+    if rows.num_rows > DIFFICULT_EVENTS_MAX:
+        raise ClewError(
+            ErrorCode.TOO_LARGE,
+            f"the object has more than {DIFFICULT_EVENTS_MAX} changes",
+            hint="`clew timeline` shows the events of a field a page at a time",
+        )
+    return put_in_order(read_changes(rows, subject.type, subject.id, aliases))
+
+
+def _walk(
+    events: list[Event], field: str, kind: ObjectSchema | ProcessSchema | None, *, distinct: bool
+) -> Iterator[tuple[int, doc.FieldValue]]:
+    """Yield what a field was set to, with when, in order."""
+    folded = Folded()
+    previous: Any = _ABSENT
+    for event in events:
+        if not folded.apply(event):
+            continue
+        value = folded.state.get(field, _ABSENT)
+        is_new = value is not previous and value != previous
+        if is_new or (not distinct and field in event.patch):
+            yield (
+                event.at,
+                doc.FieldValue(
+                    value=_typed(kind, field, value),
+                    previous=_typed(kind, field, previous),
+                    at=format_time(event.at),
+                    version=folded.version,
+                    event_id=event.event_id,
+                    type=event.type,
+                    trace_id=event.trace_id or None,
+                    span_id=event.span_id or None,
+                    service=event.service,
+                ),
+            )
+        previous = value
+
+
+def _last_set(events: list[Event], names: list[str], until: Moment) -> dict[str, doc.EventPlace]:
+    """Return for each field the last event up to a moment that set it."""
+    found: dict[str, doc.EventPlace] = {}
+    for event in events:
+        if until.is_before(event.order):
+            break
+        for name in names:
+            if name in event.patch:
+                found[name] = doc.EventPlace(
+                    event_id=event.event_id,
+                    at=format_time(event.at),
+                    trace_id=event.trace_id or None,
+                    span_id=event.span_id or None,
+                )
+    return found
+
+
+def _typed(kind: ObjectSchema | ProcessSchema | None, field: str, value: Any) -> Any:
+    return None if value is _ABSENT else read_values(kind, {field: value})[0][field]
+
+
+def _is_sound(cursor: Cursor) -> bool:
+    return cursor.version == _VERSION and cursor.given >= 0
