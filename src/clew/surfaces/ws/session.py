@@ -162,7 +162,8 @@ class Session:
         if paid_at is None:
             return self._pay_stray()
         pace = door.pace
-        wait = pace.wait(paid_at, now)
+        # Where all is paid for there is nothing to reckon, and so it is for nearly every frame.
+        wait = 0.0 if paid_at <= now else pace.wait(paid_at, now)
         if not wait:
             self._bound[frame.app_id] = paid_at = pace.take(paid_at, now)
             if pace.is_calm(paid_at, now):

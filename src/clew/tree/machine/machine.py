@@ -50,6 +50,9 @@ _RULES: Final[dict[type[Event], Callable[[Draft, Any], None]]] = {
     events.Tick: expire,
 }
 
+_OF_COMMANDS: Final = (events.Command, events.Cancel, events.Await)
+"""Events that name a command by its correlation id."""
+
 
 class TreeMachine:
     """Everything that runs, and the rules by which it changes. Pure: time comes with each event.
@@ -103,7 +106,7 @@ class TreeMachine:
 
     def unknown_commands(self, event: Event) -> tuple[str, ...]:
         """Return correlation ids of commands that it must be shown before it can take the event."""
-        if not isinstance(event, events.Command | events.Cancel | events.Await):
+        if not isinstance(event, _OF_COMMANDS):
             return ()
         is_known = self._tree.orders.is_known(event.correlation_id)
         return () if is_known else (event.correlation_id,)
