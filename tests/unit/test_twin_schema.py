@@ -26,6 +26,7 @@ from clew.twin.schema.contract import encode_contract
 from clew.twin.schema.conversion import to_attribute
 from clew.twin.schema.expressions import ExpressionError, parse_expression
 from clew.twin.schema.faults import FieldError
+from clew.twin.schema.invariants import find_broken
 from clew.twin.schema.kubernetes import to_configmap
 from clew.twin.schema.lookup import RegistryIndex
 from clew.twin.schema.names import otel_prefix
@@ -515,3 +516,16 @@ def test_times_stay_exact_to_the_nanosecond() -> None:
     assert coerce(field("timestamp"), datetime(2026, 1, 1, tzinfo=UTC)) == (
         "2026-01-01T00:00:00.000000000Z"
     )
+
+
+def test_a_state_is_held_against_the_invariants_that_anybody_can_check() -> None:
+    cart = registry(
+        field("integer", "count"),
+        invariants=[
+            InvariantSchema(name="low", expression="count < 10"),
+            InvariantSchema(name="high", expression="count > 0"),
+            InvariantSchema(name="in_python"),
+        ],
+    ).objects["Cart"]
+    assert [each.name for each in find_broken(cart, {"count": 11})] == ["low"]
+    assert find_broken(cart, {}) == []

@@ -158,10 +158,16 @@ class Entity(metaclass=TriLogMeta):
         )
         return f"{self._schema.name}({self._id!r}{shown})"
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name in self._fields:
-            self._touch(name)
+    if not TYPE_CHECKING:
+        # A type checker that saw it would let every name be assigned.
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if not name.startswith("_") and not hasattr(type(self), name):
+                # Otherwise a misspelt field would be set, and nobody would ever hear of it.
+                raise AttributeError(_no_field(type(self), name))
+            super().__setattr__(name, value)
+            if name in self._fields:
+                self._touch(name)
 
     def _touch(self, changed: str) -> None:
         """Note that a field was assigned: the moments that follow every change are now."""
