@@ -374,12 +374,12 @@ class Session:
         if code is FrameError.TOO_LARGE:
             self._connection.close(CloseCode.TOO_LARGE, error.message)
         elif not self._has_spoken:
-            self._connection.close(CloseCode.TERMINAL, error.message)
+            self._connection.close(CloseCode.BAD_VERSION, error.message)
 
     def _refuse_first(self, frame: AnyInbound) -> None:
         text = "the first frame is register, re_register or attach"
         self._send_refusal(FrameError.REGISTRATION_FAILED, text, frame)
-        self._connection.close(CLOSE_OF[FrameError.REGISTRATION_FAILED], text)
+        self._connection.close(CloseCode.BAD_VERSION, text)
 
     def _refuse_key(self, frame: AnyInbound) -> None:
         self._send_refusal(FrameError.REVOKED, _REVOKED, frame)

@@ -24,7 +24,9 @@ class CloseCode(IntEnum):
     HEARTBEAT = 4009
     SUPERSEDED = 4010
     TERMINAL = 4011
+    """The app has ended, or its state does not allow it to join: nothing brings it in."""
     BAD_VERSION = 4012
+    """What came first is no frame of this protocol, or none that may come first."""
 
 
 STOP: Final = frozenset(
