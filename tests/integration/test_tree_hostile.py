@@ -569,3 +569,19 @@ def test_a_stolen_return_is_refused(tmp_path: Path) -> None:
                 assert (await again.say(app_id, 2))["type"] == "ack"
 
     run(scenario())
+
+
+def test_an_app_without_a_name_is_refused_at_every_door(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_house(tmp_path) as house:
+            async with house.client() as client:
+                said = await client.ask(**registration(new_id(), app_name=""))
+                assert (said["type"], said["code"]) == ("error", "invalid_frame")
+                assert "app_name" in said["message"]
+            async with house.client() as client:
+                parent = new_id()
+                await client.register(parent)
+                said = await client.ask(type="spawn", app_id=parent, child_id=new_id(), app_name="")
+                assert said["code"] == "invalid_frame"
+
+    run(scenario())

@@ -72,6 +72,7 @@ def test_unknown_fields_are_ignored() -> None:
         ({"mode": "bootstrap"}, ErrorCode.UNSUPPORTED, "bootstrap"),
         ({"secLevel": "encrypted"}, ErrorCode.UNSUPPORTED, "encrypted"),
         ({"v": 2}, ErrorCode.UNSUPPORTED, "version 2"),
+        ({"appName": ""}, ErrorCode.INVALID_ARGUMENT, "appName is empty"),
         ({"serverEp": "mqtt://h"}, ErrorCode.UNSUPPORTED, "mqtt"),
         ({"serverEp": "h:8443"}, ErrorCode.INVALID_ARGUMENT, "serverEp"),
         ({"serverEp": "ws://h:99999"}, ErrorCode.INVALID_ARGUMENT, "serverEp"),

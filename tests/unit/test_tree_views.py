@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from clew.surfaces.cli.grid import render
 from clew.surfaces.cli.text import width_of
 from clew.surfaces.cli.views.app_tree import TreeShape, tree_lines
-from clew.surfaces.cli.views.apps import app_lines
+from clew.surfaces.cli.views.apps import app_lines, crash_table
 from clew.surfaces.cli.views.progress import BAR_CELLS, bar, read_progress
-from clew.tree.documents import App, Said
+from clew.tree.documents import App, Crash, CrashList, Said
 
 NOW = 1_800_000_000_000_000_000
 AT = "2027-01-15T08:00:00.000000000Z"
@@ -199,3 +199,29 @@ def test_how_a_process_ended_is_said_in_words(
     ended = app(1, [1], status, reason=reason, exit_code=code)
     (_, line) = drawn([ended])
     assert line.rstrip().endswith(told)
+
+
+def test_of_a_crash_it_is_said_what_killed_it_and_no_silence_that_there_was_not() -> None:
+    crashes = [
+        Crash(
+            id=number,
+            app_id=f"{number:036d}",
+            app_name="worker",
+            path=[f"{number:036d}"],
+            epoch=1,
+            crash_type=crash_type,
+            at=AT,
+            gap_ms=gap_ms,
+            details=msgspec.Raw(details),
+            recovered_at=None,
+        )
+        for number, (crash_type, gap_ms, details) in enumerate(
+            [("exit", 0, b'{"signal":9}'), ("connection_drop", 2000, b"{}")]
+        )
+    ]
+    lines = crash_table(CrashList(crashes=crashes, count=2, truncated=False), 120)
+    killed, dropped = (render(line, colour=False) for line in lines[1:])
+    assert "killed by SIGKILL" in killed
+    assert "0 ns" not in killed
+    assert "connection_drop" in dropped
+    assert "2.00 s" in dropped

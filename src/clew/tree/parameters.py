@@ -12,6 +12,7 @@ import msgspec
 
 from clew.tree.frames.fields import (
     Action,
+    AppName,
     CorrelationId,
     Name,
     Names,
@@ -126,7 +127,7 @@ class NewChild(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     who it is, never less than the server's own. `role_refs` are its parent's unless given.
     """
 
-    app_name: Annotated[Name, msgspec.Meta(min_length=1)]
+    app_name: AppName
     app_id: str | None = None
     parent_id: str | None = None
     sec_level: Tier = Tier.OPEN

@@ -41,6 +41,7 @@ NUMBER_MAX: Final = 2**53 - 1
 # The end of a pattern is also before a line break at the end of a text; its length rules that out.
 Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN, max_length=ID_CHARS)]
 Name = Annotated[str, msgspec.Meta(max_length=NAME_CHARS_MAX)]
+AppName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARS_MAX)]
 Action = Annotated[str, msgspec.Meta(min_length=1, max_length=ACTION_CHARS_MAX)]
 CorrelationId = Annotated[str, msgspec.Meta(min_length=1, max_length=CORRELATION_CHARS_MAX)]
 Reason = Annotated[str, msgspec.Meta(max_length=REASON_CHARS_MAX)]

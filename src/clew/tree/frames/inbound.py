@@ -15,6 +15,7 @@ import msgspec
 # Names of types are read at run time: msgspec decodes by them.
 from clew.tree.frames.fields import (
     Action,
+    AppName,
     CorrelationId,
     Id,
     Key,
@@ -83,7 +84,7 @@ class Inbound(
 class Register(Inbound, frozen=True, kw_only=True, tag="register"):
     """An app joins."""
 
-    app_name: Name
+    app_name: AppName
     child_pub_key: Key
     parent_id: Id | None = None
     process_info: ProcessInfo | None = None
@@ -163,7 +164,7 @@ class Spawn(Inbound, frozen=True, kw_only=True, tag="spawn"):
     """
 
     child_id: Id
-    app_name: Name
+    app_name: AppName
     tier: Tier | None = None
     start_deadline_s: Number | None = None
     resume_window_ms: Number | None = None

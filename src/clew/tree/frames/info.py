@@ -142,6 +142,8 @@ class TrailsConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             raise _unsupported(
                 f"the security level {self.sec_level[:32]!r}", "use open, signed or full"
             )
+        if not self.app_name:
+            raise _invalid("appName is empty")
         parent_id = None if self.parent_id is None else parse_uuid(self.parent_id)
         checked = msgspec.structs.replace(self, app_id=parse_uuid(self.app_id), parent_id=parent_id)
         checked.socket_url()

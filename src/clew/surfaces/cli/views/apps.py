@@ -286,13 +286,24 @@ def crash_table(document: doc.CrashList, width: int) -> list[Line]:
             plain(clock.show(each.at)),
             plain(escape(each.app_name)),
             styled(short_id(each.app_id), Style.DIM),
-            styled(escape(each.crash_type), Style.RED if each.recovered_at is None else Style.DIM),
-            plain(show_duration(each.gap_ms)),
+            styled(
+                escape(_crash_words(each)), Style.RED if each.recovered_at is None else Style.DIM
+            ),
+            plain(show_duration(each.gap_ms) if each.gap_ms else NOTHING),
             plain(clock.show(each.recovered_at) if each.recovered_at else NOTHING),
         ]
         for each in document.crashes
     ]
     return lay_out(_CRASH_COLUMNS, rows, width) if rows else []
+
+
+def _crash_words(crash: doc.Crash) -> str:
+    """Return what happened: of a process that was killed, by which signal."""
+    details = msgspec.json.decode(crash.details)
+    number = details.get("signal") if isinstance(details, dict) else None
+    if crash.crash_type != "exit" or not isinstance(number, int):
+        return crash.crash_type
+    return _exit_words(-number)
 
 
 def crash_legend(document: doc.CrashList) -> str:
