@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.surfaces.cli.grid import render
-from clew.surfaces.cli.text import width_of
+from clew.surfaces.cli.text import cut_middle, cut_start, escape, width_of
 from clew.surfaces.cli.views.app_tree import TreeShape, tree_lines
 from clew.surfaces.cli.views.apps import app_lines, crash_table
 from clew.surfaces.cli.views.progress import BAR_CELLS, bar, read_progress
@@ -225,3 +225,50 @@ def test_of_a_crash_it_is_said_what_killed_it_and_no_silence_that_there_was_not(
     assert "0 ns" not in killed
     assert "connection_drop" in dropped
     assert "2.00 s" in dropped
+
+
+def test_at_80_columns_everything_that_matters_is_there_however_long_and_deep_the_names() -> None:
+    host = {"hostname": "gpu-node-7f9c4d-abcde", "pid": 41234}
+    apps = [
+        app(
+            depth,
+            list(range(1, depth + 1)),
+            app_name=f"nightly-embedding-refresh-worker-{depth:02d}",
+            process=host,
+            last_snapshot=said({"progress": 0.25, "phase": "reading the third of many shards"}),
+        )
+        for depth in range(1, 21)
+    ]
+    header, *lines = drawn(apps, 80)
+    for title in ("app", "status", "progress", "runtime", "where"):
+        assert title in header
+    for depth, line in enumerate(lines, 1):
+        assert width_of(line) <= 80
+        assert f"-{depth:02d} " in line, "the end of its name"
+        assert re.search(r"\bn\w*…", line), "the beginning of its name"
+        assert "● running" in line
+        assert " 25 %" in line
+        assert re.search(r"gp\S*…\S*34\b", line), "host and process"
+
+
+def test_of_a_short_tree_nothing_is_cut_at_80_columns() -> None:
+    process = {"hostname": "box", "pid": 77}
+    apps = [app(1, [1], process=process), app(2, [1, 2], "crashed", reason="exit", exit_code=-9)]
+    lines = drawn(apps, 80)
+    assert not any("…" in line for line in lines)
+    assert "box:77" in lines[1]
+    assert lines[2].endswith("killed by SIGKILL")
+
+
+@given(st.text(max_size=30), st.integers(0, 30))
+def test_a_text_that_is_cut_in_the_middle_fits_and_keeps_both_ends(text: str, width: int) -> None:
+    shown = escape(text)
+    for cut in (cut_middle(shown, width), cut_start(shown, width)):
+        assert width_of(cut) <= width
+    if width_of(shown) <= width:
+        assert cut_middle(shown, width) == shown
+
+
+def test_both_ends_of_a_name_are_kept() -> None:
+    assert cut_middle("nightly-embedding-01", 11) == "nightl…g-01"
+    assert cut_start("│ │ ╰─", 4) == "… ╰─"

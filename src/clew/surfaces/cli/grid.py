@@ -3,8 +3,9 @@
 A line is a list of pieces, text with a style, and knows nothing of escape codes until it is
 rendered; so every table is a pure function of a document and a width, and is tested as text.
 When the natural widths do not fit, columns marked as droppable go first, the least important one
-before the others; then the flexible ones share what is left, a narrow one keeping its width before
-a wide one keeps more. Fixed columns (ids, times, durations) are never cut: half an id is no id.
+before the others; then the flexible ones share what is left beyond the least that each must have,
+a narrow one keeping its width before a wide one keeps more. Fixed columns (ids, times, durations)
+are never cut: half an id is no id.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from clew.surfaces.cli.text import cut, pad, width_of
+from clew.surfaces.cli.text import cut, cut_middle, cut_start, pad, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,12 +49,17 @@ Line = list[Piece]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. `drop` above 0 lets it go when there is no room, the highest first."""
+    """A column. `drop` above 0 lets it go when there is no room, the highest first.
+
+    A `flexible` one is cut, but not below `least` cells; with `middle` it keeps beginning and end.
+    """
 
     title: str
     right: bool = False
     flexible: bool = False
     drop: int = 0
+    least: int = FLEXIBLE_WIDTH_MIN
+    middle: bool = False
 
 
 def plain(text: str) -> Line:
@@ -96,9 +102,27 @@ def cut_line(line: Line, width: int) -> Line:
     return shown
 
 
-def pad_line(line: Line, width: int, *, right: bool = False) -> Line:
+def cut_line_middle(line: Line, width: int) -> Line:
+    """Return a line cut to `width` cells, its last piece in the middle.
+
+    What stands before that piece loses its own beginning when it takes more than a third.
+    """
+    if line_width(line) <= width:
+        return line
+    *before, (text, style) = line
+    room = max(width - line_width(before), min(width_of(text), width - width // 3))
+    left = width - room
+    head: Line = []
+    for words, look in reversed(before):
+        if left > 0:
+            head.insert(0, (cut_start(words, left), look))
+            left -= line_width(head[:1])
+    return [*head, (cut_middle(text, room), style)]
+
+
+def pad_line(line: Line, width: int, *, right: bool = False, middle: bool = False) -> Line:
     """Return a line cut and filled to exactly `width` cells."""
-    shown = cut_line(line, width)
+    shown = cut_line_middle(line, width) if middle else cut_line(line, width)
     fill: Piece = (" " * (width - line_width(shown)), Style.PLAIN)
     return [fill, *shown] if right else [*shown, fill]
 
@@ -106,10 +130,12 @@ def pad_line(line: Line, width: int, *, right: bool = False) -> Line:
 def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[Line]], width: int) -> list[Line]:
     """Return a header and the rows as lines of at most `width` cells.
 
-    Fixed columns keep their width even where that goes over `width`.
+    Fixed columns keep their width even where that goes over `width`. A row of one cell goes over
+    all columns.
     """
+    whole = [row for row in rows if len(row) == len(columns)]
     natural = [
-        max([width_of(column.title), *(line_width(row[index]) for row in rows)])
+        max([width_of(column.title), *(line_width(row[index]) for row in whole)])
         for index, column in enumerate(columns)
     ]
     widths = fit(columns, natural, width)
@@ -121,9 +147,14 @@ def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[Line]], width: in
         header.append((GAP, Style.PLAIN))
     lines = [_trimmed(header)]
     for row in rows:
+        if len(row) < len(columns):
+            lines.append(cut_line(row[0], width))
+            continue
         line: Line = []
         for index in kept:
-            line.extend(pad_line(row[index], widths[index], right=columns[index].right))
+            column = columns[index]
+            cell = pad_line(row[index], widths[index], right=column.right, middle=column.middle)
+            line.extend(cell)
             line.append((GAP, Style.PLAIN))
         lines.append(_trimmed(line))
     return lines
@@ -135,7 +166,7 @@ def fit(columns: Sequence[Column], natural: Sequence[int], width: int) -> list[i
 
     def floor(index: int) -> int:
         if columns[index].flexible:
-            return min(natural[index], FLEXIBLE_WIDTH_MIN)
+            return min(natural[index], columns[index].least)
         return natural[index]
 
     def gaps() -> int:
@@ -150,10 +181,11 @@ def fit(columns: Sequence[Column], natural: Sequence[int], width: int) -> list[i
         kept.discard(index)
     fixed = sum(natural[index] for index in kept if not columns[index].flexible)
     flexible = [index for index in kept if columns[index].flexible]
-    shares = share([natural[index] for index in flexible], width - gaps() - fixed)
+    spare = width - gaps() - fixed - sum(floor(index) for index in flexible)
+    shares = share([natural[index] - floor(index) for index in flexible], spare)
     widths = [natural[index] if index in kept else 0 for index in range(len(columns))]
     for index, size in zip(flexible, shares, strict=True):
-        widths[index] = max(size, floor(index))
+        widths[index] = floor(index) + size
     return widths
 
 

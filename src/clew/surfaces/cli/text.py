@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 ELLIPSIS: Final = "…"
+
+MIDDLE_WIDTH_MIN: Final = 5
+"""Two characters before the ellipsis and two behind it."""
 NOTHING: Final = "-"
 
 # Categories that a terminal acts on or hides: controls, format characters (which hold the
@@ -91,6 +94,29 @@ def cut(text: str, width: int) -> str:
     from rich.cells import set_cell_size
 
     return set_cell_size(text, width - 1) + ELLIPSIS
+
+
+def cut_start(text: str, width: int) -> str:
+    """Return escaped text cut to `width` cells, the first one an ellipsis if it was cut."""
+    if width_of(text) <= width:
+        return text
+    shown = ""
+    for each in reversed(text):
+        if width_of(each + shown) >= width:
+            break
+        shown = each + shown
+    return ELLIPSIS + shown if width > 0 else ""
+
+
+def cut_middle(text: str, width: int) -> str:
+    """Return escaped text cut to `width` cells, with its beginning and its end.
+
+    Names of pods differ at their ends, and begin with what they belong to.
+    """
+    if width_of(text) <= width or width < MIDDLE_WIDTH_MIN:
+        return cut(text, width)
+    end = width // 2
+    return cut(text, width - end + 1)[:-1] + cut_start(text, end)
 
 
 def pad(text: str, width: int, *, right: bool = False) -> str:

@@ -6,10 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
+from clew.surfaces.cli.grid import Column, Style, lay_out, styled
 from clew.surfaces.cli.naming import short_id
 from clew.surfaces.cli.text import escape, show_count
 from clew.surfaces.cli.views.apps import (
+    NAME_CELLS_LEAST,
+    WHERE_CELLS_LEAST,
     note_cell,
     progress_cell,
     runtime_cell,
@@ -24,13 +26,13 @@ if TYPE_CHECKING:
     from clew.tree.documents import App
 
 _COLUMNS: Final = (
-    Column("app", flexible=True),
+    Column("app", flexible=True, least=NAME_CELLS_LEAST, middle=True),
     Column("id"),
     Column("status"),
-    Column("progress", drop=3),
-    Column("runtime", right=True, drop=4),
-    Column("where", drop=5),
-    Column("note", flexible=True, drop=2),
+    Column("progress", drop=1),
+    Column("runtime", right=True, drop=2),
+    Column("where", flexible=True, drop=3, least=WHERE_CELLS_LEAST, middle=True),
+    Column("note", flexible=True, drop=4),
 )
 
 # What needs a look comes first when there are too many to show all.
@@ -81,7 +83,7 @@ def tree_lines(
         kept = max(1, rows_max - 2)
         left = len(rows) - kept
         rows = rows[:kept]
-    cells = [_cells(row, shape, now) for row in rows]
+    cells = [_cells(row, shape, now, width) for row in rows]
     lines = lay_out(_COLUMNS, cells, width)
     if left:
         lines.append(styled(f"… {show_count(left)} more lines", Style.DIM))
@@ -150,12 +152,12 @@ def _shown(apps: Sequence[App], here: dict[str, App], statuses: Collection[str])
     return shown
 
 
-def _cells(row: _Row, shape: TreeShape, now: int) -> list[Line]:
+def _cells(row: _Row, shape: TreeShape, now: int, width: int) -> list[Line]:
     app = row.app
     if app is None:
         folded = row.folded or Counter()
         text = f"… {show_count(folded.total())} more: {_told(folded)}"
-        return [[(row.guide, Style.DIM), (text, Style.DIM)], *([plain("")] * 6)]
+        return [[(row.guide, Style.DIM), (text, Style.DIM)]]
     is_context = bool(shape.statuses) and app.status not in shape.statuses
     name: Line = [
         (row.guide, Style.DIM),
@@ -165,7 +167,7 @@ def _cells(row: _Row, shape: TreeShape, now: int) -> list[Line]:
         name,
         styled(short_id(app.app_id), Style.DIM),
         status_mark(app.status),
-        progress_cell(app),
+        progress_cell(app, width),
         runtime_cell(app, now),
         where_cell(app),
         note_cell(app, now),

@@ -15,6 +15,7 @@ from clew.surfaces.cli.text import (
     NOTHING,
     Clock,
     cut,
+    cut_middle,
     escape,
     escape_json,
     read_time,
@@ -22,7 +23,13 @@ from clew.surfaces.cli.text import (
     show_percent,
     show_time,
 )
-from clew.surfaces.cli.views.progress import bar, read_progress
+from clew.surfaces.cli.views.progress import (
+    BAR_CELLS,
+    SHORT_BAR_CELLS,
+    SHORT_BELOW_WIDTH,
+    bar,
+    read_progress,
+)
 
 if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
@@ -44,19 +51,25 @@ MARKS: Final = {
 NOTE_CHARS_MAX: Final = 200
 
 WHERE_CELLS_MAX: Final = 32
-"""Of a host and a process: names of pods are longer, and their ends say little."""
+"""Of a host and a process: names of pods are longer, and their middles say little."""
+
+NAME_CELLS_LEAST: Final = 11
+"""The beginning and the end of a name still tell two apart."""
+
+WHERE_CELLS_LEAST: Final = 9
+"""Of host and process: three letters of the one, and what the other's number takes."""
 
 PAYLOAD_CHARS_MAX: Final = 2000
 """Of a payload in a list; the whole one is in the JSON."""
 
 _LIST_COLUMNS: Final = (
-    Column("app", flexible=True),
+    Column("app", flexible=True, least=NAME_CELLS_LEAST, middle=True),
     Column("id"),
     Column("status"),
-    Column("progress", drop=2),
-    Column("runtime", right=True, drop=3),
-    Column("where", flexible=True, drop=4),
-    Column("note", flexible=True, drop=1),
+    Column("progress", drop=1),
+    Column("runtime", right=True, drop=2),
+    Column("where", flexible=True, drop=3, least=WHERE_CELLS_LEAST, middle=True),
+    Column("note", flexible=True, drop=4),
 )
 
 _MESSAGE_COLUMNS: Final = (
@@ -83,13 +96,17 @@ def status_mark(status: str) -> Line:
     return styled(f"{mark} {escape(status)}", style)
 
 
-def progress_cell(app: doc.App) -> Line:
-    """Return how far an app says it is; nothing of one that is done, whatever it said before."""
+def progress_cell(app: doc.App, width: int) -> Line:
+    """Return how far an app says it is; nothing of one that is done, whatever it said before.
+
+    `width` is that of the screen.
+    """
     share = read_progress(app.last_snapshot).share
     if share is None or app.status in {"scheduled", "start_failed", "done"}:
         return plain("")
     style = Style.GREEN if app.ended_at is None else Style.DIM
-    return [(bar(share), style), (f" {min(share, 9.99) * 100:3.0f} %", Style.PLAIN)]
+    cells = SHORT_BAR_CELLS if width < SHORT_BELOW_WIDTH else BAR_CELLS
+    return [(bar(share, cells), style), (f" {min(share, 9.99) * 100:3.0f} %", Style.PLAIN)]
 
 
 def runtime_cell(app: doc.App, now: int) -> Line:
@@ -106,7 +123,7 @@ def where_cell(app: doc.App) -> Line:
     host = app.process.get("node_name") or app.process.get("hostname") or ""
     pid = app.process.get("pid")
     text = f"{host}:{pid}" if pid is not None else str(host)
-    return styled(cut(escape(str(text)), WHERE_CELLS_MAX), Style.DIM)
+    return styled(cut_middle(escape(str(text)), WHERE_CELLS_MAX), Style.DIM)
 
 
 def note_cell(app: doc.App, now: int) -> Line:
@@ -192,7 +209,7 @@ def app_table(document: doc.AppList, width: int) -> list[Line]:
             plain(escape(app.app_name)),
             styled(short_id(app.app_id), Style.DIM),
             status_mark(app.status),
-            progress_cell(app),
+            progress_cell(app, width),
             runtime_cell(app, now),
             where_cell(app),
             note_cell(app, now),

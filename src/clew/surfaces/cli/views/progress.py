@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 BAR_CELLS: Final = 10
 
+SHORT_BAR_CELLS: Final = 4
+"""Where there is little room: a bar at a glance, and its figure says the rest."""
+
+SHORT_BELOW_WIDTH: Final = 100
+"""How wide a screen must be for long bars: most are 80, or far more."""
+
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
 _WORDS: Final = ("phase", "stage", "step", "state", "status", "message")
@@ -43,12 +49,12 @@ def read_progress(said: Said | None) -> Progress:
     return Progress(_read_share(payload), words)
 
 
-def bar(share: float) -> str:
-    """Return a bar of `BAR_CELLS` cells."""
-    eighths = round(min(1.0, max(0.0, share)) * BAR_CELLS * 8)
+def bar(share: float, cells: int = BAR_CELLS) -> str:
+    """Return a bar of so many cells."""
+    eighths = round(min(1.0, max(0.0, share)) * cells * 8)
     whole, rest = divmod(eighths, 8)
     filled = "█" * whole + (_EIGHTHS[rest] if rest else "")
-    return filled.ljust(BAR_CELLS, "░")
+    return filled.ljust(cells, "░")
 
 
 def _read_share(payload: dict[str, Any]) -> float | None:
