@@ -100,7 +100,7 @@ def demo(
         note = "the server lets no apps in, so there is no tree: it was started with --trails off"
         screen.write_lines([[], [(note, Style.YELLOW)]])
     else:
-        screen.write_lines(end_lines(crew))
+        screen.write_lines(end_lines(crew, screen.width))
     return ExitCode.OK
 
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 _NEXT: Final = (
     ("clew crashes", "what was killed"),
-    ("clew logs --app {app} --subtree", "what the tree said of each app"),
-    ("clew traces --app {app} --subtree --limit 5", "what the apps did, as spans"),
-    ("clew exec --name mine -- sleep 60", "an app of your own, from any command"),
-    ("clew tree --watch", "in another terminal, while it runs"),
+    ("clew logs --app {app} --subtree", "what was said of each app"),
+    ("clew traces --app {app} --subtree --limit 5", "what the apps did"),
+    ("clew exec --name mine -- sleep 60", "an app of your own"),
+    ("clew tree --watch", "meanwhile, elsewhere"),
 )
 """Commands to go on with; `app` is the short id of the planner."""
 
@@ -38,7 +38,7 @@ def step_lines(number: int, step: Step, crew: Crew, width: int) -> list[Line]:
     ]
 
 
-def end_lines(crew: Crew) -> list[Line]:
+def end_lines(crew: Crew, width: int) -> list[Line]:
     """Return how it ended, and what to try next."""
     apps = len(crew.sights[Moment.AFTER].apps)
     spent = show_duration(crew.seconds * 1000)
@@ -50,7 +50,10 @@ def end_lines(crew: Crew) -> list[Line]:
         [(told, Style.DIM)],
         [("go on with", Style.BOLD)],
         *(
-            [("  ", Style.PLAIN), (text.ljust(wide), Style.CYAN), (f"  {why}", Style.DIM)]
+            cut_line(
+                [("  ", Style.PLAIN), (text.ljust(wide), Style.CYAN), (f"  {why}", Style.DIM)],
+                width,
+            )
             for text, why in commands
         ),
     ]
