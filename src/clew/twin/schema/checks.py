@@ -138,6 +138,11 @@ def _problems(registry: RegistrySchema) -> Iterator[Problem]:
         *registry.objects.items(),
         *registry.processes.items(),
     ]
+    fields = [place for name, kind in types for place in _all_fields(kind.fields, name)]
+    if sum(field.pattern is not UNSET for _, field in fields) > limits.PATTERNS_MAX:
+        message = f"more than {limits.PATTERNS_MAX} patterns"
+        yield Problem(ProblemCode.TOO_LARGE, registry.name, message)
+        return
     owners: dict[str, str] = {}
     for name, kind in types:
         if name != kind.name:
@@ -149,12 +154,10 @@ def _problems(registry: RegistrySchema) -> Iterator[Problem]:
             )
         yield from _of_type(kind)
     known = {name for name, _ in types}
-    for name, kind in types:
-        for path, field in _all_fields(kind.fields, name):
-            if field.ref_type is not UNSET and field.ref_type not in known:
-                yield Problem(
-                    ProblemCode.UNKNOWN_TYPE, path, f"it refers to {field.ref_type}, which is none"
-                )
+    for path, field in fields:
+        if field.ref_type is not UNSET and field.ref_type not in known:
+            message = f"it refers to {field.ref_type}, which is none"
+            yield Problem(ProblemCode.UNKNOWN_TYPE, path, message)
 
 
 def _of_type(kind: ObjectSchema | ProcessSchema) -> Iterator[Problem]:

@@ -37,8 +37,15 @@ INVARIANTS_MAX: Final = 100
 PATTERN_CHARS_MAX: Final = 256
 """Of a regular expression: longer ones are programs."""
 
-PATTERN_STATES_MAX: Final = 2000
-"""Of the automaton that a pattern becomes; ``\\d{1,1000}`` has a thousand."""
+PATTERNS_MAX: Final = 1000
+"""Of one registry. Each may take two milliseconds to compile, and all are when it is checked."""
+
+PATTERN_STATES_MAX: Final = 1000
+"""Of the automaton that a pattern becomes; ``\\d{1,200}`` has four hundred."""
+
+PATTERN_TEXT_CHARS_MAX: Final = 4096
+"""Of a text that a pattern is held against. The worst pattern on the worst text of that length
+takes a second; without this bound who can write both could keep a server busy."""
 
 EXPRESSION_CHARS_MAX: Final = 500
 """Of the condition of an invariant: a few comparisons."""

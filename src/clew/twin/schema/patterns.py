@@ -11,6 +11,9 @@ nothing here; ``^`` ``\A`` at the beginning; ``$`` ``\Z`` at the end of the text
 looking around, word boundaries and flags are refused. One character is compared by Python's own
 expressions, so that letters and digits are what they are there.
 
+What a pattern asks for must show in the first `PATTERN_TEXT_CHARS_MAX` characters: a text that is
+longer matches only where it has matched by then.
+
 A pattern matches what *begins* as it says, like `re.match`. ``$`` is the very end of the text; the
 one before a last line break, as Python has it, is not.
 """
@@ -21,13 +24,17 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from clew.twin.schema.limits import PATTERN_CHARS_MAX, PATTERN_STATES_MAX
+from clew.twin.schema.limits import (
+    PATTERN_CHARS_MAX,
+    PATTERN_STATES_MAX,
+    PATTERN_TEXT_CHARS_MAX,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-COUNT_MAX: Final = 1000
-"""Of a counted repetition: what the bound on states allows for a single character."""
+COUNT_MAX: Final = 200
+"""Of a counted repetition: what the bound on states allows for any character of a class."""
 
 NESTING_MAX: Final = 20
 """Groups inside groups: what a reader can count, and far from what Python's stack holds."""
@@ -65,7 +72,7 @@ class Pattern:
         """Whether a text begins as the pattern says."""
         program, known = self._program, self._next
         states = self._first
-        for character in text:
+        for character in text[:PATTERN_TEXT_CHARS_MAX]:
             if program.accept in states:
                 return True
             if not states:
@@ -77,7 +84,9 @@ class Pattern:
                     self._next = known = {}
                 found = known[states, character] = program.step(states, character)
             states = found
-        return program.accept in states or program.accepts_at_end(states, is_empty=not text)
+        if program.accept in states or len(text) > PATTERN_TEXT_CHARS_MAX:
+            return program.accept in states
+        return program.accepts_at_end(states, is_empty=not text)
 
 
 @lru_cache(maxsize=KEPT_PATTERNS)
