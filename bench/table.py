@@ -299,6 +299,7 @@ _TREE: Final = {
             ("ack_p50_ms", "ack p50, ms"),
             ("ack_p99_ms", "ack p99, ms"),
             ("cpu_us", "CPU of each, µs"),
+            ("load_cpu_us", "CPU of the load for each, µs"),
         )
     },
     "cancel.last_notified_s": "cancel of all: the last hears of it, s",

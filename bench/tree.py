@@ -118,6 +118,7 @@ _UNITS: Final = {
     "ack_p50_ms": "ms",
     "ack_p99_ms": "ms",
     "cpu_us": "µs",
+    "load_cpu_us": "µs",
     "last_notified_s": "s",
     "answered_s": "s",
 }

@@ -205,7 +205,7 @@ async def _messages(scene: Scene, troupe: _Troupe) -> dict[str, float]:
     await troupe.gather(scene.apps, scene.sockets)
     members = list(troupe.members.values())
     await asyncio.sleep(SETTLE_S)
-    cpu, begin, said = cpu_s(pid), time.perf_counter(), 0
+    cpu, begin, said, own_cpu = cpu_s(pid), time.perf_counter(), 0, time.process_time()
     while (now := time.perf_counter()) < begin + scene.seconds:
         due = int((now - begin) * scene.rate)
         for number in range(said, due):
@@ -223,6 +223,7 @@ async def _messages(scene: Scene, troupe: _Troupe) -> dict[str, float]:
         "ack_p50_ms": percentile(troupe.latencies_ms, 0.5),
         "ack_p99_ms": percentile(troupe.latencies_ms, 0.99),
         "cpu_us": (cpu_s(pid) - cpu) * 1e6 / said,
+        "load_cpu_us": (time.process_time() - own_cpu) * 1e6 / said,
     }
     await troupe.disperse()
     return result
