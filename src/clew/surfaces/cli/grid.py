@@ -51,7 +51,7 @@ Line = list[Piece]
 class Column:
     """A column. `drop` above 0 lets it go when there is no room, the highest first.
 
-    One that is flexible is cut, but to no less than `least` cells before others are let go.
+    A `flexible` one is cut, but not below `least` cells; with `middle` it keeps beginning and end.
     """
 
     title: str
@@ -59,6 +59,7 @@ class Column:
     flexible: bool = False
     drop: int = 0
     least: int = FLEXIBLE_WIDTH_MIN
+    middle: bool = False
 
 
 def plain(text: str) -> Line:
@@ -180,8 +181,8 @@ def fit(columns: Sequence[Column], natural: Sequence[int], width: int) -> list[i
         kept.discard(index)
     fixed = sum(natural[index] for index in kept if not columns[index].flexible)
     flexible = [index for index in kept if columns[index].flexible]
-    wishes = [natural[index] - floor(index) for index in flexible]
-    shares = share(wishes, width - gaps() - fixed - sum(floor(index) for index in flexible))
+    spare = width - gaps() - fixed - sum(floor(index) for index in flexible)
+    shares = share([natural[index] - floor(index) for index in flexible], spare)
     widths = [natural[index] if index in kept else 0 for index in range(len(columns))]
     for index, size in zip(flexible, shares, strict=True):
         widths[index] = floor(index) + size

@@ -25,15 +25,14 @@ if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
     from clew.tree.documents import App
 
-# Names and reasons are what one looks for: where and how long are let go before those are cut.
 _COLUMNS: Final = (
-    Column("app", flexible=True, least=14),
+    Column("app", flexible=True, least=NAME_CELLS_LEAST, middle=True),
     Column("id"),
     Column("status"),
-    Column("progress", drop=3),
-    Column("runtime", right=True, drop=4),
-    Column("where", drop=5),
-    Column("note", flexible=True, drop=2, least=18),
+    Column("progress", drop=1),
+    Column("runtime", right=True, drop=2),
+    Column("where", flexible=True, drop=3, least=WHERE_CELLS_LEAST, middle=True),
+    Column("note", flexible=True, drop=4),
 )
 
 # What needs a look comes first when there are too many to show all.
