@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -29,12 +30,14 @@ REGISTRY = {
                     "type": "list",
                     "item": {"name": "item", "type": "string"},
                 },
+                "paid": {"name": "paid", "type": "float"},
                 "customer": {
                     "name": "customer",
                     "type": "string",
                     "renamed_from": ["buyer"],
                 },
             },
+            "invariants": [{"name": "covered", "expression": "paid <= total"}],
         }
     },
 }
@@ -149,6 +152,17 @@ def test_an_event_that_breaks_its_registry_never_counts(server: ServerProcess) -
     assert ask(server, "objects/Order/held")["state"] == {"total": 5.0}
 
 
+def test_a_state_that_breaks_an_invariant_says_so(server: ServerProcess) -> None:
+    send(
+        server,
+        order("covered", MORNING, 1, total=5.0, paid=5.0),
+        order("covered", MORNING + 1, 2, paid=6.0),
+    )
+    assert ask(server, "objects/Order/covered", at=format_time(MORNING))["warnings"] == []
+    (warning,) = ask(server, "objects/Order/covered")["warnings"]
+    assert (warning["code"], "paid <= total" in warning["message"]) == ("invariant", True)
+
+
 def test_a_registry_is_kept_in_every_version(server: ServerProcess) -> None:
     newer = json.loads(json.dumps(REGISTRY))
     newer["registry"]["version"] = "1.1.0"
@@ -175,3 +189,13 @@ def test_a_registry_that_contradicts_itself_is_refused(server: ServerProcess) ->
     response = CLIENT.put(f"{server.url}/api/v1/registry", json=broken)
     assert response.status_code == 400
     assert "total" in response.json()["detail"]
+
+
+def test_an_id_may_hold_any_character(server: ServerProcess) -> None:
+    for obj_id in ("shelf/7", "timeline", "a b?c#d%2F", "ключ"):
+        send(server, state_change(obj_id, MORNING, 1, n=1))
+        path = f"{server.url}/api/v1/objects/ShoppingCart/{quote(obj_id, safe='')}"
+        response = CLIENT.get(path)
+        assert (response.status_code, response.json().get("id")) == (200, obj_id)
+        timeline = CLIENT.get(f"{path}/timeline").json()
+        assert timeline["events"][0]["obj_id"] == obj_id

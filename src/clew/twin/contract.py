@@ -25,6 +25,44 @@ class Twins(Protocol):
         """
         ...
 
+    def find_objects(self, query: ask.ObjectQuery) -> doc.ObjectList:
+        """Return one page of objects, as they are now."""
+        ...
+
+    def get_instants(self, obj_type: str, obj_id: str, query: ask.InstantsQuery) -> doc.TwinStates:
+        """Return what an object was at several moments, in their order."""
+        ...
+
+    def get_states(self, query: ask.StatesQuery) -> doc.TwinStates:
+        """Return what several objects were at one moment, those that nothing is known of too."""
+        ...
+
+    def find_events(self, obj_type: str, obj_id: str, query: ask.TimelineQuery) -> doc.Timeline:
+        """Return one page of an object's events."""
+        ...
+
+    def find_values(
+        self, obj_type: str, obj_id: str, field: str, query: ask.HistoryQuery
+    ) -> doc.FieldHistory:
+        """Return one page of the values of a field, each with what set it."""
+        ...
+
+    def compare(self, obj_type: str, obj_id: str, query: ask.DifferenceQuery) -> doc.Difference:
+        """Return what differs between two moments."""
+        ...
+
+    def get_graph(self, obj_type: str, obj_id: str, query: ask.GraphQuery) -> doc.ObjectGraph:
+        """Return all that references reach from an object, at one instant."""
+        ...
+
+    def find_touched(self, trace_id: str, query: ask.TouchedQuery) -> doc.TouchedObjects:
+        """Return the objects that a trace touched, at one of its steps."""
+        ...
+
+    def find_rejected(self, query: ask.RejectedQuery) -> doc.RejectedList:
+        """Return one page of the events that do not count."""
+        ...
+
 
 class Registries(Protocol):
     """The registries that a server was given. Every version is kept."""

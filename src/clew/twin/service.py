@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clew.twin.query import states
+from clew.twin.query import graph, history, instants, listing, rejected, states, timeline, touched
 from clew.twin.query.selection import Subject
 
 if TYPE_CHECKING:
@@ -29,3 +29,47 @@ class StoredTwins:
         """Return what an object was at a moment."""
         subject = Subject(obj_type, obj_id)
         return states.get_state(self._store, self._book.shelf, subject, query, self._now())
+
+    def find_objects(self, query: ask.ObjectQuery) -> doc.ObjectList:
+        """Return one page of objects, as they are now."""
+        return listing.find_objects(self._store, self._book.shelf, query, self._now())
+
+    def get_instants(self, obj_type: str, obj_id: str, query: ask.InstantsQuery) -> doc.TwinStates:
+        """Return what an object was at several moments."""
+        subject = Subject(obj_type, obj_id)
+        return instants.get_instants(self._store, self._book.shelf, subject, query, self._now())
+
+    def get_states(self, query: ask.StatesQuery) -> doc.TwinStates:
+        """Return what several objects were at one moment."""
+        return instants.get_states(self._store, self._book.shelf, query, self._now())
+
+    def find_events(self, obj_type: str, obj_id: str, query: ask.TimelineQuery) -> doc.Timeline:
+        """Return one page of an object's events."""
+        subject = Subject(obj_type, obj_id)
+        return timeline.find_events(self._store, self._book.shelf, subject, query, self._now())
+
+    def find_values(
+        self, obj_type: str, obj_id: str, field: str, query: ask.HistoryQuery
+    ) -> doc.FieldHistory:
+        """Return one page of the values of a field."""
+        subject = Subject(obj_type, obj_id)
+        shelf = self._book.shelf
+        return history.find_values(self._store, shelf, subject, field, query, self._now())
+
+    def compare(self, obj_type: str, obj_id: str, query: ask.DifferenceQuery) -> doc.Difference:
+        """Return what differs between two moments."""
+        subject = Subject(obj_type, obj_id)
+        return history.compare(self._store, self._book.shelf, subject, query, self._now())
+
+    def get_graph(self, obj_type: str, obj_id: str, query: ask.GraphQuery) -> doc.ObjectGraph:
+        """Return all that references reach from an object, at one instant."""
+        subject = Subject(obj_type, obj_id)
+        return graph.get_graph(self._store, self._book.shelf, subject, query, self._now())
+
+    def find_touched(self, trace_id: str, query: ask.TouchedQuery) -> doc.TouchedObjects:
+        """Return the objects that a trace touched, at one of its steps."""
+        return touched.find_touched(self._store, self._book.shelf, trace_id, query)
+
+    def find_rejected(self, query: ask.RejectedQuery) -> doc.RejectedList:
+        """Return one page of the events that do not count."""
+        return rejected.find_rejected(self._store, self._book.shelf, query, self._now())

@@ -51,7 +51,7 @@ def write_openapi() -> dict[str, Any]:
     kinds = sorted(
         {Problem}
         | {document for route in ROUTES for document in route.documents}
-        | {route.body for route in ROUTES if route.body is not None},
+        | {kind for route in ROUTES for kind in (route.body, route.file) if kind is not None},
         key=lambda kind: kind.__name__,
     )
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_REFERENCE)
@@ -109,8 +109,9 @@ def _operation(
     }
     if route.is_public:
         operation["security"] = []
-    if route.body is not None:
-        schema = {"application/json": {"schema": schemas[route.body]}}
+    body = route.body or route.file
+    if body is not None:
+        schema = {"application/json": {"schema": schemas[body]}}
         text = {"schema": {"type": "string"}}
         operation["requestBody"] = {
             "required": True,

@@ -44,24 +44,28 @@ def parse_parameters(query: bytes, kind: type[Parameters]) -> Parameters:
         if field is None:
             raise _unknown(name, fields)
         if field.is_list:
-            values.setdefault(name, []).append(field.parse(text))
-        elif name in values:
+            values.setdefault(field.attribute, []).append(field.parse(text))
+        elif field.attribute in values:
             raise ClewError(
                 ErrorCode.INVALID_ARGUMENT, f"{name} is given twice", hint="give it once"
             )
         else:
-            values[name] = field.parse(text)
+            values[field.attribute] = field.parse(text)
     for name, field in fields.items():
-        if field.is_required and name not in values:
+        if field.is_required and field.attribute not in values:
             raise ClewError(ErrorCode.INVALID_ARGUMENT, f"{name} is missing", hint=f"add {name}=…")
     return kind(**values)
 
 
 class Field:
-    """One parameter: how its text becomes a value, and what to say when it does not."""
+    """One parameter: how its text becomes a value, and what to say when it does not.
 
-    def __init__(self, name: str, kind: Any, *, is_required: bool) -> None:
+    `name` is that of the query string, `attribute` that of the struct, which cannot be ``from``.
+    """
+
+    def __init__(self, name: str, attribute: str, kind: Any, *, is_required: bool) -> None:
         self.name = name
+        self.attribute = attribute
         self.is_required = is_required
         self.is_list = get_origin(kind) is list
         bounded = get_args(kind)[0] if self.is_list else _without_none(kind)
@@ -144,7 +148,7 @@ def describe_fields(kind: type[msgspec.Struct]) -> dict[str, Field]:
     annotations = typing.get_type_hints(kind, include_extras=True)
     return {
         field.encode_name: Field(
-            field.encode_name, annotations[field.name], is_required=field.required
+            field.encode_name, field.name, annotations[field.name], is_required=field.required
         )
         for field in msgspec.structs.fields(kind)
     }

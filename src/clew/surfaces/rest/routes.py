@@ -49,7 +49,8 @@ class Route:
 
     `path` has its parameters in braces, ``{key:path}`` where they may hold slashes. `body` is the
     struct of a JSON body, `body_types` the media types it may come as, `success` the status of an
-    answer that is no error.
+    answer that is no error. In the stead of a body may stand a `file`, which others write as well:
+    names in it that are not ours are passed over.
 
     `verb` is what a caller must be allowed on this server as a whole. A route about one app
     `decides_itself`, by where in the tree the app is: then its caller is known, and no more.
@@ -62,6 +63,7 @@ class Route:
     parameters: type[msgspec.Struct] = NoParameters
     method: str = "GET"
     body: type[msgspec.Struct] | None = None
+    file: type[msgspec.Struct] | None = None
     body_types: tuple[str, ...] = ("application/json", "text/plain")
     success: int = 200
     documents: tuple[type[msgspec.Struct], ...] = ()

@@ -6,25 +6,41 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from starlette.responses import Response
 
 from clew.access.caller import Verb
 from clew.surfaces.rest.answers import answer_document, encode
-from clew.surfaces.rest.body import read_body
-from clew.surfaces.rest.routes import BASE, Asked, OpenRoute, QueryRoute
+from clew.surfaces.rest.body import read_body, read_document
+from clew.surfaces.rest.routes import BASE, GONE, Asked, OpenRoute, QueryRoute, run_unless_gone
 from clew.twin import documents as doc
 from clew.twin import parameters as ask
 from clew.twin.schema.codec import RegistryFile
 from clew.twin.schema.limits import REGISTRY_BYTES_MAX
 
 if TYPE_CHECKING:
-    from starlette.responses import Response
-
     from clew.surfaces.rest.desk import Desk
     from clew.surfaces.rest.routes import Route
 
 CREATED: Final = 201
 
+STATES_BYTES_MAX: Final = 1 << 20
+"""A thousand objects by types and ids of half a kilobyte each."""
+
 _READ_ERRORS: Final = (400, 404, 429, 503, 504)
+_LIST_ERRORS: Final = (400, 429, 503, 504)
+
+
+async def _get_states(desk: Desk, asked: Asked) -> Response:
+    query = await read_document(
+        asked.request,
+        ask.StatesQuery,
+        STATES_BYTES_MAX,
+        what="a question",
+        hint='send {"objects": [["ShoppingCart", "cart_123"]], "at": "15m"}',
+    )
+    asking = desk.threads.run(lambda: encode(desk.twins.get_states(query)))
+    body = await run_unless_gone(asked.request, asking)
+    return Response(status_code=GONE) if body is None else answer_document(body)
 
 
 async def _put_registry(desk: Desk, asked: Asked) -> Response:
@@ -51,7 +67,82 @@ async def _get_version(desk: Desk, asked: Asked) -> Response:
 
 ROUTES: Final[tuple[Route, ...]] = (
     QueryRoute(
-        path=f"{BASE}/objects/{{type}}/{{id}}",
+        path=f"{BASE}/objects",
+        summary="Objects, those that changed last first, as they are now",
+        tag="twin",
+        parameters=ask.ObjectQuery,
+        documents=(doc.ObjectList,),
+        errors=_LIST_ERRORS,
+        ask=lambda desk, asked: desk.twins.find_objects(asked.parameters),
+    ),
+    OpenRoute(
+        path=f"{BASE}/objects/states",
+        method="POST",
+        summary="What several objects were at one moment",
+        tag="twin",
+        body=ask.StatesQuery,
+        body_types=("application/json",),
+        documents=(doc.TwinStates,),
+        errors=(400, 404, 413, 415, 429, 503, 504),
+        respond=_get_states,
+    ),
+    QueryRoute(
+        path=f"{BASE}/objects/{{type}}/{{id:path}}/states",
+        summary="What an object was at several moments",
+        tag="twin",
+        parameters=ask.InstantsQuery,
+        documents=(doc.TwinStates,),
+        errors=_READ_ERRORS,
+        ask=lambda desk, asked: desk.twins.get_instants(
+            asked.path["type"], asked.path["id"], asked.parameters
+        ),
+    ),
+    QueryRoute(
+        path=f"{BASE}/objects/{{type}}/{{id:path}}/timeline",
+        summary="The events of an object, and how many there were in each stretch",
+        tag="twin",
+        parameters=ask.TimelineQuery,
+        documents=(doc.Timeline,),
+        errors=_READ_ERRORS,
+        ask=lambda desk, asked: desk.twins.find_events(
+            asked.path["type"], asked.path["id"], asked.parameters
+        ),
+    ),
+    QueryRoute(
+        path=f"{BASE}/objects/{{type}}/{{id:path}}/history/{{field}}",
+        summary="The values of a field, each with the event and the span that set it",
+        tag="twin",
+        parameters=ask.HistoryQuery,
+        documents=(doc.FieldHistory,),
+        errors=_READ_ERRORS,
+        ask=lambda desk, asked: desk.twins.find_values(
+            asked.path["type"], asked.path["id"], asked.path["field"], asked.parameters
+        ),
+    ),
+    QueryRoute(
+        path=f"{BASE}/objects/{{type}}/{{id:path}}/diff",
+        summary="What differs between two moments of an object",
+        tag="twin",
+        parameters=ask.DifferenceQuery,
+        documents=(doc.Difference,),
+        errors=_READ_ERRORS,
+        ask=lambda desk, asked: desk.twins.compare(
+            asked.path["type"], asked.path["id"], asked.parameters
+        ),
+    ),
+    QueryRoute(
+        path=f"{BASE}/objects/{{type}}/{{id:path}}/graph",
+        summary="All objects that references reach from one, at one instant",
+        tag="twin",
+        parameters=ask.GraphQuery,
+        documents=(doc.ObjectGraph,),
+        errors=_READ_ERRORS,
+        ask=lambda desk, asked: desk.twins.get_graph(
+            asked.path["type"], asked.path["id"], asked.parameters
+        ),
+    ),
+    QueryRoute(
+        path=f"{BASE}/objects/{{type}}/{{id:path}}",
         summary="What an object was at a moment: a time, or the place of an event or a span",
         tag="twin",
         parameters=ask.StateQuery,
@@ -60,6 +151,24 @@ ROUTES: Final[tuple[Route, ...]] = (
         ask=lambda desk, asked: desk.twins.get_state(
             asked.path["type"], asked.path["id"], asked.parameters
         ),
+    ),
+    QueryRoute(
+        path=f"{BASE}/traces/{{trace_id}}/objects",
+        summary="The objects that a trace touched, as they were at one of its steps",
+        tag="twin",
+        parameters=ask.TouchedQuery,
+        documents=(doc.TouchedObjects,),
+        errors=_READ_ERRORS,
+        ask=lambda desk, asked: desk.twins.find_touched(asked.path["trace_id"], asked.parameters),
+    ),
+    QueryRoute(
+        path=f"{BASE}/rejected",
+        summary="Events that do not count, and why",
+        tag="twin",
+        parameters=ask.RejectedQuery,
+        documents=(doc.RejectedList,),
+        errors=_LIST_ERRORS,
+        ask=lambda desk, asked: desk.twins.find_rejected(asked.parameters),
     ),
     OpenRoute(
         path=f"{BASE}/registry",
@@ -75,7 +184,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="PUT",
         summary="Give the server a registry: events are held to it from now on",
         tag="twin",
-        body=RegistryFile,
+        file=RegistryFile,
         body_types=("application/json",),
         success=CREATED,
         documents=(doc.RegistryStored,),

@@ -12,6 +12,7 @@ from clew.twin.query.folding import fold_events
 from clew.twin.query.kinds import former_names, read_values
 from clew.twin.query.moments import find_moment
 from clew.twin.query.selection import LIMITS, select_events
+from clew.twin.schema.invariants import find_broken
 from clew.twin.schema.values import ProcessSchema
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from clew.twin.schema.values import ObjectSchema
 
 BEFORE_FIRST_EVENT: Final = "before_first_event"
+INVARIANT: Final = "invariant"
 
 REMARKS_MAX: Final = 100
 """Remarks of one state; how many were left out is told."""
@@ -68,6 +70,11 @@ def write_state(
     if first is not None and first > moment.at:
         message = f"its first event is of {format_time(first)}"
         remarks.append(doc.Remark(code=BEFORE_FIRST_EVENT, message=message, at=format_time(first)))
+    if kind is not None and folded.exists:
+        remarks.extend(
+            doc.Remark(code=INVARIANT, message=f"{each.name} does not hold: {each.expression}")
+            for each in find_broken(kind, state)
+        )
     remarks.extend(
         doc.Remark(
             code=each.code,

@@ -1,0 +1,144 @@
+"""All that references reach from one object, as it was at one instant: a consistent cut.
+
+Every state is folded from the same snapshot of the store and up to the same place in the course of
+events, so no object is seen before a change that another one shows the effect of.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import UNSET
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import format_time
+from clew.twin import documents as doc
+from clew.twin.fold import Folded
+from clew.twin.parameters import DEPTH_MAX, OBJECTS_MAX
+from clew.twin.query.folding import Known, fold_objects
+from clew.twin.query.kinds import former_names
+from clew.twin.query.moments import find_moment
+from clew.twin.query.selection import Subject
+from clew.twin.query.states import find_first, refuse_unknown, write_state
+from clew.twin.schema.values import FieldType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clew.twin import parameters as ask
+    from clew.twin.query.store import Store
+    from clew.twin.registries.shelf import Shelf
+    from clew.twin.schema.values import FieldSchema
+
+LEFT_OUT: Final = "left_out"
+
+
+def get_graph(
+    store: Store, shelf: Shelf, subject: Subject, query: ask.GraphQuery, now: int
+) -> doc.ObjectGraph:
+    """Return the objects that references reach from one, nearest first, and the references.
+
+    References are fields of that type, those inside lists and dictionaries too, that name the type
+    they refer to. One to an object that did not exist at that moment is dangling.
+
+    Bounds: `depth` references in a row, `limit` objects; what was left out is told.
+    Raises: ClewError NOT_FOUND for an object without any event.
+    """
+    _check_bounds(query)
+    snapshot = store.snapshot()
+    moment = find_moment(store, snapshot, query.at, now)
+    first = find_first(store, snapshot, subject)
+    if first is None:
+        raise refuse_unknown(subject)
+    found: dict[Subject, doc.TwinState] = {}
+    references: list[doc.Reference] = []
+    level, depth, left_out = [subject], 0, 0
+    while level:
+        known = fold_objects(
+            store,
+            level,
+            moment.bound,
+            at=snapshot,
+            aliases=lambda name: former_names(shelf.find_type(name)),
+        )
+        following: dict[Subject, None] = {}
+        for each in level:
+            folded = known.get(each, Known(Folded(), None))
+            is_root = each == subject
+            found[each] = write_state(
+                each, moment, folded, shelf.find_type(each.type), first if is_root else None
+            )
+            for field, target in _references(shelf, found[each]):
+                references.append(_reference(each, field, target))
+                following[target] = None
+        fresh = [each for each in following if each not in found]
+        depth += 1
+        room = query.limit - len(found) if depth <= query.depth else 0
+        left_out += max(0, len(fresh) - room)
+        level = fresh[: max(0, room)]
+    return doc.ObjectGraph(
+        root=(subject.type, subject.id),
+        at=format_time(moment.at),
+        objects=[state for each, state in found.items() if state.exists or each == subject],
+        references=[_marked(each, found) for each in references],
+        truncated=left_out > 0,
+        warnings=_tell_left_out(left_out, query),
+    )
+
+
+def _references(shelf: Shelf, state: doc.TwinState) -> Iterator[tuple[str, Subject]]:
+    """Yield the fields of a state that refer to an object, with that object."""
+    kind = shelf.find_type(state.type)
+    if kind is None:
+        return
+    for name, field in kind.fields.items():
+        for target in _targets(field, state.state.get(name)):
+            yield name, target
+
+
+def _targets(field: FieldSchema, value: Any) -> Iterator[Subject]:
+    waiting = deque([(field, value)])
+    while waiting:
+        schema, inner = waiting.popleft()
+        if schema.type is FieldType.REFERENCE and schema.ref_type and isinstance(inner, str):
+            yield Subject(schema.ref_type, inner)
+        elif schema.item is not UNSET and isinstance(inner, list):
+            waiting.extend((schema.item, each) for each in inner)
+        elif schema.schema is not UNSET and isinstance(inner, dict):
+            waiting.extend((each, inner.get(key)) for key, each in schema.schema.items())
+
+
+def _reference(source: Subject, field: str, target: Subject) -> doc.Reference:
+    return doc.Reference(
+        from_=(source.type, source.id),
+        field=field,
+        to=(target.type, target.id),
+        is_dangling=False,
+    )
+
+
+def _marked(reference: doc.Reference, found: dict[Subject, doc.TwinState]) -> doc.Reference:
+    """Return a reference that says whether its object was there; unknown where it was left out."""
+    target = found.get(Subject(*reference.to))
+    if target is None or target.exists:
+        return reference
+    return doc.Reference(
+        from_=reference.from_, field=reference.field, to=reference.to, is_dangling=True
+    )
+
+
+def _tell_left_out(left_out: int, query: ask.GraphQuery) -> list[doc.Remark]:
+    if not left_out:
+        return []
+    message = f"{left_out} objects lie deeper than {query.depth}, or beyond {query.limit}"
+    return [doc.Remark(code=LEFT_OUT, message=message)]
+
+
+def _check_bounds(query: ask.GraphQuery) -> None:
+    if not 0 <= query.depth <= DEPTH_MAX or not 1 <= query.limit <= OBJECTS_MAX:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"depth goes up to {DEPTH_MAX}, limit from 1 to {OBJECTS_MAX}",
+            hint="begin at an object further down to see more",
+        )

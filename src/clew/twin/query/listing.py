@@ -1,0 +1,192 @@
+"""Lists of objects, those that changed last first, each as it is now."""
+
+# ruff: noqa: S608 - values are bound; the rest is our own text
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from clew.base.times import TIME_NS_MAX, TimeRange, format_time, parse_range
+from clew.store.page import (
+    check_digest,
+    check_limit,
+    decode_cursor,
+    digest_question,
+    encode_cursor,
+)
+from clew.twin import documents as doc
+from clew.twin.fold import Folded
+from clew.twin.parameters import LIMIT_MAX
+from clew.twin.query.folding import Known, fold_objects
+from clew.twin.query.kinds import former_names, read_values
+from clew.twin.query.rows import AT
+from clew.twin.query.selection import COUNTED, LIMITS, Selection, Subject
+
+if TYPE_CHECKING:
+    from clew.store.engine.contract import Snapshot
+    from clew.twin import parameters as ask
+    from clew.twin.query.store import Store
+    from clew.twin.registries.shelf import Shelf
+
+_VERSION: Final = 1
+_NAME_CHARS_MAX: Final = 4096
+
+_BEGINS: Final = "EventType IN ('created', 'snapshot')"
+_ORDER: Final = "(at, Seq, EventId)"
+
+# Deleted is what has a deletion after its last creation or snapshot.
+_GONE: Final = (
+    f"countIf(EventType = 'deleted') > 0 AND maxIf({_ORDER}, EventType = 'deleted')"
+    f" > maxIf({_ORDER}, {_BEGINS})"
+)
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Go on after an object whose last event was at `at`, among those of frames up to `top`."""
+
+    version: int
+    digest: bytes
+    start: int | None
+    end: int | None
+    top: int
+    at: int
+    type: str
+    id: str
+
+
+def find_objects(store: Store, shelf: Shelf, query: ask.ObjectQuery, now: int) -> doc.ObjectList:
+    """Return one page of objects, those whose last event is newest first.
+
+    The time range is that of events: an object belongs to it with those that lie in it. States are
+    those of now.
+    Bounds: `LIMIT_MAX` objects a page; events that come later shift no page.
+    Raises: ClewError INVALID_ARGUMENT for a cursor of another question.
+    """
+    check_limit(query.limit, LIMIT_MAX)
+    snapshot = store.snapshot()
+    digest = digest_question("objects", query)
+    window = parse_range(last=query.last, start=query.start, end=query.end, now=now)
+    cursor = Cursor(_VERSION, digest, window.start, window.end, snapshot.acked, 0, "", "")
+    having = "1"
+    if query.next is not None:
+        cursor = decode_cursor(query.next, Cursor, _is_sound)
+        check_digest(cursor.digest, digest)
+        window = TimeRange(cursor.start, cursor.end)
+        having = (
+            "last_at < {c_at:Int64} OR (last_at = {c_at:Int64}"
+            " AND (type, id) > ({c_type:String}, {c_id:String}))"
+        )
+    if not query.deleted:
+        having = f"({having}) AND NOT gone"
+    selection = _select(query, window, cursor.top)
+    rows = store.engine.query(
+        "SELECT toString(ObjType) AS type, ObjId AS id, min(at) AS first_at, max(at) AS last_at,"
+        " uniqExact(EventId) AS events, argMax(service, at) AS service,"
+        f" {_GONE} AS gone, count() OVER () AS total"
+        f" FROM @events GROUP BY ObjType, ObjId HAVING {having}"
+        f" ORDER BY last_at DESC, type, id LIMIT {query.limit + 1}",
+        snapshot=snapshot,
+        scans={
+            "events": selection.scan(
+                "ObjType",
+                "ObjId",
+                AT,
+                "Seq",
+                "EventId",
+                "EventType",
+                "toString(ServiceName) AS service",
+            )
+        },
+        parameters={
+            **selection.parameters,
+            "c_at": cursor.at,
+            "c_type": cursor.type,
+            "c_id": cursor.id,
+        },
+        limits=LIMITS,
+    ).to_pylist()
+    more = len(rows) > query.limit
+    following = None
+    if more:
+        last = rows[query.limit - 1]
+        following = encode_cursor(
+            msgspec.structs.replace(cursor, at=last["last_at"], type=last["type"], id=last["id"])
+        )
+    total = rows[0]["total"] if rows and query.next is None else None
+    del rows[query.limit :]
+    return doc.ObjectList(
+        objects=_write(store, snapshot, shelf, rows),
+        count=len(rows),
+        total=0 if not rows and query.next is None else total,
+        truncated=more,
+        next=following,
+    )
+
+
+def _select(query: ask.ObjectQuery, window: TimeRange, top: int) -> Selection:
+    selection = Selection(f"{COUNTED} AND ObjId != '' AND Frame <= {{top:UInt64}}", {"top": top})
+    for column, value in (
+        ("ObjType", query.type),
+        ("ObjId", query.id),
+        ("ServiceName", query.service),
+    ):
+        if value is not None:
+            name = column.lower()
+            selection = selection.narrow(f"{column} = {{{name}:String}}", **{name: value})
+    if query.text is not None:
+        selection = selection.narrow(
+            "positionCaseInsensitiveUTF8(ObjId, {text:String}) > 0", text=query.text
+        )
+    if window.start is not None:
+        selection = selection.narrow(
+            "Timestamp >= fromUnixTimestamp64Nano({start:Int64})", start=window.start
+        )
+    if window.end is not None:
+        selection = selection.narrow(
+            "Timestamp < fromUnixTimestamp64Nano({end:Int64})", end=window.end
+        )
+    return selection
+
+
+def _write(
+    store: Store, snapshot: Snapshot, shelf: Shelf, rows: list[dict[str, Any]]
+) -> list[doc.ObjectSummary]:
+    known = fold_objects(
+        store,
+        [Subject(row["type"], row["id"]) for row in rows],
+        at=snapshot,
+        aliases=lambda name: former_names(shelf.find_type(name)),
+    )
+    nothing = Known(Folded(), None)
+    summaries = []
+    for row in rows:
+        folded = known.get(Subject(row["type"], row["id"]), nothing).folded
+        state, _ = read_values(shelf.find_type(row["type"]), folded.state)
+        summaries.append(
+            doc.ObjectSummary(
+                type=row["type"],
+                id=row["id"],
+                exists=folded.exists,
+                version=folded.version,
+                events=row["events"],
+                first_at=format_time(row["first_at"]),
+                last_at=format_time(row["last_at"]),
+                service=row["service"],
+                state=state,
+            )
+        )
+    return summaries
+
+
+def _is_sound(cursor: Cursor) -> bool:
+    """Whether the values can be true; anyone can write a cursor, and they go into SQL."""
+    times = (cursor.start or 0, cursor.end or 0, cursor.at)
+    names = (cursor.type, cursor.id)
+    return (
+        cursor.version == _VERSION
+        and all(0 <= each <= TIME_NS_MAX for each in times)
+        and 0 <= cursor.top < 2**64
+        and all(len(each) <= _NAME_CHARS_MAX and "\0" not in each for each in names)
+    )
