@@ -177,6 +177,10 @@ class Server:
             "POST", path, pairs, body, {"Content-Type": content_type, **(headers or {})}
         )
 
+    def put(self, path: str, body: bytes, content_type: str) -> Answer:
+        """Say what an address names, with PUT."""
+        return self._ask("PUT", path, None, body, {"Content-Type": content_type})
+
     def patch(self, path: str, body: bytes, content_type: str) -> Answer:
         """Change what an address names, with PATCH."""
         return self._ask("PATCH", path, None, body, {"Content-Type": content_type})

@@ -66,5 +66,5 @@ def to_pairs(query: msgspec.Struct, *, without: frozenset[str] = frozenset()) ->
     for field in msgspec.structs.fields(query):
         value: Any = getattr(query, field.name)
         if field.name not in without and value != field.default:
-            pairs.extend(pair(field.name, value))
+            pairs.extend(pair(field.encode_name, value))
     return pairs

@@ -14,9 +14,12 @@ from clew.telemetry.query.parameters import AttributeQuery, ServiceQuery
 from clew.telemetry.remote import TelemetryClient
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from cyclopts import App
+
+    from clew.twin.documents import ObjectSummary
 
 # A person waits between two key strokes; an answer that takes longer is of no use.
 COMPLETION_S_MAX: Final = 0.5
@@ -77,6 +80,39 @@ def complete_apps(context: Any) -> list[str]:
     found = TreeClient(_client(context).server).find_apps(query).document().apps
     names = Counter(app.app_name for app in found)
     return [app.app_name if names[app.app_name] == 1 else app.app_id for app in found]
+
+
+def complete_types(context: Any) -> list[str]:
+    """Return the types of the objects that changed last."""
+    return sorted({each.type for each in _objects(context)})
+
+
+def complete_objects(context: Any) -> list[str]:
+    """Return the ids of the objects that changed last, of the type that was given."""
+    return [each.id for each in _objects(context, obj_type=_given(context, "obj_type"))]
+
+
+def complete_fields(context: Any) -> list[str]:
+    """Return the names of the fields that the object that was given has now."""
+    obj_type, obj_id = _given(context, "obj_type"), _given(context, "obj_id")
+    found = _objects(context, obj_type=obj_type, obj_id=obj_id)
+    return sorted({name for each in found for name in each.state})
+
+
+def _objects(
+    context: Any, *, obj_type: str | None = None, obj_id: str | None = None
+) -> Sequence[ObjectSummary]:
+    from clew.twin.parameters import ObjectQuery
+    from clew.twin.remote import TwinClient
+
+    query = ObjectQuery(type=obj_type, id=obj_id, deleted=True, limit=NAMES_MAX)
+    return TwinClient(_client(context).server).find_objects(query).document().objects
+
+
+def _given(context: Any, name: str) -> str | None:
+    """Return what was typed for another argument already."""
+    argument = context.get(name)
+    return None if argument is None else argument.raw
 
 
 def _client(context: Any) -> TelemetryClient:

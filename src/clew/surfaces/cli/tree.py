@@ -19,6 +19,7 @@ from clew.surfaces.cli.command import KEEP, LOOK, RUN, STEER, Command, Family
 from clew.surfaces.cli.registries import COMMANDS as REGISTRY_COMMANDS
 from clew.surfaces.cli.registries import FAMILIES as REGISTRY_FAMILIES
 from clew.surfaces.cli.running import COMMANDS as RUN_COMMANDS
+from clew.surfaces.cli.twins import COMMANDS as TWIN_COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -418,6 +419,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     ),
     *APP_COMMANDS,
     *RUN_COMMANDS,
+    *TWIN_COMMANDS,
     *REGISTRY_COMMANDS,
 )
 
