@@ -283,4 +283,6 @@ def test_what_does_not_count_is_listed_with_its_reasons(server: ServerProcess) -
     assert found[0]["issues"][0]["code"] == "INVALID_VALUE"
     assert ask(server, "rejected", type="Node")["by_code"] == {"INVALID_VALUE": 3}
     assert ask(server, "rejected", code="MISSING_OBJ_ID")["events"] == []
+    metrics = CLIENT.get(f"{server.url}/metrics").text
+    assert 'clew_twin_events_total{verdict="rejected"} 3' in metrics
     assert ask(server, "rejected", warned="true", type="ShoppingCart")["by_code"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import Future
 
     from clew.twin import documents as doc
@@ -80,6 +81,10 @@ class Registries(Protocol):
 
     def find_current(self, name: str | None = None) -> bytes:
         """Return the file of the registry that was given last, or last of a name."""
+        ...
+
+    def count_judged(self) -> Mapping[str, int]:
+        """Return how many events were judged since the start, by verdict."""
         ...
 
     def list(self) -> doc.RegistryList:

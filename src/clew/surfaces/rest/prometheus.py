@@ -58,6 +58,15 @@ def write_metrics(desk: Desk, apps: Mapping[Status, int]) -> str:
             ],
         ),
         (
+            "clew_twin_events_total",
+            "counter",
+            "Fingerprints taken in, by what validation says of them; rejected ones never count.",
+            [
+                ({"verdict": verdict}, count)
+                for verdict, count in desk.registries.count_judged().items()
+            ],
+        ),
+        (
             "clew_ingest_malformed_requests_total",
             "counter",
             "Requests that were none.",

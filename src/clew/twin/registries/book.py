@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
@@ -46,6 +48,8 @@ class RegistryBook:
         self._database = database
         self._now = now
         self._shelf = shelf
+        self._counting = threading.Lock()
+        self._judged: Counter[Verdict] = Counter()
 
     @classmethod
     def open(cls, database: Database, now: Callable[[], int]) -> Self:
@@ -136,12 +140,23 @@ class RegistryBook:
         known = self._shelf.find_type(obj_type, checksum)
         return None if known is None else known.prefix
 
+    def count_judged(self) -> dict[str, int]:
+        """Return how many events were judged since the start, by verdict."""
+        with self._counting:
+            return {verdict.value: self._judged[verdict] for verdict in Verdict}
+
     def judge(self, record: LogRecord, fingerprint: Fingerprint) -> Judgement:
         """Return whether an event may count.
 
         It is held to the registry that it names, else to the one that describes its type now. A
         type that none describes counts as it is; where there are registries, that is told.
         """
+        judgement = self._judge(record, fingerprint)
+        with self._counting:
+            self._judged[judgement.verdict] += 1
+        return judgement
+
+    def _judge(self, record: LogRecord, fingerprint: Fingerprint) -> Judgement:
         if not fingerprint.obj_id:
             return Judgement(Verdict.REJECTED, _write_issues([_MISSING_ID]))
         shelf = self._shelf
