@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clew.base.beginning import say_how_to_begin
 from clew.sdk import Run, init, shutdown
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ _LATER = {
     "TrailsConfig": "clew.tree.frames.info",
 }
 """What brings more than the standard library with it is imported when somebody names it."""
+
+
+say_how_to_begin(init)
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,42 @@
+"""How telemetry begins where nobody began it: the seam between those who emit and `clew.init`.
+
+A strand may need a way out for what it emits and may not import the floor that sets one up. So the
+root of the package says here what is to be called, and whoever emits first calls it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class _Beginning:
+    """What was said, and whether it was asked for."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.begin: Callable[[], object] | None = None
+        self.is_done = False
+
+
+_beginning = _Beginning()
+
+
+def say_how_to_begin(begin: Callable[[], object]) -> None:
+    """Name what sets telemetry up. It MUST NOT block on the network, and is called once."""
+    _beginning.begin = begin
+
+
+def begin_telemetry() -> None:
+    """Set telemetry up as `say_how_to_begin` said, once for this process; whoever else asks waits.
+
+    Raises whatever the set-up raises; it is not tried again.
+    """
+    with _beginning.lock:
+        if _beginning.is_done or _beginning.begin is None:
+            return
+        _beginning.is_done = True
+        _beginning.begin()

@@ -1,0 +1,140 @@
+"""`anchor`: everything that is logged inside is about one object."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from clew.twin.anchor.calls import wrap
+from clew.twin.anchor.context import CHAIN_MAX, CURRENT, AnchorContext, get_current_anchor
+from clew.twin.blueprint.entity import Entity, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextvars import Token
+    from types import TracebackType
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class anchor:  # noqa: N801 - a word of the language, as `property` is
+    """Say which object the code inside is about.
+
+        with anchor("cart_123", ShoppingCart) as here: …
+
+        @anchor("nightly", Report)
+        async def write(): …
+
+    `obj_id` is an id, or an object of a blueprint. `obj_type` is a class or the name of one.
+    `metadata` stands on every record from inside. Anchors nest: the inner one wins, and ends
+    without a trace, whatever ended it. As a decorator it serves functions, coroutines, generators
+    and asynchronous generators, and is open only while their own code runs. One anchor may be used
+    again and again, and in several tasks at once.
+    """
+
+    __slots__ = ("_entity", "_metadata", "_obj_id", "_obj_type", "_open")
+
+    def __init__(
+        self, obj_id: object, obj_type: type[Any] | str | None = None, **metadata: Any
+    ) -> None:
+        """Make an anchor; it is opened by `with` or by a call.
+
+        Raises:
+            ValueError: there is no id.
+        """
+        if obj_id is None:
+            raise ValueError("an anchor needs the id of an object, not None")
+        self._entity = obj_id if isinstance(obj_id, Entity) else None
+        self._obj_id = obj_id.id if isinstance(obj_id, Entity) else str(obj_id)
+        self._obj_type = type(obj_id) if obj_type is None and self._entity else obj_type
+        self._metadata: Mapping[str, Any] = metadata
+        self._open: list[tuple[Token[AnchorContext | None], Token[Any]]] = []
+
+    def __enter__(self) -> AnchorContext:
+        from clew.twin.anchor.carrying import carry
+
+        opened = self._make(get_current_anchor())
+        self._open.append((CURRENT.set(opened), carry(opened)))
+        return opened
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        from clew.twin.anchor.carrying import detach
+
+        # The newest that was opened in this very context: other tasks have theirs open, too.
+        for entry in reversed(self._open):
+            ours, carried = entry
+            try:
+                CURRENT.reset(ours)
+            except ValueError:
+                continue
+            self._open.remove(entry)
+            detach(carried)
+            return
+        # It was opened in a context that nobody can close any more, such as that of a generator
+        # which another task throws away; the context ends by itself.
+        if self._open:
+            self._open.pop()
+
+    async def __aenter__(self) -> AnchorContext:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.__exit__(kind, value, traceback)
+
+    def __call__(self, function: F) -> F:
+        """Return a function that runs inside the anchor."""
+        return wrap(function, lambda _arguments: self._again())
+
+    def _again(self) -> Self:
+        """Return another one for the same object: closing is quick where few are open."""
+        return type(self)(self._entity or self._obj_id, self._obj_type, **self._metadata)
+
+    def _make(self, parent: AnchorContext | None) -> AnchorContext:
+        depth = 0 if parent is None else parent.depth + 1
+        return AnchorContext(
+            obj_id=self._obj_id,
+            obj_type=self._obj_type,
+            created_at=utc_now(),
+            parent=None if depth % CHAIN_MAX == 0 else parent,
+            depth=depth,
+            metadata=self._metadata,
+            entity=self._entity,
+        )
+
+
+def anchored(
+    parameter: str, obj_type: type[Any] | str | None = None, **metadata: Any
+) -> Callable[[F], F]:
+    """Anchor a function to the object that one of its parameters names or is.
+
+    @anchored("cart_id", ShoppingCart)
+    def check_out(cart_id: str) -> None: …
+
+    Raises:
+        ValueError: the function has no such parameter; on a call, the parameter is None.
+    """
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        if parameter not in signature.parameters:
+            name = getattr(function, "__qualname__", repr(function))
+            raise ValueError(f"{name} has no parameter {parameter!r} to be anchored to")
+
+        def open_for(arguments: tuple[tuple[Any, ...], dict[str, Any]]) -> anchor:
+            bound = signature.bind(*arguments[0], **arguments[1])
+            bound.apply_defaults()
+            return anchor(bound.arguments[parameter], obj_type, **metadata)
+
+        return wrap(function, open_for)
+
+    return decorate

@@ -1,0 +1,69 @@
+"""The way out of an event: the logger provider of OpenTelemetry, set up where nobody did.
+
+Imported by the first emission, since it brings OpenTelemetry with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider
+from opentelemetry._logs._internal import ProxyLoggerProvider
+from opentelemetry.context import get_current
+
+from clew.base.beginning import begin_telemetry
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import Logger, LoggerProvider
+
+    from clew.twin.logger.record import Told
+
+__all__ = ["Outlet"]
+
+
+class Outlet:
+    """Hands events to a provider: the one given, else that of the process at the time."""
+
+    def __init__(self, name: str, provider: LoggerProvider | None, *, span_events: bool) -> None:
+        self._name = name
+        self._given = provider
+        self._span_events = span_events
+        self._found: tuple[LoggerProvider, Logger] | None = None
+
+    def hand_over(self, told: Told) -> None:
+        """Emit an event, with the span that it happened in."""
+        body, attributes = told.body, told.attributes
+        self._logger().emit(
+            LogRecord(
+                timestamp=told.at,
+                observed_timestamp=told.at,
+                context=get_current(),
+                severity_number=SeverityNumber(told.severity.number),
+                severity_text=told.severity.text,
+                body=body,
+                attributes=attributes,
+                exception=told.error,
+            )
+        )
+        if self._span_events:
+            span = trace.get_current_span()
+            if span.is_recording():
+                span.add_event(body, _flat(attributes), told.at)
+
+    def _logger(self) -> Logger:
+        provider = self._given or get_logger_provider()
+        if isinstance(provider, ProxyLoggerProvider):
+            begin_telemetry()
+            provider = get_logger_provider()
+        if self._found is None or self._found[0] is not provider:
+            self._found = (provider, provider.get_logger(self._name))
+        return self._found[1]
+
+
+def _flat(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return attributes as spans' events take them: texts, numbers and booleans."""
+    return {
+        key: value if isinstance(value, (str, bool, int, float)) else str(value)
+        for key, value in attributes.items()
+    }

@@ -1,0 +1,174 @@
+"""One event as a log record: its text and its attributes, before anything is handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from clew.base.errors import ClewError
+from clew.base.times import format_time
+from clew.twin import attributes as names
+from clew.twin.blueprint.processes import Process
+from clew.twin.blueprint.registry import default_registry, registry_of
+from clew.twin.events import CHANGES, EventType
+from clew.twin.logger.encoding import to_plain, to_text
+
+if TYPE_CHECKING:
+    from clew.twin.anchor.context import AnchorContext
+    from clew.twin.anchor.kinds import Kind
+    from clew.twin.logger.encoding import Encoded
+    from clew.twin.logger.writer import Stamp
+
+
+class SeverityPair(NamedTuple):
+    """A severity as OpenTelemetry has it."""
+
+    number: int
+    text: str
+
+
+class Severity(SeverityPair, Enum):
+    """How bad what was said is."""
+
+    DEBUG = (5, "DEBUG")
+    INFO = (9, "INFO")
+    WARN = (13, "WARN")
+    ERROR = (17, "ERROR")
+
+
+NOTHING: Final[Mapping[str, Any]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saying:
+    """What a program says, before it is known of which object.
+
+    `fields` are the object's and may change it; `data` never does. `category` is the word of a log.
+    """
+
+    type: EventType
+    body: str
+    category: str = ""
+    severity: Severity = Severity.INFO
+    name: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    phase: str = ""
+    status: str = ""
+    error: BaseException | None = None
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it alters the state of an object."""
+        return self.type in CHANGES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A log record, all but the span that it happened in. `at` is Unix nanoseconds."""
+
+    at: int
+    severity: Severity
+    body: str
+    attributes: dict[str, Any]
+    error: BaseException | None = None
+
+
+def make_record(
+    saying: Saying, encoded: Encoded, anchor: AnchorContext | None, stamp: Stamp
+) -> Told:
+    """Return the record of an event.
+
+    Who the object is comes last: an SDK that has room for so many attributes drops the first ones,
+    and nothing that a program says may stand in the place of these.
+    """
+    attributes = dict(encoded.attributes)
+    attributes.update(describe_words(saying))
+    if encoded.nulls:
+        attributes[names.OBJ_NULLS] = encoded.nulls
+    attributes.update(describe_event(saying, stamp))
+    if anchor is not None:
+        attributes.update(describe_anchor(anchor))
+        describe_process(anchor, saying, attributes)
+    return Told(
+        at=stamp.at,
+        severity=saying.severity,
+        body=saying.body,
+        attributes=attributes,
+        error=saying.error,
+    )
+
+
+def describe_words(saying: Saying) -> dict[str, Any]:
+    """Return what a program says besides, under names that no field can have."""
+    said = {
+        f"{names.EVENT_DATA}{to_text(key)}": to_plain(value) for key, value in saying.data.items()
+    }
+    if saying.error is not None:
+        kind = type(saying.error)
+        said[names.ERROR_TYPE] = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+        said[names.ERROR_MESSAGE] = to_text(saying.error)
+    return said
+
+
+def describe_event(saying: Saying, stamp: Stamp) -> dict[str, Any]:
+    """Return what kind of event it is, and which."""
+    said: dict[str, Any] = {
+        names.LOG_CATEGORY: saying.category or saying.type.value,
+        names.LOG_TIMESTAMP: format_time(stamp.at),
+        names.EVENT_TYPE: saying.type.value,
+        names.EVENT_ID: stamp.event_id,
+        names.EVENT_SEQ: stamp.seq,
+    }
+    if saying.name:
+        is_action = saying.type is EventType.ACTION
+        said[names.ACTION_NAME if is_action else names.EVENT_NAME] = saying.name
+    return said
+
+
+def describe_anchor(anchor: AnchorContext) -> dict[str, Any]:
+    """Return whom an event is about."""
+    kind = anchor.kind
+    said: dict[str, Any] = {
+        f"{names.META}{to_text(key)}": to_plain(value) for key, value in anchor.metadata.items()
+    }
+    said[names.ANCHOR_DEPTH] = anchor.depth
+    checksum = find_checksum(kind)
+    if checksum:
+        said[names.REGISTRY_CHECKSUM] = checksum
+    if kind.name:
+        said[names.OBJ_TYPE] = to_text(kind.name)
+    if anchor.obj_id:
+        said[names.OBJ_ID] = to_text(anchor.obj_id)
+    return said
+
+
+def describe_process(anchor: AnchorContext, saying: Saying, attributes: dict[str, Any]) -> None:
+    """Add where a process stands, of an event that says so or of one that is about a process."""
+    kind = anchor.kind
+    if saying.phase:
+        attributes[names.PROCESS_PHASE] = saying.phase
+    if saying.status:
+        attributes[names.PROCESS_STATUS] = saying.status
+    if kind.is_process:
+        attributes[names.PROCESS_TYPE] = kind.name
+        attributes[names.PROCESS_TRACE_ID] = to_text(anchor.obj_id)
+        if isinstance(anchor.entity, Process):
+            started = anchor.entity.started_at
+            attributes[names.PROCESS_STARTED_AT] = to_plain(started)
+
+
+def find_checksum(kind: Kind) -> str:
+    """Return the checksum of the registry where a class was registered; empty without one."""
+    if kind.entity is None:
+        return ""
+    registry = registry_of(kind.entity)
+    if registry is default_registry():
+        # Nobody put these classes together: no server has that registry.
+        return ""
+    try:
+        return registry.compute_checksum()
+    except ClewError:
+        return ""
