@@ -16,6 +16,7 @@ from tests.integration.fingerprints import MORNING, fingerprint, request_of, sta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 REGISTRY = {
     "registry": {"name": "shop", "version": "1.0.0"},
@@ -181,6 +182,19 @@ def test_a_registry_is_kept_in_every_version(server: ServerProcess) -> None:
     ]
     old = CLIENT.get(f"{url}/{stored.json()['checksum']}").json()
     assert "note" in old["objects"]["Order"]["fields"]
+
+
+def test_a_server_is_given_registries_by_files(tmp_path: Path) -> None:
+    file = tmp_path / "registry.json"
+    file.write_text(json.dumps(REGISTRY))
+    settings = {"twin_registries": str(file)}
+    for _ in range(2):
+        with ServerProcess(tmp_path / "data", settings) as server:
+            versions = CLIENT.get(f"{server.url}/api/v1/registry/versions").json()
+            assert [each["stored_by"] for each in versions["registries"]] == ["file registry.json"]
+    file.write_text("{}")
+    with pytest.raises(RuntimeError, match=r"registry\.json: not a registry"):
+        ServerProcess(tmp_path / "other", settings)
 
 
 def test_a_registry_that_contradicts_itself_is_refused(server: ServerProcess) -> None:

@@ -24,6 +24,7 @@ from clew.app.settings import (
     parse_count,
     parse_door,
     parse_file,
+    parse_files,
     parse_folder,
     parse_list,
     parse_positive,
@@ -196,6 +197,13 @@ class Configuration:
         parse_seconds,
         "Seconds that an announced app has to join, where it was announced without a deadline of "
         "its own.",
+    )
+    twin_registries: tuple[Path, ...] = setting(
+        "",
+        parse_files,
+        "Files of registries, separated by commas, that the server is given at each start, as by "
+        "`clew registry push`; `docs/guide/dsl.md` shows how to write one.",
+        default_shown="none",
     )
     genai_prices: Path | None = setting(
         "",

@@ -213,6 +213,11 @@ def parse_file(text: str) -> Path | None:
     return Path(text.strip()).expanduser().absolute() if text.strip() else None
 
 
+def parse_files(text: str) -> tuple[Path, ...]:
+    """Read paths of files separated by commas; nothing gives none."""
+    return tuple(path for part in parse_list(text) if (path := parse_file(part)) is not None)
+
+
 def parse_store(text: str) -> str:
     """Read where rows are kept: ``chdb``, or the address of a ClickHouse server."""
     if text == "chdb" or re.match(r"clickhouses?://[^/]", text):

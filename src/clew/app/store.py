@@ -12,6 +12,7 @@ from clew.access.schema import SCHEMA as ACCESS
 from clew.answers.correlate import StrandAnswers
 from clew.app.fingerprints import FingerprintDecoder
 from clew.app.settings import SQLITE
+from clew.base.errors import ClewError, ErrorCode
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.folder import FolderLock
 from clew.store.log import LogOptions
@@ -35,7 +36,7 @@ from clew.twin.service import StoredTwins
 from clew.twin.tables import EVENTS, SNAPSHOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from clew.answers.contract import Answers
@@ -128,7 +129,7 @@ def open_store(configuration: Configuration) -> Store:
     try:
         database = open_registry(configuration)
         access = AccessRegistry.open(database, time.time_ns)
-        registries = RegistryBook.open(database, time.time_ns)
+        registries = _open_registries(database, configuration.twin_registries)
         kinds = _declare_kinds(configuration, registries)
         late = _LatePipeline()
         engine = _open_engine(configuration, late)
@@ -209,6 +210,23 @@ def _decoder_of(signal: Signal, judge: Judge) -> Callable[[], Decoder]:
     if signal is Signal.LOGS:
         return partial(FingerprintDecoder, judge)
     return partial(open_decoder, signal)
+
+
+def _open_registries(database: Database, files: Sequence[Path]) -> RegistryBook:
+    """Open the registries of the twin, and put those of files among them."""
+    book = RegistryBook.open(database, time.time_ns)
+    for file in files:
+        try:
+            book.put(file.read_bytes(), f"file {file.name}").result()
+        except OSError as error:
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"cannot read {file}: {error.strerror}",
+                hint="--twin-registries names files that `clew registry export` writes",
+            ) from error
+        except ClewError as error:
+            raise ClewError(error.code, f"{file}: {error.message}", hint=error.hint) from error
+    return book
 
 
 class _LatePipeline:
