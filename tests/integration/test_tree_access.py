@@ -106,6 +106,9 @@ def test_who_only_reads_changes_nothing_and_is_told_of(family: Family, keys: Key
         assert answer.status == 403, (method, path, answer.body)
     for verb in ("command", "cancel"):
         wait_denied(family, caller="reads", app_id=leaf, action=verb)
+        for each in denied(family, caller="reads", app_id=leaf, action=verb):
+            assert each["source_ip"] == "127.0.0.1"
+            assert each["correlation_id"]
     child = json.dumps({"app_name": "x", "parent_id": leaf}).encode()
     headers = {**JSON, "x-api-key": keys.reader}
     assert ask(family.server.url, "POST", f"{BASE}/children", child, headers).status == 403

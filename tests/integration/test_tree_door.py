@@ -211,6 +211,10 @@ def test_an_app_commands_what_is_below_it_and_hears_what_came_of_it(tmp_path: Pa
             refused = await beside.ask(**order, app_id=parent, target_id=child)
             assert refused["code"] == "not_registered"
             await until(lambda: house.denials)
+            (denial,) = house.denials
+            assert (denial.action, denial.caller, denial.app_id) == ("command", sibling, child)
+            assert (denial.source_ip, denial.correlation_id) == ("127.0.0.1", "c-1")
+            assert (denial.user_agent or "").startswith("Python/")
 
     run(scenario())
 
@@ -242,6 +246,12 @@ def test_in_the_signed_tier_an_app_proves_itself_and_signs_what_counts(tmp_path:
                 )
                 assert (await thief.ask(**sign(frame, stranger)))["code"] == "unauthorised"
                 assert (await thief.closed())[0] == CloseCode.UNAUTHORISED
+            await until(lambda: house.denials)
+            assert (house.denials[0].action, house.denials[0].source_ip) == (
+                "register",
+                "127.0.0.1",
+            )
+            assert house.denials[0].user_agent
             async with house.client() as client:
                 nonce = (await client.hear())["nonce"]
                 frame = registration(

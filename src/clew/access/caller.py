@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -70,6 +70,17 @@ _NAMED: Final = frozenset({CallerKind.KEY, CallerKind.APP})
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """From where somebody asks: an address, and what its program calls itself. Proves nothing."""
+
+    address: str | None = None
+    user_agent: str | None = None
+
+
+NOWHERE: Final = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks, as the door that let them in found out.
 
@@ -78,7 +89,8 @@ class Caller:
     `scope` is the id of the app to whose subtree a key is bound, None when it is bound to none.
     `subjects` are the names under which grants and role refs may speak of the caller. `key_id` is
     that of the key that was shown. `at_most`, where it is set, bounds all of this: an app that did
-    not prove who it is can only lose rights of whoever let it in by naming itself.
+    not prove who it is can only lose rights of whoever let it in by naming itself. `origin` is
+    for the audit log: the same caller may ask from anywhere.
     """
 
     kind: CallerKind
@@ -88,6 +100,7 @@ class Caller:
     subjects: frozenset[str] = frozenset()
     key_id: str | None = None
     at_most: frozenset[Verb] | None = None
+    origin: Origin = field(default=NOWHERE, compare=False)
 
     @property
     def subject(self) -> str:

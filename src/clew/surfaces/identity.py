@@ -9,11 +9,12 @@ an app of the tree. What a caller may then do is `clew.access.authority.decide`'
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.access.audit import Entry
 from clew.access.authority import decide
-from clew.access.caller import LOCAL, Caller, CallerKind, Verb
+from clew.access.caller import LOCAL, Caller, CallerKind, Origin, Verb
 from clew.access.keys import HINT_TO_SEND
 from clew.access.signing import (
     APP_ID_HEADER,
@@ -129,6 +130,8 @@ class Identity:
         except ClewError as error:
             self._refuse(error, NOBODY, scope)
             raise
+        if caller is not LOCAL:
+            caller = replace(caller, origin=_find_origin(scope))
         scope[SCOPE_KEY] = caller
         return caller, receive
 
@@ -191,10 +194,7 @@ class Identity:
 
     def deny(self, caller: Caller, action: str, reason: str, scope: Mapping[str, Any]) -> None:
         """Write into the audit log what somebody was not allowed."""
-        client = scope.get("client")
-        agent = next(
-            (value for name, value in scope.get("headers", ()) if name == b"user-agent"), None
-        )
+        origin = _find_origin(scope)
         self._access.audit.deny(
             Entry(
                 at=self._access.now(),
@@ -203,8 +203,8 @@ class Identity:
                 caller=caller.name,
                 is_allowed=False,
                 detail=reason,
-                source_ip=client[0] if client else None,
-                user_agent=None if agent is None else agent.decode("latin-1"),
+                source_ip=origin.address,
+                user_agent=origin.user_agent,
             )
         )
 
@@ -334,6 +334,13 @@ def _app_id(value: bytes) -> str:
         raise ClewError(
             ErrorCode.UNAUTHENTICATED, f"{APP_ID_HEADER} is no id of an app", hint="it is a UUID"
         ) from None
+
+
+def _find_origin(scope: Mapping[str, Any]) -> Origin:
+    """Return from where a request comes."""
+    client = scope.get("client")
+    agent = next((value for name, value in scope.get("headers", ()) if name == b"user-agent"), None)
+    return Origin(client[0] if client else None, agent and agent.decode("latin-1"))
 
 
 def _find_ticket(scope: Mapping[str, Any]) -> str | None:

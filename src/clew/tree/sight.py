@@ -114,6 +114,8 @@ class Sight:
                 is_allowed=False,
                 detail=reason,
                 app_id=app_id,
+                source_ip=caller.origin.address,
+                user_agent=caller.origin.user_agent,
             )
         )
 

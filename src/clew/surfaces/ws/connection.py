@@ -11,6 +11,7 @@ them pile up is cut off, resumes later, and finds everything that it must have i
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
@@ -19,6 +20,8 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from clew.access.audit import TEXT_CHARS_MAX
+from clew.access.caller import Origin
 from clew.surfaces.ws.framing import find_end, take_texts, text_frame
 from clew.surfaces.ws.limits import (
     BYTES_PER_IDENTITY,
@@ -401,10 +404,17 @@ class Connection(asyncio.Protocol):
         limits = self._door.limits
         self._set_timer(limits.first_frame_seconds, self._give_up)
         self._link = self._door.keeper.add_link(self)
-        self._session = Session(self, self._door, asks=self._door.asks_for_challenge(request))
+        asks = self._door.asks_for_challenge(request)
+        self._session = Session(self, self._door, self._find_origin(request), asks=asks)
         self._session.open()
         self._next_ping = self._loop.time() + limits.ping_seconds
         self._beat_timer = self._loop.call_at(self._next_ping, self._beat)
+
+    def _find_origin(self, request: Request) -> Origin:
+        agents = request.headers.get_all("User-Agent")
+        # Thousands of sockets are of a few programs.
+        agent = sys.intern(agents[0][:TEXT_CHARS_MAX]) if agents else None
+        return Origin(self.address, agent)
 
     def expect_answer(self) -> None:
         """Take it that the first frame has come; the answer may take as long as a commit."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from clew.access.caller import Caller, CallerKind
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.ws import translation
 from clew.surfaces.ws.limits import TICKETS_PER_LINK_MAX
@@ -27,6 +26,7 @@ from clew.tree.machine.app import Tier
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clew.access.caller import Origin
     from clew.surfaces.ws.connection import Connection
     from clew.surfaces.ws.door import TrailsDoor
     from clew.tree.frames.inbound import AnyInbound
@@ -62,14 +62,18 @@ class Session:
         "_has_spoken",
         "_keys",
         "_nonce",
+        "_origin",
         "_proved",
         "_stray_paid_at",
         "_tickets",
     )
 
-    def __init__(self, connection: Connection, door: TrailsDoor, *, asks: bool) -> None:
+    def __init__(
+        self, connection: Connection, door: TrailsDoor, origin: Origin, *, asks: bool
+    ) -> None:
         """`asks` tells whether the client wants a challenge where none comes unasked."""
         self._connection = connection
+        self._origin = origin
         self._door = door
         self._has_spoken = False
         needs_proof = door.tier is not Tier.OPEN or asks
@@ -212,10 +216,10 @@ class Session:
                 self._refuse_key(frame)
             case inbound.Register():
                 is_proved = self._is_proved(frame.app_id, frame.child_pub_key, octets)
-                post(translation.register(link, frame, is_proved=is_proved))
+                post(translation.register(link, frame, is_proved=is_proved, origin=self._origin))
             case inbound.ReRegister():
                 is_proved = self._is_proved(frame.app_id, frame.pub_key, octets)
-                post(translation.resume(link, frame, is_proved=is_proved))
+                post(translation.resume(link, frame, is_proved=is_proved, origin=self._origin))
             case inbound.Disconnect():
                 post(events.Left(link=link, app_id=frame.app_id, reason=frame.reason))
                 self._let_go(frame.app_id)
@@ -223,7 +227,11 @@ class Session:
                 process = translation.process_of(frame.process_info)
                 post(
                     events.Attach(
-                        link=link, app_id=frame.app_id, token=frame.join_token, process=process
+                        link=link,
+                        app_id=frame.app_id,
+                        token=frame.join_token,
+                        process=process,
+                        origin=self._origin,
                     )
                 )
             case inbound.Exited():
@@ -250,19 +258,20 @@ class Session:
     # What an app asks of the tree.
 
     def _issue(self, frame: inbound.Issue) -> None:
-        event = translation.command_of(frame)
+        event = translation.command_of(frame, translation.caller_of(frame, self._origin))
         self._ask(frame, event, partial(self._answer_issue, frame))
 
     def _answer_issue(self, frame: inbound.Issue, outcome: outcomes.Outcome) -> None:
         assert isinstance(outcome, outcomes.Issued)
         self._connection.send(translation.issued(frame.app_id, outcome))
         if not outcome.is_over:
-            caller = Caller(CallerKind.APP, frame.app_id)
+            caller = translation.caller_of(frame, self._origin)
             event = events.Await(ticket=0, caller=caller, correlation_id=frame.correlation_id)
             self._ask(frame, event, partial(self._answer_issue, frame))
 
     def _spawn(self, frame: inbound.Spawn) -> None:
-        event = translation.schedule_of(frame, self._door.tier)
+        caller = translation.caller_of(frame, self._origin)
+        event = translation.schedule_of(frame, caller, self._door.tier)
         self._ask(frame, event, partial(self._answer_spawn, frame))
 
     def _answer_spawn(self, frame: inbound.Spawn, outcome: outcomes.Outcome) -> None:

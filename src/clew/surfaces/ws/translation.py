@@ -23,6 +23,7 @@ from clew.tree.parameters import (
 )
 
 if TYPE_CHECKING:
+    from clew.access.caller import Origin
     from clew.tree.frames.inbound import AnyInbound
     from clew.tree.machine import outcomes
     from clew.tree.machine.app import Tier
@@ -109,7 +110,9 @@ def acked(link: int, frame: inbound.ControlAck) -> events.Acked:
     )
 
 
-def register(link: int, frame: inbound.Register, *, is_proved: bool) -> events.Register:
+def register(
+    link: int, frame: inbound.Register, *, is_proved: bool, origin: Origin
+) -> events.Register:
     """Return the event of a `register`."""
     return events.Register(
         link=link,
@@ -122,10 +125,13 @@ def register(link: int, frame: inbound.Register, *, is_proved: bool) -> events.R
         process=process_of(frame.process_info),
         role_refs=frame.role_refs,
         capabilities=frozenset(frame.capabilities),
+        origin=origin,
     )
 
 
-def resume(link: int, frame: inbound.ReRegister, *, is_proved: bool) -> events.Resume:
+def resume(
+    link: int, frame: inbound.ReRegister, *, is_proved: bool, origin: Origin
+) -> events.Resume:
     """Return the event of a `re_register`."""
     return events.Resume(
         link=link,
@@ -135,6 +141,7 @@ def resume(link: int, frame: inbound.ReRegister, *, is_proved: bool) -> events.R
         is_proved=is_proved,
         epoch=frame.epoch,
         capabilities=frozenset(frame.capabilities),
+        origin=origin,
     )
 
 
@@ -163,9 +170,13 @@ def issued(app_id: str, outcome: outcomes.Issued) -> outbound.Issued:
     )
 
 
-def command_of(frame: inbound.Issue) -> events.Command | events.Cancel:
+def caller_of(frame: AnyInbound, origin: Origin) -> Caller:
+    """Return the app that a frame is from, as one that asks for something."""
+    return Caller(CallerKind.APP, frame.app_id, origin=origin)
+
+
+def command_of(frame: inbound.Issue, caller: Caller) -> events.Command | events.Cancel:
     """Return the event of an `issue`, with no ticket yet."""
-    caller = Caller(CallerKind.APP, frame.app_id)
     if frame.action == CANCEL_ACTION:
         return events.Cancel(
             ticket=0,
@@ -191,11 +202,11 @@ def command_of(frame: inbound.Issue) -> events.Command | events.Cancel:
     )
 
 
-def schedule_of(frame: inbound.Spawn, tier: Tier) -> events.Schedule:
+def schedule_of(frame: inbound.Spawn, caller: Caller, tier: Tier) -> events.Schedule:
     """Return the event of a `spawn`, with no ticket yet and a fresh token; `tier` is the door's."""
     return events.Schedule(
         ticket=0,
-        caller=Caller(CallerKind.APP, frame.app_id),
+        caller=caller,
         app_id=frame.child_id,
         parent_id=frame.app_id,
         app_name=frame.app_name,

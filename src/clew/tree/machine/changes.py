@@ -131,6 +131,8 @@ class AuditAdded(Change, frozen=True, kw_only=True):
     detail: str
     cascade: bool = False
     correlation_id: str | None = None
+    source_ip: str | None = None
+    user_agent: str | None = None
 
 
 class Happened(Change, frozen=True, kw_only=True):

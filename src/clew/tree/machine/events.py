@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+# Named at run time: a default is made of it.
+from clew.access.caller import NOWHERE, Origin
+
 if TYPE_CHECKING:
     from clew.access.caller import Caller
     from clew.tree.machine.app import Orphans, Tier
@@ -116,6 +119,7 @@ class Register(Event, frozen=True, kw_only=True):
     process: Any = None
     role_refs: tuple[str, ...] = ()
     capabilities: frozenset[str] = frozenset()
+    origin: Origin = NOWHERE
 
 
 class Resume(Event, frozen=True, kw_only=True):
@@ -128,6 +132,7 @@ class Resume(Event, frozen=True, kw_only=True):
     is_proved: bool
     epoch: int | None = None
     capabilities: frozenset[str] = frozenset()
+    origin: Origin = NOWHERE
 
 
 class Attach(Event, frozen=True, kw_only=True):
@@ -137,6 +142,7 @@ class Attach(Event, frozen=True, kw_only=True):
     app_id: str
     token: str | None
     process: Any
+    origin: Origin = NOWHERE
 
 
 class Received(Event, frozen=True, kw_only=True):

@@ -54,7 +54,16 @@ def find_target(draft: Draft, event: Command | Cancel, verb: Verb) -> App | None
         return None
     decision = draft.decide(event.caller, verb, app.path)
     if not decision.is_allowed:
-        deny(draft, event.ticket, event.caller, verb, app, decision)
+        deny(
+            draft,
+            event.ticket,
+            event.caller,
+            verb,
+            app,
+            decision,
+            correlation_id=event.correlation_id,
+            cascade=event.cascade,
+        )
         return None
     return app
 

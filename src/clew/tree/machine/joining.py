@@ -47,7 +47,7 @@ def register(draft: Draft, event: Register) -> None:
         _turn_away_ended(draft, event.link, app, event.capabilities, event.pub_key, event.is_proved)
         return
     if not _is_same(draft, app, event.pub_key, is_proved=event.is_proved):
-        _turn_away_unproved(draft, event.link, app, "register")
+        _turn_away_unproved(draft, event, app, "register")
         return
     if app.is_terminal and _is_barred(draft.tree, app):
         _turn_away_frozen(draft, event.link, app.app_id)
@@ -59,9 +59,8 @@ def _join_unannounced(draft: Draft, event: Register) -> None:
     """Take in an app that nobody announced: where no proof is asked for, as TRAILS does."""
     tree = draft.tree
     if tree.options.tier is not Tier.OPEN:
-        draft.audit(
-            Caller(CallerKind.APP, event.app_id), "register", None, "unannounced", is_allowed=False
-        )
+        stranger = Caller(CallerKind.APP, event.app_id, origin=event.origin)
+        draft.audit(stranger, "register", None, "unannounced", is_allowed=False)
         draft.turn_away(
             event.link,
             event.app_id,
@@ -120,11 +119,11 @@ def _join_announced(draft: Draft, event: Register, app: App) -> None:
             app.token_expires_at is None or draft.now <= app.token_expires_at
         )
         if not (has_token and event.is_proved):
-            _turn_away_unproved(draft, event.link, app, "register")
+            _turn_away_unproved(draft, event, app, "register")
             return
     elif event.token is not None and app.token_hash and not _is_token(app, event.token):
         # Clients of upstream show none, and may come; who shows another one guesses.
-        _turn_away_unproved(draft, event.link, app, "register")
+        _turn_away_unproved(draft, event, app, "register")
         return
     _join(draft, event, app)
 
@@ -196,7 +195,7 @@ def resume(draft: Draft, event: Resume) -> None:
         _turn_away_ended(draft, event.link, app, event.capabilities, event.pub_key, event.is_proved)
         return
     if not _is_same(draft, app, event.pub_key, is_proved=event.is_proved):
-        _turn_away_unproved(draft, event.link, app, "re_register")
+        _turn_away_unproved(draft, event, app, "re_register")
         return
     if event.epoch is not None and event.epoch != app.epoch:
         message = f"the app is in epoch {app.epoch} by now"
@@ -233,7 +232,7 @@ def attach(draft: Draft, event: Attach) -> None:
         app.token_hash is not None or stricter(app.tier, tree.options.tier) is not Tier.OPEN
     )
     if needs_token and not _is_token(app, event.token):
-        _turn_away_unproved(draft, event.link, app, "attach")
+        _turn_away_unproved(draft, event, app, "attach")
         return
     if app.is_terminal and not tree.is_recoverable(app, draft.now):
         if app.status is Status.CANCELLED and not app.confirmed:
@@ -328,11 +327,13 @@ def _is_token(app: App, token: str | None) -> bool:
     return compare_digest(app.token_hash, hash_token(token))
 
 
-def _turn_away_unproved(draft: Draft, link: int, app: App, action: str) -> None:
-    caller = Caller(CallerKind.APP, app.app_id)
+def _turn_away_unproved(
+    draft: Draft, event: Register | Resume | Attach, app: App, action: str
+) -> None:
+    caller = Caller(CallerKind.APP, app.app_id, origin=event.origin)
     draft.audit(caller, action, app, "the proof is missing or wrong", is_allowed=False)
     message = "the join token, the key or its proof is missing or wrong"
-    draft.turn_away(link, app.app_id, FrameError.UNAUTHORISED, message)
+    draft.turn_away(event.link, app.app_id, FrameError.UNAUTHORISED, message)
 
 
 def _turn_away_frozen(draft: Draft, link: int, app_id: str) -> None:

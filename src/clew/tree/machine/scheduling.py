@@ -85,7 +85,9 @@ def schedule(draft: Draft, event: Schedule) -> None:
     path = parent.path if parent is not None else ()
     decision = draft.decide(event.caller, Verb.SPAWN, path)
     if not decision.is_allowed:
-        deny(draft, event.ticket, event.caller, "spawn", parent, decision)
+        # As a refused frame names it: by the child that was wanted.
+        wanted = event.app_id
+        deny(draft, event.ticket, event.caller, "spawn", parent, decision, correlation_id=wanted)
         return
     app = _scheduled(draft, event, parent)
     known = tree.forest.find(event.app_id)
@@ -195,13 +197,29 @@ def fail_start(draft: Draft, app: App) -> None:
 
 
 def deny(
-    draft: Draft, ticket: int, caller: Caller, action: str, app: App | None, decision: Decision
+    draft: Draft,
+    ticket: int,
+    caller: Caller,
+    action: str,
+    app: App | None,
+    decision: Decision,
+    *,
+    correlation_id: str | None = None,
+    cascade: bool = False,
 ) -> None:
     """Refuse what a caller may not, and keep that it was wanted.
 
     What the caller may not even see is answered as if it were not there.
     """
-    draft.audit(caller, action, app, decision.reason, is_allowed=False)
+    draft.audit(
+        caller,
+        action,
+        app,
+        decision.reason,
+        is_allowed=False,
+        cascade=cascade,
+        correlation_id=correlation_id,
+    )
     if decision.is_visible or app is None:
         draft.refuse(ticket, ErrorCode.FORBIDDEN, decision.reason)
     else:

@@ -240,6 +240,8 @@ class Draft:
                 detail=detail,
                 cascade=cascade,
                 correlation_id=correlation_id,
+                source_ip=caller.origin.address,
+                user_agent=caller.origin.user_agent,
             )
         )
         if not is_allowed and app is not None:

@@ -209,6 +209,8 @@ def audit_entry(change: made.AuditAdded) -> Entry:
         app_id=change.app_id,
         is_cascade=change.cascade,
         correlation_id=change.correlation_id,
+        source_ip=change.source_ip,
+        user_agent=change.user_agent,
     )
 
 
