@@ -38,11 +38,23 @@ from clew.surfaces.cli.flags import (
 )
 from clew.surfaces.cli.program import globals_last
 from clew.surfaces.cli.tree import COMMANDS
+from clew.surfaces.cli.twin_flags import (
+    DifferenceFlags,
+    GraphFlags,
+    HistoryFlags,
+    ObjectFlags,
+    ProcessFlags,
+    RejectedFlags,
+    StateFlags,
+    TimelineFlags,
+    TouchedFlags,
+)
 from clew.telemetry.analytics import parameters as about
 from clew.telemetry.genai import parameters as genai
 from clew.telemetry.query import parameters as ask
 from clew.telemetry.remote import to_pairs
 from clew.tree import parameters as tree
+from clew.twin import parameters as twin
 
 PAIRS: list[tuple[type[Any], type[msgspec.Struct], set[str]]] = [
     (TimeFlags, ask.TimeParameters, set()),
@@ -66,6 +78,15 @@ PAIRS: list[tuple[type[Any], type[msgspec.Struct], set[str]]] = [
     (AppFlags, tree.AppQuery, set()),
     (MessageFlags, tree.MessageQuery, set()),
     (CrashFlags, tree.CrashQuery, set()),
+    (ObjectFlags, twin.ObjectQuery, {"type"}),
+    (StateFlags, twin.StateQuery, set()),
+    (TimelineFlags, twin.TimelineQuery, set()),
+    (HistoryFlags, twin.HistoryQuery, set()),
+    (DifferenceFlags, twin.DifferenceQuery, set()),
+    (GraphFlags, twin.GraphQuery, set()),
+    (TouchedFlags, twin.TouchedQuery, set()),
+    (RejectedFlags, twin.RejectedQuery, set()),
+    (ProcessFlags, twin.ProcessQuery, {"type"}),
 ]
 
 
@@ -101,6 +122,8 @@ def test_a_flag_that_is_not_given_is_not_sent() -> None:
         ("min_duration_ms", "1.5"),
         ("root", "true"),
     ]
+    between = to_query(DifferenceFlags(from_="15m"), twin.DifferenceQuery)
+    assert to_pairs(between) == [("from", "15m")]
     repeated = to_query(SpanFlags(attribute=["a=1", "!b"]), ask.SpanQuery)
     assert to_pairs(repeated) == [("attribute", "a=1"), ("attribute", "!b")]
     assert to_pairs(to_query(None, ask.SpanQuery)) == []

@@ -7,6 +7,7 @@ from typing import Final
 from clew.surfaces.cli.command import LOOK, Command
 
 _TWIN: Final = "clew.surfaces.cli.commands.twin"
+_TIMELINE: Final = "clew.surfaces.cli.commands.timeline"
 
 COMMANDS: Final[tuple[Command, ...]] = (
     Command(
@@ -37,6 +38,77 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 "clew twin ShoppingCart cart_123 --at span:00f067aa0ba902b7",
                 "as a span left it behind",
             ),
+        ),
+    ),
+    Command(
+        "timeline",
+        f"{_TIMELINE}:timeline",
+        LOOK,
+        "List the events of an object, the oldest first: what each changed, and in which span.",
+        "",
+        (
+            ("clew timeline ShoppingCart cart_123", "its whole life"),
+            ("clew timeline ShoppingCart cart_123 --field status", "what touched a field"),
+            ("clew timeline ShoppingCart cart_123 --last 1h --segment 5m", "how busy it was"),
+        ),
+    ),
+    Command(
+        "history",
+        f"{_TIMELINE}:history",
+        LOOK,
+        "List the values that a field had, each with the event and the span that set it.",
+        "",
+        (
+            ("clew history ShoppingCart cart_123 status", "how the status went"),
+            ("clew history ShoppingCart cart_123 status --newest-first", "who set it last"),
+        ),
+    ),
+    Command(
+        "state-diff",
+        f"{_TIMELINE}:state_diff",
+        LOOK,
+        "Show what differs between two moments of an object, and which event changed it.",
+        "Moments are times, or places in the course of events: event:ID, span:ID.",
+        (
+            ("clew state-diff ShoppingCart cart_123 --from 15m", "since a quarter of an hour"),
+            (
+                "clew state-diff ShoppingCart cart_123 --from event:a1 --to event:a9",
+                "between two events",
+            ),
+        ),
+    ),
+    Command(
+        "graph",
+        f"{_TWIN}:graph",
+        LOOK,
+        "Show an object with all that its references reach, all of it at one instant.",
+        "What references are is said by the registry: clew registry push.",
+        (
+            ("clew graph Order order-9", "an order with its customer and its cart, as of now"),
+            ("clew graph Order order-9 --at 15m --depth 2", "as it was, two references deep"),
+        ),
+    ),
+    Command(
+        "touched",
+        f"{_TWIN}:touched",
+        LOOK,
+        "Show the objects that a trace touched, as they were at one of its steps.",
+        "Steps are the trace's events of objects, from 1.",
+        (
+            ("clew touched 4bf92f3577b34da6a3ce929d0e0e4736", "as the trace left them"),
+            ("clew touched 4bf92f3577b34da6a3ce929d0e0e4736 --step 3", "after its third event"),
+        ),
+    ),
+    Command(
+        "rejected",
+        f"{_TIMELINE}:rejected",
+        LOOK,
+        "List events that do not count, the newest first, and why.",
+        "They are kept as they came, and are never a part of a state.",
+        (
+            ("clew rejected --last 1h", "what was refused lately"),
+            ("clew rejected --code INVALID_VALUE --type Order", "for one reason"),
+            ("clew rejected --warned", "what counts, and looks wrong"),
         ),
     ),
 )

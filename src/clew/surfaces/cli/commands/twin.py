@@ -1,8 +1,8 @@
-"""`clew objects` and `clew twin`: what there is, and what one of them was at a moment."""
+"""`clew objects`, `twin`, `graph` and `touched`: what there is, and what it was at a moment."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -10,49 +10,14 @@ from cyclopts import Parameter
 
 from clew.surfaces.cli.completion import complete_types
 from clew.surfaces.cli.errors import ExitCode
-from clew.surfaces.cli.flags import (
-    FILTERS,
-    AnswerFlags,
-    Service,
-    ServiceFlags,
-    Switch,
-    to_query,
-)
+from clew.surfaces.cli.flags import AnswerFlags, to_query
 from clew.surfaces.cli.objects import ObjId, ObjType, explain_no_object, suggesting
 from clew.surfaces.cli.session import Listing, Session, Sheet, paged
+from clew.surfaces.cli.twin_flags import GraphFlags, ObjectFlags, StateFlags, TouchedFlags
+from clew.surfaces.cli.views.graph import first_objects, graph_lines, touched_table
 from clew.surfaces.cli.views.twin import first_fields, object_legend, object_table, twin_lines
-from clew.twin.parameters import ObjectQuery, StateQuery
+from clew.twin.parameters import GraphQuery, ObjectQuery, StateQuery, TouchedQuery
 from clew.twin.remote import TwinClient
-
-
-@Parameter(name="*", group=FILTERS)
-@dataclass(frozen=True, kw_only=True)
-class ObjectFlags(ServiceFlags):
-    """`ObjectQuery`, but for the type, which is the argument."""
-
-    id: str | None = None
-    """The whole id of an object whose type you do not know."""
-
-    text: str | None = None
-    """A part of the id."""
-
-    service: Service = None
-    """Exact name of the service that changed it."""
-
-    deleted: Switch = False
-    """Those that are gone as well."""
-
-
-@Parameter(name="*", group=FILTERS)
-@dataclass(frozen=True, kw_only=True)
-class StateFlags:
-    """`StateQuery`."""
-
-    at: str | None = None
-    """A time, 15m (ago), or the place of an event or a span: event:ID, span:ID. [default: now]"""
-
-    raw: Switch = False
-    """Values as they were sent, not as the registry's fields say."""
 
 
 def objects(
@@ -91,3 +56,37 @@ def twin(
         reply = client.get_state(obj_type, obj_id, to_query(flags, StateQuery))
     fields = len(reply.document().state)
     return session.show_sheet(Sheet(reply, twin_lines, first_fields, fields))
+
+
+def graph(
+    obj_type: ObjType,
+    obj_id: ObjId,
+    /,
+    *,
+    flags: GraphFlags | None = None,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
+    """Show an object with all that its references reach."""
+    session = Session(answer)
+    client = TwinClient(session.client.server)
+    with suggesting(client, obj_type, obj_id):
+        reply = client.get_graph(obj_type, obj_id, to_query(flags, GraphQuery))
+    objects = len(reply.document().objects)
+    how = "a larger --max-tokens, or a smaller --depth"
+    return session.show_sheet(Sheet(reply, graph_lines, first_objects, objects, how))
+
+
+def touched(
+    trace_id: Annotated[str, Parameter(name="TRACE", help="The trace's id.")],
+    /,
+    *,
+    flags: TouchedFlags | None = None,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
+    """Show the objects that a trace touched."""
+    session = Session(answer)
+    client = TwinClient(session.client.server)
+    find = paged(partial(client.find_touched, trace_id), to_query(flags, TouchedQuery))
+    how = "a larger --max-tokens, or --limit"
+    listing = Listing(find(), "objects", "object", touched_table, find, how=how)
+    return session.show(listing)

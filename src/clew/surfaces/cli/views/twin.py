@@ -90,17 +90,20 @@ def remark_lines(remarks: Sequence[doc.Remark], width: int) -> list[Line]:
     return lines
 
 
-def existence(state: doc.TwinState) -> Line:
-    """Return whether an object was there, and which version of it."""
+def version_cell(state: doc.TwinState) -> Line:
+    """Return which version of an object it was, or why it was none."""
     if state.exists:
-        return styled(f"version {show_count(state.version)}", Style.PLAIN)
+        return plain(show_count(state.version))
     if any(each.code == BEFORE_FIRST_EVENT for each in state.warnings) or not state.version:
         return styled("not there yet", Style.YELLOW)
     return styled("deleted", Style.RED)
 
 
 def _heading(state: doc.TwinState) -> Line:
-    line: Line = [*name_line(state.type, state.id), ("  ", Style.PLAIN), *existence(state)]
+    line: Line = [*name_line(state.type, state.id), ("  ", Style.PLAIN)]
+    if state.exists:
+        line.append(("version ", Style.DIM))
+    line.extend(version_cell(state))
     if isinstance(state.status, str) and state.status:
         line.extend([("  ", Style.PLAIN), *process_mark(state.status)])
     if isinstance(state.phase, str) and state.phase:
