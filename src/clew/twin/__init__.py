@@ -29,10 +29,18 @@ if TYPE_CHECKING:
         default_registry,
         invariant,
     )
+    from clew.twin.engine import (
+        AsyncReconstructor,
+        ReconstructionResult,
+        ReconstructionStrategy,
+        Reconstructor,
+        Timeline,
+    )
     from clew.twin.validation.batch import BatchValidator
     from clew.twin.validation.validator import LogValidator
 
 __all__ = [
+    "AsyncReconstructor",
     "BatchValidator",
     "Boolean",
     "Dict",
@@ -45,10 +53,14 @@ __all__ = [
     "Object",
     "PhaseError",
     "Process",
+    "ReconstructionResult",
+    "ReconstructionStrategy",
+    "Reconstructor",
     "Reference",
     "Registry",
     "RegistryExporter",
     "String",
+    "Timeline",
     "Timestamp",
     "TriLogMeta",
     "default_registry",
@@ -56,6 +68,16 @@ __all__ = [
 ]
 
 _ELSEWHERE: Final = {
+    **dict.fromkeys(
+        (
+            "AsyncReconstructor",
+            "ReconstructionResult",
+            "ReconstructionStrategy",
+            "Reconstructor",
+            "Timeline",
+        ),
+        "clew.twin.engine",
+    ),
     "BatchValidator": "clew.twin.validation.batch",
     "LogValidator": "clew.twin.validation.validator",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -23,8 +24,9 @@ from clew.twin.schema.values import ObjectSchema, ProcessSchema, RegistrySchema
 from clew.twin.validation.validator import LogValidator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from clew.twin.blueprint.upcasters import Upcaster, Upcasters
     from clew.twin.validation.issues import ValidationResult
 
 E = TypeVar("E", bound=type[Entity])
@@ -47,6 +49,7 @@ class Registry:
         self.version = version
         self.created_at = format_time(time.time_ns())
         self._classes: dict[str, type[Entity]] = {}
+        self._upcasters: dict[tuple[str, str], Upcaster] = {}
         self._pictures: _Pictures | None = None
 
     def register(self, kind: E) -> E:
@@ -89,6 +92,29 @@ class Registry:
             f"not a class of a blueprint: {kind!r}"[:200],
             hint="register classes that inherit from Object or Process",
         )
+
+    def upcaster(
+        self, written_by: str | Registry, kind: type[Entity] | str
+    ) -> Callable[[Upcaster], Upcaster]:
+        """Let a function turn patches that an older registry's programs wrote into today's.
+
+        It stands over the function as a decorator. `written_by` is that registry or its checksum,
+        empty for events that name none. The function takes the fields that an event sets and
+        returns those that it would set today; a `Reconstructor` with this registry applies it.
+        """
+        checksum = written_by if isinstance(written_by, str) else written_by.compute_checksum()
+        name = kind if isinstance(kind, str) else schema_of(kind).name
+
+        def keep(function: Upcaster) -> Upcaster:
+            self._upcasters[checksum, name] = function
+            return function
+
+        return keep
+
+    @property
+    def upcasters(self) -> Upcasters:
+        """The functions by checksum and type."""
+        return MappingProxyType(self._upcasters)
 
     def get(self, name: str) -> type[Entity] | None:
         """Return the class of a name, or None."""

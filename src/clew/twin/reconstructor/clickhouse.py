@@ -1,0 +1,125 @@
+"""Events straight from the table in ClickHouse, folded here.
+
+For who has a client of the database and no clew server at hand. What a server took in and did not
+flush yet is not in the table; the server itself shows it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+
+from clew.twin.events import CHANGES, Event, EventType
+from clew.twin.query.rows import AT, as_object
+from clew.twin.reconstructor.source import EVENTS_MAX, Source, refuse_too_many, refuse_unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clew.twin.reconstructor.source import Subject
+
+_TABLE: Final = "trilog_events"
+_COUNTED: Final = "Verdict != 'rejected'"
+_ONE: Final = "ObjType = {obj_type:String} AND ObjId = {obj_id:String}"
+
+_COLUMNS: Final = (
+    AT,
+    "Seq AS seq",
+    "EventId AS event_id",
+    "toString(EventType) AS type",
+    "toString(EventName) AS name",
+    as_object("Patch", "patch"),
+    as_object("Data", "data"),
+    "Body AS body",
+    "TraceId AS trace_id",
+    "SpanId AS span_id",
+    "toString(ServiceName) AS service",
+    "toString(Phase) AS phase",
+    "toString(Status) AS status",
+    "toString(RegistryChecksum) AS checksum",
+)
+
+
+class QueryResult(Protocol):
+    """Rows as clickhouse-connect gives them."""
+
+    @property
+    def result_rows(self) -> Sequence[Sequence[Any]]:
+        """The rows, each a sequence of values."""
+        ...
+
+
+class ClickHouseClient(Protocol):
+    """What is asked of a client: that of clickhouse-connect has it."""
+
+    def query(self, query: str, parameters: dict[str, Any]) -> QueryResult:
+        """Return the rows of a query; parameters are bound by the server."""
+        ...
+
+
+class ClickHouseEvents(Source):
+    """Reads `trilog_events` in the client's database. As safe from threads as the client is."""
+
+    def __init__(self, client: ClickHouseClient) -> None:
+        self._client = client
+
+    def find_types(self, obj_id: str) -> list[str]:
+        """Return the types that have an object of this id."""
+        rows = self._ask(
+            f"SELECT DISTINCT toString(ObjType) AS type FROM {_TABLE}"  # noqa: S608 - see below
+            f" WHERE ObjId = {{obj_id:String}} AND {_COUNTED} ORDER BY type",
+            {"obj_id": obj_id},
+        )
+        return [str(row[0]) for row in rows]
+
+    def read_events(
+        self, subject: Subject, *, start: int | None, until: int | None, changes: bool
+    ) -> list[Event]:
+        """Return the events of one object."""
+        conditions = [_ONE, _COUNTED]
+        bound: dict[str, Any] = {"obj_type": subject[0], "obj_id": subject[1]}
+        for name, sign, at in (("start", ">=", start), ("until", "<=", until)):
+            if at is not None:
+                conditions.append(f"Timestamp {sign} fromUnixTimestamp64Nano({{{name}:Int64}})")
+                bound[name] = at
+        if changes:
+            conditions.append("toString(EventType) IN {types:Array(String)}")
+            bound["types"] = sorted(CHANGES)
+        # Values are bound; what is joined here is our own text.
+        rows = self._ask(
+            f"SELECT {', '.join(_COLUMNS)} FROM {_TABLE}"  # noqa: S608
+            f" WHERE {' AND '.join(conditions)} LIMIT {EVENTS_MAX + 1}",
+            bound,
+        )
+        if len(rows) > EVENTS_MAX:
+            raise refuse_too_many(subject)
+        if not rows and subject[0] not in self.find_types(subject[1]):
+            raise refuse_unknown(subject[1], subject[0])
+        return [_read_row(subject, row) for row in rows]
+
+    def _ask(self, sql: str, bound: dict[str, Any]) -> Sequence[Sequence[Any]]:
+        return self._client.query(sql, parameters=bound).result_rows
+
+
+def _read_row(subject: Subject, row: Sequence[Any]) -> Event:
+    at, seq, event_id, type_, name, patch, data, body, trace, span, service, *words = row
+    phase, status, checksum = words
+    return Event(
+        at=at,
+        seq=seq,
+        event_id=event_id,
+        type=EventType(type_),
+        obj_type=subject[0],
+        obj_id=subject[1],
+        patch=msgspec.json.decode(patch),
+        name=name,
+        data=msgspec.json.decode(data),
+        body=body,
+        trace_id=trace,
+        span_id=span,
+        service=service,
+        phase=phase,
+        status=status,
+        checksum=checksum,
+    )

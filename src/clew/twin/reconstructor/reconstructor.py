@@ -1,0 +1,383 @@
+"""`Reconstructor`: objects as they were, from a server, a database, or events at hand.
+
+Theory of operation. A server folds by itself, quickest and with all registries; that is what is
+asked where its answer is the program's too. Where the program knows more than the server (its
+upcasters, fields that it renamed), where the events are wanted as well, or where the source has
+nothing but events, they are read and folded here. Both are the same by the definition of
+`clew.twin.fold`.
+
+What this process itself has said of objects is sent before it asks: its own writes are seen.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, Self, TypedDict
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.twin.blueprint.entity import Entity
+from clew.twin.blueprint.registry import Registry
+from clew.twin.reconstructor.blueprints import Blueprint, Blueprints
+from clew.twin.reconstructor.moments import Moment, read_moment, read_time
+from clew.twin.reconstructor.replay import fold_state, modernise
+from clew.twin.reconstructor.result import (
+    ReconstructionResult,
+    ReconstructionStrategy,
+    make_metadata,
+)
+from clew.twin.reconstructor.server import open_source
+from clew.twin.reconstructor.source import refuse_unknown
+from clew.twin.reconstructor.timeline import Timeline
+from clew.twin.reconstructor.transitions import Change, compute_diff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from types import TracebackType
+
+    from clew.twin import documents as doc
+    from clew.twin.events import Event, Order
+    from clew.twin.reconstructor.moments import When
+    from clew.twin.reconstructor.source import Source, Subject
+
+CACHED_MAX: Final = 256
+"""Results that a reconstructor keeps for `ReconstructionStrategy.CACHED`: a slider's stops."""
+
+FLUSH_MS_MAX: Final = 2_000
+"""How long a question waits for this process's own events to leave: as long as its end would."""
+
+GRAPH_DEPTH: Final = 8
+"""References that a graph follows in a row, unless more are asked for."""
+
+Named = str | Entity
+"""An object by its id, or any instance of it."""
+
+Kind = str | type[Entity] | None
+"""A type by its name or class; None where the id tells."""
+
+
+class StateComparison(TypedDict):
+    """What differs between two moments; see `compute_diff`."""
+
+    time_a: str
+    time_b: str
+    added: dict[str, Any]
+    removed: dict[str, Any]
+    changed: dict[str, Change]
+    unchanged_count: int
+
+
+class Reconstructor:
+    """Objects as they were at any moment. Safe to use from any thread.
+
+    `client` is the address of a clew server, or nothing for the one of CLEW_SERVER (this machine's
+    by default); or a client of ours, or one of ClickHouse (clickhouse-connect), whose table of
+    events is read directly; or a `Source`. `registry` is a `Registry` or the file of one. Without
+    it the classes that this process defined are used, else the server's registries; what nobody
+    describes is shown as it was sent.
+
+    Raises ClewError from every method: UNAVAILABLE when nothing answers, INVALID_ARGUMENT for what
+    cannot be asked, NOT_FOUND for an object that nothing is known of.
+    """
+
+    def __init__(
+        self,
+        client: Any = None,
+        registry: Registry | str | Path | None = None,
+        *,
+        api_key: str | None = None,
+    ) -> None:
+        self._source: Source = open_source(client, api_key)
+        if registry is not None and not isinstance(registry, Registry):
+            registry = Registry.load(registry)
+        self._blueprints = Blueprints(self._source, registry)
+        self._cached: OrderedDict[object, ReconstructionResult] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of connections; repeatable, and not needed at the end of a process."""
+        self._source.close()
+
+    def reconstruct(
+        self,
+        obj_id: Named,
+        target_time: When = None,
+        obj_type: Kind = None,
+        strategy: ReconstructionStrategy | str = ReconstructionStrategy.SNAPSHOT_DELTA,
+        include_events: bool = False,
+    ) -> ReconstructionResult:
+        """Return an object as it was at a moment, that moment included; None is now.
+
+        Before its first event it does not exist: `exists` is false, a warning says when the first
+        event is, and every field reads None. After its deletion it is the last one there was.
+        `obj_type` may be left out where objects of one type alone have the id. `include_events`
+        brings the events along.
+
+        Raises:
+            ClewError: NOT_FOUND when no event of the object is known, at any time; CONFLICT when
+                objects of several types have the id.
+        """
+        started = time.perf_counter_ns()
+        chosen = ReconstructionStrategy(strategy)
+        moment = read_moment(target_time)
+        flush_own_events()
+        subject, own = self._find_subject(obj_id, obj_type)
+        key = (subject, moment, include_events)
+        if chosen is ReconstructionStrategy.CACHED and target_time is not None:
+            with self._lock:
+                if key in self._cached:
+                    self._cached.move_to_end(key)
+                    return self._cached[key]
+        is_full = chosen is ReconstructionStrategy.FULL_REPLAY
+        document = None
+        if not (is_full or include_events or own.needs_events):
+            document = self._source.find_state(subject, moment.text)
+        if document is None:
+            result = self._replay(subject, moment, own, chosen, started, with_events=include_events)
+        else:
+            result = self._finish(document, own, chosen, started)
+        if chosen is ReconstructionStrategy.CACHED and target_time is not None:
+            self._keep(key, result)
+        return result
+
+    def _keep(self, key: object, result: ReconstructionResult) -> None:
+        with self._lock:
+            self._cached[key] = result
+            while len(self._cached) > CACHED_MAX:
+                self._cached.popitem(last=False)
+
+    def _finish(
+        self,
+        document: doc.TwinState,
+        own: Blueprint,
+        strategy: ReconstructionStrategy,
+        started: int,
+    ) -> ReconstructionResult:
+        """Return what the source folded."""
+        blueprint = self._blueprints.find(own, document.type, document.registry_checksum)
+        elapsed = time.perf_counter_ns() - started
+        return ReconstructionResult(
+            document,
+            blueprint,
+            [],
+            lambda state: make_metadata(
+                document, state, strategy, replayed=None, elapsed_ns=elapsed
+            ),
+            has_events=False,
+        )
+
+    def _replay(
+        self,
+        subject: Subject,
+        moment: Moment,
+        own: Blueprint,
+        strategy: ReconstructionStrategy,
+        started: int,
+        *,
+        with_events: bool,
+    ) -> ReconstructionResult:
+        """Return what events come to that are read and folded here."""
+        now = time.time_ns()
+        asked = moment if moment.at is not None or moment.place else Moment(now)
+        read = self._source.read_events(
+            subject, start=None, until=asked.at, changes=not with_events and not asked.place
+        )
+        checksum = max(read, key=lambda each: each.order).checksum if read else ""
+        blueprint = self._blueprints.find(own, subject[0], checksum)
+        modern = modernise(read, blueprint.schema, blueprint.upcasters)
+        bound = asked.find_bound(modern.events)
+        at = now if bound is None else bound if isinstance(bound, int) else bound.at
+        modern.events[:] = [each for each in modern.events if _is_within(each, bound)]
+        first = self._find_first(subject) if not modern.events else None
+        document = fold_state(subject, modern, blueprint.schema, at=at, first=first)
+        elapsed = time.perf_counter_ns() - started
+        events = modern.events
+        return ReconstructionResult(
+            document,
+            blueprint,
+            events if with_events else [],
+            lambda state: make_metadata(
+                document, state, strategy, replayed=events, elapsed_ns=elapsed
+            ),
+            has_events=with_events,
+        )
+
+    def _find_first(self, subject: Subject) -> int | None:
+        """Return when an object's first event was, of any type."""
+        events = self._source.read_events(subject, start=None, until=None, changes=False)
+        return min((each.at for each in events), default=None)
+
+    def reconstruct_batch(
+        self,
+        objects: Iterable[Named | Subject],
+        target_time: When = None,
+        obj_type: Kind = None,
+    ) -> dict[Any, ReconstructionResult | None]:
+        """Return several objects as they were at one moment, each under what it was asked by.
+
+        Objects are ids, instances, or pairs of type and id. One that no event is known of is None.
+        """
+        moment = read_moment(target_time)
+        flush_own_events()
+        found: dict[Any, ReconstructionResult | None] = {}
+        together: dict[Any, tuple[Subject, Blueprint]] = {}
+        for each in objects:
+            obj, kind = (each[1], each[0]) if isinstance(each, tuple) else (each, obj_type)
+            found[each] = None
+            try:
+                subject, own = self._find_subject(obj, kind)
+            except ClewError as error:
+                if error.code is not ErrorCode.NOT_FOUND:
+                    raise
+                continue
+            if self._source.folds and not own.needs_events:
+                together[each] = (subject, own)
+            else:
+                found[each] = self._find_or_none(subject, moment, own)
+        started = time.perf_counter_ns()
+        subjects = [subject for subject, _ in together.values()]
+        states = self._source.find_states(subjects, moment.text) if subjects else []
+        for (name, (subject, own)), state in zip(together.items(), states, strict=True):
+            if state.version:
+                found[name] = self._finish(
+                    state, own, ReconstructionStrategy.SNAPSHOT_DELTA, started
+                )
+            else:
+                # It may be there later; only its own answer tells that from never.
+                found[name] = self._find_or_none(subject, moment, own)
+        return found
+
+    def _find_or_none(
+        self, subject: Subject, moment: Moment, own: Blueprint
+    ) -> ReconstructionResult | None:
+        started = time.perf_counter_ns()
+        strategy = ReconstructionStrategy.SNAPSHOT_DELTA
+        try:
+            state = None if own.needs_events else self._source.find_state(subject, moment.text)
+            if state is not None:
+                return self._finish(state, own, strategy, started)
+            return self._replay(subject, moment, own, strategy, started, with_events=False)
+        except ClewError as error:
+            if error.code is ErrorCode.NOT_FOUND:
+                return None
+            raise
+
+    def get_state_at(
+        self, obj_id: Named, when: When = None, field: str | None = None, obj_type: Kind = None
+    ) -> Any:
+        """Return what was set of an object at a moment, or one field, its default if not set."""
+        result = self.reconstruct(obj_id, when, obj_type)
+        return result.state if field is None else result[field]
+
+    def compare_states(
+        self, obj_id: Named, time_a: When, time_b: When = None, obj_type: Kind = None
+    ) -> StateComparison:
+        """Return what differs between two moments of an object."""
+        before = self.reconstruct(obj_id, time_a, obj_type)
+        after = self.reconstruct(obj_id, time_b, obj_type)
+        states = [each.state if each.exists else {} for each in (before, after)]
+        diff = compute_diff(*states)
+        return StateComparison(
+            time_a=before.to_dict()["at"],
+            time_b=after.to_dict()["at"],
+            added=diff.added,
+            removed=diff.removed,
+            changed=diff.changed,
+            unchanged_count=diff.unchanged_count,
+        )
+
+    def timeline(
+        self, obj_id: Named, obj_type: Kind = None, *, start: When = None, end: When = None
+    ) -> Timeline:
+        """Return the events of an object, `start` and `end` inclusive, and what they made of it."""
+        first, last = read_time(start), read_time(end)
+        flush_own_events()
+        subject, own = self._find_subject(obj_id, obj_type)
+        read = self._source.read_events(subject, start=None, until=last, changes=False)
+        checksum = max(read, key=lambda each: each.order).checksum if read else ""
+        blueprint = self._blueprints.find(own, subject[0], checksum)
+        whole = Timeline(modernise(read, blueprint.schema, blueprint.upcasters).events)
+        return whole if first is None else whole.filter(start=start)
+
+    def get_graph(
+        self,
+        obj_id: Named,
+        when: When = None,
+        obj_type: Kind = None,
+        *,
+        depth: int = GRAPH_DEPTH,
+    ) -> doc.ObjectGraph:
+        """Return all objects that references reach from one, at one instant. Needs a server."""
+        flush_own_events()
+        subject, _ = self._find_subject(obj_id, obj_type)
+        return self._source.get_graph(subject, read_moment(when).text, depth)
+
+    def objects_in_trace(self, trace_id: str, step: int | None = None) -> doc.TouchedObjects:
+        """Return the objects that a trace touched, as they were at one of its steps.
+
+        `step` counts its events from 1; the last one when left out. Needs a server.
+        """
+        flush_own_events()
+        return self._source.find_touched(trace_id, step)
+
+    def clear_cache(self) -> None:
+        """Forget what `ReconstructionStrategy.CACHED` kept."""
+        with self._lock:
+            self._cached.clear()
+
+    def _find_subject(self, obj: Named, kind: Kind) -> tuple[Subject, Blueprint]:
+        """Return which object is meant, and the program's own blueprint of its type."""
+        if isinstance(obj, Entity):
+            kind = type(obj) if kind is None else kind
+            obj = obj.id
+        if not isinstance(obj, str):
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT, f"an id is a text, not a {type(obj).__name__}"
+            )
+        if isinstance(kind, type):
+            name = kind.get_type_name()
+            return (name, obj), self._blueprints.find_own(name, kind)
+        name = self._find_type(obj) if kind is None else kind
+        return (name, obj), self._blueprints.find_own(name)
+
+    def _find_type(self, obj_id: str) -> str:
+        types = self._source.find_types(obj_id)
+        if not types:
+            raise refuse_unknown(obj_id)
+        if len(types) > 1:
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                f"objects of several types have the id {obj_id!r}: {', '.join(types)}",
+                hint=f"say which: obj_type={types[0]!r}",
+            )
+        return types[0]
+
+
+def flush_own_events() -> None:
+    """Send what this process has said of objects, where it said anything, within a bound."""
+    logs = sys.modules.get("opentelemetry._logs")
+    if logs is None:
+        return
+    flush = getattr(logs.get_logger_provider(), "force_flush", None)
+    if flush is not None:
+        flush(FLUSH_MS_MAX)
+
+
+def _is_within(event: Event, bound: Order | int | None) -> bool:
+    if bound is None:
+        return True
+    return event.at <= bound if isinstance(bound, int) else event.order <= bound

@@ -1,0 +1,49 @@
+"""Events that are at hand already: those of a recording, or of a test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clew.twin.events import CHANGES
+from clew.twin.reconstructor.source import Source, refuse_unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clew.twin.events import Event
+    from clew.twin.reconstructor.source import Subject
+    from clew.twin.schema.values import ObjectSchema, ProcessSchema, RegistrySchema
+
+
+class RecordedEvents(Source):
+    """A source over events in memory, and the registry that describes them, where there is one."""
+
+    def __init__(self, events: Iterable[Event], registry: RegistrySchema | None = None) -> None:
+        self._events: dict[Subject, list[Event]] = {}
+        for event in events:
+            self._events.setdefault((event.obj_type, event.obj_id), []).append(event)
+        self._registry = registry
+
+    def find_types(self, obj_id: str) -> list[str]:
+        """Return the types that have an object of this id."""
+        return sorted(name for name, each in self._events if each == obj_id)
+
+    def read_events(
+        self, subject: Subject, *, start: int | None, until: int | None, changes: bool
+    ) -> list[Event]:
+        """Return the events of one object."""
+        if subject not in self._events:
+            raise refuse_unknown(subject[1], subject[0])
+        return [
+            event
+            for event in self._events[subject]
+            if (start is None or start <= event.at)
+            and (until is None or event.at <= until)
+            and (not changes or event.type in CHANGES)
+        ]
+
+    def find_schema(self, obj_type: str, checksum: str) -> ObjectSchema | ProcessSchema | None:
+        """Return what describes a type."""
+        if self._registry is None:
+            return None
+        return self._registry.objects.get(obj_type) or self._registry.processes.get(obj_type)
