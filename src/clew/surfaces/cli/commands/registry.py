@@ -1,4 +1,4 @@
-"""`clew registry export`, `check`, `diff` and `types`: registries as files; no server is asked."""
+"""`clew registry export`, `check`, `diff` and `types`: registries as files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from clew.surfaces.cli import output as screen
 from clew.surfaces.cli.errors import ExitCode, print_note
 from clew.surfaces.cli.flags import ANSWER, AnswerFlags
 from clew.surfaces.cli.modules import load_registry
+from clew.surfaces.cli.registry_source import read_both, read_registry, reason_of
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.text import escape
 from clew.surfaces.cli.views.registry import difference_legend, difference_table
@@ -34,6 +35,10 @@ Output = Annotated[
     Parameter(name=("--output", "-o"), group=ANSWER, help="Write to this file, not to stdout."),
 ]
 RegistryFile = Annotated[Path, Parameter(help="What `clew registry export` wrote.")]
+Old = Annotated[
+    str, Parameter(name="OLD", help="A file, or `server` for what the server has of that name.")
+]
+New = Annotated[str, Parameter(name="NEW", help="The other one, likewise.")]
 
 
 def export(
@@ -58,48 +63,34 @@ def export(
     return ExitCode.OK
 
 
-def check(
-    old: RegistryFile, new: RegistryFile, /, *, answer: AnswerFlags | None = None
-) -> ExitCode:
+def check(old: Old, new: New, /, *, answer: AnswerFlags | None = None) -> ExitCode:
     """Show what breaks, and exit with 1 if anything does."""
-    found = [each for each in compare(_read(old), _read(new)) if each.is_breaking]
-    _show(count_differences(found), answer)
+    session = Session(answer)
+    both = read_both(old, new, session.client.server)
+    found = [each for each in compare(*both) if each.is_breaking]
+    _show(count_differences(found), session)
     return ExitCode.FAILED if found else ExitCode.OK
 
 
-def diff(old: RegistryFile, new: RegistryFile, /, *, answer: AnswerFlags | None = None) -> ExitCode:
+def diff(old: Old, new: New, /, *, answer: AnswerFlags | None = None) -> ExitCode:
     """Show all that differs."""
-    _show(count_differences(compare(_read(old), _read(new))), answer)
+    session = Session(answer)
+    _show(count_differences(compare(*read_both(old, new, session.client.server))), session)
     return ExitCode.OK
 
 
 def types(file: RegistryFile, /, *, output: Output = None) -> ExitCode:
     """Write the types of a registry's file as TypeScript."""
-    _write(_encode(_read(file), "typescript"), output)
+    _write(_encode(read_registry(file), "typescript"), output)
     return ExitCode.OK
 
 
-def _show(found: Comparison, answer: AnswerFlags | None) -> None:
+def _show(found: Comparison, session: Session) -> None:
     reply = Reply(Answer(msgspec.json.encode(found), {}), Comparison)
     listing = Listing(
         reply, "differences", "difference", difference_table, legend=difference_legend
     )
-    Session(answer).show(listing)
-
-
-def _read(path: Path) -> RegistrySchema:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"cannot read {path}: {_reason(error)}",
-            hint="name a file that `clew registry export` wrote",
-        ) from error
-    try:
-        return parse_registry(content)
-    except ClewError as error:
-        raise ClewError(error.code, f"{path}: {error.message}", hint=error.hint) from error
+    session.show(listing)
 
 
 def _encode(registry: RegistrySchema, language: Language) -> str:
@@ -149,14 +140,10 @@ def _write(text: str, path: Path | None) -> None:
     except OSError as error:
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT,
-            f"cannot write {path}: {_reason(error)}",
+            f"cannot write {path}: {reason_of(error)}",
             hint="name a file in a folder that is there and may be written",
         ) from error
     finally:
         # Where it could not be made it cannot be removed either, and that has been said.
         with suppress(OSError):
             part.unlink(missing_ok=True)
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
