@@ -64,7 +64,7 @@ _FILTERS: Final = (
 _CURSORS: Final = ("", "made-up", "A" * 1000, HOSTILE)
 _IDS: Final = ("", "zz", "f" * 33, "-1", HOSTILE)
 WRONG_BY_NAME: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(("last", "start", "end", "step", "margin"), _TIMES),
+    **dict.fromkeys(("last", "start", "end", "step", "margin", "at", "from", "to"), _TIMES),
     **dict.fromkeys(("baseline", "baseline_start", "baseline_end"), _TIMES),
     **dict.fromkeys(("q", "bad", "good"), _FILTERS),
     **dict.fromkeys(("next", "after"), _CURSORS),
@@ -213,7 +213,9 @@ def _name(operation: Operation) -> str:
 def _wrong(parameter: Mapping[str, Any]) -> tuple[str, ...]:
     schema = parameter["schema"]
     kind = "enum" if "enum" in schema else schema["type"]
-    return WRONG_BY_TYPE.get(kind) or WRONG_BY_NAME.get(parameter["name"], ())
+    values = WRONG_BY_TYPE.get(kind) or WRONG_BY_NAME.get(parameter["name"], ())
+    # Nothing is as good a number as any where the bounds have it.
+    return tuple(value for value in values if value != "0" or schema.get("minimum") != 0)
 
 
 @pytest.mark.parametrize("operation", QUESTIONS, ids=_name)

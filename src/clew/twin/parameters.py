@@ -7,7 +7,7 @@ last event of that span). Moments are inclusive.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -79,7 +79,7 @@ class InstantsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     at: list[str] = []
     start: str | None = None
     end: str | None = None
-    steps: int | None = None
+    steps: Annotated[int, msgspec.Meta(ge=1, le=INSTANTS_MAX)] | None = None
 
 
 class StatesQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,8 +130,8 @@ class GraphQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """All objects that references reach from one, as they were at one moment."""
 
     at: str | None = None
-    depth: int = 8
-    limit: int = OBJECTS_MAX
+    depth: Annotated[int, msgspec.Meta(ge=0, le=DEPTH_MAX)] = 8
+    limit: Annotated[int, msgspec.Meta(ge=1, le=OBJECTS_MAX)] = OBJECTS_MAX
 
 
 class TouchedQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,7 +140,7 @@ class TouchedQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `step` counts the trace's events from 1; 0 is before the first, and the last one when left out.
     """
 
-    step: int | None = None
+    step: Annotated[int, msgspec.Meta(ge=0)] | None = None
     limit: int = LIMIT_DEFAULT
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from clew.access.caller import Verb
 from clew.surfaces.rest.answers import answer_document, encode
-from clew.surfaces.rest.body import read_body, read_document
+from clew.surfaces.rest.body import read_document, read_json
 from clew.surfaces.rest.routes import BASE, GONE, Asked, OpenRoute, QueryRoute, run_unless_gone
 from clew.twin import documents as doc
 from clew.twin import parameters as ask
@@ -44,7 +44,7 @@ async def _get_states(desk: Desk, asked: Asked) -> Response:
 
 
 async def _put_registry(desk: Desk, asked: Asked) -> Response:
-    text = await read_body(asked.request, REGISTRY_BYTES_MAX)
+    text = await read_json(asked.request, REGISTRY_BYTES_MAX)
     # A large registry takes milliseconds to check, in which others are to be answered.
     storing = await asyncio.to_thread(desk.registries.put, text, asked.caller.name)
     stored = await asyncio.wrap_future(storing)

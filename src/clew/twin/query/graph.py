@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
-from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import format_time
 from clew.twin import documents as doc
 from clew.twin.fold import Folded
-from clew.twin.parameters import DEPTH_MAX, OBJECTS_MAX
 from clew.twin.query.folding import Known, fold_objects
 from clew.twin.query.kinds import former_names
 from clew.twin.query.moments import find_moment
@@ -45,7 +43,6 @@ def get_graph(
     Bounds: `depth` references in a row, `limit` objects; what was left out is told.
     Raises: ClewError NOT_FOUND for an object without any event.
     """
-    _check_bounds(query)
     snapshot = store.snapshot()
     moment = find_moment(store, snapshot, query.at, now)
     first = find_first(store, snapshot, subject)
@@ -133,12 +130,3 @@ def _tell_left_out(left_out: int, query: ask.GraphQuery) -> list[doc.Remark]:
         return []
     message = f"{left_out} objects lie deeper than {query.depth}, or beyond {query.limit}"
     return [doc.Remark(code=LEFT_OUT, message=message)]
-
-
-def _check_bounds(query: ask.GraphQuery) -> None:
-    if not 0 <= query.depth <= DEPTH_MAX or not 1 <= query.limit <= OBJECTS_MAX:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"depth goes up to {DEPTH_MAX}, limit from 1 to {OBJECTS_MAX}",
-            hint="begin at an object further down to see more",
-        )

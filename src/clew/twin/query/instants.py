@@ -93,8 +93,8 @@ def _read_moments(
     store: Store, snapshot: Snapshot, query: ask.InstantsQuery, now: int
 ) -> list[Moment]:
     """Return the moments that a question names, or `steps` of them over its range."""
-    steps = 0 if query.steps is None else query.steps
-    if len(query.at) > INSTANTS_MAX or not 0 <= steps <= INSTANTS_MAX:
+    steps = query.steps or 0
+    if len(query.at) > INSTANTS_MAX:
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT,
             f"at most {INSTANTS_MAX} moments are answered at once",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.base.times import format_time
 from clew.twin import documents as doc
 from clew.twin.fold import CHANGE_AFTER_DELETE, CREATED_AGAIN, hash_state
@@ -30,6 +30,9 @@ INVARIANT: Final = "invariant"
 
 REMARKS_MAX: Final = 100
 """Remarks of one state; how many were left out is told."""
+
+_NAME_CHARS_SHOWN: Final = 100
+"""How much of a name that nobody knows an error repeats."""
 
 _WORDS: Final = {
     CHANGE_AFTER_DELETE: "a change after the deletion, passed over",
@@ -130,7 +133,8 @@ def refuse_unknown(subject: Subject) -> ClewError:
     """Return the error for an object that nothing is known of."""
     return ClewError(
         ErrorCode.NOT_FOUND,
-        f"nothing is known of an object {subject.id!r} of the type {subject.type!r}",
+        f"nothing is known of an object {shorten(subject.id, _NAME_CHARS_SHOWN)!r}"
+        f" of the type {shorten(subject.type, _NAME_CHARS_SHOWN)!r}",
         hint="`clew objects` lists those that sent events, `clew rejected` what does not count",
     )
 

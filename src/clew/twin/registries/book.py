@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.base.times import format_time
 from clew.twin import documents as doc
 from clew.twin.ingest.judge import Judgement, Verdict
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 REGISTRIES_MAX: Final = 1000
 """Versions that are kept: years of releases. Each is in memory, some 20 KB for a dozen types."""
+
+_NAME_CHARS_SHOWN: Final = 100
+"""How much of a name that nobody knows an error repeats."""
 
 _MISSING_ID: Final = Issue(
     Severity.ERROR,
@@ -113,7 +116,8 @@ class RegistryBook:
                 return encode_registry(volume.index.registry)
         raise ClewError(
             ErrorCode.NOT_FOUND,
-            "there is no registry" + (f" of the name {name}" if name else ""),
+            "there is no registry"
+            + (f" of the name {shorten(name, _NAME_CHARS_SHOWN)!r}" if name else ""),
             hint="give the server one: `clew registry push registry.json`",
         )
 
