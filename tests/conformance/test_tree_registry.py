@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from clew.access.schema import SCHEMA as ACCESS
-from clew.store.database.contract import Database, Dialect
+from clew.store.database.contract import Database, Dialect, Reading
 from clew.tree.machine import changes
 from clew.tree.machine.app import App, OrphanPolicy, Orphans, Status, Tier
 from clew.tree.machine.options import TreeOptions
@@ -600,3 +600,31 @@ def test_a_batch_of_the_largest_payloads_is_kept_whole_and_in_order(database: Da
     found = database.read(lambda reading: questions.find_messages(reading, "root", limit=100))
     assert [each.seq for each in found] == list(range(40, 0, -1))
     assert {each.payload for each in found} == {payload.decode()}
+
+
+def test_what_had_ended_before_a_cancel_is_found_without_its_own_targets(
+    database: Database,
+) -> None:
+    def ended(app_id: str, *above: str, at: int) -> changes.AppAdded:
+        return add(app_id, *above, status=Status.DONE, ended_at=at)
+
+    write(
+        database,
+        add("root"),
+        ended("first", "root", at=NOW - 2),
+        ended("second", "root", "first", at=NOW - 1),
+        # One ended in the very moment of the cancel, one that the cancel itself ended.
+        ended("third", "root", at=NOW),
+        ended("target", "root", at=NOW),
+        ended("later", "root", at=NOW + 1),
+        ended("elsewhere", "other", at=NOW - 1),
+        command("c", "root", kind="cancel"),
+        command("c", "target", kind="cancel", root_id="root", status="done"),
+    )
+
+    def find(reading: Reading) -> tuple[list[str], int]:
+        about = (reading, "c", join_path(("root",)), NOW)
+        found = questions.find_ended_before(*about, limit=2)
+        return [app.app_id for app in found], questions.count_ended_before(*about, most=9)
+
+    assert database.read(find) == (["third", "second"], 3)

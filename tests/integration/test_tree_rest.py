@@ -291,12 +291,16 @@ def test_a_cancel_tells_what_became_of_each(server: ServerProcess) -> None:
             for each in over["outcomes"]
         }
         assert over["outcomes"][0]["app_id"] == root_id
-        # What had ended before is no part of it.
         assert outcomes == {
             root_id: ("cancelled", "cooperative", True),
             live: ("cancelled", "cooperative", True),
             late: ("cancelled", "scheduled", False),
+            ended: ("done", "already_terminal", True),
         }
+        assert (over["ended_before"], over["left_out"]) == (1, 0)
+        # As often as it is asked for, it says the same: what ended since was part of it.
+        again = ask(server, "POST", path, headers={"idempotency-key": f"c-{root_id}"})[1]
+        assert again == over
         status, before = ask(server, "POST", f"/apps/{ended}/cancel")
         assert before["outcomes"][0]["phase"] == "already_terminal"
         assert before["outcomes"][0]["status"] == "done"

@@ -15,8 +15,9 @@ from clew.surfaces.cli.grid import render
 from clew.surfaces.cli.text import cut_middle, cut_start, escape, width_of
 from clew.surfaces.cli.views.app_tree import TreeShape, tree_lines
 from clew.surfaces.cli.views.apps import app_lines, crash_table
+from clew.surfaces.cli.views.outcomes import ENDED_SHOWN_MAX, cancel_lines
 from clew.surfaces.cli.views.progress import BAR_CELLS, bar, read_progress
-from clew.tree.documents import App, Crash, CrashList, Said
+from clew.tree.documents import App, Cancelled, CancelOutcome, Crash, CrashList, Said
 
 NOW = 1_800_000_000_000_000_000
 AT = "2027-01-15T08:00:00.000000000Z"
@@ -277,3 +278,23 @@ def test_a_text_that_is_cut_in_the_middle_fits_and_keeps_both_ends(text: str, wi
 def test_both_ends_of_a_name_are_kept() -> None:
     assert cut_middle("nightly-embedding-01", 11) == "nightl…g-01"
     assert cut_start("│ │ ╰─", 4) == "… ╰─"
+
+
+def test_of_many_that_had_ended_before_a_cancel_a_few_are_listed_and_the_rest_is_counted() -> None:
+    def outcome(number: int, phase: str) -> CancelOutcome:
+        return CancelOutcome(
+            app_id=f"{number:036d}",
+            app_name=f"app-{number}",
+            status="done" if number else "cancelled",
+            phase=phase,
+            confirmed=True,
+        )
+
+    outcomes = [outcome(0, "cooperative"), *(outcome(n, "already_terminal") for n in range(1, 31))]
+    cancelled = Cancelled(
+        correlation_id="c", over=True, outcomes=outcomes, ended_before=1030, left_out=1000
+    )
+    lines = [render(line, colour=False) for line in cancel_lines(cancelled, 120)]
+    assert "31 apps" in lines[0]
+    assert sum("had ended before" in line for line in lines) == ENDED_SHOWN_MAX + 1
+    assert lines[-1] == f"… {1030 - ENDED_SHOWN_MAX} more had ended before"

@@ -8,7 +8,7 @@ import msgspec
 
 from clew.base.times import format_time
 from clew.tree import documents as doc
-from clew.tree.machine.orders import OrderStatus
+from clew.tree.machine.orders import OrderStatus, Phase
 from clew.tree.registry import questions
 
 if TYPE_CHECKING:
@@ -158,11 +158,16 @@ def describe_command(
     )
 
 
-def describe_cancel(command: doc.Command) -> doc.Cancelled:
-    """Return a cancel as its outcomes."""
+def describe_cancel(command: doc.Command, ended: Sequence[App], ended_before: int) -> doc.Cancelled:
+    """Return a cancel as its outcomes.
+
+    `ended` are apps below that had ended before it, of `ended_before` in all.
+    """
     return doc.Cancelled(
         correlation_id=command.correlation_id,
         over=command.over,
+        ended_before=ended_before,
+        left_out=ended_before - len(ended),
         outcomes=[
             doc.CancelOutcome(
                 app_id=target.app_id,
@@ -172,6 +177,16 @@ def describe_cancel(command: doc.Command) -> doc.Cancelled:
                 confirmed=bool(target.confirmed),
             )
             for target in command.targets
+        ]
+        + [
+            doc.CancelOutcome(
+                app_id=app.app_id,
+                app_name=app.app_name,
+                status=app.status.value,
+                phase=Phase.ALREADY_TERMINAL.value,
+                confirmed=app.confirmed,
+            )
+            for app in ended
         ],
     )
 

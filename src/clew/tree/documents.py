@@ -237,11 +237,17 @@ class CancelOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
-    """A cancel and every app's outcome, the root first; final once it is `over`."""
+    """A cancel and every app's outcome, the root first; final once it is `over`.
+
+    Of a cascade, what had ended before it comes last, those that ended lately first. Of the
+    `ended_before` there may be more than are told: `left_out` is how many.
+    """
 
     correlation_id: str
     over: bool
     outcomes: list[CancelOutcome]
+    ended_before: int = 0
+    left_out: int = 0
 
 
 class WatchEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from clew.tree import documents as doc
 from clew.tree.cursor import Mark, read_cursor, write_cursor
 from clew.tree.descriptions import (
     describe_apps,
+    describe_cancel,
     describe_command,
     describe_crash,
     describe_message,
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 
 COUNTED_MAX: Final = 10_000
 """How far matching records are counted; beyond, an answer says `at_least`."""
+
+ENDED_TOLD_MAX: Final = 1000
+"""Of what had ended before a cancel: 150 KB of JSON; a tree of a year has a million of them."""
+
+ENDED_COUNTED_MAX: Final = 100_000
+"""How far these are counted, while somebody waits for the answer: some 20 ms."""
 
 TEXT_CHARS_MAX: Final = 256
 """Of a name that is looked for: the longest that an app can have."""
@@ -233,6 +240,32 @@ class Lookups:
 
     def get_command(self, caller: Caller, correlation_id: str) -> doc.Command:
         """Return a command or a cancel, to whoever asked for it or may see its target."""
+        return self._database.read(
+            lambda reading: describe_command(*self._read_command(reading, caller, correlation_id))
+        )
+
+    def get_cancel(self, caller: Caller, correlation_id: str) -> doc.Cancelled:
+        """Return a cancel as its outcomes; of a cascade, what had ended before it among them."""
+
+        def work(reading: Reading) -> doc.Cancelled:
+            root_id, targets, apps = self._read_command(reading, caller, correlation_id)
+            command = describe_command(root_id, targets, apps)
+            root = apps.get(root_id)
+            if not command.cascade or root is None:
+                return describe_cancel(command, [], 0)
+            about = (reading, correlation_id, join_path(root.path), targets[0].created_at)
+            ended = questions.find_ended_before(*about, limit=ENDED_TOLD_MAX)
+            count = len(ended)
+            if count == ENDED_TOLD_MAX:
+                count = questions.count_ended_before(*about, most=ENDED_COUNTED_MAX)
+            return describe_cancel(command, ended, count)
+
+        return self._database.read(work)
+
+    def _read_command(
+        self, reading: Reading, caller: Caller, correlation_id: str
+    ) -> tuple[str, list[KeptCommand], dict[str, App]]:
+        """Return the app that was named, all targets of a command, and those that are kept."""
         unknown = ClewError(
             ErrorCode.NOT_FOUND,
             f"there is no command {correlation_id[:128]!r}",
@@ -240,21 +273,17 @@ class Lookups:
         )
         if "\0" in correlation_id:
             raise unknown
-
-        def work(reading: Reading) -> doc.Command:
-            targets = questions.find_commands(reading, correlation_id)
-            if not targets:
-                raise unknown
-            root_id = targets[0].root_id
-            if not _is_own(targets[0], caller):
-                try:
-                    self._sight.require(reading, caller, root_id)
-                except ClewError as error:
-                    raise unknown from error
-            apps = questions.get_apps(reading, {target.app_id for target in targets})
-            return describe_command(root_id, targets, apps)
-
-        return self._database.read(work)
+        targets = questions.find_commands(reading, correlation_id)
+        if not targets:
+            raise unknown
+        root_id = targets[0].root_id
+        if not _is_own(targets[0], caller):
+            try:
+                self._sight.require(reading, caller, root_id)
+            except ClewError as error:
+                raise unknown from error
+        apps = questions.get_apps(reading, {target.app_id for target in targets})
+        return root_id, targets, apps
 
     def _tree_page(
         self,

@@ -16,7 +16,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import new_uuid, parse_uuid
 from clew.base.times import NS_PER_MS, format_time, parse_time
 from clew.tree import documents as doc
-from clew.tree.descriptions import describe_apps, describe_cancel
+from clew.tree.descriptions import describe_apps
 from clew.tree.frames.codec import DEPTH_MAX, depth_exceeds, parse
 from clew.tree.frames.fields import CORRELATION_CHARS_MAX
 from clew.tree.frames.info import InlineGrant, TrailsConfig, new_join_token
@@ -185,8 +185,10 @@ class TreeService(Lookups):
             include_detached=asked.include_detached,
         )
         await self._issue(event, caller, wait_s)
-        command = await self._read(lambda: self.get_command(caller, event.correlation_id))
-        return describe_cancel(command)
+        told: doc.Cancelled = await self._read(
+            lambda: self.get_cancel(caller, event.correlation_id)
+        )
+        return told
 
     async def watch(self, caller: Caller, asked: ask.WatchParameters) -> WatchFeed:
         """Open a feed of what happens."""

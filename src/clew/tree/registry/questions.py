@@ -339,6 +339,29 @@ def find_commands(
     return [_command(row) for row in rows]
 
 
+def find_ended_before(
+    reading: Reading, correlation_id: str, path: str, at: int, *, limit: int
+) -> list[App]:
+    """Return apps below a path that had ended when a cancel was issued, the last first.
+
+    `at` is when that was, in Unix nanoseconds. Its own targets are left out: what it ended at once
+    ended in the same moment.
+    """
+    where = _ended_before(correlation_id, path, at)
+    rows = reading.rows(
+        f"SELECT {_COLUMNS} FROM apps{where.sql} ORDER BY ended_at DESC, app_id LIMIT :limit",  # noqa: S608 - names of columns
+        where.bound(limit=limit),
+    )
+    return [decode_app(row) for row in rows]
+
+
+def count_ended_before(
+    reading: Reading, correlation_id: str, path: str, at: int, *, most: int
+) -> int:
+    """Return how many `find_ended_before` would find; counting ends at `most`."""
+    return count_rows(reading, "apps", _ended_before(correlation_id, path, at), most=most)
+
+
 def read_outbox(
     reading: Reading, after: int, *, limit: int, within: str | None = None
 ) -> list[OutboxEntry]:
@@ -421,6 +444,18 @@ def _of_apps(reading: Reading, condition: AppFilter) -> Where:
     where.equal("parent_id", condition.parent_id)
     where.equal("namespace", condition.namespace)
     where.equal("app_name", condition.app_name)
+    return where
+
+
+def _ended_before(correlation_id: str, path: str, at: int) -> Where:
+    where = Where()
+    _add_range(where, "path", "below", path, lowest=">")
+    where.add(
+        "ended_at <= :at AND NOT EXISTS (SELECT 1 FROM control_queue c"
+        " WHERE c.correlation_id = :correlation_id AND c.app_id = apps.app_id)",
+        at=at,
+        correlation_id=correlation_id,
+    )
     return where
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
 from clew.surfaces.cli.naming import short_id
-from clew.surfaces.cli.text import escape, escape_json, plural, show_time
+from clew.surfaces.cli.text import escape, escape_json, plural, show_count, show_time
 from clew.surfaces.cli.views.apps import status_mark
 from clew.tree.frames.info import VARIABLE
 
@@ -47,6 +47,11 @@ _PHASES: Final = {
     "already_terminal": "had ended before",
 }
 
+_ENDED_BEFORE: Final = "already_terminal"
+
+ENDED_SHOWN_MAX: Final = 10
+"""Of those that had ended before, so many lines: one looks for what the cancel did."""
+
 
 def command_lines(command: doc.Command, width: int) -> list[Line]:
     """Return a command and what each app did with it."""
@@ -74,6 +79,9 @@ def command_lines(command: doc.Command, width: int) -> list[Line]:
 def cancel_lines(cancelled: doc.Cancelled, width: int) -> list[Line]:
     """Return a cancel and what became of each app."""
     state = "over" if cancelled.over else "under way"
+    before = [each.app_id for each in cancelled.outcomes[1:] if each.phase == _ENDED_BEFORE]
+    folded = frozenset(before[ENDED_SHOWN_MAX:])
+    shown = [each for each in cancelled.outcomes if each.app_id not in folded]
     counts = Counter(outcome.status for outcome in cancelled.outcomes)
     told = ", ".join(f"{count} {escape(status)}" for status, count in counts.most_common())
     head: Line = [
@@ -90,8 +98,11 @@ def cancel_lines(cancelled: doc.Cancelled, width: int) -> list[Line]:
             plain(escape(_PHASES.get(outcome.phase, outcome.phase))),
             _end(outcome, is_over=cancelled.over),
         ]
-        for outcome in cancelled.outcomes
+        for outcome in shown
     ]
+    left = len(folded) + cancelled.left_out
+    if left:
+        rows.append([styled(f"… {show_count(left)} more had ended before", Style.DIM)])
     return [head, *(lay_out(_OUTCOME_COLUMNS, rows, width) if rows else [])]
 
 

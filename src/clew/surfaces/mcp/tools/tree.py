@@ -112,6 +112,7 @@ class CancelAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     correlation_id: str
     over: bool
     outcomes: Table
+    ended_before: int = 0
 
 
 def _tree(questions: Questions, asked: TreeAsked) -> Draft:
@@ -215,6 +216,7 @@ def _cancel(questions: Questions, asked: CancelAsked) -> Draft:
             correlation_id=done.correlation_id,
             over=done.over,
             outcomes=table(columns, rows[:items]),
+            ended_before=done.ended_before,
             next=steps,
         )
 
