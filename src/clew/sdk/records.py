@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 import traceback
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import get_current
@@ -24,6 +25,9 @@ _OWN: Final = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
 
 _SCALARS: Final = (str, bool, int, float)
 
+# Where it is loaded a program has anchors, and what it logs inside one is about an object.
+_ANCHORS: Final = "clew.twin.anchoring.context"
+
 # Severity as the logs data model maps common level names.
 _SEVERITIES: Final = (
     (logging.CRITICAL, SeverityNumber.FATAL, "FATAL"),
@@ -38,7 +42,10 @@ class RecordHandler(logging.Handler):
     """Exports what is logged, with the span it was logged in.
 
     Loggers become instrumentation scopes. Fields given by `extra` become attributes; an exception
-    becomes `exception.*`. What our own machinery logs is left out.
+    becomes `exception.*`. A record that is logged inside an anchor says which object it is about.
+    What our own machinery logs is left out.
+
+    Where a program has set up no handler of its own, warnings go to stderr as they did before.
     """
 
     def __init__(self, provider: LoggerProvider) -> None:
@@ -47,12 +54,29 @@ class RecordHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a record over. A record that cannot be told goes the way of `handleError`."""
+        self._show_where_nobody_does(record)
         if is_quiet() or record.name == LOGGER_NAME:
             return
         try:
+            if _ANCHORS in sys.modules:
+                from clew.twin.logger.bridge import with_anchor
+
+                record = with_anchor(record)
             self._provider.get_logger(record.name).emit(_translate(record))
         except Exception:  # noqa: BLE001 - a handler must never break the program that logs
             self.handleError(record)
+
+    def _show_where_nobody_does(self, record: logging.LogRecord) -> None:
+        """Do what `logging` does without any handler: this one shows nothing to a person."""
+        last = logging.lastResort
+        if last is None or record.levelno < last.level:
+            return
+        each: logging.Logger | None = logging.getLogger(record.name)
+        while each is not None:
+            if any(handler is not self for handler in each.handlers):
+                return
+            each = each.parent if each.propagate else None
+        last.handle(record)
 
 
 def _translate(record: logging.LogRecord) -> LogRecord:
@@ -75,18 +99,25 @@ def _severity(level: int) -> tuple[SeverityNumber, str]:
     return SeverityNumber.TRACE, "TRACE"
 
 
-def _attributes(record: logging.LogRecord) -> dict[str, str | bool | int | float]:
-    found: dict[str, str | bool | int | float] = {
+def _attributes(record: logging.LogRecord) -> dict[str, Any]:
+    found: dict[str, Any] = {
         "code.file.path": record.pathname,
         "code.function.name": record.funcName or "",
         "code.line.number": record.lineno,
     }
     for name, value in vars(record).items():
         if name not in _OWN and not name.startswith("_"):
-            found[name] = value if isinstance(value, _SCALARS) else str(value)
+            found[name] = value if _is_attribute(value) else str(value)
     if record.exc_info and record.exc_info[0] is not None:
         kind, error, _ = record.exc_info
         found["exception.type"] = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
         found["exception.message"] = str(error)
         found["exception.stacktrace"] = "".join(traceback.format_exception(error))
     return found
+
+
+def _is_attribute(value: object) -> bool:
+    """Whether a value can be exported as it is: a scalar, or a list of texts."""
+    if isinstance(value, list):
+        return all(isinstance(each, str) for each in value)
+    return isinstance(value, _SCALARS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from clew.twin.context import TriLogLogger, anchor, anchored, tracked
     from clew.twin.dsl import (
         Boolean,
         Dict,
@@ -62,9 +63,13 @@ __all__ = [
     "String",
     "Timeline",
     "Timestamp",
+    "TriLogLogger",
     "TriLogMeta",
+    "anchor",
+    "anchored",
     "default_registry",
     "invariant",
+    "tracked",
 ]
 
 _ELSEWHERE: Final = {
@@ -78,6 +83,7 @@ _ELSEWHERE: Final = {
         ),
         "clew.twin.engine",
     ),
+    **dict.fromkeys(("TriLogLogger", "anchor", "anchored", "tracked"), "clew.twin.context"),
     "BatchValidator": "clew.twin.validation.batch",
     "LogValidator": "clew.twin.validation.validator",
 }

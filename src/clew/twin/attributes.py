@@ -35,6 +35,9 @@ EVENT_ID: Final = "trilog.event.id"
 EVENT_SEQ: Final = "trilog.event.seq"
 """The writer's own count of its events, from 1: what orders those of one nanosecond."""
 
+EVENT_WRITER: Final = "trilog.event.writer"
+"""Which writer counts, where the resource does not tell: a forked child has its parent's."""
+
 EVENT_DATA: Final = "event."
 """What an event or action says besides: ``event.<name>``. It never changes state."""
 
@@ -68,6 +71,7 @@ EXPECTED: Final = frozenset(
         EVENT_NAME,
         EVENT_ID,
         EVENT_SEQ,
+        EVENT_WRITER,
         ACTION_NAME,
         REGISTRY_CHECKSUM,
         LOG_CATEGORY,

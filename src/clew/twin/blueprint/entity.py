@@ -351,7 +351,8 @@ def observe(
     """Let a function hear of every assignment to a field; return who heard of them before.
 
     It is called with the object, the field's name, and the JSON values before and after. None ends
-    it. What is done inside a list or dictionary is no assignment.
+    it. What is done inside a list or dictionary is no assignment. Of a step of a process, and of
+    its end, the name is empty.
     """
     before = entity.__dict__.get(OBSERVER)
     if observer is None:

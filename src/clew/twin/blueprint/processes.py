@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from clew.base.ids import TRACE_ID_CHARS
 from clew.twin import attributes
 from clew.twin.blueprint.entity import Entity, describe_class, fields_of, utc_now
+from clew.twin.blueprint.fields import OBSERVER
 from clew.twin.schema.moments import read_moment
 from clew.twin.schema.transitions import may_follow
 from clew.twin.schema.values import ProcessSchema
@@ -116,6 +117,7 @@ class Process(Entity):
         self._advance()
         at = read_moment(self._updated_at)
         self._recorded.append({"name": name, "at": at, "data": dict(data or {})})
+        self._tell_observer()
 
     def complete(self, result: Any = None) -> None:
         """End it well.
@@ -125,6 +127,7 @@ class Process(Entity):
         """
         self._end(COMPLETED)
         self._result = result
+        self._tell_observer()
 
     def fail(self, error: BaseException | str) -> None:
         """End it badly.
@@ -134,12 +137,18 @@ class Process(Entity):
         """
         self._end(FAILED)
         self._error = str(error) or type(error).__name__
+        self._tell_observer()
 
     def _end(self, status: str) -> None:
         if self._status != STARTED:
             raise PhaseError(f"{self._schema.name} has {self._status} already")
         self._status = status
         self._advance()
+
+    def _tell_observer(self) -> None:
+        observer = self.__dict__.get(OBSERVER)
+        if observer is not None:
+            observer(self, "", None, None)
 
     def _advance(self) -> None:
         self._version += 1

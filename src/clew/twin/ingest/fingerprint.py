@@ -65,7 +65,7 @@ def read_fingerprint(record: LogRecord, prefix: str | None = None) -> Fingerprin
     type_, name = _read_kind(texts)
     patch, data = _read_values(record, prefix or otel_prefix(obj_type), is_known=prefix is not None)
     seq = _read_seq(texts.get(names.EVENT_SEQ, ""))
-    writer = read_writer(record.resource)
+    writer = texts.get(names.EVENT_WRITER) or read_writer(record.resource)
     return Fingerprint(
         type=type_,
         obj_type=obj_type,

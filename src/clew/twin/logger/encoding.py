@@ -22,7 +22,7 @@ from clew.twin.schema.lookup import names_of
 from clew.twin.schema.moments import read_moment
 
 if TYPE_CHECKING:
-    from clew.twin.anchor.kinds import Kind, TypeSchema
+    from clew.twin.anchoring.kinds import Kind, TypeSchema
     from clew.twin.schema.values import FieldSchema
 
 TEXT_CHARS_MAX: Final = 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -14,10 +14,13 @@ from clew.twin.blueprint.processes import Process
 from clew.twin.blueprint.registry import default_registry, registry_of
 from clew.twin.events import CHANGES, EventType
 from clew.twin.logger.encoding import to_plain, to_text
+from clew.twin.logger.writer import WRITER
 
 if TYPE_CHECKING:
-    from clew.twin.anchor.context import AnchorContext
-    from clew.twin.anchor.kinds import Kind
+    from collections.abc import Iterator
+
+    from clew.twin.anchoring.context import AnchorContext
+    from clew.twin.anchoring.kinds import Kind
     from clew.twin.logger.encoding import Encoded
     from clew.twin.logger.writer import Stamp
 
@@ -37,6 +40,9 @@ class Severity(SeverityPair, Enum):
     WARN = (13, "WARN")
     ERROR = (17, "ERROR")
 
+
+FIELDS_MAX: Final = 100
+"""Of one record: an SDK keeps 128 attributes by default, and about a dozen are ours."""
 
 NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -59,6 +65,14 @@ class Saying:
     status: str = ""
     error: BaseException | None = None
 
+    def with_body(self, body: str) -> Saying:
+        """Return it with another text."""
+        return replace(self, body=body)
+
+    def with_fields(self, fields: Mapping[str, Any], category: str) -> Saying:
+        """Return it with fields, and the word for its kind of record."""
+        return replace(self, fields=fields, category=category)
+
     @property
     def is_change(self) -> bool:
         """Whether it alters the state of an object."""
@@ -76,18 +90,37 @@ class Told:
     error: BaseException | None = None
 
 
+def make_records(saying: Saying, encoded: Encoded, anchor: AnchorContext | None) -> Iterator[Told]:
+    """Yield the record of an event; several, of the same moment, where it has very many fields.
+
+    SDKs keep so many attributes of a record and drop the others. What the first record has no room
+    for is told as further changes.
+    """
+    stamp = WRITER.stamp()
+    fields = list(encoded.attributes.items())
+    yield make_record(saying, dict(fields[:FIELDS_MAX]), encoded.nulls, anchor, stamp)
+    for start in range(FIELDS_MAX, len(fields), FIELDS_MAX):
+        more = Saying(type=EventType.STATE_CHANGE, body=saying.body, category=saying.category)
+        part = dict(fields[start : start + FIELDS_MAX])
+        yield make_record(more, part, [], anchor, WRITER.stamp(stamp.at))
+
+
 def make_record(
-    saying: Saying, encoded: Encoded, anchor: AnchorContext | None, stamp: Stamp
+    saying: Saying,
+    fields: dict[str, Any],
+    nulls: list[str],
+    anchor: AnchorContext | None,
+    stamp: Stamp,
 ) -> Told:
-    """Return the record of an event.
+    """Return one record; `fields` are attributes already, and become part of it.
 
     Who the object is comes last: an SDK that has room for so many attributes drops the first ones,
     and nothing that a program says may stand in the place of these.
     """
-    attributes = dict(encoded.attributes)
+    attributes = fields
     attributes.update(describe_words(saying))
-    if encoded.nulls:
-        attributes[names.OBJ_NULLS] = encoded.nulls
+    if nulls:
+        attributes[names.OBJ_NULLS] = nulls
     attributes.update(describe_event(saying, stamp))
     if anchor is not None:
         attributes.update(describe_anchor(anchor))
@@ -122,6 +155,8 @@ def describe_event(saying: Saying, stamp: Stamp) -> dict[str, Any]:
         names.EVENT_ID: stamp.event_id,
         names.EVENT_SEQ: stamp.seq,
     }
+    if WRITER.forked:
+        said[names.EVENT_WRITER] = WRITER.forked
     if saying.name:
         is_action = saying.type is EventType.ACTION
         said[names.ACTION_NAME if is_action else names.EVENT_NAME] = saying.name

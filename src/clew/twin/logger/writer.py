@@ -37,13 +37,14 @@ class Writer:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin_in_child)
 
-    def stamp(self) -> Stamp:
-        """Return the next stamp."""
-        now = time.time_ns()
+    def stamp(self, at: int | None = None) -> Stamp:
+        """Return the next stamp, of this moment, or of one that another stamp has already."""
+        now = time.time_ns() if at is None else at
         with self._lock:
-            if self._last_at - BACKWARDS_NS_MAX < now < self._last_at:
-                now = self._last_at
-            self._last_at = now
+            if at is None:
+                if self._last_at - BACKWARDS_NS_MAX < now < self._last_at:
+                    now = self._last_at
+                self._last_at = now
             self._seq += 1
             seq = self._seq
         return Stamp(now, seq, new_uuid(now))

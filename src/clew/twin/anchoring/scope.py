@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from clew.twin.anchor.calls import wrap
-from clew.twin.anchor.context import CHAIN_MAX, CURRENT, AnchorContext, get_current_anchor
+from clew.twin.anchoring.calls import wrap
+from clew.twin.anchoring.context import CHAIN_MAX, AnchorContext, get_current_anchor
 from clew.twin.blueprint.entity import Entity, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextvars import Token
+    from collections.abc import Callable
+    from datetime import datetime
     from types import TracebackType
 
+    from clew.twin.anchoring.carrying import Entry
+
 F = TypeVar("F", bound="Callable[..., Any]")
+
+NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class anchor:  # noqa: N801 - a word of the language, as `property` is
@@ -46,15 +51,17 @@ class anchor:  # noqa: N801 - a word of the language, as `property` is
             raise ValueError("an anchor needs the id of an object, not None")
         self._entity = obj_id if isinstance(obj_id, Entity) else None
         self._obj_id = obj_id.id if isinstance(obj_id, Entity) else str(obj_id)
-        self._obj_type = type(obj_id) if obj_type is None and self._entity else obj_type
+        self._obj_type = obj_type
         self._metadata: Mapping[str, Any] = metadata
-        self._open: list[tuple[Token[AnchorContext | None], Token[Any]]] = []
+        self._open: list[Entry] = []
 
     def __enter__(self) -> AnchorContext:
-        from clew.twin.anchor.carrying import carry
+        from clew.twin.anchoring.carrying import enter
 
-        opened = self._make(get_current_anchor())
-        self._open.append((CURRENT.set(opened), carry(opened)))
+        opened = make_context(
+            self._entity or self._obj_id, self._obj_type, self._metadata, get_current_anchor()
+        )
+        self._open.append(enter(opened))
         return opened
 
     def __exit__(
@@ -63,20 +70,15 @@ class anchor:  # noqa: N801 - a word of the language, as `property` is
         value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        from clew.twin.anchor.carrying import detach
+        from clew.twin.anchoring.carrying import leave
 
-        # The newest that was opened in this very context: other tasks have theirs open, too.
+        # The newest that was opened in this very context: other tasks have theirs open, too. There
+        # is none where a generator is thrown away by another task than ran it, whose context ends
+        # by itself.
         for entry in reversed(self._open):
-            ours, carried = entry
-            try:
-                CURRENT.reset(ours)
-            except ValueError:
-                continue
-            self._open.remove(entry)
-            detach(carried)
-            return
-        # It was opened in a context that nobody can close any more, such as that of a generator
-        # which another task throws away; the context ends by itself.
+            if leave(entry):
+                self._open.remove(entry)
+                return
         if self._open:
             self._open.pop()
 
@@ -99,17 +101,29 @@ class anchor:  # noqa: N801 - a word of the language, as `property` is
         """Return another one for the same object: closing is quick where few are open."""
         return type(self)(self._entity or self._obj_id, self._obj_type, **self._metadata)
 
-    def _make(self, parent: AnchorContext | None) -> AnchorContext:
-        depth = 0 if parent is None else parent.depth + 1
-        return AnchorContext(
-            obj_id=self._obj_id,
-            obj_type=self._obj_type,
-            created_at=utc_now(),
-            parent=None if depth % CHAIN_MAX == 0 else parent,
-            depth=depth,
-            metadata=self._metadata,
-            entity=self._entity,
-        )
+
+def make_context(
+    whom: Entity | str,
+    obj_type: type[Any] | str | None = None,
+    metadata: Mapping[str, Any] = NOTHING,
+    parent: AnchorContext | None = None,
+    *,
+    created_at: datetime | None = None,
+    is_remote: bool = False,
+) -> AnchorContext:
+    """Return the anchor of an object, or of an id, inside another one."""
+    depth = 0 if parent is None else parent.depth + 1
+    entity = whom if isinstance(whom, Entity) else None
+    return AnchorContext(
+        obj_id=whom.id if isinstance(whom, Entity) else whom,
+        obj_type=type(entity) if obj_type is None and entity is not None else obj_type,
+        created_at=created_at or utc_now(),
+        parent=None if depth % CHAIN_MAX == 0 else parent,
+        depth=depth,
+        metadata=metadata,
+        entity=entity,
+        is_remote=is_remote,
+    )
 
 
 def anchored(

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from clew.twin.anchor.kinds import NO_PREFIX, UNKNOWN, Kind, find_kind
+from clew.twin.anchoring.kinds import NO_PREFIX, UNKNOWN, Kind, find_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

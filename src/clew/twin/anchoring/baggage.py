@@ -1,0 +1,118 @@
+"""The open anchor in the headers of a request, and back out of them: W3C `baggage` and trace.
+
+What leaves is who the object is: id, type, and since when; never a field of it. Values are percent-
+encoded, a space as ``%20``: others write a plus for it, which only some read as a space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from opentelemetry import trace
+from opentelemetry.baggage import get_all, get_baggage
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import get_current
+from opentelemetry.propagators.textmap import DefaultGetter
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from clew.twin import attributes
+from clew.twin.anchoring.carrying import read_entries
+from clew.twin.anchoring.context import get_current_anchor
+from clew.twin.anchoring.scope import make_context
+from clew.twin.logger.complaints import COMPLAINTS
+from clew.twin.schema.moments import read_moment, to_datetime
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from opentelemetry.context import Context
+
+    from clew.twin.anchoring.context import AnchorContext
+
+Headers = Mapping[str, Any] | Iterable[tuple[str | bytes, str | bytes]]
+"""Headers as a mapping, or as pairs; names in any case, values as text or bytes."""
+
+HEADER: Final = "baggage"
+
+HEADER_BYTES_MAX: Final = 8192
+"""What W3C lets a receiver throw away: a longer header may arrive as nothing at all."""
+
+ID_CHARS_MAX: Final = 1024
+"""Of an id or a type from outside: longer ones name nothing, they fill a store."""
+
+_TRACE: Final = TraceContextTextMapPropagator()
+_BAGGAGE: Final = W3CBaggagePropagator()
+
+
+def write_headers(headers: MutableMapping[str, str]) -> None:
+    """Write the open anchor, other baggage and the span into headers; what is there is replaced.
+
+    Baggage that is too long goes without what is not ours, and without all where that is too long
+    by itself: a request must not fail for it.
+    """
+    _TRACE.inject(headers)
+    anchor = get_current_anchor()
+    ours = {} if anchor is None else read_entries(anchor)
+    others = {key: str(value) for key, value in get_all().items()}
+    text = _encode({**others, **ours})
+    if len(text) > HEADER_BYTES_MAX:
+        text = _encode(ours)
+    if len(text) > HEADER_BYTES_MAX:
+        COMPLAINTS.tell(
+            ("baggage",),
+            f"the id of an object does not fit into {HEADER_BYTES_MAX} bytes of baggage; the "
+            "request goes without it",
+        )
+    elif text:
+        headers[HEADER] = text
+
+
+def _encode(entries: Mapping[str, str]) -> str:
+    return ",".join(
+        f"{quote(key, safe='')}={quote(value, safe='', errors='backslashreplace')}"
+        for key, value in entries.items()
+    )
+
+
+def read_headers(headers: Headers) -> tuple[AnchorContext | None, Context]:
+    """Return the anchor that headers name, and the context that they make of the present one.
+
+    A span that is open here stays: whoever opened it has read the headers already.
+    """
+    read = _lower(headers)
+    context = get_current()
+    if not trace.get_current_span(context).get_span_context().is_valid:
+        context = _TRACE.extract(read, context, DefaultGetter())
+    if HEADER not in read:
+        return None, context
+    context = _BAGGAGE.extract(read, context, DefaultGetter())
+    obj_id, obj_type, since = (
+        str(get_baggage(key, context) or "")
+        for key in (attributes.OBJ_ID, attributes.OBJ_TYPE, attributes.ANCHOR_CREATED_AT)
+    )
+    if not 0 < len(obj_id) <= ID_CHARS_MAX or len(obj_type) > ID_CHARS_MAX:
+        return None, context
+    opened = read_moment(since)
+    made = make_context(
+        obj_id,
+        obj_type or None,
+        parent=get_current_anchor(),
+        created_at=None if opened is None else to_datetime(opened),
+        is_remote=True,
+    )
+    return made, context
+
+
+def _lower(headers: Headers) -> dict[str, str]:
+    """Return headers by their names in lower case; those that stand several times are one list."""
+    read: dict[str, str] = {}
+    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
+        key, text = _to_text(name).lower(), _to_text(value)
+        read[key] = f"{read[key]},{text}" if key in read else text
+    return read
+
+
+def _to_text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)

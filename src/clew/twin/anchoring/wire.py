@@ -1,0 +1,66 @@
+"""Anchors from one service to another: `inject` goes out, `anchor_from_headers` comes in.
+
+OpenTelemetry is imported when something goes out or comes in.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from clew.twin.anchoring.context import get_current_anchor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
+
+    from clew.twin.anchoring.baggage import Headers
+    from clew.twin.anchoring.context import AnchorContext
+
+
+def inject(headers: MutableMapping[str, str]) -> None:
+    """Write which object the code is about, and in which trace, into the headers of a request.
+
+    They are `baggage` and `traceparent` of W3C, percent-encoded and less than 8 KiB. Other baggage
+    goes along where there is room.
+    """
+    from clew.twin.anchoring.baggage import write_headers
+
+    write_headers(headers)
+
+
+@contextmanager
+def anchor_from_headers(headers: Headers) -> Iterator[AnchorContext | None]:
+    """Go on, inside, with the object and the trace that headers name.
+
+    Headers that name no object leave the anchor that is open. Calling it is taking the sender's
+    word: on a door to strangers use the middleware, which asks whom to trust.
+    """
+    from clew.twin.anchoring.baggage import read_headers
+    from clew.twin.anchoring.carrying import enter, leave
+
+    found, context = read_headers(headers)
+    entry = enter(found or get_current_anchor(), context)
+    try:
+        yield found
+    finally:
+        leave(entry)
+
+
+@contextmanager
+def door(headers: Headers, *, is_trusted: bool) -> Iterator[AnchorContext | None]:
+    """Begin a request that came in: about the object that a trusted peer names, else about none.
+
+    A stranger's baggage goes out of the context too where another instrumentation has put it there.
+    """
+    from clew.twin.anchoring.baggage import read_headers
+    from clew.twin.anchoring.carrying import enter, leave
+
+    found: AnchorContext | None = None
+    context: Any = None
+    if is_trusted:
+        found, context = read_headers(headers)
+    entry = enter(found, context)
+    try:
+        yield found
+    finally:
+        leave(entry)
