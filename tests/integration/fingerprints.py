@@ -64,7 +64,8 @@ def request_of(
         )
         log.body.string_value = record.get("body", "State change")
         log.attributes.extend(_entries(record["attributes"]))
-    return request.SerializeToString()
+    body: bytes = request.SerializeToString()
+    return body
 
 
 def _entries(attributes: Mapping[str, Any]) -> list[KeyValue]:

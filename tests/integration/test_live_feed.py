@@ -111,6 +111,8 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
         analytics=nothing,
         genai=nothing,
         comments=nothing,
+        twins=nothing,
+        registries=nothing,
         answers=nothing,
         pipeline=pipeline,
         intake=nothing,
