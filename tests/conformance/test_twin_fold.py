@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.contract import Snapshot
 from clew.twin.events import Event, EventType
-from clew.twin.fold import fold
+from clew.twin.fold import Folded, fold
 from clew.twin.ingest.judge import NoRegistries
 from clew.twin.ingest.record import LogRecord
 from clew.twin.ingest.rows import EventRows
-from clew.twin.query.folding import fold_events
+from clew.twin.query.folding import fold_events, fold_objects
+from clew.twin.query.memory import Memory
+from clew.twin.query.rows import rename
 from clew.twin.query.selection import Subject
 from clew.twin.tables import EVENTS, TABLES
 
@@ -27,6 +30,8 @@ import msgspec
 import pyarrow as pa
 
 MORNING = 1_700_000_000_000_000_000
+
+_MOSTLY_CHANGES = (*[EventType.STATE_CHANGE] * 4, *EventType)
 
 _values = st.one_of(
     st.none(),
@@ -64,19 +69,24 @@ class _House:
 
     def __init__(self, engine: ChdbEngine) -> None:
         self.engine = engine
+        self._frame = 0
         self._names = (f"o{n}" for n in itertools.count())
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(flushed=1, acked=1)
+        return Snapshot(flushed=self._frame, acked=self._frame)
 
-    def store(self, events: Sequence[Event]) -> Subject:
-        subject = Subject("Cart", next(self._names))
+    def store(self, events: Sequence[Event], subject: Subject | None = None) -> Subject:
+        """Store events in a frame of their own, of a new object unless one is named."""
+        if subject is None:
+            subject = Subject("Cart", next(self._names))
+        self._frame += 1
         rows = EventRows(NoRegistries())
         for event in events:
-            rows.append(_record(event, subject), 1)
+            rows.append(_record(event, subject), self._frame)
         batch = rows.finish()
         if batch is not None:
-            self.engine.insert(EVENTS, pa.Table.from_batches([batch]), token=subject.id)
+            token = f"frame-{self._frame}"
+            self.engine.insert(EVENTS, pa.Table.from_batches([batch]), token=token)
         return subject
 
 
@@ -149,6 +159,48 @@ def test_the_engine_alone_gives_it_where_nothing_was_deleted(
     known = fold_events(house, subject, few=0)
     assert known.folded == fold(events)
     assert (known.source is None) == (known.folded.last is None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    batches=st.lists(_histories(types=_MOSTLY_CHANGES), min_size=1, max_size=4),
+    moments=st.lists(st.integers(-1, 5), min_size=4, max_size=4),
+    aliases=st.sampled_from([{}, {}, {"a": "b"}]),
+)
+def test_snapshots_between_late_events_change_no_answer(
+    house: _House, batches: list[list[Event]], moments: list[int], aliases: dict[str, str]
+) -> None:
+    memory = Memory(house, lambda: MORNING + 3, lateness_ns=0, events_min=1)
+    try:
+        subject = Subject("Cart", house.store([]).id)
+        said: list[Event] = []
+        for batch, until in zip(batches, moments, strict=False):
+            house.store(batch, subject)
+            said.extend(batch)
+            wanted = fold(_renamed(said, aliases), MORNING + until)
+            for few in (0, 10**6):
+                known = fold_events(
+                    memory.store, subject, MORNING + until, aliases=aliases, few=few
+                )
+                assert known.folded == wanted
+                assert (known.source and known.source.event_id) == (
+                    wanted.last and wanted.last.event_id
+                )
+                assert memory.settle()
+            together = fold_objects(
+                memory.store,
+                [subject],
+                MORNING + until,
+                at=house.snapshot(),
+                aliases=lambda _: aliases,
+            )
+            assert (together[subject].folded if together else Folded()).state == wanted.state
+    finally:
+        memory.close()
+
+
+def _renamed(events: list[Event], aliases: dict[str, str]) -> list[Event]:
+    return [replace(each, patch=rename(dict(each.patch), aliases)) for each in events]
 
 
 def test_a_field_is_known_by_its_former_names(house: _House) -> None:

@@ -102,10 +102,10 @@ def fold(events: Iterable[Event], until: Order | int | None = None) -> Folded:
     """Return what the events of one object come to, in whatever order and however often they come.
 
     `until` is a time (inclusive, Unix nanoseconds) or the place of an event; later events are left
-    out.
+    out. Only changes are looked at: an id that a change shares with a log record says nothing.
     """
     folded = Folded()
-    for event in put_in_order(events):
+    for event in put_in_order(event for event in events if event.type in CHANGES):
         if until is not None and _is_after(event.order, until):
             break
         folded.apply(event)

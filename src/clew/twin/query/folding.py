@@ -1,10 +1,9 @@
 """State at a moment: folded by the engine where that is the same, by the definition where not.
 
-Theory of operation. A first look at the events counts them and finds what makes a fold difficult: a
-deletion, a second creation, or two events that claim one id and differ. Few events, and difficult
-ones, are read and folded by `clew.twin.fold`, the definition. Of many simple ones the engine finds
-the last value of each field by itself: the newest snapshot among them is where it begins, and a row
-that came twice changes nothing, because the last value is the last however often it is there.
+Theory of operation. A fold begins at nothing, or at what was written down of earlier events
+(`clew.twin.query.start`). What is left is read and folded by `clew.twin.fold`, the definition,
+where it is few events or difficult ones. Of many simple ones the engine finds the last value of
+each field by itself (`clew.twin.query.aggregate`).
 """
 
 # ruff: noqa: S608 - values are bound; the rest is our own text
@@ -12,34 +11,55 @@ that came twice changes nothing, because the last value is the last however ofte
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.twin.events import EventType, Order
-from clew.twin.fold import Folded, fold
-from clew.twin.query.rows import AT, CHANGE_COLUMNS, read_changes, read_subjects
+from clew.twin.events import Order
+from clew.twin.fold import Folded, Remark, put_in_order
+from clew.twin.query.aggregate import fold_by_engine, look_at
+from clew.twin.query.rows import CHANGE_COLUMNS, read_changes, read_subjects, rename
 from clew.twin.query.selection import (
     CHANGING,
     LIMITS,
     Subject,
-    is_after,
     select_events,
     select_objects,
 )
+from clew.twin.query.start import (
+    NOTHING,
+    Known,
+    Source,
+    Start,
+    Starts,
+    find_baselines,
+    find_starts,
+    name_aliases,
+)
+from clew.twin.query.store import RememberingStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from clew.store.engine.contract import Snapshot
     from clew.twin.events import Event
     from clew.twin.query.selection import Selection
     from clew.twin.query.store import Store
 
+__all__ = [
+    "DIFFICULT_EVENTS_MAX",
+    "EVENTS_EXPIRED",
+    "Known",
+    "Source",
+    "fold_events",
+    "fold_objects",
+]
+
 READ_EVENTS_MAX: Final = 1_000
-"""So many events are read and folded here: 4 ms, less than the engine's second question."""
+"""So many events are read and folded here: 4 ms, less than the engine's next question."""
+
+READ_AFTER_MAX: Final = 5_000
+"""So many events after a snapshot: 40 ms, less than the fold of all that are in it."""
 
 READ_TOGETHER_MAX: Final = 50_000
 """Events of several objects that are read at once: 50 MB."""
@@ -47,26 +67,8 @@ READ_TOGETHER_MAX: Final = 50_000
 DIFFICULT_EVENTS_MAX: Final = 500_000
 """So many difficult events of one object are read: half a gigabyte, and two seconds."""
 
-_ORDER: Final = "(at, Seq, EventId)"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The last event that changed an object: where it comes from."""
-
-    event_id: str
-    at: int
-    trace_id: str
-    span_id: str
-    checksum: str
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the events of an object came to, and the last of them."""
-
-    folded: Folded
-    source: Source | None
+EVENTS_EXPIRED: Final = "events_expired"
+"""An event that came when those of its time were gone, and cannot be put among them."""
 
 
 def fold_events(
@@ -87,17 +89,132 @@ def fold_events(
     Raises: ClewError TIMEOUT or TOO_LARGE at a limit.
     """
     snapshot = at or store.snapshot()
-    changes = select_events(subject, until).narrow(CHANGING)
-    look = _look(store, snapshot, changes)
-    if look["rows"] > few and _is_simple(look):
-        return _fold_in_engine(store, snapshot, changes, look, aliases or {})
-    if look["rows"] > DIFFICULT_EVENTS_MAX:
-        raise ClewError(
-            ErrorCode.TOO_LARGE,
-            f"{look['rows']} events of one object, deletions or contradictions among them",
-            hint="have its writers send snapshots, or ask for an earlier moment",
+    names = aliases or {}
+    known = refold(store, subject, until, at=snapshot, aliases=names, few=few)
+    if isinstance(store, RememberingStore):
+        store.memory.note(subject, known, snapshot, names)
+    return known
+
+
+def refold(
+    store: Store,
+    subject: Subject,
+    until: Order | int | None,
+    *,
+    at: Snapshot,
+    aliases: Mapping[str, str],
+    few: int = READ_EVENTS_MAX,
+) -> Known:
+    """Return the same as `fold_events`, and have nothing written down of it."""
+    starts = NOTHING
+    if isinstance(store, RememberingStore) and store.memory.has_any():
+        starts = find_starts(store, at, subject, until, aliases)
+    return _Reading(store, at, subject, until, aliases).fold(starts, few)
+
+
+class _Reading:
+    """One question about one object."""
+
+    def __init__(
+        self,
+        store: Store,
+        snapshot: Snapshot,
+        subject: Subject,
+        until: Order | int | None,
+        aliases: Mapping[str, str],
+    ) -> None:
+        self._store = store
+        self._snapshot = snapshot
+        self._subject = subject
+        self._changes = select_events(subject, until).narrow(CHANGING)
+        self.aliases = aliases
+
+    def fold(self, starts: Starts, few: int) -> Known:
+        """Return what the events came to, from the newest of the starts that is still right."""
+        for start in starts.found:
+            if not start.is_baseline and (known := self._go_on(start)) is not None:
+                return replace(known, expired=starts.expired)
+        return replace(self._fold_all(starts.baseline, few), expired=starts.expired)
+
+    def _go_on(self, start: Start) -> Known | None:
+        """Return what the events came to after a snapshot; None where it is not right any more."""
+        # What comes after it, and whatever came later than it was made: late, if it stands before.
+        news = self._changes.either_after(start.order, "Frame > {made:UInt64}", made=start.frame)
+        events = self._read(news, READ_AFTER_MAX)
+        if events is None or any(start.covers(event.order) for event in events):
+            return None
+        known = self._find_known([event.event_id for event in events], start.order)
+        return _fold_read(
+            [event for event in events if event.event_id not in known], start, self.aliases
         )
-    return _fold_here(store, snapshot, changes, subject, aliases or {})
+
+    def _fold_all(self, baseline: Start | None, few: int) -> Known:
+        """Return what all events that are kept came to, from a baseline or from nothing."""
+        changes = self._changes if baseline is None else self._changes.since(baseline.kept_from)
+        if few and (events := self._read(changes, few)) is not None:
+            return self._finish(_fold_read(events, baseline, self.aliases), baseline)
+        look = look_at(self._store, self._snapshot, changes)
+        if look is None:
+            return self._finish(_fold_read([], baseline, self.aliases), baseline)
+        before = Folded() if baseline is None else _begin(baseline, self.aliases)
+        if look.is_simple and look.continues(before):
+            folded = fold_by_engine(
+                self._store, self._snapshot, changes, look, before, self.aliases
+            )
+            return self._finish(Known(folded, look.source, replayed=look.rows), baseline)
+        events = self._read(changes, DIFFICULT_EVENTS_MAX)
+        if events is None:
+            raise ClewError(
+                ErrorCode.TOO_LARGE,
+                f"{look.rows} events of one object, deletions or contradictions among them",
+                hint="have its writers send snapshots, or ask for an earlier moment",
+            )
+        return self._finish(_fold_read(events, baseline, self.aliases), baseline)
+
+    def _finish(self, known: Known, baseline: Start | None) -> Known:
+        """Tell of the events that came too late for a baseline."""
+        if baseline is not None:
+            known.folded.remarks.extend(self._find_passed_over(baseline))
+        return known
+
+    def _find_passed_over(self, baseline: Start) -> list[Remark]:
+        passed = self._changes.narrow(
+            "Timestamp < fromUnixTimestamp64Nano({kept_from:Int64}) AND Frame > {made:UInt64}",
+            kept_from=baseline.kept_from,
+            made=baseline.frame,
+        )
+        return _pass_over(self._read(passed, READ_EVENTS_MAX) or [])
+
+    def _find_known(self, ids: Sequence[str], until: Order) -> set[str]:
+        """Return which of these ids stand up to a place already: of those the first one counts."""
+        if not ids:
+            return set()
+        earlier = select_events(self._subject, until).narrow(
+            f"{CHANGING} AND EventId IN {{ids:Array(String)}}", ids=list(ids)
+        )
+        rows = self._store.engine.query(
+            "@earlier",
+            snapshot=self._snapshot,
+            scans={"earlier": earlier.scan("EventId")},
+            parameters=earlier.parameters,
+            limits=LIMITS,
+        )
+        return set(rows["EventId"].to_pylist())
+
+    def _read(self, changes: Selection, most: int) -> list[Event] | None:
+        """Return changes in no order; None where they are more than `most`."""
+        scan = replace(changes.scan(*CHANGE_COLUMNS), limit=most + 1)
+        rows = self._store.engine.query(
+            f"SELECT * FROM @changes LIMIT {most + 1}",
+            snapshot=self._snapshot,
+            scans={"changes": scan},
+            parameters=changes.parameters,
+            limits=LIMITS,
+        )
+        if rows.num_rows > most:
+            return None
+        subject = self._subject
+        return list(read_changes(rows, subject.type, subject.id, self.aliases))
 
 
 def fold_objects(
@@ -113,30 +230,34 @@ def fold_objects(
     `aliases` gives the former names of the fields of a type. Objects of few events are read
     together, so many as `READ_TOGETHER_MAX` events at a time.
     """
+    if not subjects:
+        return {}
+    lost: dict[Subject, Starts] = {}
+    if isinstance(store, RememberingStore) and store.memory.has_any():
+        lost = find_baselines(store, at, subjects, until)
     counts = _count_changes(store, at, subjects, until)
-    found: dict[Subject, Known] = {}
+    group = _Group(store, at, until, aliases, lost)
+    found = {subject: group.fold(subject, []) for subject in lost if subject not in counts}
     together: list[Subject] = []
     size = 0
     for subject, count in counts.items():
         if count > READ_EVENTS_MAX:
             former = aliases(subject.type)
-            found[subject] = fold_events(store, subject, until, at=at, aliases=former)
+            found[subject] = fold_events(store, subject, until, at=at, aliases=former, few=0)
             continue
         if size + count > READ_TOGETHER_MAX:
-            found |= _fold_together(store, at, together, until, aliases)
+            found |= group.read(together)
             together, size = [], 0
         together.append(subject)
         size += count
     if together:
-        found |= _fold_together(store, at, together, until, aliases)
-    return found
+        found |= group.read(together)
+    return {subject: known for subject, known in found.items() if known.folded.version}
 
 
 def _count_changes(
     store: Store, snapshot: Snapshot, subjects: Collection[Subject], until: Order | int | None
 ) -> dict[Subject, int]:
-    if not subjects:
-        return {}
     changes = select_objects(subjects, until).narrow(CHANGING)
     rows = store.engine.query(
         "SELECT obj_type, ObjId, count() AS events FROM @changes GROUP BY obj_type, ObjId",
@@ -148,139 +269,79 @@ def _count_changes(
     return {Subject(row["obj_type"], row["ObjId"]): row["events"] for row in rows}
 
 
-def _fold_together(
-    store: Store,
-    snapshot: Snapshot,
-    subjects: Collection[Subject],
-    until: Order | int | None,
-    aliases: Callable[[str], Mapping[str, str]],
-) -> dict[Subject, Known]:
-    changes = select_objects(subjects, until).narrow(CHANGING)
-    rows = store.engine.query(
-        "SELECT * FROM @changes ORDER BY obj_type, ObjId",
-        snapshot=snapshot,
-        scans={"changes": changes.scan("toString(ObjType) AS obj_type", "ObjId", *CHANGE_COLUMNS)},
-        parameters=changes.parameters,
-        limits=LIMITS,
-    )
-    found: dict[Subject, Known] = {}
-    start = 0
-    for (obj_type, obj_id), group in itertools.groupby(read_subjects(rows)):
-        length = sum(1 for _ in group)
-        part = rows.slice(start, length).drop_columns(["obj_type", "ObjId"])
-        events = list(read_changes(part, obj_type, obj_id, aliases(obj_type)))
-        found[Subject(obj_type, obj_id)] = _fold_read(events)
-        start += length
-    return found
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """One question about several objects; `lost` are those some of whose events are gone."""
 
+    store: Store
+    snapshot: Snapshot
+    until: Order | int | None
+    aliases: Callable[[str], Mapping[str, str]]
+    lost: Mapping[Subject, Starts]
 
-def _look(store: Store, snapshot: Snapshot, changes: Selection) -> dict[str, Any]:
-    """Return what is to be known of the events before they are folded."""
-    (look,) = store.engine.query(
-        "SELECT count() AS rows, uniqExact(EventId) AS ids,"
-        " uniqExact(EventId, content) AS contents,"
-        " countIf(type = 'deleted') AS deletions,"
-        " uniqExactIf(EventId, type = 'created') AS creations,"
-        f" argMin(type, {_ORDER}) AS first_type, min(at) AS first_at,"
-        " countIf(type = 'snapshot') AS snapshots,"
-        f" maxIf({_ORDER}, type = 'snapshot') AS snapshot,"
-        f" argMaxIf(phase, {_ORDER}, phase != '') AS phase,"
-        f" argMaxIf(status, {_ORDER}, status != '') AS status,"
-        f" argMax((at, Seq, EventId, TraceId, SpanId, checksum), {_ORDER}) AS last"
-        " FROM @changes",
-        snapshot=snapshot,
-        scans={
-            "changes": changes.scan(
-                AT,
-                "Seq",
-                "EventId",
-                "toString(EventType) AS type",
-                "toString(Phase) AS phase",
-                "toString(Status) AS status",
-                "TraceId",
-                "SpanId",
-                "toString(RegistryChecksum) AS checksum",
-                "cityHash64(Timestamp, Seq, EventType, mapKeys(Patch), mapValues(Patch),"
-                " Phase, Status) AS content",
+    def read(self, subjects: Collection[Subject]) -> dict[Subject, Known]:
+        """Return what the events of some objects came to, reading all of them at once."""
+        changes = select_objects(subjects, self.until).narrow(CHANGING)
+        columns = ("toString(ObjType) AS obj_type", "ObjId", "Frame", *CHANGE_COLUMNS)
+        rows = self.store.engine.query(
+            "SELECT * FROM @changes ORDER BY obj_type, ObjId",
+            snapshot=self.snapshot,
+            scans={"changes": changes.scan(*columns)},
+            parameters=changes.parameters,
+            limits=LIMITS,
+        )
+        found: dict[Subject, Known] = {}
+        start = 0
+        for (obj_type, obj_id), group in itertools.groupby(read_subjects(rows)):
+            length = sum(1 for _ in group)
+            part = rows.slice(start, length)
+            changed = part.drop_columns(["obj_type", "ObjId", "Frame"])
+            events = read_changes(changed, obj_type, obj_id, self.aliases(obj_type))
+            subject = Subject(obj_type, obj_id)
+            found[subject] = self.fold(
+                subject, list(zip(part["Frame"].to_pylist(), events, strict=True))
             )
-        },
-        parameters=changes.parameters,
-        limits=LIMITS,
-    ).to_pylist()
-    return dict(look)
+            start += length
+        return found
+
+    def fold(self, subject: Subject, framed: Sequence[tuple[int, Event]]) -> Known:
+        """Return what events came to, each given with its frame."""
+        starts = self.lost.get(subject, NOTHING)
+        baseline = starts.baseline
+        events = [
+            event for _, event in framed if baseline is None or not baseline.covers(event.order)
+        ]
+        known = _fold_read(events, baseline, self.aliases(subject.type))
+        if baseline is not None:
+            late = [
+                event
+                for frame, event in framed
+                if baseline.covers(event.order) and frame > baseline.frame
+            ]
+            known.folded.remarks.extend(_pass_over(late))
+        return replace(known, expired=starts.expired)
 
 
-def _is_simple(look: dict[str, Any]) -> bool:
-    """Whether the last value of each field is the state."""
-    began_once = look["creations"] == (look["first_type"] == EventType.CREATED)
-    return not look["deletions"] and look["ids"] == look["contents"] and began_once
+def _fold_read(events: Sequence[Event], start: Start | None, aliases: Mapping[str, str]) -> Known:
+    """Return what events came to, in whatever order, by the definition."""
+    folded = Folded() if start is None else _begin(start, aliases)
+    source = None if start is None else start.source
+    last: Event | None = None
+    for event in put_in_order(events):
+        if folded.apply(event):
+            last = event
+    if last is not None:
+        source = Source(last.event_id, last.at, last.trace_id, last.span_id, last.checksum)
+    return Known(folded, source, replayed=len(events))
 
 
-def _fold_here(
-    store: Store,
-    snapshot: Snapshot,
-    changes: Selection,
-    subject: Subject,
-    aliases: Mapping[str, str],
-) -> Known:
-    rows = store.engine.query(
-        "@changes",
-        snapshot=snapshot,
-        scans={"changes": changes.scan(*CHANGE_COLUMNS)},
-        parameters=changes.parameters,
-        limits=LIMITS,
-    )
-    return _fold_read(list(read_changes(rows, subject.type, subject.id, aliases)))
+def _begin(start: Start, aliases: Mapping[str, str]) -> Folded:
+    """Return a state to go on from, by the present names of its fields."""
+    folded = start.begin()
+    if aliases and start.names != name_aliases(aliases):
+        folded.state = rename(folded.state, aliases)
+    return folded
 
 
-def _fold_read(events: list[Event]) -> Known:
-    folded = fold(events)
-    if folded.last is None:
-        return Known(folded, None)
-    last = next(event for event in events if event.order == folded.last)
-    source = Source(last.event_id, last.at, last.trace_id, last.span_id, last.checksum)
-    return Known(folded, source)
-
-
-def _fold_in_engine(
-    store: Store,
-    snapshot: Snapshot,
-    changes: Selection,
-    look: dict[str, Any],
-    aliases: Mapping[str, str],
-) -> Known:
-    """Return the same as the fold by definition, of events that are simple."""
-    condition, bound = "1", dict[str, object]()
-    if look["snapshots"]:
-        condition, bound = is_after(_ORDER, Order(*look["snapshot"].values()))
-    name = "toString(key)"
-    if aliases:
-        # Where an event sets a field by both names, the present one counts.
-        name = f"transform({name}, {{former:Array(String)}}, {{present:Array(String)}}, {name})"
-    rows = store.engine.query(
-        f"SELECT {name} AS field, argMax(value, (at, Seq, EventId, key = field)) AS value"
-        " FROM @changes"
-        " ARRAY JOIN mapKeys(Patch) AS key, mapValues(Patch) AS value"
-        f" WHERE {condition} GROUP BY field",
-        snapshot=snapshot,
-        scans={"changes": changes.scan(AT, "Seq", "EventId", "Patch")},
-        parameters={
-            **changes.parameters,
-            **bound,
-            "former": list(aliases),
-            "present": list(aliases.values()),
-        },
-        limits=LIMITS,
-    ).to_pylist()
-    at, seq, event_id, trace_id, span_id, checksum = look["last"].values()
-    folded = Folded(
-        exists=True,
-        state={row["field"]: msgspec.json.decode(row["value"]) for row in rows},
-        version=look["ids"],
-        created_at=look["first_at"],
-        updated_at=at,
-        last=Order(at, seq, event_id),
-        phase=look["phase"],
-        status=look["status"],
-    )
-    return Known(folded, Source(event_id, at, trace_id, span_id, checksum))
+def _pass_over(events: Iterable[Event]) -> list[Remark]:
+    return [Remark(EVENTS_EXPIRED, event.event_id, event.at) for event in put_in_order(events)]

@@ -64,7 +64,7 @@ def read_changes(
             type=EventType(type_),
             obj_type=obj_type,
             obj_id=obj_id,
-            patch=_rename(decode(patch), aliases) if aliases else decode(patch),
+            patch=rename(decode(patch), aliases) if aliases else decode(patch),
             phase=phase,
             status=status,
             trace_id=trace,
@@ -79,6 +79,7 @@ def read_subjects(rows: pa.Table) -> list[tuple[str, str]]:
     return list(zip(rows["obj_type"].to_pylist(), rows["ObjId"].to_pylist(), strict=True))
 
 
-def _rename(patch: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+def rename(patch: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+    """Return what an event sets by present names; where it has both, the present one counts."""
     former = {aliases[name]: value for name, value in patch.items() if name in aliases}
     return {**former, **{name: value for name, value in patch.items() if name not in aliases}}

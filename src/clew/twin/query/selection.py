@@ -42,6 +42,22 @@ class Selection:
         """Return the reading of these events."""
         return Scan(EVENTS, columns, self.where)
 
+    def either_after(self, order: Order, other: str, **parameters: object) -> Selection:
+        """Return those of them that stand after a place, or for which another condition holds."""
+        after = "fromUnixTimestamp64Nano({after_at:Int64})"
+        return self.narrow(
+            f"(Timestamp >= {after} AND (Timestamp > {after}"
+            f" OR (Seq, EventId) > ({{after_seq:UInt64}}, {{after_id:String}}))) OR ({other})",
+            after_at=order.at,
+            after_seq=order.seq,
+            after_id=order.event_id,
+            **parameters,
+        )
+
+    def since(self, at: int) -> Selection:
+        """Return those of them that are of a time or later."""
+        return self.narrow("Timestamp >= fromUnixTimestamp64Nano({since_at:Int64})", since_at=at)
+
     def narrow(self, condition: str, **parameters: object) -> Selection:
         """Return those of them for which a condition holds."""
         return Selection(f"{self.where} AND ({condition})", {**self.parameters, **parameters})
@@ -81,9 +97,3 @@ def _until(selection: Selection, until: Order | int | None) -> Selection:
         until_seq=until.seq,
         until_id=until.event_id,
     )
-
-
-def is_after(order: str, bound: Order) -> tuple[str, dict[str, object]]:
-    """Return the condition that ``(at, seq, id)`` of a row, as SQL, is at a place or after it."""
-    condition = f"{order} >= ({{from_at:Int64}}, {{from_seq:UInt64}}, {{from_id:String}})"
-    return condition, {"from_at": bound.at, "from_seq": bound.seq, "from_id": bound.event_id}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from clew.store.engine.contract import Engine, Snapshot
+    from clew.twin.query.memory import Memory
 
 
 class Store(Protocol):
@@ -19,3 +21,20 @@ class Store(Protocol):
     def snapshot(self) -> Snapshot:
         """Return this moment: it holds every row acknowledged before the call."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class RememberingStore:
+    """A store, and what was written down of objects so that nobody folds all their events again."""
+
+    store: Store
+    memory: Memory
+
+    @property
+    def engine(self) -> Engine:
+        """See `Store.engine`."""
+        return self.store.engine
+
+    def snapshot(self) -> Snapshot:
+        """See `Store.snapshot`."""
+        return self.store.snapshot()
