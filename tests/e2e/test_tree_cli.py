@@ -222,7 +222,7 @@ def wait_in_background(served: ServerProcess, *arguments: str) -> subprocess.Pop
 
 
 def test_waiting_ends_with_a_code_for_each_end(served: ServerProcess) -> None:
-    ids = {name: new_id() for name in ("done", "error", "crashed", "cancelled", "live")}
+    ids = {name: new_id() for name in ("done", "error", "crashed", "cancelled", "live", "late")}
     with peer(served) as app:
         for name in ("done", "error", "cancelled", "live"):
             app.join(ids[name], app_name=f"w-{name}")
@@ -241,6 +241,13 @@ def test_waiting_ends_with_a_code_for_each_end(served: ServerProcess) -> None:
         assert clew("wait", *both, "--timeout", "100ms", server=served.url).code == 3
         assert clew("wait", ids["done"], ids["error"], ids["crashed"], server=served.url).code == 2
         assert clew("wait", ids["done"], ids["error"], server=served.url).code == 1
+        # Of several that have ended the first one counts, however well the others ended.
+        with peer(served) as other:
+            other.join(ids["late"], app_name="w-late")
+            other.say(ids["late"], "Result", {"rows": 2})
+        late = (ids["late"], ids["error"])
+        assert clew("wait", *late, "--any", server=served.url).code == 1
+        assert clew("wait", ids["error"], ids["done"], "--any", server=served.url).code == 0
 
 
 @pytest.mark.parametrize(
@@ -258,6 +265,15 @@ def test_a_wait_that_cannot_be_has_no_code_of_an_end(
     served: ServerProcess, arguments: list[str], code: int
 ) -> None:
     assert clew("wait", *arguments, server=served.url).code == code
+
+
+def test_a_tree_without_any_app_says_how_to_get_one(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "data") as empty:
+        asked = (("tree",), ("tree", "--all"), ("apps",), ("apps", "--name", "x"), ("app", "x"))
+        for arguments in asked:
+            said = clew(*arguments, server=empty.url)
+            assert said.code == 2
+            assert said.error["hint"].startswith("start one: clew exec -- COMMAND")
 
 
 def test_a_wait_without_a_server_is_none_of_the_ends_either() -> None:

@@ -25,6 +25,9 @@ CANDIDATES_MAX: Final = 500
 
 SHOWN_MAX: Final = 5
 
+FIRST_STEP: Final = "start one: clew exec -- COMMAND; or see a whole tree at work: clew demo"
+"""For whoever has a server and nothing in its tree."""
+
 _UUID_CHARS: Final = 36
 _ENDED: Final = frozenset(status.value for status in TERMINAL)
 
@@ -65,6 +68,17 @@ def find_apps(client: TreeClient, texts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(find_app(client, text) for text in texts))
 
 
+def nothing_found(client: TreeClient, message: str, hint: str) -> ClewError:
+    """Return the error of a list that is empty; where there is no app at all it says how to begin.
+
+    Raises:
+        ClewError: the server does not answer.
+    """
+    if client.find_apps(AppQuery(limit=1)).document().apps:
+        return ClewError(ErrorCode.NOT_FOUND, message, hint=hint)
+    return ClewError(ErrorCode.NOT_FOUND, "there is no app yet", hint=FIRST_STEP)
+
+
 def _pick(named: Sequence[App], wanted: str) -> str:
     live = [app for app in named if app.status not in _ENDED]
     if len(live) > 1:
@@ -96,5 +110,6 @@ def _unknown(client: TreeClient, wanted: str) -> ClewError:
         app.app_name for app in client.find_apps(AppQuery(limit=CANDIDATES_MAX)).document().apps
     }
     near = difflib.get_close_matches(wanted, sorted(names), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "see what there is: clew apps"
+    seen = "see what there is: clew apps" if names else FIRST_STEP
+    hint = f"did you mean {' or '.join(near)}?" if near else seen
     return ClewError(ErrorCode.NOT_FOUND, f"there is no app {wanted[:80]!r}", hint=hint)

@@ -13,7 +13,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.completion import complete_apps
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, PageNumber, PageText, to_query
-from clew.surfaces.cli.naming import find_app
+from clew.surfaces.cli.naming import find_app, nothing_found
 from clew.surfaces.cli.session import Listing, Session, Sheet, paged
 from clew.surfaces.cli.views.apps import (
     app_lines,
@@ -132,7 +132,7 @@ def apps(*, flags: AppFlags | None = None, answer: AnswerFlags | None = None) ->
         within=_resolve(client, query.within),
     )
     find = paged(client.find_apps, query)
-    return session.show(Listing(find(), "apps", "app", app_table, find), _no_app)
+    return session.show(Listing(find(), "apps", "app", app_table, find), lambda: _no_app(client))
 
 
 def app(app: AppName, /, *, answer: AnswerFlags | None = None) -> ExitCode:
@@ -198,9 +198,6 @@ def _without_payloads(app: doc.App) -> doc.App:
     return msgspec.structs.replace(app, **said)
 
 
-def _no_app() -> ClewError:
-    return ClewError(
-        ErrorCode.NOT_FOUND,
-        "no app matched",
-        hint="ask for less at once, or look at: clew tree --all",
-    )
+def _no_app(client: TreeClient) -> ClewError:
+    hint = "ask with fewer filters, or look at: clew tree --all"
+    return nothing_found(client, "no app matched", hint)

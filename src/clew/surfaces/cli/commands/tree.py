@@ -19,7 +19,7 @@ from clew.surfaces.cli.errors import ExitCode, print_note
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, Switch
 from clew.surfaces.cli.grid import Style, render, styled
 from clew.surfaces.cli.happenings import Happenings
-from clew.surfaces.cli.naming import find_app
+from clew.surfaces.cli.naming import find_app, nothing_found
 from clew.surfaces.cli.session import Listing, Session
 from clew.surfaces.cli.views.app_tree import TreeShape, count_statuses, tree_lines
 from clew.tree.documents import WatchLagged
@@ -116,7 +116,7 @@ def tree(
         how="raise --max-tokens, or name an app",
         legend=lambda document: count_statuses(document.apps),
     )
-    return session.show(listing, lambda: _nothing(within, flags))
+    return session.show(listing, lambda: _nothing(client, within, flags))
 
 
 def _check(flags: TreeFlags) -> None:
@@ -130,14 +130,11 @@ def _shape(flags: TreeFlags) -> TreeShape:
     return TreeShape(statuses=frozenset(flags.status or ()), depth=flags.depth, fold=flags.fold)
 
 
-def _nothing(within: str | None, flags: TreeFlags) -> ClewError:
+def _nothing(client: TreeClient, within: str | None, flags: TreeFlags) -> ClewError:
     if within is None and not flags.all:
-        return ClewError(
-            ErrorCode.NOT_FOUND,
-            "nothing runs, and nothing has ended lately",
-            hint="see what ran before: clew tree --all",
-        )
-    return ClewError(ErrorCode.NOT_FOUND, "no app matched", hint="see what there is: clew apps")
+        said = "nothing runs, and nothing has ended lately"
+        return nothing_found(client, said, "see what ran before: clew tree --all")
+    return nothing_found(client, "no app matched", "see what there is: clew apps")
 
 
 def _watch(

@@ -165,6 +165,7 @@ class _Waiting:
         self._is_any = flags.any
         self._is_told = flags.progress
         self.states: dict[str, str] = dict.fromkeys(app_ids, "")
+        self._ended_at: dict[str, str] = {}
 
     def question(self) -> WatchParameters:
         """Return what to hear of."""
@@ -206,15 +207,23 @@ class _Waiting:
             found = self._client.find_apps(query).document()
             if found.truncated:
                 raise ClewError(ErrorCode.TOO_LARGE, f"the app has more than {LIMIT_MAX} children")
-            self.states |= {app.app_id: app.status for app in found.apps}
-            return
-        for app_id in self.states:
-            self.states[app_id] = self._client.get_app(app_id).document().status
+            apps = found.apps
+        else:
+            apps = self.apps()
+        for app in apps:
+            self._note(app.app_id, app.status, app.ended_at)
+
+    def _note(self, app_id: str, state: str, at: str | None) -> None:
+        self.states[app_id] = state
+        # A crash may turn out to have been none.
+        self._ended_at.pop(app_id, None)
+        if state in _ENDED and at is not None:
+            self._ended_at[app_id] = at
 
     def _take(self, event: WatchEvent) -> None:
         document: dict[str, Any] = msgspec.json.decode(event.document)
         if event.kind == "transition":
-            self.states[event.app_id] = str(document.get("to", ""))
+            self._note(event.app_id, str(document.get("to", "")), event.at)
         if self._is_told:
             self._tell(event, document)
 
@@ -242,7 +251,9 @@ class _Waiting:
         return any(ended) if self._is_any else all(ended)
 
     def _code(self) -> WaitCode:
+        if self._is_any and self._ended_at:
+            # Times of one form are in order as texts.
+            first = min(self._ended_at, key=self._ended_at.__getitem__)
+            return CODES[self.states[first]]
         codes = {CODES[state] for state in self.states.values() if state in CODES}
-        if self._is_any and WaitCode.DONE in codes:
-            return WaitCode.DONE
         return next(code for code in WORST if code in codes)
