@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clew.twin.reconstructor.result import ReconstructionResult
     from clew.twin.reconstructor.source import Subject
     from clew.twin.reconstructor.timeline import Timeline
+    from clew.twin.reconstructor.transitions import FieldChange
 
 
 class AsyncReconstructor:
@@ -93,6 +94,20 @@ class AsyncReconstructor:
         """Return the events of an object."""
         return await asyncio.to_thread(
             self._blocking.timeline, obj_id, obj_type, start=start, end=end
+        )
+
+    async def find_field_changes(
+        self,
+        obj_id: Named,
+        field: str,
+        obj_type: Kind = None,
+        *,
+        start: When = None,
+        end: When = None,
+    ) -> list[FieldChange]:
+        """Return each change of a field's value, and the event that made it."""
+        return await asyncio.to_thread(
+            self._blocking.find_field_changes, obj_id, field, obj_type, start=start, end=end
         )
 
     async def get_graph(

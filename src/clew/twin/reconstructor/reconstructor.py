@@ -22,7 +22,7 @@ from clew.twin.blueprint.entity import Entity
 from clew.twin.blueprint.registry import Registry
 from clew.twin.reconstructor.blueprints import Blueprint, Blueprints
 from clew.twin.reconstructor.moments import Moment, read_moment, read_time
-from clew.twin.reconstructor.replay import fold_state, modernise
+from clew.twin.reconstructor.replay import fold_state, modernise, read_patches
 from clew.twin.reconstructor.result import (
     ReconstructionResult,
     ReconstructionStrategy,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from clew.twin.events import Event, Order
     from clew.twin.reconstructor.moments import When
     from clew.twin.reconstructor.source import Source, Subject
+    from clew.twin.reconstructor.transitions import FieldChange
 
 CACHED_MAX: Final = 256
 """Results that a reconstructor keeps for `ReconstructionStrategy.CACHED`: a slider's stops."""
@@ -198,10 +199,13 @@ class Reconstructor:
         )
         checksum = max(read, key=lambda each: each.order).checksum if read else ""
         blueprint = self._blueprints.find(own, subject[0], checksum)
-        modern = modernise(read, blueprint.schema, blueprint.upcasters)
-        bound = asked.find_bound(modern.events)
+        bound = asked.find_bound(read)
         at = now if bound is None else bound if isinstance(bound, int) else bound.at
-        modern.events[:] = [each for each in modern.events if _is_within(each, bound)]
+        modern = modernise(
+            (each for each in read if _is_within(each, bound)),
+            blueprint.schema,
+            blueprint.upcasters,
+        )
         first = self._find_first(subject) if not modern.events else None
         document = fold_state(subject, modern, blueprint.schema, at=at, first=first)
         elapsed = time.perf_counter_ns() - started
@@ -310,8 +314,25 @@ class Reconstructor:
         read = self._source.read_events(subject, start=None, until=last, changes=False)
         checksum = max(read, key=lambda each: each.order).checksum if read else ""
         blueprint = self._blueprints.find(own, subject[0], checksum)
-        whole = Timeline(modernise(read, blueprint.schema, blueprint.upcasters).events)
+        modern = modernise(read, blueprint.schema, blueprint.upcasters)
+        whole = Timeline(read_patches(modern.events, blueprint.schema))
         return whole if first is None else whole.filter(start=start)
+
+    def find_field_changes(
+        self,
+        obj_id: Named,
+        field: str,
+        obj_type: Kind = None,
+        *,
+        start: When = None,
+        end: When = None,
+    ) -> list[FieldChange]:
+        """Return each change of a field's value, and the event that made it: its span, its trace.
+
+        Events that set the value that was there already are left out.
+        """
+        timeline = self.timeline(obj_id, obj_type, start=start, end=end)
+        return timeline.find_field_changes(field)
 
     def get_graph(
         self,

@@ -95,6 +95,15 @@ def _rename(patch: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, A
     return {**former, **{name: value for name, value in patch.items() if name not in aliases}}
 
 
+def read_patches(
+    events: Iterable[Event], schema: ObjectSchema | ProcessSchema | None
+) -> list[Event]:
+    """Return events whose values are what their fields say; what does not fit stays as it came."""
+    if schema is None:
+        return list(events)
+    return [replace(each, patch=read_values(schema, each.patch)[0]) for each in events]
+
+
 def fold_state(
     subject: Subject,
     modern: Modern,

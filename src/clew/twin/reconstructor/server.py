@@ -120,7 +120,7 @@ class ServerTwins(Source):
     def find_touched(self, trace_id: str, step: int | None) -> doc.TouchedObjects:
         """Return the objects that a trace touched."""
         with self._connections.borrow() as server:
-            query = ask.TouchedQuery(step=step, limit=ask.LIMIT_MAX)
+            query = ask.TouchedQuery(step=step, limit=ask.STATES_MAX)
             return TwinClient(server).find_touched(trace_id, query).document()
 
     def close(self) -> None:
