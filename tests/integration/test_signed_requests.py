@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -266,6 +267,35 @@ def test_what_is_no_grant_is_refused(family: Family, wrong: dict[str, Any], stat
     grant = {"app_id": family.child.app_id, "sub": "key:x", "roles": ["read"], **wrong}
     answer = as_admin(family, "POST", "admin/grants", grant)
     assert (answer.status, bool(answer.document["hint"])) == (status, True)
+
+
+def test_a_feed_that_is_signed_goes_on_where_it_ended_and_shows_no_more(family: Family) -> None:
+    with ExitStack() as stack:
+        place = f"ws://{family.server.addresses['trails']}/ws"
+        born = Member(family.server, stack.enter_context(connect(place, compression=None)))
+        born.parent = family.leaf
+        born.join()
+        path = f"{BASE}/watch?after=0&within={family.leaf.app_id}"
+
+        def hear(count: int, **headers: str) -> list[dict[str, Any]]:
+            signed = {**family.child.sign("GET", path), **headers}
+            asked = urllib.request.Request(f"{family.server.url}{path}", headers=signed)
+            heard: list[dict[str, Any]] = []
+            with urllib.request.urlopen(asked, timeout=30) as stream:
+                while len(heard) < count:
+                    line = stream.readline()
+                    if line.startswith(b"data: ["):
+                        heard += json.loads(line.removeprefix(b"data: "))
+            return heard
+
+        first = hear(4)
+        assert {event["app_id"] for event in first} <= {family.leaf.app_id, born.app_id}
+        again = hear(2, **{"last-event-id": str(first[1]["id"])})
+        assert again == first[2:]
+        # It is a place in the feed of whoever signed, and no way to that of another.
+        above = f"{BASE}/watch?within={family.root.app_id}"
+        asked = family.child.sign("GET", above) | {"last-event-id": str(first[1]["id"])}
+        assert ask(family.server.url, "GET", above, headers=asked).status == 404
 
 
 def test_nobody_but_an_admin_grants_or_revokes(family: Family) -> None:

@@ -184,6 +184,7 @@ def test_nobody_is_heard_until_the_registry_can_be_written_again(tmp_path: Path)
             with pytest.raises(ClewError) as caught:
                 await waiting
             assert caught.value.code is ErrorCode.UNAVAILABLE
+            assert caught.value.retry_after_ms is not None
             assert (await client.closed())[0] == CloseCode.OVERLOADED
             assert not house.keeper.is_well
             with pytest.raises(ClewError) as caught:

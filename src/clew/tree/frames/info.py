@@ -22,6 +22,7 @@ from clew.base.ids import new_uuid, parse_uuid
 from clew.base.times import NS_PER_MS
 from clew.tree.frames.codec import parse
 from clew.tree.machine.app import Tier
+from clew.tree.machine.options import START_DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 VARIABLE: Final = "TRAILS_INFO"
 
 VERSION: Final = 1
-
-START_DEADLINE_S: Final = 300
-"""TRAILS' own: an image that must be pulled first takes minutes."""
 
 # Linux takes 128 KiB for one variable; half of it is more than any tree of tags needs.
 TEXT_CHARS_MAX: Final = 64 * 1024

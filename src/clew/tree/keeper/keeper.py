@@ -497,7 +497,8 @@ class TreeKeeper:
         tickets, self._tickets = self._tickets, {}
         for answer in tickets.values():
             # One error each: a raised exception carries the traceback of who raised it.
-            answer(ClewError(error.code, error.message, hint=error.hint, retry_after_ms=None))
+            waiting_ms = error.retry_after_ms
+            answer(ClewError(error.code, error.message, hint=error.hint, retry_after_ms=waiting_ms))
 
     def _close_links(self, code: CloseCode, reason: str) -> None:
         spread = max(RETRY_AFTER_MS, 1000 * len(self._links) // RETURNS_PER_SECOND)
