@@ -6,10 +6,12 @@ flush yet is not in the table; the server itself shows it.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
+from clew.base.errors import ClewError, ErrorCode
 from clew.twin.events import CHANGES, Event, EventType
 from clew.twin.query.rows import AT, as_object
 from clew.twin.reconstructor.source import EVENTS_MAX, Source, refuse_too_many, refuse_unknown
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 _TABLE: Final = "trilog_events"
 _COUNTED: Final = "Verdict != 'rejected'"
 _ONE: Final = "ObjType = {obj_type:String} AND ObjId = {obj_id:String}"
+
+_WHY_CHARS_MAX: Final = 200
+"""Of the database's own words, which quote the whole question."""
 
 _COLUMNS: Final = (
     AT,
@@ -99,7 +104,21 @@ class ClickHouseEvents(Source):
         return [_read_row(subject, row) for row in rows]
 
     def _ask(self, sql: str, bound: dict[str, Any]) -> Sequence[Sequence[Any]]:
-        return self._client.query(sql, parameters=bound).result_rows
+        try:
+            return self._client.query(sql, parameters=bound).result_rows
+        except _failures() as error:
+            why = str(error).partition("\n")[0][:_WHY_CHARS_MAX]
+            raise ClewError(
+                ErrorCode.UNAVAILABLE,
+                f"the database does not answer: {why}",
+                hint=f"the client's database is the one that holds the table {_TABLE}",
+            ) from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what the client raises; who has a client has its module."""
+    module = sys.modules.get("clickhouse_connect.driver.exceptions")
+    return () if module is None else (module.ClickHouseError,)
 
 
 def _read_row(subject: Subject, row: Sequence[Any]) -> Event:
