@@ -264,3 +264,19 @@ def test_only_who_may_see_the_target_hears_of_a_command() -> None:
     stranger = world.answers[world.await_end("c", app_caller("leaf2"))]
     assert isinstance(stranger, Refused)
     assert stranger.code is ErrorCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("action", ["cancel", "provision", "rotate_keys", "migrate"])
+def test_what_only_the_system_says_is_no_command_of_anybody_else(action: str) -> None:
+    world = World()
+    links = family(world)
+    admin = Caller(CallerKind.KEY, "root", ROLE_VERBS[Role.ADMIN])
+    for caller in (admin, app_caller("root")):
+        refused = world.command("leaf", action, caller=caller, correlation_id=f"c-{caller.name}")
+        assert isinstance(refused, Refused)
+        assert refused.code is ErrorCode.INVALID_ARGUMENT
+        assert action in refused.message
+        assert refused.hint
+    assert not world.frames(links["leaf"], Control)
+    # Who may not command the app at all does not learn what its words are.
+    assert world.command("root", action, caller=app_caller("leaf")).code is ErrorCode.NOT_FOUND

@@ -53,7 +53,13 @@ ProcessText = Annotated[str, msgspec.Meta(max_length=PROCESS_CHARS_MAX)]
 
 
 CANCEL_ACTION: Final = "cancel"
-"""The one action that is no word of the app's own: the end."""
+"""The end: what an app is told to do that it has no word of its own for."""
+
+SYSTEM_ACTIONS: Final = frozenset({CANCEL_ACTION, "provision", "rotate_keys", "migrate"})
+"""What only the system says to an app, of all actions: they change who it is and whom it obeys.
+
+The first is a cancel's; the others are kept free for what TRAILS names so.
+"""
 
 
 class MessageKind(StrEnum):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clew.access.caller import Caller, CallerKind, Verb
 from clew.base.errors import ErrorCode
-from clew.tree.frames.fields import CANCEL_ACTION
+from clew.tree.frames.fields import CANCEL_ACTION, SYSTEM_ACTIONS
 from clew.tree.machine import changes
 from clew.tree.machine.app import Status
 from clew.tree.machine.delivery import control_frame, tell_order
@@ -90,12 +90,13 @@ def issue(draft: Draft, event: Command) -> None:
     app = find_target(draft, event, Verb.COMMAND)
     if app is None:
         return
-    if event.action == CANCEL_ACTION:
+    if event.action in SYSTEM_ACTIONS:
+        is_cancel = event.action == CANCEL_ACTION
         draft.refuse(
             event.ticket,
             ErrorCode.INVALID_ARGUMENT,
-            "cancel is no command of an app",
-            "cancel the app itself",
+            f"{event.action} is the system's own word, no command of an app",
+            "cancel the app itself" if is_cancel else "choose another word for it",
         )
         return
     expires_at = draft.now + event.ttl_ms * MS
