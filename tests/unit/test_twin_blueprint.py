@@ -11,6 +11,7 @@ import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.twin.blueprint.entity import observe
+from clew.twin.blueprint.registry import registry_of
 from clew.twin.dsl import (
     Boolean,
     Dict,
@@ -348,6 +349,19 @@ def test_a_registry_is_whole_after_its_file(tmp_path: Path) -> None:
     assert loaded.validate("Owner", {}).warnings[0].code == "MISSING_REQUIRED_FIELD"
     assert not loaded.validate("Owner", {"name": None})
     assert not loaded.validate("Nobody", {})
+
+
+def test_events_of_classes_from_a_file_name_its_registry(tmp_path: Path) -> None:
+    path = tmp_path / "registry.json"
+    written = Registry(name="file")
+    written.register(Owner)
+    written.export(path)
+    loaded = Registry.load(path)
+    owner_class = loaded.get_object("Owner")
+    assert owner_class is not None
+    assert registry_of(owner_class) is loaded
+    assert registry_of(owner_class).compute_checksum() == written.compute_checksum()
+
 
 
 def test_a_registry_that_refers_to_nobody_is_not_exported(tmp_path: Path) -> None:

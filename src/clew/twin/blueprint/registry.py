@@ -209,6 +209,7 @@ class Registry:
         made = cls(schema.name, schema.version)
         made.created_at = schema.created_at
         made._classes = {kind.name: make_class(kind) for kind in types_of(schema)}
+        _HOME.update(dict.fromkeys(made._classes.values(), weakref.ref(made)))
         return made
 
     def to_configmap_yaml(self) -> str:
