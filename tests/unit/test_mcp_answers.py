@@ -121,6 +121,13 @@ def test_a_call_that_is_too_long_to_be_made_is_not_offered() -> None:
     assert written.document["left_out"] == [{"what": "words", "count": 7}]
 
 
+def test_a_call_that_would_ask_for_another_name_is_not_offered() -> None:
+    step = Call(tool="services", arguments={"service": "a\x1bb"}, why="it")
+    same = Call(tool="services", arguments={"service": "a\nb ü", "limit": 1.0}, why="it")
+    written = finish(Words(words=table(("word",), []), next=[step, same]))
+    assert [each["arguments"] for each in written.document["next"]] == [same.arguments]
+
+
 def test_lists_inside_an_item_are_cut_and_the_items_are_not() -> None:
     rows = [[["part"] * 1000, {str(number): 1 for number in range(1000)}] for _ in range(100)]
     written = finish(Words(words=table(("list", "map"), rows)), 80)

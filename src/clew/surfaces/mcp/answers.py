@@ -233,13 +233,17 @@ def finish(answer: Answer, text_chars: int = TEXT_CHARS, draft: Draft | None = N
 
 
 def _tame_call(holder: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what holds a call with it made safe, or without it where it is too long.
+    """Return what holds a call with it made safe, or without it where it is no help.
 
-    A call is repeated word by word, so nothing in its arguments is cut; one that a recorded name of
-    thousands of characters has got into is no help, and would take the whole budget.
+    A call is repeated word by word, so nothing in its arguments is cut. One that a recorded name of
+    thousands of characters has got into would take the whole budget; one with a name that has to be
+    escaped would ask for another name.
     """
     whole: dict[str, Any] = Taming().tame(holder)
-    if name in whole and len(msgspec.json.encode(whole[name])) > CALL_BYTES_MAX:
+    if name not in whole:
+        return whole
+    is_changed = whole[name]["arguments"] != holder[name]["arguments"]
+    if is_changed or len(msgspec.json.encode(whole[name])) > CALL_BYTES_MAX:
         del whole[name]
     return whole
 

@@ -108,7 +108,7 @@ class Tool:
         Raises:
             ClewError: INVALID_ARGUMENT, naming the argument, with what would be right.
         """
-        known = self.parameters.__struct_fields__
+        known = self.parameters.__struct_encode_fields__
         for name in arguments:
             if name not in known:
                 raise ClewError(
