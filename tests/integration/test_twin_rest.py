@@ -175,6 +175,9 @@ def test_a_registry_is_kept_in_every_version(server: ServerProcess) -> None:
     assert CLIENT.get(url).json()["registry"]["version"] == "1.1.0"
     again = CLIENT.put(url, json=REGISTRY)
     assert (again.status_code, again.json()["created"]) == (200, False)
+    assert again.json()["breaking"] == [
+        "Order.note: the field is gone; a new one may say renamed_from"
+    ]
     versions = CLIENT.get(f"{url}/versions").json()["registries"]
     assert [(v["version"], v["is_current"]) for v in versions] == [
         ("1.0.0", True),

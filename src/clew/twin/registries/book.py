@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clew.store.database.contract import Database, Reading, Transaction, Value
     from clew.twin.ingest.fingerprint import Fingerprint
     from clew.twin.ingest.record import LogRecord
+    from clew.twin.schema.comparison import Difference
     from clew.twin.schema.values import RegistrySchema
 
 REGISTRIES_MAX: Final = 1000
@@ -230,9 +231,13 @@ def _store(writing: Transaction, registry: RegistrySchema, by: str, now: int) ->
         version=registry.version,
         checksum=registry.checksum,
         created=is_new,
-        breaking=[each.message for each in differences if each.is_breaking],
-        compatible=[each.message for each in differences if not each.is_breaking],
+        breaking=[_tell(each) for each in differences if each.is_breaking],
+        compatible=[_tell(each) for each in differences if not each.is_breaking],
     )
+
+
+def _tell(difference: Difference) -> str:
+    return f"{difference.path}: {difference.message}"
 
 
 def _read_all(reading: Reading) -> list[RegistrySchema]:
