@@ -6,7 +6,7 @@ made from the registries of the source; and what nobody describes is shown as it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from clew.base.errors import ClewError, ErrorCode
@@ -64,11 +64,13 @@ class Blueprints:
                 if error.code is not ErrorCode.CONFLICT:
                     raise
                 remarks = (Remark(code=UNKNOWN_REGISTRY, message=error.message),)
-        if kind is None:
-            return Blueprint(remarks=remarks)
-        home = registry if registry is not None else registry_of(kind)
+        home = registry
+        if home is None:
+            if kind is None:
+                return Blueprint(remarks=remarks)
+            home = registry_of(kind)
         own = {key: each for key, each in home.upcasters.items() if key[1] == obj_type}
-        return Blueprint(kind, own or None, is_ours=True)
+        return Blueprint(kind, own or None, is_ours=kind is not None)
 
     def find(self, own: Blueprint, obj_type: str, checksum: str | None) -> Blueprint:
         """Return a type's blueprint, made from the source's registries where there is no own."""
@@ -80,4 +82,4 @@ class Blueprints:
         known = self._made.get(obj_type)
         if known is None or known[0] != schema:
             known = self._made[obj_type] = (schema, make_class(schema))
-        return Blueprint(known[1], remarks=own.remarks)
+        return replace(own, kind=known[1])
