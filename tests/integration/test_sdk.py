@@ -47,7 +47,8 @@ tracer = trace.get_tracer("program")
 for _ in range(4000):
     with tracer.start_as_current_span("work"):
         logging.getLogger("program").debug("busy")
-print(run.dropped > 0, [each.waiting <= 2048 + 512 for each in run.deliveries()])
+bounds = {"spans": 2048, "points": 0, "log records": 8192}
+print(run.dropped > 0, [each.waiting <= bounds[each.signal] + 512 for each in run.deliveries()])
 """
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from clew.base.errors import ClewError, ErrorCode
@@ -33,6 +34,9 @@ TIME_NS_MAX: Final = 2**63 - 1
 # No legal time is longer: RFC 3339 with nine digits and an offset has 35 characters. A longer text
 # is refused before any pattern looks at it.
 TEXT_CHARS_MAX: Final = 64
+
+SECONDS_CACHED: Final = 1024
+"""Of times that are written: a page of answers spans minutes, what is emitted now a second."""
 
 _UNITS_NS: Final = {
     "ns": 1,
@@ -169,8 +173,12 @@ def format_time(at: int) -> str:
     Bounds: years 1 to 9999; what lies outside is a programming error.
     """
     seconds, nanoseconds = divmod(at, NS_PER_S)
-    moment = _EPOCH + timedelta(seconds=seconds)
-    return f"{moment.isoformat()[:19]}.{nanoseconds:09d}Z"
+    return f"{_format_second(seconds)}.{nanoseconds:09d}Z"
+
+
+@lru_cache(SECONDS_CACHED)
+def _format_second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def _read_ago(text: str, now: int) -> int | None:

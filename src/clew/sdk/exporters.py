@@ -85,7 +85,11 @@ class _Queued(Generic[Record]):
     def __init__(self, noun: str, prefix: str, exporter: Any, complaint: Complaint) -> None:
         sender = _Sender(noun, exporter, complaint)
         limits = read_queue_limits(prefix)
-        self._outbox: Outbox[Record] = Outbox(noun, limits, sender.send, sender.abandon)
+
+        def overflow() -> None:
+            complaint.tell_overflow(noun, limits.records_max, f"{prefix}_MAX_QUEUE_SIZE")
+
+        self._outbox: Outbox[Record] = Outbox(noun, limits, sender.send, sender.abandon, overflow)
 
     def delivery(self) -> Delivery:
         """Return what became of the records so far."""

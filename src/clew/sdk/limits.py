@@ -15,6 +15,12 @@ from typing import Final
 QUEUE_RECORDS_MAX: Final = 2048
 BATCH_RECORDS_MAX: Final = 512
 
+# Log records are what objects are told by, and an object whose change is lost is another one. Its
+# events come in bursts: this is a quarter of a second at full speed, and some 16 megabytes.
+QUEUE_LOGS_MAX: Final = 8192
+
+_RECORDS_MAX: Final = {"OTEL_BSP": QUEUE_RECORDS_MAX, "OTEL_BLRP": QUEUE_LOGS_MAX}
+
 # A person looks at the answer right after running the program. The specification's five seconds
 # for spans suit a fleet; one second is still a request per second at the most.
 DELAY_MS: Final = 1000.0
@@ -37,7 +43,7 @@ class QueueLimits:
 
 def read_queue_limits(prefix: str) -> QueueLimits:
     """Return the bounds that ``OTEL_BSP`` (spans) or ``OTEL_BLRP`` (logs) variables give."""
-    records = int(read_number(f"{prefix}_MAX_QUEUE_SIZE", QUEUE_RECORDS_MAX))
+    records = int(read_number(f"{prefix}_MAX_QUEUE_SIZE", _RECORDS_MAX[prefix]))
     batch = int(read_number(f"{prefix}_MAX_EXPORT_BATCH_SIZE", BATCH_RECORDS_MAX))
     delay_ms = read_number(f"{prefix}_SCHEDULE_DELAY", DELAY_MS)
     return QueueLimits(max(1, records), max(1, min(batch, records)), delay_ms / 1000)

@@ -31,7 +31,8 @@ class Outbox(Generic[Record]):
 
     `send` returns whether a batch was taken; it may block and must not raise. `abandon` makes a
     running `send` give up soon, and is told how many records will not arrive; it is called once,
-    when closing has run out of time.
+    when closing has run out of time. `overflow` is called when a record found the queue full: for
+    the first of them, from the thread that put it.
     """
 
     def __init__(
@@ -40,11 +41,14 @@ class Outbox(Generic[Record]):
         limits: QueueLimits,
         send: Callable[[list[Record]], bool],
         abandon: Callable[[int], None],
+        overflow: Callable[[], None],
     ) -> None:
         self._signal = signal
         self._limits = limits
         self._send = send
         self._abandon = abandon
+        self._overflow = overflow
+        self._has_overflown = False
         self._sent = 0
         self._dropped = 0
         self._is_closing = False
@@ -57,12 +61,17 @@ class Outbox(Generic[Record]):
     def put(self, record: Record) -> None:
         """Queue a record, or drop and count it. Never blocks on the network, never raises."""
         with self._changed:
-            if self._is_closing or len(self._waiting) >= self._limits.records_max:
-                self._dropped += 1
+            has_room = len(self._waiting) < self._limits.records_max
+            if has_room and not self._is_closing:
+                self._waiting.append(record)
+                if len(self._waiting) == self._limits.batch_records_max:
+                    self._changed.notify_all()
                 return
-            self._waiting.append(record)
-            if len(self._waiting) == self._limits.batch_records_max:
-                self._changed.notify_all()
+            self._dropped += 1
+            if has_room or self._has_overflown:
+                return
+            self._has_overflown = True
+        self._overflow()
 
     def delivery(self) -> Delivery:
         """Return what became of the records so far."""

@@ -74,10 +74,8 @@ class Complaint:
 
     def tell(self, signal: str, count: int) -> None:
         """Say that records could not be delivered, if nothing was said yet."""
-        with self._lock:
-            if self._is_told:
-                return
-            self._is_told = True
+        if not self._is_first():
+            return
         logger.warning(
             "%d %s could not be delivered to %s; the program goes on, and later losses are only "
             "counted (start a server with: clew serve)",
@@ -85,3 +83,21 @@ class Complaint:
             signal,
             self._endpoint,
         )
+
+    def tell_overflow(self, signal: str, waiting: int, variable: str) -> None:
+        """Say that a record found the queue full, if nothing was said yet."""
+        if not self._is_first():
+            return
+        logger.warning(
+            "%s find no room, for %d wait to be sent to %s; the program goes on, and losses are "
+            "only counted (start a server with: clew serve; %s makes room for bursts)",
+            signal,
+            waiting,
+            self._endpoint,
+            variable,
+        )
+
+    def _is_first(self) -> bool:
+        with self._lock:
+            is_told, self._is_told = self._is_told, True
+        return not is_told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 import time
@@ -150,12 +149,13 @@ def init(
         if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
             run = Run([], service_name=service_name or "", endpoint="")
         else:
+            from clew.sdk.ending import call_at_the_end
             from clew.sdk.setup import Wishes, set_up
 
             run = set_up(Wishes(service_name, endpoint, attributes or {}, wants_logs=logs))
             # The hook runs after all threads but daemons have ended, so it sees every record. The
             # tree has its own, which knows how the process ends, and as the later one runs first.
-            atexit.register(run.close_outlets)
+            call_at_the_end(run.close_outlets)
         run.join()
         _process.run = run
         return run

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from clew.twin.anchoring.clients import anchor_hook, anchor_session, async_anchor_hook
+from clew.twin.anchoring.clients import (
+    anchor_handler,
+    anchor_hook,
+    anchor_session,
+    async_anchor_hook,
+)
 from clew.twin.anchoring.context import (
     AnchorContext,
     AnchorStack,
@@ -13,7 +18,7 @@ from clew.twin.anchoring.context import (
 from clew.twin.anchoring.middleware import AnchorMiddleware, AnchorWSGIMiddleware
 from clew.twin.anchoring.scope import anchor, anchored
 from clew.twin.anchoring.threads import AnchoredExecutor, propagate
-from clew.twin.anchoring.wire import anchor_from_headers, inject
+from clew.twin.anchoring.wire import anchor_from_baggage, anchor_from_headers, inject
 from clew.twin.logger.bridge import AnchorFilter
 from clew.twin.logger.checks import EventError
 from clew.twin.logger.logger import TriLogLogger, UnanchoredError
@@ -31,7 +36,9 @@ __all__ = [
     "TriLogLogger",
     "UnanchoredError",
     "anchor",
+    "anchor_from_baggage",
     "anchor_from_headers",
+    "anchor_handler",
     "anchor_hook",
     "anchor_session",
     "anchored",

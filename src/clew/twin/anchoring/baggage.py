@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from opentelemetry import trace
 from opentelemetry.baggage import get_all, get_baggage
@@ -18,7 +18,7 @@ from opentelemetry.propagators.textmap import DefaultGetter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from clew.twin import attributes
-from clew.twin.anchoring.carrying import read_entries
+from clew.twin.anchoring.carrying import KEYS, read_entries
 from clew.twin.anchoring.context import get_current_anchor
 from clew.twin.anchoring.scope import make_context
 from clew.twin.logger.complaints import COMPLAINTS
@@ -39,6 +39,9 @@ HEADER: Final = "baggage"
 HEADER_BYTES_MAX: Final = 8192
 """What W3C lets a receiver throw away: a longer header may arrive as nothing at all."""
 
+ENTRY_BYTES_MAX: Final = 4096
+"""Of one entry: OpenTelemetry leaves out a longer one when it reads the header."""
+
 ID_CHARS_MAX: Final = 1024
 """Of an id or a type from outside: longer ones name nothing, they fill a store."""
 
@@ -49,31 +52,56 @@ _BAGGAGE: Final = W3CBaggagePropagator()
 def write_headers(headers: MutableMapping[str, str]) -> None:
     """Write the open anchor, other baggage and the span into headers; what is there is replaced.
 
-    Baggage that is too long goes without what is not ours, and without all where that is too long
-    by itself: a request must not fail for it.
+    Ours comes first, since readers take so many entries. Other entries follow while there is room;
+    an object whose id is too long by itself goes unnamed: a request must not fail for it.
     """
     _TRACE.inject(headers)
     anchor = get_current_anchor()
-    ours = {} if anchor is None else read_entries(anchor)
-    others = {key: str(value) for key, value in get_all().items()}
-    text = _encode({**others, **ours})
-    if len(text) > HEADER_BYTES_MAX:
-        text = _encode(ours)
-    if len(text) > HEADER_BYTES_MAX:
+    ours = [] if anchor is None else _encode(read_entries(anchor))
+    if any(len(entry) > ENTRY_BYTES_MAX for entry in ours):
         COMPLAINTS.tell(
             ("baggage",),
-            f"the id of an object does not fit into {HEADER_BYTES_MAX} bytes of baggage; the "
+            f"the id of an object does not fit into {ENTRY_BYTES_MAX} bytes of baggage; the "
             "request goes without it",
         )
-    elif text:
+        ours = []
+    others = {key: str(value) for key, value in get_all().items() if key not in KEYS}
+    text = ""
+    for entry in (*ours, *_encode(others)):
+        longer = f"{text},{entry}" if text else entry
+        if len(longer) <= HEADER_BYTES_MAX:
+            text = longer
+    if text:
         headers[HEADER] = text
 
 
-def _encode(entries: Mapping[str, str]) -> str:
-    return ",".join(
+def withdraw_headers(headers: MutableMapping[str, str]) -> None:
+    """Take out of headers what `write_headers` would write, and every word of an object.
+
+    A redirect to another host copies the headers of the request before it.
+    """
+    written: dict[str, str] = {}
+    write_headers(written)
+    for name, value in written.items():
+        if headers.get(name) == value:
+            del headers[name]
+    kept = [
+        entry
+        for entry in (headers.get(HEADER) or "").split(",")
+        if not unquote(entry).strip().startswith(attributes.RESERVED)
+    ]
+    if HEADER in headers and len(kept) < headers[HEADER].count(",") + 1:
+        if kept:
+            headers[HEADER] = ",".join(kept)
+        else:
+            del headers[HEADER]
+
+
+def _encode(entries: Mapping[str, str]) -> list[str]:
+    return [
         f"{quote(key, safe='')}={quote(value, safe='', errors='backslashreplace')}"
         for key, value in entries.items()
-    )
+    ]
 
 
 def read_headers(headers: Headers) -> tuple[AnchorContext | None, Context]:
@@ -88,21 +116,25 @@ def read_headers(headers: Headers) -> tuple[AnchorContext | None, Context]:
     if HEADER not in read:
         return None, context
     context = _BAGGAGE.extract(read, context, DefaultGetter())
+    return read_baggage(context), context
+
+
+def read_baggage(context: Context) -> AnchorContext | None:
+    """Return the anchor that the baggage of a context of OpenTelemetry names, or None."""
     obj_id, obj_type, since = (
         str(get_baggage(key, context) or "")
         for key in (attributes.OBJ_ID, attributes.OBJ_TYPE, attributes.ANCHOR_CREATED_AT)
     )
     if not 0 < len(obj_id) <= ID_CHARS_MAX or len(obj_type) > ID_CHARS_MAX:
-        return None, context
+        return None
     opened = read_moment(since)
-    made = make_context(
+    return make_context(
         obj_id,
         obj_type or None,
         parent=get_current_anchor(),
         created_at=None if opened is None else to_datetime(opened),
         is_remote=True,
     )
-    return made, context
 
 
 def _lower(headers: Headers) -> dict[str, str]:

@@ -46,7 +46,12 @@ class Kind:
 
 NO_KIND: Final = Kind("", "")
 
-_BY_CLASS: Final[weakref.WeakKeyDictionary[type, Kind]] = weakref.WeakKeyDictionary()
+_FOREIGN: Final[weakref.WeakKeyDictionary[type, Kind]] = weakref.WeakKeyDictionary()
+"""Of classes that are no blueprint's."""
+
+_OWN: Final = "_anchored_kind"
+"""Where a class of a blueprint keeps its own: the two of them end together."""
+
 _BY_NAME: Final[dict[str, tuple[int, Kind]]] = {}
 
 
@@ -60,15 +65,20 @@ def find_kind(given: type[Any] | str | None) -> Kind:
         return NO_KIND
     if isinstance(given, str):
         return _by_name(given)
-    found = _BY_CLASS.get(given)
+    own: Kind | None = given.__dict__.get(_OWN)
+    if own is not None:
+        return own
+    if issubclass(given, Entity):
+        own = _describe(given)
+        setattr(given, _OWN, own)
+        return own
+    found = _FOREIGN.get(given)
     if found is None:
-        found = _BY_CLASS[given] = _describe(given)
+        found = _FOREIGN[given] = Kind(given.__name__, otel_prefix(given.__name__))
     return found
 
 
-def _describe(given: type[Any]) -> Kind:
-    if not issubclass(given, Entity):
-        return Kind(given.__name__, otel_prefix(given.__name__))
+def _describe(given: type[Entity]) -> Kind:
     try:
         schema = schema_of(given)
     except TypeError:

@@ -73,7 +73,8 @@ class AnchorWSGIMiddleware:
         is_trusted = self._is_trusted(str(environ.get("REMOTE_ADDR") or ""))
         with door(headers, is_trusted=is_trusted):
             body = self.app(environ, start_response)
-        return _Body(body, headers, is_trusted=is_trusted)
+        kind = _SizedBody if hasattr(body, "__len__") else _Body
+        return kind(body, headers, is_trusted=is_trusted)
 
 
 class _Body:
@@ -99,3 +100,11 @@ class _Body:
         if close is not None:
             with door(self._headers, is_trusted=self._is_trusted):
                 close()
+
+
+class _SizedBody(_Body):
+    """A body that tells of how many parts it is: servers then know its length themselves."""
+
+    def __len__(self) -> int:
+        parts: Any = self._body
+        return len(parts)

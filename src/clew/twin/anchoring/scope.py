@@ -49,8 +49,9 @@ class anchor:  # noqa: N801 - a word of the language, as `property` is
         """
         if obj_id is None:
             raise ValueError("an anchor needs the id of an object, not None")
-        self._entity = obj_id if isinstance(obj_id, Entity) else None
-        self._obj_id = obj_id.id if isinstance(obj_id, Entity) else str(obj_id)
+        whom = find_entity(obj_id)
+        self._entity = whom
+        self._obj_id = str(obj_id) if whom is None else whom.id
         self._obj_type = obj_type
         self._metadata: Mapping[str, Any] = metadata
         self._open: list[Entry] = []
@@ -74,13 +75,13 @@ class anchor:  # noqa: N801 - a word of the language, as `property` is
 
         # The newest that was opened in this very context: other tasks have theirs open, too. There
         # is none where a generator is thrown away by another task than ran it, whose context ends
-        # by itself.
+        # by itself; which entry was its own is then known only where there is one.
         for entry in reversed(self._open):
             if leave(entry):
                 self._open.remove(entry)
                 return
-        if self._open:
-            self._open.pop()
+        if len(self._open) == 1:
+            self._open.clear()
 
     async def __aenter__(self) -> AnchorContext:
         return self.__enter__()
@@ -100,6 +101,14 @@ class anchor:  # noqa: N801 - a word of the language, as `property` is
     def _again(self) -> Self:
         """Return another one for the same object: closing is quick where few are open."""
         return type(self)(self._entity or self._obj_id, self._obj_type, **self._metadata)
+
+
+def find_entity(given: object) -> Entity | None:
+    """Return the object of a blueprint that was given, by itself or as `tracked`; else None."""
+    if isinstance(given, Entity):
+        return given
+    tracked = getattr(type(given), "tracked_entity", None)
+    return None if tracked is None else find_entity(tracked(given))
 
 
 def make_context(

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
+from clew.twin.logger.complaints import COMPLAINTS
+
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
@@ -28,11 +30,26 @@ def read_trust(trust: Trust) -> Callable[[str], bool]:
         is_trusted = trust
         return lambda _peer: is_trusted
     if callable(trust):
-        return trust
+        return _guarded(trust)
     if isinstance(trust, str):
         trust = [trust]
     networks = [ip_network(each, strict=False) for each in trust]
     return lambda peer: _is_inside(peer, networks)
+
+
+def _guarded(policy: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Return a policy of the program's own that trusts nobody where it fails."""
+
+    def is_trusted(peer: str) -> bool:
+        try:
+            return bool(policy(peer))
+        except Exception as error:  # noqa: BLE001 - telemetry must never break a request
+            COMPLAINTS.tell(
+                ("trust",), f"whom to trust could not be found out, so nobody is: {error!r}"
+            )
+            return False
+
+    return is_trusted
 
 
 def _is_inside(peer: str, networks: list[IPv4Network | IPv6Network]) -> bool:

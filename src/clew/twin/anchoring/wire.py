@@ -1,5 +1,7 @@
 """Anchors from one service to another: `inject` goes out, `anchor_from_headers` comes in.
 
+`anchor_from_baggage` is for programs that have OpenTelemetry's own propagators read the headers.
+
 OpenTelemetry is imported when something goes out or comes in.
 """
 
@@ -12,6 +14,8 @@ from clew.twin.anchoring.context import get_current_anchor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
+
+    from opentelemetry.context import Context
 
     from clew.twin.anchoring.baggage import Headers
     from clew.twin.anchoring.context import AnchorContext
@@ -28,6 +32,13 @@ def inject(headers: MutableMapping[str, str]) -> None:
     write_headers(headers)
 
 
+def withdraw(headers: MutableMapping[str, str]) -> None:
+    """Take out of headers what `inject` writes, and every word of an object."""
+    from clew.twin.anchoring.baggage import withdraw_headers
+
+    withdraw_headers(headers)
+
+
 @contextmanager
 def anchor_from_headers(headers: Headers) -> Iterator[AnchorContext | None]:
     """Go on, inside, with the object and the trace that headers name.
@@ -40,6 +51,27 @@ def anchor_from_headers(headers: Headers) -> Iterator[AnchorContext | None]:
 
     found, context = read_headers(headers)
     entry = enter(found or get_current_anchor(), context)
+    try:
+        yield found
+    finally:
+        leave(entry)
+
+
+@contextmanager
+def anchor_from_baggage(context: Context | None = None) -> Iterator[AnchorContext | None]:
+    """Go on, inside, with the object that baggage names: of a context, else of the present one.
+
+    ``with anchor_from_baggage(propagate.extract(headers)):``. Nobody but you calls it: baggage that
+    an instrumentation has read is a stranger's word until you say that it is not.
+    """
+    from opentelemetry.context import get_current
+
+    from clew.twin.anchoring.baggage import read_baggage
+    from clew.twin.anchoring.carrying import enter, leave
+
+    given = get_current() if context is None else context
+    found = read_baggage(given)
+    entry = enter(found or get_current_anchor(), given)
     try:
         yield found
     finally:

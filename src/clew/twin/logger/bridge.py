@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from clew.twin import attributes as names
 from clew.twin.anchoring.context import AnchorContext, get_current_anchor
-from clew.twin.anchoring.kinds import NO_KIND
+from clew.twin.anchoring.kinds import find_kind
 from clew.twin.events import EventType
 from clew.twin.logger.encoding import encode_fields, to_plain, to_text
 from clew.twin.logger.record import Saying, describe_anchor, describe_event, describe_process
@@ -66,7 +66,9 @@ def describe_record(record: logging.LogRecord) -> dict[str, Any]:
 def _describe(
     given: Mapping[str, Any], anchor: AnchorContext | None, record: logging.LogRecord
 ) -> dict[str, Any]:
-    kind = NO_KIND if anchor is None else anchor.kind
+    # A record outside of any anchor may say itself which object it is about; its type is known then
+    # as well, and what of it is sensitive.
+    kind = find_kind(to_text(given.get(names.OBJ_TYPE) or "")) if anchor is None else anchor.kind
     begin = f"{kind.prefix}." if kind.prefix else None
     fields = {k: v for k, v in given.items() if begin and to_text(k).startswith(begin)}
     encoded = encode_fields(kind, fields)
@@ -75,12 +77,10 @@ def _describe(
     if encoded.nulls:
         said[names.OBJ_NULLS] = encoded.nulls
     saying = Saying(type=_type_of(given), body="", category=_category_of(given, record))
-    stamp = WRITER.stamp()
-    event = describe_event(saying, stamp)
-    said.update(event)
+    describe_event(saying, WRITER.stamp(), said)
     if anchor is None:
         return said | {k: to_text(given[k]) for k in (names.OBJ_ID, names.OBJ_TYPE) if k in given}
-    said.update(describe_anchor(anchor))
+    describe_anchor(anchor, kind, said)
     describe_process(anchor, saying, said)
     return said
 

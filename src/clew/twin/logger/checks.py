@@ -14,7 +14,7 @@ from clew.twin import attributes as names
 from clew.twin.blueprint.entity import ID_KEY, TYPE_KEY
 from clew.twin.blueprint.invariants import Violation
 from clew.twin.events import EventType
-from clew.twin.logger.encoding import SCHEMAS_CACHED, known_fields
+from clew.twin.logger.encoding import SCHEMAS_CACHED, find_ways, type_holds_secrets
 from clew.twin.schema.coercion import coerce
 from clew.twin.schema.expressions import parse_expression
 from clew.twin.schema.faults import FieldError
@@ -110,6 +110,14 @@ def _as_attributes(saying: Saying, anchor: AnchorContext, schema: TypeSchema) ->
     return said | identity
 
 
+def describe_failure(error: Exception, anchor: AnchorContext) -> str:
+    """Return what an invariant raised, without its words where they may repeat a secret."""
+    schema = anchor.kind.schema
+    if schema is not None and type_holds_secrets(schema):
+        return type(error).__name__
+    return repr(error)
+
+
 def _find_violations(saying: Saying, anchor: AnchorContext, kind: Kind) -> list[Violation]:
     """Return the invariants that do not hold of the object as the event makes it.
 
@@ -126,22 +134,31 @@ def _find_violations(saying: Saying, anchor: AnchorContext, kind: Kind) -> list[
     known = {**held, **patch, ID_KEY: anchor.obj_id, TYPE_KEY: kind.schema.name}
     try:
         made: Entity = kind.entity.from_dict(known)
-        return made.check_invariants()
     except FieldError:
         # What does not fit is an issue already.
         return []
+    found = made.check_invariants()
+    if found and type_holds_secrets(kind.schema):
+        # The words of an exception may repeat the value that was wrong.
+        return [_of_schema(kind.schema, each) for each in found]
+    return found
+
+
+def _of_schema(schema: TypeSchema, violation: Violation) -> Violation:
+    """Return a violation that says only what the invariant says of itself."""
+    said = next(each for each in schema.invariants if each.name == violation.invariant)
+    return Violation(said.name, said.description or said.expression or "does not hold")
 
 
 def _coerced(schema: TypeSchema, fields: Mapping[str, Any]) -> dict[str, Any]:
-    known = known_fields(schema)
-    begin = f"{schema.prefix}."
+    ways = find_ways(schema)
     patch: dict[str, Any] = {}
     for given, value in fields.items():
-        field = known.get(given.removeprefix(begin))
-        if field is None:
+        way = ways.get(given)
+        if way is None:
             continue
         try:
-            patch[field.name] = coerce(field, value)
+            patch[way.field.name] = coerce(way.field, value)
         except FieldError:
             continue
     return patch

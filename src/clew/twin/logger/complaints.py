@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from typing import Final
@@ -25,6 +26,12 @@ class Complaints:
         self._interval_s = interval_s
         self._lock = threading.Lock()
         self._told: dict[tuple[str, ...], tuple[float, int]] = {}
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._begin_in_child)
+
+    def _begin_in_child(self) -> None:
+        # It may have been held by a thread that the child does not have.
+        self._lock = threading.Lock()
 
     def tell(self, kind: tuple[str, ...], message: str) -> bool:
         """Log a warning, unless one of its kind was told just now; return whether it was logged."""

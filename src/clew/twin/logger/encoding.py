@@ -8,20 +8,20 @@ it: numbers, booleans, texts, lists and dictionaries of those. Nothing here make
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from msgspec import UNSET
-
-from clew.twin.schema.coercion import coerce, referred_id
-from clew.twin.schema.conversion import to_attribute
+from clew.twin import attributes as names
+from clew.twin.schema.coercion import coerce, holds_secrets, referred_id
+from clew.twin.schema.conversion import AS_JSON, to_attribute
 from clew.twin.schema.faults import REDACTED, FieldError
 from clew.twin.schema.limits import INTEGER_MAX, INTEGER_MIN, VALUE_DEPTH_MAX
 from clew.twin.schema.lookup import names_of
 from clew.twin.schema.moments import read_moment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from clew.twin.anchoring.kinds import Kind, TypeSchema
     from clew.twin.schema.values import FieldSchema
 
@@ -29,78 +29,106 @@ TEXT_CHARS_MAX: Final = 200
 """Of a value that is no text and has none that is meant for others: its type, mostly."""
 
 
-@dataclass(slots=True)
 class Encoded:
     """Fields as attributes, the names of those that are null, and whether all of them fit."""
 
-    attributes: dict[str, Any] = field(default_factory=dict)
-    nulls: list[str] = field(default_factory=list)
-    fits: bool = True
+    __slots__ = ("attributes", "fits", "nulls")
+
+    def __init__(self) -> None:
+        self.attributes: dict[str, Any] = {}
+        self.nulls: list[str] = []
+        self.fits = True
+
+
+class Way(NamedTuple):
+    """How a field goes out: under which attribute, and whether its value does as it is."""
+
+    key: str
+    field: FieldSchema
+    is_plain: bool
+    holds_secrets: bool
 
 
 def encode_fields(kind: Kind, fields: Mapping[str, Any]) -> Encoded:
     """Return the fields of an object as attributes under the prefix of its type."""
     encoded = Encoded()
-    begin = f"{kind.prefix}." if kind.prefix else ""
-    known = {} if kind.schema is None else known_fields(kind.schema)
-    is_known = kind.schema is not None
+    schema = kind.schema
+    if schema is None:
+        begin = f"{kind.prefix}." if kind.prefix else ""
+        for given, value in fields.items():
+            _put_unknown(encoded, begin, to_text(given).removeprefix(begin), value)
+        return encoded
+    ways = find_ways(schema)
     for given, value in fields.items():
-        name = to_text(given).removeprefix(begin) if begin else to_text(given)
-        found = known.get(name)
-        if found is None:
-            encoded.fits = encoded.fits and not is_known
-            _put_unknown(encoded, begin, name, value)
+        way = ways.get(given)
+        if way is None:
+            encoded.fits = False
+            begin = f"{kind.prefix}."
+            _put_unknown(encoded, begin, to_text(given).removeprefix(begin), value)
         else:
-            _put_known(encoded, begin, found, value)
+            _put_known(encoded, way, value)
     return encoded
 
 
-def _put_known(encoded: Encoded, begin: str, schema: FieldSchema, value: Any) -> None:
+def _put_known(encoded: Encoded, way: Way, value: Any) -> None:
+    key, field = way.key, way.field
     try:
         if value is None:
-            coerce(schema, None)
-            encoded.nulls.append(schema.name)
+            coerce(field, None)
+            encoded.nulls.append(field.name)
+        elif way.is_plain:
+            encoded.attributes[key] = coerce(field, value)
         else:
-            encoded.attributes[f"{begin}{schema.name}"] = to_attribute(schema, value)
+            encoded.attributes[key] = to_attribute(field, value)
     except FieldError:
         encoded.fits = False
-        if holds_secrets(schema):
-            encoded.attributes[f"{begin}{schema.name}"] = REDACTED
-        else:
-            _put_unknown(encoded, begin, schema.name, value)
+        encoded.attributes[key] = REDACTED if way.holds_secrets else to_plain(value)
+        if value is None:
+            # What is null is said to be, also where it may not be: others judge it.
+            del encoded.attributes[key]
+            encoded.nulls.append(field.name)
 
 
 def _put_unknown(encoded: Encoded, begin: str, name: str, value: Any) -> None:
     if value is None:
         encoded.nulls.append(name)
     else:
-        encoded.attributes[f"{begin}{name}"] = to_plain(value)
+        key = f"{begin}{name}"
+        if key.startswith(names.RESERVED):
+            # Who an object is nobody says by a field.
+            key = f"{names.EVENT_DATA}{key}"
+        encoded.attributes[key] = to_plain(value)
 
 
-_KNOWN: Final[dict[int, tuple[TypeSchema, dict[str, FieldSchema]]]] = {}
+_WAYS: Final[dict[int, tuple[TypeSchema, dict[str, Way]]]] = {}
 """By identity of a schema, which is kept so that the identity stays its own."""
 
 SCHEMAS_CACHED: Final = 1000
 """As many types as a registry may have."""
 
 
-def known_fields(schema: TypeSchema) -> dict[str, FieldSchema]:
-    """Return the fields of a type by all their names, made once."""
-    found = _KNOWN.get(id(schema))
+def find_ways(schema: TypeSchema) -> dict[str, Way]:
+    """Return how the fields of a type go out, by all their names, bare and prefixed; made once."""
+    found = _WAYS.get(id(schema))
     if found is None:
-        if len(_KNOWN) >= SCHEMAS_CACHED:
-            _KNOWN.clear()
-        found = _KNOWN[id(schema)] = (schema, names_of(schema))
+        if len(_WAYS) >= SCHEMAS_CACHED:
+            _WAYS.clear()
+        found = _WAYS[id(schema)] = (schema, dict(_make_ways(schema)))
     return found[1]
 
 
-def holds_secrets(schema: FieldSchema) -> bool:
-    """Whether a field, or one inside it, is sensitive."""
-    if schema.sensitive is True:
-        return True
-    if schema.item is not UNSET and holds_secrets(schema.item):
-        return True
-    return schema.schema is not UNSET and any(map(holds_secrets, schema.schema.values()))
+def _make_ways(schema: TypeSchema) -> Iterator[tuple[str, Way]]:
+    begin = f"{schema.prefix}."
+    for name, field in names_of(schema).items():
+        has_secrets = holds_secrets(field)
+        is_plain = not has_secrets and field.type not in AS_JSON
+        way = Way(f"{begin}{field.name}", field, is_plain, has_secrets)
+        yield from ((name, way), (f"{begin}{name}", way))
+
+
+def type_holds_secrets(schema: TypeSchema) -> bool:
+    """Whether any field of a type is sensitive."""
+    return any(map(holds_secrets, schema.fields.values()))
 
 
 def to_plain(value: object, depth: int = 0) -> Any:

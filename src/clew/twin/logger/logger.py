@@ -20,7 +20,13 @@ from clew.twin.blueprint.entity import Entity
 from clew.twin.blueprint.fields import VALUES
 from clew.twin.blueprint.processes import COMPLETED, FAILED, STARTED
 from clew.twin.events import EventType
-from clew.twin.logger.checks import EventError, describe_problem, find_problems, name_problem
+from clew.twin.logger.checks import (
+    EventError,
+    describe_failure,
+    describe_problem,
+    find_problems,
+    name_problem,
+)
 from clew.twin.logger.complaints import COMPLAINTS
 from clew.twin.logger.encoding import encode_fields, to_text
 from clew.twin.logger.record import NOTHING, Saying, Severity, make_records
@@ -67,7 +73,7 @@ class TriLogLogger:
         if validation not in get_args(Validation):
             raise ValueError(f"validation is one of {', '.join(get_args(Validation))}")
         self.name = name
-        self.level = level if isinstance(level, int) else logging.getLevelNamesMapping()[level]
+        self.level = _read_level(level)
         self.strict = strict
         self.validation: Validation = validation
         self.failures = 0
@@ -87,9 +93,14 @@ class TriLogLogger:
 
         None sets a field to null. Lists and dictionaries are replaced whole.
         """
-        said = {**(changes or NOTHING), **fields}
-        saying = Saying(type=EventType.STATE_CHANGE, body=f"State change: {_list(said)}")
-        self._change(get_current_anchor(), saying, said)
+        said = {**changes, **fields} if changes else fields
+        saying = Saying(
+            type=EventType.STATE_CHANGE,
+            body=f"State change: {_list(said)}",
+            category=_CHANGED,
+            fields=said,
+        )
+        self.emit(saying, get_current_anchor())
 
     def snapshot(self, given: Entity | Mapping[str, Any] | None = None, /, **fields: Any) -> None:
         """Tell all of an object: what is not named is gone."""
@@ -203,10 +214,11 @@ class TriLogLogger:
             raise
         except Exception as error:  # noqa: BLE001 - telemetry must never break a program
             self.failures += 1
+            # Its words are not repeated: they may hold a value of the program.
             kind = type(error).__name__
             COMPLAINTS.tell(
                 ("failed", self.name, kind),
-                f"an event could not be emitted, and the program goes on: {kind}: {error}",
+                f"an event could not be emitted, and the program goes on: {kind}",
             )
 
     def _emit(self, saying: Saying, anchor: AnchorContext | None) -> None:
@@ -231,7 +243,8 @@ class TriLogLogger:
         except Exception as error:  # noqa: BLE001 - an invariant is the program's own code
             whom = f"{anchor.type_name} {anchor.obj_id}"
             COMPLAINTS.tell(
-                ("check", anchor.type_name), f"{whom}: an invariant could not be checked: {error!r}"
+                ("check", anchor.type_name),
+                f"{whom}: an invariant could not be checked: {describe_failure(error, anchor)}",
             )
             return
         if problems and self.validation == "raise":
@@ -278,3 +291,12 @@ def read_state(entity: Entity) -> dict[str, Any]:
 
 def _list(names: Mapping[str, Any]) -> str:
     return ", ".join(map(to_text, names))
+
+
+def _read_level(level: int | str) -> int:
+    if isinstance(level, int):
+        return level
+    known = logging.getLevelNamesMapping().get(level.upper())
+    if known is None:
+        raise ValueError(f"not a level of logging: {level!r}")
+    return known

@@ -5,14 +5,14 @@ Imported by the first emission, since it brings OpenTelemetry with it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider
 from opentelemetry._logs._internal import ProxyLoggerProvider
-from opentelemetry.context import get_current
 
 from clew.base.beginning import begin_telemetry
+from clew.twin.logger.record import Severity
 
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger, LoggerProvider
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from clew.twin.logger.record import Told
 
 __all__ = ["Outlet"]
+
+_NUMBERS: Final = {each: SeverityNumber(each.number) for each in Severity}
 
 
 class Outlet:
@@ -38,8 +40,7 @@ class Outlet:
             LogRecord(
                 timestamp=told.at,
                 observed_timestamp=told.at,
-                context=get_current(),
-                severity_number=SeverityNumber(told.severity.number),
+                severity_number=_NUMBERS[told.severity],
                 severity_text=told.severity.text,
                 body=body,
                 attributes=attributes,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
 
 from clew.base.errors import ClewError
 from clew.base.times import format_time
@@ -17,8 +18,6 @@ from clew.twin.logger.encoding import to_plain, to_text
 from clew.twin.logger.writer import WRITER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from clew.twin.anchoring.context import AnchorContext
     from clew.twin.anchoring.kinds import Kind
     from clew.twin.logger.encoding import Encoded
@@ -47,8 +46,7 @@ FIELDS_MAX: Final = 100
 NOTHING: Final[Mapping[str, Any]] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saying:
+class Saying(msgspec.Struct, frozen=True, kw_only=True):
     """What a program says, before it is known of which object.
 
     `fields` are the object's and may change it; `data` never does. `category` is the word of a log.
@@ -59,19 +57,19 @@ class Saying:
     category: str = ""
     severity: Severity = Severity.INFO
     name: str = ""
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    data: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = {}
+    data: Mapping[str, Any] = {}
     phase: str = ""
     status: str = ""
     error: BaseException | None = None
 
     def with_body(self, body: str) -> Saying:
         """Return it with another text."""
-        return replace(self, body=body)
+        return msgspec.structs.replace(self, body=body)
 
     def with_fields(self, fields: Mapping[str, Any], category: str) -> Saying:
         """Return it with fields, and the word for its kind of record."""
-        return replace(self, fields=fields, category=category)
+        return msgspec.structs.replace(self, fields=fields, category=category)
 
     @property
     def is_change(self) -> bool:
@@ -79,8 +77,7 @@ class Saying:
         return self.type in CHANGES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, kw_only=True):
     """A log record, all but the span that it happened in. `at` is Unix nanoseconds."""
 
     at: int
@@ -90,19 +87,22 @@ class Told:
     error: BaseException | None = None
 
 
-def make_records(saying: Saying, encoded: Encoded, anchor: AnchorContext | None) -> Iterator[Told]:
-    """Yield the record of an event; several, of the same moment, where it has very many fields.
+def make_records(saying: Saying, encoded: Encoded, anchor: AnchorContext | None) -> list[Told]:
+    """Return the record of an event; several, of the same moment, where it has very many fields.
 
     SDKs keep so many attributes of a record and drop the others. What the first record has no room
     for is told as further changes.
     """
     stamp = WRITER.stamp()
+    if len(encoded.attributes) <= FIELDS_MAX:
+        return [make_record(saying, encoded.attributes, encoded.nulls, anchor, stamp)]
     fields = list(encoded.attributes.items())
-    yield make_record(saying, dict(fields[:FIELDS_MAX]), encoded.nulls, anchor, stamp)
+    records = [make_record(saying, dict(fields[:FIELDS_MAX]), encoded.nulls, anchor, stamp)]
     for start in range(FIELDS_MAX, len(fields), FIELDS_MAX):
         more = Saying(type=EventType.STATE_CHANGE, body=saying.body, category=saying.category)
         part = dict(fields[start : start + FIELDS_MAX])
-        yield make_record(more, part, [], anchor, WRITER.stamp(stamp.at))
+        records.append(make_record(more, part, [], anchor, WRITER.stamp(stamp.at)))
+    return records
 
 
 def make_record(
@@ -118,12 +118,13 @@ def make_record(
     and nothing that a program says may stand in the place of these.
     """
     attributes = fields
-    attributes.update(describe_words(saying))
+    if saying.data or saying.error is not None:
+        attributes.update(describe_words(saying))
     if nulls:
         attributes[names.OBJ_NULLS] = nulls
-    attributes.update(describe_event(saying, stamp))
+    describe_event(saying, stamp, attributes)
     if anchor is not None:
-        attributes.update(describe_anchor(anchor))
+        describe_anchor(anchor, anchor.kind, attributes)
         describe_process(anchor, saying, attributes)
     return Told(
         at=stamp.at,
@@ -146,47 +147,43 @@ def describe_words(saying: Saying) -> dict[str, Any]:
     return said
 
 
-def describe_event(saying: Saying, stamp: Stamp) -> dict[str, Any]:
-    """Return what kind of event it is, and which."""
-    said: dict[str, Any] = {
-        names.LOG_CATEGORY: saying.category or saying.type.value,
-        names.LOG_TIMESTAMP: format_time(stamp.at),
-        names.EVENT_TYPE: saying.type.value,
-        names.EVENT_ID: stamp.event_id,
-        names.EVENT_SEQ: stamp.seq,
-    }
-    if WRITER.forked:
-        said[names.EVENT_WRITER] = WRITER.forked
+def describe_event(saying: Saying, stamp: Stamp, attributes: dict[str, Any]) -> None:
+    """Add what kind of event it is, and which."""
+    # `str` of a member is its value; the attribute is slower.
+    type_ = str(saying.type)
+    attributes[names.LOG_CATEGORY] = saying.category or type_
+    attributes[names.LOG_TIMESTAMP] = format_time(stamp.at)
+    attributes[names.EVENT_TYPE] = type_
+    attributes[names.EVENT_ID] = stamp.event_id
+    attributes[names.EVENT_SEQ] = stamp.seq
+    if stamp.writer:
+        attributes[names.EVENT_WRITER] = stamp.writer
     if saying.name:
         is_action = saying.type is EventType.ACTION
-        said[names.ACTION_NAME if is_action else names.EVENT_NAME] = saying.name
-    return said
+        attributes[names.ACTION_NAME if is_action else names.EVENT_NAME] = saying.name
 
 
-def describe_anchor(anchor: AnchorContext) -> dict[str, Any]:
-    """Return whom an event is about."""
-    kind = anchor.kind
-    said: dict[str, Any] = {
-        f"{names.META}{to_text(key)}": to_plain(value) for key, value in anchor.metadata.items()
-    }
-    said[names.ANCHOR_DEPTH] = anchor.depth
+def describe_anchor(anchor: AnchorContext, kind: Kind, attributes: dict[str, Any]) -> None:
+    """Add whom an event is about."""
+    for key, value in anchor.metadata.items():
+        attributes[f"{names.META}{to_text(key)}"] = to_plain(value)
+    attributes[names.ANCHOR_DEPTH] = anchor.depth
     checksum = find_checksum(kind)
     if checksum:
-        said[names.REGISTRY_CHECKSUM] = checksum
+        attributes[names.REGISTRY_CHECKSUM] = checksum
     if kind.name:
-        said[names.OBJ_TYPE] = to_text(kind.name)
+        attributes[names.OBJ_TYPE] = to_text(kind.name)
     if anchor.obj_id:
-        said[names.OBJ_ID] = to_text(anchor.obj_id)
-    return said
+        attributes[names.OBJ_ID] = to_text(anchor.obj_id)
 
 
 def describe_process(anchor: AnchorContext, saying: Saying, attributes: dict[str, Any]) -> None:
     """Add where a process stands, of an event that says so or of one that is about a process."""
-    kind = anchor.kind
     if saying.phase:
         attributes[names.PROCESS_PHASE] = saying.phase
     if saying.status:
         attributes[names.PROCESS_STATUS] = saying.status
+    kind = anchor.kind
     if kind.is_process:
         attributes[names.PROCESS_TYPE] = kind.name
         attributes[names.PROCESS_TRACE_ID] = to_text(anchor.obj_id)

@@ -16,20 +16,23 @@ assignment is told, and only assignments are. Steps of a process are told at onc
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from clew.base.times import format_time
 from clew.twin.anchoring.context import get_current_anchor
-from clew.twin.anchoring.scope import anchor, make_context
+from clew.twin.anchoring.scope import anchor, find_entity, make_context
 from clew.twin.blueprint.entity import Entity, observe
 from clew.twin.blueprint.processes import COMPLETED, FAILED, Process
 from clew.twin.events import EventType
+from clew.twin.logger.checks import EventError
 from clew.twin.logger.logger import TriLogLogger, read_state
 from clew.twin.logger.record import NOTHING, Saying, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
+
+    Observer = Callable[[Entity, str, Any, Any], None]
 
 E = TypeVar("E", bound=Entity)
 
@@ -38,28 +41,39 @@ LOGGER_NAME: Final = "clew.twin.tracked"
 _CATEGORY: Final = EventType.STATE_CHANGE.value
 
 
+class _Block(NamedTuple):
+    """A block that is open: its anchor, the state at its beginning, who heard of changes before."""
+
+    anchor: anchor
+    state: dict[str, Any]
+    heard_before: Observer | None
+
+
 class Tracked(Generic[E]):
     """An object that is tracked. It stands for the object: its fields and methods are there."""
 
-    __slots__ = ("_anchor", "_before", "_entity", "_heard_before", "_logger", "_state")
+    __slots__ = ("_blocks", "_entity", "_heard_before", "_logger")
 
     _entity: E
+    _blocks: list[_Block]
 
     def __init__(self, entity: E, logger: TriLogLogger) -> None:
         put = super().__setattr__
         put("_entity", entity)
         put("_logger", logger)
-        put("_anchor", None)
-        put("_state", None)
+        put("_blocks", [])
         put("_heard_before", observe(entity, self._hear))
 
+    @staticmethod
+    def tracked_entity(tracked: Tracked[E]) -> E:
+        """Return the object that is tracked."""
+        return tracked._entity
+
     def __enter__(self) -> E:
-        put = super().__setattr__
         opened = anchor(self._entity)
         opened.__enter__()
-        put("_anchor", opened)
-        put("_state", read_state(self._entity))
-        observe(self._entity, self._hear)
+        state = read_state(self._entity)
+        self._blocks.append(_Block(opened, state, observe(self._entity, self._hear)))
         return self._entity
 
     def __exit__(
@@ -68,21 +82,25 @@ class Tracked(Generic[E]):
         value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        before, opened = self._state, self._anchor
-        self.stop_tracking()
-        put = super().__setattr__
-        put("_state", None)
-        put("_anchor", None)
+        block = self._blocks.pop()
+        if self._blocks:
+            observe(self._entity, block.heard_before)
+        else:
+            self.stop_tracking()
         after = read_state(self._entity)
-        changes = {name: each for name, each in after.items() if before.get(name) != each}
+        changes = {name: each for name, each in after.items() if block.state.get(name) != each}
         try:
             if changes:
                 self._logger.state_change(changes)
+        except EventError:
+            # What ends the block is the program's own; it must not be hidden by what we say of it.
+            if value is None:
+                raise
         finally:
-            opened.__exit__(kind, value, traceback)
+            block.anchor.__exit__(kind, value, traceback)
 
     def stop_tracking(self) -> None:
-        """Let the object's changes be its own again."""
+        """Let the object's changes be its own again. The end of a block does it, too."""
         observe(self._entity, self._heard_before)
 
     def _hear(self, entity: Entity, name: str, before: Any, after: Any) -> None:
@@ -90,7 +108,7 @@ class Tracked(Generic[E]):
         if not name:
             if isinstance(entity, Process):
                 self._tell(_read_step(entity), NOTHING)
-        elif self._state is None and before != after:
+        elif not self._blocks and before != after:
             changes = {name: after, **_moments_of_now(entity, name)}
             body = f"State change: {', '.join(changes)}"
             self._tell(Saying(type=EventType.STATE_CHANGE, body=body), changes)
@@ -106,6 +124,12 @@ class Tracked(Generic[E]):
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._entity, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._entity == find_entity(other))
+
+    def __hash__(self) -> int:
+        return hash(self._entity)
 
     def __repr__(self) -> str:
         return f"tracked({self._entity!r})"

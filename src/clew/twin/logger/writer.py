@@ -19,11 +19,15 @@ BACKWARDS_NS_MAX: Final = 10 * NS_PER_S
 
 
 class Stamp(NamedTuple):
-    """When an event happened (Unix nanoseconds), its number, its id."""
+    """When an event happened (Unix nanoseconds), its number, its id.
+
+    `writer` tells a forked child apart from whom it was forked from; it is empty in the first.
+    """
 
     at: int
     seq: int
     event_id: str
+    writer: str
 
 
 class Writer:
@@ -33,7 +37,7 @@ class Writer:
         self._lock = threading.Lock()
         self._seq = 0
         self._last_at = 0
-        self._forked = ""
+        self._name = ""
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin_in_child)
 
@@ -47,19 +51,14 @@ class Writer:
                 self._last_at = now
             self._seq += 1
             seq = self._seq
-        return Stamp(now, seq, new_uuid(now))
-
-    @property
-    def forked(self) -> str:
-        """What tells a forked child apart from whom it was forked from; empty in the first."""
-        return self._forked
+        return Stamp(now, seq, new_uuid(now), self._name)
 
     def _begin_in_child(self) -> None:
         # The lock may have been held by a thread that the child does not have.
         self._lock = threading.Lock()
         self._seq = 0
         self._last_at = 0
-        self._forked = new_uuid(time.time_ns())
+        self._name = new_uuid(time.time_ns())
 
 
 WRITER: Final = Writer()

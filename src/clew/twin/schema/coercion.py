@@ -74,14 +74,24 @@ def coerce_at(field: FieldSchema, value: object, path: str) -> Any:
         if field.required or not field.nullable:
             raise FieldError(Fault.NULL, path, _EXPECTED[field.type], "null")
         return None
-    if field.sensitive is True:
-        if value == REDACTED:
-            return REDACTED
-        try:
-            return _COERCE[field.type](field, value, path)
-        except FieldError as error:
+    if field.sensitive is True and value == REDACTED:
+        return REDACTED
+    try:
+        return _COERCE[field.type](field, value, path)
+    except FieldError as error:
+        # What is inside tells of itself; the text of a whole list may hold a secret of its entries.
+        if field.sensitive is True or (error.field == path and holds_secrets(field)):
             raise FieldError(error.code, error.field, error.expected, REDACTED) from None
-    return _COERCE[field.type](field, value, path)
+        raise
+
+
+def holds_secrets(field: FieldSchema) -> bool:
+    """Whether a field, or one inside it, is sensitive."""
+    if field.sensitive is True:
+        return True
+    if field.item is not UNSET and holds_secrets(field.item):
+        return True
+    return field.schema is not UNSET and any(map(holds_secrets, field.schema.values()))
 
 
 def refuse(code: Fault, path: str, expected: str, value: object) -> NoReturn:

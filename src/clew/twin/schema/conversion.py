@@ -19,7 +19,7 @@ from clew.twin.schema.values import FieldType
 if TYPE_CHECKING:
     from clew.twin.schema.values import FieldSchema
 
-_AS_JSON = frozenset({FieldType.LIST, FieldType.DICT})
+AS_JSON = frozenset({FieldType.LIST, FieldType.DICT})
 
 
 def to_attribute(field: FieldSchema, value: object) -> str | bool | int | float:
@@ -32,7 +32,7 @@ def to_attribute(field: FieldSchema, value: object) -> str | bool | int | float:
     if value is None:
         raise ValueError(f"{field.name}: null has no attribute")
     taken = redact(field, coerce(field, value))
-    if field.type in _AS_JSON and taken is not REDACTED:
+    if field.type in AS_JSON and taken is not REDACTED:
         return msgspec.json.encode(taken).decode()
     if not isinstance(taken, (str, bool, int, float)):
         raise AssertionError(f"a {field.type} is no attribute")  # noqa: TRY004
