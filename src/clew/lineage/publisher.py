@@ -1,0 +1,326 @@
+"""What a stage tells of its outputs: never in its way.
+
+`emit` checks a set, writes it into a slot that was made beforehand, and returns. It does not wait
+and does not raise, whatever it is given. What did not go out is counted by its reason.
+"""
+
+from __future__ import annotations
+
+import struct
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.lineage.layout import NULL_TRACE_ID
+from clew.lineage.sbe.descriptor import BLOCK_BYTES as DESCRIPTOR_BLOCK_BYTES
+from clew.lineage.sbe.descriptor import DESCRIPTOR_BYTES, MESSAGE, NO_TIME, NO_VERSION
+from clew.lineage.sbe.faults import Fault
+from clew.lineage.sbe.header import (
+    CONTROL_SCHEMA,
+    DESCRIPTOR_TEMPLATE,
+    LINEAGE_SCHEMA,
+    LINK_SET_TEMPLATE,
+    VERSION,
+)
+from clew.lineage.sbe.linkset import (
+    BLOCK_BYTES,
+    FIXED_BYTES,
+    PARENT_BYTES,
+    PARENTS_MAX,
+    PARENTS_MAX_DEFAULT,
+    find_fault,
+    message,
+)
+from clew.lineage.tally import Tally
+from clew.lineage.transport.address import LINKS_DEFAULT, parse_address
+from clew.lineage.transport.ring import SLOTS_DEFAULT, LinkRing
+from clew.lineage.transport.sender import CLOSE_S, DatagramSender, Drop
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clew.lineage.transport.ring import Slot
+
+__all__ = ["Drop", "PublisherStatistics", "TraceLinkPublisher"]
+
+STREAM_ID_MAX: Final = 2**32 - 1
+EPOCH_MAX: Final = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherStatistics:
+    """What became of all that a publisher was given, since it was made."""
+
+    accepted: int
+    """Messages that were put into a slot."""
+
+    sent: int
+    """Of those, how many the system took; in a ring, where no datagrams go, always 0."""
+
+    waiting: int
+    """Messages in slots now; of a shared ring, those of all its publishers."""
+
+    dropped: Mapping[Drop | Fault, int]
+    """Messages that were lost or refused, by reason; every reason is there."""
+
+    untraced_parents: int
+    """Parents that were 0 and left out."""
+
+    duplicate_parents: int
+    """Parents that were named before and left out."""
+
+
+class TraceLinkPublisher:
+    """Publishes the link sets of one stream. From any thread; several may publish at once.
+
+    Args:
+        to: ``udp://HOST:PORT``, ``unix:///PATH``, or a ring that a poller of this process reads.
+        stream_id: of the outputs, 0 to 2^32 - 1.
+        epoch: of the outputs, until `update_epoch` says another.
+        max_parents: of one set; a ring has its own.
+        slots: messages that may wait; a ring has its own.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT where one of them cannot be.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_accepted",
+        "_claim",
+        "_commit",
+        "_count_accepted",
+        "_dropped",
+        "_duplicate",
+        "_finalize",
+        "_is_closed",
+        "_messages",
+        "_ring",
+        "_sender",
+        "_untraced",
+        "epoch",
+        "max_parents",
+        "stream_id",
+    )
+
+    def __init__(
+        self,
+        to: str | LinkRing = LINKS_DEFAULT,
+        *,
+        stream_id: int,
+        epoch: int = 0,
+        max_parents: int = PARENTS_MAX_DEFAULT,
+        slots: int = SLOTS_DEFAULT,
+    ) -> None:
+        _check_range("stream_id", stream_id, STREAM_ID_MAX)
+        _check_range("epoch", epoch, EPOCH_MAX)
+        self._sender: DatagramSender | None = None
+        if isinstance(to, LinkRing):
+            ring = to
+        else:
+            address = parse_address(to)
+            ring = LinkRing(slots, max_parents=max_parents)
+            self._sender = DatagramSender(ring, address)
+        self._ring = ring
+        self.stream_id: Final = stream_id
+        self.epoch = epoch
+        self.max_parents: Final = ring.max_parents
+        self._messages: Final = tuple(message(count) for count in range(ring.max_parents + 1))
+        self._accepted = Tally()
+        self._dropped: Mapping[Drop | Fault, Tally] = {
+            reason: Tally() for reason in (*Drop, *Fault)
+        }
+        self._untraced = Tally()
+        self._duplicate = Tally()
+        self._claim = ring.claim
+        self._commit = ring.commit
+        self._count_accepted = self._accepted.add
+        self._is_closed = False
+        # No method of ours, or it would keep alive what it waits for the end of.
+        self._finalize = weakref.finalize(self, _close, self._sender)
+
+    def emit(
+        self, seq: int, trace_id: int, parents: Sequence[int], *, epoch: int | None = None
+    ) -> bool:
+        """Publish which inputs an output was made of; return whether it is on its way.
+
+        Parents that are 0, and those named twice, are left out and counted. Never raises, never
+        waits. Call it when the output itself is out, with the number that it got.
+
+        Args:
+            seq: the output's number in its stream.
+            trace_id: the output's, not 0 and none of the parents.
+            parents: trace ids of all inputs, in the order observed.
+            epoch: the output's, where that is not the publisher's any more.
+        """
+        try:
+            count = len(parents)
+            distinct = set(parents)
+            if not (
+                len(distinct) == count
+                and NULL_TRACE_ID not in distinct
+                and trace_id not in distinct
+                and trace_id
+                and 0 < count <= self.max_parents
+            ):
+                tidied = self._tidied(trace_id, parents)
+                if isinstance(tidied, Fault):
+                    return self._drop(tidied)
+                parents, count = tidied, len(tidied)
+            slot = self._claim()
+        except IndexError:
+            return self._drop_full()
+        except Exception:  # noqa: BLE001 - what is traced must not break; `parents` may be anything
+            return self._drop(Drop.INVALID)
+        try:
+            self._messages[count].pack_into(
+                slot.view,
+                0,
+                *(BLOCK_BYTES, LINK_SET_TEMPLATE, LINEAGE_SCHEMA, VERSION, self.stream_id),
+                *(self.epoch if epoch is None else epoch, seq, trace_id, PARENT_BYTES, count),
+                *parents,
+            )
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._give_back(slot, error)
+        slot.size = FIXED_BYTES + PARENT_BYTES * count
+        return self._send(slot)
+
+    def describe(
+        self,
+        seq: int,
+        trace_id: int,
+        *,
+        epoch: int | None = None,
+        timestamp_ns: int | None = None,
+        meta_version: int | None = None,
+    ) -> bool:
+        """Publish which trace id an output has; return whether it is on its way.
+
+        That is its `FrameDescriptor`. Never raises, never waits.
+
+        Args:
+            seq: the output's number in its stream.
+            trace_id: the output's, 0 where it is not traced.
+            epoch: the output's, where that is not the publisher's any more.
+            timestamp_ns: when it was put out, in Unix nanoseconds.
+            meta_version: of the stream's metadata.
+        """
+        try:
+            slot = self._claim()
+        except IndexError:
+            return self._drop_full()
+        try:
+            MESSAGE.pack_into(
+                slot.view,
+                0,
+                *(DESCRIPTOR_BLOCK_BYTES, DESCRIPTOR_TEMPLATE, CONTROL_SCHEMA, VERSION),
+                *(self.stream_id, self.epoch if epoch is None else epoch, seq),
+                NO_TIME if timestamp_ns is None else timestamp_ns,
+                NO_VERSION if meta_version is None else meta_version,
+                trace_id,
+            )
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._give_back(slot, error)
+        slot.size = DESCRIPTOR_BYTES
+        return self._send(slot)
+
+    def update_epoch(self, epoch: int) -> None:
+        """Publish with another epoch from now on.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT for one that the wire cannot carry.
+        """
+        _check_range("epoch", epoch, EPOCH_MAX)
+        self.epoch = epoch
+
+    def statistics(self) -> PublisherStatistics:
+        """Return what was counted."""
+        dropped = {reason: tally.read() for reason, tally in self._dropped.items()}
+        sender = self._sender
+        if sender is not None:
+            for reason, count in sender.dropped.items():
+                dropped[reason] += count
+        return PublisherStatistics(
+            accepted=self._accepted.read(),
+            sent=sender.sent if sender is not None else 0,
+            waiting=self._ring.waiting,
+            dropped=dropped,
+            untraced_parents=self._untraced.read(),
+            duplicate_parents=self._duplicate.read(),
+        )
+
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Send what waits, for so long at most. From now on everything is dropped as closed.
+
+        A publisher that nobody has any more, or that the program ends with, is closed as well.
+        """
+        self._is_closed = True
+        self._claim = _no_slot
+        if self._finalize.detach() is not None:
+            _close(self._sender, timeout_s)
+
+    def __enter__(self) -> TraceLinkPublisher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _tidied(self, trace_id: int, parents: Sequence[int]) -> list[int] | Fault:
+        """Return the parents without zeros and repetitions, or what is wrong with the rest."""
+        if len(parents) > PARENTS_MAX:
+            return Fault.TOO_MANY_PARENTS
+        traced = [parent for parent in parents if parent != NULL_TRACE_ID]
+        distinct = list(dict.fromkeys(traced))
+        for _ in range(len(parents) - len(traced)):
+            self._untraced.add()
+        for _ in range(len(traced) - len(distinct)):
+            self._duplicate.add()
+        return find_fault(trace_id, distinct, self.max_parents) or distinct
+
+    def _send(self, slot: Slot) -> bool:
+        self._commit(slot)
+        self._count_accepted()
+        if self._ring.is_idle:
+            self._wake()
+        return True
+
+    def _wake(self) -> None:
+        if self._sender is None:
+            self._ring.wake()
+            return
+        try:
+            self._sender.wake()
+        except RuntimeError:
+            # The interpreter ends and takes no more threads: what waits is sent by nobody.
+            self._drop(Drop.FAILED)
+
+    def _give_back(self, slot: Slot, error: Exception) -> bool:
+        """Release a slot that holds no message, and count why."""
+        self._ring.release(slot)
+        return self._drop(Fault.OUT_OF_RANGE if isinstance(error, struct.error) else Drop.INVALID)
+
+    def _drop_full(self) -> bool:
+        if self._is_closed:
+            return self._drop(Drop.CLOSED)
+        self._ring.hurry()
+        return self._drop(Drop.FULL)
+
+    def _drop(self, reason: Drop | Fault) -> bool:
+        self._dropped[reason].add()
+        return False
+
+
+def _no_slot() -> Slot:
+    """Stand in for a ring's `claim` when its publisher is closed."""
+    raise IndexError
+
+
+def _close(sender: DatagramSender | None, timeout_s: float = CLOSE_S) -> None:
+    if sender is not None:
+        sender.close(timeout_s)
+
+
+def _check_range(name: str, value: int, highest: int) -> None:
+    if not 0 <= value <= highest:
+        raise ClewError(ErrorCode.INVALID_ARGUMENT, f"{name} {value} is not in 0 to {highest}")
