@@ -1,7 +1,8 @@
-"""Pages of the guide as programs: their Python blocks, in order, in one namespace.
+"""Pages as programs: their Python blocks, in order, in one namespace; and what they do in a shell.
 
 A page whose blocks build on each other is one program. Lines keep their numbers, so that an error
-names the line of the page.
+names the line of the page. Blocks marked ``sh`` are run where they stand, as somebody who reads
+would; what is not for the tests to run is marked otherwise.
 """
 
 from __future__ import annotations
@@ -18,32 +19,70 @@ GUIDE = Path(__file__).parents[1] / "docs" / "guide"
 SECONDS_MAX = 60.0
 """A deadline, not an expectation."""
 
-_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SHELL = ("bash", "-euo", "pipefail", "-c")
+
+_BLOCK = re.compile(r"^```([a-z]+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def read_program(page: Path) -> str:
-    """Return the Python blocks of a page as one program; every other line is empty."""
+def read_blocks(page: Path) -> list[tuple[str, str]]:
+    """Return the blocks of a page that say what they are, each with its kind, in order."""
+    return [(block[1], block[2]) for block in _BLOCK.finditer(page.read_text())]
+
+
+def read_program(page: Path, *, with_shell: bool = False) -> str:
+    """Return the Python blocks of a page as one program; every other line is empty.
+
+    With its shell, a block marked ``sh`` is a call that stands where the block begins.
+    """
     text = page.read_text()
     lines = [""] * (text.count("\n") + 1)
     for block in _BLOCK.finditer(text):
-        first = text.count("\n", 0, block.start(1))
-        for place, line in enumerate(block[1].splitlines()):
-            lines[first + place] = line
+        first = text.count("\n", 0, block.start(2))
+        if block[1] == "python":
+            for place, line in enumerate(block[2].splitlines()):
+                lines[first + place] = line
+        elif block[1] == "sh" and with_shell:
+            command = [*SHELL, block[2]]
+            lines[first] = f"__import__('subprocess').run({command!r}, check=True)"
     return "\n".join(lines)
 
 
+def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment in which nothing but the test decides, with `clew` in its path."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "CLEW_", "TRAILS_"))}
+    clean["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{clean.get('PATH', os.defpath)}"
+    return clean | dict(environ or {})
+
+
 def run_page(
-    page: Path, folder: Path, environ: Mapping[str, str] | None = None
+    page: Path,
+    folder: Path,
+    environ: Mapping[str, str] | None = None,
+    *,
+    with_shell: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run the program of a page in a folder of its own, warnings being errors."""
     program = folder / f"{page.stem}.py"
-    program.write_text(read_program(page))
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "CLEW_", "TRAILS_"))}
+    program.write_text(read_program(page, with_shell=with_shell))
     return subprocess.run(
         [sys.executable, "-W", "error", program.name],
         cwd=folder,
         capture_output=True,
         text=True,
         timeout=SECONDS_MAX,
-        env=clean | dict(environ or {}),
+        env=environment(environ),
+    )
+
+
+def run_shell(
+    commands: str, folder: Path, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run commands as a page has them, each of which has to succeed."""
+    return subprocess.run(
+        [*SHELL, commands],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        env=environment(environ),
     )
