@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_plus
 
 from opentelemetry import trace
 from opentelemetry.baggage import get_all, get_baggage
@@ -38,6 +38,9 @@ HEADER: Final = "baggage"
 
 HEADER_BYTES_MAX: Final = 8192
 """What W3C lets a receiver throw away: a longer header may arrive as nothing at all."""
+
+ENTRIES_MAX: Final = 180
+"""What W3C lets a receiver stop at."""
 
 ENTRY_BYTES_MAX: Final = 4096
 """Of one entry: OpenTelemetry leaves out a longer one when it reads the header."""
@@ -113,21 +116,36 @@ def read_headers(headers: Headers) -> tuple[AnchorContext | None, Context]:
     context = get_current()
     if not trace.get_current_span(context).get_span_context().is_valid:
         context = _TRACE.extract(read, context, DefaultGetter())
-    if HEADER not in read:
+    header = read.get(HEADER, "")
+    if not 0 < len(header) <= HEADER_BYTES_MAX:
         return None, context
-    context = _BAGGAGE.extract(read, context, DefaultGetter())
-    return read_baggage(context), context
+    return _make(_decode(header)), _BAGGAGE.extract(read, context, DefaultGetter())
+
+
+def _decode(header: str) -> dict[str, str]:
+    """Return what a header says of an object, to the letter.
+
+    OpenTelemetry's reader takes blanks off the ends of values, and properties for a part of them.
+    """
+    said: dict[str, str] = {}
+    for entry in header.split(",")[:ENTRIES_MAX]:
+        name, _, rest = entry.partition("=")
+        key = unquote_plus(name.strip(" \t"))
+        if key in KEYS:
+            said[key] = unquote_plus(rest.partition(";")[0].strip(" \t"))
+    return said
 
 
 def read_baggage(context: Context) -> AnchorContext | None:
     """Return the anchor that the baggage of a context of OpenTelemetry names, or None."""
-    obj_id, obj_type, since = (
-        str(get_baggage(key, context) or "")
-        for key in (attributes.OBJ_ID, attributes.OBJ_TYPE, attributes.ANCHOR_CREATED_AT)
-    )
+    return _make({key: str(get_baggage(key, context) or "") for key in KEYS})
+
+
+def _make(said: Mapping[str, str]) -> AnchorContext | None:
+    obj_id, obj_type = said.get(attributes.OBJ_ID, ""), said.get(attributes.OBJ_TYPE, "")
     if not 0 < len(obj_id) <= ID_CHARS_MAX or len(obj_type) > ID_CHARS_MAX:
         return None
-    opened = read_moment(since)
+    opened = read_moment(said.get(attributes.ANCHOR_CREATED_AT, ""))
     return make_context(
         obj_id,
         obj_type or None,

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError
-from clew.twin.blueprint.catalog import count_defined
+from clew.twin.blueprint.catalog import count_defined, defined_classes
 from clew.twin.blueprint.entity import Entity, schema_of
 from clew.twin.blueprint.registry import default_registry
+from clew.twin.logger.complaints import COMPLAINTS
+from clew.twin.schema.coercion import holds_secrets
+from clew.twin.schema.lookup import names_of
 from clew.twin.schema.names import otel_prefix
 from clew.twin.schema.values import ObjectSchema, ProcessSchema
 
@@ -31,12 +34,14 @@ class Kind:
     """A type. `schema` and `entity` are set where this process has a class of a blueprint for it.
 
     `prefix` begins the names of its fields as attributes; it is empty where no type is named.
+    `secrets` are names of sensitive fields where several classes may be meant, and none is.
     """
 
     name: str
     prefix: str
     schema: TypeSchema | None = None
     entity: type[Entity] | None = None
+    secrets: frozenset[str] = frozenset()
 
     @property
     def is_process(self) -> bool:
@@ -86,6 +91,17 @@ def _describe(given: type[Entity]) -> Kind:
     return Kind(schema.name, schema.prefix, schema, given)
 
 
+def _find_secrets(name: str) -> frozenset[str]:
+    """Return the sensitive fields of every class of a name, by all their names."""
+    return frozenset(
+        each
+        for kind in defined_classes()
+        if kind.__name__ == name
+        for each, field in names_of(schema_of(kind)).items()
+        if holds_secrets(field)
+    )
+
+
 def _by_name(name: str) -> Kind:
     # A class that is defined later may be the one that is meant.
     count = count_defined()
@@ -94,10 +110,11 @@ def _by_name(name: str) -> Kind:
         return known[1]
     try:
         entity = default_registry().get(name)
-    except ClewError:
+        kind = Kind(name, otel_prefix(name)) if entity is None else find_kind(entity)
+    except ClewError as error:
         # Several modules define one of that name, and nobody said which is meant.
-        entity = None
-    kind = Kind(name, otel_prefix(name)) if entity is None else find_kind(entity)
+        COMPLAINTS.tell(("ambiguous", name), f"{error}; give the class, not its name")
+        kind = Kind(name, otel_prefix(name), secrets=_find_secrets(name))
     if len(_BY_NAME) >= NAMES_CACHED:
         _BY_NAME.clear()
     _BY_NAME[name] = (count, kind)

@@ -56,7 +56,9 @@ def encode_fields(kind: Kind, fields: Mapping[str, Any]) -> Encoded:
     if schema is None:
         begin = f"{kind.prefix}." if kind.prefix else ""
         for given, value in fields.items():
-            _put_unknown(encoded, begin, to_text(given).removeprefix(begin), value)
+            name = to_text(given).removeprefix(begin)
+            is_secret = name in kind.secrets and value is not None
+            _put_unknown(encoded, begin, name, REDACTED if is_secret else value)
         return encoded
     ways = find_ways(schema)
     for given, value in fields.items():
