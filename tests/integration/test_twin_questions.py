@@ -157,6 +157,7 @@ def test_a_difference_tells_what_changed_and_by_which_event(server: ServerProces
     )
     assert (found["added"], found["removed"], found["unchanged"]) == ({"d": 1}, {}, 2)
     assert found["changed"]["b"]["event"]["event_id"] == f"diff-{MORNING + 5}-2"
+    assert found["added_by"]["d"]["event_id"] == f"diff-{MORNING + 5}-2"
     assert (found["changed"]["b"]["from"], found["changed"]["b"]["to"]) == (1, 2)
     assert refuse(server, 400, f"{CART}/diff/diff", **{"from": "now", "to": "1h"})
 

@@ -23,7 +23,9 @@ class Remark(msgspec.Struct, frozen=True, kw_only=True):
     """Something that the reader of a state should know.
 
     `code`: ``before_first_event``, ``change_after_delete``, ``created_again``, ``bad_value``,
-    ``unknown_registry``, ``invariant``, ``clock_skew``, ``events_expired``, ``left_out``.
+    ``unknown_registry``, ``invariant``, ``clock_skew``, ``events_expired``, ``left_out``. Of a
+    process besides: ``unknown_phase``, ``phase_not_allowed``, ``phase_after_end``, ``timed_out``
+    (it ended later than its type allows), ``unknown_status``, ``rejected``.
     """
 
     code: str
@@ -177,7 +179,10 @@ class FieldChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "f
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """What differs between two moments of one object."""
+    """What differs between two moments of one object.
+
+    `added_by` is the event that set a field of `added` last, as far as it is kept.
+    """
 
     type: str
     id: str
@@ -191,6 +196,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "fr
     exists: bool
     versions: int
     warnings: list[Remark]
+    added_by: dict[str, EventPlace] = {}
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -234,23 +240,78 @@ class TouchedObjects(msgspec.Struct, frozen=True, kw_only=True):
     truncated: bool
 
 
+class Participant(msgspec.Struct, frozen=True, kw_only=True):
+    """An object that traces touched: how many events are about it, and how many changed it."""
+
+    type: str
+    id: str
+    events: int
+    changes: int
+    first_at: str
+    last_at: str
+    services: list[str]
+
+
 class ProcessPhase(msgspec.Struct, frozen=True, kw_only=True):
-    """A phase that a process was in; `end` is none while it still is."""
+    """A phase that a process was in; `end` is none while it still is.
+
+    `is_allowed` is false where its type has no such phase, or where it may not follow the one
+    before it; the process's warnings say which. The event is the one that began it.
+    """
 
     name: str
     start: str
     end: str | None
     duration_ms: float
     event_id: str
+    trace_id: str | None
+    span_id: str | None
+    service: str
     is_allowed: bool
 
 
 class ProcessTwin(msgspec.Struct, frozen=True, kw_only=True):
     """One process: what it says of itself, its phases, and who took part.
 
-    `status` is started, completed or failed, or what its times say: ``stuck`` where nothing of its
-    trace has come for as long as its type allows, ``timed_out`` where it took longer than that.
+    `status` is started, completed or failed, or what its times say: ``stuck`` where nothing of it
+    or of its traces has come for as long as its type allows, ``timed_out`` where more does come and
+    it takes longer than that. `trace_id` is that of its first event, or the id that it has as a
+    trace; `last_at` is when something of it or of its traces came last. `next_phases` are those
+    that may follow. `participants` are the other objects that its traces touched.
     """
+
+    type: str
+    id: str
+    trace_id: str | None
+    trace_ids: list[str]
+    status: str
+    phase: str | None
+    next_phases: list[str]
+    started_at: str
+    ended_at: str | None
+    last_at: str
+    duration_ms: float
+    timeout_seconds: float | None
+    phases: list[ProcessPhase]
+    participants: list[Participant]
+    services: list[str]
+    events: int
+    twin: TwinState
+    warnings: list[Remark]
+
+
+class TraceProcesses(msgspec.Struct, frozen=True, kw_only=True):
+    """The processes that ran under a trace, those that it touched first standing first."""
+
+    trace_id: str
+    at: str
+    processes: list[ProcessTwin]
+    count: int
+    truncated: bool
+
+
+class ProcessSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of a list, as it is now. Its fields mean what those of `ProcessTwin` do."""
 
     type: str
     id: str
@@ -259,20 +320,17 @@ class ProcessTwin(msgspec.Struct, frozen=True, kw_only=True):
     phase: str | None
     started_at: str
     ended_at: str | None
+    last_at: str
     duration_ms: float
     timeout_seconds: float | None
-    phases: list[ProcessPhase]
-    participants: list[tuple[str, str]]
     services: list[str]
     events: int
-    twin: TwinState
-    warnings: list[Remark]
 
 
 class ProcessList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Processes, the newest first."""
+    """Processes, those that started last first."""
 
-    processes: list[ProcessTwin]
+    processes: list[ProcessSummary]
     count: int
     truncated: bool
     total: int | None = None

@@ -66,7 +66,9 @@ def explain_no_object(client: TwinClient, obj_type: str | None, *, is_narrow: bo
         said = f"no object matched: there is no type {shorten(obj_type, 80)!r}"
         return ClewError(ErrorCode.NOT_FOUND, said, hint=hint)
     if known:
-        hint = "ask for less at once" if is_narrow else "those that are gone: --deleted"
+        hint = "those that are gone: --deleted"
+        if is_narrow:
+            hint = f"widen the filters; {hint}"
         return ClewError(ErrorCode.NOT_FOUND, "no object matched", hint=hint)
     return ClewError(ErrorCode.NOT_FOUND, "no object is known yet", hint=FIRST_EVENT)
 

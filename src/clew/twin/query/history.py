@@ -23,7 +23,7 @@ from clew.twin.parameters import LIMIT_MAX
 from clew.twin.query.folding import DIFFICULT_EVENTS_MAX, fold_events
 from clew.twin.query.kinds import former_names, read_values
 from clew.twin.query.moments import find_moment
-from clew.twin.query.rows import CHANGE_COLUMNS, as_object, read_changes
+from clew.twin.query.rows import AT, CHANGE_COLUMNS, as_object, read_changes
 from clew.twin.query.selection import CHANGING, LIMITS, select_events
 from clew.twin.query.states import find_first, refuse_unknown, write_state
 
@@ -126,14 +126,14 @@ def compare(
         for name in after.state
         if name in before.state and after.state[name] != before.state[name]
     ]
-    events = read_field(store, snapshot, subject, names, aliases, snapshot.acked) if names else []
-    last_set = _last_set(events, names, moments[1])
+    added = {name: value for name, value in after.state.items() if name not in before.state}
+    last_set = _find_last_set(store, snapshot, subject, [*names, *added], aliases, moments[1])
     return doc.Difference(
         type=subject.type,
         id=subject.id,
         from_=before.at,
         to=after.at,
-        added={name: value for name, value in after.state.items() if name not in before.state},
+        added=added,
         removed={name: value for name, value in before.state.items() if name not in after.state},
         changed={
             name: doc.FieldChange(
@@ -146,6 +146,7 @@ def compare(
         exists=after.exists,
         versions=after.version - before.version,
         warnings=after.warnings,
+        added_by={name: last_set[name] for name in added if name in last_set},
     )
 
 
@@ -218,20 +219,43 @@ def _walk(
         previous = value
 
 
-def _last_set(events: list[Event], names: list[str], until: Moment) -> dict[str, doc.EventPlace]:
-    """Return for each field the last event up to a moment that set it."""
+def _find_last_set(
+    store: Store,
+    snapshot: Snapshot,
+    subject: Subject,
+    fields: list[str],
+    aliases: Mapping[str, str],
+    until: Moment,
+) -> dict[str, doc.EventPlace]:
+    """Return for each field the last event up to a moment that set it, by any of its names."""
+    if not fields:
+        return {}
+    names = {former for former, field in aliases.items() if field in fields}.union(fields)
+    changes = select_events(subject, until.bound).narrow(
+        f"{CHANGING} AND hasAny(mapKeys(Patch), {{fields:Array(String)}})", fields=sorted(names)
+    )
+    rows = store.engine.query(
+        "SELECT name, max((at, Seq, EventId, TraceId, SpanId)) AS last FROM"
+        " (SELECT toString(arrayJoin(names)) AS name, at, Seq, EventId, TraceId, SpanId"
+        " FROM @changes) WHERE has({fields:Array(String)}, name) GROUP BY name",
+        snapshot=snapshot,
+        scans={
+            "changes": changes.scan(
+                "mapKeys(Patch) AS names", AT, "Seq", "EventId", "TraceId", "SpanId"
+            )
+        },
+        parameters=changes.parameters,
+        limits=LIMITS,
+    ).to_pylist()
     found: dict[str, doc.EventPlace] = {}
-    for event in events:
-        if until.is_before(event.order):
-            break
-        for name in names:
-            if name in event.patch:
-                found[name] = doc.EventPlace(
-                    event_id=event.event_id,
-                    at=format_time(event.at),
-                    trace_id=event.trace_id or None,
-                    span_id=event.span_id or None,
-                )
+    for row in sorted(rows, key=lambda row: tuple(row["last"].values())):
+        at, _, event_id, trace_id, span_id = row["last"].values()
+        found[aliases.get(row["name"], row["name"])] = doc.EventPlace(
+            event_id=event_id,
+            at=format_time(at),
+            trace_id=trace_id or None,
+            span_id=span_id or None,
+        )
     return found
 
 

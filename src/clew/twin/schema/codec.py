@@ -154,4 +154,4 @@ def _modern_field(name: str, field: Any) -> Any:
 
 def _lowered(error: BaseException) -> str:
     text = str(error)
-    return text[:1].lower() + text[1:]
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from functools import partial
 
@@ -98,8 +99,7 @@ def rejected(*, flags: RejectedFlags | None = None, answer: AnswerFlags | None =
     client = TwinClient(session.client.server)
     find = paged(client.find_rejected, to_query(flags, RejectedQuery))
     listing = Listing(find(), "events", "event", rejected_table, find, legend=rejected_legend)
-    said = "no event was wondered at" if flags and flags.warned else "no event was rejected"
-    return session.show(listing, lambda: ClewError(ErrorCode.NOT_FOUND, said, hint=None))
+    return session.show(listing, partial(_nothing_rejected, flags or RejectedFlags()))
 
 
 def _distinct(flags: HistoryFlags | None) -> dict[str, bool]:
@@ -118,6 +118,18 @@ def _no_value(client: TwinClient, name: tuple[str, str], field: str) -> ClewErro
     return ClewError(ErrorCode.NOT_FOUND, said, hint=hint)
 
 
+def _nothing_rejected(flags: RejectedFlags) -> ClewError:
+    is_all = dataclasses.replace(flags, warned=False) == RejectedFlags()
+    if flags.warned:
+        said = "no event looks wrong" if is_all else "no such event looks wrong"
+        other = "what does not count: clew rejected"
+    else:
+        said = "no event was rejected" if is_all else "no rejected event matched"
+        other = "what counts and looks wrong: clew rejected --warned"
+    hint = other if is_all else f"widen the filters, or see {other}"
+    return ClewError(ErrorCode.NOT_FOUND, said, hint=hint)
+
+
 def _nothing(noun: str, look: str) -> ClewError:
-    hint = f"ask for less at once, or look at: {look}"
+    hint = f"widen the filters, or look at: {look}"
     return ClewError(ErrorCode.NOT_FOUND, f"no {noun} matched", hint=hint)

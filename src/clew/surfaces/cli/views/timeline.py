@@ -33,6 +33,7 @@ _EVENT_COLUMNS: Final = (
     Column("what", flexible=True, least=40),
     Column("service", flexible=True, drop=1),
     Column("span id", drop=2),
+    Column("event id", drop=3),
 )
 
 _VALUE_COLUMNS: Final = (
@@ -74,6 +75,7 @@ def event_table(document: doc.Timeline, width: int) -> list[Line]:
             _what(event),
             styled(escape(event.service), Style.CYAN),
             styled(escape(event.span_id or ""), Style.DIM),
+            styled(escape(event.event_id), Style.DIM),
         ]
         for event in document.events
     ]
@@ -118,12 +120,19 @@ def difference_lines(document: doc.Difference, width: int) -> list[Line]:
             *name_line(document.type, document.id),
             (f"  {plural(document.versions, 'change')}", Style.PLAIN),
         ],
-        [(f"- {show_time(document.from_)}", Style.RED), _absent(is_there=document.existed)],
-        [(f"+ {show_time(document.to)}", Style.GREEN), _absent(is_there=document.exists)],
+        [
+            (f"- {show_time(document.from_)}", Style.RED),
+            _absent(is_there=document.existed, fields={**document.removed, **document.changed}),
+        ],
+        [
+            (f"+ {show_time(document.to)}", Style.GREEN),
+            _absent(is_there=document.exists, fields={**document.added, **document.changed}),
+        ],
         [],
     ]
     names = [*document.removed, *document.changed, *document.added]
     events = [each.event for each in document.changed.values() if each.event is not None]
+    events.extend(document.added_by.values())
     clock = Clock([document.from_, document.to, *(event.at for event in events)])
     room = max((width_of(escape(name)) for name in names), default=0)
     for name in sorted(names):
@@ -143,7 +152,10 @@ def first_differences(document: doc.Difference, kept: int) -> doc.Difference:
         fields = dict(list(getattr(document, name).items())[:left])
         parts[name] = fields
         left -= len(fields)
-    return msgspec.structs.replace(document, **parts)
+    added_by = {
+        name: document.added_by[name] for name in parts["added"] if name in document.added_by
+    }
+    return msgspec.structs.replace(document, **parts, added_by=added_by)
 
 
 def rejected_table(document: doc.RejectedList, width: int) -> list[Line]:
@@ -252,13 +264,20 @@ def _difference(
             *_side("-", name, change.from_, room, width),
             *_side("+", name, change.to, room, width),
         ]
-        if change.event is not None:
-            span = f" in span {escape(change.event.span_id)}" if change.event.span_id else ""
-            told = f"at {clock.show(change.event.at)}{span} by {escape(change.event.event_id)}"
-            lines.append(cut_line([(f"  {' ' * room}  {told}", Style.DIM)], width))
-        return lines
-    sign, fields = ("-", document.removed) if name in document.removed else ("+", document.added)
-    return _side(sign, name, fields[name], room, width)
+        return [*lines, *_by(change.event, room, clock, width)]
+    if name in document.removed:
+        return _side("-", name, document.removed[name], room, width)
+    lines = _side("+", name, document.added[name], room, width)
+    return [*lines, *_by(document.added_by.get(name), room, clock, width)]
+
+
+def _by(event: doc.EventPlace | None, room: int, clock: Clock, width: int) -> list[Line]:
+    """Return which event it was, where it is known."""
+    if event is None:
+        return []
+    span = f" in span {escape(event.span_id)}" if event.span_id else ""
+    told = f"at {clock.show(event.at)}{span} by {escape(event.event_id)}"
+    return [cut_line([(f"  {' ' * room}  {told}", Style.DIM)], width)]
 
 
 def _side(sign: str, name: str, value: Any, room: int, width: int) -> list[Line]:
@@ -273,8 +292,11 @@ def _side(sign: str, name: str, value: Any, room: int, width: int) -> list[Line]
     ]
 
 
-def _absent(*, is_there: bool) -> tuple[str, Style]:
-    return ("", Style.PLAIN) if is_there else ("  (not there)", Style.YELLOW)
+def _absent(*, is_there: bool, fields: Mapping[str, Any]) -> tuple[str, Style]:
+    """Return why an object was not there; one that is gone still has the fields it had last."""
+    if is_there:
+        return ("", Style.PLAIN)
+    return ("  (deleted; what it was last)" if fields else "  (not there)", Style.YELLOW)
 
 
 def fields_of(document: doc.Difference) -> Mapping[str, Any]:

@@ -26,7 +26,7 @@ _STATE_COLUMNS: Final = (Column("field", flexible=True, least=12), Column("value
 _OBJECT_COLUMNS: Final = (
     Column("type", flexible=True, least=12),
     Column("id", flexible=True, least=16),
-    Column("state", flexible=True, drop=2),
+    Column("state", flexible=True, least=24, drop=2),
     Column("version", right=True, drop=3),
     Column("events", right=True, drop=5),
     Column("service", flexible=True, drop=4),

@@ -215,9 +215,9 @@ def _object_diff(questions: Questions, asked: DiffAsked) -> Draft:
     query = ask.DifferenceQuery(from_=asked.from_, to=asked.to)
     found = questions.ask("/objects/{type}/{id}/diff", doc.Difference, query, name)
     rows = sorted(_differences(found), key=lambda row: row[0])
-    steps = _traces(
-        each.event.trace_id for each in found.changed.values() if each.event is not None
-    )
+    places = [*found.added_by.values(), *(each.event for each in found.changed.values())]
+    ordered = sorted((each.at, each.trace_id) for each in places if each and each.trace_id)
+    steps = _traces(trace_id for _, trace_id in ordered)
     steps += [call("object_timeline", "the events between", **name, changes=True)]
     get = call(
         "object_diff",
@@ -246,13 +246,15 @@ def _object_diff(questions: Questions, asked: DiffAsked) -> Draft:
 
 def _differences(found: doc.Difference) -> Iterator[tuple[Any, ...]]:
     for field, value in found.added.items():
-        yield field, "added", None, value
+        yield field, "added", None, value, *_place(found.added_by.get(field))
     for field, value in found.removed.items():
         yield field, "removed", value, None
     for field, change in found.changed.items():
-        event = change.event
-        where = (event.at[:26], event.trace_id, event.span_id, event.event_id) if event else ()
-        yield field, "changed", change.from_, change.to, *where
+        yield field, "changed", change.from_, change.to, *_place(change.event)
+
+
+def _place(event: doc.EventPlace | None) -> tuple[Any, ...]:
+    return (event.at[:26], event.trace_id, event.span_id, event.event_id) if event else ()
 
 
 def _rejected_events(questions: Questions, asked: RejectedAsked) -> Draft:
