@@ -26,7 +26,7 @@ from clew.access.parameters import (
     RoleRefQuery,
 )
 from clew.access.registry import AccessRegistry
-from clew.access.role_refs import Held, Listing, accept, resolve
+from clew.access.role_refs import HISTORY_MAX, Held, Listing, accept, resolve
 from clew.access.schema import SCHEMA
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S
@@ -326,6 +326,20 @@ class TestRoleRefs:
         assert told == [("deleted", "key:ann"), ("updated", "key:ann"), ("created", "local")]
         assert history[1].old_grants == OPS
         assert history[1].new_grants == changed
+
+    def test_what_became_of_a_ref_is_kept_for_its_newest_changes_alone(
+        self, access: AccessRegistry
+    ) -> None:
+        refs = access.role_refs
+        for name in ("quiet", "busy"):
+            refs.create(NewRoleRef(name=name, grants=OPS), LOCAL).result()
+        edits = [
+            RoleRefEdit(grants=[], description=str(number)) for number in range(HISTORY_MAX + 2)
+        ]
+        for kept in [refs.replace("busy", edit, LOCAL) for edit in edits]:
+            kept.result()
+        assert refs.history("busy", RoleRefQuery(limit=1)).total == HISTORY_MAX
+        assert refs.history("quiet", RoleRefQuery(limit=1)).total == 1
 
     def test_the_changes_of_one_ref_do_not_go_on_in_those_of_another(
         self, access: AccessRegistry

@@ -50,6 +50,10 @@ DESCRIPTION_CHARS_MAX: Final = 1000
 SUBJECT_CHARS_MAX: Final = 256
 """The longest that OpenID lets a subject be."""
 
+HISTORY_MAX: Final = 500
+"""Changes that are kept of one ref, the newest: each holds up to two lists of grants, 160 KB. That
+there were more is in the audit log."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
 _SUBJECT: Final = re.compile(r"[^\x00-\x20\x7f-\x9f\ud800-\udfff]+")
 
@@ -351,6 +355,12 @@ def _tell(
             "changed_by": by.subject,
             "changed_at": now,
         },
+    )
+    writing.run(
+        "DELETE FROM role_refs_history WHERE role_ref_name = :name AND id NOT IN"
+        " (SELECT id FROM role_refs_history WHERE role_ref_name = :name"
+        " ORDER BY changed_at DESC, id DESC LIMIT :kept)",
+        {"name": name, "kept": HISTORY_MAX},
     )
     write_entries(writing, [entry_of(by, now, f"role_refs.{action}", target=name)])
 
