@@ -363,7 +363,6 @@ def test_events_of_classes_from_a_file_name_its_registry(tmp_path: Path) -> None
     assert registry_of(owner_class).compute_checksum() == written.compute_checksum()
 
 
-
 def test_a_registry_that_refers_to_nobody_is_not_exported(tmp_path: Path) -> None:
     registry = Registry()
     registry.register(Cart)
