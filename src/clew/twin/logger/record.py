@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import weakref
 from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -14,12 +16,14 @@ from clew.twin import attributes as names
 from clew.twin.blueprint.processes import Process
 from clew.twin.blueprint.registry import default_registry, registry_of
 from clew.twin.events import CHANGES, EventType
+from clew.twin.logger.complaints import COMPLAINTS
 from clew.twin.logger.encoding import to_plain, to_text
 from clew.twin.logger.writer import WRITER
 
 if TYPE_CHECKING:
     from clew.twin.anchoring.context import AnchorContext
     from clew.twin.anchoring.kinds import Kind
+    from clew.twin.blueprint.registry import Registry
     from clew.twin.logger.encoding import Encoded
     from clew.twin.logger.writer import Stamp
 
@@ -39,6 +43,12 @@ class Severity(SeverityPair, Enum):
     WARN = (13, "WARN")
     ERROR = (17, "ERROR")
 
+
+RECHECK_S: Final = 1.0
+"""Between two looks at a registry that contradicts itself: one takes milliseconds, and what is
+missing in it may be registered yet."""
+
+_UNSOUND: Final[weakref.WeakKeyDictionary[Registry, float]] = weakref.WeakKeyDictionary()
 
 FIELDS_MAX: Final = 100
 """Of one record: an SDK keeps 128 attributes by default, and about a dozen are ours."""
@@ -200,7 +210,12 @@ def find_checksum(kind: Kind) -> str:
     if registry is default_registry():
         # Nobody put these classes together: no server has that registry.
         return ""
+    checked_at = _UNSOUND.get(registry)
+    if checked_at is not None and time.monotonic() - checked_at < RECHECK_S:
+        return ""
     try:
         return registry.compute_checksum()
-    except ClewError:
+    except ClewError as error:
+        _UNSOUND[registry] = time.monotonic()
+        COMPLAINTS.tell(("registry", kind.name), f"events of {kind.name} name no registry: {error}")
         return ""
