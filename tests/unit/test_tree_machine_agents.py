@@ -39,6 +39,32 @@ def test_an_agent_without_the_token_is_turned_away() -> None:
     assert world.status("job") is Status.SCHEDULED
 
 
+def test_nobody_becomes_the_agent_of_an_app_that_was_not_announced() -> None:
+    world = World()
+    link = world.register("root")
+    for token in (None, "token of root"):
+        agent = world.attach("root", token)
+        assert world.closed[agent] == CloseCode.UNAUTHORISED
+    # Nor does whoever speaks for it: an exit is witnessed by who started the process.
+    world.attach("root", link=link)
+    assert world.frames(link)[-1].code == FrameError.UNAUTHORISED
+    assert link not in world.closed
+    assert world.status("root") is Status.CONNECTED
+    assert [audit.action for audit in world.kept.audits if not audit.is_allowed] == ["attach"] * 3
+
+
+def test_an_agent_that_comes_after_the_deadline_hears_that_the_start_has_failed() -> None:
+    world = World()
+    world.schedule("job", start_deadline_s=10)
+    world.wait_s(11)
+    agent = world.attach("job", "token of job")
+    [said] = world.frames(agent, Error)
+    assert (said.code, said.seq) == (FrameError.TERMINAL, 0)
+    assert "never_started" in said.message
+    assert world.closed[agent] == CloseCode.TERMINAL
+    assert world.status("job") is Status.START_FAILED
+
+
 def test_messages_of_an_agent_are_numbered_apart() -> None:
     world = World()
     world.schedule("job")

@@ -263,6 +263,27 @@ def test_a_start_that_does_not_come_fails_by_the_clock_of_the_server() -> None:
     assert refusal(world, link).code == FrameError.TERMINAL
 
 
+def test_a_start_is_not_late_because_the_server_was_away() -> None:
+    world = World(tier=Tier.SIGNED, restart_window_ms=60_000)
+    for name, deadline_s in (("short", 10), ("long", 600), ("never", 10)):
+        world.schedule(name, tier=Tier.SIGNED, start_deadline_s=deadline_s)
+    world.now += world.ms(60_000)
+    world.restart()
+    world.wait_s(50)
+    joined = world.register("short", token="token of short", is_proved=True)
+    assert joined not in world.closed
+    assert world.status("short") is Status.CONNECTED
+    world.wait_s(20)
+    assert world.status("never") is Status.START_FAILED
+    late = world.register("never", token="token of never", is_proved=True)
+    assert world.closed[late] == CloseCode.TERMINAL
+    # What has more time left than that keeps it.
+    world.wait_s(460)
+    assert world.status("long") is Status.SCHEDULED
+    world.wait_s(20)
+    assert world.status("long") is Status.START_FAILED
+
+
 def test_an_app_that_came_in_time_does_not_fail_to_start() -> None:
     world = World()
     world.schedule("root", start_deadline_s=10)

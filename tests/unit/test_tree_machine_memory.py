@@ -6,9 +6,8 @@ import pytest
 
 from clew.base.errors import ErrorCode
 from clew.tree.frames.codes import CloseCode, FrameError
-from clew.tree.frames.outbound import Attached
 from clew.tree.machine import events, forest, messages, orders
-from clew.tree.machine.app import Status, Tier
+from clew.tree.machine.app import Status
 from clew.tree.machine.effects import Refused
 from clew.tree.machine.outcomes import Issued, Retired, Unscheduled
 from tests.tree_machine import START, World, app_caller
@@ -145,16 +144,6 @@ def test_an_agent_cannot_attach_to_nobody_or_to_who_has_ended() -> None:
     world.exit(world.attach("job", "token of job"), "job", 0)
     link = world.attach("job", "token of job")
     assert world.closed[link] == CloseCode.TERMINAL
-
-
-def test_where_no_proof_is_asked_for_an_agent_may_watch_who_came_unannounced() -> None:
-    world = World()
-    world.register("root")
-    agent = world.attach("root")
-    assert world.frames(agent) == [Attached(app_id="root")]
-    strict = World(tier=Tier.SIGNED)
-    link = strict.register("root")
-    assert strict.closed[link] == CloseCode.UNAUTHORISED
 
 
 def test_only_who_may_cancel_takes_a_child_back() -> None:

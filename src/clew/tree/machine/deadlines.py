@@ -45,6 +45,9 @@ def restart(draft: Draft, event: Started) -> None:
         elif app.status is Status.RECONNECTING:
             reason = Reason.SERVER_RESTART.value
             draft.change(app, reason=reason, actor=SERVER_ACTOR, deadline=deadline)
+        elif app.status is Status.SCHEDULED and (app.deadline or 0) < deadline:
+            # It may have started, and found no server to say so to.
+            draft.change(app, deadline=deadline, token_expires_at=deadline)
     for order in tree.orders.open_orders():
         if order.phase is not None:
             length = PHASE_GRACE.get(order.phase, (order.grace_ms or 0) * MS)

@@ -228,10 +228,9 @@ def attach(draft: Draft, event: Attach) -> None:
         message = "there is no such app"
         draft.turn_away(event.link, event.app_id, FrameError.NOT_FOUND, message)
         return
-    needs_token = (
-        app.token_hash is not None or stricter(app.tier, tree.options.tier) is not Tier.OPEN
-    )
-    if needs_token and not _is_token(app, event.token):
+    # In every tier: what an agent says ends an app, and confirms its end. Who was not announced has
+    # no token, and so no agent.
+    if not _is_token(app, event.token):
         _turn_away_unproved(draft, event, app, "attach")
         return
     if app.is_terminal and not tree.is_recoverable(app, draft.now):
