@@ -374,6 +374,20 @@ def test_an_app_that_starts_before_its_server_is_in_the_tree_later(
         assert run.app["status"] == "done"
 
 
+def test_a_command_that_starts_after_its_deadline_runs_and_says_that_it_is_outside(
+    runner: Runner, server: ServerProcess
+) -> None:
+    name = f"late-{runner.mark}"
+    announced = clew("spawn", name, "--start-deadline", "1s", server=server.url).document
+    until(lambda: find_app(server, name)["status"] == "start_failed")
+    inside = {"TRAILS_INFO": announced["trails_info"]}
+    run = runner.shell("read _; exit 4", name=name, flags=("--join",), environ=inside)
+    assert run.process.stderr is not None
+    assert b"this app has ended: start_failed" in run.process.stderr.readline()
+    assert run.end()[0] == 4
+    assert run.app["status"] == "start_failed"
+
+
 def test_where_keys_are_needed_the_key_of_the_environment_counts_for_all_below(
     start_server: StartServer,
 ) -> None:

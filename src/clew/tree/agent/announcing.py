@@ -7,6 +7,7 @@ an id all the same and is started: it is announced as soon as the server is ther
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -77,6 +78,26 @@ class Announcement:
             self._ask_server()
         self.is_announced = True
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine."""
+        host = urlsplit(self.server_url).hostname or ""
+        try:
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+    def read_parent_status(self) -> str:
+        """Return how the surrounding app stands, empty where there is none. Blocks.
+
+        Raises:
+            ClewError: the server does not say; a code of `PASSING` may pass.
+        """
+        if self.parent is None or self.is_joined:
+            return ""
+        with self._server() as server:
+            return TreeClient(server).get_app(self.parent.app_id).document().status
+
     def withdraw(self) -> None:
         """Take back an app whose command could not be started. Blocks.
 
@@ -84,7 +105,8 @@ class Announcement:
             ClewError: it did not succeed; the server counts it as not started after its deadline.
         """
         if self.is_announced and not self.is_joined:
-            self._client().unschedule(self.config.app_id)
+            with self._server() as server:
+                TreeClient(server).unschedule(self.config.app_id)
 
     def _ask_server(self) -> None:
         child = NewChild(
@@ -95,17 +117,18 @@ class Announcement:
             orphans=self.orphans,
             tags=self.tags,
         )
-        scheduled = self._client().schedule(child).document()
-        if scheduled.trails_info is not None:
-            self.config = TrailsConfig.decode(scheduled.trails_info)
-        elif scheduled.created:
-            self._client().unschedule(self.config.app_id)
-            raise ClewError(
-                ErrorCode.UNAVAILABLE,
-                "the server has no door for apps",
-                hint="start it without --trails off",
-            )
+        with self._server() as server:
+            client = TreeClient(server)
+            scheduled = client.schedule(child).document()
+            if scheduled.trails_info is not None:
+                self.config = TrailsConfig.decode(scheduled.trails_info)
+            elif scheduled.created:
+                client.unschedule(self.config.app_id)
+                raise ClewError(
+                    ErrorCode.UNAVAILABLE,
+                    "the server has no door for apps",
+                    hint="start it without --trails off",
+                )
 
-    def _client(self) -> TreeClient:
-        server = Server(self.server_url, api_key=self.api_key, read_timeout_s=ANNOUNCE_S_MAX)
-        return TreeClient(server)
+    def _server(self) -> Server:
+        return Server(self.server_url, api_key=self.api_key, read_timeout_s=ANNOUNCE_S_MAX)

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from clew.base.errors import ClewError
+from clew.base.errors import ClewError, ErrorCode
 from clew.tree.agent.announcing import PASSING
 from clew.tree.client.connection import (
     ANSWER_S_MAX,
+    BACKOFF_S_MAX,
     backoff_s,
     converse,
     forget_closed,
@@ -34,6 +35,7 @@ from clew.tree.frames.codec import encode
 from clew.tree.frames.codes import FrameError, is_resumable, is_retryable
 from clew.tree.frames.fields import Source
 from clew.tree.frames.inbound import Attach, Exited, Header, Message
+from clew.tree.machine.app import LIVE, Status
 
 if TYPE_CHECKING:
     import socket
@@ -49,6 +51,12 @@ if TYPE_CHECKING:
 
 # After a refusal that passes, where the server says no time itself.
 RETRY_AFTER_S: Final = 1.0
+
+# A server on this machine was mostly started by the same person, who looks for what runs; that some
+# hundred agents look for it so often costs nothing there.
+LOCAL_BACKOFF_S_MAX: Final = 5.0
+
+_LIVE: Final = frozenset(status.value for status in LIVE)
 
 Result = TypeVar("Result")
 
@@ -93,6 +101,7 @@ class AgentLink:
     async def run(self) -> None:
         """Keep the agent attached until `over`."""
         attempt = 0
+        most_s = LOCAL_BACKOFF_S_MAX if self.announcement.is_local else BACKOFF_S_MAX
         try:
             while not self.over.is_set():
                 self.is_attached = False
@@ -103,7 +112,7 @@ class AgentLink:
                     await self._talk(await open_socket(url, self._sockets))
                 attempt = 0 if self.is_attached else attempt + 1
                 if not self.over.is_set():
-                    await asyncio.sleep(backoff_s(attempt, self.chance))
+                    await asyncio.sleep(backoff_s(attempt, self.chance, most_s))
         except _StopError:
             # There is nobody to say anything to.
             self.is_attached = False
@@ -119,8 +128,29 @@ class AgentLink:
         except ClewError as error:
             if error.code in PASSING:
                 raise TimeoutError(error.message) from error
+            if error.code is ErrorCode.CONFLICT:
+                await self._look_above()
             self.warn(f"the tree does not take this command: {error.message}")
             raise _StopError from error
+
+    async def _look_above(self) -> None:
+        """Find out why nothing may start here any more: a cancel above is one of the command too.
+
+        Raises:
+            TimeoutError: the cancel is not over yet, or nobody says how it stands.
+            _StopError: the surrounding app was cancelled, and the command is being ended.
+        """
+        try:
+            status = await in_thread(self.announcement.read_parent_status)
+        except ClewError as error:
+            if error.code in PASSING:
+                raise TimeoutError(error.message) from error
+            return
+        if status in _LIVE:
+            raise TimeoutError("the surrounding app is being cancelled")
+        if status == Status.CANCELLED:
+            self.signalled(None)
+            raise _StopError
 
     async def _talk(self, connection: ClientConnection) -> None:
         try:
@@ -159,7 +189,8 @@ class AgentLink:
             raise TimeoutError(error.message)
         if error.code == FrameError.ANCESTOR_CANCELLED:
             self.signalled(None)
-        elif error.code != FrameError.TERMINAL:
+        elif error.code != FrameError.TERMINAL or not (self.was_attached or error.seq):
+            # Who never came, and has said nothing that could have ended it, comes too late.
             self.warn(f"the tree does not take this command: {error.message}")
         raise _StopError
 

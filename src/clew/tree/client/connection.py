@@ -46,10 +46,10 @@ _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
 
 
-def backoff_s(attempt: int, chance: random.Random) -> float:
+def backoff_s(attempt: int, chance: random.Random, most_s: float = BACKOFF_S_MAX) -> float:
     """Return how long to wait before a try: anything up to a bound that doubles each time."""
     bound: float = BACKOFF_FIRST_S * 2 ** min(attempt, _DOUBLINGS_MAX)
-    return chance.uniform(0.0, min(BACKOFF_S_MAX, bound))
+    return chance.uniform(0.0, min(most_s, bound))
 
 
 async def open_socket(url: str, sockets: set[socket.socket]) -> ClientConnection:

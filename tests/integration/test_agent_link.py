@@ -1,0 +1,86 @@
+"""An agent whose app is announced late, over a real server: how the app above stands decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from clew.remote.http import Server
+from clew.testing.server import ServerProcess
+from clew.tree.agent.announcing import Announcement
+from clew.tree.agent.link import AgentLink
+from clew.tree.client.identity import describe_process
+from clew.tree.frames.info import TrailsConfig
+from clew.tree.frames.outbound import ProcessSignal
+from clew.tree.parameters import CancelParameters, NewChild
+from clew.tree.remote import TreeClient
+from tests.integration.test_tree_rest import peer
+
+SECONDS_MAX = 60
+
+
+class Late:
+    """A command that was started while no server answered, below an app of the tree."""
+
+    def __init__(self, server: ServerProcess, parent: TrailsConfig) -> None:
+        self.ordered: list[ProcessSignal | None] = []
+        self.warned: list[str] = []
+        announcement = Announcement(name="late", server_url=server.url, parent=parent)
+        self.link = AgentLink(
+            announcement, describe_process(), self.ordered.append, self.warned.append
+        )
+
+    async def run(self) -> None:
+        async with asyncio.timeout(SECONDS_MAX):
+            await self.link.run()
+
+
+def announce(tree: TreeClient) -> TrailsConfig:
+    scheduled = tree.schedule(NewChild(app_name="above")).document()
+    assert scheduled.trails_info is not None
+    return TrailsConfig.decode(scheduled.trails_info)
+
+
+@pytest.fixture
+def tree(server: ServerProcess) -> Iterator[TreeClient]:
+    with Server(server.url) as opened:
+        yield TreeClient(opened)
+
+
+def test_what_is_above_was_cancelled_meanwhile_and_so_is_the_command(
+    server: ServerProcess, tree: TreeClient
+) -> None:
+    parent = announce(tree)
+    tree.cancel(parent.app_id, CancelParameters(grace_ms=0))
+    late = Late(server, parent)
+    asyncio.run(late.run())
+    assert (late.ordered, late.warned) == ([None], [])
+
+
+def test_what_is_above_is_being_cancelled_and_the_command_goes_with_it(
+    server: ServerProcess, tree: TreeClient
+) -> None:
+    parent = announce(tree)
+    with peer(server) as app:
+        app.join(parent.app_id, app_name="above")
+        tree.cancel(parent.app_id, CancelParameters(grace_ms=500))
+        late = Late(server, parent)
+        asyncio.run(late.run())
+    assert tree.get_app(parent.app_id).document().status == "cancelled"
+    assert (late.ordered, late.warned) == ([None], [])
+
+
+def test_what_is_above_has_ended_by_itself_and_the_command_goes_on_outside_of_the_tree(
+    server: ServerProcess, tree: TreeClient
+) -> None:
+    parent = announce(tree)
+    with peer(server) as app:
+        app.join(parent.app_id, app_name="above")
+        app.say(parent.app_id, "Result", {})
+    late = Late(server, parent)
+    asyncio.run(late.run())
+    assert late.ordered == []
+    assert len(late.warned) == 1
+    assert "the parent has ended: done" in late.warned[0]
