@@ -23,6 +23,8 @@ class UdpAddress:
     """A host, by name or number, and a port; port 0 is any that is free, for who binds to it."""
 
     host: str
+    """In ASCII."""
+
     port: int
 
     def __str__(self) -> str:
@@ -55,6 +57,8 @@ def parse_address(text: str) -> Address:
     try:
         parts = urlsplit(given if "://" in given else f"udp://{given}")
         host, port = parts.hostname, parts.port
+        if host is not None and not host.isascii():
+            host = host.encode("idna").decode()
     except ValueError as error:
         raise _wrong(text) from error
     if parts.scheme != "udp" or not host or port is None:

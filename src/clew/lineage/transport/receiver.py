@@ -96,10 +96,10 @@ def _bind(address: Address) -> socket.socket:
                 _remove_dead(path)
                 made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
                 made.bind(path)
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
         if made is not None:
             made.close()
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = error.strerror or str(error)
         raise ClewError(
             ErrorCode.UNAVAILABLE,
             f"cannot listen at {address}: {reason.lower()}",

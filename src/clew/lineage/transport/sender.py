@@ -7,6 +7,7 @@ not wake it each time, and sleeps when none come.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import select
 import socket
@@ -21,6 +22,10 @@ from clew.lineage.transport.address import UdpAddress
 if TYPE_CHECKING:
     from clew.lineage.transport.address import Address
     from clew.lineage.transport.ring import LinkRing, Slot
+
+LOGGER_NAME: Final = "clew.lineage"
+
+logger = logging.getLogger(LOGGER_NAME)
 
 NAP_S: Final = 0.004
 """Between two rounds: how old a set may grow before it is sent, against wake-ups of the thread."""
@@ -122,6 +127,7 @@ class DatagramSender:
         self._starting = threading.Lock()
         self._thread = None
         self._disconnect()
+        self._retry_at = 0.0
         self.ring.begin_in_child()
         self.ring.is_idle = True
 
@@ -150,6 +156,10 @@ class DatagramSender:
             count += 1
             try:
                 self._send(slot)
+            except Exception:  # the thread must go on, or everything would be lost from here on
+                self.dropped[Drop.FAILED] += 1
+                if self.dropped[Drop.FAILED] == 1:
+                    logger.exception("a link set could not be sent to %s", self.address)
             finally:
                 self.ring.release(slot)
         return count
@@ -195,15 +205,15 @@ class DatagramSender:
         try:
             match self.address:
                 case UdpAddress(host, port):
-                    family, kind, _, _, target = socket.getaddrinfo(
-                        host, port, type=socket.SOCK_DGRAM
-                    )[0]
+                    # As bytes: for a text Python imports a codec, and a fork may come in between.
+                    found = socket.getaddrinfo(host.encode(), port, type=socket.SOCK_DGRAM)
+                    family, kind, _, _, target = found[0]
                     made = socket.socket(family, kind)
                     made.connect(target)
                 case _:
                     made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
                     made.connect(self.address.path)
-        except (OSError, UnicodeError):
+        except OSError:
             # Neither a name that does not resolve nor a path that is not there is a fault of ours.
             if made is not None:
                 made.close()
