@@ -19,6 +19,9 @@ GUIDE = Path(__file__).parents[1] / "docs" / "guide"
 SECONDS_MAX = 60.0
 """A deadline, not an expectation."""
 
+SHELL_SECONDS_MAX = 160.0
+"""The same for a page with its shell: some forty commands, each a process."""
+
 SHELL = ("bash", "-euo", "pipefail", "-c")
 
 _BLOCK = re.compile(r"^```([a-z]+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -69,7 +72,7 @@ def run_page(
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=SECONDS_MAX,
+        timeout=SHELL_SECONDS_MAX if with_shell else SECONDS_MAX,
         env=environment(environ),
     )
 
@@ -83,6 +86,6 @@ def run_shell(
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=SECONDS_MAX,
+        timeout=SHELL_SECONDS_MAX,
         env=environment(environ),
     )
