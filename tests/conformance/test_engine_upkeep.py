@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -19,7 +19,7 @@ from clew.store.engine.migration import Migration, add_column, add_index
 from clew.store.table import Column, Table
 from clew.telemetry.tables import LOGS, TABLES, TRACES
 from tests.conformance.engine_places import ADAPTERS, Place
-from tests.conformance.engine_rows import rows_of, span
+from tests.conformance.engine_rows import DAY_NS, MORNING, rows_of, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,6 +144,22 @@ def test_rows_without_retention_stay(place: Place) -> None:
     with engine._clients.borrow() as client:  # type: ignore[attr-defined]
         client.command(f"OPTIMIZE TABLE {LOGS.name} FINAL")
     assert _column(engine, LOGS, "Frame") == [1]
+
+
+@pytest.mark.parametrize("partition", ["day", "month"])
+def test_whole_partitions_before_a_moment_go_at_once(
+    place: Place, partition: Literal["day", "month"]
+) -> None:
+    table = replace(TRACES, partition=partition)
+    engine = place.open([table])
+    days = [span(n, Timestamp=MORNING - n * DAY_NS) for n in (0, 1, 2, 40)]
+    engine.insert(table, rows_of(table, days), token="1")
+    noon = MORNING + DAY_NS // 2
+    assert engine.drop_before(table, noon) == {"day": 3, "month": 2}[partition]
+    assert _column(engine, table, "Frame") == [0]
+    assert engine.drop_before(table, noon) == 0
+    assert engine.drop_before(table, table.start_partition(noon) + 10**9) == 0
+    assert _column(engine, table, "Frame") == [0]
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 100 * 366 * DAY_SECONDS])

@@ -186,6 +186,9 @@ class MemoryEngine:
     def retain(self, table: Table, seconds: int | None) -> None:
         raise NotImplementedError
 
+    def drop_before(self, table: Table, at: int) -> int:
+        raise NotImplementedError
+
     def query(
         self,
         sql: str,

@@ -7,6 +7,7 @@ into Arrow batches whose columns stand in the same order.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 FRAME: Final = "Frame"
 """The column of every table that carries the number of the log frame that brought the row: what
 readers cut at, and what says how far the engine is."""
+
+_NS_PER_S: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,24 @@ class Table:
         return pa.schema(
             [pa.field(c.name, arrow_type(c.type), nullable=False) for c in self.columns]
         )
+
+    def name_partition(self, at: int) -> str:
+        """Return the engine's id of the partition of a moment (Unix nanoseconds).
+
+        Ids of later partitions are greater texts.
+        """
+        return f"{_utc(at):{'%Y%m' if self.partition == 'month' else '%Y%m%d'}}"
+
+    def start_partition(self, at: int) -> int:
+        """Return when the partition of a moment begins; both are Unix nanoseconds."""
+        start = _utc(at).replace(hour=0, minute=0, second=0, microsecond=0)
+        if self.partition == "month":
+            start = start.replace(day=1)
+        return int(start.timestamp()) * _NS_PER_S
+
+
+def _utc(at: int) -> datetime:
+    return datetime.fromtimestamp(at // _NS_PER_S, UTC)
 
 
 def arrow_type(clickhouse_type: str) -> pa.DataType:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -118,13 +119,12 @@ def put_in_order(events: Iterable[Event]) -> list[Event]:
     Of events with one id that differ, the one that stands first counts; where they stand at the
     same place, the one whose content is less as text. So the choice does not depend on arrival.
     """
-    chosen: dict[str, tuple[tuple[Order, bytes], Event]] = {}
+    chosen: dict[str, Event] = {}
     for event in events:
-        rank = (event.order, _content(event))
-        known = chosen.get(event.event_id)
-        if known is None or rank < known[0]:
-            chosen[event.event_id] = (rank, event)
-    return [event for _, event in sorted(chosen.values(), key=lambda pair: pair[0])]
+        known = chosen.setdefault(event.event_id, event)
+        if known is not event and _stands_before(event, known):
+            chosen[event.event_id] = event
+    return sorted(chosen.values(), key=attrgetter("order"))
 
 
 def hash_state(state: dict[str, Any]) -> str:
@@ -138,6 +138,12 @@ def hash_state(state: dict[str, Any]) -> str:
 
 def _is_after(order: Order, until: Order | int) -> bool:
     return order.at > until if isinstance(until, int) else order > until
+
+
+def _stands_before(event: Event, other: Event) -> bool:
+    if event.order == other.order:
+        return _content(event) < _content(other)
+    return event.order < other.order
 
 
 def _content(event: Event) -> bytes:

@@ -12,7 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.clients import ClientPool
 from clew.store.engine.contract import WORD_PART_CHARS_MIN
-from clew.store.engine.ddl import DATABASE, keep_for, lifetime, qualified
+from clew.store.engine.ddl import DATABASE, drop_partition, keep_for, lifetime, qualified
 from clew.store.engine.failure import translated
 from clew.store.engine.migration import bring_up_to_date
 from clew.store.engine.untrusted import UntrustedStatements
@@ -102,6 +102,23 @@ class ClickHouseAdapter:
             )
             if not is_as_asked:
                 client.command(keep_for(self.database, table, seconds))
+
+    def drop_before(self, table: Table, at: int) -> int:
+        """See `Engine.drop_before`."""
+        with self._clients.borrow() as client, translated():
+            (partitions,) = client.query(
+                "SELECT DISTINCT partition_id FROM system.parts"
+                " WHERE active AND database = {database:String} AND table = {name:String}"
+                " AND partition_id < {until:String} ORDER BY partition_id",
+                parameters={
+                    "database": self.database,
+                    "name": table.name,
+                    "until": table.name_partition(at),
+                },
+            ).result_columns or ([],)
+            for partition in partitions:
+                client.command(drop_partition(self.database, table, partition))
+        return len(partitions)
 
     def get_ready(self) -> None:
         """See `Engine.get_ready`. A server is ready as it is."""

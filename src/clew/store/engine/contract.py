@@ -99,6 +99,14 @@ class Engine(Protocol):
         """Set how long rows are kept after the table's time column; None keeps them for ever."""
         ...
 
+    def drop_before(self, table: Table, at: int) -> int:
+        """Drop every partition that ends at a moment (Unix nanoseconds) or earlier; at once.
+
+        For what must not go before something else is done, where `retain` would take it unasked.
+        Returns how many partitions went. What a kill interrupts is done by the next call.
+        """
+        ...
+
     def insert(self, table: Table, rows: pa.Table, *, token: str) -> None:
         """Insert rows as one block; durable when it returns.
 

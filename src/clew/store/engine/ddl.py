@@ -71,6 +71,13 @@ def keep_for(database: str, table: Table, seconds: int | None) -> str:
     return f"ALTER TABLE {qualified(database, table.name)} MODIFY TTL {lifetime(table, seconds)}"
 
 
+def drop_partition(database: str, table: Table, partition: str) -> str:
+    """Return the statement that drops the rows of a partition, which is named by its id."""
+    return (
+        f"ALTER TABLE {qualified(database, table.name)} DROP PARTITION ID {quote_text(partition)}"
+    )
+
+
 def lifetime(table: Table, seconds: int) -> str:
     """Return the TTL expression of a table, spelled as the engine spells it back."""
     return f"toDateTime({table.time}) + toIntervalSecond({seconds})"

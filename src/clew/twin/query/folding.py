@@ -32,11 +32,12 @@ from clew.twin.query.start import (
     Source,
     Start,
     Starts,
+    begin_at,
     find_baselines,
     find_starts,
     name_aliases,
 )
-from clew.twin.query.store import RememberingStore
+from clew.twin.query.store import RememberingStore, ask_steadily
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -90,7 +91,9 @@ def fold_events(
     """
     snapshot = at or store.snapshot()
     names = aliases or {}
-    known = refold(store, subject, until, at=snapshot, aliases=names, few=few)
+    known = ask_steadily(
+        store, lambda: refold(store, subject, until, at=snapshot, aliases=names, few=few)
+    )
     if isinstance(store, RememberingStore):
         store.memory.note(subject, known, snapshot, names)
     return known
@@ -106,9 +109,7 @@ def refold(
     few: int = READ_EVENTS_MAX,
 ) -> Known:
     """Return the same as `fold_events`, and have nothing written down of it."""
-    starts = NOTHING
-    if isinstance(store, RememberingStore) and store.memory.has_any():
-        starts = find_starts(store, at, subject, until, aliases)
+    starts = find_starts(store, at, subject, until, aliases)
     return _Reading(store, at, subject, until, aliases).fold(starts, few)
 
 
@@ -127,41 +128,55 @@ class _Reading:
         self._snapshot = snapshot
         self._subject = subject
         self._changes = select_events(subject, until).narrow(CHANGING)
-        self.aliases = aliases
+        self._aliases = aliases
 
     def fold(self, starts: Starts, few: int) -> Known:
         """Return what the events came to, from the newest of the starts that is still right."""
-        for start in starts.found:
-            if not start.is_baseline and (known := self._go_on(start)) is not None:
-                return replace(known, expired=starts.expired)
-        return replace(self._fold_all(starts.baseline, few), expired=starts.expired)
+        if starts.expired is not None:
+            return Known(Folded(), None, expired=starts.expired)
+        for start in starts.snapshots:
+            # What comes after it, and whatever came later than it was made.
+            news = self._read(self._changes.either_after(start.order, start.frame), READ_AFTER_MAX)
+            if news is None:
+                # After earlier ones there is only more.
+                break
+            if not any(start.covers(event.order) for event in news):
+                return self._go_on(start, news)
+        return self._fold_all(starts.baseline, few)
 
-    def _go_on(self, start: Start) -> Known | None:
-        """Return what the events came to after a snapshot; None where it is not right any more."""
-        # What comes after it, and whatever came later than it was made: late, if it stands before.
-        news = self._changes.either_after(start.order, "Frame > {made:UInt64}", made=start.frame)
-        events = self._read(news, READ_AFTER_MAX)
-        if events is None or any(start.covers(event.order) for event in events):
-            return None
-        known = self._find_known([event.event_id for event in events], start.order)
-        return _fold_read(
-            [event for event in events if event.event_id not in known], start, self.aliases
-        )
+    def _go_on(self, start: Start, news: Sequence[Event]) -> Known:
+        """Return what the events came to after a snapshot that no late one made wrong."""
+        known = self._find_known([event.event_id for event in news], start.order)
+        later = [event for event in news if event.event_id not in known]
+        return fold_read(later, start, self._aliases)
 
     def _fold_all(self, baseline: Start | None, few: int) -> Known:
         """Return what all events that are kept came to, from a baseline or from nothing."""
-        changes = self._changes if baseline is None else self._changes.since(baseline.kept_from)
+        changes = self._changes
+        if baseline is not None:
+            changes = changes.either_since(baseline.kept_from, baseline.frame)
         if few and (events := self._read(changes, few)) is not None:
-            return self._finish(_fold_read(events, baseline, self.aliases), baseline)
+            return fold_read(events, baseline, self._aliases)
+        if baseline is None:
+            return self._fold_many(changes, None)
+        known = self._fold_many(self._changes.since(baseline.kept_from), baseline)
+        # Those that came too late for the baseline are few: nobody takes in what is so old.
+        passed = self._changes.late_for(baseline.kept_from, baseline.frame)
+        late = self._read(passed, READ_EVENTS_MAX)
+        known.folded.remarks.extend(pass_over(late or []))
+        return known
+
+    def _fold_many(self, changes: Selection, baseline: Start | None) -> Known:
+        """Return what changes came to, by the engine where they are simple."""
         look = look_at(self._store, self._snapshot, changes)
         if look is None:
-            return self._finish(_fold_read([], baseline, self.aliases), baseline)
-        before = Folded() if baseline is None else _begin(baseline, self.aliases)
+            return fold_read([], baseline, self._aliases)
+        before = Folded() if baseline is None else begin(baseline, self._aliases)
         if look.is_simple and look.continues(before):
             folded = fold_by_engine(
-                self._store, self._snapshot, changes, look, before, self.aliases
+                self._store, self._snapshot, changes, look, before, self._aliases
             )
-            return self._finish(Known(folded, look.source, replayed=look.rows), baseline)
+            return Known(folded, look.source, replayed=look.rows)
         events = self._read(changes, DIFFICULT_EVENTS_MAX)
         if events is None:
             raise ClewError(
@@ -169,21 +184,7 @@ class _Reading:
                 f"{look.rows} events of one object, deletions or contradictions among them",
                 hint="have its writers send snapshots, or ask for an earlier moment",
             )
-        return self._finish(_fold_read(events, baseline, self.aliases), baseline)
-
-    def _finish(self, known: Known, baseline: Start | None) -> Known:
-        """Tell of the events that came too late for a baseline."""
-        if baseline is not None:
-            known.folded.remarks.extend(self._find_passed_over(baseline))
-        return known
-
-    def _find_passed_over(self, baseline: Start) -> list[Remark]:
-        passed = self._changes.narrow(
-            "Timestamp < fromUnixTimestamp64Nano({kept_from:Int64}) AND Frame > {made:UInt64}",
-            kept_from=baseline.kept_from,
-            made=baseline.frame,
-        )
-        return _pass_over(self._read(passed, READ_EVENTS_MAX) or [])
+        return fold_read(events, baseline, self._aliases)
 
     def _find_known(self, ids: Sequence[str], until: Order) -> set[str]:
         """Return which of these ids stand up to a place already: of those the first one counts."""
@@ -214,7 +215,7 @@ class _Reading:
         if rows.num_rows > most:
             return None
         subject = self._subject
-        return list(read_changes(rows, subject.type, subject.id, self.aliases))
+        return list(read_changes(rows, subject.type, subject.id, self._aliases))
 
 
 def fold_objects(
@@ -232,18 +233,33 @@ def fold_objects(
     """
     if not subjects:
         return {}
-    lost: dict[Subject, Starts] = {}
-    if isinstance(store, RememberingStore) and store.memory.has_any():
-        lost = find_baselines(store, at, subjects, until)
+
+    def ask() -> dict[Subject, Known]:
+        lost = find_baselines(store, at, subjects)
+        starts = {subject: begin_at(each, until) for subject, each in lost.items()}
+        return fold_after(store, subjects, until, at=at, aliases=aliases, starts=starts)
+
+    return ask_steadily(store, ask)
+
+
+def fold_after(
+    store: Store,
+    subjects: Collection[Subject],
+    until: Order | int | None,
+    *,
+    at: Snapshot,
+    aliases: Callable[[str], Mapping[str, str]],
+    starts: Mapping[Subject, Starts],
+) -> dict[Subject, Known]:
+    """Return the same as `fold_objects` by given starts, without snapshots, of few events."""
+    group = _Group(store, at, until, aliases, starts)
     counts = _count_changes(store, at, subjects, until)
-    group = _Group(store, at, until, aliases, lost)
-    found = {subject: group.fold(subject, []) for subject in lost if subject not in counts}
+    found = {subject: group.fold(subject, []) for subject in starts if subject not in counts}
     together: list[Subject] = []
     size = 0
     for subject, count in counts.items():
         if count > READ_EVENTS_MAX:
-            former = aliases(subject.type)
-            found[subject] = fold_events(store, subject, until, at=at, aliases=former, few=0)
+            found[subject] = group.fold_alone(subject)
             continue
         if size + count > READ_TOGETHER_MAX:
             found |= group.read(together)
@@ -252,7 +268,11 @@ def fold_objects(
         size += count
     if together:
         found |= group.read(together)
-    return {subject: known for subject, known in found.items() if known.folded.version}
+    return {
+        subject: known
+        for subject, known in found.items()
+        if known.folded.version or known.expired is not None
+    }
 
 
 def _count_changes(
@@ -271,13 +291,23 @@ def _count_changes(
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """One question about several objects; `lost` are those some of whose events are gone."""
+    """One question about several objects; `starts` are of those some of whose events are gone."""
 
     store: Store
     snapshot: Snapshot
     until: Order | int | None
     aliases: Callable[[str], Mapping[str, str]]
-    lost: Mapping[Subject, Starts]
+    starts: Mapping[Subject, Starts]
+
+    def fold_alone(self, subject: Subject) -> Known:
+        """Return what the many events of one object came to."""
+        names = self.aliases(subject.type)
+        if subject not in self.starts:
+            return fold_events(
+                self.store, subject, self.until, at=self.snapshot, aliases=names, few=0
+            )
+        reading = _Reading(self.store, self.snapshot, subject, self.until, names)
+        return reading.fold(self.starts[subject], 0)
 
     def read(self, subjects: Collection[Subject]) -> dict[Subject, Known]:
         """Return what the events of some objects came to, reading all of them at once."""
@@ -306,36 +336,39 @@ class _Group:
 
     def fold(self, subject: Subject, framed: Sequence[tuple[int, Event]]) -> Known:
         """Return what events came to, each given with its frame."""
-        starts = self.lost.get(subject, NOTHING)
+        starts = self.starts.get(subject, NOTHING)
+        if starts.expired is not None:
+            return Known(Folded(), None, expired=starts.expired)
         baseline = starts.baseline
         events = [
-            event for _, event in framed if baseline is None or not baseline.covers(event.order)
+            event
+            for frame, event in framed
+            if baseline is None or frame > baseline.frame or not baseline.covers(event.order)
         ]
-        known = _fold_read(events, baseline, self.aliases(subject.type))
-        if baseline is not None:
-            late = [
-                event
-                for frame, event in framed
-                if baseline.covers(event.order) and frame > baseline.frame
-            ]
-            known.folded.remarks.extend(_pass_over(late))
-        return replace(known, expired=starts.expired)
+        return fold_read(events, baseline, self.aliases(subject.type))
 
 
-def _fold_read(events: Sequence[Event], start: Start | None, aliases: Mapping[str, str]) -> Known:
-    """Return what events came to, in whatever order, by the definition."""
-    folded = Folded() if start is None else _begin(start, aliases)
+def fold_read(events: Sequence[Event], start: Start | None, aliases: Mapping[str, str]) -> Known:
+    """Return what events came to, in whatever order, by the definition.
+
+    Those that a start covers came too late for it, and are told of.
+    """
+    folded = Folded() if start is None else begin(start, aliases)
     source = None if start is None else start.source
+    late: list[Event] = []
     last: Event | None = None
     for event in put_in_order(events):
-        if folded.apply(event):
+        if start is not None and start.covers(event.order):
+            late.append(event)
+        elif folded.apply(event):
             last = event
+    folded.remarks.extend(pass_over(late))
     if last is not None:
         source = Source(last.event_id, last.at, last.trace_id, last.span_id, last.checksum)
     return Known(folded, source, replayed=len(events))
 
 
-def _begin(start: Start, aliases: Mapping[str, str]) -> Folded:
+def begin(start: Start, aliases: Mapping[str, str]) -> Folded:
     """Return a state to go on from, by the present names of its fields."""
     folded = start.begin()
     if aliases and start.names != name_aliases(aliases):
@@ -343,5 +376,6 @@ def _begin(start: Start, aliases: Mapping[str, str]) -> Folded:
     return folded
 
 
-def _pass_over(events: Iterable[Event]) -> list[Remark]:
-    return [Remark(EVENTS_EXPIRED, event.event_id, event.at) for event in put_in_order(events)]
+def pass_over(events: Iterable[Event]) -> list[Remark]:
+    """Return what is told of events that came when those of their time were gone."""
+    return [Remark(EVENTS_EXPIRED, event.event_id, event.at) for event in events]

@@ -10,19 +10,21 @@ from clew.base.times import parse_range
 from clew.twin import documents as doc
 from clew.twin.fold import Folded, put_in_order
 from clew.twin.parameters import INSTANTS_MAX, STATES_MAX
-from clew.twin.query.folding import Known, Source, fold_events, fold_objects
+from clew.twin.query.folding import Known, Source, begin, fold_events, fold_objects
 from clew.twin.query.kinds import former_names
 from clew.twin.query.moments import Moment, find_moment
 from clew.twin.query.rows import CHANGE_COLUMNS, read_changes
 from clew.twin.query.selection import CHANGING, LIMITS, Subject, select_events
+from clew.twin.query.start import find_baseline
 from clew.twin.query.states import find_first, refuse_unknown, write_state
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from clew.store.engine.contract import Snapshot
     from clew.twin import parameters as ask
     from clew.twin.events import Event
+    from clew.twin.query.start import Start
     from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
 
@@ -44,15 +46,16 @@ def get_instants(
     first = find_first(store, snapshot, subject)
     if first is None:
         raise refuse_unknown(subject)
-    events = _read_events(store, snapshot, subject, shelf)
+    aliases = former_names(kind)
+    baseline = find_baseline(store, snapshot, subject)
+    events = _read_events(store, snapshot, subject, aliases, baseline)
     if events is None:
-        aliases = former_names(kind)
         known = [
             fold_events(store, subject, each.bound, at=snapshot, aliases=aliases)
             for each in moments
         ]
     else:
-        known = _walk(events, moments)
+        known = _walk(events, moments, baseline, aliases)
     states = [
         write_state(subject, moment, each, kind, first)
         for moment, each in zip(moments, known, strict=True)
@@ -119,10 +122,16 @@ def _read_moments(
 
 
 def _read_events(
-    store: Store, snapshot: Snapshot, subject: Subject, shelf: Shelf
+    store: Store,
+    snapshot: Snapshot,
+    subject: Subject,
+    aliases: Mapping[str, str],
+    baseline: Start | None,
 ) -> list[Event] | None:
-    """Return every change of an object in order, None where they are too many to hold."""
+    """Return every change of an object after its baseline, None where they are too many to hold."""
     changes = select_events(subject).narrow(CHANGING)
+    if baseline is not None:
+        changes = changes.since(baseline.kept_from)
     rows = store.engine.query(
         f"SELECT * FROM @changes LIMIT {WALKED_EVENTS_MAX + 1}",  # noqa: S608 - a number of ours
         snapshot=snapshot,
@@ -132,11 +141,15 @@ def _read_events(
     )
     if rows.num_rows > WALKED_EVENTS_MAX:
         return None
-    aliases = former_names(shelf.find_type(subject.type))
     return put_in_order(read_changes(rows, subject.type, subject.id, aliases))
 
 
-def _walk(events: Sequence[Event], moments: Sequence[Moment]) -> list[Known]:
+def _walk(
+    events: Sequence[Event],
+    moments: Sequence[Moment],
+    baseline: Start | None,
+    aliases: Mapping[str, str],
+) -> list[Known]:
     """Return what the events came to at each moment, going through them once."""
     known: list[Known] = [Known(Folded(), None)] * len(moments)
     # A time stands after every event of its nanosecond, the place of an event just after it.
@@ -145,8 +158,13 @@ def _walk(events: Sequence[Event], moments: Sequence[Moment]) -> list[Known]:
         key=lambda n: (moments[n].at, moments[n].order is None, moments[n].order or ()),
     )
     folded, source = Folded(), None
+    if baseline is not None:
+        folded, source = begin(baseline, aliases), baseline.source
     at = 0
     for n in order:
+        if baseline is not None and moments[n].is_before(baseline.order):
+            known[n] = Known(Folded(), None, expired=baseline.kept_from)
+            continue
         while at < len(events) and not moments[n].is_before(events[at].order):
             event = events[at]
             if folded.apply(event):

@@ -67,6 +67,8 @@ class Memory:
         """Write nothing of the last `lateness_ns` before `now`, Unix nanoseconds."""
         self.store = RememberingStore(store, self)
         """The same store, whose readings begin at snapshots and leave word of what they read."""
+        self.rounds = 0
+        """How often events were taken away."""
         self._now = now
         self._lateness_ns = lateness_ns
         self._events_min = events_min
@@ -87,6 +89,10 @@ class Memory:
     def hear_of_written(self) -> None:
         """Take note that snapshots were written."""
         self._any = True
+
+    def hear_of_taking(self) -> None:
+        """Take note that events are about to go, and that what stands for them is written."""
+        self.rounds += 1
 
     def note(
         self, subject: Subject, known: Known, snapshot: Snapshot, aliases: Mapping[str, str]

@@ -20,6 +20,8 @@ COUNTED: Final = "Verdict != 'rejected'"
 
 CHANGING: Final = f"EventType IN ({', '.join(sorted(repr(str(each)) for each in CHANGES))})"
 
+_SINCE: Final = "Timestamp >= fromUnixTimestamp64Nano({since_at:Int64})"
+
 _AT: Final = "fromUnixTimestamp64Nano({until_at:Int64})"
 
 
@@ -42,21 +44,31 @@ class Selection:
         """Return the reading of these events."""
         return Scan(EVENTS, columns, self.where)
 
-    def either_after(self, order: Order, other: str, **parameters: object) -> Selection:
-        """Return those of them that stand after a place, or for which another condition holds."""
+    def either_after(self, order: Order, frame: int) -> Selection:
+        """Return those of them that stand after a place, or came with a later frame."""
         after = "fromUnixTimestamp64Nano({after_at:Int64})"
         return self.narrow(
             f"(Timestamp >= {after} AND (Timestamp > {after}"
-            f" OR (Seq, EventId) > ({{after_seq:UInt64}}, {{after_id:String}}))) OR ({other})",
+            " OR (Seq, EventId) > ({after_seq:UInt64}, {after_id:String})))"
+            " OR Frame > {frame:UInt64}",
             after_at=order.at,
             after_seq=order.seq,
             after_id=order.event_id,
-            **parameters,
+            frame=frame,
         )
+
+    def either_since(self, at: int, frame: int) -> Selection:
+        """Return those of them that are of a time or later, or came with a later frame."""
+        return self.narrow(f"{_SINCE} OR Frame > {{frame:UInt64}}", since_at=at, frame=frame)
 
     def since(self, at: int) -> Selection:
         """Return those of them that are of a time or later."""
-        return self.narrow("Timestamp >= fromUnixTimestamp64Nano({since_at:Int64})", since_at=at)
+        return self.narrow(_SINCE, since_at=at)
+
+    def late_for(self, at: int, frame: int) -> Selection:
+        """Return those of them that are of before a time, and came with a later frame."""
+        condition = f"NOT ({_SINCE}) AND Frame > {{frame:UInt64}}"
+        return self.narrow(condition, since_at=at, frame=frame)
 
     def narrow(self, condition: str, **parameters: object) -> Selection:
         """Return those of them for which a condition holds."""

@@ -25,9 +25,9 @@ REMARKS_MAX: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One snapshot to be. `kept_from` is that of a baseline, None of any other.
+    """One snapshot to be. `frame`: the events of frames up to it are in it.
 
-    `frame`: the events of frames up to it are in it.
+    `kept_from`, `first_at` and `service` are those of a baseline; of any other there are none.
     """
 
     subject: Subject
@@ -35,6 +35,8 @@ class Written:
     frame: int
     aliases: Mapping[str, str]
     kept_from: int | None = None
+    first_at: int = 0
+    service: str = ""
 
 
 def write_snapshots(engine: Engine, snapshots: Sequence[Written], *, now: int) -> None:
@@ -72,10 +74,12 @@ def _row_of(snapshot: Written, now: int) -> dict[str, Any]:
         "RegistryChecksum": source.checksum,
         "TraceId": source.trace_id,
         "SpanId": source.span_id,
+        "ServiceName": snapshot.service,
         "Remarks": _encode(remarks) if remarks else "",
         "Names": name_aliases(snapshot.aliases),
         "IsBaseline": snapshot.kept_from is not None,
         "KeptFrom": snapshot.kept_from or 0,
+        "FirstAt": snapshot.first_at,
         "Written": now,
         "Frame": snapshot.frame,
     }

@@ -10,7 +10,7 @@ honoured any more. Snapshots of other former names of fields than those in force
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,17 +20,18 @@ from clew.twin.events import Order
 from clew.twin.fold import Folded, Remark
 from clew.twin.query.rows import as_object
 from clew.twin.query.selection import LIMITS, Subject
+from clew.twin.query.store import has_any
 from clew.twin.tables import SNAPSHOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from clew.store.engine.contract import Snapshot
     from clew.twin.query.store import Store
 
 STARTS_MAX: Final = 8
-"""Snapshots of one object that a reading looks at: of the newest eight one is right as a rule, and
-to look at more costs what the fold does."""
+"""Snapshots of one object that a reading looks at, and baselines of which it takes the newest: of
+eight one is right as a rule, and to look at more costs what the fold does."""
 
 NAMES_NONE: Final = ""
 
@@ -50,8 +51,8 @@ class Source:
 class Known:
     """What the events of an object came to, and the last of them.
 
-    `expired` is the moment before which its events are gone, where the question was about an
-    earlier one. `replayed` counts the changes that were folded for the answer.
+    `expired`: events before that moment are gone, and the question was about an earlier one, of
+    which nothing can be said. `replayed` counts the changes that were folded for the answer.
     """
 
     folded: Folded
@@ -64,8 +65,8 @@ class Known:
 class Start:
     """What was written down of an object.
 
-    It holds the events up to `order`; a baseline, all of before `kept_from`. `frame`: those of
-    later frames are not in it.
+    It holds the events up to `order`; a baseline, all of before `kept_from`, the first of which was
+    at `first_at`. `frame`: those of later frames are not in it.
     """
 
     folded: Folded
@@ -74,6 +75,7 @@ class Start:
     frame: int
     is_baseline: bool
     kept_from: int
+    first_at: int
     names: str
 
     def covers(self, order: Order) -> bool:
@@ -98,19 +100,15 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """What may be begun at, newest first; a baseline, if there is one, last.
+    """What a fold may begin at: snapshots, newest first, or what stands for events that are gone.
 
-    `expired` is the moment before which events are gone, where the question is about an earlier
+    `expired`: it may begin nowhere; events before that moment are gone, and it is about an earlier
     one.
     """
 
-    found: tuple[Start, ...] = ()
+    snapshots: tuple[Start, ...] = ()
+    baseline: Start | None = None
     expired: int | None = None
-
-    @property
-    def baseline(self) -> Start | None:
-        """What stands for the events that are gone."""
-        return self.found[-1] if self.found and self.found[-1].is_baseline else None
 
 
 NOTHING: Final = Starts()
@@ -134,6 +132,7 @@ _COLUMNS: Final = (
     "Names",
     "IsBaseline",
     "toUnixTimestamp64Nano(KeptFrom) AS kept_from",
+    "toUnixTimestamp64Nano(FirstAt) AS first_at",
     "Frame",
 )
 
@@ -146,11 +145,12 @@ def find_starts(
     aliases: Mapping[str, str],
 ) -> Starts:
     """Return what a fold of one object up to a moment may begin at."""
-    bound = _bound_of(until)
+    if not has_any(store):
+        return NOTHING
     rows = store.engine.query(
         # The baseline is wanted whether it stands before the moment or after it.
-        "SELECT * FROM @snapshots ORDER BY IsBaseline DESC, at DESC, Seq DESC, EventId DESC,"  # noqa: S608 - a number of ours
-        f" Frame DESC LIMIT {STARTS_MAX}",
+        "SELECT * FROM @snapshots ORDER BY IsBaseline, kept_from DESC, at DESC, Seq DESC,"  # noqa: S608 - a number of ours
+        f" EventId DESC, Frame DESC LIMIT {STARTS_MAX} BY IsBaseline",
         snapshot=snapshot,
         scans={
             "snapshots": Scan(
@@ -160,19 +160,24 @@ def find_starts(
                 " AND (IsBaseline OR Timestamp <= fromUnixTimestamp64Nano({until_at:Int64}))",
             )
         },
-        parameters={"obj_type": subject.type, "obj_id": subject.id, "until_at": bound.at},
+        parameters={
+            "obj_type": subject.type,
+            "obj_id": subject.id,
+            "until_at": _bound_of(until).at,
+        },
         limits=LIMITS,
     ).to_pylist()
-    return _choose([_read(row) for row in rows], bound, name_aliases(aliases))
+    return _choose([_read(row) for row in rows], until, name_aliases(aliases))
 
 
 def find_baselines(
-    store: Store, snapshot: Snapshot, subjects: Collection[Subject], until: Order | int | None
-) -> dict[Subject, Starts]:
+    store: Store, snapshot: Snapshot, subjects: Collection[Subject]
+) -> dict[Subject, Start]:
     """Return what stands for events that are gone, of those objects that lost any."""
+    if not has_any(store):
+        return {}
     rows = store.engine.query(
-        "SELECT * FROM @snapshots ORDER BY at DESC, Seq DESC, EventId DESC, Frame DESC"
-        " LIMIT 1 BY obj_type, ObjId",
+        "SELECT * FROM @snapshots ORDER BY kept_from DESC, Frame DESC LIMIT 1 BY obj_type, ObjId",
         snapshot=snapshot,
         scans={
             "snapshots": Scan(
@@ -188,11 +193,12 @@ def find_baselines(
         },
         limits=LIMITS,
     ).to_pylist()
-    bound = _bound_of(until)
-    return {
-        Subject(row["obj_type"], row["ObjId"]): _choose([_read(row)], bound, NAMES_NONE)
-        for row in rows
-    }
+    return {Subject(row["obj_type"], row["ObjId"]): _read(row) for row in rows}
+
+
+def find_baseline(store: Store, snapshot: Snapshot, subject: Subject) -> Start | None:
+    """Return what stands for the events of an object that are gone, None where none are."""
+    return find_baselines(store, snapshot, [subject]).get(subject)
 
 
 def name_aliases(aliases: Mapping[str, str]) -> str:
@@ -202,21 +208,26 @@ def name_aliases(aliases: Mapping[str, str]) -> str:
     return msgspec.json.encode(dict(aliases), order="deterministic").decode()
 
 
-def _choose(starts: list[Start], bound: Order, names: str) -> Starts:
-    """Return those that a fold up to a place may begin at; baselines stand first in `starts`."""
-    if not starts or not starts[0].is_baseline:
-        return Starts(tuple(each for each in starts if each.order <= bound and each.names == names))
-    baseline = starts[0]
-    expired = baseline.kept_from if bound.at < baseline.kept_from else None
-    if bound < baseline.order:
-        return Starts((), expired)
+def begin_at(baseline: Start, until: Order | int | None) -> Starts:
+    """Return where a fold up to a moment begins of an object that lost events."""
+    if _bound_of(until) < baseline.order:
+        return Starts(expired=baseline.kept_from)
+    return Starts(baseline=baseline)
+
+
+def _choose(starts: Sequence[Start], until: Order | int | None, names: str) -> Starts:
+    """Return those that a fold up to a moment may begin at, of all, the newest of a kind first."""
+    bound = _bound_of(until)
+    snapshots = [each for each in starts if not each.is_baseline and each.names == names]
+    baseline = next((each for each in starts if each.is_baseline), None)
+    if baseline is None:
+        return Starts(tuple(each for each in snapshots if each.order <= bound))
+    found = begin_at(baseline, until)
+    if found.baseline is None:
+        return found
     # What was written down before is of events that are gone, as far as nobody knows.
-    later = [
-        each
-        for each in starts
-        if not each.is_baseline and baseline.order < each.order <= bound and each.names == names
-    ]
-    return Starts((*later, baseline), expired)
+    later = tuple(each for each in snapshots if baseline.order < each.order <= bound)
+    return replace(found, snapshots=later)
 
 
 def _bound_of(until: Order | int | None) -> Order:
@@ -250,5 +261,6 @@ def _read(row: Mapping[str, Any]) -> Start:
         frame=row["Frame"],
         is_baseline=row["IsBaseline"],
         kept_from=row["kept_from"],
+        first_at=row["first_at"],
         names=row["Names"],
     )

@@ -8,10 +8,11 @@ from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.base.times import format_time
 from clew.twin import documents as doc
 from clew.twin.fold import CHANGE_AFTER_DELETE, CREATED_AGAIN, hash_state
-from clew.twin.query.folding import fold_events
+from clew.twin.query.folding import EVENTS_EXPIRED, fold_events
 from clew.twin.query.kinds import former_names, read_values
 from clew.twin.query.moments import find_moment
 from clew.twin.query.selection import LIMITS, select_events
+from clew.twin.query.start import find_baseline
 from clew.twin.schema.invariants import find_broken
 from clew.twin.schema.values import ProcessSchema
 
@@ -37,6 +38,7 @@ _NAME_CHARS_SHOWN: Final = 100
 _WORDS: Final = {
     CHANGE_AFTER_DELETE: "a change after the deletion, passed over",
     CREATED_AGAIN: "created once more while it existed, merged",
+    EVENTS_EXPIRED: "came when the events of its time were gone, passed over",
 }
 
 
@@ -73,6 +75,10 @@ def write_state(
     if first is not None and first > moment.at:
         message = f"its first event is of {format_time(first)}"
         remarks.append(doc.Remark(code=BEFORE_FIRST_EVENT, message=message, at=format_time(first)))
+    elif known.expired is not None:
+        kept_from = format_time(known.expired)
+        message = f"what it was is not known: its events of before {kept_from} are gone"
+        remarks.append(doc.Remark(code=EVENTS_EXPIRED, message=message, at=kept_from))
     if kind is not None and folded.exists:
         remarks.extend(
             doc.Remark(code=INVARIANT, message=f"{each.name} does not hold: {each.expression}")
@@ -117,7 +123,13 @@ def write_state(
 
 
 def find_first(store: Store, snapshot: Snapshot, subject: Subject) -> int | None:
-    """Return when the first event of an object was, of any type; None when there is none."""
+    """Return when the first event of an object was, of any type; None when there is none.
+
+    Of an object that lost events, the first of all.
+    """
+    baseline = find_baseline(store, snapshot, subject)
+    if baseline is not None:
+        return baseline.first_at
     selection = select_events(subject)
     (row,) = store.engine.query(
         "SELECT count() AS events, toUnixTimestamp64Nano(min(Timestamp)) AS first FROM @events",

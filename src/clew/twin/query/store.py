@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clew.store.engine.contract import Engine, Snapshot
     from clew.twin.query.memory import Memory
+
+Answer = TypeVar("Answer")
 
 
 class Store(Protocol):
@@ -38,3 +42,23 @@ class RememberingStore:
     def snapshot(self) -> Snapshot:
         """See `Store.snapshot`."""
         return self.store.snapshot()
+
+
+def has_any(store: Store) -> bool:
+    """Whether anything may have been written down of any object."""
+    return isinstance(store, RememberingStore) and store.memory.has_any()
+
+
+def ask_steadily(store: Store, ask: Callable[[], Answer]) -> Answer:
+    """Return an answer during which no events were taken away.
+
+    One that looked for a baseline before it was written, and for events after they were gone, would
+    know of neither.
+    """
+    if not isinstance(store, RememberingStore):
+        return ask()
+    while True:
+        rounds = store.memory.rounds
+        answer = ask()
+        if store.memory.rounds == rounds:
+            return answer
