@@ -9,7 +9,7 @@ from clew.twin import TriLogLogger, tracked
 from examples.graph_editor.blueprint.drawing import Edge, Node, Port
 
 if TYPE_CHECKING:
-    from clew.twin import Object
+    from examples.graph_editor.blueprint.collaboration import Edit
     from examples.graph_editor.blueprint.workspace import Diagram, Page
 
 logger = TriLogLogger(__name__)
@@ -72,7 +72,7 @@ class Canvas:
         """Return the edges that begin or end at a node."""
         return [each for each in self.edges.values() if {each.source, each.target} & {*node.ports}]
 
-    def count_edit(self, edit: Object) -> None:
+    def count_edit(self, edit: Edit) -> None:
         """Let an edit be known: from here on the diagram is what it made of it."""
         with tracked(self.diagram):
             self.diagram.edits += 1

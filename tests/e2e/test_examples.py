@@ -133,6 +133,29 @@ def test_the_warehouse_speaks_of_an_order_that_it_knows_from_headers_alone(
     assert services.get("objects/StockItem/SKU-001")["state"] == {"on_hand": 2}
 
 
+STRANGER = """
+import httpx
+from examples.two_services.order import running
+
+forged = {
+    "baggage": "trilog.obj.id=order-1,trilog.obj.type=Order",
+    "traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01",
+}
+order = {"id": "order-3", "customer": "Eve", "skus": ["SKU-002", "SKU-002"]}
+with running("warehouse") as warehouse, running("orders", WAREHOUSE=warehouse) as orders:
+    httpx.post(f"{orders}/orders", json=order, headers=forged, timeout=30).raise_for_status()
+"""
+
+
+def test_a_stranger_can_neither_speak_of_an_object_nor_choose_a_trace(services: Reader) -> None:
+    before = services.get("objects/Order/order-1/timeline")
+    services.run(f"python - <<'END'\n{STRANGER}\nEND")
+    assert services.get("objects/Order/order-1/timeline") == before
+    refused = services.touched("Order", "order-3")
+    assert refused["trace_id"] != "ab" * 16
+    assert {each["twin"]["id"] for each in refused["objects"]} == {"order-3", refused["trace_id"]}
+
+
 def test_the_model_of_the_graph_editor_is_as_large_as_it_says(editor: Reader) -> None:
     written = Registry.load(EXAMPLES / "graph_editor" / "registry.json")
     assert len(written.get_all_objects()) == 21
