@@ -16,6 +16,8 @@ from clew.surfaces.cli.accesses import COMMANDS as ACCESS_COMMANDS
 from clew.surfaces.cli.accesses import FAMILIES as ACCESS_FAMILIES
 from clew.surfaces.cli.apps import COMMANDS as APP_COMMANDS
 from clew.surfaces.cli.command import KEEP, LOOK, RUN, STEER, Command, Family
+from clew.surfaces.cli.lineages import COMMANDS as LINEAGE_COMMANDS
+from clew.surfaces.cli.lineages import FAMILIES as LINEAGE_FAMILIES
 from clew.surfaces.cli.registries import COMMANDS as REGISTRY_COMMANDS
 from clew.surfaces.cli.registries import FAMILIES as REGISTRY_FAMILIES
 from clew.surfaces.cli.running import COMMANDS as RUN_COMMANDS
@@ -36,6 +38,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
     Family("keys", RUN, "Say who may reach the server, and what they may do."),
     *ACCESS_FAMILIES,
     *REGISTRY_FAMILIES,
+    *LINEAGE_FAMILIES,
     Family("skill", RUN, "Tell agents how to work with clew."),
 )
 
@@ -421,6 +424,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     *RUN_COMMANDS,
     *TWIN_COMMANDS,
     *REGISTRY_COMMANDS,
+    *LINEAGE_COMMANDS,
 )
 
 

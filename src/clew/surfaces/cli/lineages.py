@@ -1,0 +1,41 @@
+"""The commands of lineage: where results came from, and the ids that tell."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clew.surfaces.cli.command import KEEP, Command, Family
+
+FAMILIES: Final[tuple[Family, ...]] = (
+    Family("trace-id", KEEP, "Make the ids that lineage is told by, and read what they tell."),
+)
+
+_TRACE_IDS: Final = "clew.surfaces.cli.commands.trace_ids"
+
+COMMANDS: Final[tuple[Command, ...]] = (
+    Command(
+        "trace-id next",
+        f"{_TRACE_IDS}:next_",
+        KEEP,
+        "Make a trace id, for what begins a lineage.",
+        (
+            "It needs no server. Without --node-id a node is drawn by lot: good enough to try "
+            "things out, but two that draw the same in one millisecond make the same ids."
+        ),
+        (
+            ("clew trace-id next --node-id 7", "one of a producer's own"),
+            ("clew trace-id next --node-id 7 --count 100 --format ndjson", "many, one a line"),
+        ),
+    ),
+    Command(
+        "trace-id decode",
+        f"{_TRACE_IDS}:decode",
+        KEEP,
+        "Show what a trace id tells: when it was made, by which node, as which of its ids.",
+        "It needs no server. An id does not tell its split of bits nor its epoch.",
+        (
+            ("clew trace-id decode 7130316800004194303", "as the documents have it"),
+            ("clew trace-id decode 0xc07001", "as a dump of memory has it"),
+        ),
+    ),
+)
