@@ -132,6 +132,12 @@ class Configuration:
     retention_metrics: int | None = setting(
         "90d", parse_retention, "How long metric points are kept; `off` keeps them for ever."
     )
+    retention_events: int | None = setting(
+        "90d",
+        parse_retention,
+        "How long events of objects are kept at least; `off` keeps them for ever. They go by whole "
+        "months, and what each object was when they go stays for ever.",
+    )
     retention_messages: int | None = setting(
         "30d",
         parse_retention,

@@ -18,9 +18,9 @@ from clew.app.store import (
     open_answers,
     open_comments,
     open_genai,
-    open_twins,
 )
 from clew.app.tree import TreeHouse
+from clew.app.twins import TwinHouse
 from clew.base.errors import ClewError
 from clew.surfaces.connection import configure
 from clew.surfaces.identity import Identity
@@ -137,6 +137,7 @@ class Doors:
             sink=TelemetryJournal(store),
             forget=store.access.grants.forget,
         )
+        self.twin = TwinHouse(configuration, store)
         self._identity = Identity(store.access, TreeCallers(self.tree.keeper, store.database))
         self._otlp = self._open_otlp()
         # A second instance for the HTTP door: each door has a rate and counters of its own.
@@ -153,7 +154,7 @@ class Doors:
             analytics=self._analytics,
             genai=genai,
             comments=comments,
-            twins=open_twins(store),
+            twins=self.twin.twins,
             registries=store.registries,
             answers=open_answers(store, service, comments),
             pipeline=store.pipeline,
@@ -214,6 +215,7 @@ class Doors:
         await self._live_threads.close()
         await self._tree_threads.close()
         self._tree_service.close()
+        await self.twin.close()
 
     def _open_otlp(self) -> OtlpHttpDoor:
         configuration = self._configuration

@@ -132,6 +132,7 @@ async def _live(configuration: Configuration, sockets: Sockets, warnings: list[s
             _announce(configuration, store, addresses, [*warnings, *map(_tell, troubles)])
             _collect_what_comes()
             await _retain(store)
+            doors.twin.open()
             store.access.audit.prune()
             await stop.wait()
             logger.info("closing: waiting for running requests")

@@ -32,7 +32,6 @@ from clew.tree.known import KnownApps
 from clew.tree.registry.schema import SCHEMA as TREE
 from clew.twin.registries.book import RegistryBook
 from clew.twin.registries.schema import SCHEMA as TWIN
-from clew.twin.service import StoredTwins
 from clew.twin.tables import EVENTS, SNAPSHOTS
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
-    from clew.twin.contract import Twins
     from clew.twin.ingest.judge import Judge
 
 CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
@@ -94,7 +92,9 @@ class Store:
         """
         for kind in self.kinds.values():
             for table in kind.tables:
-                self.engine.retain(table, kind.retention_seconds)
+                # Events go when a baseline stands for them, which the engine could not know.
+                seconds = None if table is EVENTS else kind.retention_seconds
+                self.engine.retain(table, seconds)
 
     async def close(self) -> None:
         """Bring to the engine what can be brought, then let go of everything."""
@@ -167,11 +167,6 @@ def open_comments(store: Store) -> Comments:
 def open_answers(store: Store, service: QueryService, comments: Comments) -> Answers:
     """Return what answers questions that take more than one strand."""
     return StrandAnswers(service, ServiceMetrics(store), comments, KnownApps(store.database))
-
-
-def open_twins(store: Store) -> Twins:
-    """Return what answers questions about objects."""
-    return StoredTwins(store, store.registries, time.time_ns)
 
 
 def open_analytics(store: Store, genai: GenAi) -> Analytics:

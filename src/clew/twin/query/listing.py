@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clew.base.times import TIME_NS_MAX, TimeRange, format_time, parse_range
+from clew.store.engine.contract import Scan
 from clew.store.page import (
     check_digest,
     check_limit,
@@ -23,6 +24,8 @@ from clew.twin.query.folding import Known, fold_objects
 from clew.twin.query.kinds import former_names, read_values
 from clew.twin.query.rows import AT
 from clew.twin.query.selection import COUNTED, LIMITS, Selection, Subject
+from clew.twin.query.store import has_any
+from clew.twin.tables import SNAPSHOTS
 
 if TYPE_CHECKING:
     from clew.store.engine.contract import Snapshot
@@ -33,13 +36,39 @@ if TYPE_CHECKING:
 _VERSION: Final = 1
 _NAME_CHARS_MAX: Final = 4096
 
-_BEGINS: Final = "EventType IN ('created', 'snapshot')"
+_BEGINS: Final = "type IN ('created', 'snapshot')"
 _ORDER: Final = "(at, Seq, EventId)"
 
 # Deleted is what has a deletion after its last creation or snapshot.
 _GONE: Final = (
-    f"countIf(EventType = 'deleted') > 0 AND maxIf({_ORDER}, EventType = 'deleted')"
+    f"countIf(type = 'deleted') > 0 AND maxIf({_ORDER}, type = 'deleted')"
     f" > maxIf({_ORDER}, {_BEGINS})"
+)
+
+
+_EVENTS: Final = (
+    "ObjType",
+    "ObjId",
+    AT,
+    "at AS first_at",
+    "Seq",
+    "EventId",
+    "toString(EventType) AS type",
+    "toString(ServiceName) AS service",
+    "1 AS is_kept",
+)
+
+# What stands for events that are gone is one, which says all that they did.
+_BASELINES: Final = (
+    "ObjType",
+    "ObjId",
+    AT,
+    "toUnixTimestamp64Nano(FirstAt) AS first_at",
+    "Seq",
+    "EventId",
+    "if(Exists, 'snapshot', 'deleted') AS type",
+    "toString(ServiceName) AS service",
+    "0 AS is_kept",
 )
 
 
@@ -76,31 +105,27 @@ def find_objects(store: Store, shelf: Shelf, query: ask.ObjectQuery, now: int) -
         window = TimeRange(cursor.start, cursor.end)
         having = (
             "last_at < {c_at:Int64} OR (last_at = {c_at:Int64}"
-            " AND (type, id) > ({c_type:String}, {c_id:String}))"
+            " AND (name, id) > ({c_type:String}, {c_id:String}))"
         )
     if not query.deleted:
         having = f"({having}) AND NOT gone"
-    selection = _select(query, window, cursor.top)
+    selection = _select(query, window)
+    seen = selection.narrow(f"{COUNTED} AND Frame <= {{top:UInt64}}", top=cursor.top)
+    scans = {"events": seen.scan(*_EVENTS)}
+    source = "@events"
+    if has_any(store):
+        scans["baselines"] = Scan(SNAPSHOTS, _BASELINES, f"IsBaseline AND {selection.where}")
+        source = "(SELECT * FROM @events UNION ALL SELECT * FROM @baselines)"
     rows = store.engine.query(
-        "SELECT toString(ObjType) AS type, ObjId AS id, min(at) AS first_at, max(at) AS last_at,"
-        " uniqExact(EventId) AS events, argMax(service, at) AS service,"
+        "SELECT toString(ObjType) AS name, ObjId AS id, min(first_at) AS first, max(at) AS last_at,"
+        " uniqExactIf(EventId, is_kept) AS events, argMax(service, at) AS service,"
         f" {_GONE} AS gone, count() OVER () AS total"
-        f" FROM @events GROUP BY ObjType, ObjId HAVING {having}"
-        f" ORDER BY last_at DESC, type, id LIMIT {query.limit + 1}",
+        f" FROM {source} GROUP BY ObjType, ObjId HAVING {having}"
+        f" ORDER BY last_at DESC, name, id LIMIT {query.limit + 1}",
         snapshot=snapshot,
-        scans={
-            "events": selection.scan(
-                "ObjType",
-                "ObjId",
-                AT,
-                "Seq",
-                "EventId",
-                "EventType",
-                "toString(ServiceName) AS service",
-            )
-        },
+        scans=scans,
         parameters={
-            **selection.parameters,
+            **seen.parameters,
             "c_at": cursor.at,
             "c_type": cursor.type,
             "c_id": cursor.id,
@@ -112,7 +137,7 @@ def find_objects(store: Store, shelf: Shelf, query: ask.ObjectQuery, now: int) -
     if more:
         last = rows[query.limit - 1]
         following = encode_cursor(
-            msgspec.structs.replace(cursor, at=last["last_at"], type=last["type"], id=last["id"])
+            msgspec.structs.replace(cursor, at=last["last_at"], type=last["name"], id=last["id"])
         )
     total = rows[0]["total"] if rows and query.next is None else None
     del rows[query.limit :]
@@ -125,8 +150,8 @@ def find_objects(store: Store, shelf: Shelf, query: ask.ObjectQuery, now: int) -
     )
 
 
-def _select(query: ask.ObjectQuery, window: TimeRange, top: int) -> Selection:
-    selection = Selection(f"{COUNTED} AND ObjId != '' AND Frame <= {{top:UInt64}}", {"top": top})
+def _select(query: ask.ObjectQuery, window: TimeRange) -> Selection:
+    selection = Selection("ObjId != ''", {})
     for column, value in (
         ("ObjType", query.type),
         ("ObjId", query.id),
@@ -155,23 +180,23 @@ def _write(
 ) -> list[doc.ObjectSummary]:
     known = fold_objects(
         store,
-        [Subject(row["type"], row["id"]) for row in rows],
+        [Subject(row["name"], row["id"]) for row in rows],
         at=snapshot,
         aliases=lambda name: former_names(shelf.find_type(name)),
     )
     nothing = Known(Folded(), None)
     summaries = []
     for row in rows:
-        folded = known.get(Subject(row["type"], row["id"]), nothing).folded
-        state, _ = read_values(shelf.find_type(row["type"]), folded.state)
+        folded = known.get(Subject(row["name"], row["id"]), nothing).folded
+        state, _ = read_values(shelf.find_type(row["name"]), folded.state)
         summaries.append(
             doc.ObjectSummary(
-                type=row["type"],
+                type=row["name"],
                 id=row["id"],
                 exists=folded.exists,
                 version=folded.version,
                 events=row["events"],
-                first_at=format_time(row["first_at"]),
+                first_at=format_time(row["first"]),
                 last_at=format_time(row["last_at"]),
                 service=row["service"],
                 state=state,
