@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 SECONDS_MAX = 60.0
 
 # What `clew serve` imports before it is ready, every door open.
@@ -43,3 +45,42 @@ def test_a_start_loads_nothing_that_can_wait() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert not LATER & set(json.loads(done.stdout))
+
+
+# What the first anchor brings with it stands in its own line: until then nobody pays for it.
+EMITTING = """
+import json, sys
+{statement}
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import clew", ("clew.twin", "opentelemetry", "msgspec", "asyncio")),
+        ("import clew.twin", ("clew.twin.", "opentelemetry", "msgspec", "asyncio")),
+        (
+            "from clew.twin import Object, Integer, Registry, anchor, TriLogLogger, tracked",
+            ("opentelemetry", "asyncio", "http.client", "urllib.request"),
+        ),
+        (
+            "from clew.twin.context import *; anchor('c', 'Cart'); TriLogLogger('x')",
+            ("opentelemetry", "asyncio", "http.client", "urllib.request"),
+        ),
+        (
+            "from clew.twin.context import anchor\nwith anchor('c'): pass",
+            ("opentelemetry.sdk", "opentelemetry.exporter", "requests"),
+        ),
+    ],
+)
+def test_the_twin_is_loaded_by_whoever_uses_it_and_opentelemetry_by_the_first_anchor(
+    statement: str, absent: tuple[str, ...]
+) -> None:
+    program = EMITTING.format(statement=statement)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=SECONDS_MAX
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = [name for name in json.loads(done.stdout) if name.startswith(absent)]
+    assert loaded == []
