@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.clickhouse import ClickHouseEngine
-from clew.twin import Float, Integer, Object, Registry
+from clew.twin import Float, Integer, Object, Reference, Registry
 from clew.twin.engine import AsyncReconstructor, Reconstructor, RecordedEvents
 from clew.twin.events import Event, EventType
 from clew.twin.fold import fold
@@ -66,7 +66,7 @@ _events = st.lists(
 DATA = {"event.by": ["ann", 1]}
 
 
-class Till(Object):
+class Drawer(Object):
     cents = Integer(default=7, renamed_from="pennies")
     rate = Float()
 
@@ -164,7 +164,7 @@ def test_any_events_give_the_state_of_the_definition(
     assert documents[0][0] == documents[1][0]
 
 
-def change(obj_id: str, seq: int, kind: str = "Till", **patch: Any) -> Event:
+def change(obj_id: str, seq: int, kind: str = "Drawer", **patch: Any) -> Event:
     return Event(
         at=MORNING + seq,
         seq=seq,
@@ -199,19 +199,19 @@ def test_what_a_server_answers_they_answer_too(table: Table, name: str) -> None:
         change("t2", 5, cents=9),
     ]
     with Reconstructor(open_source(table, name, events)) as made:
-        found = made.reconstruct("t1", f"span:{events[2].span_id}", Till, include_events=True)
+        found = made.reconstruct("t1", f"span:{events[2].span_id}", Drawer, include_events=True)
         assert (found.twin.cents, found.rate, found.version) == (6, 1.0, 2)
         assert [each.type for each in found.events] == ["state_change", "event", "state_change"]
         assert (found.events[0].body, found.events[0].service) == ("a penny", "shop")
         assert (found.events[1].name, found.events[1].data) == ("opened", DATA)
         assert found.state_at_event(0) == {"cents": 5}
-        changes = made.find_field_changes("t1", "cents", Till)
+        changes = made.find_field_changes("t1", "cents", Drawer)
         assert [(each.old, each.new, each.event.span_id[-1]) for each in changes] == [
             (None, 5, "1"),
             (5, 6, "3"),
             (6, 8, "5"),
         ]
-        start = made.timeline("t1", Till, start=MORNING + 3, end=MORNING + 4)
+        start = made.timeline("t1", Drawer, start=MORNING + 3, end=MORNING + 4)
         assert (len(start), start.state_at(None)) == (1, {"cents": 6, "rate": 1.0})
         both = made.reconstruct_batch(["t2", ("Box", "t1"), "nobody"], MORNING + 4)
         second = both["Box", "t1"]
@@ -219,13 +219,47 @@ def test_what_a_server_answers_they_answer_too(table: Table, name: str) -> None:
         assert (second.size, both["nobody"]) == (1, None)
         assert both["t2"] is not None
         assert [each.code for each in both["t2"].warnings] == ["before_first_event"]
-        compared = made.compare_states("t1", MORNING + 3, MORNING + 5, Till)
+        compared = made.compare_states("t1", MORNING + 3, MORNING + 5, Drawer)
         assert compared["changed"] == {"cents": {"from": 6, "to": 8}}
-        with pytest.raises(ClewError, match="several types have the id 't1': Box, Till"):
+        with pytest.raises(ClewError, match="several types have the id 't1': Box, Drawer"):
             made.reconstruct("t1")
-        for kind in (None, Till):
+        for kind in (None, Drawer):
             with pytest.raises(ClewError, match="nothing is known of an object 'nobody'"):
                 made.reconstruct("nobody", obj_type=kind)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_objects_that_belong_together_are_found(table: Table, name: str) -> None:
+    trace_id = "1af7651916cd43dd8448eb211c80319c"
+    said = [
+        change("x1", 1, "Roof", cents=1),
+        change("x2", 2, "Roof", above="x1"),
+        change("x1", 3, "Roof", cents=2),
+    ]
+    events = [replace(each, trace_id=trace_id) for each in said]
+    second = f"event:{events[1].event_id}"
+    registry = Registry("roofs")
+
+    @registry.register
+    class Roof(Object):
+        cents = Integer()
+        above = Reference("Roof")
+
+    with Reconstructor(open_source(table, name, events), registry) as made:
+        graph = made.get_graph("x2", second)
+        assert [(each.id, each.state) for each in graph.objects] == [
+            ("x2", {"above": "x1"}),
+            ("x1", {"cents": 1}),
+        ]
+        touched = made.objects_in_trace(trace_id, 2)
+        assert [(each.twin.id, each.twin.version) for each in touched.objects] == [
+            ("x1", 1),
+            ("x2", 1),
+        ]
+        # A moment may be the place of an event of any object.
+        assert made.reconstruct("x1", second).cents == 1
+        with pytest.raises(ClewError, match="no event of the object stands at span:none"):
+            made.reconstruct("x1", "span:none")
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -244,11 +278,11 @@ def test_asyncio_asks_them_too(table: Table, name: str) -> None:
 
 def test_recorded_events_come_with_the_registry_that_describes_them() -> None:
     registry = Registry("shop")
-    registry.register(Till)
+    registry.register(Drawer)
     recorded = RecordedEvents([change("v1", 1, rate=1)], registry.to_schema())
     found = Reconstructor(recorded, Registry("empty")).reconstruct("v1")
     assert (found.cents, found.state) == (7, {"rate": 1.0})
-    assert type(found.twin) is not Till
+    assert type(found.twin) is not Drawer
 
 
 def test_a_database_that_fails_says_so(table: Table) -> None:

@@ -6,7 +6,6 @@ import asyncio
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
@@ -21,32 +20,31 @@ from tests.integration.fingerprints import MORNING, fingerprint, request_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CLIENT = httpx.Client(timeout=60)
 SPAN = {"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331"}
 
 
-class Basket(Object):
+class Trolley(Object):
     count = Integer(default=0)
     total = Float(default=0.0)
     skus = List(String())
     state = String(default="open")
 
 
-class Account(Object):
+class Membership(Object):
     buyer = String(renamed_from="customer")
     points = Integer(default=0)
 
 
-class Warehouse(Object):
+class Storehouse(Object):
     town = String()
 
 
-class Crate(Object):
-    home = Reference(Warehouse)
-    goods = List(Reference("Basket"))
+class Pallet(Object):
+    home = Reference(Storehouse)
+    goods = List(Reference("Trolley"))
 
 
-class Delivery(Process):
+class Haulage(Process):
     phases = ("packed", "sent")
     parcels = Integer(default=1)
 
@@ -64,17 +62,14 @@ def reconstructor(server: ServerProcess) -> Iterator[Reconstructor]:
 
 
 def send(server: ServerProcess, *records: dict[str, Any]) -> None:
-    answer = CLIENT.post(
-        f"{server.otlp_url}/v1/logs",
-        content=request_of(records),
-        headers={"content-type": "application/x-protobuf"},
-    )
-    assert (answer.status_code, answer.content) == (200, b""), answer.text
+    with Server(server.otlp_url) as client:
+        answer = client.post("/v1/logs", request_of(records), "application/x-protobuf")
+    assert answer.body == b""
 
 
-def basket(obj_id: str, seq: int, type_: str = "state_change", **fields: Any) -> dict[str, Any]:
+def trolley(obj_id: str, seq: int, type_: str = "state_change", **fields: Any) -> dict[str, Any]:
     at = MORNING + seq * NS_PER_S
-    return fingerprint(type_, obj_id, at, seq, fields, obj_type="Basket", prefix="basket")
+    return fingerprint(type_, obj_id, at, seq, fields, obj_type="Trolley", prefix="trolley")
 
 
 def other(
@@ -120,16 +115,16 @@ def moment(seq: float) -> datetime:
 def test_a_twin_is_of_the_programs_class_and_has_its_defaults(
     server: ServerProcess, reconstructor: Reconstructor
 ) -> None:
-    send(server, basket("b1", 1, count=2, skus=["a"]), basket("b1", 2, count=3, total=9))
+    send(server, trolley("b1", 1, count=2, skus=["a"]), trolley("b1", 2, count=3, total=9))
     then = reconstructor.reconstruct("b1", moment(1))
-    assert isinstance(then.twin, Basket)
+    assert isinstance(then.twin, Trolley)
     assert (then.count, then.total, then.skus, then.exists) == (2, 0.0, ["a"], True)
     assert (then.twin.state, then["state"]) == ("open", "open")
     assert then.state == {"count": 2, "skus": ["a"]}
     assert (then.version, then.twin.version, then.twin.id) == (1, 1, "b1")
     now = reconstructor.reconstruct("b1")
     assert now.state == {"count": 3, "skus": ["a"], "total": 9.0}
-    assert (now.metadata.obj_type, now.metadata.events_replayed) == ("Basket", 0)
+    assert (now.metadata.obj_type, now.metadata.events_replayed) == ("Trolley", 0)
     assert now.last_event is not None
     assert now.last_event.event_id == f"b1-{MORNING + 2 * NS_PER_S}-2"
 
@@ -149,7 +144,7 @@ def test_a_twin_is_of_the_programs_class_and_has_its_defaults(
 def test_a_moment_is_whatever_a_program_has_at_hand(
     server: ServerProcess, reconstructor: Reconstructor, when: Any
 ) -> None:
-    send(server, basket("b2", 1, count=1) | SPAN, basket("b2", 2, count=2))
+    send(server, trolley("b2", 1, count=1) | SPAN, trolley("b2", 2, count=2))
     asked = when.format(MORNING + NS_PER_S) if isinstance(when, str) else when
     for strategy in ReconstructionStrategy:
         found = reconstructor.reconstruct("b2", asked, strategy=strategy)
@@ -159,7 +154,7 @@ def test_a_moment_is_whatever_a_program_has_at_hand(
 def test_a_date_is_its_first_moment_and_what_is_no_time_is_refused(
     server: ServerProcess, reconstructor: Reconstructor
 ) -> None:
-    send(server, basket("b3", 1, count=1))
+    send(server, trolley("b3", 1, count=1))
     tomorrow = date.today() + timedelta(days=2)  # noqa: DTZ011 - two days are enough anywhere
     assert reconstructor.reconstruct("b3", tomorrow).count == 1
     for wrong in ("yesterday", True, -1, "2024-13-01", 2**70):
@@ -172,7 +167,7 @@ def test_a_date_is_its_first_moment_and_what_is_no_time_is_refused(
 def test_before_the_first_event_there_was_nothing_and_a_warning_says_so(
     server: ServerProcess, reconstructor: Reconstructor, strategy: str
 ) -> None:
-    send(server, basket("b4", 5, count=1))
+    send(server, trolley("b4", 5, count=1))
     found = reconstructor.reconstruct("b4", moment(4), strategy=strategy)
     assert (found.exists, found.twin, found.count, found.skus) == (False, None, None, None)
     assert (found.state, found.version) == ({}, 0)
@@ -186,7 +181,7 @@ def test_before_the_first_event_there_was_nothing_and_a_warning_says_so(
 
 
 def test_an_object_that_nobody_spoke_of_is_not_found(reconstructor: Reconstructor) -> None:
-    for kind in (None, Basket, "Basket"):
+    for kind in (None, Trolley, "Trolley"):
         with pytest.raises(ClewError, match="nothing is known of an object 'nobody'") as refused:
             reconstructor.reconstruct("nobody", obj_type=kind)
         assert refused.value.code is ErrorCode.NOT_FOUND
@@ -196,7 +191,7 @@ def test_an_object_that_nobody_spoke_of_is_not_found(reconstructor: Reconstructo
 def test_after_a_deletion_the_last_state_is_there_and_the_object_is_not(
     server: ServerProcess, reconstructor: Reconstructor, strategy: str
 ) -> None:
-    send(server, basket("b5", 1, count=1), basket("b5", 2, "deleted"), basket("b5", 3, count=2))
+    send(server, trolley("b5", 1, count=1), trolley("b5", 2, "deleted"), trolley("b5", 3, count=2))
     found = reconstructor.reconstruct("b5", strategy=strategy)
     assert (found.exists, found.count, found.twin.count) == (False, 1, 1)
     assert [each.code for each in found.warnings] == ["change_after_delete"]
@@ -205,13 +200,13 @@ def test_after_a_deletion_the_last_state_is_there_and_the_object_is_not(
 def test_an_id_of_two_types_asks_which_is_meant(
     server: ServerProcess, reconstructor: Reconstructor
 ) -> None:
-    send(server, basket("b6", 1, count=1), other("Box", "b6", {"a": 1}))
-    with pytest.raises(ClewError, match="several types have the id 'b6': Basket, Box") as refused:
+    send(server, trolley("b6", 1, count=1), other("Box", "b6", {"a": 1}))
+    with pytest.raises(ClewError, match="several types have the id 'b6': Box, Trolley") as refused:
         reconstructor.reconstruct("b6")
     assert refused.value.code is ErrorCode.CONFLICT
-    assert reconstructor.reconstruct("b6", obj_type=Basket).count == 1
+    assert reconstructor.reconstruct("b6", obj_type=Trolley).count == 1
     assert reconstructor.reconstruct("b6", obj_type="Box").a == 1
-    assert reconstructor.reconstruct(Basket("b6")).count == 1
+    assert reconstructor.reconstruct(Trolley("b6")).count == 1
 
 
 def test_what_nobody_described_is_shown_as_it_was_sent(
@@ -249,7 +244,7 @@ def test_a_server_that_has_the_registry_lends_its_classes(server: ServerProcess)
 def test_values_that_do_not_fit_are_shown_and_told(
     server: ServerProcess, reconstructor: Reconstructor
 ) -> None:
-    send(server, basket("b7", 1, count="many", total=1))
+    send(server, trolley("b7", 1, count="many", total=1))
     for strategy in ("snapshot_delta", "full_replay"):
         found = reconstructor.reconstruct("b7", strategy=strategy)
         assert (found.count, found.total) == ("many", 1.0)
@@ -261,9 +256,9 @@ def test_fields_that_the_program_renamed_are_found_under_their_new_names(
 ) -> None:
     send(
         server,
-        other("Account", "b8", {"customer": "ann"}, 1),
-        other("Account", "b8", {"buyer": "bob"}, 2),
-        other("Account", "b8", {"customer": "cat", "points": 5}, 3),
+        other("Membership", "b8", {"customer": "ann"}, 1),
+        other("Membership", "b8", {"buyer": "bob"}, 2),
+        other("Membership", "b8", {"customer": "cat", "points": 5}, 3),
     )
     found = [reconstructor.reconstruct("b8", moment(n)) for n in (1, 2, 3)]
     assert [each.buyer for each in found] == ["ann", "bob", "cat"]
@@ -300,7 +295,10 @@ def test_events_come_along_where_they_are_asked_for(
     server: ServerProcess, reconstructor: Reconstructor
 ) -> None:
     send(
-        server, basket("b9", 1, count=1), basket("b9", 2, "event", note=1), basket("b9", 3, count=3)
+        server,
+        trolley("b9", 1, count=1),
+        trolley("b9", 2, "event", note=1),
+        trolley("b9", 3, count=3),
     )
     found = reconstructor.reconstruct("b9", include_events=True)
     assert [each.type for each in found.events] == ["state_change", "event", "state_change"]
@@ -314,7 +312,7 @@ def test_both_ways_to_fold_give_one_state(
     server: ServerProcess, reconstructor: Reconstructor
 ) -> None:
     sent = [
-        basket("b10", n, count=n, **{"state": None} if n % 3 else {"total": n}) for n in range(9)
+        trolley("b10", n, count=n, **{"state": None} if n % 3 else {"total": n}) for n in range(9)
     ]
     send(server, *reversed(sent), *sent)
     for n in range(9):
@@ -328,7 +326,7 @@ def test_a_batch_answers_each_and_none_for_those_that_nobody_knows(
     server: ServerProcess, reconstructor: Reconstructor
 ) -> None:
     wild = other("Wild", "c2", {"a": 1})
-    send(server, basket("c1", 1, count=1), basket("c3", 9, count=1), wild)
+    send(server, trolley("c1", 1, count=1), trolley("c3", 9, count=1), wild)
     found = reconstructor.reconstruct_batch(["c1", ("Wild", "c2"), "c3", "c4"], moment(5))
     first, second, third, fourth = found.values()
     assert first is not None
@@ -341,7 +339,7 @@ def test_a_batch_answers_each_and_none_for_those_that_nobody_knows(
 def test_states_are_compared_and_fields_asked_for_alone(
     server: ServerProcess, reconstructor: Reconstructor
 ) -> None:
-    send(server, basket("d1", 1, count=1, total=5), basket("d1", 2, "snapshot", count=2, skus=[]))
+    send(server, trolley("d1", 1, count=1, total=5), trolley("d1", 2, "snapshot", count=2, skus=[]))
     compared = reconstructor.compare_states("d1", moment(1), moment(2))
     assert compared["changed"] == {"count": {"from": 1, "to": 2}}
     assert (compared["added"], compared["removed"]) == ({"skus": []}, {"total": 5.0})
@@ -360,23 +358,23 @@ def test_a_process_is_an_instance_of_its_class(
 ) -> None:
     words: dict[str, Any] = {
         "trilog__event__type": "phase_change",
-        "trilog__process__type": "Delivery",
+        "trilog__process__type": "Haulage",
         "trilog__process__current_phase": "packed",
         "trilog__process__status": "started",
     }
-    send(server, other("Delivery", "p1", {"parcels": 2}, **words))
+    send(server, other("Haulage", "p1", {"parcels": 2}, **words))
     for strategy in ("snapshot_delta", "full_replay"):
         found = reconstructor.reconstruct("p1", strategy=strategy)
-        assert isinstance(found.twin, Delivery)
+        assert isinstance(found.twin, Haulage)
         assert (found.phase, found.status, found.parcels) == ("packed", "started", 2)
 
 
 def test_what_was_found_before_is_given_again_where_that_is_asked_for(
     server: ServerProcess, reconstructor: Reconstructor
 ) -> None:
-    send(server, basket("e1", 2, count=1))
+    send(server, trolley("e1", 2, count=1))
     first = reconstructor.reconstruct("e1", moment(3), strategy="cached")
-    send(server, basket("e1", 3, count=2))
+    send(server, trolley("e1", 3, count=2))
     assert reconstructor.reconstruct("e1", moment(3), strategy="cached") is first
     assert reconstructor.reconstruct("e1", moment(3)).count == 2
     reconstructor.clear_cache()
@@ -387,7 +385,7 @@ def test_the_objects_that_a_trace_touched_are_shown_at_any_of_its_steps(
     server: ServerProcess, reconstructor: Reconstructor
 ) -> None:
     trace = {"trace_id": "1af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203332"}
-    send(server, basket("f1", 1, count=1) | trace, basket("f2", 2, count=2) | trace)
+    send(server, trolley("f1", 1, count=1) | trace, trolley("f2", 2, count=2) | trace)
     first = reconstructor.objects_in_trace(trace["trace_id"], 1)
     assert [(each.twin.id, each.twin.exists) for each in first.objects] == [
         ("f1", True),
@@ -402,14 +400,14 @@ def test_a_graph_shows_all_that_one_refers_to_at_one_instant(
     server: ServerProcess, reconstructor: Reconstructor
 ) -> None:
     registry = Registry("store")
-    registry.register_all([Warehouse, Crate, Basket])
+    registry.register_all([Storehouse, Pallet, Trolley])
     give_registry(server, registry)
     send(
         server,
-        other("Warehouse", "f3", {"town": "Ulm"}, 1),
-        other("Warehouse", "f3", {"town": "Bonn"}, 5),
-        basket("f4", 4, count=1),
-        other("Crate", "f5", {"home": "f3", "goods": ["f4", "f6"]}, 2),
+        other("Storehouse", "f3", {"town": "Ulm"}, 1),
+        other("Storehouse", "f3", {"town": "Bonn"}, 5),
+        trolley("f4", 4, count=1),
+        other("Pallet", "f5", {"home": "f3", "goods": ["f4", "f6"]}, 2),
     )
     then = reconstructor.get_graph("f5", moment(3))
     assert [(each.id, each.state.get("town")) for each in then.objects] == [
@@ -421,7 +419,7 @@ def test_a_graph_shows_all_that_one_refers_to_at_one_instant(
         ("f4", True),
         ("f6", True),
     ]
-    now = reconstructor.get_graph(Crate("f5"))
+    now = reconstructor.get_graph(Pallet("f5"))
     assert [each.id for each in now.objects] == ["f5", "f3", "f4"]
     assert now.objects[1].state == {"town": "Bonn"}
     assert reconstructor.get_graph("f5", depth=0).truncated
@@ -430,7 +428,7 @@ def test_a_graph_shows_all_that_one_refers_to_at_one_instant(
 def test_a_timeline_is_read_from_the_server(
     server: ServerProcess, reconstructor: Reconstructor
 ) -> None:
-    send(server, *[basket("g1", n, count=n) for n in range(1, 6)])
+    send(server, *[trolley("g1", n, count=n) for n in range(1, 6)])
     timeline = reconstructor.timeline("g1", start=moment(2), end=moment(4))
     assert [each.patch for each in timeline] == [{"count": n} for n in (2, 3, 4)]
     assert [each.from_state for each in timeline.transitions] == [{"count": n} for n in (1, 2, 3)]
@@ -442,13 +440,13 @@ def test_the_states_of_a_timeline_are_those_of_a_reconstruction(
 ) -> None:
     send(
         server,
-        basket("g2", 1, "created", count="1", total=5),
-        basket("g2", 2, "event", count=9),
-        basket("g2", 3, count=2, state=None),
-        basket("g2", 4, "deleted"),
-        basket("g2", 5, "created", skus=["a"]),
+        trolley("g2", 1, "created", count="1", total=5),
+        trolley("g2", 2, "event", count=9),
+        trolley("g2", 3, count=2, state=None),
+        trolley("g2", 4, "deleted"),
+        trolley("g2", 5, "created", skus=["a"]),
     )
-    timeline = reconstructor.timeline(Basket("g2"))
+    timeline = reconstructor.timeline(Trolley("g2"))
     for n in range(6):
         assert timeline.state_at(moment(n)) == reconstructor.reconstruct("g2", moment(n)).state
     assert [each.transition_type for each in timeline.transitions] == [
@@ -465,10 +463,10 @@ def test_it_is_known_which_span_changed_a_field(
     other_span = SPAN | {"span_id": "b7ad6b7169203339"}
     send(
         server,
-        basket("g3", 1, count=1) | SPAN,
-        basket("g3", 2, count=1, total=2) | other_span,
-        basket("g3", 3, count=2) | other_span,
-        basket("g3", 4, total=3) | SPAN,
+        trolley("g3", 1, count=1) | SPAN,
+        trolley("g3", 2, count=1, total=2) | other_span,
+        trolley("g3", 3, count=2) | other_span,
+        trolley("g3", 4, total=3) | SPAN,
     )
     changes = reconstructor.find_field_changes("g3", "count")
     assert [(each.old, each.new, each.event.span_id) for each in changes] == [
@@ -482,7 +480,7 @@ def test_it_is_known_which_span_changed_a_field(
 
 
 def test_asyncio_waits_for_many_at_once(server: ServerProcess) -> None:
-    send(server, *[basket(f"h{n}", 1, count=n) for n in range(8)])
+    send(server, *[trolley(f"h{n}", 1, count=n) for n in range(8)])
 
     async def ask() -> list[Any]:
         async with AsyncReconstructor(server.url) as made:
@@ -498,7 +496,7 @@ def test_asyncio_waits_for_many_at_once(server: ServerProcess) -> None:
 def test_a_client_of_ours_does_as_well_as_an_address(
     server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send(server, basket("i1", 1, count=1))
+    send(server, trolley("i1", 1, count=1))
     monkeypatch.setenv("CLEW_SERVER", server.url)
     with Server(server.url) as given:
         for client in (given, TwinClient(given), server, None):

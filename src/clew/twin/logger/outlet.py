@@ -12,6 +12,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider
 from opentelemetry._logs._internal import ProxyLoggerProvider
 
 from clew.base.beginning import begin_telemetry
+from clew.twin.logger.diversion import LISTENERS, tell_listeners
 from clew.twin.logger.record import Severity
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class Outlet:
         self._found: tuple[LoggerProvider, Logger] | None = None
 
     def hand_over(self, told: Told) -> None:
-        """Emit an event, with the span that it happened in."""
+        """Emit an event, with the span that it happened in, unless a listener keeps it."""
+        if LISTENERS and not tell_listeners(told):
+            return
         body, attributes = told.body, told.attributes
         self._logger().emit(
             LogRecord(

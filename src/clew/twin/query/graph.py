@@ -6,10 +6,7 @@ events, so no object is seen before a change that another one shows the effect o
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Any, Final
-
-from msgspec import UNSET
+from typing import TYPE_CHECKING, Final
 
 from clew.base.times import format_time
 from clew.twin import documents as doc
@@ -19,15 +16,12 @@ from clew.twin.query.kinds import former_names
 from clew.twin.query.moments import find_moment
 from clew.twin.query.selection import Subject
 from clew.twin.query.states import find_first, refuse_unknown, write_state
-from clew.twin.schema.values import FieldType
+from clew.twin.schema.references import find_references
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from clew.twin import parameters as ask
     from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
-    from clew.twin.schema.values import FieldSchema
 
 LEFT_OUT: Final = "left_out"
 
@@ -66,9 +60,9 @@ def get_graph(
             found[each] = write_state(
                 each, moment, folded, shelf.find_type(each.type), first if is_root else None
             )
-            for field, target in _references(shelf, found[each]):
-                references.append(_reference(each, field, target))
-                following[target] = None
+            for field, target in find_references(shelf.find_type(each.type), found[each].state):
+                references.append(_reference(each, field, Subject(*target)))
+                following[Subject(*target)] = None
         fresh = [each for each in following if each not in found]
         depth += 1
         room = query.limit - len(found) if depth <= query.depth else 0
@@ -82,28 +76,6 @@ def get_graph(
         truncated=left_out > 0,
         warnings=_tell_left_out(left_out, query),
     )
-
-
-def _references(shelf: Shelf, state: doc.TwinState) -> Iterator[tuple[str, Subject]]:
-    """Yield the fields of a state that refer to an object, with that object."""
-    kind = shelf.find_type(state.type)
-    if kind is None:
-        return
-    for name, field in kind.fields.items():
-        for target in _targets(field, state.state.get(name)):
-            yield name, target
-
-
-def _targets(field: FieldSchema, value: Any) -> Iterator[Subject]:
-    waiting = deque([(field, value)])
-    while waiting:
-        schema, inner = waiting.popleft()
-        if schema.type is FieldType.REFERENCE and schema.ref_type and isinstance(inner, str):
-            yield Subject(schema.ref_type, inner)
-        elif schema.item is not UNSET and isinstance(inner, list):
-            waiting.extend((schema.item, each) for each in inner)
-        elif schema.schema is not UNSET and isinstance(inner, dict):
-            waiting.extend((each, inner.get(key)) for key, each in schema.schema.items())
 
 
 def _reference(source: Subject, field: str, target: Subject) -> doc.Reference:

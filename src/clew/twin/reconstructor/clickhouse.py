@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.twin.events import CHANGES, Event, EventType
+from clew.twin.events import CHANGES, Event, EventType, Order
 from clew.twin.query.rows import AT, as_object
+from clew.twin.reconstructor.moments import EVENT
 from clew.twin.reconstructor.source import EVENTS_MAX, Source, refuse_too_many, refuse_unknown
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _WHY_CHARS_MAX: Final = 200
 """Of the database's own words, which quote the whole question."""
 
 _COLUMNS: Final = (
+    "toString(ObjType) AS obj_type",
+    "ObjId AS obj_id",
     AT,
     "Seq AS seq",
     "EventId AS event_id",
@@ -91,17 +94,39 @@ class ClickHouseEvents(Source):
         if changes:
             conditions.append("toString(EventType) IN {types:Array(String)}")
             bound["types"] = sorted(CHANGES)
+        events = self._read(conditions, bound)
+        if len(events) > EVENTS_MAX:
+            raise refuse_too_many(subject[1])
+        if not events and subject[0] not in self.find_types(subject[1]):
+            raise refuse_unknown(subject[1], subject[0])
+        return events
+
+    def find_place(self, place: str) -> Order | None:
+        """Return where an event or a span stands in the order of all events."""
+        kind, _, value = place.partition(":")
+        column = "EventId" if f"{kind}:" == EVENT else "SpanId"
+        ((events, last),) = self._ask(
+            "SELECT count(), max((toUnixTimestamp64Nano(Timestamp), Seq, EventId))"  # noqa: S608
+            f" FROM {_TABLE} WHERE {column} = {{value:String}} AND {_COUNTED}",
+            {"value": value},
+        )
+        return Order(*last) if events and value else None
+
+    def read_trace(self, trace_id: str) -> list[Event]:
+        """Return the events of one trace."""
+        events = self._read(["TraceId = {trace_id:String}", _COUNTED], {"trace_id": trace_id})
+        if len(events) > EVENTS_MAX:
+            raise refuse_too_many(trace_id)
+        return events
+
+    def _read(self, conditions: Sequence[str], bound: dict[str, Any]) -> list[Event]:
         # Values are bound; what is joined here is our own text.
         rows = self._ask(
             f"SELECT {', '.join(_COLUMNS)} FROM {_TABLE}"  # noqa: S608
             f" WHERE {' AND '.join(conditions)} LIMIT {EVENTS_MAX + 1}",
             bound,
         )
-        if len(rows) > EVENTS_MAX:
-            raise refuse_too_many(subject)
-        if not rows and subject[0] not in self.find_types(subject[1]):
-            raise refuse_unknown(subject[1], subject[0])
-        return [_read_row(subject, row) for row in rows]
+        return [_read_row(row) for row in rows]
 
     def _ask(self, sql: str, bound: dict[str, Any]) -> Sequence[Sequence[Any]]:
         try:
@@ -121,16 +146,16 @@ def _failures() -> tuple[type[Exception], ...]:
     return () if module is None else (module.ClickHouseError,)
 
 
-def _read_row(subject: Subject, row: Sequence[Any]) -> Event:
-    at, seq, event_id, type_, name, patch, data, body, trace, span, service, *words = row
-    phase, status, checksum = words
+def _read_row(row: Sequence[Any]) -> Event:
+    obj_type, obj_id, at, seq, event_id, type_, name, patch, data, *words = row
+    body, trace, span, service, phase, status, checksum = words
     return Event(
         at=at,
         seq=seq,
         event_id=event_id,
         type=EventType(type_),
-        obj_type=subject[0],
-        obj_id=subject[1],
+        obj_type=obj_type,
+        obj_id=obj_id,
         patch=msgspec.json.decode(patch),
         name=name,
         data=msgspec.json.decode(data),

@@ -42,21 +42,13 @@ class Moment:
             return self.place
         return None if self.at is None else format_time(self.at)
 
-    def find_bound(self, events: Sequence[Event]) -> Order | int | None:
-        """Return what `fold` takes for `until`; a place is that of its last event among these.
+    def find_place(self, events: Sequence[Event]) -> Order:
+        """Return where the place stands: at its last event among these.
 
         Raises:
-            ClewError: NOT_FOUND when no event stands at the place.
+            ClewError: NOT_FOUND when no event stands there.
         """
-        if not self.place:
-            return self.at
-        value = self.place.partition(":")[2]
-        is_event = self.place.startswith(EVENT)
-        found = [
-            each.order
-            for each in events
-            if (each.event_id if is_event else each.span_id) == value and value
-        ]
+        found = [each.order for each in events if stands_at(each, self.place)]
         if not found:
             raise ClewError(
                 ErrorCode.NOT_FOUND,
@@ -64,6 +56,12 @@ class Moment:
                 hint="timeline(…) shows its events with their ids and spans",
             )
         return max(found)
+
+
+def stands_at(event: Event, place: str) -> bool:
+    """Return whether an event is the one of ``event:ID``, or one of ``span:ID``."""
+    kind, _, value = place.partition(":")
+    return bool(value) and (event.event_id if f"{kind}:" == EVENT else event.span_id) == value
 
 
 def read_moment(when: When) -> Moment:

@@ -15,13 +15,15 @@ import sys
 import threading
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, TypedDict
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.twin.blueprint.entity import Entity
 from clew.twin.blueprint.registry import Registry
 from clew.twin.reconstructor.blueprints import Blueprint, Blueprints
-from clew.twin.reconstructor.moments import Moment, read_moment, read_time
+from clew.twin.reconstructor.graph import bound_of, choose_step, read_graph, read_touched
+from clew.twin.reconstructor.moments import read_moment, read_time
 from clew.twin.reconstructor.replay import fold_state, modernise, read_patches
 from clew.twin.reconstructor.result import (
     ReconstructionResult,
@@ -29,7 +31,7 @@ from clew.twin.reconstructor.result import (
     make_metadata,
 )
 from clew.twin.reconstructor.server import open_source
-from clew.twin.reconstructor.source import refuse_unknown
+from clew.twin.reconstructor.source import find_type
 from clew.twin.reconstructor.timeline import Timeline
 from clew.twin.reconstructor.transitions import Change, compute_diff
 
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
 
     from clew.twin import documents as doc
     from clew.twin.events import Event, Order
-    from clew.twin.reconstructor.moments import When
+    from clew.twin.reconstructor.graph import Known
+    from clew.twin.reconstructor.moments import Moment, When
     from clew.twin.reconstructor.source import Source, Subject
     from clew.twin.reconstructor.transitions import FieldChange
 
@@ -192,33 +195,36 @@ class Reconstructor:
         with_events: bool,
     ) -> ReconstructionResult:
         """Return what events come to that are read and folded here."""
-        now = time.time_ns()
-        asked = moment if moment.at is not None or moment.place else Moment(now)
-        read = self._source.read_events(
-            subject, start=None, until=asked.at, changes=not with_events and not asked.place
-        )
-        checksum = max(read, key=lambda each: each.order).checksum if read else ""
-        blueprint = self._blueprints.find(own, subject[0], checksum)
-        bound = asked.find_bound(read)
-        at = now if bound is None else bound if isinstance(bound, int) else bound.at
-        modern = modernise(
-            (each for each in read if _is_within(each, bound)),
-            blueprint.schema,
-            blueprint.upcasters,
-        )
-        first = self._find_first(subject) if not modern.events else None
-        document = fold_state(subject, modern, blueprint.schema, at=at, first=first)
+        until = self._place(subject, moment)
+        folded = self._fold(subject, until, own, changes=not with_events)
         elapsed = time.perf_counter_ns() - started
-        events = modern.events
+        document, events = folded.document, folded.events
         return ReconstructionResult(
             document,
-            blueprint,
+            folded.blueprint,
             events if with_events else [],
             lambda state: make_metadata(
                 document, state, strategy, replayed=events, elapsed_ns=elapsed
             ),
             has_events=with_events,
         )
+
+    def _fold(
+        self, subject: Subject, until: Order | int, own: Blueprint, *, changes: bool = True
+    ) -> _Folded:
+        """Read the events of an object up to a time, or a place in the order, and fold them."""
+        at = until if isinstance(until, int) else until.at
+        read = self._source.read_events(subject, start=None, until=at, changes=changes)
+        checksum = max(read, key=lambda each: each.order).checksum if read else ""
+        blueprint = self._blueprints.find(own, subject[0], checksum)
+        modern = modernise(
+            (each for each in read if _is_within(each, until)),
+            blueprint.schema,
+            blueprint.upcasters,
+        )
+        first = self._find_first(subject) if not modern.events else None
+        document = fold_state(subject, modern, blueprint.schema, at=at, first=first)
+        return _Folded(document, blueprint, modern.events)
 
     def _find_first(self, subject: Subject) -> int | None:
         """Return when an object's first event was, of any type."""
@@ -342,18 +348,52 @@ class Reconstructor:
         *,
         depth: int = GRAPH_DEPTH,
     ) -> doc.ObjectGraph:
-        """Return all objects that references reach from one, at one instant. Needs a server."""
+        """Return all objects that references reach from one, at one instant.
+
+        A server knows references by its own registries, other sources by the program's.
+        """
+        moment = read_moment(when)
         flush_own_events()
         subject, _ = self._find_subject(obj_id, obj_type)
-        return self._source.get_graph(subject, read_moment(when).text, depth)
+        if self._source.folds:
+            return self._source.get_graph(subject, moment.text, depth)
+        until = self._place(subject, moment)
+        # What nobody knows is an error, as of every question about one object.
+        root = self._fold(subject, until, self._blueprints.find_own(subject[0])).document
+        return read_graph(subject, lambda each: self._know(each, until), at=root.at, depth=depth)
 
     def objects_in_trace(self, trace_id: str, step: int | None = None) -> doc.TouchedObjects:
-        """Return the objects that a trace touched, as they were at one of its steps.
+        """Return the objects that a trace touched, as they were just after one of its steps.
 
-        `step` counts its events from 1; the last one when left out. Needs a server.
+        `step` counts the trace's events from 1, and 0 is before them; the last when left out.
         """
         flush_own_events()
-        return self._source.find_touched(trace_id, step)
+        if self._source.folds:
+            return self._source.find_touched(trace_id, step)
+        steps, chosen = choose_step(trace_id, self._source.read_trace(trace_id), step)
+        bound = bound_of(steps, chosen)
+        return read_touched(trace_id, steps, chosen, lambda each: self._know(each, bound))
+
+    def _place(self, subject: Subject, moment: Moment) -> Order | int:
+        """Return up to where events count: a time, or the place of one of them."""
+        if not moment.place:
+            return time.time_ns() if moment.at is None else moment.at
+        found = self._source.find_place(moment.place)
+        if found is not None:
+            return found
+        # The place may be that of an event that changes nothing.
+        read = self._source.read_events(subject, start=None, until=None, changes=False)
+        return moment.find_place(read)
+
+    def _know(self, subject: Subject, until: Order | int) -> Known | None:
+        """Return the state of an object and what describes it; None where nothing is known."""
+        try:
+            folded = self._fold(subject, until, self._blueprints.find_own(subject[0]))
+        except ClewError as error:
+            if error.code is ErrorCode.NOT_FOUND:
+                return None
+            raise
+        return folded.document, folded.blueprint.schema
 
     def clear_cache(self) -> None:
         """Forget what `ReconstructionStrategy.CACHED` kept."""
@@ -372,20 +412,8 @@ class Reconstructor:
         if isinstance(kind, type):
             name = kind.get_type_name()
             return (name, obj), self._blueprints.find_own(name, kind)
-        name = self._find_type(obj) if kind is None else kind
+        name = find_type(self._source, obj) if kind is None else kind
         return (name, obj), self._blueprints.find_own(name)
-
-    def _find_type(self, obj_id: str) -> str:
-        types = self._source.find_types(obj_id)
-        if not types:
-            raise refuse_unknown(obj_id)
-        if len(types) > 1:
-            raise ClewError(
-                ErrorCode.CONFLICT,
-                f"objects of several types have the id {obj_id!r}: {', '.join(types)}",
-                hint=f"say which: obj_type={types[0]!r}",
-            )
-        return types[0]
 
 
 def flush_own_events() -> None:
@@ -398,7 +426,14 @@ def flush_own_events() -> None:
         flush(FLUSH_MS_MAX)
 
 
-def _is_within(event: Event, bound: Order | int | None) -> bool:
-    if bound is None:
-        return True
+@dataclass(frozen=True, slots=True)
+class _Folded:
+    """What events came to, and which they were, as today's blueprint has them."""
+
+    document: doc.TwinState
+    blueprint: Blueprint
+    events: list[Event]
+
+
+def _is_within(event: Event, bound: Order | int) -> bool:
     return event.at <= bound if isinstance(bound, int) else event.order <= bound

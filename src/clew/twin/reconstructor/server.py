@@ -64,7 +64,7 @@ class ServerTwins(Source):
                 if following is None:
                     return events
                 if len(events) >= EVENTS_MAX:
-                    raise refuse_too_many(subject)
+                    raise refuse_too_many(subject[1])
 
     def find_state(self, subject: Subject, at: str | None) -> doc.TwinState | None:
         """Return the state at a moment."""
@@ -153,20 +153,32 @@ def read_event(event: doc.TimelineEvent) -> Event:
 def open_source(client: Any, api_key: str | None = None) -> Source:
     """Return the source that a client, an address or nothing stands for.
 
-    Nothing is the server of CLEW_SERVER, or of this machine. A client is one of ours, a source, or
-    one of ClickHouse, told by its method `query`. What has a `url` is a server too.
+    A client is one of ours, a source, or one of ClickHouse, told by its method `query`. For what
+    stands for a server see `open_connections`.
 
     Raises:
         ClewError: INVALID_ARGUMENT for what is none of these.
     """
     if isinstance(client, Source):
         return client
+    is_ours = client is None or isinstance(client, (str, Server, TwinClient))
+    if not is_ours and hasattr(client, "query"):
+        return ClickHouseEvents(client)
+    return ServerTwins(open_connections(client, api_key))
+
+
+def open_connections(client: Any, api_key: str | None = None) -> Connections:
+    """Return connections to the server that a client, an address or nothing stands for.
+
+    Nothing is the server of CLEW_SERVER, or of this machine. What has a `url` is a server too.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT for what is none.
+    """
     if isinstance(client, TwinClient):
         client = client.server
     if isinstance(client, Server):
-        return ServerTwins(GivenConnection(client))
-    if client is not None and not isinstance(client, str) and hasattr(client, "query"):
-        return ClickHouseEvents(client)
+        return GivenConnection(client)
     url = client if client is None or isinstance(client, str) else getattr(client, "url", client)
     if url is None:
         url = os.environ.get("CLEW_SERVER") or DEFAULT_SERVER
@@ -179,4 +191,4 @@ def open_source(client: Any, api_key: str | None = None) -> Source:
     key = api_key or os.environ.get("CLEW_API_KEY")
     # An address that is none is told now, not at the first question.
     Server(url, api_key=key).close()
-    return ServerTwins(OwnConnections(lambda: Server(url, api_key=key)))
+    return OwnConnections(lambda: Server(url, api_key=key))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clew.twin import documents as doc
-    from clew.twin.events import Event
+    from clew.twin.events import Event, Order
     from clew.twin.schema.values import ObjectSchema, ProcessSchema
 
 EVENTS_MAX: Final = 1_000_000
@@ -60,12 +60,24 @@ class Source(ABC):
         """Return what describes a type, as far as the source knows registries."""
         return None
 
+    def find_place(self, place: str) -> Order | None:
+        """Return where ``event:ID`` or ``span:ID`` stands in the order of all events.
+
+        That of a span is its last event. None where nothing stands there, or the source cannot
+        tell: then the place is looked for among the events of the object that is asked for.
+        """
+        return None
+
+    def read_trace(self, trace_id: str) -> list[Event]:
+        """Return the events of one trace, of whichever objects, as `read_events` does."""
+        raise refuse("objects of a trace")
+
     def get_graph(self, subject: Subject, at: str | None, depth: int) -> doc.ObjectGraph:
-        """Return all objects that references reach from one."""
+        """Return all objects that references reach from one, where the source folds itself."""
         raise refuse("graphs of objects")
 
     def find_touched(self, trace_id: str, step: int | None) -> doc.TouchedObjects:
-        """Return the objects that a trace touched."""
+        """Return the objects that a trace touched, where the source folds itself."""
         raise refuse("objects of a trace")
 
     def get_process(self, trace_id: str) -> doc.ProcessTwin:
@@ -95,10 +107,28 @@ def refuse_unknown(obj_id: str, obj_type: str | None = None) -> ClewError:
     )
 
 
-def refuse_too_many(subject: Subject) -> ClewError:
-    """Return the error for an object with more events than are read into a process."""
+def refuse_too_many(named: str) -> ClewError:
+    """Return the error for an object or a trace with more events than are read into a process."""
     return ClewError(
         ErrorCode.TOO_LARGE,
-        f"more than {EVENTS_MAX} events of {subject[1]!r}",
+        f"more than {EVENTS_MAX} events of {named!r}",
         hint="ask for a shorter time range, or leave the folding to a server",
     )
+
+
+def find_type(source: Source, obj_id: str) -> str:
+    """Return the type of the one object that has an id.
+
+    Raises:
+        ClewError: NOT_FOUND when none has it, CONFLICT when objects of several types do.
+    """
+    types = source.find_types(obj_id)
+    if not types:
+        raise refuse_unknown(obj_id)
+    if len(types) > 1:
+        raise ClewError(
+            ErrorCode.CONFLICT,
+            f"objects of several types have the id {obj_id!r}: {', '.join(types)}",
+            hint=f"say which: obj_type={types[0]!r}",
+        )
+    return types[0]

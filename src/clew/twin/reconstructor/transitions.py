@@ -86,7 +86,7 @@ def compute_diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> StateDi
     changed: dict[str, Change] = {
         name: {"from": before[name], "to": after[name]}
         for name in sorted(both)
-        if not _is_same(before[name], after[name])
+        if not is_same(before[name], after[name])
     }
     return StateDiff(
         added={name: after[name] for name in sorted(after.keys() - before.keys())},
@@ -107,12 +107,12 @@ def name_transition(event: Event, *, was_there: bool) -> TransitionType:
     return TransitionType.UPDATED
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def is_same(one: Any, other: Any) -> bool:
     """Whether two JSON values are equal; Python takes True for 1."""
     if isinstance(one, bool) is not isinstance(other, bool):
         return False
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_is_same, one, other))
+        return len(one) == len(other) and all(map(is_same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_is_same(one[k], other[k]) for k in one)
+        return one.keys() == other.keys() and all(is_same(one[k], other[k]) for k in one)
     return bool(one == other)
