@@ -163,6 +163,25 @@ def test_a_moment_of_which_events_are_gone_is_told_from_one_before_the_first(
     assert (between["state"], between["version"], between["warnings"]) == ({"a": 1, "b": 2}, 2, [])
 
 
+def test_what_is_asked_of_the_course_of_an_object_says_from_when_it_is_kept(
+    aged: ServerProcess,
+) -> None:
+    path = "objects/ShoppingCart/aged"
+    timeline = ask(aged, f"{path}/timeline")
+    assert [each["changes"] for each in timeline["events"]] == [{"b": 3}]
+    values = ask(aged, f"{path}/history/b")
+    assert [(each["previous"], each["value"], each["version"]) for each in values["values"]] == [
+        (2, 3, 3)
+    ]
+    months = {timeline["kept_from"], values["kept_from"]}
+    assert len(months) == 1
+    assert months.pop().endswith("-01T00:00:00.000000000Z")
+    whole = ask(aged, f"{path}/diff", **{"from": format_time(LONG_AGO + 2 * DAY), "to": "now"})
+    assert (whole["changed"]["b"]["from"], whole["warnings"]) == (2, [])
+    part = ask(aged, f"{path}/diff", **{"from": format_time(LONG_AGO + 1), "to": "now"})
+    assert [each["code"] for each in part["warnings"]] == ["events_expired"]
+
+
 def test_instants_go_over_the_end_of_what_is_kept(aged: ServerProcess) -> None:
     moments = [LONG_AGO - DAY, LONG_AGO + DAY // 2, LONG_AGO + DAY, MORNING - 1, MORNING]
     path = "objects/ShoppingCart/aged/states"

@@ -131,7 +131,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Events of one object."""
+    """Events of one object. Those of before `kept_from` are gone, where there is such a moment."""
 
     events: list[TimelineEvent]
     count: int
@@ -139,6 +139,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     total: int | None = None
     at_least: int | None = None
     next: str | None = None
+    kept_from: str | None = None
     segments: list[Segment] | None = None
 
 
@@ -157,7 +158,10 @@ class FieldValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FieldHistory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The values of one field, in their order."""
+    """The values of one field, in their order.
+
+    Events of before `kept_from` are gone, and with them the values that they set, but the last.
+    """
 
     type: str
     id: str
@@ -168,6 +172,7 @@ class FieldHistory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     total: int | None = None
     at_least: int | None = None
     next: str | None = None
+    kept_from: str | None = None
 
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):

@@ -20,11 +20,12 @@ from clew.store.page import (
 from clew.twin import documents as doc
 from clew.twin.fold import Folded, put_in_order
 from clew.twin.parameters import LIMIT_MAX
-from clew.twin.query.folding import DIFFICULT_EVENTS_MAX, fold_events
+from clew.twin.query.folding import DIFFICULT_EVENTS_MAX, begin, fold_events
 from clew.twin.query.kinds import former_names, read_values
 from clew.twin.query.moments import find_moment
 from clew.twin.query.rows import AT, CHANGE_COLUMNS, as_object, read_changes
 from clew.twin.query.selection import CHANGING, LIMITS, select_events
+from clew.twin.query.start import find_baseline
 from clew.twin.query.states import find_first, refuse_unknown, write_state
 
 if TYPE_CHECKING:
@@ -73,12 +74,16 @@ def find_values(
         check_digest(cursor.digest, digest)
         window = TimeRange(cursor.start, cursor.end)
     kind = shelf.find_type(subject.type)
-    events = read_field(store, snapshot, subject, [field], former_names(kind), cursor.top)
+    aliases = former_names(kind)
+    baseline = find_baseline(store, snapshot, subject)
+    since = 0 if baseline is None else baseline.kept_from
+    events = read_field(store, snapshot, subject, [field], aliases, cursor.top, since)
     if not events and find_first(store, snapshot, subject) is None:
         raise refuse_unknown(subject)
+    before = Folded() if baseline is None else begin(baseline, aliases)
     values = [
         value
-        for at, value in _walk(events, field, kind, distinct=query.distinct)
+        for at, value in _walk(before, events, field, kind, distinct=query.distinct)
         if window.contains(at)
     ]
     if query.newest_first:
@@ -95,6 +100,7 @@ def find_values(
         total=len(values),
         truncated=more,
         next=encode_cursor(msgspec.structs.replace(cursor, given=given)) if more else None,
+        kept_from=None if baseline is None else format_time(baseline.kept_from),
     )
 
 
@@ -121,6 +127,9 @@ def compare(
         write_state(subject, moment, each, kind, first)
         for moment, each in zip(moments, known, strict=True)
     )
+    # Where both are of before what is kept, the later one tells of it.
+    is_partly_known = known[0].expired is not None and known[1].expired is None
+    expired = before.warnings if is_partly_known else []
     names = [
         name
         for name in after.state
@@ -145,7 +154,7 @@ def compare(
         existed=before.exists,
         exists=after.exists,
         versions=after.version - before.version,
-        warnings=after.warnings,
+        warnings=[*expired, *after.warnings],
         added_by={name: last_set[name] for name in added if name in last_set},
     )
 
@@ -157,8 +166,11 @@ def read_field(
     fields: list[str],
     aliases: Mapping[str, str],
     top: int,
+    since: int = 0,
 ) -> list[Event]:
     """Return every change of an object in order, each with these of its fields alone.
+
+    `top` is the last frame that is seen, `since` the time from which on they are read.
 
     Raises:
         ClewError: TOO_LARGE for more than `DIFFICULT_EVENTS_MAX`.
@@ -171,6 +183,7 @@ def read_field(
     ]
     changes = (
         select_events(subject)
+        .since(since)
         .narrow(CHANGING)
         .narrow("Frame <= {top:UInt64}", top=top, fields=sorted(names))
     )
@@ -191,11 +204,15 @@ def read_field(
 
 
 def _walk(
-    events: list[Event], field: str, kind: ObjectSchema | ProcessSchema | None, *, distinct: bool
+    folded: Folded,
+    events: list[Event],
+    field: str,
+    kind: ObjectSchema | ProcessSchema | None,
+    *,
+    distinct: bool,
 ) -> Iterator[tuple[int, doc.FieldValue]]:
-    """Yield what a field was set to, with when, in order."""
-    folded = Folded()
-    previous: Any = _ABSENT
+    """Yield what a field was set to after a state, which goes on, with when, in order."""
+    previous: Any = folded.state.get(field, _ABSENT)
     for event in events:
         if not folded.apply(event):
             continue

@@ -23,6 +23,7 @@ from clew.twin.parameters import LIMIT_MAX
 from clew.twin.query.kinds import former_names, read_values
 from clew.twin.query.rows import AT, as_object
 from clew.twin.query.selection import CHANGING, LIMITS, select_events
+from clew.twin.query.start import find_baseline
 from clew.twin.query.states import find_first, refuse_unknown
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def find_events(
     kind = shelf.find_type(subject.type)
     selection = _select(subject, query, window, top, former_names(kind))
     total = _count(store, snapshot, selection)
+    baseline = find_baseline(store, snapshot, subject)
     if not total and find_first(store, snapshot, subject) is None:
         raise refuse_unknown(subject)
     page = selection if cursor is None else _after(selection, cursor, newest=query.newest_first)
@@ -123,6 +125,7 @@ def find_events(
         total=total,
         truncated=more,
         next=_write_cursor(rows, query.limit, digest, window, top) if more else None,
+        kept_from=None if baseline is None else format_time(baseline.kept_from),
         segments=_segments(store, snapshot, selection, query.segment),
     )
 
