@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from concurrent.futures import Future
 
     from clew.twin import documents as doc
+    from clew.twin import exports as out
     from clew.twin import parameters as ask
 
 
@@ -58,6 +59,14 @@ class Twins(Protocol):
 
     def find_touched(self, trace_id: str, query: ask.TouchedQuery) -> doc.TouchedObjects:
         """Return the objects that a trace touched, at one of its steps."""
+        ...
+
+    def export_objects(self, query: out.ObjectExport) -> Iterator[bytes]:
+        """Return objects as they were at one moment, as pieces of a file; reading may raise too."""
+        ...
+
+    def export_events(self, query: out.EventExport) -> Iterator[bytes]:
+        """Return events that count as pieces of a file; reading may raise too."""
         ...
 
     def find_rejected(self, query: ask.RejectedQuery) -> doc.RejectedList:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clew.twin.query import graph, history, instants, listing, rejected, states, timeline, touched
+from clew.twin.query import (
+    exported,
+    graph,
+    history,
+    instants,
+    listing,
+    rejected,
+    states,
+    timeline,
+    touched,
+)
 from clew.twin.query.selection import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from clew.twin import documents as doc
+    from clew.twin import exports as out
     from clew.twin import parameters as ask
     from clew.twin.query.store import Store
     from clew.twin.registries.book import RegistryBook
@@ -69,6 +80,18 @@ class StoredTwins:
     def find_touched(self, trace_id: str, query: ask.TouchedQuery) -> doc.TouchedObjects:
         """Return the objects that a trace touched, at one of its steps."""
         return touched.find_touched(self._store, self._book.shelf, trace_id, query)
+
+    def export_objects(self, query: out.ObjectExport) -> Iterator[bytes]:
+        """Return objects as they were at one moment, as pieces of a file."""
+        shelf = self._book.shelf
+        pages = exported.export_objects(self._store, shelf, query, self._now())
+        return exported.write_states(pages, query, shelf)
+
+    def export_events(self, query: out.EventExport) -> Iterator[bytes]:
+        """Return events that count as pieces of a file."""
+        shelf = self._book.shelf
+        pages = exported.export_events(self._store, shelf, query, self._now())
+        return exported.write_events(pages, query, shelf)
 
     def find_rejected(self, query: ask.RejectedQuery) -> doc.RejectedList:
         """Return one page of the events that do not count."""

@@ -284,11 +284,17 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "export",
         "clew.surfaces.cli.commands.export:export",
         KEEP,
-        "Write matching records as OTLP again, oldest first.",
-        "otlp-json is one request per line; otlp-proto is one serialised request.",
+        "Write matching records to a file: signals as OTLP again, objects and events as a table.",
+        (
+            "otlp-json is one request per line, oldest first; otlp-proto is one serialised "
+            "request. ndjson is one object or event per line; Parquet has a column for each of "
+            "its parts, and with --type for each field, and opens as a DataFrame."
+        ),
         (
             ("clew export traces --last 1h -o spans.ndjson", "the last hour of spans"),
             ("clew export logs --format otlp-proto --service shop -o logs.binpb", "as protobuf"),
+            ("clew export objects --type Order --at 1d -o orders.parquet", "a day ago's orders"),
+            ("clew export events --type Order --id order-9 --changes", "how one came to be so"),
         ),
     ),
     Command(

@@ -38,28 +38,29 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {
 class ExportStream(Response):
     """A response of unknown length, made piece by piece on the query threads.
 
-    `pieces` are serialised requests. Only one is in memory at a time: the next is asked for when
-    the client has taken the one before.
+    Only one of the `pieces` is in memory at a time: the next is asked for when the client has taken
+    the one before. `what` is exported, into a file of this name.
     """
 
     def __init__(
         self,
         desk: Desk,
         asked: Asked,
-        signal: Signal,
-        form: ExportFormat,
+        what: str,
         pieces: Iterator[bytes],
+        *,
+        media_type: str,
+        filename: str,
     ) -> None:
         super().__init__(
-            media_type=MEDIA_TYPES[form],
-            headers={"content-disposition": f'attachment; filename="{signal}.{_suffix(form)}"'},
+            media_type=media_type,
+            headers={"content-disposition": f'attachment; filename="{filename}"'},
         )
         del self.headers["content-length"]
         self._desk = desk
         self._request = asked.request
         self._caller = asked.caller
-        self._signal = signal
-        self._form = form
+        self._what = what
         self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +83,7 @@ class ExportStream(Response):
         except (ClewError, TimeoutError) as error:
             # The status has been said. Ending without the last chunk tells the client that the
             # answer is not whole.
-            logger.warning("an export of %s was cut off: %s", self._signal, error)
+            logger.warning("an export of %s was cut off: %s", self._what, error)
         finally:
             gone.cancel()
 
@@ -92,18 +93,25 @@ class ExportStream(Response):
             raise ClewError(ErrorCode.UNAUTHENTICATED, "the API key is not valid any more")
 
     async def _next(self) -> bytes | None:
-        return await self._desk.threads.run(self._make)
-
-    def _make(self) -> bytes | None:
-        piece = next(self._pieces, None)
-        if piece is None or self._form == "otlp-proto":
-            return piece
-        # With them come protobuf's descriptors, which a start need not wait for.
-        from clew.telemetry.otlp.json_codec import format_message
-        from clew.telemetry.otlp.messages import REQUESTS
-
-        return format_message(REQUESTS[self._signal].FromString(piece)) + b"\n"
+        return await self._desk.threads.run(lambda: next(self._pieces, None))
 
 
-def _suffix(form: ExportFormat) -> str:
-    return "ndjson" if form == "otlp-json" else "binpb"
+def export_otlp(
+    desk: Desk, asked: Asked, signal: Signal, form: ExportFormat, pieces: Iterator[bytes]
+) -> ExportStream:
+    """Return serialised requests of a signal as a response of this form."""
+    suffix = "ndjson" if form == "otlp-json" else "binpb"
+    return ExportStream(
+        *(desk, asked, signal, _as_json(signal, pieces) if form == "otlp-json" else pieces),
+        media_type=MEDIA_TYPES[form],
+        filename=f"{signal}.{suffix}",
+    )
+
+
+def _as_json(signal: Signal, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    # With them come protobuf's descriptors, which a start need not wait for.
+    from clew.telemetry.otlp.json_codec import format_message
+    from clew.telemetry.otlp.messages import REQUESTS
+
+    for piece in pieces:
+        yield format_message(REQUESTS[signal].FromString(piece)) + b"\n"

@@ -14,6 +14,7 @@ from clew.surfaces.rest import (
     telemetry,
     tree,
     twin,
+    twin_export,
     watch,
 )
 
@@ -30,6 +31,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *grants.ROUTES,
     *tree.ROUTES,
     *twin.ROUTES,
+    *twin_export.ROUTES,
     *watch.ROUTES,
 )
 """In the order in which they are tried: what is fixed stands before what is a parameter."""

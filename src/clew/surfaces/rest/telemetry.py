@@ -39,7 +39,7 @@ from clew.surfaces.rest.routes import (
     Route,
     run_unless_gone,
 )
-from clew.surfaces.rest.streams import MEDIA_TYPES, ExportStream
+from clew.surfaces.rest.streams import MEDIA_TYPES, export_otlp
 from clew.telemetry import documents as doc
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
@@ -133,7 +133,7 @@ def _exporter(signal: Signal, kind: Callable[..., Any]) -> Any:
     async def export(desk: Desk, asked: Asked) -> Response:
         query = _without(asked.parameters, kind, "format")
         pieces = iter(desk.service.export(signal, query))
-        return ExportStream(desk, asked, signal, asked.parameters.format, pieces)
+        return export_otlp(desk, asked, signal, asked.parameters.format, pieces)
 
     return export
 

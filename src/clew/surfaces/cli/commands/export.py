@@ -16,6 +16,7 @@ import msgspec
 from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.cli.completion import complete_types
 from clew.surfaces.cli.errors import ExitCode, print_note
 from clew.surfaces.cli.flags import (
     ANSWER,
@@ -25,11 +26,14 @@ from clew.surfaces.cli.flags import (
     ServerFlags,
     Service,
     Severity,
+    Switch,
     read_milliseconds,
 )
 from clew.surfaces.cli.text import escape_json, show_bytes
 from clew.telemetry.query.parameters import LogQuery, MetricQuery, SpanQuery
 from clew.telemetry.remote import TelemetryClient
+from clew.twin.exports import EventExport, ObjectExport
+from clew.twin.parameters import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,16 +42,32 @@ QUERIES: Final[dict[str, type[msgspec.Struct]]] = {
     "traces": SpanQuery,
     "logs": LogQuery,
     "metrics": MetricQuery,
+    "objects": ObjectExport,
+    "events": EventExport,
 }
 
-SignalName = Literal["traces", "logs", "metrics"]
-Encoding = Literal["otlp-json", "otlp-proto"]
+SignalName = Literal["traces", "logs", "metrics", "objects", "events"]
+Encoding = Literal["otlp-json", "otlp-proto", "ndjson", "parquet"]
+
+ENCODINGS: Final[dict[str, tuple[Encoding, ...]]] = {
+    "traces": ("otlp-json", "otlp-proto"),
+    "logs": ("otlp-json", "otlp-proto"),
+    "metrics": ("otlp-json", "otlp-proto"),
+    "objects": ("ndjson", "parquet"),
+    "events": ("ndjson", "parquet"),
+}
+"""What each can be written as, what it is written as unless told otherwise first."""
+
+BINARY: Final = ("otlp-proto", "parquet")
+
+_PARQUET_MAGIC: Final = 4
+_PARQUET_TAIL: Final = 8
 
 
 @Parameter(name="*", group=FILTERS)
 @dataclass(frozen=True, kw_only=True)
 class ExportFlags:
-    """Filters of the three signals; one that the signal does not know is an error."""
+    """Filters of all that can be exported; one that the records do not know is an error."""
 
     last: PageText = None
     """Only the last 15m, 2h, 7d, 1w, or bare seconds."""
@@ -62,16 +82,16 @@ class ExportFlags:
     """Exact name of the service."""
 
     attribute: Attribute = None
-    """Repeatable, all must hold: k=v k!=v k~=part k=~regex k!~regex k>1 k>=1 k<1 k<=1 k !k."""
+    """Signals: all must hold: k=v k!=v k~=part k=~regex k!~regex k>1 k>=1 k<1 k<=1 k !k."""
 
     q: str | None = None
     """Traces and logs: a filter expression with and, or, not and parentheses."""
 
     text: str | None = None
-    """Traces and logs: words anywhere in the record."""
+    """Traces and logs: words anywhere in the record. Objects and events: a part of the id."""
 
     trace_id: str | None = None
-    """Traces and logs: only this trace."""
+    """Traces, logs and events: only this trace."""
 
     operation: str | None = None
     """Traces: a part of the operation's name."""
@@ -91,11 +111,38 @@ class ExportFlags:
     name: str | None = None
     """Metrics: exact name of the metric."""
 
+    type: Annotated[str | None, Parameter(completer=complete_types)] = None
+    """Objects and events: of this type; then each of its fields is a column of Parquet."""
+
+    id: str | None = None
+    """Objects and events: of this object."""
+
+    at: str | None = None
+    """Objects: as they were at a time, 15m (ago), event:ID or span:ID. [default: now]"""
+
+    deleted: Switch = False
+    """Objects: those that were gone as well."""
+
+    event_type: Annotated[
+        list[EventKind] | None, Parameter(negative=(), consume_multiple=False)
+    ] = None
+    """Events: repeatable: one of these kinds."""
+
+    changes: Switch = False
+    """Events: only those that changed an object."""
+
 
 Signal = Annotated[SignalName, Parameter(help="What to export.")]
 Form = Annotated[
-    Encoding,
-    Parameter(name="--format", group=ANSWER, help="OTLP as JSON lines, or as protobuf."),
+    Encoding | None,
+    Parameter(
+        name="--format",
+        group=ANSWER,
+        help=(
+            "Signals: OTLP as JSON lines, or as protobuf. Objects and events: JSON lines, or "
+            "Parquet. [default: lines, and what the name of the file says]"
+        ),
+    ),
 ]
 Output = Annotated[
     Path | None,
@@ -108,31 +155,54 @@ def export(
     /,
     *,
     flags: ExportFlags | None = None,
-    encoding: Form = "otlp-json",
+    encoding: Form = None,
     output: Output = None,
     server: ServerFlags | None = None,
 ) -> ExitCode:
-    """Write matching records as OTLP again."""
-    if encoding == "otlp-proto" and output is None and sys.stdout.isatty():
+    """Write matching records as files that other programs read."""
+    chosen = _choose(signal, encoding, output)
+    if chosen in BINARY and output is None and sys.stdout.isatty():
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT,
-            "protobuf is not for a terminal",
-            hint="write it to a file with -o FILE, or use --format otlp-json",
+            f"{'protobuf' if chosen == 'otlp-proto' else chosen} is not for a terminal",
+            hint=f"write it to a file with -o FILE, or use --format {ENCODINGS[signal][0]}",
         )
     query = _to_query(signal, flags or ExportFlags())
     client = TelemetryClient((server or ServerFlags()).open())
-    with client.export(signal, query, encoding) as stream, _open(output) as sink:
-        written = 0
+    with client.export(signal, query, chosen) as stream, _open(output) as sink:
+        written, tail = 0, b""
         # A counter must not run through the records themselves.
         is_apart = output is not None or not sys.stdout.isatty()
         for chunk in _with_progress(stream.chunks(), shown=is_apart):
             sink.write(chunk)
             written += len(chunk)
-    if not written:
+            tail = (tail + chunk)[-_PARQUET_TAIL:]
+    if not written or (chosen == "parquet" and _has_no_rows(written, tail)):
         raise ClewError(ErrorCode.NOT_FOUND, f"no {signal} matched", hint="widen the filters")
     if output is not None:
         print_note(f"{show_bytes(written)} written to {output}", bytes=written)
     return ExitCode.OK
+
+
+def _choose(signal: SignalName, encoding: Encoding | None, output: Path | None) -> Encoding:
+    """Return how to write: as told, else as the name of the file says, else as lines."""
+    known = ENCODINGS[signal]
+    if encoding is None:
+        is_table = output is not None and output.suffix == ".parquet"
+        return "parquet" if is_table and "parquet" in known else known[0]
+    if encoding in known:
+        return encoding
+    raise ClewError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{signal} are not written as {encoding}",
+        hint=f"use --format {' or '.join(known)}",
+    )
+
+
+def _has_no_rows(size: int, tail: bytes) -> bool:
+    """Whether a Parquet file is but its magic, its footer, the footer's length and the magic."""
+    footer = int.from_bytes(tail[:4], "little")
+    return size == _PARQUET_MAGIC + footer + _PARQUET_TAIL
 
 
 def _to_query(signal: SignalName, flags: ExportFlags) -> msgspec.Struct:
@@ -141,7 +211,7 @@ def _to_query(signal: SignalName, flags: ExportFlags) -> msgspec.Struct:
     given: dict[str, Any] = {
         field.name: getattr(flags, field.name)
         for field in dataclasses.fields(flags)
-        if getattr(flags, field.name) is not None
+        if getattr(flags, field.name) not in (None, False)
     }
     for name in given:
         if name not in known:
@@ -149,9 +219,14 @@ def _to_query(signal: SignalName, flags: ExportFlags) -> msgspec.Struct:
             raise ClewError(
                 ErrorCode.INVALID_ARGUMENT,
                 f"{flag} says nothing about {signal}",
-                hint=f"leave it out, or use --attribute; see: clew {signal} --help",
+                hint=f"leave it out; it knows: {_flags_of(known)}",
             )
     return kind(**given)
+
+
+def _flags_of(known: set[str]) -> str:
+    names = [field.name for field in dataclasses.fields(ExportFlags) if field.name in known]
+    return " ".join("--" + name.removesuffix("_ms").replace("_", "-") for name in names)
 
 
 @contextmanager
