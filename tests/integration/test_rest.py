@@ -330,7 +330,8 @@ def test_it_is_alive_and_ready(server: ServerProcess) -> None:
     answer = ask(server.url, path="/readyz")
     readiness = msgspec.json.decode(answer.body, type=Readiness)
     assert (answer.status, readiness.ready) == (200, True)
-    assert [check.name for check in readiness.checks] == ["log", "engine", "registry", "tree"]
+    names = [check.name for check in readiness.checks]
+    assert names == ["log", "engine", "registry", "tree", "journal"]
 
 
 def test_the_root_names_the_doors(server: ServerProcess) -> None:

@@ -189,7 +189,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         success=CREATED,
         documents=(doc.RegistryStored,),
         errors=(400, 413, 415, 429, 503),
-        verb=Verb.INGEST,
+        verb=Verb.MESSAGE,
         respond=_put_registry,
     ),
     QueryRoute(
