@@ -107,6 +107,7 @@ def test_importing_clew_imports_the_standard_library_and_itself(light_python: Pa
         "import clew.app.commands, clew.app.serving, clew.app.keys",
         "import clew.twin.dsl, clew.twin.validation.batch, clew.surfaces.cli.commands.registry",
         "from clew.twin import *; from clew.twin.schema import contract, comparison, collector",
+        "from clew.testing import *",
         "from clew.lineage import *",
         "import clew.access.authority, clew.access.signing, clew.access.remote",
         "import clew; clew.init('x', endpoint='http://127.0.0.1:9'); clew.shutdown(0.1)",
