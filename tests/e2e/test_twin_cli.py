@@ -117,6 +117,7 @@ def test_a_state_is_that_of_a_time_an_event_or_a_span(server: ServerProcess, sho
     assert state(format_time(MORNING + 5 * S)) == (2, 2, "active")
     assert state(f"event:{event_id(1, 0)}") == (1, 1, "active")
     assert state(f"span:{FIRST_SPAN}") == (2, 2, "active")
+    assert state(FIRST_SPAN) == (2, 2, "active")
     assert state("now") == (3, 2, "ordered")
     before = ask(server, "twin", *CART, "--at", format_time(MORNING - S))
     assert before["exists"] is False

@@ -125,10 +125,15 @@ def test_a_moment_may_be_the_place_of_an_event_or_a_span(server: ServerProcess) 
     )
     path = "objects/ShoppingCart/placed"
     assert ask(server, path, at=f"event:placed-{MORNING}-1")["state"] == {"a": 1}
+    assert ask(server, path, at=f"placed-{MORNING}-1")["state"] == {"a": 1}
     assert ask(server, path, at="span:b7ad6b7169203331")["state"] == {"a": 1}
+    assert ask(server, path, at="b7ad6b7169203331")["state"] == {"a": 1}
     assert ask(server, path, at=format_time(MORNING))["state"] == {"a": 2}
     response = CLIENT.get(f"{server.url}/api/v1/{path}", params={"at": "event:nobody"})
     assert response.status_code == 404
+    response = CLIENT.get(f"{server.url}/api/v1/{path}", params={"at": "nobody"})
+    assert response.status_code == 400
+    assert "span:ID" in response.json()["hint"]
 
 
 def test_an_object_that_nobody_spoke_of_is_not_found(server: ServerProcess) -> None:

@@ -14,7 +14,7 @@ from clew.twin.parameters import STATES_MAX, ObjectQuery, StatesQuery
 from clew.twin.query import parquet
 from clew.twin.query.instants import get_states
 from clew.twin.query.listing import find_objects
-from clew.twin.query.moments import EVENT, SPAN, find_moment
+from clew.twin.query.moments import find_moment
 from clew.twin.query.selection import CHANGING, COUNTED, LIMITS, Selection
 from clew.twin.query.timeline import EVENT_COLUMNS, read_events
 from clew.twin.tables import EVENTS
@@ -48,12 +48,9 @@ def export_objects(
     Raises: ClewError INVALID_ARGUMENT for a time that is none, NOT_FOUND for an event or a span
         that is not known: at the call.
     """
-    at = query.at
-    if at is None or not at.startswith((EVENT, SPAN)):
-        # One moment for all pages, however long they take.
-        at = format_time(find_moment(store, store.snapshot(), at, now).at)
-    else:
-        find_moment(store, store.snapshot(), at, now)
+    moment = find_moment(store, store.snapshot(), query.at, now)
+    # One moment for all pages, however long they take.
+    at = query.at if moment.order is not None else format_time(moment.at)
     names = set(ObjectQuery.__struct_fields__) & set(type(query).__struct_fields__)
     given = {name: getattr(query, name) for name in names}
     asked = ObjectQuery(**given | {"deleted": True, "limit": STATES_MAX})

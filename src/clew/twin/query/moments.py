@@ -43,6 +43,8 @@ class Moment:
 def find_moment(store: Store, snapshot: Snapshot, text: str | None, now: int) -> Moment:
     """Return the moment that a text names: a time, ``event:ID`` or ``span:ID``; now for None.
 
+    What is no time may be the bare id of an event or a span; one of digits alone is a time.
+
     Raises:
         ClewError: INVALID_ARGUMENT for no such form, NOT_FOUND for an event or span without one.
     """
@@ -50,17 +52,52 @@ def find_moment(store: Store, snapshot: Snapshot, text: str | None, now: int) ->
         return Moment(now)
     for form, column in ((EVENT, "EventId"), (SPAN, "SpanId")):
         if text.startswith(form):
-            return _find_last(store, snapshot, column, text.removeprefix(form))
-    return Moment(parse_time(text, now=now))
+            return _get_last(store, snapshot, column, text.removeprefix(form))
+    try:
+        return Moment(parse_time(text, now=now))
+    except ClewError as error:
+        found = _find_bare(store, snapshot, text)
+        if found is not None:
+            return found
+        hint = f"{error.hint}; or name an event or a span: event:ID, span:ID"
+        raise ClewError(error.code, error.message, hint=hint) from error
 
 
-def _find_last(store: Store, snapshot: Snapshot, column: str, value: str) -> Moment:
-    if not 0 < len(value) <= _ID_CHARS_MAX or "\0" in value:
+def _find_bare(store: Store, snapshot: Snapshot, text: str) -> Moment | None:
+    """Return the place of the event, else of the span, whose id is the text."""
+    if not _is_id(text):
+        return None
+    for column in ("EventId", "SpanId"):
+        found = _find_last(store, snapshot, column, text)
+        if found is not None:
+            return found
+    return None
+
+
+def _get_last(store: Store, snapshot: Snapshot, column: str, value: str) -> Moment:
+    if not _is_id(value):
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT,
             "no id stands after the colon",
             hint="write event:ID or span:ID, or a time",
         )
+    found = _find_last(store, snapshot, column, value)
+    if found is None:
+        what = "event" if column == "EventId" else "span with events of an object"
+        raise ClewError(
+            ErrorCode.NOT_FOUND,
+            f"there is no such {what}",
+            hint="`clew timeline TYPE ID` shows the events of an object with their spans",
+        )
+    return found
+
+
+def _is_id(value: str) -> bool:
+    return 0 < len(value) <= _ID_CHARS_MAX and "\0" not in value
+
+
+def _find_last(store: Store, snapshot: Snapshot, column: str, value: str) -> Moment | None:
+    """Return the place of the last event with this value, None where there is none."""
     (row,) = store.engine.query(
         "SELECT count() AS events, max((at, Seq, EventId)) AS last FROM @events",
         snapshot=snapshot,
@@ -73,11 +110,6 @@ def _find_last(store: Store, snapshot: Snapshot, column: str, value: str) -> Mom
         limits=LIMITS,
     ).to_pylist()
     if not row["events"]:
-        what = "event" if column == "EventId" else "span with events of an object"
-        raise ClewError(
-            ErrorCode.NOT_FOUND,
-            f"there is no such {what}",
-            hint="`clew timeline TYPE ID` shows the events of an object with their spans",
-        )
+        return None
     order = Order(*row["last"].values())
     return Moment(order.at, order)
