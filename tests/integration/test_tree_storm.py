@@ -19,8 +19,10 @@ StartServer = Callable[..., ServerProcess]
 
 APPS = 200
 KILLS = 3
-ACKS_BETWEEN_KILLS = 1000
+ACKS_BETWEEN_KILLS = 500
 PAUSE_SECONDS = 0.3
+SECONDS_MAX = 200
+"""For all of it: a machine that others use too does the work of a second in ten."""
 
 
 @pytest.fixture(params=PLACES)
@@ -35,6 +37,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(SECONDS_MAX + 40)
 def test_a_server_that_is_killed_again_and_again_keeps_every_word(
     start_server: StartServer, place: Place
 ) -> None:
@@ -52,17 +55,17 @@ def test_a_server_that_is_killed_again_and_again_keeps_every_word(
         fleet.start()
         for _ in range(KILLS):
             enough = fleet.acked + ACKS_BETWEEN_KILLS
-            await until(lambda enough=enough: fleet.acked >= enough)  # type: ignore[misc]
+            await until(lambda enough=enough: fleet.acked >= enough, SECONDS_MAX)  # type: ignore[misc]
             server.kill()
             server = await asyncio.to_thread(start_server, settings)
             first.url = fleet.url = server.trails_url
         enough = fleet.acked + ACKS_BETWEEN_KILLS
-        await until(lambda: fleet.acked >= enough)
+        await until(lambda: fleet.acked >= enough, SECONDS_MAX)
         await fleet.end()
         await first.end()
         assert await asyncio.to_thread(server.terminate) == 0
 
-    run(scenario())
+    run(scenario(), SECONDS_MAX)
     assert not [app.refusals for app in apps if app.refusals]
     assert all(app.returns >= KILLS for app in apps)
     place.open(*REGISTRY).read(lambda reading: check(reading, apps))

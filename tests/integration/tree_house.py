@@ -40,19 +40,19 @@ KEY = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 Frame = dict[str, Any]
 
 
-def run(scenario: Coroutine[Any, Any, None]) -> None:
+def run(scenario: Coroutine[Any, Any, None], seconds: float = 60) -> None:
     """Run a scenario on the loop that the server has."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(seconds):
             await scenario
 
     uvloop.run(bounded())
 
 
-async def until(condition: Callable[[], object]) -> None:
+async def until(condition: Callable[[], object], seconds: float = DEADLINE_SECONDS) -> None:
     """Wait for a condition."""
-    async with asyncio.timeout(DEADLINE_SECONDS):
+    async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - of any kind, such as a row of the registry
             await asyncio.sleep(0.002)
 

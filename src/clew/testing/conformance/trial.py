@@ -199,9 +199,10 @@ class Trial:
 
     async def _restart(self) -> None:
         assert self._member is not None
-        self._talk.end()
         self._transcript.add("~", "server", "is started anew")
         await self._member.restart()
+        # Only now: a connection that is cut while others still come to the restart is a drop.
+        self._talk.end()
 
     async def _check_state(self, step: steps.StateCheck) -> None:
         if not self._target.has_tree:
