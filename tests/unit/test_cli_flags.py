@@ -48,6 +48,7 @@ from clew.surfaces.cli.twin_flags import (
     StateFlags,
     TimelineFlags,
     TouchedFlags,
+    TraceProcessFlags,
 )
 from clew.telemetry.analytics import parameters as about
 from clew.telemetry.genai import parameters as genai
@@ -87,6 +88,7 @@ PAIRS: list[tuple[type[Any], type[msgspec.Struct], set[str]]] = [
     (TouchedFlags, twin.TouchedQuery, set()),
     (RejectedFlags, twin.RejectedQuery, set()),
     (ProcessFlags, twin.ProcessQuery, {"type"}),
+    (TraceProcessFlags, twin.TraceProcessQuery, set()),
 ]
 
 

@@ -61,6 +61,14 @@ class Twins(Protocol):
         """Return the objects that a trace touched, at one of its steps."""
         ...
 
+    def find_processes(self, query: ask.ProcessQuery) -> doc.ProcessList:
+        """Return one page of processes, as they stand now."""
+        ...
+
+    def get_processes(self, trace_id: str, query: ask.TraceProcessQuery) -> doc.TraceProcesses:
+        """Return the processes that ran under a trace, or the process of an id, at a moment."""
+        ...
+
     def export_objects(self, query: out.ObjectExport) -> Iterator[bytes]:
         """Return objects as they were at one moment, as pieces of a file; reading may raise too."""
         ...

@@ -27,6 +27,12 @@ DEPTH_MAX: Final = 32
 OBJECTS_MAX: Final = 1000
 """Objects of one graph: what does not fit is said to be left out."""
 
+PROCESSES_DEFAULT: Final = 20
+PROCESSES_MAX: Final = 100
+"""Processes of one trace: each is answered with its phases and all that took part."""
+
+ProcessStatus = Literal["started", "completed", "failed", "stuck", "timed_out"]
+
 EventKind = Literal[
     "created",
     "state_change",
@@ -145,16 +151,27 @@ class TouchedQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ProcessQuery(PageParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which processes, the newest first.
+    """Which processes, those that started last first: all that is given holds.
 
-    `status` is what a process says, or what its times say (``stuck``, ``timed_out``).
+    `status` is what a process says, or what its times say (``stuck``, ``timed_out``); repeated,
+    any of them. `phase` is the one that it is in, or was in last. The time range is that of its
+    events; `service` sent some of them.
     """
 
     type: str | None = None
-    status: Literal["started", "completed", "failed", "stuck", "timed_out"] | None = None
+    phase: str | None = None
+    status: list[ProcessStatus] = []
+    service: str | None = None
     last: str | None = None
     start: str | None = None
     end: str | None = None
+
+
+class TraceProcessQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The processes of a trace as they were at a moment, now when `at` is left out."""
+
+    at: str | None = None
+    limit: int = PROCESSES_DEFAULT
 
 
 class RejectedQuery(PageParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):

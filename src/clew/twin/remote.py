@@ -75,6 +75,16 @@ class TwinClient:
         path = f"/traces/{quoted(trace_id)}/objects"
         return self._get(path, to_pairs(query), doc.TouchedObjects)
 
+    def find_processes(self, query: ask.ProcessQuery) -> Reply[doc.ProcessList]:
+        """Return one page of processes, as they stand now."""
+        return self._get("/processes", to_pairs(query), doc.ProcessList)
+
+    def get_processes(
+        self, trace_id: str, query: ask.TraceProcessQuery
+    ) -> Reply[doc.TraceProcesses]:
+        """Return the processes that ran under a trace, or the process of an id, at a moment."""
+        return self._get(f"/processes/{quoted(trace_id)}", to_pairs(query), doc.TraceProcesses)
+
     def find_rejected(self, query: ask.RejectedQuery) -> Reply[doc.RejectedList]:
         """Return one page of the events that do not count."""
         return self._get("/rejected", to_pairs(query), doc.RejectedList)

@@ -10,6 +10,8 @@ from clew.twin.query import (
     history,
     instants,
     listing,
+    process,
+    processes,
     rejected,
     states,
     timeline,
@@ -80,6 +82,14 @@ class StoredTwins:
     def find_touched(self, trace_id: str, query: ask.TouchedQuery) -> doc.TouchedObjects:
         """Return the objects that a trace touched, at one of its steps."""
         return touched.find_touched(self._store, self._book.shelf, trace_id, query)
+
+    def find_processes(self, query: ask.ProcessQuery) -> doc.ProcessList:
+        """Return one page of processes, as they stand now."""
+        return processes.find_processes(self._store, self._book.shelf, query, self._now())
+
+    def get_processes(self, trace_id: str, query: ask.TraceProcessQuery) -> doc.TraceProcesses:
+        """Return the processes that ran under a trace, or the process of an id, at a moment."""
+        return process.get_processes(self._store, self._book.shelf, trace_id, query, self._now())
 
     def export_objects(self, query: out.ObjectExport) -> Iterator[bytes]:
         """Return objects as they were at one moment, as pieces of a file."""

@@ -193,12 +193,14 @@ def show_percent(part: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """Return a count and its noun: ``1 span``, ``2 spans``, ``2 series``, ``2 entries``."""
+    """Return a count and its noun: ``1 span``, ``2 spans``, ``2 series``, ``2 processes``."""
+    if noun.endswith(("sh", "ss")):
+        return f"{show_count(count)} {noun}{'' if count == 1 else 'es'}"
     if count == 1 or noun.endswith("s"):
         return f"{show_count(count)} {noun}"
     if noun.endswith("ry"):
         return f"{show_count(count)} {noun.removesuffix('y')}ies"
-    return f"{show_count(count)} {noun}{'es' if noun.endswith('sh') else 's'}"
+    return f"{show_count(count)} {noun}s"
 
 
 def read_time(text: str) -> tuple[datetime, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -18,7 +18,7 @@ from clew.surfaces.cli.flags import (
     TimeFlags,
     read_whole_number,
 )
-from clew.twin.parameters import EventKind
+from clew.twin.parameters import EventKind, ProcessStatus
 
 
 @Parameter(name="*", group=PAGE)
@@ -163,5 +163,25 @@ class RejectedFlags(PartFlags):
 class ProcessFlags(PartFlags):
     """`ProcessQuery`, but for the type, which is the argument."""
 
-    status: Literal["started", "completed", "failed", "stuck", "timed_out"] | None = None
-    """What a process says, or what its times say: stuck, timed_out."""
+    status: Annotated[
+        list[ProcessStatus] | None, Parameter(negative=(), consume_multiple=False)
+    ] = None
+    """Repeatable: what a process says, or what its times say: stuck, timed_out."""
+
+    phase: str | None = None
+    """Only those that are in this phase, or ended in it."""
+
+    service: Service = None
+    """Exact name of a service that sent some of its events."""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class TraceProcessFlags:
+    """`TraceProcessQuery`."""
+
+    at: str | None = None
+    """A time, 15m (ago), or the place of an event or a span: event:ID, span:ID. [default: now]"""
+
+    limit: PageNumber = None
+    """Processes at most. [default: 20]"""

@@ -7,6 +7,7 @@ from typing import Final
 from clew.surfaces.cli.command import LOOK, Command
 
 _TWIN: Final = "clew.surfaces.cli.commands.twin"
+_PROCESSES: Final = "clew.surfaces.cli.commands.processes"
 _TIMELINE: Final = "clew.surfaces.cli.commands.timeline"
 
 COMMANDS: Final[tuple[Command, ...]] = (
@@ -97,6 +98,32 @@ COMMANDS: Final[tuple[Command, ...]] = (
         (
             ("clew touched 4bf92f3577b34da6a3ce929d0e0e4736", "as the trace left them"),
             ("clew touched 4bf92f3577b34da6a3ce929d0e0e4736 --step 3", "after its third event"),
+        ),
+    ),
+    Command(
+        "processes",
+        f"{_PROCESSES}:processes",
+        LOOK,
+        "List processes, those that started last first: phase, status, and what is stuck.",
+        (
+            "How long one may take is said by its type: stuck is what nothing more comes of for "
+            "as long as that, timed_out what more comes of and what takes longer."
+        ),
+        (
+            ("clew processes --last 1h", "what ran lately"),
+            ("clew processes Checkout --stuck", "what does not come to an end"),
+            ("clew processes Checkout --phase pay --status failed", "what failed at paying"),
+        ),
+    ),
+    Command(
+        "process",
+        f"{_PROCESSES}:process",
+        LOOK,
+        "Show the processes of a trace: phases with their times, who took part, what went wrong.",
+        "A process that is named by something else than its trace is found by its id as well.",
+        (
+            ("clew process 4bf92f3577b34da6a3ce929d0e0e4736", "how the checkout went"),
+            ("clew process 4bf92f3577b34da6a3ce929d0e0e4736 --at 15m", "how far it was then"),
         ),
     ),
     Command(
