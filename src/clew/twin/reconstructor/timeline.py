@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.times import NS_PER_S, NS_PER_US, format_time, parse_duration_ns
+from clew.base.times import NS_PER_S, NS_PER_US, TIME_NS_MAX, format_time, parse_duration_ns
 from clew.twin.fold import Folded, put_in_order
 from clew.twin.reconstructor.moments import read_time, to_datetime
 from clew.twin.reconstructor.transitions import (
@@ -66,10 +69,11 @@ class TimelineSummary:
 
 @dataclass(frozen=True, slots=True)
 class _Beginning:
-    """What an object was before the events of a timeline."""
+    """What an object was before the events of a timeline; deleted if it was there and is not."""
 
     state: Mapping[str, Any] = field(default_factory=dict)
     exists: bool = False
+    was_there: bool = False
 
 
 class Timeline(Sequence["Event"]):
@@ -84,7 +88,8 @@ class Timeline(Sequence["Event"]):
         self, events: Iterable[Event], initial_state: Mapping[str, Any] | None = None
     ) -> None:
         self._events = _order(events)
-        self._beginning = _Beginning(initial_state or {}, exists=initial_state is not None)
+        is_given = initial_state is not None
+        self._beginning = _Beginning(initial_state or {}, exists=is_given, was_there=is_given)
 
     def __len__(self) -> int:
         return len(self._events)
@@ -188,7 +193,7 @@ class Timeline(Sequence["Event"]):
         made._beginning = self._beginning
         if first is not None and len(self.objects) <= 1:
             before = self._fold(each for each in self._events if each.at < first)
-            made._beginning = _Beginning(before.state, before.exists)
+            made._beginning = _Beginning(before.state, before.exists, before.version > 0)
         return made
 
     def segment_by(
@@ -258,9 +263,13 @@ class Timeline(Sequence["Event"]):
         )
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """Return the events as rows, fields and data in columns of their own."""
-        return [
-            {
+        """Return the events as rows, the fields that each sets beside what it is.
+
+        A field whose name is one of the event's own columns stands under ``field.<name>``.
+        """
+        rows = []
+        for each in self._events:
+            row = {
                 "timestamp": to_datetime(each.at),
                 "at": format_time(each.at),
                 "event_id": each.event_id,
@@ -271,10 +280,10 @@ class Timeline(Sequence["Event"]):
                 "service": each.service,
                 "trace_id": each.trace_id,
                 "span_id": each.span_id,
-                **each.patch,
             }
-            for each in self._events
-        ]
+            fields = {f"field.{n}" if n in row else n: value for n, value in each.patch.items()}
+            rows.append(row | fields)
+        return rows
 
     def to_dataframe(self) -> Any:
         """Return the events as a pandas DataFrame.
@@ -287,11 +296,16 @@ class Timeline(Sequence["Event"]):
     def to_parquet(self, path: str | Path) -> None:
         """Write the events as a Parquet file; lists and dictionaries keep their shapes.
 
+        A field whose values are of several kinds is a column of JSON texts.
+
         Raises:
             ClewError: UNSUPPORTED when pyarrow is not installed.
         """
-        parquet = _import("pyarrow.parquet")
-        parquet.write_table(_import("pyarrow").Table.from_pylist(_fill(self.to_dicts())), path)
+        arrow, parquet = _import("pyarrow"), _import("pyarrow.parquet")
+        rows = self.to_dicts()
+        names = dict.fromkeys(name for row in rows for name in row)
+        columns = {name: _column(arrow, [row.get(name) for row in rows]) for name in names}
+        parquet.write_table(arrow.table(columns), path)
 
     def _of(self, subject: Subject) -> Timeline:
         if len(self.objects) <= 1:
@@ -306,8 +320,12 @@ class Timeline(Sequence["Event"]):
                 hint="states_at(…) gives each of them",
             )
         beginning = self._beginning
-        version = 1 if beginning.exists else 0
-        return Folded(exists=beginning.exists, state=dict(beginning.state), version=version)
+        return Folded(
+            exists=beginning.exists,
+            state=dict(beginning.state),
+            # Whatever it is: nothing ends what never began.
+            version=int(beginning.was_there),
+        )
 
     def _fold(self, events: Iterable[Event]) -> Folded:
         folded = self._begin()
@@ -342,20 +360,24 @@ def _read_length(interval: str | float | timedelta) -> int:
         case str():
             length = parse_duration_ns(interval, bare=NS_PER_S)
         case _:
-            length = int(interval * NS_PER_S)
-    if length < NS_PER_US:
+            ns = interval * NS_PER_S
+            length = int(ns) if math.isfinite(ns) else 0
+    if not NS_PER_US <= length <= TIME_NS_MAX:
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT,
-            "a segment is a microsecond long at least",
+            "a segment is a microsecond long at least, and no longer than times reach",
             hint="write 1m, 30s, or a timedelta",
         )
     return length
 
 
-def _fill(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows that all have the same columns; absent is null."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    return [{name: row.get(name) for name in names} for row in rows]
+def _column(arrow: Any, values: list[Any]) -> Any:
+    """Return values as an array of Arrow: of their one kind, else of JSON texts; absent is null."""
+    try:
+        return arrow.array(values)
+    except (arrow.ArrowException, OverflowError, TypeError, ValueError):
+        texts = [None if each is None else msgspec.json.encode(each).decode() for each in values]
+        return arrow.array(texts)
 
 
 def _import(name: str) -> Any:
