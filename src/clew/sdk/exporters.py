@@ -130,17 +130,38 @@ class LogOutlet(_Queued[ReadableLogRecord], LogRecordProcessor):
 
     def __init__(self, exporter: Any, complaint: Complaint) -> None:
         super().__init__("log records", "OTEL_BLRP", exporter, complaint)
+        self._known: tuple[Resource | None, Resource] = (None, _Hashed(Resource.create()))
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Queue a record, as exporters take it."""
+        given, hashed = self._known
+        if given is not log_record.resource and log_record.resource is not None:
+            given, hashed = self._known = (log_record.resource, _Hashed(log_record.resource))
         self._outbox.put(
             ReadableLogRecord(
                 log_record=log_record.log_record,
-                resource=log_record.resource or Resource.create(),
+                resource=hashed,
                 instrumentation_scope=log_record.instrumentation_scope,
                 limits=log_record.limits,
             )
         )
+
+
+class _Hashed(Resource):
+    """A resource that knows its hash: exporters ask for it with every record, to group them.
+
+    OpenTelemetry's own writes itself out as JSON each time, a tenth of what a record costs.
+    """
+
+    def __init__(self, resource: Resource) -> None:
+        super().__init__(dict(resource.attributes), resource.schema_url)
+        self._hash = super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 class MetricOutlet:

@@ -81,7 +81,7 @@ def _describe(
     if anchor is None:
         return said | {k: to_text(given[k]) for k in (names.OBJ_ID, names.OBJ_TYPE) if k in given}
     describe_anchor(anchor, kind, said)
-    describe_process(anchor, saying, said)
+    describe_process(anchor, kind, saying, said)
     return said
 
 

@@ -57,6 +57,15 @@ def name_problem(problem: Issue | Violation) -> tuple[str, str]:
     return (problem.code.value, problem.attribute)
 
 
+def needs_a_look(saying: Saying, kind: Kind, *, fits: bool) -> bool:
+    """Whether there may be anything wrong with an event; `fits` is what encoding found."""
+    schema = kind.schema
+    if schema is None:
+        return False
+    is_odd = not fits or bool(saying.phase) or saying.type is EventType.CREATED
+    return is_odd or bool(schema.invariants)
+
+
 def find_problems(saying: Saying, anchor: AnchorContext, *, fits: bool) -> list[Issue | Violation]:
     """Return what is wrong with an event of a type that is known; `fits` is what encoding found."""
     kind = anchor.kind

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from clew.twin import attributes as names
-from clew.twin.schema.coercion import coerce, holds_secrets, referred_id
+from clew.twin.schema.coercion import coerce, coercer_of, holds_secrets, referred_id
 from clew.twin.schema.conversion import AS_JSON, to_attribute
 from clew.twin.schema.faults import REDACTED, FieldError
 from clew.twin.schema.limits import INTEGER_MAX, INTEGER_MIN, VALUE_DEPTH_MAX
@@ -20,7 +20,7 @@ from clew.twin.schema.lookup import names_of
 from clew.twin.schema.moments import read_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from clew.twin.anchoring.kinds import Kind, TypeSchema
     from clew.twin.schema.values import FieldSchema
@@ -41,11 +41,14 @@ class Encoded:
 
 
 class Way(NamedTuple):
-    """How a field goes out: under which attribute, and whether its value does as it is."""
+    """How a field goes out: under which attribute, and by what.
+
+    `convert` is set where the value of the field is the attribute: no list, and nothing to redact.
+    """
 
     key: str
     field: FieldSchema
-    is_plain: bool
+    convert: Callable[[FieldSchema, object, str], Any] | None
     holds_secrets: bool
 
 
@@ -73,13 +76,13 @@ def encode_fields(kind: Kind, fields: Mapping[str, Any]) -> Encoded:
 
 
 def _put_known(encoded: Encoded, way: Way, value: Any) -> None:
-    key, field = way.key, way.field
+    key, field, convert, _ = way
     try:
         if value is None:
             coerce(field, None)
             encoded.nulls.append(field.name)
-        elif way.is_plain:
-            encoded.attributes[key] = coerce(field, value)
+        elif convert is not None:
+            encoded.attributes[key] = convert(field, value, field.name)
         else:
             encoded.attributes[key] = to_attribute(field, value)
     except FieldError:
@@ -123,8 +126,8 @@ def _make_ways(schema: TypeSchema) -> Iterator[tuple[str, Way]]:
     begin = f"{schema.prefix}."
     for name, field in names_of(schema).items():
         has_secrets = holds_secrets(field)
-        is_plain = not has_secrets and field.type not in AS_JSON
-        way = Way(f"{begin}{field.name}", field, is_plain, has_secrets)
+        convert = None if has_secrets or field.type in AS_JSON else coercer_of(field)
+        way = Way(f"{begin}{field.name}", field, convert, has_secrets)
         yield from ((name, way), (f"{begin}{name}", way))
 
 

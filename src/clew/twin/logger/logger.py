@@ -26,6 +26,7 @@ from clew.twin.logger.checks import (
     describe_problem,
     find_problems,
     name_problem,
+    needs_a_look,
 )
 from clew.twin.logger.complaints import COMPLAINTS
 from clew.twin.logger.encoding import encode_fields, to_text
@@ -224,10 +225,13 @@ class TriLogLogger:
     def _emit(self, saying: Saying, anchor: AnchorContext | None) -> None:
         if saying.is_change and (anchor is None or not anchor.obj_id):
             self._miss_an_anchor(saying)
-        encoded = encode_fields(NO_KIND if anchor is None else anchor.kind, saying.fields)
-        if self.validation != "off" and anchor is not None:
-            self._check(saying, anchor, fits=encoded.fits)
-        outlet = self._open_outlet()
+        kind = NO_KIND if anchor is None else anchor.kind
+        encoded = encode_fields(kind, saying.fields)
+        fits = encoded.fits
+        is_checked = self.validation != "off" and needs_a_look(saying, kind, fits=fits)
+        if is_checked and anchor is not None:
+            self._check(saying, anchor, fits=fits)
+        outlet = self._outlet or self._open_outlet()
         for record in make_records(saying, encoded, anchor):
             outlet.hand_over(record)
 
@@ -256,10 +260,9 @@ class TriLogLogger:
             )
 
     def _open_outlet(self) -> Outlet:
-        if self._outlet is None:
-            from clew.twin.logger.outlet import Outlet
+        from clew.twin.logger.outlet import Outlet
 
-            self._outlet = Outlet(self.name, self._provider, span_events=self._span_events)
+        self._outlet = Outlet(self.name, self._provider, span_events=self._span_events)
         return self._outlet
 
 
@@ -290,7 +293,8 @@ def read_state(entity: Entity) -> dict[str, Any]:
 
 
 def _list(names: Mapping[str, Any]) -> str:
-    return ", ".join(map(to_text, names))
+    # Of a mapping they may be any objects.
+    return to_text(", ".join(map(str, names)))
 
 
 def _read_level(level: int | str) -> int:

@@ -134,8 +134,9 @@ def make_record(
         attributes[names.OBJ_NULLS] = nulls
     describe_event(saying, stamp, attributes)
     if anchor is not None:
-        describe_anchor(anchor, anchor.kind, attributes)
-        describe_process(anchor, saying, attributes)
+        kind = anchor.kind
+        describe_anchor(anchor, kind, attributes)
+        describe_process(anchor, kind, saying, attributes)
     return Told(
         at=stamp.at,
         severity=saying.severity,
@@ -187,13 +188,14 @@ def describe_anchor(anchor: AnchorContext, kind: Kind, attributes: dict[str, Any
         attributes[names.OBJ_ID] = to_text(anchor.obj_id)
 
 
-def describe_process(anchor: AnchorContext, saying: Saying, attributes: dict[str, Any]) -> None:
+def describe_process(
+    anchor: AnchorContext, kind: Kind, saying: Saying, attributes: dict[str, Any]
+) -> None:
     """Add where a process stands, of an event that says so or of one that is about a process."""
     if saying.phase:
         attributes[names.PROCESS_PHASE] = saying.phase
     if saying.status:
         attributes[names.PROCESS_STATUS] = saying.status
-    kind = anchor.kind
     if kind.is_process:
         attributes[names.PROCESS_TYPE] = kind.name
         attributes[names.PROCESS_TRACE_ID] = to_text(anchor.obj_id)
