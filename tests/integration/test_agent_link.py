@@ -11,6 +11,7 @@ from clew.remote.http import Server
 from clew.testing.server import ServerProcess
 from clew.tree.agent.announcing import Announcement
 from clew.tree.agent.link import AgentLink
+from clew.tree.agent.process import Exit
 from clew.tree.client.identity import describe_process
 from clew.tree.frames.info import TrailsConfig
 from clew.tree.frames.outbound import ProcessSignal
@@ -84,3 +85,37 @@ def test_what_is_above_has_ended_by_itself_and_the_command_goes_on_outside_of_th
     assert late.ordered == []
     assert len(late.warned) == 1
     assert "the parent has ended: done" in late.warned[0]
+
+
+def test_an_announcement_whose_answer_was_lost_is_made_again_and_counts(
+    server: ServerProcess, tree: TreeClient
+) -> None:
+    late = Late(server, announce(tree))
+    announcement = late.link.announcement
+    before = announcement.config
+    announcement.announce()
+    answered = announcement.config
+    # As if that answer had not come: the server has the app, and its agent what it had before.
+    announcement.config, announcement.is_announced = before, False
+    announcement.announce()
+    assert announcement.config == answered
+    assert announcement.config.socket_url() == server.trails_url
+    late.link.report(Exit(code=3, signal=None))
+    asyncio.run(late.run())
+    app = tree.get_app(before.app_id).document()
+    assert (app.status, app.exit_code, late.warned) == ("error", 3, [])
+
+
+def test_a_command_that_joined_by_itself_before_it_was_announced_still_gets_its_agent(
+    server: ServerProcess, tree: TreeClient
+) -> None:
+    parent = announce(tree)
+    late = Late(server, parent)
+    with peer(server) as app:
+        app.join(parent.app_id, app_name="above")
+        app_id = late.link.announcement.config.app_id
+        app.join(app_id, parent.app_id, app_name="late")
+        late.link.report(Exit(code=3, signal=None))
+        asyncio.run(late.run())
+    found = tree.get_app(app_id).document()
+    assert (found.status, found.exit_code, late.warned) == ("error", 3, [])

@@ -370,6 +370,7 @@ class TreeStory(RuleBasedStateMachine):
         caller=st.sampled_from([None] * len(APPS) + [*APPS]),
         cascade=st.sampled_from([True, True, False]),
         grace_ms=st.sampled_from([0, 3_000, 30_000]),
+        kill_after_ms=st.sampled_from([0, 10_000]),
         include_detached=st.booleans(),
     )
     def cancel(
@@ -379,6 +380,7 @@ class TreeStory(RuleBasedStateMachine):
         *,
         cascade: bool,
         grace_ms: int,
+        kill_after_ms: int,
         include_detached: bool,
     ) -> None:
         app_id = self._pick_app(data, LIVE)
@@ -393,6 +395,7 @@ class TreeStory(RuleBasedStateMachine):
             caller=self._caller(caller),
             cascade=cascade,
             grace_ms=grace_ms,
+            kill_after_ms=kill_after_ms,
             include_detached=include_detached,
         )
         if caller is not None:

@@ -442,3 +442,27 @@ def test_every_cancel_is_audited_with_its_correlation_id() -> None:
         True,
         "c",
     )
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_whoever_cancels_says_how_long_after_the_term_the_kill_comes(is_restarted: bool) -> None:
+    world = World()
+    agents = jobs(world)
+    world.cancel("job", correlation_id="c", grace_ms=1_000, kill_after_ms=500)
+    told = msgspec.json.decode(world.kept.commands["c", "job"].payload, type=CancelPayload)
+    assert (told.grace_ms, told.kill_after_ms) == (1_000, 500)
+    world.wait_s(1.1)
+    assert [each.signal for each in world.frames(agents["job"], Signal)] == ["term"]
+    if is_restarted:
+        # What was asked for is known to the next server, too.
+        world.restart()
+        agents = {name: world.attach(name, f"token of {name}") for name in agents}
+    world.wait_s(0.3)
+    assert [each.signal for each in world.frames(agents["job"], Signal)][-1:] == ["term"]
+    world.wait_s(0.3)
+    assert [each.signal for each in world.frames(agents["job"], Signal)][-1:] == ["kill"]
+    world.exit(agents["job"], "job", signal=9)
+    assert world.target("c", "job").phase == "kill"
+    again = world.cancel("job", correlation_id="c", grace_ms=1_000)
+    assert isinstance(again, Refused)
+    assert again.code is ErrorCode.ALREADY_EXISTS

@@ -177,7 +177,7 @@ def test_an_ended_app_does_not_register_again() -> None:
 def test_the_very_same_announcement_is_no_error_and_gives_no_second_token() -> None:
     world = World()
     world.schedule("root")
-    again = world.schedule("root")
+    again = world.schedule("root", token="fresh from the server")
     assert isinstance(again, Scheduled)
     assert again.token is None
     assert not again.is_new
@@ -248,6 +248,41 @@ def test_a_child_that_is_taken_back_is_cancelled_and_may_not_come() -> None:
     refused = world.unschedule("root")
     assert isinstance(refused, Refused)
     assert refused.code is ErrorCode.CONFLICT
+
+
+def test_who_chose_the_token_has_it_though_the_answer_was_lost() -> None:
+    world = World()
+    world.schedule("root", token="chosen by its parent")
+    again = world.schedule("root", token="chosen by its parent")
+    assert (again.is_new, again.token) == (False, "chosen by its parent")
+    # Nobody else gets one by asking for the same.
+    other = world.schedule("root", token="another")
+    assert (other.is_new, other.token) == (False, None)
+    world.attach("root", "chosen by its parent")
+    assert world.status("root") is Status.CONNECTED
+
+
+def test_an_app_that_came_before_it_was_announced_gets_what_was_announced_of_it() -> None:
+    world = World()
+    world.register("root")
+    link = world.register("job", "root")
+    world.say(link, "job")
+    late = world.schedule("job", "root", tags={"team": "a"}, orphans=Orphans(detached=True))
+    assert (late.is_new, late.token) == (False, "token of job")
+    app = world.app("job")
+    assert (app.status, app.tags, app.orphans.detached) == (Status.RUNNING, {"team": "a"}, True)
+    agent = world.attach("job", "token of job")
+    world.exit(agent, "job", 3)
+    assert (world.status("job"), world.app("job").exit_code) == (Status.ERROR, 3)
+    # Not of another parent or name, and not what has ended.
+    world.register("kid", "root")
+    for wrong in ({"parent_id": None}, {"parent_id": "root", "app_name": "x"}):
+        refused = world.schedule("kid", **wrong)
+        assert isinstance(refused, Refused)
+        assert refused.code is ErrorCode.ALREADY_EXISTS
+    world.leave(world.register("gone", "root"), "gone")
+    ended = world.schedule("gone", "root")
+    assert (ended.is_new, ended.token) == (False, None)
 
 
 def test_a_start_that_does_not_come_fails_by_the_clock_of_the_server() -> None:

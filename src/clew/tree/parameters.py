@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from clew.tree.frames.fields import (
+    TOKEN_CHARS_MAX,
+    TOKEN_CHARS_MIN,
     Action,
     AppName,
     CorrelationId,
@@ -20,7 +22,7 @@ from clew.tree.frames.fields import (
     null,
 )
 from clew.tree.machine.app import Orphans, Tier
-from clew.tree.machine.options import GRACE_MS
+from clew.tree.machine.options import GRACE_MS, KILL_AFTER_MS
 
 LIMIT_DEFAULT: Final = 100
 LIMIT_MAX: Final = 10_000
@@ -119,16 +121,28 @@ class ChildGrant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     expires_at: str | int | None = None
 
 
+JoinToken = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^[A-Za-z0-9_-]+$", min_length=TOKEN_CHARS_MIN, max_length=TOKEN_CHARS_MAX
+    ),
+]
+"""As many characters as 32 random bytes take in Base64 for addresses, or more."""
+
+
 class NewChild(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A child that is about to be started; without `parent_id` it is the root of a new tree.
 
     `app_id` is a UUID of the caller's choosing, for callers that may have to ask again; else the
     server makes one. `start_deadline` is in seconds. `sec_level` is the tier at which it proves
     who it is, never less than the server's own. `role_refs` are its parent's unless given.
+    `join_token` is a secret of the caller's choosing, 32 random bytes: who may have to ask again
+    has it even if the answer was lost; else the server makes one, and tells it once.
     """
 
     app_name: AppName
     app_id: str | None = None
+    join_token: JoinToken | None = None
     parent_id: str | None = None
     sec_level: Tier = Tier.OPEN
     start_deadline: Annotated[int, msgspec.Meta(ge=1, le=START_DEADLINE_S_MAX)] | None = None
@@ -165,10 +179,14 @@ class WaitParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class CancelParameters(WaitParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to cancel: `cascade` reaches everything below, but for `detached` apps."""
+    """How to cancel: `cascade` reaches everything below, but for `detached` apps.
+
+    `kill_after_ms` is between TERM and KILL, for what has an agent and lives after its grace.
+    """
 
     cascade: bool = False
     grace_ms: Annotated[int, msgspec.Meta(ge=0, le=GRACE_MS_MAX)] = GRACE_MS
+    kill_after_ms: Annotated[int, msgspec.Meta(ge=0, le=GRACE_MS_MAX)] = KILL_AFTER_MS
     reason: Reason = ""
     include_detached: bool = False
 

@@ -95,7 +95,7 @@ class TreeService(Lookups):
                 parent_id=parent_id,
                 app_name=child.app_name,
                 tier=child.sec_level,
-                token=new_join_token(),
+                token=child.join_token or new_join_token(),
                 start_deadline_s=child.start_deadline,
                 resume_window_ms=child.resume_window_ms,
                 orphans=child.orphans,
@@ -182,6 +182,7 @@ class TreeService(Lookups):
             reason=asked.reason,
             cascade=asked.cascade,
             grace_ms=asked.grace_ms,
+            kill_after_ms=asked.kill_after_ms,
             include_detached=asked.include_detached,
         )
         await self._issue(event, caller, wait_s)

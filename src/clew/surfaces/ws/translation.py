@@ -12,7 +12,7 @@ from clew.tree.frames.fields import CANCEL_ACTION, Source
 from clew.tree.frames.info import new_join_token
 from clew.tree.frames.outbound import ISSUED_TARGETS_MAX
 from clew.tree.machine import events
-from clew.tree.machine.options import GRACE_MS, MS
+from clew.tree.machine.options import GRACE_MS, KILL_AFTER_MS, MS
 from clew.tree.parameters import (
     ANNOTATION_BYTES_MAX,
     GRACE_MS_MAX,
@@ -51,6 +51,8 @@ def find_wrong(frame: AnyInbound) -> str | None:
             return f"ttl_ms is {TTL_MS_MAX} at the most"
         case inbound.Issue(grace_ms=int(grace_ms)) if grace_ms > GRACE_MS_MAX:
             return f"grace_ms is {GRACE_MS_MAX} at the most"
+        case inbound.Issue(kill_after_ms=int(after_ms)) if after_ms > GRACE_MS_MAX:
+            return f"kill_after_ms is {GRACE_MS_MAX} at the most"
         case inbound.Spawn(start_deadline_s=int(seconds)) if seconds > START_DEADLINE_S_MAX:
             return f"start_deadline_s is {START_DEADLINE_S_MAX} at the most"
         case inbound.Spawn(resume_window_ms=int(window)) if window > RESUME_WINDOW_MS_MAX:
@@ -186,6 +188,7 @@ def command_of(frame: inbound.Issue, caller: Caller) -> events.Command | events.
             reason=frame.reason,
             cascade=frame.cascade,
             grace_ms=GRACE_MS if frame.grace_ms is None else frame.grace_ms,
+            kill_after_ms=KILL_AFTER_MS if frame.kill_after_ms is None else frame.kill_after_ms,
             include_detached=frame.include_detached,
         )
     return events.Command(

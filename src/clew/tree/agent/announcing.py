@@ -16,7 +16,7 @@ import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.remote.http import Server
-from clew.tree.frames.info import TrailsConfig
+from clew.tree.frames.info import TrailsConfig, new_join_token
 from clew.tree.parameters import NewChild
 from clew.tree.remote import TreeClient
 
@@ -62,6 +62,8 @@ class Announcement:
             shown = f"[{host}]" if ":" in host else host
             config = TrailsConfig.create(self.name, f"ws://{shown}:{AGENT_PORT}")
             self.config = msgspec.structs.replace(config, tags=self.tags)
+        # Chosen here, so that it is known though an answer may be lost.
+        self.config = msgspec.structs.replace(self.config, join_token=new_join_token())
 
     def join(self, config: TrailsConfig) -> None:
         """Be an app that somebody else has announced."""
@@ -112,6 +114,7 @@ class Announcement:
         child = NewChild(
             app_name=self.name,
             app_id=self.config.app_id,
+            join_token=self.config.join_token,
             parent_id=None if self.parent is None else self.parent.app_id,
             sec_level=self.config.tier,
             orphans=self.orphans,

@@ -143,12 +143,17 @@ class AsyncTrailsClient(Face):
         cascade: bool = True,
         reason: str = "",
         grace_s: float = GRACE_S,
+        kill_after_s: float | None = None,
         include_detached: bool = False,
         wait_s: float = 0.0,
     ) -> Answer:
         """Cancel a descendant, and with `cascade` all that is below it; else as `send`."""
         options = CancelOptions(
-            cascade=cascade, reason=reason, grace_s=grace_s, include_detached=include_detached
+            cascade=cascade,
+            reason=reason,
+            grace_s=grace_s,
+            kill_after_s=kill_after_s,
+            include_detached=include_detached,
         )
         own = self._membership.require_config().app_id
         return await self._issue(cancel_frame(own, target, options), wait_s)

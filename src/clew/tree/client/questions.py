@@ -47,11 +47,15 @@ class SendOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOptions:
-    """How an app is cancelled: with all that is below it by default."""
+    """How an app is cancelled: with all that is below it by default.
+
+    `kill_after_s` is the time between TERM and KILL; None is what the server gives.
+    """
 
     cascade: bool = True
     reason: str = ""
     grace_s: float = GRACE_S
+    kill_after_s: float | None = None
     include_detached: bool = False
 
 
@@ -122,6 +126,7 @@ def cancel_frame(app_id: str, target: str, options: CancelOptions) -> Issue:
     Raises:
         ClewError: INVALID_ARGUMENT for a target that is no id.
     """
+    after_s = options.kill_after_s
     return Issue(
         app_id=app_id,
         correlation_id=new_uuid(time.time_ns()),
@@ -129,6 +134,7 @@ def cancel_frame(app_id: str, target: str, options: CancelOptions) -> Issue:
         action=CANCEL_ACTION,
         cascade=options.cascade,
         grace_ms=round(options.grace_s * 1000),
+        kill_after_ms=None if after_s is None else round(after_s * 1000),
         reason=options.reason,
         include_detached=options.include_detached,
     )

@@ -26,7 +26,8 @@ REASON_CHARS_MAX: Final = 4096
 # Ed25519 keys and signatures take 52 and 96 characters; a longer one is none.
 KEY_CHARS_MAX: Final = 128
 
-# A join token or a nonce: 32 random bytes take 43 characters.
+# A join token or a nonce: 32 random bytes take 43 characters, and fewer can be guessed.
+TOKEN_CHARS_MIN: Final = 43
 TOKEN_CHARS_MAX: Final = 256
 
 # A path of a file may have 4096 bytes on Linux, the longest of what a process tells of itself.

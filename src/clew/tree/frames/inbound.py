@@ -135,8 +135,9 @@ class ControlAck(Inbound, frozen=True, kw_only=True, tag="control_ack"):
 class Issue(Inbound, frozen=True, kw_only=True, tag="issue"):
     """A command or, with the action ``cancel``, a cancel: from an ancestor of the target.
 
-    `reason`, `grace_ms` and `include_detached` are of a cancel, the filters and `ttl_ms` of a
-    command. The issuer chooses the correlation id; repeating a frame with it changes nothing.
+    `reason`, `grace_ms`, `kill_after_ms` and `include_detached` are of a cancel, the filters and
+    `ttl_ms` of a command. The issuer chooses the correlation id; repeating a frame with it changes
+    nothing.
     """
 
     correlation_id: CorrelationId
@@ -146,6 +147,7 @@ class Issue(Inbound, frozen=True, kw_only=True, tag="issue"):
     cascade: bool = False
     ttl_ms: Number | None = None
     grace_ms: Number | None = None
+    kill_after_ms: Number | None = None
     reason: Reason = ""
     include_detached: bool = False
     name_filter: Name | None = None

@@ -107,12 +107,16 @@ class Control(Outbound, frozen=True, kw_only=True, tag="control"):
 
 
 class CancelPayload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The payload of a cancel. `initiated_by` is an app's id or the name of a caller."""
+    """The payload of a cancel. `initiated_by` is an app's id or the name of a caller.
+
+    `kill_after_ms` is the time between TERM and KILL, where it is not the usual one.
+    """
 
     reason: Reason = ""
     cascade: bool = False
     initiated_by: Name = ""
     grace_ms: Number | None = None
+    kill_after_ms: Number | None = None
 
 
 class TargetReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -30,9 +30,8 @@ from clew.tree.machine.issuing import (
     report,
 )
 from clew.tree.machine.lifecycle import Reason
-from clew.tree.machine.options import KILL_GRACE, MS, TERM_GRACE
+from clew.tree.machine.options import KILL_AFTER_MS, KILL_GRACE, MS
 from clew.tree.machine.orders import (
-    PHASE_GRACE,
     Item,
     Kind,
     Order,
@@ -62,6 +61,7 @@ def cancel(draft: Draft, event: Cancel) -> None:
         reason=event.reason,
         cascade=event.cascade,
         grace_ms=event.grace_ms,
+        kill_after_ms=event.kill_after_ms,
     )
     if is_repeated(draft, event, order):
         return
@@ -78,10 +78,15 @@ def plan_cancel(
     reason: str,
     cascade: bool,
     grace_ms: int,
+    kill_after_ms: int = KILL_AFTER_MS,
 ) -> Order:
     """Return a cancel that is not begun yet."""
     payload = CancelPayload(
-        reason=reason, cascade=cascade, initiated_by=caller.name, grace_ms=grace_ms
+        reason=reason,
+        cascade=cascade,
+        initiated_by=caller.name,
+        grace_ms=grace_ms,
+        kill_after_ms=None if kill_after_ms == KILL_AFTER_MS else kill_after_ms,
     )
     deadline = draft.now + grace_ms * MS
     return Order(
@@ -93,10 +98,11 @@ def plan_cancel(
         requested_by=caller.name,
         auth_domain=auth_domain(caller),
         at=draft.now,
-        expires_at=deadline + TERM_GRACE + KILL_GRACE,
+        expires_at=deadline + kill_after_ms * MS + KILL_GRACE,
         cascade=cascade,
         deadline=deadline,
         grace_ms=grace_ms,
+        kill_after_ms=kill_after_ms,
         phase=Phase.COOPERATIVE,
     )
 
@@ -183,7 +189,7 @@ def advance(draft: Draft, order: Order) -> None:
     if following is None or not left:
         return
     order.phase = following
-    order.deadline = draft.now + PHASE_GRACE[following]
+    order.deadline = draft.now + order.length_of(following)
     tree.timers.put(order.deadline, order.correlation_id, is_order=True)
     for app in left:
         order.items[app.app_id].phase = following

@@ -12,7 +12,7 @@ from clew.tree.machine.ends import finish_cancelled
 from clew.tree.machine.issuing import expire_command
 from clew.tree.machine.lifecycle import RECOVERABLE, Reason
 from clew.tree.machine.options import MS
-from clew.tree.machine.orders import PHASE_GRACE, Kind
+from clew.tree.machine.orders import Kind
 from clew.tree.machine.scheduling import fail_start
 from clew.tree.machine.state import SERVER_ACTOR
 
@@ -50,7 +50,7 @@ def restart(draft: Draft, event: Started) -> None:
             draft.change(app, deadline=deadline, token_expires_at=deadline)
     for order in tree.orders.open_orders():
         if order.phase is not None:
-            length = PHASE_GRACE.get(order.phase, (order.grace_ms or 0) * MS)
+            length = order.length_of(order.phase)
             _put_off(draft, order, min(length, tree.options.restart_window_ms * MS))
 
 

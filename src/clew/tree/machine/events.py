@@ -14,6 +14,7 @@ import msgspec
 
 # Named at run time: a default is made of it.
 from clew.access.caller import NOWHERE, Origin
+from clew.tree.machine.options import KILL_AFTER_MS
 
 if TYPE_CHECKING:
     from clew.access.caller import Caller
@@ -30,7 +31,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Schedule(Event, frozen=True, kw_only=True):
     """A parent announces a child before it starts it. Repeating the very same one is no error.
 
-    The answer is an `outcomes.Scheduled` with the join token, given once.
+    The answer is an `outcomes.Scheduled` with the join token, given once, or to who shows it.
     `token` is a fresh random token, made by the caller of the machine: the machine is pure.
     """
 
@@ -77,7 +78,10 @@ class Command(Event, frozen=True, kw_only=True):
 
 
 class Cancel(Event, frozen=True, kw_only=True):
-    """Stop one app, or with `cascade` everything below it as well."""
+    """Stop one app, or with `cascade` everything below it as well.
+
+    `grace_ms` is until TERM, `kill_after_ms` from there until KILL.
+    """
 
     ticket: int
     caller: Caller
@@ -86,6 +90,7 @@ class Cancel(Event, frozen=True, kw_only=True):
     reason: str
     cascade: bool
     grace_ms: int
+    kill_after_ms: int = KILL_AFTER_MS
     include_detached: bool = False
 
 

@@ -32,9 +32,9 @@ MASS_DROP_WITHIN: Final = 5 * SECOND
 # So much longer is the resume window then.
 MASS_DROP_FACTOR: Final = 2
 
-# After the grace of a cancel: a process has this long for its own clean-up after SIGTERM, and the
-# kernel this long to end it after SIGKILL.
-TERM_GRACE: Final = 10 * SECOND
+# After the grace of a cancel: a process has this long for its own clean-up after SIGTERM, unless
+# whoever cancels gives it another time, and the kernel this long to end it after SIGKILL.
+KILL_AFTER_MS: Final = 10_000
 KILL_GRACE: Final = 5 * SECOND
 
 # A notice that the server itself gives, such as by an orphan policy, leaves this much time.

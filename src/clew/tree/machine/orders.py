@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from clew.tree.machine.options import ENDED_MAX, FINISHED_MAX, KILL_GRACE, MS, TERM_GRACE
+import msgspec
+
+from clew.tree.frames.outbound import CancelPayload
+from clew.tree.machine.options import ENDED_MAX, FINISHED_MAX, KILL_AFTER_MS, KILL_GRACE, MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,10 +55,6 @@ class Phase(StrEnum):
     """The app had ended by itself before."""
 
 
-PHASE_GRACE: Final = {Phase.TERM: TERM_GRACE, Phase.KILL: KILL_GRACE}
-"""How long the phases last whose time nobody chooses, in nanoseconds."""
-
-
 @dataclass(slots=True)
 class Item:
     """What a command came to for one target."""
@@ -93,6 +92,7 @@ class Order:
     cascade: bool
     deadline: int
     grace_ms: int | None = None
+    kill_after_ms: int = KILL_AFTER_MS
     phase: Phase | None = None
     items: dict[str, Item] = field(default_factory=dict)
     open_count: int = 0
@@ -102,6 +102,16 @@ class Order:
     def is_over(self) -> bool:
         """Whether nothing more comes of it for any target."""
         return self.open_count == 0
+
+    def length_of(self, phase: Phase) -> int:
+        """Return how long a phase of a cancel lasts, in nanoseconds."""
+        match phase:
+            case Phase.KILL:
+                return KILL_GRACE
+            case Phase.TERM:
+                return self.kill_after_ms * MS
+            case _:
+                return (self.grace_ms or 0) * MS
 
     def says(self, other: Order) -> bool:
         """Whether the other asks for the very same, as far as that is kept."""
@@ -234,14 +244,10 @@ class Orders:
 def _from_records(records: list[CommandRecord]) -> Order:
     """Return an order from the kept rows of its targets."""
     first = records[0]
-    kind = Kind(first.kind)
-    phase, deadline = None, first.expires_at
-    if kind is Kind.CANCEL:
-        phase, deadline = _find_phase(records)
-    return Order(
+    order = Order(
         correlation_id=first.correlation_id,
         root_id=first.root_id,
-        kind=kind,
+        kind=Kind(first.kind),
         action=first.action,
         payload=first.payload,
         requested_by=first.requested_by,
@@ -249,11 +255,17 @@ def _from_records(records: list[CommandRecord]) -> Order:
         at=first.at,
         expires_at=first.expires_at,
         cascade=first.cascade,
-        deadline=deadline,
+        deadline=first.expires_at,
         grace_ms=first.grace_ms,
-        phase=phase,
         items={record.app_id: _item(record) for record in records},
     )
+    if order.kind is Kind.CANCEL:
+        payload = msgspec.json.decode(first.payload, type=CancelPayload)
+        if payload.kill_after_ms is not None:
+            order.kill_after_ms = payload.kill_after_ms
+        order.phase, since = _find_phase(records)
+        order.deadline = since + order.length_of(order.phase)
+    return order
 
 
 def _item(record: CommandRecord) -> Item:
@@ -267,7 +279,7 @@ def _item(record: CommandRecord) -> Item:
 
 
 def _find_phase(records: list[CommandRecord]) -> tuple[Phase, int]:
-    """Return how far a cancel has got and until when that lasts: what its open targets tell."""
+    """Return how far a cancel has got and since when: what its open targets tell."""
     for phase in (Phase.KILL, Phase.TERM):
         since = [
             record.changed_at
@@ -275,6 +287,5 @@ def _find_phase(records: list[CommandRecord]) -> tuple[Phase, int]:
             if record.status in OPEN and record.phase == phase
         ]
         if since:
-            return phase, min(since) + PHASE_GRACE[phase]
-    first = records[0]
-    return Phase.COOPERATIVE, first.at + (first.grace_ms or 0) * MS
+            return phase, min(since)
+    return Phase.COOPERATIVE, records[0].at

@@ -12,7 +12,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scheduled(Outcome, frozen=True, kw_only=True):
-    """A child is announced. `token` is its join token, None when it was announced before."""
+    """A child is announced. `token` is its join token.
+
+    None when it was announced before, and not with that token.
+    """
 
     app: App
     token: str | None

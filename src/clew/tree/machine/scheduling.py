@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from clew.access.caller import CallerKind, Verb
@@ -146,9 +147,25 @@ def _scheduled(draft: Draft, event: Schedule, parent: App | None) -> App:
 
 
 def _schedule_again(draft: Draft, event: Schedule, known: App, app: App) -> None:
+    """Answer the announcement of an app that is known: it was announced, or it has come without."""
+    is_of_same = (known.adopted_from or known.parent_id, known.app_name) == (
+        app.parent_id,
+        app.app_name,
+    )
+    if is_of_same and known.token_hash is None and not known.is_over:
+        # It found the server before whoever started it: from now on it is what that one says of it.
+        announced = draft.change(
+            known,
+            token_hash=app.token_hash,
+            token_expires_at=app.token_expires_at,
+            resume_window_ms=app.resume_window_ms,
+            orphans=app.orphans,
+            tags=app.tags,
+        )
+        draft.answer(event.ticket, Scheduled(app=announced, token=event.token, is_new=False))
+        return
     is_same = (
-        (known.adopted_from or known.parent_id) == app.parent_id
-        and known.app_name == app.app_name
+        is_of_same
         and known.tier == app.tier
         and known.start_deadline_s == app.start_deadline_s
         and known.resume_window_ms == app.resume_window_ms
@@ -156,7 +173,9 @@ def _schedule_again(draft: Draft, event: Schedule, known: App, app: App) -> None
         and known.tags == app.tags
     )
     if is_same:
-        draft.answer(event.ticket, Scheduled(app=known, token=None, is_new=False))
+        is_known = compare_digest(known.token_hash or "", hash_token(event.token))
+        token = event.token if is_known else None
+        draft.answer(event.ticket, Scheduled(app=known, token=token, is_new=False))
     else:
         draft.refuse(
             event.ticket, ErrorCode.ALREADY_EXISTS, f"there is an app {known.app_id} already"

@@ -26,7 +26,7 @@ from clew.surfaces.cli.text import escape, plural
 from clew.surfaces.cli.views.outcomes import cancel_lines, child_lines, command_lines
 from clew.tree.frames.info import VARIABLE
 from clew.tree.machine.app import LIVE, Orphans, Tier
-from clew.tree.machine.options import KILL_GRACE, TERM_GRACE
+from clew.tree.machine.options import KILL_GRACE
 from clew.tree.parameters import (
     LIMIT_MAX,
     AppQuery,
@@ -86,6 +86,9 @@ class CancelFlags:
 
     grace: str | None = None
     """How long each has to end by itself: 30s, or bare seconds. [default: 30s]"""
+
+    kill_after: str | None = None
+    """How long after the TERM that follows the KILL comes. [default: 10s]"""
 
     wait: Switch = False
     """Wait until it is over, and show what became of each."""
@@ -195,8 +198,8 @@ def cancel(
 ) -> ExitCode:
     """Cancel an app."""
     flags = flags or CancelFlags()
-    grace_s = _seconds(flags.grace)
-    given = {} if grace_s is None else {"grace_ms": round(grace_s * 1000)}
+    times = {"grace_ms": _seconds(flags.grace), "kill_after_ms": _seconds(flags.kill_after)}
+    given = {name: round(each * 1000) for name, each in times.items() if each is not None}
     asked = CancelParameters(
         cascade=flags.cascade,
         reason=flags.reason or "",
@@ -204,7 +207,7 @@ def cancel(
         wait="true" if flags.wait else None,
         **given,
     )
-    longest_s = asked.grace_ms / 1000 + (TERM_GRACE + KILL_GRACE) / NS_PER_S
+    longest_s = (asked.grace_ms + asked.kill_after_ms) / 1000 + KILL_GRACE / NS_PER_S
     session, client = _open(answer, longest_s if flags.wait else 0.0)
     app_id = find_app(client, app)
     if not flags.yes and sys.stdin.isatty() and sys.stderr.isatty():
