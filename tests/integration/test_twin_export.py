@@ -132,6 +132,28 @@ def test_lines_are_the_documents_of_the_lists(server: ServerProcess) -> None:
     assert (early["version"], early["state"]) == (1, {"on": False})
 
 
+def test_events_are_those_that_the_filters_say(server: ServerProcess) -> None:
+    span = {"trace_id": "c1" * 16, "span_id": "c1" * 8}
+    named = {"obj_type": "Door", "prefix": "door"}
+    knock = fingerprint("event", "d2", MORNING + 2 * S, 2, {}, trilog__event__name="knock", **named)
+    send(
+        server,
+        [free("Door", "d1", 1, 0, open=True) | span, free("Door", "d2", 1, 1, open=False), knock],
+    )
+
+    def found(**filters: Any) -> list[tuple[str, str]]:
+        events = lines(server, "events", **({"type": "Door"} | filters))
+        return [(each["obj_id"], each["type"]) for each in events]
+
+    first, second = ("d1", "state_change"), ("d2", "state_change")
+    assert found() == [first, second, ("d2", "event")]
+    assert found(trace_id="C1" * 16) == [first]
+    assert found(changes="true") == [first, second]
+    assert found(event_type="event", text="D2") == [("d2", "event")]
+    assert found(id="d2", start=format_time(MORNING + 2 * S)) == [("d2", "event")]
+    assert found(service="other") == []
+
+
 def test_fields_that_nobody_described_are_columns_of_what_they_hold(server: ServerProcess) -> None:
     send(
         server,
@@ -194,6 +216,7 @@ def test_nothing_is_a_file_without_rows(server: ServerProcess) -> None:
         ("events", {"event_type": "birth"}, 400),
         ("events", {"start": "1h", "end": "2h"}, 400),
         ("events", {"deleted": "true"}, 400),
+        ("events", {"trace_id": ""}, 400),
         ("states", {}, 404),
     ],
 )

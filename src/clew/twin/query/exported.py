@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from clew.base.ids import parse_trace_id
 from clew.base.times import format_time, parse_range
 from clew.store.engine.contract import Scan
 from clew.twin.parameters import STATES_MAX, ObjectQuery, StatesQuery
@@ -146,13 +147,14 @@ def _kind(obj_type: str | None, shelf: Shelf) -> tuple[ObjectSchema | ProcessSch
 
 def _select_events(query: EventExport, now: int) -> Selection:
     window = parse_range(last=query.last, start=query.start, end=query.end, now=now)
+    trace_id = None if query.trace_id is None else parse_trace_id(query.trace_id)
     selection = Selection(f"{COUNTED} AND ObjId != ''", {})
     conditions: tuple[tuple[str, str, object], ...] = (
         ("ObjType = {type:String}", "type", query.type),
         ("ObjId = {id:String}", "id", query.id),
         ("positionCaseInsensitiveUTF8(ObjId, {text:String}) > 0", "text", query.text),
         ("ServiceName = {service:String}", "service", query.service),
-        ("TraceId = {trace_id:String}", "trace_id", query.trace_id),
+        ("TraceId = {trace_id:String}", "trace_id", trace_id),
         ("toString(EventType) IN {kinds:Array(String)}", "kinds", query.event_type or None),
         ("Timestamp >= fromUnixTimestamp64Nano({start:Int64})", "start", window.start),
         ("Timestamp < fromUnixTimestamp64Nano({end:Int64})", "end", window.end),
