@@ -189,6 +189,7 @@ def test_a_cart_that_was_there_at_the_time_of_the_quick_start_had_what_it_had(
         f"{front_door.otlp_url}/v1/logs",
         content=request_of(sent),
         headers={"content-type": "application/x-protobuf"},
+        timeout=SECONDS_MAX,
     )
     assert (answer.status_code, answer.content) == (200, b"")
     write(tmp_path, "schema.py", SCHEMA)

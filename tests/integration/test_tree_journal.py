@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from clew.base.ids import new_uuid
 from clew.testing.server import ServerProcess
-from tests.integration.wire import wait_until
+from tests.integration.wire import WAIT_SECONDS_MAX, wait_until
 
 KEY = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
@@ -49,6 +49,7 @@ def logs_of(server: ServerProcess, app_id: str) -> list[dict[str, Any]]:
     answer = httpx.get(
         f"{server.url}/api/v1/logs",
         params={"attribute": f"resource.trails.app.id={app_id}", "limit": 1000},
+        timeout=WAIT_SECONDS_MAX,
     )
     answer.raise_for_status()
     logs: list[dict[str, Any]] = answer.json()["logs"]
@@ -59,6 +60,7 @@ def spans_of(server: ServerProcess, app_id: str) -> list[dict[str, Any]]:
     answer = httpx.get(
         f"{server.url}/api/v1/traces",
         params={"attribute": f"resource.trails.app.id={app_id}", "limit": 1000},
+        timeout=WAIT_SECONDS_MAX,
     )
     answer.raise_for_status()
     spans: list[dict[str, Any]] = answer.json()["spans"]
@@ -100,7 +102,7 @@ def test_a_command_is_a_span_for_each_target_in_one_trace(server: ServerProcess)
         answer = httpx.post(
             f"{server.url}/api/v1/apps/{parent}/cancel",
             params={"cascade": "true", "grace_ms": 100, "wait": "true"},
-            timeout=30,
+            timeout=WAIT_SECONDS_MAX,
         )
         answer.raise_for_status()
     wait_until(lambda: bool(spans_of(server, parent) and spans_of(server, child)), "both spans")

@@ -176,7 +176,9 @@ Send = Callable[[str, list[str] | None], Any]
 
 def by_httpx(url: str, hosts: list[str] | None) -> Any:
     hooks = {"request": [anchor_hook(hosts)]}
-    with httpx.Client(event_hooks=hooks, follow_redirects=True, trust_env=False) as client:
+    with httpx.Client(
+        event_hooks=hooks, follow_redirects=True, trust_env=False, timeout=WAIT_SECONDS_MAX
+    ) as client:
         return client.get(url, headers={"x-own": "1"}).json()
 
 
