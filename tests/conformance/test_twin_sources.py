@@ -236,7 +236,7 @@ def test_objects_that_belong_together_are_found(table: Table, name: str) -> None
         change("x2", 2, "Roof", above="x1"),
         change("x1", 3, "Roof", cents=2),
     ]
-    events = [replace(each, trace_id=trace_id) for each in said]
+    events = [replace(each, trace_id=trace_id, span_id=f"span-{each.seq}") for each in said]
     second = f"event:{events[1].event_id}"
     registry = Registry("roofs")
 
@@ -256,10 +256,17 @@ def test_objects_that_belong_together_are_found(table: Table, name: str) -> None
             ("x1", 1),
             ("x2", 1),
         ]
-        # A moment may be the place of an event of any object.
+        # A moment may be the place of an event of any object, or its bare id.
+        assert made.reconstruct("x1", events[1].event_id).cents == 1
+        assert made.reconstruct("x1", events[1].span_id).cents == 1
+        with pytest.raises(ClewError, match="not a time: 'soon'"):
+            made.reconstruct("x1", "soon")
         assert made.reconstruct("x1", second).cents == 1
         with pytest.raises(ClewError, match="no event of the object stands at span:none"):
             made.reconstruct("x1", "span:none")
+        with pytest.raises(ClewError, match="cannot tell processes") as refused:
+            made.processes_in_trace(trace_id)
+        assert refused.value.code is ErrorCode.UNSUPPORTED
 
 
 @pytest.mark.parametrize("name", SOURCES)

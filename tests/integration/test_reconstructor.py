@@ -139,6 +139,8 @@ def test_a_twin_is_of_the_programs_class_and_has_its_defaults(
         MORNING // 1_000_000 + 1500,
         "event:b2-{}-1",
         "span:b7ad6b7169203331",
+        "b2-{}-1",
+        "b7ad6b7169203331",
     ],
 )
 def test_a_moment_is_whatever_a_program_has_at_hand(
@@ -157,10 +159,11 @@ def test_a_date_is_its_first_moment_and_what_is_no_time_is_refused(
     send(server, trolley("b3", 1, count=1))
     tomorrow = date.today() + timedelta(days=2)  # noqa: DTZ011 - two days are enough anywhere
     assert reconstructor.reconstruct("b3", tomorrow).count == 1
-    for wrong in ("yesterday", True, -1, "2024-13-01", 2**70):
-        with pytest.raises(ClewError, match="not a time") as refused:
-            reconstructor.reconstruct("b3", wrong)
-        assert refused.value.code is ErrorCode.INVALID_ARGUMENT
+    for wrong in ("yesterday", True, -1, "2024-13-01", 2**70, "", "a\0b"):
+        for strategy in ("snapshot_delta", "full_replay"):
+            with pytest.raises(ClewError, match="not a time") as refused:
+                reconstructor.reconstruct("b3", wrong, strategy=strategy)
+            assert refused.value.code is ErrorCode.INVALID_ARGUMENT
 
 
 @pytest.mark.parametrize("strategy", ["snapshot_delta", "full_replay"])
@@ -367,6 +370,11 @@ def test_a_process_is_an_instance_of_its_class(
         found = reconstructor.reconstruct("p1", strategy=strategy)
         assert isinstance(found.twin, Haulage)
         assert (found.phase, found.status, found.parcels) == ("packed", "started", 2)
+    (process,) = reconstructor.processes_in_trace("p1").processes
+    assert (process.id, process.phase, process.status) == ("p1", "packed", "started")
+    assert [each.name for each in process.phases] == ["packed"]
+    with pytest.raises(ClewError, match="no process of the trace had begun"):
+        reconstructor.processes_in_trace("p1", moment(-1))
 
 
 def test_what_was_found_before_is_given_again_where_that_is_asked_for(

@@ -126,3 +126,7 @@ class AsyncReconstructor:
     async def objects_in_trace(self, trace_id: str, step: int | None = None) -> doc.TouchedObjects:
         """Return the objects that a trace touched, as they were at one of its steps."""
         return await asyncio.to_thread(self._blocking.objects_in_trace, trace_id, step)
+
+    async def processes_in_trace(self, trace_id: str, when: When = None) -> doc.TraceProcesses:
+        """Return the processes that ran under a trace: phases, durations, participants, status."""
+        return await asyncio.to_thread(self._blocking.processes_in_trace, trace_id, when)

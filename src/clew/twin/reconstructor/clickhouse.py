@@ -14,7 +14,7 @@ import msgspec
 from clew.base.errors import ClewError, ErrorCode
 from clew.twin.events import CHANGES, Event, EventType, Order
 from clew.twin.query.rows import AT, as_object
-from clew.twin.reconstructor.moments import EVENT
+from clew.twin.reconstructor.moments import EVENT, forms_of
 from clew.twin.reconstructor.source import EVENTS_MAX, Source, refuse_too_many, refuse_unknown
 
 if TYPE_CHECKING:
@@ -103,14 +103,17 @@ class ClickHouseEvents(Source):
 
     def find_place(self, place: str) -> Order | None:
         """Return where an event or a span stands in the order of all events."""
-        kind, _, value = place.partition(":")
-        column = "EventId" if f"{kind}:" == EVENT else "SpanId"
-        ((events, last),) = self._ask(
-            "SELECT count(), max((toUnixTimestamp64Nano(Timestamp), Seq, EventId))"  # noqa: S608
-            f" FROM {_TABLE} WHERE {column} = {{value:String}} AND {_COUNTED}",
-            {"value": value},
-        )
-        return Order(*last) if events and value else None
+        for form in forms_of(place):
+            kind, _, value = form.partition(":")
+            column = "EventId" if f"{kind}:" == EVENT else "SpanId"
+            ((events, last),) = self._ask(
+                "SELECT count(), max((toUnixTimestamp64Nano(Timestamp), Seq, EventId))"  # noqa: S608
+                f" FROM {_TABLE} WHERE {column} = {{value:String}} AND {_COUNTED}",
+                {"value": value},
+            )
+            if events and value:
+                return Order(*last)
+        return None
 
     def read_trace(self, trace_id: str) -> list[Event]:
         """Return the events of one trace."""

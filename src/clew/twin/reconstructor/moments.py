@@ -18,19 +18,24 @@ if TYPE_CHECKING:
     from clew.twin.events import Event
 
 When: TypeAlias = str | int | float | date | datetime | None
-"""A text of the grammar of times, ``event:ID``, ``span:ID``, a Unix time, a date, a datetime; None
-is now. Without a zone it is UTC."""
+"""A text of the grammar of times, ``event:ID``, ``span:ID``, the bare id of either, a Unix time, a
+date, a datetime; None is now. Without a zone it is UTC."""
 
 EVENT: Final = "event:"
 SPAN: Final = "span:"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN_CHARS: Final = 80
+_ID_CHARS_MAX: Final = 256
+"""Of the id of an event, as a server takes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A time in Unix nanoseconds, or the place of an event; neither is now."""
+    """A time in Unix nanoseconds, or the place of an event; neither is now.
+
+    A place is ``event:ID``, ``span:ID``, or the bare id of either.
+    """
 
     at: int | None = None
     place: str = ""
@@ -46,26 +51,37 @@ class Moment:
         """Return where the place stands: at its last event among these.
 
         Raises:
-            ClewError: NOT_FOUND when no event stands there.
+            ClewError: NOT_FOUND when no event stands there, INVALID_ARGUMENT for what may have been
+                meant as a time.
         """
-        found = [each.order for each in events if stands_at(each, self.place)]
-        if not found:
-            raise ClewError(
-                ErrorCode.NOT_FOUND,
-                f"no event of the object stands at {self.place[:_SHOWN_CHARS]}",
-                hint="timeline(…) shows its events with their ids and spans",
-            )
-        return max(found)
+        for form in forms_of(self.place):
+            found = [each.order for each in events if stands_at(each, form)]
+            if found:
+                return max(found)
+        if not self.place.startswith((EVENT, SPAN)):
+            raise _refuse(self.place)
+        raise ClewError(
+            ErrorCode.NOT_FOUND,
+            f"no event of the object stands at {self.place[:_SHOWN_CHARS]}",
+            hint="timeline(…) shows its events with their ids and spans",
+        )
 
 
-def stands_at(event: Event, place: str) -> bool:
+def forms_of(place: str) -> tuple[str, ...]:
+    """Return what a place may mean, as ``event:ID`` and ``span:ID``; the first that is there."""
+    return (place,) if place.startswith((EVENT, SPAN)) else (f"{EVENT}{place}", f"{SPAN}{place}")
+
+
+def stands_at(event: Event, form: str) -> bool:
     """Return whether an event is the one of ``event:ID``, or one of ``span:ID``."""
-    kind, _, value = place.partition(":")
+    kind, _, value = form.partition(":")
     return bool(value) and (event.event_id if f"{kind}:" == EVENT else event.span_id) == value
 
 
 def read_moment(when: When) -> Moment:
     """Return the moment that a value names.
+
+    A text that is no time, and may be the id of an event or a span, is taken for one.
 
     Raises:
         ClewError: INVALID_ARGUMENT when it names none between 1970 and 2262.
@@ -74,16 +90,12 @@ def read_moment(when: When) -> Moment:
         return Moment()
     if isinstance(when, str) and when.startswith((EVENT, SPAN)):
         return Moment(place=when)
-    at = moment_ns(when)
-    if at is None and isinstance(when, str):
-        at = parse_time(when, now=time.time_ns())
-    if at is None or not 0 <= at <= TIME_NS_MAX:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"not a time: {str(when)[:_SHOWN_CHARS]!r}",
-            hint=TIME_HINT,
-        )
-    return Moment(at)
+    try:
+        return Moment(_read_time(when))
+    except ClewError:
+        if isinstance(when, str) and 0 < len(when) <= _ID_CHARS_MAX and "\0" not in when:
+            return Moment(place=when)
+        raise
 
 
 def read_time(when: When) -> int | None:
@@ -92,12 +104,28 @@ def read_time(when: When) -> int | None:
     Raises:
         ClewError: INVALID_ARGUMENT when it is the place of an event, or no time.
     """
-    moment = read_moment(when)
-    if moment.place:
+    if isinstance(when, str) and when.startswith((EVENT, SPAN)):
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT, "a time is wanted here, not the place of an event"
         )
-    return moment.at
+    return None if when is None else _read_time(when)
+
+
+def _read_time(when: When) -> int:
+    at = moment_ns(when)
+    if at is None and isinstance(when, str):
+        at = parse_time(when, now=time.time_ns())
+    if at is None or not 0 <= at <= TIME_NS_MAX:
+        raise _refuse(when)
+    return at
+
+
+def _refuse(when: When) -> ClewError:
+    return ClewError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"not a time: {str(when)[:_SHOWN_CHARS]!r}",
+        hint=f"{TIME_HINT}; or name an event or a span: event:ID, span:ID",
+    )
 
 
 def to_datetime(at: int) -> datetime:

@@ -374,6 +374,15 @@ class Reconstructor:
         bound = bound_of(steps, chosen)
         return read_touched(trace_id, steps, chosen, lambda each: self._know(each, bound))
 
+    def processes_in_trace(self, trace_id: str, when: When = None) -> doc.TraceProcesses:
+        """Return the processes that ran under a trace: phases, durations, participants, status.
+
+        In place of a trace the id of a process may stand. Needs a server.
+        """
+        moment = read_moment(when)
+        flush_own_events()
+        return self._source.find_processes(trace_id, moment.text)
+
     def _place(self, subject: Subject, moment: Moment) -> Order | int:
         """Return up to where events count: a time, or the place of one of them."""
         if not moment.place:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clew.twin.events import CHANGES
-from clew.twin.reconstructor.moments import stands_at
+from clew.twin.reconstructor.moments import forms_of, stands_at
 from clew.twin.reconstructor.source import Source, refuse_unknown
 
 if TYPE_CHECKING:
@@ -60,7 +60,12 @@ class RecordedEvents(Source):
 
     def find_place(self, place: str) -> Order | None:
         """Return where an event or a span stands in the order of all events."""
-        return max((each.order for each in self.read_all() if stands_at(each, place)), default=None)
+        events = self.read_all()
+        for form in forms_of(place):
+            found = [each.order for each in events if stands_at(each, form)]
+            if found:
+                return max(found)
+        return None
 
     def read_trace(self, trace_id: str) -> list[Event]:
         """Return the events of one trace."""

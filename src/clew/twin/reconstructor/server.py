@@ -123,6 +123,12 @@ class ServerTwins(Source):
             query = ask.TouchedQuery(step=step, limit=ask.STATES_MAX)
             return TwinClient(server).find_touched(trace_id, query).document()
 
+    def find_processes(self, trace_id: str, at: str | None) -> doc.TraceProcesses:
+        """Return the processes that ran under a trace, or the one of an id, as of a moment."""
+        with self._connections.borrow() as server:
+            query = ask.TraceProcessQuery(at=at, limit=ask.PROCESSES_MAX)
+            return TwinClient(server).get_processes(trace_id, query).document()
+
     def close(self) -> None:
         """Let go of connections that are the source's own; repeatable."""
         self._connections.close()

@@ -61,7 +61,7 @@ class Source(ABC):
         return None
 
     def find_place(self, place: str) -> Order | None:
-        """Return where ``event:ID`` or ``span:ID`` stands in the order of all events.
+        """Return where ``event:ID``, ``span:ID`` or a bare id stands in the order of all events.
 
         That of a span is its last event. None where nothing stands there, or the source cannot
         tell: then the place is looked for among the events of the object that is asked for.
@@ -80,8 +80,8 @@ class Source(ABC):
         """Return the objects that a trace touched, where the source folds itself."""
         raise refuse("objects of a trace")
 
-    def get_process(self, trace_id: str) -> doc.ProcessTwin:
-        """Return the process that runs under a trace id."""
+    def find_processes(self, trace_id: str, at: str | None) -> doc.TraceProcesses:
+        """Return the processes that ran under a trace, or the one of an id, as of a moment."""
         raise refuse("processes")
 
     def close(self) -> None:  # noqa: B027 - most have nothing to let go of
