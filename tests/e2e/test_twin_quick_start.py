@@ -1,6 +1,7 @@
-"""The quick start of the specification runs as it is written, the root of its imports apart.
+"""The steps of the specification's quick start run, the root of the imports apart.
 
-So does our own page about the twin, against what `make run` starts.
+Its names and calls are the contract; its words are not ours. So does our own page about the twin
+run, against what `make run` starts.
 """
 
 from __future__ import annotations
@@ -28,21 +29,18 @@ if TYPE_CHECKING:
 SECONDS_MAX = 60.0
 """A deadline, not an expectation."""
 
-SCHEMA: Final = '''\
-# schema.py
+SCHEMA: Final = """\
 from trilog.dsl import Object, Process, Integer, Float, String, List
 
 class ShoppingCart(Object):
-    """A user's shopping cart"""
     item_count = Integer(default=0)
     total_value = Float(default=0.0)
     items = List(String())
     status = String(default="active")
 
 class CheckoutFlow(Process):
-    """Distributed workflow for purchasing"""
     pass
-'''
+"""
 
 EXPORT: Final = """\
 from trilog.dsl import Registry
@@ -58,10 +56,7 @@ from opentelemetry import baggage, context
 from trilog.context import anchor, TriLogLogger
 
 logger = TriLogLogger(__name__)
-
-# Anchor to a specific object
 with anchor("cart_123", ShoppingCart):
-    # All logs automatically inherit the object ID
     logger.state_change(item_count=5, total_value=99.99)
     logger.event("item_added", item_id="SKU-001")
 """
@@ -70,13 +65,8 @@ RECONSTRUCT: Final = """\
 from trilog.engine import Reconstructor
 
 reconstructor = Reconstructor(clickhouse_client)
-
-# Get cart state at a specific time
-cart_twin = reconstructor.reconstruct(
-    obj_id="cart_123",
-    target_time="2024-01-15T10:30:00Z"
-)
-print(f"Cart had {cart_twin.item_count} items worth ${cart_twin.total_value}")
+cart_twin = reconstructor.reconstruct(obj_id="cart_123", target_time="2024-01-15T10:30:00Z")
+print(f"{cart_twin.item_count}, {cart_twin.total_value}")
 """
 
 CLIENT: Final = 'import os\n\nclickhouse_client = os.environ["CLEW_SERVER"]\n'
@@ -162,7 +152,7 @@ def test_the_steps_run_as_files_and_a_cart_that_was_not_there_yet_has_nothing(
     assert (tmp_path / "registry.json").exists()
     assert run(tmp_path, "instrument.py", front_door) == ""
     then, now = run(tmp_path, "reconstruct.py", front_door).splitlines()
-    assert then == "Cart had None items worth $None"
+    assert then == "None, None"
     assert "'state': {'item_count': 5, 'total_value': 99.99}" in now
 
 
@@ -171,7 +161,7 @@ def test_the_steps_run_as_one_program_which_sees_what_it_said_itself(
 ) -> None:
     write(tmp_path, "all.py", CLIENT, SCHEMA, EXPORT, INSTRUMENT, RECONSTRUCT, NOW)
     then, now = run(tmp_path, "all.py", front_door).splitlines()
-    assert then == "Cart had None items worth $None"
+    assert then == "None, None"
     assert "'item_count': 5" in now
     assert "item_id" not in now
 
@@ -194,7 +184,7 @@ def test_a_cart_that_was_there_at_the_time_of_the_quick_start_had_what_it_had(
     assert (answer.status_code, answer.content) == (200, b"")
     write(tmp_path, "schema.py", SCHEMA)
     write(tmp_path, "past.py", CLIENT, CLASSES, RECONSTRUCT)
-    assert run(tmp_path, "past.py", front_door) == "Cart had 5 items worth $99.99\n"
+    assert run(tmp_path, "past.py", front_door) == "5, 99.99\n"
 
 
 def test_the_page_of_the_guide_runs_from_top_to_bottom(
