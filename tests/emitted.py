@@ -9,14 +9,15 @@ from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogR
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LogRecord
+    from opentelemetry.sdk._logs import LogRecordLimits
 
 
 class Emitted:
     """A provider, and what came to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: LogRecordLimits | None = None) -> None:
         self.exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
-        self.provider = LoggerProvider(shutdown_on_exit=False)
+        self.provider = LoggerProvider(shutdown_on_exit=False, log_record_limits=limits)
         self.provider.add_log_record_processor(SimpleLogRecordProcessor(self.exporter))
 
     def records(self) -> list[LogRecord]:

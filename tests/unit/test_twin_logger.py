@@ -11,8 +11,11 @@ import uuid
 from collections import UserDict
 from datetime import UTC, datetime
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import pytest
+from opentelemetry._logs import Logger, LoggerProvider, LogRecord, NoOpLoggerProvider
+from opentelemetry.sdk._logs import LogRecordDroppedAttributesWarning, LogRecordLimits
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -109,7 +112,7 @@ def test_a_change_is_one_canonical_record(log: TriLogLogger, emitted: Emitted) -
     assert said == {
         "depot.count": 5,
         "depot.weight": 1.26,
-        "trilog.obj.nulls": ("owner",),
+        "trilog.obj.nulls": ["owner"],
         "trilog.obj.id": "d1",
         "trilog.obj.type": "Depot",
         "trilog.event.type": "state_change",
@@ -253,7 +256,7 @@ def test_created_and_snapshot_tell_all_of_an_object_and_deleted_nothing(
     for said, type_ in ((created, "created"), (snapshot, "snapshot")):
         assert said["trilog.event.type"] == type_
         assert (said["depot.count"], said["depot.is_open"]) == (2, True)
-        assert said["trilog.obj.nulls"] == ("name",)
+        assert said["trilog.obj.nulls"] == ["name"]
         assert said["depot.code"] == "[redacted]"
         assert said["trilog.obj.id"] == "d1"
     assert deleted["trilog.event.type"] == "deleted"
@@ -474,7 +477,7 @@ def test_what_cannot_be_told_is_counted_and_breaks_nothing(
         log.state_change(value=Hostile())
         log.event("x", value=Hostile())
     assert log.failures == 2
-    assert "RuntimeError" in caplog.text
+    assert "RuntimeError (test_twin_logger.py:" in caplog.text
     assert emitted.records() == []
 
 
@@ -505,7 +508,7 @@ def test_values_of_every_kind_go_out_or_become_text(log: TriLogLogger, emitted: 
     assert said["when"] == "2026-01-02T00:00:00.000000000Z"
     assert said["whom"] == "d2"
     assert said["thing"].startswith("<object object")
-    assert said["trilog.obj.nulls"] == ("none",)
+    assert said["trilog.obj.nulls"] == ["none"]
 
 
 def test_nothing_that_a_program_says_stands_for_who_an_object_is(
@@ -546,6 +549,51 @@ def test_more_fields_than_a_record_has_room_for_are_several_of_one_moment(
     for each in said:
         merged |= each
     assert {key: value for key, value in merged.items() if key in fields} == fields
+
+
+def test_limits_of_the_sdk_are_kept_and_who_it_is_about_is_not_cut_off() -> None:
+    log_of, said = [], []
+    for limits in (
+        LogRecordLimits(max_log_record_attributes=12),
+        LogRecordLimits(max_log_record_attribute_length=40),
+    ):
+        emitted = Emitted(limits)
+        log = TriLogLogger("x", provider=emitted.provider)
+        with anchor("d1", "Anything"), catch_warnings():
+            simplefilter("ignore", LogRecordDroppedAttributesWarning)
+            log.state_change({f"f{i}": "x" * 100 for i in range(20)})
+        log_of.append(log.failures)
+        said.append(emitted.one())
+    assert log_of == [0, 0]
+    few, short = said
+    assert len(few) == 12
+    assert (few["trilog.obj.id"], few["trilog.event.type"]) == ("d1", "state_change")
+    assert short["anything.f1"] == "x" * 40
+    assert short["trilog.obj.id"] == "d1"
+
+
+def test_a_provider_that_is_not_the_sdks_is_served_and_one_that_does_nothing() -> None:
+    taken: list[LogRecord] = []
+
+    class Foreign(Logger):
+        def emit(self, record: LogRecord | None = None, **_options: Any) -> None:
+            assert record is not None
+            taken.append(record)
+
+        def enabled(self, **_options: Any) -> bool:
+            return True
+
+    class Provider(LoggerProvider):
+        def get_logger(self, name: str, *_args: Any, **_options: Any) -> Logger:
+            return Foreign(name)
+
+    for provider in (Provider(), NoOpLoggerProvider()):
+        log = TriLogLogger("x", provider=provider)
+        with anchor("d1", Depot):
+            log.state_change(count=1)
+        assert log.failures == 0
+    (record,) = taken
+    assert (record.attributes or {})["depot.count"] == 1
 
 
 def test_a_logger_in_a_coroutine_tells_of_its_own_object(

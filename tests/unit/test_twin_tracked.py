@@ -86,7 +86,7 @@ def test_a_field_that_becomes_null_in_a_block_is_told(log: TriLogLogger, emitted
     shelf = Shelf("s1", code="x")
     with tracked(shelf, log):
         shelf.code = None
-    assert emitted.one()["trilog.obj.nulls"] == ("code",)
+    assert emitted.one()["trilog.obj.nulls"] == ["code"]
 
 
 def test_an_exception_passes_and_what_had_changed_is_told(

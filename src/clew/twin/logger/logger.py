@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from clew.twin.anchoring.context import get_current_anchor
@@ -215,11 +217,10 @@ class TriLogLogger:
             raise
         except Exception as error:  # noqa: BLE001 - telemetry must never break a program
             self.failures += 1
-            # Its words are not repeated: they may hold a value of the program.
             kind = type(error).__name__
             COMPLAINTS.tell(
                 ("failed", self.name, kind),
-                f"an event could not be emitted, and the program goes on: {kind}",
+                f"an event could not be emitted, and the program goes on: {kind} ({_place(error)})",
             )
 
     def _emit(self, saying: Saying, anchor: AnchorContext | None) -> None:
@@ -295,6 +296,12 @@ def read_state(entity: Entity) -> dict[str, Any]:
 def _list(names: Mapping[str, Any]) -> str:
     # Of a mapping they may be any objects.
     return to_text(", ".join(map(str, names)))
+
+
+def _place(error: Exception) -> str:
+    """Return where an exception was raised. Its words may hold a value of the program."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{PurePath(last.filename).name}:{last.lineno}"
 
 
 def _read_level(level: int | str) -> int:

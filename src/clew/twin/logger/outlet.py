@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry._logs import Logger, LoggerProvider
 
     from clew.twin.logger.record import Told
+    from clew.twin.logger.whole import SdkLogger
 
 __all__ = ["Outlet"]
 
@@ -32,7 +33,7 @@ class Outlet:
         self._name = name
         self._given = provider
         self._span_events = span_events
-        self._found: tuple[LoggerProvider, Logger] | None = None
+        self._found: tuple[LoggerProvider, Logger | SdkLogger] | None = None
 
     def hand_over(self, told: Told) -> None:
         """Emit an event, with the span that it happened in, unless a listener keeps it."""
@@ -55,14 +56,24 @@ class Outlet:
             if span.is_recording():
                 span.add_event(body, _flat(attributes), told.at)
 
-    def _logger(self) -> Logger:
+    def _logger(self) -> Logger | SdkLogger:
         provider = self._given or get_logger_provider()
         if isinstance(provider, ProxyLoggerProvider):
             begin_telemetry()
             provider = get_logger_provider()
         if self._found is None or self._found[0] is not provider:
-            self._found = (provider, provider.get_logger(self._name))
+            self._found = (provider, _open_logger(provider, self._name))
         return self._found[1]
+
+
+def _open_logger(provider: LoggerProvider, name: str) -> Logger | SdkLogger:
+    logger = provider.get_logger(name)
+    if type(logger).__module__.startswith("opentelemetry.sdk."):
+        from clew.twin.logger.whole import SdkLogger, is_known
+
+        if is_known(logger):
+            return SdkLogger(logger)
+    return logger
 
 
 def _flat(attributes: dict[str, Any]) -> dict[str, Any]:
