@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clew.store.engine.chdb import ChdbEngine
 from clew.twin.events import Event, EventType
 from clew.twin.fold import Folded, fold
-from clew.twin.query.folding import fold_events, fold_objects
+from clew.twin.query.folding import fold_events, fold_objects, refold
 from clew.twin.query.memory import Memory
 from clew.twin.query.rows import rename
 from clew.twin.query.selection import Subject
@@ -79,14 +79,27 @@ def test_snapshots_between_late_events_change_no_answer(
             said.extend(batch)
             wanted = fold(_renamed(said, aliases), MORNING + until)
             for few in (0, 10**6):
-                known = fold_events(
-                    memory.store, subject, MORNING + until, aliases=aliases, few=few
+                known = refold(
+                    memory.store,
+                    subject,
+                    MORNING + until,
+                    at=house.snapshot(),
+                    aliases=aliases,
+                    few=few,
                 )
                 assert known.folded == wanted
                 assert (known.source and known.source.event_id) == (
                     wanted.last and wanted.last.event_id
                 )
+                memory.note(subject, known, house.snapshot(), aliases)
                 assert memory.settle()
+            for _ in range(2):
+                # The second time it is answered from the course.
+                known = fold_events(memory.store, subject, MORNING + until, aliases=aliases)
+                assert known.folded == wanted
+                assert (known.source and known.source.event_id) == (
+                    wanted.last and wanted.last.event_id
+                )
             together = fold_objects(
                 memory.store,
                 [subject],

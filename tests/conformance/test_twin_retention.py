@@ -74,8 +74,13 @@ class _Keeper:
         )
 
     def take(self, now: int) -> Taken:
+        """Do what two rounds do: the first writes baselines, the second drops."""
         self.now = now
-        return self.retention.apply()
+        first = self.retention.apply()
+        assert not (first.baselines and first.partitions)
+        return Taken(
+            first.kept_from, first.baselines, first.partitions or self.retention.apply().partitions
+        )
 
     def count(self, table: Table, subject: Subject) -> int:
         rows = self.engine.query(

@@ -18,7 +18,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.twin.events import Order
 from clew.twin.fold import Folded, Remark, put_in_order
 from clew.twin.query.aggregate import fold_by_engine, look_at
-from clew.twin.query.rows import CHANGE_COLUMNS, read_changes, read_subjects, rename
+from clew.twin.query.rows import CHANGE_COLUMNS, read_changes, read_subjects
 from clew.twin.query.selection import (
     CHANGING,
     LIMITS,
@@ -35,9 +35,8 @@ from clew.twin.query.start import (
     begin_at,
     find_baselines,
     find_starts,
-    name_aliases,
 )
-from clew.twin.query.store import RememberingStore, ask_steadily
+from clew.twin.query.store import RememberingStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -80,21 +79,26 @@ def fold_events(
     at: Snapshot | None = None,
     aliases: Mapping[str, str] | None = None,
     few: int = READ_EVENTS_MAX,
+    is_one_of_many: bool = False,
 ) -> Known:
     """Return what the events of an object came to, up to a moment (inclusive) or an event.
 
     `aliases` are names that fields had before, each with its present one. More than `few` events
-    are left to the engine where they are simple.
+    are left to the engine where they are simple. Whoever goes on to ask about other moments of the
+    object says so. The values of the state may be shared, and are not to be altered.
 
     Sees:   every event acknowledged before the call, or those of `at`.
     Raises: ClewError TIMEOUT or TOO_LARGE at a limit.
     """
     snapshot = at or store.snapshot()
     names = aliases or {}
-    known = ask_steadily(
-        store, lambda: refold(store, subject, until, at=snapshot, aliases=names, few=few)
+    if not isinstance(store, RememberingStore):
+        return refold(store, subject, until, at=snapshot, aliases=names, few=few)
+    known = store.memory.courses.fold(
+        store, snapshot, subject, until, names, at_once=is_one_of_many
     )
-    if isinstance(store, RememberingStore):
+    if known is None:
+        known = refold(store, subject, until, at=snapshot, aliases=names, few=few)
         store.memory.note(subject, known, snapshot, names)
     return known
 
@@ -171,7 +175,7 @@ class _Reading:
         look = look_at(self._store, self._snapshot, changes)
         if look is None:
             return fold_read([], baseline, self._aliases)
-        before = Folded() if baseline is None else begin(baseline, self._aliases)
+        before = Folded() if baseline is None else baseline.begin(self._aliases)
         if look.is_simple and look.continues(before):
             folded = fold_by_engine(
                 self._store, self._snapshot, changes, look, before, self._aliases
@@ -233,13 +237,9 @@ def fold_objects(
     """
     if not subjects:
         return {}
-
-    def ask() -> dict[Subject, Known]:
-        lost = find_baselines(store, at, subjects)
-        starts = {subject: begin_at(each, until) for subject, each in lost.items()}
-        return fold_after(store, subjects, until, at=at, aliases=aliases, starts=starts)
-
-    return ask_steadily(store, ask)
+    lost = find_baselines(store, at, subjects)
+    starts = {subject: begin_at(each, until) for subject, each in lost.items()}
+    return fold_after(store, subjects, until, at=at, aliases=aliases, starts=starts)
 
 
 def fold_after(
@@ -353,7 +353,7 @@ def fold_read(events: Sequence[Event], start: Start | None, aliases: Mapping[str
 
     Those that a start covers came too late for it, and are told of.
     """
-    folded = Folded() if start is None else begin(start, aliases)
+    folded = Folded() if start is None else start.begin(aliases)
     source = None if start is None else start.source
     late: list[Event] = []
     last: Event | None = None
@@ -366,14 +366,6 @@ def fold_read(events: Sequence[Event], start: Start | None, aliases: Mapping[str
     if last is not None:
         source = Source(last.event_id, last.at, last.trace_id, last.span_id, last.checksum)
     return Known(folded, source, replayed=len(events))
-
-
-def begin(start: Start, aliases: Mapping[str, str]) -> Folded:
-    """Return a state to go on from, by the present names of its fields."""
-    folded = start.begin()
-    if aliases and start.names != name_aliases(aliases):
-        folded.state = rename(folded.state, aliases)
-    return folded
 
 
 def pass_over(events: Iterable[Event]) -> list[Remark]:

@@ -20,7 +20,7 @@ from clew.store.page import (
 from clew.twin import documents as doc
 from clew.twin.fold import Folded, put_in_order
 from clew.twin.parameters import LIMIT_MAX
-from clew.twin.query.folding import DIFFICULT_EVENTS_MAX, begin, fold_events
+from clew.twin.query.folding import DIFFICULT_EVENTS_MAX, fold_events
 from clew.twin.query.kinds import former_names, read_values
 from clew.twin.query.moments import find_moment
 from clew.twin.query.rows import AT, CHANGE_COLUMNS, as_object, read_changes
@@ -80,7 +80,7 @@ def find_values(
     events = read_field(store, snapshot, subject, [field], aliases, cursor.top, since)
     if not events and find_first(store, snapshot, subject) is None:
         raise refuse_unknown(subject)
-    before = Folded() if baseline is None else begin(baseline, aliases)
+    before = Folded() if baseline is None else baseline.begin(aliases)
     values = [
         value
         for at, value in _walk(before, events, field, kind, distinct=query.distinct)

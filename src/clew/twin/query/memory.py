@@ -19,6 +19,7 @@ import msgspec
 
 from clew.base.errors import ClewError
 from clew.store.engine.contract import Snapshot
+from clew.twin.query.courses import Courses
 from clew.twin.query.folding import refold
 from clew.twin.query.snapshots import Written, write_snapshots
 from clew.twin.query.store import RememberingStore
@@ -67,8 +68,7 @@ class Memory:
         """Write nothing of the last `lateness_ns` before `now`, Unix nanoseconds."""
         self.store = RememberingStore(store, self)
         """The same store, whose readings begin at snapshots and leave word of what they read."""
-        self.rounds = 0
-        """How often events were taken away."""
+        self.courses = Courses()
         self._now = now
         self._lateness_ns = lateness_ns
         self._events_min = events_min
@@ -91,8 +91,8 @@ class Memory:
         self._any = True
 
     def hear_of_taking(self) -> None:
-        """Take note that events are about to go, and that what stands for them is written."""
-        self.rounds += 1
+        """Take note that events go: what is in memory of them is let go of as well."""
+        self.courses.forget()
 
     def note(
         self, subject: Subject, known: Known, snapshot: Snapshot, aliases: Mapping[str, str]

@@ -1,10 +1,11 @@
 """Events go after a time, and what they came to stays.
 
 Theory of operation. Of every object that has events of before the month in which the retention
-ends, a *baseline* is written: what they came to (`clew.twin.query.start`). When all are durable the
-months before are dropped, whole. A kill in between leaves baselines whose events are still there,
-which nobody reads any more; the next round writes those that are missing and drops. A baseline is
-never made anew for the same moment: some of its events may be gone by then.
+ends, a *baseline* is written: what they came to (`clew.twin.query.start`). A round that finds none
+missing drops the months before, whole. Between the two a while passes, so that no question that
+began before there were baselines looks for events after they are gone. A kill at any point leaves
+baselines whose events are still there, which nobody reads any more, and is mended by the next
+round. A baseline is never made anew for the same moment: some of its events may be gone by then.
 """
 
 # ruff: noqa: S608 - values are bound; the rest is our own text
@@ -39,6 +40,9 @@ EVERY_SECONDS: Final = 3600.0
 """Between two rounds. Months go, so an hour more or less is nothing; a round that finds nothing to
 do is one question that reads nothing."""
 
+DROP_AFTER_SECONDS: Final = 600.0
+"""From the last baseline to the drop: longer than a question takes, whatever it is about."""
+
 OBJECTS_AT_ONCE: Final = 10_000
 """Objects whose old events are looked for at once: each look reads those of all that follow."""
 
@@ -69,7 +73,6 @@ class Retention:
         flush: Callable[[], None],
         aliases: Callable[[str], Mapping[str, str]],
         now: Callable[[], int],
-        every_seconds: float = EVERY_SECONDS,
     ) -> None:
         """Keep events for some seconds at least.
 
@@ -81,7 +84,6 @@ class Retention:
         self._flush = flush
         self._aliases = aliases
         self._now = now
-        self._every_seconds = every_seconds
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -97,7 +99,7 @@ class Retention:
             self._thread.join()
 
     def apply(self) -> Taken:
-        """Write the baselines that are missing, then drop the months that are due.
+        """Write the baselines that are missing; where none are, drop the months that are due.
 
         Raises:
             ClewError: the engine failed, or an object is TOO_LARGE to be folded; nothing is dropped
@@ -113,26 +115,27 @@ class Retention:
             if self._closing.is_set():
                 return Taken(kept_from, baselines, 0)
             baselines += self._write(page, kept_from, flushed)
+        if baselines:
+            return Taken(kept_from, baselines, 0)
         self._memory.hear_of_taking()
         partitions = self._memory.store.engine.drop_before(EVENTS, kept_from)
-        return Taken(kept_from, baselines, partitions)
+        return Taken(kept_from, 0, partitions)
 
     def _run(self) -> None:
         while not self._closing.is_set():
+            pause = EVERY_SECONDS
             try:
                 taken = self.apply()
+                if taken.baselines:
+                    pause = DROP_AFTER_SECONDS
                 if taken.partitions:
-                    logger.info(
-                        "events of objects before %s are gone, %d objects have a baseline",
-                        format_time(taken.kept_from),
-                        taken.baselines,
-                    )
+                    logger.info("events of before %s are gone", format_time(taken.kept_from))
             except ClewError as error:
                 logger.warning("no events of objects were taken away: %s", error.message)
             except Exception:
                 # The boundary of the thread: a fault of ours must not end the server.
                 logger.exception("no events of objects were taken away")
-            self._closing.wait(self._every_seconds)
+            self._closing.wait(pause)
 
     def _has_before(self, kept_from: int) -> bool:
         store = self._memory.store

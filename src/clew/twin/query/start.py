@@ -18,7 +18,7 @@ import msgspec
 from clew.store.engine.contract import Scan
 from clew.twin.events import Order
 from clew.twin.fold import Folded, Remark
-from clew.twin.query.rows import as_object
+from clew.twin.query.rows import as_object, rename
 from clew.twin.query.selection import LIMITS, Subject
 from clew.twin.query.store import has_any
 from clew.twin.tables import SNAPSHOTS
@@ -82,20 +82,12 @@ class Start:
         """Whether an event at a place is in it, unless it came later."""
         return order.at < self.kept_from if self.is_baseline else order <= self.order
 
-    def begin(self) -> Folded:
-        """Return a state to go on from, which is the caller's own."""
-        known = self.folded
-        return Folded(
-            exists=known.exists,
-            state=dict(known.state),
-            version=known.version,
-            created_at=known.created_at,
-            updated_at=known.updated_at,
-            last=known.last,
-            phase=known.phase,
-            status=known.status,
-            remarks=list(known.remarks),
-        )
+    def begin(self, aliases: Mapping[str, str]) -> Folded:
+        """Return a state to go on from, by present names; it is the caller's own."""
+        state = dict(self.folded.state)
+        if aliases and self.names != name_aliases(aliases):
+            state = rename(state, aliases)
+        return replace(self.folded, state=state, remarks=list(self.folded.remarks))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from clew.store.engine.contract import Engine, Snapshot
     from clew.twin.query.memory import Memory
-
-Answer = TypeVar("Answer")
 
 
 class Store(Protocol):
@@ -47,18 +43,3 @@ class RememberingStore:
 def has_any(store: Store) -> bool:
     """Whether anything may have been written down of any object."""
     return isinstance(store, RememberingStore) and store.memory.has_any()
-
-
-def ask_steadily(store: Store, ask: Callable[[], Answer]) -> Answer:
-    """Return an answer during which no events were taken away.
-
-    One that looked for a baseline before it was written, and for events after they were gone, would
-    know of neither.
-    """
-    if not isinstance(store, RememberingStore):
-        return ask()
-    while True:
-        rounds = store.memory.rounds
-        answer = ask()
-        if store.memory.rounds == rounds:
-            return answer
