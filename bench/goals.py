@@ -111,6 +111,13 @@ GOALS: Final = (
         ("tree.sqlite.cancel.last_notified_s",),
         "",
     ),
+    Goal(
+        "a validated event, CPU until it is sent, to a plain OpenTelemetry record",
+        2.0,
+        "x",
+        ("emit.validated.of_otel_record",),
+        "",
+    ),
     Goal("start to ready", 1.5, "s", ("start.ready_s",), "Phoenix 10 to 28"),
     Goal("resident memory when idle", 350.0, "MiB", ("start.idle_rss_mib",), "Phoenix 454"),
 )
