@@ -72,23 +72,26 @@ def shop(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Pat
     file.write_text(json.dumps(REGISTRY))
     pushed = clew("registry", "push", str(file), server=server.url)
     assert (pushed.code, pushed.document["created"]) == (0, True), pushed.stderr
-    body = request_of(
-        [
-            cart("created", 1, 0, FIRST_SPAN, item_count=1, status="active", items=["book"]),
-            cart("state_change", 2, 5, FIRST_SPAN, item_count=2, total=19.5),
-            cart("state_change", 3, 9, LAST_SPAN, status="ordered", total=None),
-            order("created", 1, 8, cart=CART[1], total=19.5, note=HOSTILE),
-            order("state_change", 2, 10, total=-1.0),
-            order("created", 1, 1, "order-1", total=1.0, cart="nowhere"),
-            order("deleted", 2, 2, "order-1"),
-        ]
+    send(
+        server,
+        cart("created", 1, 0, FIRST_SPAN, item_count=1, status="active", items=["book"]),
+        cart("state_change", 2, 5, FIRST_SPAN, item_count=2, total=19.5),
+        cart("state_change", 3, 9, LAST_SPAN, status="ordered", total=None),
+        order("created", 1, 8, cart=CART[1], total=19.5, note=HOSTILE),
+        order("state_change", 2, 10, total=-1.0),
+        order("created", 1, 1, "order-1", total=1.0, cart="nowhere"),
+        order("deleted", 2, 2, "order-1"),
     )
+    return file
+
+
+def send(server: ServerProcess, *records: Any) -> None:
+    body = request_of(records)
     asked = urllib.request.Request(
         f"{server.otlp_url}/v1/logs", body, {"content-type": "application/x-protobuf"}
     )
     with urllib.request.urlopen(asked, timeout=30) as answer:
         assert answer.status == 200
-    return file
 
 
 def ask(server: ServerProcess, *arguments: str) -> Any:
@@ -230,6 +233,19 @@ def test_a_terminal_of_eighty_columns_holds_every_line_and_nothing_hostile(
     plain = re.sub(r"\x1b\[[0-9;]*m", "", said.stdout).replace("\r\n", "\n")
     assert max(width_of(line) for line in plain.splitlines()) <= 80
     assert not set(plain) & set("\x1b\x07\u202e\r")
+
+
+def test_a_person_can_copy_the_id_and_reads_each_remark_once(
+    server: ServerProcess, shop: Path
+) -> None:
+    obj_id = "019a8f2e-7c1b-7f3a-9d2e-2b7b5a1c9e01"
+    note = "a note that takes more room than there is on a line of eighty columns of text"
+    send(server, *(order("created", n, 20 + n, obj_id, note=note) for n in range(4)))
+    listed = clew_on_terminal("objects", ORDER[0], server=server.url, columns=80)
+    assert obj_id in listed.stdout
+    shown = clew_on_terminal("twin", ORDER[0], obj_id, server=server.url, columns=80)
+    assert shown.stdout.count("created_again") == 1
+    assert "(3 times)" in shown.stdout
 
 
 def test_a_budget_of_tokens_bounds_an_answer_and_says_what_is_missing(

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 Name = tuple[str, str]
 
 _GRAPH_COLUMNS: Final = (
-    Column("object", flexible=True, least=32),
+    Column("object", flexible=True, least=48, middle=True),
     Column("version", flexible=True, least=10, drop=1),
     Column("state", flexible=True, drop=2),
 )
 
 _TOUCHED_COLUMNS: Final = (
     Column("type", flexible=True, least=12),
-    Column("id", flexible=True, least=16),
+    Column("id", flexible=True, least=36, middle=True),
     Column("changes", right=True, drop=4),
     Column("events", right=True, drop=5),
     Column("version", flexible=True, least=10, drop=3),

@@ -48,8 +48,8 @@ _VALUE_COLUMNS: Final = (
 
 _REJECTED_COLUMNS: Final = (
     Column("time"),
-    Column("object", flexible=True, least=16),
-    Column("why", flexible=True, least=48),
+    Column("object", flexible=True, least=30, middle=True),
+    Column("why", flexible=True, least=34),
     Column("what", flexible=True, least=24, drop=2),
     Column("service", flexible=True, drop=1),
 )
@@ -86,8 +86,10 @@ def event_table(document: doc.Timeline, width: int) -> list[Line]:
 
 
 def event_legend(document: doc.Timeline) -> str:
-    """Return which day and zone the times are of."""
-    return _clock(document).legend()
+    """Return what validation wonders at (!), and which day and zone the times are of."""
+    codes = {_code(event) for event in document.events if event.verdict == "warned"}
+    wondered = f"! {', '.join(sorted(map(escape, codes)))}" if codes else ""
+    return " · ".join(part for part in (wondered, _clock(document).legend()) if part)
 
 
 def value_table(document: doc.FieldHistory, width: int) -> list[Line]:
@@ -216,10 +218,14 @@ def _what(event: doc.TimelineEvent, *, names_reason: bool = True) -> Line:
 
 
 def _verdict(event: doc.TimelineEvent) -> Line:
-    code = next((str(each.get("code", "")) for each in event.issues), "")
     if event.verdict == "rejected":
-        return styled(f"✗ rejected {escape(code)}", Style.RED)
-    return styled(f"! {escape(code)}", Style.YELLOW)
+        return styled(f"✗ rejected {escape(_code(event))}", Style.RED)
+    # What it is stands below the table: most often it is the same for all events of a type.
+    return styled("!", Style.YELLOW)
+
+
+def _code(event: doc.TimelineEvent) -> str:
+    return next((str(each.get("code", "")) for each in event.issues), "")
 
 
 def _reason(event: doc.TimelineEvent) -> Line:
@@ -275,9 +281,11 @@ def _by(event: doc.EventPlace | None, room: int, clock: Clock, width: int) -> li
     """Return which event it was, where it is known."""
     if event is None:
         return []
+    left = " " * (room + 4)
     span = f" in span {escape(event.span_id)}" if event.span_id else ""
-    told = f"at {clock.show(event.at)}{span} by {escape(event.event_id)}"
-    return [cut_line([(f"  {' ' * room}  {told}", Style.DIM)], width)]
+    when, by = f"{left}at {clock.show(event.at)}{span}", f"by {escape(event.event_id)}"
+    parts = [f"{when} {by}"] if width_of(f"{when} {by}") <= width else [when, left + by]
+    return [cut_line(styled(part, Style.DIM), width) for part in parts]
 
 
 def _side(sign: str, name: str, value: Any, room: int, width: int) -> list[Line]:

@@ -25,8 +25,9 @@ _STATE_COLUMNS: Final = (Column("field", flexible=True, least=12), Column("value
 
 _OBJECT_COLUMNS: Final = (
     Column("type", flexible=True, least=12),
-    Column("id", flexible=True, least=16),
-    Column("state", flexible=True, least=24, drop=2),
+    # A whole UUID: it is what the next command is given.
+    Column("id", flexible=True, least=36, middle=True),
+    Column("state", flexible=True, least=14, drop=2),
     Column("version", right=True, drop=3),
     Column("events", right=True, drop=5),
     Column("service", flexible=True, drop=4),
@@ -78,15 +79,21 @@ def state_lines(state: Mapping[str, Any], width: int) -> list[Line]:
 
 
 def remark_lines(remarks: Sequence[doc.Remark], width: int) -> list[Line]:
-    """Return what the reader of an answer should know, one line each."""
-    lines: list[Line] = []
+    """Return what the reader of an answer should know, a line for all that say the same."""
+    alike: dict[tuple[str, str | None, str], list[doc.Remark]] = {}
     for each in remarks:
-        line: Line = [("! ", Style.YELLOW), (escape(each.code), Style.YELLOW)]
-        field = f" of {escape(each.field)}" if each.field is not None else ""
-        line.append((f"{field}: {escape(each.message)}", Style.PLAIN))
-        if each.event_id is not None:
-            line.append((f" (event {escape(each.event_id)})", Style.DIM))
+        alike.setdefault((each.code, each.field, each.message), []).append(each)
+    lines: list[Line] = []
+    for (code, field, message), group in alike.items():
+        line: Line = [("! ", Style.YELLOW), (escape(code), Style.YELLOW)]
+        about = f" of {escape(field)}" if field is not None else ""
+        line.append((f"{about}: {escape(message)}", Style.PLAIN))
+        if len(group) > 1:
+            line.append((f" ({len(group)} times)", Style.DIM))
         lines.append(cut_line(line, width))
+        event_id = group[-1].event_id
+        if event_id is not None:
+            lines.append(cut_line(styled(f"  event {escape(event_id)}", Style.DIM), width))
     return lines
 
 
@@ -116,13 +123,8 @@ def _origin(state: doc.TwinState) -> list[Line]:
     lines: list[Line] = []
     event = state.last_event
     if event is not None:
-        lines.append(
-            [
-                ("last event  ", Style.DIM),
-                (escape(event.event_id), Style.PLAIN),
-                (f" at {show_time(event.at)}", Style.DIM),
-            ]
-        )
+        lines.append([("last event  ", Style.DIM), (escape(event.event_id), Style.PLAIN)])
+        lines.append(styled(f"changed     {show_time(event.at)}", Style.DIM))
         if event.trace_id is not None:
             span = f" span {escape(event.span_id)}" if event.span_id is not None else ""
             lines.append(styled(f"in trace    {escape(event.trace_id)}{span}", Style.DIM))
