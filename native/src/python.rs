@@ -147,5 +147,6 @@ fn clew_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("TooHeavyError", module.py().get_type::<TooHeavyError>())?;
     module.add("CapacityError", module.py().get_type::<CapacityError>())?;
     module.add_class::<OtlpDecoder>()?;
-    module.add_class::<Batch>()
+    module.add_class::<Batch>()?;
+    crate::python_lineage::add_to(module)
 }

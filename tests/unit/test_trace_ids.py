@@ -13,7 +13,8 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.lineage import TraceIdGenerator
 from clew.lineage.clock import AnchoredClock
 from clew.lineage.layout import IdLayout, TraceIdParts, parse_trace_id
-from clew.lineage.sequence import NoId, Sequence
+from clew.lineage.native import NativeSequence, native_module
+from clew.lineage.sequence import IdSequence, NoId, Sequence
 
 THREADS = 4
 IDS_EACH = 20_000
@@ -154,10 +155,20 @@ def test_ids_ascend_while_the_wall_clock_jumps() -> None:
     assert found == sorted(set(found))
 
 
-@pytest.mark.parametrize("is_guarded", [False, True])
-def test_threads_share_a_sequence_and_no_id_comes_twice(*, is_guarded: bool) -> None:
+def opened(kind: str, layout: IdLayout) -> IdSequence:
+    """Return a sequence of one kind, by the machine's clock."""
+    if kind == "native":
+        module = native_module()
+        if module is None:
+            pytest.skip("the native extension is not installed")
+        return NativeSequence(module, 9, layout)
+    return Sequence(9, layout, AnchoredClock(), is_guarded=kind == "guarded")
+
+
+@pytest.mark.parametrize("kind", ["lock-free", "guarded", "native"])
+def test_threads_share_a_sequence_and_no_id_comes_twice(kind: str) -> None:
     # Few ids for each millisecond, so that threads meet at its end all the time.
-    sequence = Sequence(9, IdLayout(10, 9), AnchoredClock(), is_guarded=is_guarded)
+    sequence = opened(kind, IdLayout(10, 9))
     found: list[list[int]] = [[] for _ in range(THREADS)]
     ready = threading.Barrier(THREADS)
 
@@ -176,6 +187,46 @@ def test_threads_share_a_sequence_and_no_id_comes_twice(*, is_guarded: bool) -> 
     everything = list(chain.from_iterable(given))
     assert len(everything) == len(set(everything))
     assert THREADS * IDS_EACH - len(everything) == sequence.missed()[NoId.EXHAUSTED]
+
+
+@pytest.mark.parametrize("kind", ["lock-free", "native"])
+def test_what_ends_says_so_once_and_may_go_on(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    sequence = opened(kind, IdLayout())
+    before = sequence.next()
+    for turn in range(1, 3):
+        sequence.end(NoId.REVOKED)
+        with caplog.at_level(logging.WARNING, "clew.lineage"):
+            assert [sequence.next() for _ in range(3)] == [0, 0, 0]
+        assert len(caplog.records) == turn
+        sequence.go_on()
+        assert sequence.next() > before
+    assert sequence.missed() == {reason: 6 * (reason is NoId.REVOKED) for reason in NoId}
+
+
+@pytest.mark.parametrize("kind", ["lock-free", "native"])
+def test_a_millisecond_of_one_id_gives_that_one(kind: str) -> None:
+    sequence = opened(kind, IdLayout(10, 0))
+    found = [sequence.next() for _ in range(5)]
+    assert found == sorted(set(found))
+    assert all(trace_id & 1023 == 9 for trace_id in found)
+
+
+@pytest.mark.parametrize("kind", ["lock-free", "native"])
+def test_a_sequence_that_cannot_be_is_refused(kind: str) -> None:
+    opened(kind, IdLayout())
+    for layout in (IdLayout(2, 12), IdLayout(10, 12, 2**60)):
+        with pytest.raises(ClewError) as raised:
+            opened(kind, layout)
+        assert raised.value.code is ErrorCode.INVALID_ARGUMENT
+
+
+def test_a_clock_that_steps_before_the_epoch_has_no_ids_yet() -> None:
+    clock = Hand(1000)
+    generator = TraceIdGenerator(3, epoch_offset_ms=1000, clock=clock)
+    clock.at = 999
+    assert generator.next() == 0
+    clock.at = 1001
+    assert parts(generator) == TraceIdParts(1001, 3, 0)
 
 
 def test_generators_of_one_node_share_what_they_give_out() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from clew.lineage.clock import EpochClock
 from clew.lineage.layout import DEFAULT_LAYOUT, NULL_TRACE_ID, IdLayout
 from clew.lineage.nodes import resolve_node_id
-from clew.lineage.sequence import NoId, Sequence, find_sequence
+from clew.lineage.sequence import NoId, Sequence
+from clew.lineage.sharing import find_sequence
 from clew.lineage.tally import Tally
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence as Items
 
     from clew.lineage.nodes import NodeLease
+    from clew.lineage.sequence import IdSequence
 
 __all__ = ["GeneratorStatistics", "NoId", "TraceIdGenerator"]
 
@@ -118,7 +120,7 @@ class TraceIdGenerator:
         """
         resolved = resolve_node_id(node_id, lease)
         if self._clock is None:
-            self._sequence = find_sequence(resolved, self._layout)
+            self._sequence: IdSequence = find_sequence(resolved, self._layout)
         else:
             self._sequence = Sequence(resolved, self._layout, EpochClock(self._clock))
         self.next = self._sequence.next

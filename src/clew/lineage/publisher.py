@@ -13,24 +13,18 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.layout import NULL_TRACE_ID
+from clew.lineage.native import native_encoder
 from clew.lineage.sbe.descriptor import BLOCK_BYTES as DESCRIPTOR_BLOCK_BYTES
 from clew.lineage.sbe.descriptor import DESCRIPTOR_BYTES, MESSAGE, NO_TIME, NO_VERSION
 from clew.lineage.sbe.faults import Fault
-from clew.lineage.sbe.header import (
-    CONTROL_SCHEMA,
-    DESCRIPTOR_TEMPLATE,
-    LINEAGE_SCHEMA,
-    LINK_SET_TEMPLATE,
-    VERSION,
-)
+from clew.lineage.sbe.header import CONTROL_SCHEMA, DESCRIPTOR_TEMPLATE, VERSION
 from clew.lineage.sbe.linkset import (
-    BLOCK_BYTES,
-    FIXED_BYTES,
-    PARENT_BYTES,
     PARENTS_MAX,
     PARENTS_MAX_DEFAULT,
+    TraceLinkSet,
+    encode_link_set,
     find_fault,
-    message,
+    write_sound_set,
 )
 from clew.lineage.tally import Tally
 from clew.lineage.transport.address import LINKS_DEFAULT, parse_address
@@ -40,6 +34,7 @@ from clew.lineage.transport.sender import CLOSE_S, DatagramSender, Drop
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from clew.lineage.native import EncodeLinkSet
     from clew.lineage.transport.ring import Slot
 
 __all__ = ["Drop", "PublisherStatistics", "TraceLinkPublisher"]
@@ -95,10 +90,10 @@ class TraceLinkPublisher:
         "_duplicate",
         "_finalize",
         "_is_closed",
-        "_messages",
         "_ring",
         "_sender",
         "_untraced",
+        "_write",
         "epoch",
         "max_parents",
         "stream_id",
@@ -126,7 +121,7 @@ class TraceLinkPublisher:
         self.stream_id: Final = stream_id
         self.epoch = epoch
         self.max_parents: Final = ring.max_parents
-        self._messages: Final = tuple(message(count) for count in range(ring.max_parents + 1))
+        self._write: EncodeLinkSet = native_encoder() or write_sound_set
         self._accepted = Tally()
         self._dropped: Mapping[Drop | Fault, Tally] = {
             reason: Tally() for reason in (*Drop, *Fault)
@@ -155,35 +150,22 @@ class TraceLinkPublisher:
             epoch: the output's, where that is not the publisher's any more.
         """
         try:
-            count = len(parents)
-            distinct = set(parents)
-            if not (
-                len(distinct) == count
-                and NULL_TRACE_ID not in distinct
-                and trace_id not in distinct
-                and trace_id
-                and 0 < count <= self.max_parents
-            ):
-                tidied = self._tidied(trace_id, parents)
-                if isinstance(tidied, Fault):
-                    return self._drop(tidied)
-                parents, count = tidied, len(tidied)
             slot = self._claim()
         except IndexError:
             return self._drop_full()
-        except Exception:  # noqa: BLE001 - what is traced must not break; `parents` may be anything
-            return self._drop(Drop.INVALID)
+        epoch = self.epoch if epoch is None else epoch
         try:
-            self._messages[count].pack_into(
-                slot.view,
-                0,
-                *(BLOCK_BYTES, LINK_SET_TEMPLATE, LINEAGE_SCHEMA, VERSION, self.stream_id),
-                *(self.epoch if epoch is None else epoch, seq, trace_id, PARENT_BYTES, count),
-                *parents,
+            size = self._write(
+                *(slot.view, self.stream_id, epoch, seq, trace_id, parents, self.max_parents)
             )
-        except Exception as error:  # noqa: BLE001 - as above
-            return self._give_back(slot, error)
-        slot.size = FIXED_BYTES + PARENT_BYTES * count
+        except Exception:  # noqa: BLE001 - what is traced must not break; `parents` may be anything
+            size = 0
+        if size <= 0:
+            written = self._write_tidied(slot, epoch, seq, trace_id, parents)
+            if not isinstance(written, int):
+                return self._give_back(slot, written)
+            size = written
+        slot.size = size
         return self._send(slot)
 
     def describe(
@@ -220,8 +202,8 @@ class TraceLinkPublisher:
                 NO_VERSION if meta_version is None else meta_version,
                 trace_id,
             )
-        except Exception as error:  # noqa: BLE001 - as above
-            return self._give_back(slot, error)
+        except struct.error:
+            return self._give_back(slot, Fault.OUT_OF_RANGE)
         slot.size = DESCRIPTOR_BYTES
         return self._send(slot)
 
@@ -266,6 +248,19 @@ class TraceLinkPublisher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _write_tidied(
+        self, slot: Slot, epoch: int, seq: int, trace_id: int, parents: Sequence[int]
+    ) -> int | Fault | Drop:
+        """Write a set that is not in order as it stands, or return why it cannot be written."""
+        try:
+            tidied = self._tidied(trace_id, parents)
+            if isinstance(tidied, Fault):
+                return tidied
+            value = TraceLinkSet(self.stream_id, epoch, seq, trace_id, tuple(tidied))
+            return encode_link_set(value, slot.view, max_parents=self.max_parents)
+        except Exception:  # noqa: BLE001 - as above
+            return Drop.INVALID
+
     def _tidied(self, trace_id: int, parents: Sequence[int]) -> list[int] | Fault:
         """Return the parents without zeros and repetitions, or what is wrong with the rest."""
         if len(parents) > PARENTS_MAX:
@@ -295,10 +290,10 @@ class TraceLinkPublisher:
             # The interpreter ends and takes no more threads: what waits is sent by nobody.
             self._drop(Drop.FAILED)
 
-    def _give_back(self, slot: Slot, error: Exception) -> bool:
+    def _give_back(self, slot: Slot, reason: Drop | Fault) -> bool:
         """Release a slot that holds no message, and count why."""
         self._ring.release(slot)
-        return self._drop(Fault.OUT_OF_RANGE if isinstance(error, struct.error) else Drop.INVALID)
+        return self._drop(reason)
 
     def _drop_full(self) -> bool:
         if self._is_closed:

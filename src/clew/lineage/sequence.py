@@ -14,6 +14,9 @@ bounded time.
 Order: ids that one thread gets ascend. Of two threads, an id asked for after another was answered
 is the greater one: a cell, once replaced, is seen by every call that begins later.
 
+`native/src/trace_ids.rs` does have a compare-and-set, and is Agrona's algorithm as it stands. This
+one is its oracle, its stand-in, and what callers with a clock of their own get.
+
 Without the interpreter's global lock a count's step was not safe before Python 3.14; there the
 whole call is guarded by a lock.
 
@@ -32,11 +35,10 @@ import time
 import weakref
 from enum import StrEnum
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.times import NS_PER_MS
-from clew.lineage.clock import AnchoredClock
+from clew.base.times import NS_PER_MS, NS_PER_S
 from clew.lineage.layout import NULL_TRACE_ID, IdLayout
 from clew.lineage.tally import Tally
 
@@ -76,6 +78,36 @@ class NoId(StrEnum):
     """The layout has no ids for the time that it is."""
 
 
+class IdSequence(Protocol):
+    """The ids of one node, whoever makes them. From any thread."""
+
+    @property
+    def node_id(self) -> int:
+        """The node."""
+        ...
+
+    @property
+    def next(self) -> Callable[[], int]:
+        """What returns the next id, or 0, which is no id. It MUST NOT raise."""
+        ...
+
+    def missed(self) -> dict[NoId, int]:
+        """Return how many calls were answered by 0, by reason; every reason is there."""
+        ...
+
+    def end(self, reason: NoId) -> None:
+        """Give out no more ids. A call that is under way MAY still get one."""
+        ...
+
+    def go_on(self) -> None:
+        """Give out ids again, none of them twice."""
+        ...
+
+    def begin_in_child(self) -> None:
+        """End a copy that a fork brought along, as `NoId.FORKED`."""
+        ...
+
+
 class Sequence:
     """Gives out the ids of one node. From any thread; `next` never raises.
 
@@ -112,15 +144,16 @@ class Sequence:
         self._clock = clock
         self._read = clock.read
         self._turn = threading.Lock()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._tallies: Mapping[NoId, Tally] = {reason: Tally() for reason in NoId}
         self._end: NoId | None = None
         self._was_told = False
-        self._cell: _Cell = (_NEVER, _NEVER, count().__next__, _NEVER)
-        self._check_clock()
+        # No cell is opened before the epoch, wherever a clock steps to.
+        self._cell: _Cell = (_NEVER, _NEVER, count().__next__, layout.epoch_offset_ms - 1)
+        check_clock(layout, clock)
         guarded = _lacks_global_lock() if is_guarded is None else is_guarded
         self.next = self._next_guarded if guarded else self._next
-        _LIVING.add(self)
+        end_in_child(self)
 
     def missed(self) -> dict[NoId, int]:
         """Return how many calls were answered by 0, by reason."""
@@ -143,7 +176,7 @@ class Sequence:
         Its locks may be held by threads that the child does not have.
         """
         self._turn = threading.Lock()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.end(NoId.FORKED)
 
     def _next(self) -> int:
@@ -161,24 +194,29 @@ class Sequence:
     def _next_slowly(self) -> int:
         """Return an id of a new millisecond, or of one that another thread opens meanwhile."""
         deadline: int | None = None
+        left_ns = 0
         while True:
             if self._end is not None:
                 return self._nothing(self._end)
-            self._turn_over()
+            self._turn_over(left_ns)
             _, last, take, _ = self._cell
             trace_id = take()
             if trace_id <= last:
                 return trace_id
-            now = time.monotonic_ns()
-            if deadline is None:
-                deadline = now + WAIT_NS_MAX
-            elif now > deadline:
+            # Judged before the next attempt, so that a thread that did not run meanwhile has one.
+            if deadline is not None and left_ns == 0:
                 return self._nothing(NoId.EXHAUSTED)
+            now = time.monotonic_ns()
+            deadline = now + WAIT_NS_MAX if deadline is None else deadline
+            left_ns = max(0, deadline - now)
 
-    def _turn_over(self) -> None:
-        """Open the cell of the present millisecond, if it is a new one and it is our turn."""
+    def _turn_over(self, wait_ns: int) -> None:
+        """Open the cell of the present millisecond, if it is a new one and it is our turn.
+
+        Waits for the turn for so long at most: the thread that has it may not be running.
+        """
         turn = self._turn
-        if not turn.acquire(blocking=False):
+        if not turn.acquire(timeout=wait_ns / NS_PER_S):
             return
         try:
             anchor = self._clock.follow()
@@ -205,44 +243,39 @@ class Sequence:
         self._tallies[reason].add()
         if not self._was_told:
             self._was_told = True
-            logger.warning("no trace id for node %d: %s", self.node_id, _EXPLAINED[reason])
+            tell_of_none(self.node_id, reason)
         return NULL_TRACE_ID
 
-    def _check_clock(self) -> None:
-        now_ms = (self._read() + self._clock.follow()) // self._clock.ticks_per_ms
-        if now_ms < self.layout.epoch_offset_ms:
-            raise ClewError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"the epoch offset {self.layout.epoch_offset_ms} is after the clock's {now_ms}",
-                hint="it is the Unix millisecond that ids count from, and lies in the past",
-            )
-        if now_ms > self.layout.timestamp_ms_max:
-            raise ClewError(
-                ErrorCode.INVALID_ARGUMENT,
-                f"the layout's ids ended at {self.layout.timestamp_ms_max}, and it is {now_ms}",
-                hint="give a later epoch offset",
-            )
 
-
-def find_sequence(node_id: int, layout: IdLayout) -> Sequence:
-    """Return this process's one sequence of a node, by the wall clock.
+def check_clock(layout: IdLayout, clock: Clock) -> None:
+    """Raise unless a layout has ids for a clock's time.
 
     Raises:
-        ClewError: INVALID_ARGUMENT as `Sequence` does; CONFLICT for a node id that the process had
-            when it was forked off.
+        ClewError: INVALID_ARGUMENT when it begins later or ended before.
     """
-    if node_id in _INHERITED:
+    now_ms = (clock.read() + clock.follow()) // clock.ticks_per_ms
+    if now_ms < layout.epoch_offset_ms:
         raise ClewError(
-            ErrorCode.CONFLICT,
-            f"node id {node_id} is that of the process that forked this one",
-            hint="give each process a node id of its own",
+            ErrorCode.INVALID_ARGUMENT,
+            f"the epoch offset {layout.epoch_offset_ms} is after the clock's {now_ms}",
+            hint="it is the Unix millisecond that ids count from, and lies in the past",
         )
-    with _SHARED_LOCK:
-        found = _SHARED.get((node_id, layout))
-        if found is None:
-            found = _SHARED[node_id, layout] = Sequence(node_id, layout, AnchoredClock())
-        found.go_on()
-        return found
+    if now_ms > layout.timestamp_ms_max:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"the layout's ids ended at {layout.timestamp_ms_max}, and it is {now_ms}",
+            hint="give a later epoch offset",
+        )
+
+
+def tell_of_none(node_id: int, reason: NoId) -> None:
+    """Log why there is no id. A sequence does so once."""
+    logger.warning("no trace id for node %d: %s", node_id, _EXPLAINED[reason])
+
+
+def end_in_child(sequence: IdSequence) -> None:
+    """Have a sequence told after a fork, in the child."""
+    _LIVING.add(sequence)
 
 
 _EXPLAINED: Final[Mapping[NoId, str]] = {
@@ -252,14 +285,8 @@ _EXPLAINED: Final[Mapping[NoId, str]] = {
     NoId.HORIZON: "the layout has no ids for this time",
 }
 
-_LIVING: Final[weakref.WeakSet[Sequence]] = weakref.WeakSet()
+_LIVING: Final[weakref.WeakSet[IdSequence]] = weakref.WeakSet()
 """What a fork has to end in the child."""
-
-_SHARED: Final[dict[tuple[int, IdLayout], Sequence]] = {}
-"""Kept for good: one that began anew within a millisecond would give its ids out twice."""
-
-_SHARED_LOCK = threading.Lock()
-_INHERITED: Final[set[int]] = set()
 
 
 def _lacks_global_lock() -> bool:
@@ -268,10 +295,6 @@ def _lacks_global_lock() -> bool:
 
 
 def _begin_in_child() -> None:
-    global _SHARED_LOCK  # noqa: PLW0603 - the one we had may be held by a thread that is not here
-    _SHARED_LOCK = threading.Lock()
-    _INHERITED.update(node_id for node_id, _ in _SHARED)
-    _SHARED.clear()
     for sequence in list(_LIVING):
         sequence.begin_in_child()
 

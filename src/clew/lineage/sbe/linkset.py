@@ -35,7 +35,7 @@ from clew.lineage.sbe.header import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 BLOCK_BYTES: Final = 28
 GROUP_OFFSET: Final = HEADER_BYTES + BLOCK_BYTES
@@ -98,10 +98,52 @@ def find_fault(
     return Fault.SELF_PARENT if trace_id in distinct else None
 
 
-@lru_cache(maxsize=PARENTS_MAX_DEFAULT + 1)
-def message(parents: int) -> struct.Struct:
+@lru_cache(maxsize=16)
+def _large(parents: int) -> struct.Struct:
+    return _message(parents)
+
+
+def _message(parents: int) -> struct.Struct:
     """Return the whole message of so many parents, header and all, as one structure."""
     return struct.Struct(f"<HHHHIQQQHH{parents}Q")
+
+
+_SMALL: Final = tuple(_message(parents) for parents in range(33))
+"""Those that are asked for again and again."""
+
+
+def write_sound_set(
+    buffer: bytearray | memoryview,
+    stream_id: int,
+    epoch: int,
+    seq: int,
+    trace_id: int,
+    parents: Sequence[int],
+    max_parents: int,
+    /,
+) -> int:
+    """Write a set that is in order, and return the bytes that it takes; 0 for one that is not.
+
+    Raises:
+        struct.error: a number does not fit its field, or the set does not fit the buffer.
+    """
+    count = len(parents)
+    distinct = set(parents)
+    if not (
+        len(distinct) == count
+        and trace_id
+        and trace_id not in distinct
+        and NULL_TRACE_ID not in distinct
+        and 0 < count <= max_parents
+    ):
+        return 0
+    layout = _SMALL[count] if count < len(_SMALL) else _large(count)
+    layout.pack_into(
+        *(buffer, 0, BLOCK_BYTES, LINK_SET_TEMPLATE, LINEAGE_SCHEMA, VERSION, stream_id),
+        *(epoch, seq, trace_id, PARENT_BYTES, count),
+        *parents,
+    )
+    return FIXED_BYTES + PARENT_BYTES * count
 
 
 def encode_link_set(
@@ -122,21 +164,16 @@ def encode_link_set(
     fault = find_fault(value.trace_id, value.parents, min(max_parents, PARENTS_MAX))
     if fault is not None:
         return fault
-    count = len(value.parents)
-    if len(buffer) - offset < size_of(count):
-        raise ValueError(f"a set of {count} parents takes {size_of(count)} bytes")
+    size = size_of(len(value.parents))
+    if len(buffer) - offset < size:
+        raise ValueError(f"a set of {len(value.parents)} parents takes {size} bytes")
     try:
-        message(count).pack_into(
-            buffer,
-            offset,
-            *(BLOCK_BYTES, LINK_SET_TEMPLATE, LINEAGE_SCHEMA, VERSION),
-            *(value.stream_id, value.epoch, value.seq, value.trace_id),
-            *(PARENT_BYTES, count),
-            *value.parents,
+        return write_sound_set(
+            *(memoryview(buffer)[offset:], value.stream_id, value.epoch, value.seq),
+            *(value.trace_id, value.parents, max_parents),
         )
     except struct.error:
         return Fault.OUT_OF_RANGE
-    return size_of(count)
 
 
 def decode_link_set(
