@@ -358,6 +358,67 @@ def test_a_burst_that_fits_the_queue_arrives_whole_and_in_order(server: ServerPr
     assert (twin["version"], twin["state"]["item_count"]) == (4_000, 3_999)
 
 
+FEW = """
+import sys, logging, clew
+from clew.twin import anchor, TriLogLogger
+BEGIN
+log = TriLogLogger("x")
+with anchor("f1", "Few"):
+    for i in range(3):
+        log.state_change(n=i)
+    logging.getLogger("plain").warning("a plain word")
+print(log.failures)
+"""
+
+
+def test_an_environment_that_makes_no_sense_ends_no_program_and_is_told_of() -> None:
+    with OtlpSink() as sink:
+        environ = {"CLEW_SERVER": sink.url, "OTEL_ATTRIBUTE_COUNT_LIMIT": "many"}
+        done = run_program(FEW.replace("BEGIN", ""), environ)
+    assert (done.returncode, done.stdout) == (0, "3\n")
+    told = [line for line in done.stderr.splitlines() if line != "a plain word"]
+    assert len(told) == 1
+    assert "OTEL_ATTRIBUTE_COUNT_LIMIT" in told[0]
+
+
+def test_switched_off_nothing_is_sent_and_nothing_is_wrong() -> None:
+    for variable, value in (("OTEL_SDK_DISABLED", "true"), ("OTEL_LOGS_EXPORTER", "none")):
+        with OtlpSink() as sink:
+            environ = {"CLEW_SERVER": sink.url, variable: value}
+            done = run_program(FEW.replace("BEGIN", ""), environ)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "a plain word\n")
+        assert sink.logs() == []
+
+
+def test_events_leave_also_where_plain_logs_are_not_wished() -> None:
+    with OtlpSink() as sink:
+        begin = 'clew.init("few", logs=False)'
+        done = run_program(FEW.replace("BEGIN", begin), {"CLEW_SERVER": sink.url})
+    assert done.returncode == 0, done.stderr
+    bodies = [each.body.string_value for each in sink.logs()]
+    assert bodies == ["State change: n"] * 3
+
+
+def test_the_provider_that_a_program_has_set_up_is_the_one() -> None:
+    begin = """
+from opentelemetry._logs import set_logger_provider
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+import os
+own = LoggerProvider(Resource.create({"service.name": "own"}))
+exporter = OTLPLogExporter(endpoint=os.environ["CLEW_SERVER"] + "/v1/logs")
+own.add_log_record_processor(BatchLogRecordProcessor(exporter))
+set_logger_provider(own)
+"""
+    with OtlpSink() as sink:
+        done = run_program(FEW.replace("BEGIN", begin), {"CLEW_SERVER": sink.url})
+    assert done.returncode == 0, done.stderr
+    assert [each.body.string_value for each in sink.logs()] == ["State change: n"] * 3
+    assert any(b"own" in body for _, body in sink.bodies)
+
+
 SECRETS = """
 import logging, sys
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)

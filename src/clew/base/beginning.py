@@ -20,6 +20,11 @@ class _Beginning:
         self.lock = threading.RLock()
         self.begin: Callable[[], object] | None = None
         self.is_done = False
+        self.failure = ""
+
+
+class BeginningError(RuntimeError):
+    """Telemetry could not be set up, so nothing can be emitted."""
 
 
 _beginning = _Beginning()
@@ -33,10 +38,16 @@ def say_how_to_begin(begin: Callable[[], object]) -> None:
 def begin_telemetry() -> None:
     """Set telemetry up as `say_how_to_begin` said, once for this process; whoever else asks waits.
 
-    Raises whatever the set-up raises; it is not tried again.
+    Raises:
+        BeginningError: it could not be; it is not tried again, and every later call hears of it.
     """
     with _beginning.lock:
-        if _beginning.is_done or _beginning.begin is None:
-            return
-        _beginning.is_done = True
-        _beginning.begin()
+        if not _beginning.is_done and _beginning.begin is not None:
+            _beginning.is_done = True
+            try:
+                _beginning.begin()
+            except Exception as error:
+                _beginning.failure = f"{type(error).__name__}: {error}"
+                raise BeginningError(_beginning.failure) from error
+    if _beginning.failure:
+        raise BeginningError(_beginning.failure)

@@ -133,8 +133,9 @@ def init(
     `service_name` is the program's name by default. `endpoint` is the base address of an OTLP/HTTP
     door, by default that of `CLEW_SERVER`, else port 4318 of the machine that has the tree, else
     ``http://127.0.0.1:4318``. `attributes` describe
-    the process (resource attributes). `logs` puts a handler on the root logger of `logging`. Where
-    the server asks for a key, it is that of `CLEW_API_KEY`.
+    the process (resource attributes). `logs` puts a handler on the root logger of `logging`; events
+    of objects (`clew.twin`) leave without it as well. Where the server asks for a key, it is that
+    of `CLEW_API_KEY`.
 
     The standard OTEL_* variables win over all of this: OTEL_SERVICE_NAME,
     OTEL_RESOURCE_ATTRIBUTES, OTEL_EXPORTER_OTLP_*, OTEL_{TRACES,METRICS,LOGS}_EXPORTER, OTEL_BSP_*,
@@ -152,7 +153,7 @@ def init(
             from clew.sdk.ending import call_at_the_end
             from clew.sdk.setup import Wishes, set_up
 
-            run = set_up(Wishes(service_name, endpoint, attributes or {}, wants_logs=logs))
+            run = set_up(Wishes(service_name, endpoint, attributes or {}, wants_plain_logs=logs))
             # The hook runs after all threads but daemons have ended, so it sees every record. The
             # tree has its own, which knows how the process ends, and as the later one runs first.
             call_at_the_end(run.close_outlets)

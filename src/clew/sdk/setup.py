@@ -42,7 +42,7 @@ class Wishes:
     service_name: str | None
     endpoint: str | None
     attributes: Mapping[str, str | bool | int | float]
-    wants_logs: bool
+    wants_plain_logs: bool
 
 
 def set_up(wishes: Wishes) -> Run:
@@ -51,12 +51,13 @@ def set_up(wishes: Wishes) -> Run:
     resource = _resource(wishes)
     complaint = Complaint(endpoint)
     outlets: list[Outlet] = []
+    # Events of objects are log records too, whether or not those of `logging` are wished.
+    logs = _set_up_logs if wishes.wants_plain_logs else _set_up_events
     steps: list[tuple[str, Callable[[Any, Resource, Complaint], Outlet | None]]] = [
         ("traces", _set_up_traces),
         ("metrics", _set_up_metrics),
+        ("logs", logs),
     ]
-    if wishes.wants_logs:
-        steps.append(("logs", _set_up_logs))
     for signal, step in steps:
         exporter = make_exporter(signal, endpoint)
         outlet = step(exporter, resource, complaint) if exporter is not None else None
@@ -88,13 +89,18 @@ def _set_up_metrics(exporter: Any, resource: Resource, complaint: Complaint) -> 
 
 
 def _set_up_logs(exporter: Any, resource: Resource, complaint: Complaint) -> Outlet:
+    outlet = _set_up_events(exporter, resource, complaint)
+    logging.getLogger().addHandler(RecordHandler(get_logger_provider()))
+    return outlet
+
+
+def _set_up_events(exporter: Any, resource: Resource, complaint: Complaint) -> Outlet:
     outlet = LogOutlet(exporter, complaint)
     provider = get_logger_provider()
     if not isinstance(provider, LoggerProvider):
         provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
         set_logger_provider(provider)
     provider.add_log_record_processor(outlet)
-    logging.getLogger().addHandler(RecordHandler(provider))
     return outlet
 
 

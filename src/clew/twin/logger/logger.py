@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from clew.base.beginning import BeginningError
 from clew.twin.anchoring.context import get_current_anchor
 from clew.twin.anchoring.kinds import NO_KIND
 from clew.twin.anchoring.scope import make_context
@@ -215,6 +216,12 @@ class TriLogLogger:
             self._emit(saying, anchor)
         except (UnanchoredError, EventError):
             raise
+        except BeginningError as error:
+            self.failures += 1
+            COMPLAINTS.tell(
+                ("beginning",),
+                f"telemetry could not be set up, and the program goes on without: {error}",
+            )
         except Exception as error:  # noqa: BLE001 - telemetry must never break a program
             self.failures += 1
             kind = type(error).__name__
