@@ -29,7 +29,7 @@ from clew.twin.query.phases import (
     walk,
 )
 from clew.twin.query.processes import IS_MARKED, TRACES_MAX, find_timeouts
-from clew.twin.query.rows import AT, CHANGE_COLUMNS, read_changes, read_subjects
+from clew.twin.query.rows import AT, CHANGE_COLUMNS, read_changes
 from clew.twin.query.selection import CHANGING, COUNTED, LIMITS, Selection, Subject, select_objects
 from clew.twin.query.states import REMARKS_MAX, write_state
 from clew.twin.schema.values import ProcessSchema
@@ -316,9 +316,10 @@ class _Reading:
             parameters=changes.parameters,
             limits=LIMITS,
         )
+        names = zip(rows["obj_type"].to_pylist(), rows["ObjId"].to_pylist(), strict=True)
         found: dict[Subject, list[Event]] = {}
         start = 0
-        for name, group in itertools.groupby(read_subjects(rows)):
+        for name, group in itertools.groupby(names):
             length = sum(1 for _ in group)
             part = rows.slice(start, length).drop_columns(["obj_type", "ObjId"])
             found[Subject(*name)] = list(read_changes(part, *name, {}))
