@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -67,25 +68,34 @@ def run_page(
     """Run the program of a page in a folder of its own, warnings being errors."""
     program = folder / f"{page.stem}.py"
     program.write_text(read_program(page, with_shell=with_shell))
-    return subprocess.run(
-        [sys.executable, "-W", "error", program.name],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=SHELL_SECONDS_MAX if with_shell else SECONDS_MAX,
-        env=environment(environ),
-    )
+    seconds_max = SHELL_SECONDS_MAX if with_shell else SECONDS_MAX
+    return _run([sys.executable, "-W", "error", program.name], folder, environ, seconds_max)
 
 
 def run_shell(
     commands: str, folder: Path, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run commands as a page has them, each of which has to succeed."""
-    return subprocess.run(
-        [*SHELL, commands],
+    return _run([*SHELL, commands], folder, environ, SHELL_SECONDS_MAX)
+
+
+def _run(
+    command: list[str], folder: Path, environ: Mapping[str, str] | None, seconds_max: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a command; one that takes too long ends with all that it started."""
+    process = subprocess.Popen(
+        command,
         cwd=folder,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=SHELL_SECONDS_MAX,
         env=environment(environ),
+        start_new_session=True,
     )
+    with process:
+        try:
+            said, complained = process.communicate(timeout=seconds_max)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, said, complained)

@@ -6,15 +6,12 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-END_SECONDS_MAX: Final = 10.0
-"""Of a service that was asked to end: telling its last words takes two at the most."""
 
 
 @contextmanager
@@ -32,7 +29,6 @@ def running(service: str, **environ: str) -> Iterator[str]:
             yield process.stdout.readline().strip() if process.stdout else ""
         finally:
             process.terminate()
-            process.wait(END_SECONDS_MAX)
 
 
 def main() -> None:
