@@ -295,6 +295,14 @@ def test_of_many_that_had_ended_before_a_cancel_a_few_are_listed_and_the_rest_is
         correlation_id="c", over=True, outcomes=outcomes, ended_before=1030, left_out=1000
     )
     lines = [render(line, colour=False) for line in cancel_lines(cancelled, 120)]
-    assert "31 apps" in lines[0]
-    assert sum("had ended before" in line for line in lines) == ENDED_SHOWN_MAX + 1
+    assert lines[0] == "cancel over  1 app: 1 cancelled; 1030 had ended before  c"
+    alone = msgspec.structs.replace(cancelled, outcomes=outcomes[1:2], ended_before=1, left_out=0)
+    assert render(cancel_lines(alone, 120)[0], colour=False) == (
+        "cancel over  1 app had ended before  c"
+    )
+    long = msgspec.structs.replace(cancelled, correlation_id="0" * 36)
+    head, below, *_ = [render(line, colour=False) for line in cancel_lines(long, 80)]
+    assert width_of(head) <= 80
+    assert below.strip() == "0" * 36
+    assert sum("had ended before" in line for line in lines[1:]) == ENDED_SHOWN_MAX + 1
     assert lines[-1] == f"… {1030 - ENDED_SHOWN_MAX} more had ended before"

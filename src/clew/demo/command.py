@@ -105,9 +105,7 @@ def demo(
 
 
 def _introduction(url: str, seed: int) -> list[Line]:
-    note = (
-        f"seed {seed}; all kinds of metrics but summaries, which the OpenTelemetry SDK cannot make"
-    )
+    note = f"seed {seed}; every kind of metric but summaries, which OpenTelemetry's SDK lacks"
     return [
         [("shop, payments and assistant send to ", Style.PLAIN), (url, Style.CYAN)],
         [(note, Style.DIM)],

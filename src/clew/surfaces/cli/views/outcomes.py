@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
 from clew.surfaces.cli.naming import short_id
-from clew.surfaces.cli.text import escape, escape_json, plural, show_count, show_time
+from clew.surfaces.cli.text import (
+    escape,
+    escape_json,
+    plural,
+    show_count,
+    show_time,
+    width_of,
+)
 from clew.surfaces.cli.views.apps import status_mark
 from clew.tree.frames.info import VARIABLE
 
@@ -82,14 +89,14 @@ def cancel_lines(cancelled: doc.Cancelled, width: int) -> list[Line]:
     before = [each.app_id for each in cancelled.outcomes[1:] if each.phase == _ENDED_BEFORE]
     folded = frozenset(before[ENDED_SHOWN_MAX:])
     shown = [each for each in cancelled.outcomes if each.app_id not in folded]
-    counts = Counter(outcome.status for outcome in cancelled.outcomes)
-    told = ", ".join(f"{count} {escape(status)}" for status, count in counts.most_common())
     head: Line = [
         ("cancel ", Style.BOLD),
         (state, Style.GREEN if cancelled.over else Style.YELLOW),
-        (f"  {plural(len(cancelled.outcomes), 'app')}: {told}  ", Style.PLAIN),
-        (escape(cancelled.correlation_id), Style.DIM),
+        (f"  {_reach(cancelled)}  ", Style.PLAIN),
     ]
+    name = (escape(cancelled.correlation_id), Style.DIM)
+    is_wide = sum(width_of(text) for text, _ in (*head, name)) <= width
+    heads = [[*head, name]] if is_wide else [head, [name]]
     rows = [
         [
             plain(escape(outcome.app_name)),
@@ -103,7 +110,19 @@ def cancel_lines(cancelled: doc.Cancelled, width: int) -> list[Line]:
     left = len(folded) + cancelled.left_out
     if left:
         rows.append([styled(f"… {show_count(left)} more had ended before", Style.DIM)])
-    return [head, *(lay_out(_OUTCOME_COLUMNS, rows, width) if rows else [])]
+    return [*heads, *(lay_out(_OUTCOME_COLUMNS, rows, width) if rows else [])]
+
+
+def _reach(cancelled: doc.Cancelled) -> str:
+    """Return what became of those that the cancel reached, and how many it did not have to."""
+    reached = [each for each in cancelled.outcomes if each.phase != _ENDED_BEFORE]
+    ended = len(cancelled.outcomes) - len(reached) + cancelled.left_out
+    if not reached:
+        return f"{plural(ended, 'app')} had ended before"
+    counts = Counter(outcome.status for outcome in reached)
+    told = ", ".join(f"{count} {escape(status)}" for status, count in counts.most_common())
+    rest = f"; {show_count(ended)} had ended before" if ended else ""
+    return f"{plural(len(reached), 'app')}: {told}{rest}"
 
 
 def child_lines(scheduled: doc.ChildScheduled, _width: int) -> list[Line]:
