@@ -95,6 +95,18 @@ def test_importing_clew_imports_the_standard_library_and_itself(light_python: Pa
     assert not foreign
 
 
+EMITS = """
+import clew
+clew.init("x", endpoint="http://127.0.0.1:9")
+from clew.twin.context import *
+with anchor("c", "Cart"):
+    TriLogLogger("x").state_change(n=1)
+    inject({})
+with anchor_from_headers({"baggage": "trilog.obj.id=c"}):
+    clew.shutdown(0.1)
+"""
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -107,6 +119,7 @@ def test_importing_clew_imports_the_standard_library_and_itself(light_python: Pa
         "import clew.app.commands, clew.app.serving, clew.app.keys",
         "import clew.twin.dsl, clew.twin.validation.batch, clew.surfaces.cli.commands.registry",
         "from clew.twin import *; from clew.twin.schema import contract, comparison, collector",
+        EMITS,
         "from clew.testing import *",
         "from clew.lineage import *",
         "import clew.access.authority, clew.access.signing, clew.access.remote",
