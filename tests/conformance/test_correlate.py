@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -35,6 +36,11 @@ from clew.tree.machine.app import App, Status
 from clew.tree.machine.changes import AppAdded
 from clew.tree.registry.keeping import keep
 from clew.tree.registry.schema import SCHEMA as TREE
+from clew.twin.ingest.judge import NoRegistries
+from clew.twin.ingest.record import LogRecord
+from clew.twin.ingest.rows import EventRows
+from clew.twin.query.participants import TraceObjects
+from clew.twin.tables import EVENTS
 from tests.conformance.query_requests import (
     NOW,
     SECOND,
@@ -76,11 +82,40 @@ class World:
             ServiceMetrics(self.store),
             self.comments,
             KnownApps(self.database),
+            TraceObjects(self.store),
         )
         return answers.correlate(CorrelateQuery(trace=self.trace_id, **asked))  # type: ignore[arg-type]
 
     def add_spans(self, spans: list[Span], service: str) -> None:
         self.store.add(Signal.TRACES, traces_request(spans, service))
+
+    def touch(self, *names: str, trace: int | None = None, service: str = FRONT) -> None:
+        """Say something of objects, one after the other; the first time is their creation."""
+        rows = EventRows(NoRegistries())
+        trace_id = self.trace_id if trace is None else f"{trace:032x}"
+        for place, name in enumerate(names):
+            texts = {
+                "trilog.obj.type": "Cart",
+                "trilog.obj.id": name,
+                "trilog.event.id": f"{trace_id}-{service}-{place}",
+                "trilog.event.type": "event" if name in names[:place] else "created",
+            }
+            record = LogRecord(
+                at=self.at + place,
+                observed=0,
+                received=self.at,
+                severity=9,
+                body="",
+                trace_id=trace_id,
+                span_id="",
+                service=service,
+                texts=texts,
+            )
+            rows.append(record, 0)
+        batch = rows.finish()
+        assert batch is not None
+        table = pa.Table.from_batches([batch])
+        self.store.engine.insert(EVENTS, table, token=f"{trace_id} {service}")
 
     def add_metrics(self, service: str, *metrics: Metric, instance: str = "") -> None:
         request = ExportMetricsServiceRequest()
@@ -94,7 +129,7 @@ class World:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeldStore]:
     engine = ChdbEngine(tmp_path_factory.mktemp("correlate"))
-    engine.create(TABLES)
+    engine.create((*TABLES, EVENTS))
     yield HeldStore(engine, received=NOW)
     engine.close()
 
@@ -188,6 +223,9 @@ def test_one_answer_holds_what_belongs_to_the_trace_and_nothing_else(
     world.comments.add(world.trace_id, NewComment(body="first")).result()
     world.comments.add(world.trace_id, NewComment(body="on a span", span_id="2")).result()
     world.comments.add(f"{other:x}", NewComment(body="elsewhere")).result()
+    world.touch("cart-2", "cart-1", "cart-2")
+    world.touch("cart-1", service=BACK)
+    world.touch("cart-3", trace=other)
 
     report = world.ask()
     assert (report.trace_id, report.span_count, report.error_count) == (world.trace_id, 2, 1)
@@ -220,6 +258,9 @@ def test_one_answer_holds_what_belongs_to_the_trace_and_nothing_else(
         ("consume", "consumer", [f"{2:016x}"])
     ]
     assert [each.body for each in report.comments] == ["first", "on a span"]
+    assert [
+        (each.type, each.id, each.events, each.changes, each.services) for each in report.objects
+    ] == [("Cart", "cart-1", 2, 2, sorted([FRONT, BACK])), ("Cart", "cart-2", 2, 1, [FRONT])]
     for name in report.sections.__struct_fields__:
         section = getattr(report.sections, name)
         assert section.count == len(getattr(report, name)) == section.total, name
@@ -254,6 +295,7 @@ def test_each_list_is_cut_for_itself_and_says_how_to_get_the_rest(world: World) 
     world.add_metrics(FRONT, *(gauge(f"g{n}", [(at, 1.0)]) for n in range(6)))
     for number in range(7):
         world.comments.add(world.trace_id, NewComment(body=f"c{number}")).result()
+    world.touch(*(f"o{number}" for number in range(8)))
     report = world.ask(limit=3)
     # What failed, the root, and what the end waited for; in the order of the trace.
     assert [each.operation for each in report.spans] == ["root", "tiny", "long"]
@@ -265,6 +307,7 @@ def test_each_list_is_cut_for_itself_and_says_how_to_get_the_rest(world: World) 
         "links": 3,
         "comments": 7,
         "linked_from": 0,
+        "objects": 8,
     }
     for name, total in totals.items():
         section = getattr(report.sections, name)

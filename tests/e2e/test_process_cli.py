@@ -106,6 +106,7 @@ def test_what_matches_nothing_says_what_there_is(flows: ServerProcess) -> None:
         (("process", "nobody"), "clew processes"),
         (("processes", "NoSuchFlow"), "clew processes"),
         (("processes", TYPE, "--phase", "lunch"), "less at once"),
+        (("processes", TYPE, "--stuck", "--end", "30d"), "--status started"),
     ):
         ended = clew(*arguments, server=flows.url)
         assert (ended.code, ended.error["code"]) == (2, "not_found")

@@ -72,3 +72,14 @@ def test_the_twin_is_run_as_the_page_says(tmp_path: Path, start_server: StartSer
     assert (cart["state"]["item_count"], cart["version"]) == (2, 1)
     stored = get(server, "registry/versions")["registries"]
     assert [each["name"] for each in stored] == ["shop"]
+
+
+def test_processes_are_followed_as_the_page_says(tmp_path: Path, start_server: StartServer) -> None:
+    server = start_server()
+    follow("processes.md", tmp_path, server)
+    stuck = get(server, "processes?status=stuck")["processes"]
+    assert [(each["type"], each["id"]) for each in stuck] == [("NightlyImport", "import-1")]
+    blocks = [block for kind, block in read_blocks(GUIDE / "processes.md") if kind == "json"]
+    found, told = asyncio.run(call_tools(server, [json.loads(block) for block in blocks]))
+    assert [row[1] for row in found["processes"]["rows"]] == ["import-1"]
+    assert [row[1] for row in told["phases"]["rows"]] == ["basket", "payment", "shipping"]

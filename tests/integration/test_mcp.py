@@ -100,7 +100,18 @@ def send_objects(server: ServerProcess, company: Company, ids: dict[str, str]) -
         state_change(HOSTILE, at + 2, 1, note=HOSTILE),
     ]
     nobody = fingerprint("state_change", "", at + 3, 1, {"status": HOSTILE})
-    body, headers = request_of([*cart, nobody]), {"content-type": "application/x-protobuf"}
+    flow = [
+        fingerprint("phase_change", "flow_1", at + n * 10**6, n, {}, obj_type="Checkout", **said)
+        | span
+        for n, said in enumerate(
+            (
+                {"trilog__process__current_phase": "cart"},
+                {"trilog__process__current_phase": HOSTILE},
+                {"trilog__process__status": "failed"},
+            )
+        )
+    ]
+    body, headers = request_of([*cart, nobody, *flow]), {"content-type": "application/x-protobuf"}
     assert ask(server.otlp_url, "POST", "/v1/logs", body, headers).status == 200
 
 
@@ -215,6 +226,7 @@ def test_each_tool_answers_its_example_alike_over_both_transports(world: World) 
         assert answers["sql"].pop("elapsed_ms") >= 0
         assert answers["object_state"]["twin"].pop("at")
         assert answers["object_graph"].pop("at")
+        assert answers["process"].pop("at")
         assert answers["object_diff"].pop("between")
     assert over_http == over_stdio
     named = {tool.name for tool in TOOLS}
@@ -319,12 +331,46 @@ def test_an_agent_finds_out_who_made_an_object_what_it_is(world: World) -> None:
             ["note", "added", None, differs["fields"]["rows"][1][3]],
             ["status", "changed", "active", "ordered"],
         ]
-        at_step = {"trace_id": world.ids["{trace_id}"], "step": 1}
-        touched = answer_of(await client.call_tool("touched_objects", at_step))
-        assert (touched["step"], touched["steps"]) == (1, 2)
-        assert touched["objects"]["rows"][0][-1] == {"status": "active", "items": []}
+        carts: list[list[Any]] = []
+        for step in range(1, 4):
+            at_step = {"trace_id": world.ids["{trace_id}"], "step": step}
+            touched = answer_of(await client.call_tool("touched_objects", at_step))
+            assert touched["step"] == step <= touched["steps"]
+            carts += [row for row in touched["objects"]["rows"] if row[1] == "cart_123"]
+            if touched["steps"] == step:
+                break
+        assert carts[0][-1] == {"status": "active", "items": []}
         refused = answer_of(await client.call_tool("rejected_events", {}))
         assert refused["by_code"] == {"MISSING_OBJ_ID": 1}
+
+    for transport in TRANSPORTS:
+        within(world, work, transport=transport)
+
+
+def test_an_agent_finds_a_process_and_how_it_went(world: World) -> None:
+    async def work(client: Client) -> None:
+        found = answer_of(await client.call_tool("find_processes", {"status": ["failed"]}))
+        (row,) = found["processes"]["rows"]
+        assert (row[:3], row[5]) == (["Checkout", "flow_1", "failed"], 2)
+        (step,) = found["next"]
+        told = answer_of(await client.call_tool(step["tool"], step["arguments"]))
+        assert [row[1:5:2] for row in told["phases"]["rows"]] == [
+            ["cart", 1],
+            [told["phases"]["rows"][1][1], 1],
+        ]
+        assert "\x1b" not in told["phases"]["rows"][1][1]
+        assert ["flow_1", "ShoppingCart", "cart_123", 2, 2, ["shop"]] in told["participants"][
+            "rows"
+        ]
+        tiny = step["arguments"] | {"max_tokens": 450}
+        short = answer_of(await client.call_tool(step["tool"], tiny))
+        assert {each["what"] for each in short["left_out"]} <= {
+            "phases",
+            "participants",
+            "processes",
+        }
+        nothing = answer_of(await client.call_tool("find_processes", {"type": "Nothing"}))
+        assert (nothing["processes"]["rows"], nothing["total"]) == ([], 0)
 
     for transport in TRANSPORTS:
         within(world, work, transport=transport)
@@ -458,6 +504,10 @@ def test_pages_follow_one_another_without_gap_or_overlap(world: World) -> None:
         ("field_history", CART | {"limit": 0}, "invalid_argument", "limit"),
         ("touched_objects", {"trace_id": "f" * 32}, "not_found", "trace"),
         ("touched_objects", {"trace_id": "{trace_id}", "step": -1}, "invalid_argument", "step"),
+        ("find_processes", {"status": ["asleep"]}, "invalid_argument", "status"),
+        ("find_processes", {"cursor": "made-up"}, "invalid_argument", "next"),
+        ("process", {"trace_id": "f" * 32}, "not_found", "process"),
+        ("process", {"trace_id": "{trace_id}", "at": "soon"}, "invalid_argument", "not a time"),
     ],
 )
 def test_a_mistake_is_told_with_what_would_be_right(

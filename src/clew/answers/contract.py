@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from clew.base.times import TimeRange
     from clew.telemetry.query.around_documents import SeriesSummaries
     from clew.tree.machine.app import App
+    from clew.twin.documents import Participant
 
 
 class MetricSource(Protocol):
@@ -29,6 +30,14 @@ class AppSource(Protocol):
 
     def find_known(self, app_ids: Collection[str]) -> Mapping[str, App]:
         """Return those of these apps that are known, by id."""
+        ...
+
+
+class ObjectSource(Protocol):
+    """Knows which objects traces touched. Calls block and may come from any thread."""
+
+    def find_in_trace(self, trace_id: str, limit: int) -> tuple[list[Participant], int]:
+        """Return the objects that a trace touched first, at most so many, and how many it did."""
         ...
 
 

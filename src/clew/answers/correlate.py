@@ -1,4 +1,4 @@
-"""Everything that belongs to one trace: its spans, logs, metrics, links and comments.
+"""Everything that belongs to one trace: its spans, logs, metrics, objects, links and comments.
 
 Each part is asked of the strand that has it, through the same services as any other question, so
 what is here is exactly what those would answer.
@@ -30,7 +30,7 @@ from clew.telemetry.query.parameters import LogQuery, SpanQuery
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clew.answers.contract import AppSource, MetricSource
+    from clew.answers.contract import AppSource, MetricSource, ObjectSource
     from clew.team.comments.contract import Comments
     from clew.telemetry.documents import Span, SpanList, Trace
     from clew.telemetry.query.around_documents import SeriesSummaries
@@ -66,11 +66,13 @@ class StrandAnswers:
         metrics: MetricSource,
         comments: Comments,
         apps: AppSource,
+        objects: ObjectSource,
     ) -> None:
         self._telemetry = telemetry
         self._metrics = metrics
         self._comments = comments
         self._apps = apps
+        self._objects = objects
 
     def correlate(self, query: CorrelateQuery) -> doc.CorrelateReport:
         """Return everything that belongs to one trace, each list bounded."""
@@ -90,6 +92,7 @@ class StrandAnswers:
         spans = outline(trace, limit)
         links = _outgoing(trace.spans)
         apps = self._find_apps(trace)
+        objects, touched = self._objects.find_in_trace(trace.trace_id, limit)
         sections = doc.Sections(
             spans=_outline_section(trace, spans),
             logs=_list_section(logs, f"clew logs --trace-id {trace.trace_id}"),
@@ -105,6 +108,12 @@ class StrandAnswers:
                 more=f"clew comment list {trace.trace_id}" if comments.truncated else None,
             ),
             apps=doc.Section(count=len(apps[:limit]), total=len(apps), truncated=len(apps) > limit),
+            objects=doc.Section(
+                count=len(objects),
+                total=touched,
+                truncated=touched > len(objects),
+                more=f"clew touched {trace.trace_id}" if touched > len(objects) else None,
+            ),
         )
         return doc.CorrelateReport(
             trace_id=trace.trace_id,
@@ -124,6 +133,7 @@ class StrandAnswers:
             linked_from=[_incoming(span, trace.trace_id) for span in linking.spans],
             comments=comments.comments,
             apps=apps[:limit],
+            objects=objects,
             missing_parents=trace.missing_parents[:limit],
             sections=sections,
         )

@@ -10,6 +10,7 @@ import msgspec
 from clew.team.comments.documents import Comment
 from clew.telemetry.documents import Attributes, Kind, LogRecord, Status
 from clew.telemetry.query.around_documents import SeriesSummary
+from clew.twin.documents import Participant
 
 
 class OutlineSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,6 +89,7 @@ class Sections(msgspec.Struct, frozen=True, kw_only=True):
     linked_from: Section
     comments: Section
     apps: Section
+    objects: Section
 
 
 class CorrelateReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +99,8 @@ class CorrelateReport(msgspec.Struct, frozen=True, kw_only=True):
     and the longest are kept. `logs` are its records and `nearby_logs` others that its services
     wrote while it ran, both newest first. `metrics` are the series of its services from
     `metrics_start_time` to `metrics_end_time`. `apps` are those of the tree whose processes wrote
-    its spans, the busiest first. `links` go out from its spans, `linked_from` are
+    its spans, the busiest first. `objects` are those that its events are about, processes too, in
+    the order in which it touched them. `links` go out from its spans, `linked_from` are
     spans of other traces that point to it. `sections` says how complete each list is.
     """
 
@@ -118,5 +121,6 @@ class CorrelateReport(msgspec.Struct, frozen=True, kw_only=True):
     linked_from: list[IncomingLink]
     comments: list[Comment]
     apps: list[TraceApp]
+    objects: list[Participant]
     missing_parents: list[str]
     sections: Sections

@@ -30,6 +30,7 @@ from clew.telemetry.tables import LOGS, METRICS, MIGRATIONS, TABLES, TRACES
 from clew.tree.journal.schema import SCHEMA as JOURNAL
 from clew.tree.known import KnownApps
 from clew.tree.registry.schema import SCHEMA as TREE
+from clew.twin.query.participants import TraceObjects
 from clew.twin.registries.book import RegistryBook
 from clew.twin.registries.schema import SCHEMA as TWIN
 from clew.twin.tables import EVENTS, SNAPSHOTS
@@ -166,7 +167,8 @@ def open_comments(store: Store) -> Comments:
 
 def open_answers(store: Store, service: QueryService, comments: Comments) -> Answers:
     """Return what answers questions that take more than one strand."""
-    return StrandAnswers(service, ServiceMetrics(store), comments, KnownApps(store.database))
+    apps, objects = KnownApps(store.database), TraceObjects(store)
+    return StrandAnswers(service, ServiceMetrics(store), comments, apps, objects)
 
 
 def open_analytics(store: Store, genai: GenAi) -> Analytics:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ROUTES: Final[tuple[Route, ...]] = (
     QueryRoute(
         path=f"{BASE}/correlate",
-        summary="Everything that belongs to one trace: spans, logs, metrics, links, comments",
+        summary="Everything that belongs to one trace: spans, logs, metrics, objects, links",
         tag="traces",
         parameters=CorrelateQuery,
         documents=(CorrelateReport,),

@@ -83,4 +83,7 @@ def _explain_none(client: TwinClient, query: ProcessQuery) -> ClewError:
         if not client.find_processes(wider).document().processes:
             said = f"no process of the type {shorten(query.type, 80)!r} is known"
             return ClewError(ErrorCode.NOT_FOUND, said, hint="see what there is: clew processes")
+    if query.status and set(query.status) <= set(_STUCK):
+        hint = "those that go on: clew processes --status started"
+        return ClewError(ErrorCode.NOT_FOUND, "no process is stuck", hint=hint)
     return ClewError(ErrorCode.NOT_FOUND, "no process matched", hint="ask for less at once")

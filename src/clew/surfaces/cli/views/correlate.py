@@ -18,6 +18,7 @@ from clew.surfaces.cli.text import (
 from clew.surfaces.cli.views.apps import status_mark as app_mark
 from clew.surfaces.cli.views.comments import comment_lines
 from clew.surfaces.cli.views.logs import body_text, severity_mark
+from clew.surfaces.cli.views.processes import participant_table
 from clew.surfaces.cli.views.spans import status_mark
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 LISTS: Final = (
     *("spans", "logs", "nearby_logs", "metrics", "links", "linked_from", "comments", "apps"),
+    "objects",
 )
 """The lists of a report, in the order in which they are shown."""
 
@@ -92,8 +94,14 @@ def report_lines(report: CorrelateReport, width: int) -> list[Line]:
     )
     apps = ("apps that ran it", report.sections.apps, _apps(report, width))
     lines = _heading(report)
+    objects = (
+        "objects that it touched",
+        report.sections.objects,
+        participant_table(report.objects, width),
+    )
     # Most traces are not of the tree; what is empty for all of them need not be said.
-    for title, section, shown in (parts[0], *([apps] if report.apps else []), *parts[1:]):
+    own = [*([apps] if report.apps else []), *([objects] if report.objects else [])]
+    for title, section, shown in (parts[0], *own, *parts[1:]):
         lines.append([])
         lines.append([(title, Style.BOLD), (f"  {_completeness(section)}", Style.DIM)])
         lines.extend(shown)

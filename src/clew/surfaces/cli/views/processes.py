@@ -11,6 +11,8 @@ from clew.surfaces.cli.text import Clock, escape, plural, show_count, show_durat
 from clew.surfaces.cli.views.twin import name_line, process_mark, remark_lines, state_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clew.surfaces.cli.grid import Line
     from clew.twin import documents as doc
 
@@ -129,7 +131,8 @@ def _one(process: doc.ProcessTwin, width: int) -> list[Line]:
     if process.next_phases:
         following = ", ".join(map(escape, process.next_phases))
         lines.append(cut_line([("may go to ", Style.DIM), (following, Style.PLAIN)], width))
-    lines.extend(_participants(process, width))
+    if process.participants:
+        lines.extend([[], *participant_table(process.participants, width)])
     if process.twin.state:
         lines.extend([[], *state_lines(process.twin.state, width)])
     remarks = remark_lines([*process.warnings, *process.twin.warnings], width)
@@ -179,9 +182,8 @@ def _bar(phase: doc.ProcessPhase, process: doc.ProcessTwin) -> str:
     return "█" * min(BAR_CELLS, round(share * BAR_CELLS))
 
 
-def _participants(process: doc.ProcessTwin, width: int) -> list[Line]:
-    if not process.participants:
-        return []
+def participant_table(participants: Sequence[doc.Participant], width: int) -> list[Line]:
+    """Return a line per object that a trace touched."""
     rows = [
         [
             styled(escape(each.type), Style.CYAN),
@@ -190,9 +192,9 @@ def _participants(process: doc.ProcessTwin, width: int) -> list[Line]:
             styled(show_count(each.events), Style.DIM),
             styled(escape(", ".join(each.services)), Style.CYAN),
         ]
-        for each in process.participants
+        for each in participants
     ]
-    return [[], *lay_out(_PARTICIPANT_COLUMNS, rows, width)]
+    return lay_out(_PARTICIPANT_COLUMNS, rows, width) if rows else []
 
 
 def _at_most(seconds: float | None) -> str:

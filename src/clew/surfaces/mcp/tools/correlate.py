@@ -1,4 +1,4 @@
-"""Everything that belongs to one trace beside its spans: logs, metrics, links, comments."""
+"""Everything that belongs to one trace beside its spans: objects, logs, metrics, links."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from clew.surfaces.mcp.tools.find import LOG_COLUMNS, LOG_TEXT_CHARS, log_row
 
 if TYPE_CHECKING:
     from clew.surfaces.mcp.questions import Questions
+    from clew.twin.documents import Participant
 
 ITEMS = 30
 """Of each part: the tools for a part alone have the rest."""
 
 METRIC_COLUMNS = ("service", "name", "type", "first", "last", "min", "max", "unit", "attributes")
 APP_COLUMNS = ("app_id", "name", "status", "spans", "errors")
+OBJECT_COLUMNS = ("type", "id", "changes", "events", "services")
 LINK_COLUMNS = ("direction", "trace_id", "span_id", "service", "operation", "status")
 
 
@@ -31,7 +33,7 @@ class CorrelateAsked(Asked, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class CorrelateAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     """What belongs to a trace. `nearby_logs` are others that its services wrote meanwhile.
 
-    `apps` are those of the tree whose processes wrote its spans.
+    `apps` are those of the tree whose processes wrote its spans, `objects` those that it touched.
     """
 
     trace_id: str
@@ -41,6 +43,7 @@ class CorrelateAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     errors: int
     services: list[str]
     apps: Table
+    objects: Table
     logs: Table
     nearby_logs: Table
     metrics: Table
@@ -54,6 +57,7 @@ def _correlate(questions: Questions, asked: CorrelateAsked) -> Draft:
     longest = max(
         *(len(found.logs), len(found.nearby_logs), len(found.metrics)),
         *(len(found.links) + len(found.linked_from), len(found.comments), len(found.apps)),
+        len(found.objects),
     )
 
     def write(items: int) -> CorrelateAnswer:
@@ -65,6 +69,7 @@ def _correlate(questions: Questions, asked: CorrelateAsked) -> Draft:
             errors=found.error_count,
             services=found.services,
             apps=table(APP_COLUMNS, map(_app_row, found.apps[:items])),
+            objects=table(OBJECT_COLUMNS, map(_object_row, found.objects[:items])),
             logs=_logs(found.logs[:items]),
             nearby_logs=_logs(found.nearby_logs[:items]),
             metrics=table(METRIC_COLUMNS, map(_metric_row, found.metrics[:items])),
@@ -80,6 +85,10 @@ def _correlate(questions: Questions, asked: CorrelateAsked) -> Draft:
                     call("app", "the app that wrote most of them", app_id=each.app_id)
                     for each in found.apps[:1]
                     if each.status is not None
+                ),
+                *(
+                    call("touched_objects", "its objects as it left them", trace_id=found.trace_id)
+                    for _ in found.objects[:1]
                 ),
                 *(
                     call("trace_outline", "the trace that links here", trace_id=each.trace_id)
@@ -108,6 +117,10 @@ def _app_row(each: answers.TraceApp) -> list[Any]:
     return [each.app_id, each.app_name, each.status, each.span_count, each.error_count]
 
 
+def _object_row(each: Participant) -> list[Any]:
+    return [each.type, each.id, each.changes, each.events, each.services]
+
+
 def _link_rows(found: answers.CorrelateReport) -> list[list[Any]]:
     outgoing = [["to", each.trace_id, each.span_id] for each in found.links]
     incoming = [
@@ -132,6 +145,12 @@ def _left_out(found: answers.CorrelateReport, items: int) -> list[LeftOut]:
             call("metrics", "the metrics of a service", service=service),
         ),
         ("apps", _all(sections.apps), len(found.apps), None),
+        (
+            "objects",
+            _all(sections.objects),
+            len(found.objects),
+            call("touched_objects", "its objects", trace_id=trace_id, limit=1000),
+        ),
         ("links", _all(sections.links) + _all(sections.linked_from), links, None),
         (
             "comments",
@@ -159,8 +178,8 @@ CORRELATE = Tool(
     name="correlate",
     title="What belongs to a trace",
     description=(
-        "One trace with the apps that ran it, its logs, what its services logged and measured "
-        "meanwhile, its links to other traces and its comments."
+        "One trace with the apps that ran it, the objects that it touched, its logs, what its "
+        "services logged and measured meanwhile, its links to other traces and its comments."
     ),
     parameters=CorrelateAsked,
     answer=CorrelateAnswer,
