@@ -33,9 +33,11 @@ class Goal:
         return value <= self.bound if self.at_most else value >= self.bound
 
     def judge(self, value: float) -> str:
-        """Return "reached", or by how much it falls short."""
+        """Return "reached", or by how much it falls short, where that is a share of anything."""
         if self.is_reached(value):
             return "reached"
+        if not self.bound:
+            return "too much"
         if self.at_most:
             return f"{100 * (value / self.bound - 1):.0f} % too much"
         return f"{100 * (1 - value / self.bound):.0f} % too little"
@@ -116,6 +118,21 @@ GOALS: Final = (
         2.0,
         "x",
         ("emit.validated.of_otel_record",),
+        "",
+    ),
+    Goal(
+        "next trace id",
+        150.0,
+        "ns",
+        ("lineage.next_id.native_ns", "lineage.next_id.python_ns"),
+        "",
+    ),
+    Goal("a link set of two parents, emitted", 1_000.0, "ns", ("lineage.emit.datagrams_ns",), ""),
+    Goal(
+        "memory that a million of them leave behind",
+        0.0,
+        "KiB",
+        ("lineage.grown.resident_kib",),
         "",
     ),
     Goal("start to ready", 1.5, "s", ("start.ready_s",), "Phoenix 10 to 28"),

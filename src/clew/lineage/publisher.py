@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,8 +22,6 @@ from clew.lineage.sbe.header import CONTROL_SCHEMA, DESCRIPTOR_TEMPLATE, VERSION
 from clew.lineage.sbe.linkset import (
     PARENTS_MAX,
     PARENTS_MAX_DEFAULT,
-    TraceLinkSet,
-    encode_link_set,
     find_fault,
     write_sound_set,
 )
@@ -153,20 +152,32 @@ class TraceLinkPublisher:
             slot = self._claim()
         except IndexError:
             return self._drop_full()
-        epoch = self.epoch if epoch is None else epoch
         try:
+            # Nothing here is a call of ours that need not be: each takes as long as what it does.
             size = self._write(
-                *(slot.view, self.stream_id, epoch, seq, trace_id, parents, self.max_parents)
+                slot.head,
+                self.stream_id,
+                self.epoch if epoch is None else epoch,
+                seq,
+                trace_id,
+                parents,
+                self.max_parents,
             )
         except Exception:  # noqa: BLE001 - what is traced must not break; `parents` may be anything
             size = 0
         if size <= 0:
-            written = self._write_tidied(slot, epoch, seq, trace_id, parents)
+            written = self._write_tidied(
+                slot, self.epoch if epoch is None else epoch, seq, trace_id, parents
+            )
             if not isinstance(written, int):
                 return self._give_back(slot, written)
             size = written
         slot.size = size
-        return self._send(slot)
+        self._commit(slot)
+        self._count_accepted()
+        if self._ring.is_idle:
+            self._wake()
+        return True
 
     def describe(
         self,
@@ -251,27 +262,42 @@ class TraceLinkPublisher:
     def _write_tidied(
         self, slot: Slot, epoch: int, seq: int, trace_id: int, parents: Sequence[int]
     ) -> int | Fault | Drop:
-        """Write a set that is not in order as it stands, or return why it cannot be written."""
+        """Write a set that is long, or not in order as it stands; or return why it cannot be."""
+        # What is raised here is raised again below, where it is looked at.
+        with suppress(Exception):
+            size = self._write(
+                *(slot.view, self.stream_id, epoch, seq, trace_id, parents, self.max_parents)
+            )
+            if size > 0:
+                return size
         try:
-            tidied = self._tidied(trace_id, parents)
-            if isinstance(tidied, Fault):
-                return tidied
-            value = TraceLinkSet(self.stream_id, epoch, seq, trace_id, tuple(tidied))
-            return encode_link_set(value, slot.view, max_parents=self.max_parents)
+            if len(parents) > PARENTS_MAX:
+                return Fault.TOO_MANY_PARENTS
+            kept = tuple(self._tidied(parents))
+            fault = find_fault(trace_id, kept, self.max_parents)
+            if fault is not None:
+                return fault
+            return write_sound_set(
+                *(slot.view, self.stream_id, epoch, seq, trace_id, kept, self.max_parents)
+            )
+        except struct.error:
+            return Fault.OUT_OF_RANGE
         except Exception:  # noqa: BLE001 - as above
             return Drop.INVALID
 
-    def _tidied(self, trace_id: int, parents: Sequence[int]) -> list[int] | Fault:
-        """Return the parents without zeros and repetitions, or what is wrong with the rest."""
-        if len(parents) > PARENTS_MAX:
-            return Fault.TOO_MANY_PARENTS
-        traced = [parent for parent in parents if parent != NULL_TRACE_ID]
-        distinct = list(dict.fromkeys(traced))
-        for _ in range(len(parents) - len(traced)):
-            self._untraced.add()
-        for _ in range(len(traced) - len(distinct)):
+    def _tidied(self, parents: Sequence[int]) -> dict[int, None]:
+        """Return the parents that are no zeros, each once, in their order; count the others."""
+        kept = dict.fromkeys(parents)
+        given = len(parents)
+        if NULL_TRACE_ID in kept:
+            del kept[NULL_TRACE_ID]
+            untraced = sum(parent == NULL_TRACE_ID for parent in parents)
+            given -= untraced
+            for _ in range(untraced):
+                self._untraced.add()
+        for _ in range(given - len(kept)):
             self._duplicate.add()
-        return find_fault(trace_id, distinct, self.max_parents) or distinct
+        return kept
 
     def _send(self, slot: Slot) -> bool:
         self._commit(slot)

@@ -33,13 +33,19 @@ RING_BYTES_MAX: Final = 2**28
 """256 MiB. More is a slip of one of the two numbers; the defaults take 5.6 MB."""
 
 
-class Slot:
-    """Room for one message. `size` is how many bytes of `view` are its."""
+HEAD_BYTES: Final = size_of(8)
+"""Of a slot, for sets of up to eight parents, which nearly all are: what writes into a view may
+write all of it, and need not touch a kilobyte for fifty bytes."""
 
-    __slots__ = ("size", "view")
+
+class Slot:
+    """Room for one message. `size` is how many bytes of `view` are its; `head` is its beginning."""
+
+    __slots__ = ("head", "size", "view")
 
     def __init__(self, view: memoryview) -> None:
         self.view: Final = view
+        self.head: Final = view[:HEAD_BYTES]
         self.size = 0
 
 
