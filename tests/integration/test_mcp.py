@@ -336,7 +336,8 @@ def test_an_agent_finds_out_who_made_an_object_what_it_is(world: World) -> None:
             at_step = {"trace_id": world.ids["{trace_id}"], "step": step}
             touched = answer_of(await client.call_tool("touched_objects", at_step))
             assert touched["step"] == step <= touched["steps"]
-            carts += [row for row in touched["objects"]["rows"] if row[1] == "cart_123"]
+            rows = touched["objects"]["rows"]
+            carts += [row for row in rows if row[1] == "cart_123" and row[4]]
             if touched["steps"] == step:
                 break
         assert carts[0][-1] == {"status": "active", "items": []}
