@@ -155,7 +155,7 @@ def test_a_websocket_and_a_lifespan_pass_through() -> None:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         here = get_current_anchor()
-        seen.append((scope["type"], here and here.obj_id))
+        seen.append((scope["type"], None if here is None else here.obj_id))
 
     async def nothing() -> None:
         """Stand for the rest of the protocol."""

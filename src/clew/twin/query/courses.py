@@ -13,8 +13,6 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import pyarrow.compute as pc
-
 from clew.store.table import FRAME
 from clew.twin.query.course import PLACE, Course
 from clew.twin.query.rows import CHANGE_COLUMNS
@@ -135,6 +133,8 @@ def _is_hot(snapshot: Snapshot, subject: Subject, top: int) -> bool:
     rows = snapshot.hot.get(EVENTS.name)
     if rows is None:
         return False
+    import pyarrow.compute as pc  # a start need not wait for it
+
     is_later = pc.greater(rows[FRAME], top)
     return bool(pc.any(pc.and_(is_later, pc.equal(rows["ObjId"], subject.id))).as_py())
 
