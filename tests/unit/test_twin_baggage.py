@@ -128,6 +128,18 @@ def test_other_baggage_goes_along_behind_ours_while_there_is_room() -> None:
         assert found.obj_id == "b1"
 
 
+def test_baggage_that_cannot_be_written_fails_no_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    token = context.attach(baggage.set_baggage("\ud800", "x"))
+    try:
+        with caplog.at_level(logging.WARNING), anchor("b1"):
+            assert written() == {}
+    finally:
+        context.detach(token)
+    assert "goes without its anchor" in caplog.text
+
+
 def test_one_entry_of_others_that_is_too_long_leaves_room_for_the_rest() -> None:
     crowd = baggage.set_baggage("large", "x" * HEADER_BYTES_MAX)
     token = context.attach(baggage.set_baggage("small", "y", crowd))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -154,6 +156,21 @@ def test_what_is_tracked_stands_for_its_object(log: TriLogLogger, emitted: Emitt
     with pytest.raises(TypeError, match="not an object of a blueprint: dict"):
         tracked({})  # type: ignore[type-var]
     assert emitted.records() == []
+
+
+def test_a_copy_of_what_is_tracked_is_an_object_of_its_own(
+    log: TriLogLogger, emitted: Emitted
+) -> None:
+    plain = Shelf("s1", count=1, things=["a"])
+    tracked(plain, log)
+    for copied in (copy.copy(plain), copy.deepcopy(plain), pickle.loads(pickle.dumps(plain))):
+        assert copied == plain
+        copied.count = 5
+        copied.things.append("b")
+    assert (plain.count, plain.things) == (1, ["a"])
+    assert emitted.records() == []
+    plain.count = 2
+    assert fields(emitted.one()) == {"count": 2}
 
 
 def test_blocks_within_blocks_each_tell_what_differs(log: TriLogLogger, emitted: Emitted) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from clew.twin.anchoring.context import get_current_anchor
+from clew.twin.logger.complaints import COMPLAINTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
@@ -25,11 +26,14 @@ def inject(headers: MutableMapping[str, str]) -> None:
     """Write which object the code is about, and in which trace, into the headers of a request.
 
     They are `baggage` and `traceparent` of W3C, percent-encoded and less than 8 KiB. Other baggage
-    goes along where there is room.
+    goes along where there is room. Never raises: a request does not fail for it.
     """
     from clew.twin.anchoring.baggage import write_headers
 
-    write_headers(headers)
+    try:
+        write_headers(headers)
+    except Exception as error:  # noqa: BLE001 - telemetry must never break a request
+        COMPLAINTS.tell(("inject",), f"a request goes without its anchor: {error!r}")
 
 
 def withdraw(headers: MutableMapping[str, str]) -> None:
@@ -90,7 +94,10 @@ def door(headers: Headers, *, is_trusted: bool) -> Iterator[AnchorContext | None
     found: AnchorContext | None = None
     context: Any = None
     if is_trusted:
-        found, context = read_headers(headers)
+        try:
+            found, context = read_headers(headers)
+        except Exception as error:  # noqa: BLE001 - telemetry must never break a request
+            COMPLAINTS.tell(("door",), f"the headers of a request are not read: {error!r}")
     entry = enter(found, context)
     try:
         yield found

@@ -169,6 +169,11 @@ class Entity(metaclass=TriLogMeta):
             if name in self._fields:
                 self._touch(name)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy has: values of its own, and nobody who hears of its changes."""
+        state = {name: value for name, value in self.__dict__.items() if name != OBSERVER}
+        return {**state, VALUES: copy_json(state[VALUES])}
+
     def _touch(self, changed: str) -> None:
         """Note that a field was assigned: the moments that follow every change are now."""
         self._updated_at = utc_now()
