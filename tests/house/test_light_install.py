@@ -133,7 +133,14 @@ def test_what_a_client_uses_works_without_the_server(light_python: Path, stateme
 def test_the_command_line_asks_a_server_from_the_light_install(
     light_python: Path, server: ServerProcess
 ) -> None:
-    for arguments in (["ingest"], ["doctor"], ["config"], ["sql", "--schema"], ["--help"]):
+    for arguments in (
+        ["ingest"],
+        ["doctor"],
+        ["config"],
+        ["sql", "--schema"],
+        ["trace-id", "next", "--node-id", "3"],
+        ["--help"],
+    ):
         done = run(light_python, "-m", "clew.app.main", *arguments, server=server.url)
         assert done.returncode == 0, done.stdout + done.stderr
 

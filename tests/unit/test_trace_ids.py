@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
+from typing import Any
 
 import pytest
 
@@ -253,6 +254,13 @@ def test_inputs_that_were_not_traced_are_counted() -> None:
     assert generator.from_parents([0, 42]) not in {0, 42}
     assert generator.from_parents([0, 42], reuse_single=True) == 42
     assert generator.statistics().untraced_inputs == 5
+
+
+@pytest.mark.parametrize("parents", [None, 7, ["x", "y"], [[], 1], object()])
+def test_what_are_no_parents_break_nothing(parents: Any) -> None:
+    generator = TraceIdGenerator(8)
+    for reuse_single in (False, True):
+        assert generator.from_parents(parents, reuse_single=reuse_single) > 0
 
 
 def test_without_a_node_id_there_is_no_generator() -> None:

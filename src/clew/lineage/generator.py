@@ -30,7 +30,7 @@ class GeneratorStatistics:
     """Calls that were answered by 0, by reason; of all generators of the node."""
 
     untraced_inputs: int
-    """Inputs of `from_parents` that had no trace id."""
+    """Inputs of `from_parents` that had no trace id, and calls that it could make nothing of."""
 
 
 class TraceIdGenerator:
@@ -101,16 +101,13 @@ class TraceIdGenerator:
             parents: the inputs' ids; 0 for what was not traced, which is counted.
             reuse_single: where all of several inputs have one id, go on with that.
         """
-        if len(parents) > 1 and not reuse_single and NULL_TRACE_ID not in parents:
-            return self.next()
-        untraced = parents.count(NULL_TRACE_ID)
-        for _ in range(untraced):
+        try:
+            if len(parents) > 1 and not reuse_single and NULL_TRACE_ID not in parents:
+                return self.next()
+            return self._from_few(parents, reuse_single=reuse_single)
+        except Exception:  # noqa: BLE001 - what is traced must not break; `parents` may be anything
             self._untraced.add()
-        if untraced == len(parents):
             return self.next()
-        if len(parents) == 1 or (reuse_single and len(set(parents) - {NULL_TRACE_ID}) == 1):
-            return next(parent for parent in parents if parent)
-        return self.next()
 
     def renew(self, node_id: int | None = None, *, lease: NodeLease | None = None) -> None:
         """Go on with another node id: after a fork, or as another lease begins.
@@ -132,3 +129,14 @@ class TraceIdGenerator:
     def statistics(self) -> GeneratorStatistics:
         """Return what was counted."""
         return GeneratorStatistics(self._sequence.missed(), self._untraced.read())
+
+    def _from_few(self, parents: Items[int], *, reuse_single: bool) -> int:
+        """Return the id of an output of one input, or of several that may come down to one."""
+        distinct = {int(parent) for parent in parents}
+        if NULL_TRACE_ID in distinct:
+            distinct.remove(NULL_TRACE_ID)
+            for _ in range(sum(parent == NULL_TRACE_ID for parent in parents)):
+                self._untraced.add()
+        if len(distinct) == 1 and (reuse_single or len(parents) == 1):
+            return distinct.pop()
+        return self.next()

@@ -116,6 +116,7 @@ class TraceLinkPublisher:
             address = parse_address(to)
             ring = LinkRing(slots, max_parents=max_parents)
             self._sender = DatagramSender(ring, address)
+            self._sender.start()
         self._ring = ring
         self.stream_id: Final = stream_id
         self.epoch = epoch

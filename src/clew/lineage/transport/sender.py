@@ -77,7 +77,10 @@ _REASONS: Final = {
 
 
 class DatagramSender:
-    """Sends what a ring holds to an address. The thread begins with the first message."""
+    """Sends what a ring holds to an address, by a thread that begins with `start`.
+
+    In a child after a fork, which has no threads, it begins with the first message.
+    """
 
     def __init__(self, ring: LinkRing, address: Address) -> None:
         self.ring: Final = ring
@@ -94,20 +97,30 @@ class DatagramSender:
         ring.is_idle = True
         _LIVING.add(self)
 
-    def wake(self) -> None:
-        """Have what waits sent; begin the thread if there is none.
+    def start(self) -> None:
+        """Begin the thread, unless there is one.
 
         Raises:
-            RuntimeError: there can be no thread, at the interpreter's end.
+            RuntimeError: there can be none, at the interpreter's end.
         """
-        if self._thread is None and self._starting.acquire(blocking=False):
-            try:
-                if self._thread is None and not self._is_closing:
-                    thread = threading.Thread(target=self._run, name="clew-links", daemon=True)
-                    thread.start()
-                    self._thread = thread
-            finally:
-                self._starting.release()
+        if self._thread is not None or not self._starting.acquire(blocking=False):
+            return
+        try:
+            if self._thread is None and not self._is_closing:
+                thread = threading.Thread(target=self._run, name="clew-links", daemon=True)
+                thread.start()
+                self._thread = thread
+        finally:
+            self._starting.release()
+
+    def wake(self) -> None:
+        """Have what waits sent.
+
+        Raises:
+            RuntimeError: as `start` does.
+        """
+        if self._thread is None:
+            self.start()
         self.ring.wake()
 
     def close(self, timeout_s: float = CLOSE_S) -> None:
