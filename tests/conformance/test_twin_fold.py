@@ -116,19 +116,31 @@ def _renamed(events: list[Event], aliases: dict[str, str]) -> list[Event]:
     return [replace(each, patch=rename(dict(each.patch), aliases)) for each in events]
 
 
+def test_objects_of_any_name_are_found_together(house: House) -> None:
+    names = ["'", '"', "\\", "a\nb\t", "\x01", "é€😀", "{x:String}", "%s", "[]", " "]
+    subjects = [Subject(kind, name) for kind in ("Cart", "Ca'rt\\") for name in names]
+    for number, subject in enumerate(subjects):
+        house.store([_change(MORNING, 1, n=number)], subject)
+    known = fold_objects(house, subjects, at=house.snapshot(), aliases=lambda _: {})
+    values = [list(known[each].folded.state.values()) for each in subjects]
+    assert values == [[number] for number in range(len(subjects))]
+
+
+def _change(at: int, seq: int, **patch: Any) -> Event:
+    return Event(
+        at=at,
+        seq=seq,
+        event_id=f"e{at}-{seq}",
+        type=EventType.STATE_CHANGE,
+        obj_type="Cart",
+        obj_id="",
+        patch=patch,
+    )
+
+
 def test_a_field_is_known_by_its_former_names(house: House) -> None:
-    events = [
-        Event(
-            at=MORNING + n,
-            seq=n,
-            event_id=f"e{n}",
-            type=EventType.STATE_CHANGE,
-            obj_type="Cart",
-            obj_id="",
-            patch=patch,
-        )
-        for n, patch in enumerate([{"old": 1}, {"new": 2}, {"old": 3}, {"old": 4, "new": 5}])
-    ]
+    patches: list[dict[str, Any]] = [{"old": 1}, {"new": 2}, {"old": 3}, {"old": 4, "new": 5}]
+    events = [_change(MORNING + n, n, **patch) for n, patch in enumerate(patches)]
     subject = house.store(events)
     for few in (0, 100):
         for until, value in enumerate([1, 2, 3, 5]):
@@ -137,18 +149,7 @@ def test_a_field_is_known_by_its_former_names(house: House) -> None:
 
 
 def test_the_same_events_in_any_order_give_the_same_bytes(house: House) -> None:
-    changes: list[Any] = [
-        Event(
-            at=MORNING + n % 7,
-            seq=n,
-            event_id=f"e{n}",
-            type=EventType.STATE_CHANGE,
-            obj_type="Cart",
-            obj_id="",
-            patch={"abc"[n % 3]: n},
-        )
-        for n in range(50)
-    ]
+    changes = [_change(MORNING + n % 7, n, **{"abc"[n % 3]: n}) for n in range(50)]
     forward = fold_events(house, house.store(changes), few=0).folded
     backward = fold_events(house, house.store([*reversed(changes), *changes]), few=10**6).folded
     assert forward == backward == fold(changes)

@@ -18,7 +18,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.twin.events import Order
 from clew.twin.fold import Folded, Remark, put_in_order
 from clew.twin.query.aggregate import fold_by_engine, look_at
-from clew.twin.query.rows import CHANGE_COLUMNS, read_changes, read_subjects
+from clew.twin.query.rows import CHANGE_COLUMNS, FRAMED_COLUMNS, read_changes, read_framed
 from clew.twin.query.selection import (
     CHANGING,
     LIMITS,
@@ -312,26 +312,17 @@ class _Group:
     def read(self, subjects: Collection[Subject]) -> dict[Subject, Known]:
         """Return what the events of some objects came to, reading all of them at once."""
         changes = select_objects(subjects, self.until).narrow(CHANGING)
-        columns = ("toString(ObjType) AS obj_type", "ObjId", "Frame", *CHANGE_COLUMNS)
         rows = self.store.engine.query(
             "SELECT * FROM @changes ORDER BY obj_type, ObjId",
             snapshot=self.snapshot,
-            scans={"changes": changes.scan(*columns)},
+            scans={"changes": changes.scan(*FRAMED_COLUMNS)},
             parameters=changes.parameters,
             limits=LIMITS,
         )
         found: dict[Subject, Known] = {}
-        start = 0
-        for (obj_type, obj_id), group in itertools.groupby(read_subjects(rows)):
-            length = sum(1 for _ in group)
-            part = rows.slice(start, length)
-            changed = part.drop_columns(["obj_type", "ObjId", "Frame"])
-            events = read_changes(changed, obj_type, obj_id, self.aliases(obj_type))
-            subject = Subject(obj_type, obj_id)
-            found[subject] = self.fold(
-                subject, list(zip(part["Frame"].to_pylist(), events, strict=True))
-            )
-            start += length
+        for name, framed in itertools.groupby(read_framed(rows, self.aliases), _name_object):
+            subject = Subject(*name)
+            found[subject] = self.fold(subject, list(framed))
         return found
 
     def fold(self, subject: Subject, framed: Sequence[tuple[int, Event]]) -> Known:
@@ -346,6 +337,10 @@ class _Group:
             if baseline is None or frame > baseline.frame or not baseline.covers(event.order)
         ]
         return fold_read(events, baseline, self.aliases(subject.type))
+
+
+def _name_object(framed: tuple[int, Event]) -> tuple[str, str]:
+    return framed[1].obj_type, framed[1].obj_id
 
 
 def fold_read(events: Sequence[Event], start: Start | None, aliases: Mapping[str, str]) -> Known:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from clew.store.engine.contract import QueryLimits, Scan
 from clew.twin.events import CHANGES, Order
 from clew.twin.tables import EVENTS
@@ -86,15 +88,22 @@ def select_events(subject: Subject, until: Order | int | None = None) -> Selecti
 
 def select_objects(subjects: Collection[Subject], until: Order | int | None = None) -> Selection:
     """Return the events of several objects that count, up to a moment or the place of an event."""
-    selection = Selection(
-        "(ObjType, ObjId) IN (SELECT arrayJoin(arrayZip({obj_types:Array(String)},"
-        f" {{obj_ids:Array(String)}}))) AND {COUNTED}",
-        {
-            "obj_types": [subject.type for subject in subjects],
-            "obj_ids": [subject.id for subject in subjects],
-        },
-    )
+    condition, bound = are_among(subjects)
+    selection = Selection(f"{condition} AND {COUNTED}", bound)
     return _until(selection, until)
+
+
+def are_among(subjects: Collection[Subject]) -> tuple[str, dict[str, object]]:
+    """Return the condition that a row is of one of some objects, and what is bound in it.
+
+    They are bound as one text: ten thousand of them, one by one, take a tenth of a second.
+    """
+    objects = "JSONExtract({objects:String}, 'Array(Tuple(String, String))')"
+    names = [[subject.type, subject.id] for subject in subjects]
+    return (
+        f"(ObjType, ObjId) IN (SELECT arrayJoin({objects}))",
+        {"objects": msgspec.json.encode(names).decode()},
+    )
 
 
 def _until(selection: Selection, until: Order | int | None) -> Selection:

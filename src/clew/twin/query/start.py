@@ -19,7 +19,7 @@ from clew.store.engine.contract import Scan
 from clew.twin.events import Order
 from clew.twin.fold import Folded, Remark
 from clew.twin.query.rows import as_object, rename
-from clew.twin.query.selection import LIMITS, Subject
+from clew.twin.query.selection import LIMITS, Subject, are_among
 from clew.twin.query.store import has_any
 from clew.twin.tables import SNAPSHOTS
 
@@ -168,21 +168,12 @@ def find_baselines(
     """Return what stands for events that are gone, of those objects that lost any."""
     if not has_any(store):
         return {}
+    condition, bound = are_among(subjects)
     rows = store.engine.query(
         "SELECT * FROM @snapshots ORDER BY kept_from DESC, Frame DESC LIMIT 1 BY obj_type, ObjId",
         snapshot=snapshot,
-        scans={
-            "snapshots": Scan(
-                SNAPSHOTS,
-                _COLUMNS,
-                "IsBaseline AND (ObjType, ObjId) IN (SELECT arrayJoin(arrayZip("
-                "{obj_types:Array(String)}, {obj_ids:Array(String)})))",
-            )
-        },
-        parameters={
-            "obj_types": [subject.type for subject in subjects],
-            "obj_ids": [subject.id for subject in subjects],
-        },
+        scans={"snapshots": Scan(SNAPSHOTS, _COLUMNS, f"IsBaseline AND {condition}")},
+        parameters=bound,
         limits=LIMITS,
     ).to_pylist()
     return {Subject(row["obj_type"], row["ObjId"]): _read(row) for row in rows}
