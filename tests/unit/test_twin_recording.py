@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from clew.base.errors import ClewError, ErrorCode
 from clew.testing import RecordedRun, assert_twin, fetch_run, record_run, replay
 from clew.twin import (
+    AsyncReconstructor,
     Dict,
     Float,
     Integer,
@@ -367,3 +368,63 @@ def test_words_of_loggers_are_recorded_as_words(caplog: pytest.LogCaptureFixture
     (event,) = run.events
     assert (event.type, event.patch, event.body) == ("log", {}, "broken")
     assert msgspec.json.encode(event.data)
+
+
+@pytest.mark.parametrize(
+    ("obj_id", "message"),
+    [
+        ("", "an id has 1 to 2048 characters, not 0"),
+        ("x" * 10_000, "not 10000"),
+        ("\ud800", "no text that UTF-8 can write"),
+        (None, "an id is a text, not a NoneType"),
+        (("Rack", "s1"), "an id is a text, not a tuple"),
+    ],
+)
+def test_what_is_no_id_is_refused(run: RecordedRun, obj_id: Any, message: str) -> None:
+    with pytest.raises(ClewError, match=message) as refused:
+        run.reconstructor().reconstruct(obj_id)
+    assert refused.value.code is ErrorCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda r: r.reconstruct("s1", obj_type=5), "a type is a text, not a int"),
+        (lambda r: r.reconstruct("s1", obj_type=int), "int is no class of a blueprint"),
+        (lambda r: r.reconstruct("s1", obj_type=Object), "Object describes no type"),
+        (lambda r: r.reconstruct("s1", strategy="magic"), "no strategy 'magic'; there are"),
+        (lambda r: r.reconstruct_batch([("Rack",)]), "its type and id; not 1 things"),
+        (lambda r: r.get_state_at("s1", field="wro"), "Rack has no field 'wro'; it has row"),
+        (lambda r: r.get_graph("s1", depth=-1), "a depth is a number from 0 to 32, not -1"),
+        (lambda r: r.get_graph("s1", depth=10**9), "from 0 to 32"),
+        (lambda r: r.get_graph("s1", depth="1"), "a depth is a whole number, not a str"),
+        (lambda r: r.objects_in_trace("zz"), "not a trace id: 'zz'"),
+        (lambda r: r.objects_in_trace("1", step=True), "a step is a whole number"),
+        (lambda r: r.objects_in_trace("1", step=-1), "a step is a number from 0, not -1"),
+        (lambda r: Reconstructor(r), "not a client: Reconstructor"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(run: RecordedRun, ask: Any, message: str) -> None:
+    with pytest.raises(ClewError, match=message) as refused:
+        ask(run.reconstructor())
+    assert refused.value.code is ErrorCode.INVALID_ARGUMENT
+
+
+def test_a_registry_is_one_or_its_file(run: RecordedRun, tmp_path: Path) -> None:
+    registry = Registry("racks")
+    registry.register(Rack)
+    registry.export(tmp_path / "registry.json")
+    assert run.reconstructor(tmp_path / "registry.json").reconstruct("s1").row == 3
+    assert run.reconstructor(str(tmp_path / "registry.json")).reconstruct("s1").row == 3
+    with pytest.raises(FileNotFoundError):
+        run.reconstructor(tmp_path / "none.json")
+    with pytest.raises(ClewError, match="a registry is one, or the path of its file; not a int"):
+        Reconstructor(run, 5)  # type: ignore[arg-type]
+
+
+def test_asyncio_has_everything_that_there_is_without() -> None:
+    faces = [
+        {name for name in vars(each) if not name.startswith("_")}
+        for each in (Reconstructor, AsyncReconstructor)
+    ]
+    assert faces[0] == faces[1]

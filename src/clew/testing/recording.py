@@ -28,6 +28,7 @@ from clew.twin.ingest.fingerprint import is_fingerprint, read_fingerprint
 from clew.twin.ingest.record import LogRecord
 from clew.twin.logger.diversion import listening
 from clew.twin.reconstructor.moments import read_time
+from clew.twin.reconstructor.naming import read_subject
 from clew.twin.reconstructor.reconstructor import Reconstructor, flush_own_events
 from clew.twin.reconstructor.recorded import RecordedEvents
 from clew.twin.reconstructor.server import open_source
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from clew.twin.logger.record import Told
     from clew.twin.reconstructor.moments import When
+    from clew.twin.reconstructor.reconstructor import Named
     from clew.twin.reconstructor.source import Source, Subject
     from clew.twin.schema.values import ObjectSchema
 
@@ -146,15 +148,15 @@ def replay(path: str | Path) -> RecordedRun:
 def fetch_run(
     client: Any = None,
     *,
-    objects: Iterable[str | Subject] = (),
+    objects: Iterable[Named | Subject] = (),
     trace_id: str | None = None,
     until: When = None,
     api_key: str | None = None,
 ) -> RecordedRun:
     """Return the whole course of some objects, and of those that a trace touched, as a run.
 
-    `client` is whatever `Reconstructor` takes. Objects are ids, or pairs of type and id. Events
-    after `until` are left out.
+    `client` is whatever `Reconstructor` takes. Objects are ids, instances, or pairs of type and
+    id. Events after `until` are left out.
 
     Raises:
         ClewError: NOT_FOUND for an object or a trace that nothing is known of; CONFLICT for an id
@@ -223,11 +225,10 @@ def _own_schema(name: str) -> ObjectSchema | ProcessSchema | None:
     return find_kind(name).schema
 
 
-def _find_subjects(source: Source, objects: Iterable[str | Subject]) -> dict[Subject, None]:
+def _find_subjects(source: Source, objects: Iterable[Named | Subject]) -> dict[Subject, None]:
     """Return what is meant, each object once, in order."""
-    return dict.fromkeys(
-        (find_type(source, each), each) if isinstance(each, str) else each for each in objects
-    )
+    named = [read_subject(each) for each in objects]
+    return dict.fromkeys((kind or find_type(source, obj_id), obj_id) for kind, obj_id in named)
 
 
 def _find_touched(source: Source, trace_id: str) -> dict[Subject, None]:

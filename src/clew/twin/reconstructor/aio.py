@@ -130,3 +130,7 @@ class AsyncReconstructor:
     async def processes_in_trace(self, trace_id: str, when: When = None) -> doc.TraceProcesses:
         """Return the processes that ran under a trace: phases, durations, participants, status."""
         return await asyncio.to_thread(self._blocking.processes_in_trace, trace_id, when)
+
+    def clear_cache(self) -> None:
+        """Forget what `ReconstructionStrategy.CACHED` kept."""
+        self._blocking.clear_cache()

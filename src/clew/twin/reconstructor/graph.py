@@ -41,7 +41,8 @@ def read_graph(root: Subject, find: FindState, *, at: str, depth: int) -> doc.Ob
     found: dict[Subject, doc.TwinState | None] = {}
     references: list[tuple[Subject, str, Subject]] = []
     level, left_out = [root], 0
-    for distance in range(depth + 1):
+    distance = 0
+    while level:
         following: dict[Subject, None] = {}
         for each in level:
             known = find(each)
@@ -54,6 +55,7 @@ def read_graph(root: Subject, find: FindState, *, at: str, depth: int) -> doc.Ob
         room = max(0, OBJECTS_MAX - len(found)) if distance < depth else 0
         left_out += max(0, len(fresh) - room)
         level = fresh[:room]
+        distance += 1
     message = f"{left_out} objects lie deeper than {depth}, or beyond {OBJECTS_MAX}"
     return doc.ObjectGraph(
         root=root,

@@ -24,6 +24,16 @@ from clew.twin.blueprint.registry import Registry
 from clew.twin.reconstructor.blueprints import Blueprint, Blueprints
 from clew.twin.reconstructor.graph import bound_of, choose_step, read_graph, read_touched
 from clew.twin.reconstructor.moments import read_moment, read_time
+from clew.twin.reconstructor.naming import (
+    check_count,
+    check_depth,
+    check_name,
+    check_trace,
+    read_kind,
+    read_registry,
+    read_strategy,
+    read_subject,
+)
 from clew.twin.reconstructor.replay import fold_state, modernise, read_patches
 from clew.twin.reconstructor.result import (
     ReconstructionResult,
@@ -84,7 +94,8 @@ class Reconstructor:
     describes is shown as it was sent.
 
     Raises ClewError from every method: UNAVAILABLE when nothing answers, INVALID_ARGUMENT for what
-    cannot be asked, NOT_FOUND for an object that nothing is known of.
+    cannot be asked, NOT_FOUND for an object that nothing is known of. OSError, as it is made, when
+    the file cannot be read.
     """
 
     def __init__(
@@ -95,9 +106,7 @@ class Reconstructor:
         api_key: str | None = None,
     ) -> None:
         self._source: Source = open_source(client, api_key)
-        if registry is not None and not isinstance(registry, Registry):
-            registry = Registry.load(registry)
-        self._blueprints = Blueprints(self._source, registry)
+        self._blueprints = Blueprints(self._source, read_registry(registry))
         self._cached: OrderedDict[object, ReconstructionResult] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -136,7 +145,7 @@ class Reconstructor:
                 objects of several types have the id.
         """
         started = time.perf_counter_ns()
-        chosen = ReconstructionStrategy(strategy)
+        chosen = read_strategy(strategy)
         moment = read_moment(target_time)
         flush_own_events()
         subject, own = self._find_subject(obj_id, obj_type)
@@ -246,10 +255,10 @@ class Reconstructor:
         found: dict[Any, ReconstructionResult | None] = {}
         together: dict[Any, tuple[Subject, Blueprint]] = {}
         for each in objects:
-            obj, kind = (each[1], each[0]) if isinstance(each, tuple) else (each, obj_type)
+            kind, obj = read_subject(each)
             found[each] = None
             try:
-                subject, own = self._find_subject(obj, kind)
+                subject, own = self._find_subject(obj, kind or obj_type)
             except ClewError as error:
                 if error.code is not ErrorCode.NOT_FOUND:
                     raise
@@ -289,9 +298,12 @@ class Reconstructor:
     def get_state_at(
         self, obj_id: Named, when: When = None, field: str | None = None, obj_type: Kind = None
     ) -> Any:
-        """Return what was set of an object at a moment, or one field, its default if not set."""
+        """Return what was set of an object at a moment, or one field, its default if not set.
+
+        Of an object that nobody described, a field that was not set is None.
+        """
         result = self.reconstruct(obj_id, when, obj_type)
-        return result.state if field is None else result[field]
+        return result.state if field is None else result.get(field)
 
     def compare_states(
         self, obj_id: Named, time_a: When, time_b: When = None, obj_type: Kind = None
@@ -353,6 +365,7 @@ class Reconstructor:
         A server knows references by its own registries, other sources by the program's.
         """
         moment = read_moment(when)
+        check_depth(depth)
         flush_own_events()
         subject, _ = self._find_subject(obj_id, obj_type)
         if self._source.folds:
@@ -367,6 +380,9 @@ class Reconstructor:
 
         `step` counts the trace's events from 1, and 0 is before them; the last when left out.
         """
+        trace_id = check_trace(trace_id)
+        if step is not None:
+            check_count("a step", step)
         flush_own_events()
         if self._source.folds:
             return self._source.find_touched(trace_id, step)
@@ -381,7 +397,7 @@ class Reconstructor:
         """
         moment = read_moment(when)
         flush_own_events()
-        return self._source.find_processes(trace_id, moment.text)
+        return self._source.find_processes(check_name("a trace id", trace_id), moment.text)
 
     def _place(self, subject: Subject, moment: Moment) -> Order | int:
         """Return up to where events count: a time, or the place of one of them."""
@@ -414,15 +430,12 @@ class Reconstructor:
         if isinstance(obj, Entity):
             kind = type(obj) if kind is None else kind
             obj = obj.id
-        if not isinstance(obj, str):
-            raise ClewError(
-                ErrorCode.INVALID_ARGUMENT, f"an id is a text, not a {type(obj).__name__}"
-            )
-        if isinstance(kind, type):
-            name = kind.get_type_name()
-            return (name, obj), self._blueprints.find_own(name, kind)
-        name = find_type(self._source, obj) if kind is None else kind
-        return (name, obj), self._blueprints.find_own(name)
+        obj_id = check_name("an id", obj)
+        if kind is None:
+            name, given = find_type(self._source, obj_id), None
+        else:
+            name, given = read_kind(kind)
+        return (name, obj_id), self._blueprints.find_own(name, given)
 
 
 def flush_own_events() -> None:

@@ -154,6 +154,21 @@ class ReconstructionResult:
             return None if self.twin is None else getattr(self.twin, name)
         return self.state[name]
 
+    def get(self, name: str) -> Any:
+        """Return a field; None for one that was not set of an object that nobody described.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT when the object's type has no such field.
+        """
+        try:
+            return self[name]
+        except KeyError as error:
+            if self._schema is None:
+                return None
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT, _no_field(self._schema.name, name, self._schema.fields)
+            ) from error
+
     def _has_left_over(self, name: str) -> bool:
         """Whether events set a field that the class does not have."""
         return self._schema is not None and name in self.state and name not in self._schema.fields

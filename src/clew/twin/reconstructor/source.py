@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 EVENTS_MAX: Final = 1_000_000
 """Events of one object that are read into a process: about a gigabyte."""
 
+SHOWN_CHARS: Final = 80
+"""How much of a name an error repeats."""
+
 Subject = tuple[str, str]
 """An object: its type and its id."""
 
@@ -99,10 +102,10 @@ def refuse(what: str) -> ClewError:
 
 def refuse_unknown(obj_id: str, obj_type: str | None = None) -> ClewError:
     """Return the error for an object that nothing is known of."""
-    of_type = f" of the type {obj_type!r}" if obj_type else ""
+    of_type = f" of the type {obj_type[:SHOWN_CHARS]!r}" if obj_type else ""
     return ClewError(
         ErrorCode.NOT_FOUND,
-        f"nothing is known of an object {obj_id!r}{of_type}",
+        f"nothing is known of an object {obj_id[:SHOWN_CHARS]!r}{of_type}",
         hint="`clew objects` lists those that sent events, `clew rejected` what does not count",
     )
 
@@ -111,7 +114,7 @@ def refuse_too_many(named: str) -> ClewError:
     """Return the error for an object or a trace with more events than are read into a process."""
     return ClewError(
         ErrorCode.TOO_LARGE,
-        f"more than {EVENTS_MAX} events of {named!r}",
+        f"more than {EVENTS_MAX} events of {named[:SHOWN_CHARS]!r}",
         hint="ask for a shorter time range, or leave the folding to a server",
     )
 
@@ -128,7 +131,7 @@ def find_type(source: Source, obj_id: str) -> str:
     if len(types) > 1:
         raise ClewError(
             ErrorCode.CONFLICT,
-            f"objects of several types have the id {obj_id!r}: {', '.join(types)}",
+            f"objects of several types have the id {obj_id[:SHOWN_CHARS]!r}: {', '.join(types)}",
             hint=f"say which: obj_type={types[0]!r}",
         )
     return types[0]
