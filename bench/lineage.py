@@ -68,8 +68,10 @@ def _measure_sets(session: Session, rounds: int) -> None:
         def clear() -> None:
             while ring.waiting:
                 ring.release(ring.take())
-            while receiver.receive() is not None:
-                continue
+            while beyond.statistics().waiting:
+                receiver.wait(0.001)
+                while receiver.receive() is not None:
+                    continue
 
         for way, values in _measure(ways, rounds, clear).items():
             session.add(f"lineage.emit.{way}_ns", median_of(values, "ns"))
