@@ -401,7 +401,7 @@ def test_what_is_no_id_is_refused(run: RecordedRun, obj_id: Any, message: str) -
         (lambda r: r.objects_in_trace("zz"), "not a trace id: 'zz'"),
         (lambda r: r.objects_in_trace("1", step=True), "a step is a whole number"),
         (lambda r: r.objects_in_trace("1", step=-1), "a step is a number from 0, not -1"),
-        (lambda r: Reconstructor(r), "not a client: Reconstructor"),
+        (Reconstructor, "not a client: Reconstructor"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(run: RecordedRun, ask: Any, message: str) -> None:
