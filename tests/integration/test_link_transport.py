@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import subprocess
 import sys
@@ -383,6 +384,20 @@ def test_a_socket_in_use_is_said_to_be_and_a_dead_one_is_replaced(tmp_path: Path
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_publisher_that_is_forgotten_sends_what_waits_and_leaves_no_thread() -> None:
+    before = set(threading.enumerate())
+    with DatagramReceiver("127.0.0.1:0") as receiver:
+        publisher = TraceLinkPublisher(str(receiver.address), stream_id=1)
+        publisher.emit(1, 50, (1, 2))
+        (thread,) = set(threading.enumerate()) - before
+        del publisher
+        gc.collect()
+        heard = Heard(receiver)
+        heard.poll_until(lambda: len(heard.sets) == 1)
+        thread.join(SECONDS_MAX)
+        assert not thread.is_alive()
+
+
 FORGOTTEN = """
     from clew.lineage import TraceLinkPublisher
     publisher = TraceLinkPublisher("{address}", stream_id=1)
@@ -419,9 +434,13 @@ FORKED = """
 """
 
 
+# Python 3.12 and later say of every fork beside a thread that it may go wrong.
+WARNINGS = ("-W", "error", "-W", "ignore:This process:DeprecationWarning")
+
+
 def run_python(program: str, address: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(program.format(address=address))],
+        [sys.executable, *WARNINGS, "-c", textwrap.dedent(program.format(address=address))],
         capture_output=True,
         text=True,
         timeout=SECONDS_MAX,

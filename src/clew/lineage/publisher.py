@@ -87,7 +87,6 @@ class TraceLinkPublisher:
         "_count_accepted",
         "_dropped",
         "_duplicate",
-        "_finalize",
         "_is_closed",
         "_ring",
         "_sender",
@@ -132,8 +131,9 @@ class TraceLinkPublisher:
         self._commit = ring.commit
         self._count_accepted = self._accepted.add
         self._is_closed = False
-        # No method of ours, or it would keep alive what it waits for the end of.
-        self._finalize = weakref.finalize(self, _close, self._sender)
+        if self._sender is not None:
+            # Whoever forgets a publisher does not wait for it; the end of the program does.
+            weakref.finalize(self, self._sender.stop).atexit = False
 
     def emit(
         self, seq: int, trace_id: int, parents: Sequence[int], *, epoch: int | None = None
@@ -251,8 +251,8 @@ class TraceLinkPublisher:
         """
         self._is_closed = True
         self._claim = _no_slot
-        if self._finalize.detach() is not None:
-            _close(self._sender, timeout_s)
+        if self._sender is not None:
+            self._sender.close(timeout_s)
 
     def __enter__(self) -> TraceLinkPublisher:
         return self
@@ -336,11 +336,6 @@ class TraceLinkPublisher:
 def _no_slot() -> Slot:
     """Stand in for a ring's `claim` when its publisher is closed."""
     raise IndexError
-
-
-def _close(sender: DatagramSender | None, timeout_s: float = CLOSE_S) -> None:
-    if sender is not None:
-        sender.close(timeout_s)
 
 
 def _check_range(name: str, value: int, highest: int) -> None:

@@ -6,6 +6,7 @@ not wake it each time, and sleeps when none come.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import logging
 import os
@@ -123,17 +124,25 @@ class DatagramSender:
             self.start()
         self.ring.wake()
 
-    def close(self, timeout_s: float = CLOSE_S) -> None:
-        """Send what waits, for so long at most, and end. What is left is counted as dropped."""
+    def stop(self, timeout_s: float = CLOSE_S) -> None:
+        """Have what waits sent, for so long at most, and end then. Waits for nothing."""
         self._deadline = time.monotonic() + timeout_s
         self._is_closing = True
         self.ring.wake()
+
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Send what waits, for so long at most, and end. What is left is counted as dropped."""
+        self.stop(timeout_s)
+        self.join(timeout_s)
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the end, when it is stopped."""
         thread = self._thread
-        if thread is not None:
-            # Beyond the deadline it may still sit in a resolver, which nothing can interrupt.
-            thread.join(timeout_s + 2 * ROOM_WAIT_S)
-        elif self.ring.waiting:
+        if thread is None:
             self._drop_waiting(Drop.CLOSED)
+        elif thread is not threading.current_thread():
+            # Beyond the deadline it may still sit in a resolver, which nothing can interrupt.
+            thread.join(max(0.0, timeout_s) + 2 * ROOM_WAIT_S)
 
     def begin_in_child(self) -> None:
         """Begin anew after a fork, whose child has the socket and the slots but no thread."""
@@ -268,5 +277,16 @@ def _begin_in_child() -> None:
         sender.begin_in_child()
 
 
+def _close_all() -> None:
+    """Send, at the end of the program, what waits: all of them at once, for a second at most."""
+    senders = list(_LIVING)
+    deadline = time.monotonic() + CLOSE_S
+    for sender in senders:
+        sender.stop()
+    for sender in senders:
+        sender.join(deadline - time.monotonic())
+
+
+atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_in_child)
