@@ -419,6 +419,44 @@ set_logger_provider(own)
     assert any(b"own" in body for _, body in sink.bodies)
 
 
+SIGNALS = """
+import signal
+import clew
+from clew.twin import anchor, TriLogLogger
+clew.init("signals")
+log = TriLogLogger("x")
+log.event("begun")
+heard = 0
+
+def hear(number, frame):
+    global heard
+    heard += 1
+    log.state_change(heard=heard)
+
+with anchor("s", "Signalled"):
+    signal.signal(signal.SIGALRM, hear)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    said = 0
+    while heard < 200:
+        said += 1
+        log.state_change(said=said)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+print(log.failures)
+"""
+
+
+def test_the_handler_of_a_signal_may_speak_at_any_moment() -> None:
+    with OtlpSink() as sink:
+        environ = {"CLEW_SERVER": sink.url, "OTEL_BLRP_MAX_QUEUE_SIZE": "1000000"}
+        done = run_program(SIGNALS, environ)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+    seqs = [
+        next(e.value.int_value for e in record.attributes if e.key == "trilog.event.seq")
+        for record in sink.logs()
+    ]
+    assert len(seqs) == len(set(seqs))
+
+
 SECRETS = """
 import logging, sys
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)

@@ -69,7 +69,7 @@ class Complaint:
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._is_told = False
 
     def tell(self, signal: str, count: int) -> None:

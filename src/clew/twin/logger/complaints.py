@@ -24,14 +24,14 @@ class Complaints:
 
     def __init__(self, interval_s: float = INTERVAL_S) -> None:
         self._interval_s = interval_s
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._told: dict[tuple[str, ...], tuple[float, int]] = {}
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin_in_child)
 
     def _begin_in_child(self) -> None:
         # It may have been held by a thread that the child does not have.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def tell(self, kind: tuple[str, ...], message: str) -> bool:
         """Log a warning, unless one of its kind was told just now; return whether it was logged."""

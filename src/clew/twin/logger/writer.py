@@ -34,7 +34,8 @@ class Writer:
     """Gives out stamps, from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A signal's handler may have something to say while the same thread is in here.
+        self._lock = threading.RLock()
         self._seq = 0
         self._last_at = 0
         self._name = ""
@@ -55,7 +56,7 @@ class Writer:
 
     def _begin_in_child(self) -> None:
         # The lock may have been held by a thread that the child does not have.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._seq = 0
         self._last_at = 0
         self._name = new_uuid(time.time_ns())
