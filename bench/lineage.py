@@ -1,8 +1,8 @@
 """What lineage costs the program that tells of it: an id, a link set, and what stays behind.
 
 CPU time of the thread that calls, its loop included. The ways take turns within each round; the
-figure is the median of the rounds. Ids have 22 bits of sequence here, so that no millisecond is
-used up; with 4096 ids it would be the waiting that is measured.
+figure is the median of many short rounds. Ids have 22 bits of sequence here, so that no millisecond
+is used up; with 4096 ids it would be the waiting that is measured.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from bench.machine import Session
 
-BATCH: Final = 1000
-"""Calls of one turn: less than a ring has slots."""
+BATCH: Final = 100
+"""Calls of one turn: few, so that most turns are not interrupted by whoever shares the cores."""
 
 PARENTS: Final = (10, 20)
 
@@ -36,7 +36,7 @@ WIDE: Final = IdLayout(node_bits=0, sequence_bits=22)
 
 def run(session: Session) -> None:
     """Measure ids, then sets, then what a million of both leave behind."""
-    rounds = 50 if session.quick else 500
+    rounds = 300 if session.quick else 5_000
     for way, values in _measure(_id_ways(), rounds).items():
         session.add(f"lineage.next_id.{way}_ns", median_of(values, "ns"))
     _measure_sets(session, rounds)
