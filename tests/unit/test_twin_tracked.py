@@ -277,6 +277,26 @@ def test_attributes_of_an_event_may_stand_in_the_extra_of_a_record(
     assert "trilog_attrs" not in said
 
 
+def test_lists_and_dictionaries_stay_what_they_are_and_the_rest_becomes_text(
+    plain_logger: logging.Logger, emitted: Emitted
+) -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    attributes = {"trilog.event.type": "state_change", "place": {"row": [1, 2]}}
+    with anchor("s1"):
+        extra = {
+            "trilog_attrs": attributes,
+            "own": {"a": [True]},
+            "odd": {1: 2},
+            "endless": endless,
+        }
+        plain_logger.error("moved", extra=extra)
+    said = emitted.one()
+    assert said["place"] == {"row": (1, 2)}
+    assert said["own"] == {"a": (True,)}
+    assert (said["odd"], said["endless"]) == ("{1: 2}", "[[...]]")
+
+
 def test_a_record_that_names_its_object_itself_is_redacted_too(
     plain_logger: logging.Logger, emitted: Emitted
 ) -> None:

@@ -25,6 +25,9 @@ _OWN: Final = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
 
 _SCALARS: Final = (str, bool, int, float)
 
+# Lists in lists: what is nested deeper is told as text. The server takes 24 levels.
+_DEPTH_MAX: Final = 16
+
 # Where it is loaded a program has anchors, and what it logs inside one is about an object.
 _ANCHORS: Final = "clew.twin.anchoring.context"
 
@@ -116,8 +119,13 @@ def _attributes(record: logging.LogRecord) -> dict[str, Any]:
     return found
 
 
-def _is_attribute(value: object) -> bool:
-    """Whether a value can be exported as it is: a scalar, or a list of texts."""
-    if isinstance(value, list):
-        return all(isinstance(each, str) for each in value)
-    return isinstance(value, _SCALARS)
+def _is_attribute(value: object, depth: int = 0) -> bool:
+    """Whether a value can be exported as it is: a scalar, or lists and dictionaries of such."""
+    if isinstance(value, _SCALARS):
+        return True
+    if depth >= _DEPTH_MAX:
+        return False
+    if isinstance(value, dict):
+        entries = value.items()
+        return all(isinstance(k, str) and _is_attribute(v, depth + 1) for k, v in entries)
+    return isinstance(value, list) and all(_is_attribute(each, depth + 1) for each in value)
