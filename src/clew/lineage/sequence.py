@@ -58,8 +58,8 @@ logger = logging.getLogger(LOGGER_NAME)
 _NEVER: Final = -(2**63)
 """Ticks before any reading, and a last id below any: a cell of these is over, and empty."""
 
-_Cell = tuple[int, int, "Callable[[], int]", int]
-"""When it is over in ticks, its last id, what gives the next one, its millisecond."""
+_Cell = tuple[int, int, "Callable[[], int]"]
+"""When it is over in ticks, its last id, what gives the next one."""
 
 
 class NoId(StrEnum):
@@ -122,6 +122,7 @@ class Sequence:
         "_clock",
         "_end",
         "_lock",
+        "_reached_ms",
         "_read",
         "_tallies",
         "_turn",
@@ -148,8 +149,9 @@ class Sequence:
         self._tallies: Mapping[NoId, Tally] = {reason: Tally() for reason in NoId}
         self._end: NoId | None = None
         self._was_told = False
-        # No cell is opened before the epoch, wherever a clock steps to.
-        self._cell: _Cell = (_NEVER, _NEVER, count().__next__, layout.epoch_offset_ms - 1)
+        self._cell = _empty_cell()
+        # The last millisecond that had a cell: none is opened before the epoch, or twice.
+        self._reached_ms = layout.epoch_offset_ms - 1
         check_clock(layout, clock)
         guarded = _lacks_global_lock() if is_guarded is None else is_guarded
         self.next = self._next_guarded if guarded else self._next
@@ -162,8 +164,7 @@ class Sequence:
     def end(self, reason: NoId) -> None:
         """Give out no more ids. A call that is under way may still get one."""
         self._end = reason
-        # The millisecond stays, so that a sequence that goes on gives none of its ids twice.
-        self._cell = (_NEVER, _NEVER, count().__next__, self._cell[3])
+        self._cell = _empty_cell()
 
     def go_on(self) -> None:
         """Give out ids again, from the next millisecond on: the node id is ours once more."""
@@ -180,7 +181,7 @@ class Sequence:
         self.end(NoId.FORKED)
 
     def _next(self) -> int:
-        over, last, take, _ = self._cell
+        over, last, take = self._cell
         if self._read() < over:
             trace_id = take()
             if trace_id <= last:
@@ -199,7 +200,7 @@ class Sequence:
             if self._end is not None:
                 return self._nothing(self._end)
             self._turn_over(left_ns)
-            _, last, take, _ = self._cell
+            _, last, take = self._cell
             trace_id = take()
             if trace_id <= last:
                 return trace_id
@@ -222,7 +223,7 @@ class Sequence:
             anchor = self._clock.follow()
             ticks_per_ms = self._clock.ticks_per_ms
             now_ms = (self._read() + anchor) // ticks_per_ms
-            if now_ms <= self._cell[3]:
+            if now_ms <= self._reached_ms:
                 return
             if now_ms > self.layout.timestamp_ms_max:
                 self._end = self._end or NoId.HORIZON
@@ -232,12 +233,13 @@ class Sequence:
             over = (now_ms + 1) * ticks_per_ms - anchor
             # The very first id of a layout would be 0, which is none.
             steps = count(first or 1)
-            # An end that came meanwhile stays one: `_next_slowly` asks for it before each cell.
-            self._cell = (over, last, steps.__next__, now_ms)
+            self._reached_ms = now_ms
+            self._cell = (over, last, steps.__next__)
         finally:
             turn.release()
+        # An end that came meanwhile stays one.
         if self._end is not None:
-            self.end(self._end)
+            self._cell = _empty_cell()
 
     def _nothing(self, reason: NoId) -> int:
         self._tallies[reason].add()
@@ -245,6 +247,10 @@ class Sequence:
             self._was_told = True
             tell_of_none(self.node_id, reason)
         return NULL_TRACE_ID
+
+
+def _empty_cell() -> _Cell:
+    return (_NEVER, _NEVER, count().__next__)
 
 
 def check_clock(layout: IdLayout, clock: Clock) -> None:
