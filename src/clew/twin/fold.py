@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from clew.twin.events import CHANGES, EventType, Order
+from clew.twin.events import EventType, Order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 CHANGE_AFTER_DELETE: Final = "change_after_delete"
 CREATED_AGAIN: Final = "created_again"
+
+# Looked through in order, by identity first: a set would hash, and an enumeration's hash is a call
+# of Python that costs as much as the rest of a short fold.
+_SILENT: Final = (EventType.EVENT, EventType.ACTION, EventType.LOG)
+_BEGINNING: Final = (EventType.CREATED, EventType.SNAPSHOT)
 
 _HASH_CHARS: Final = 16
 
@@ -66,7 +71,7 @@ class Folded:
 
     def apply(self, event: Event) -> bool:
         """Apply the next event in order; return whether it changed the object."""
-        if event.type not in CHANGES or not self._is_open_to(event):
+        if event.type in _SILENT or not self._is_open_to(event):
             return False
         if event.type is EventType.DELETED:
             self.exists = False
@@ -79,8 +84,7 @@ class Folded:
 
     def _is_open_to(self, event: Event) -> bool:
         was_deleted = self.version > 0 and not self.exists
-        begins = event.type in {EventType.CREATED, EventType.SNAPSHOT}
-        if was_deleted and not begins:
+        if was_deleted and event.type not in _BEGINNING:
             self.remarks.append(Remark(CHANGE_AFTER_DELETE, event.event_id, event.at))
             return False
         if event.type is EventType.CREATED and self.exists:
@@ -106,7 +110,7 @@ def fold(events: Iterable[Event], until: Order | int | None = None) -> Folded:
     out. Only changes are looked at: an id that a change shares with a log record says nothing.
     """
     folded = Folded()
-    for event in put_in_order(event for event in events if event.type in CHANGES):
+    for event in put_in_order(event for event in events if event.type not in _SILENT):
         if until is not None and _is_after(event.order, until):
             break
         folded.apply(event)
@@ -124,7 +128,7 @@ def put_in_order(events: Iterable[Event]) -> list[Event]:
         known = chosen.setdefault(event.event_id, event)
         if known is not event and _stands_before(event, known):
             chosen[event.event_id] = event
-    return sorted(chosen.values(), key=attrgetter("order"))
+    return sorted(chosen.values(), key=attrgetter("at", "seq", "event_id"))
 
 
 def hash_state(state: dict[str, Any]) -> str:
