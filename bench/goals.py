@@ -114,6 +114,24 @@ GOALS: Final = (
         "",
     ),
     Goal(
+        "state of an object of 10,000 events at a moment, nothing of it in memory",
+        30.0,
+        "ms",
+        ("twin.state.first_ms",),
+        "",
+    ),
+    Goal(
+        "replay of the events of an object",
+        1_000_000.0,
+        "events per CPU-s",
+        ("twin.replay.engine.events_per_cpu_s",),
+        "",
+        at_most=False,
+    ),
+    Goal(
+        "200 moments of an object, a question each over REST", 2.0, "s", ("twin.rest.scrub_s",), ""
+    ),
+    Goal(
         "a validated event, CPU until it is sent, to a plain OpenTelemetry record",
         2.0,
         "x",

@@ -71,6 +71,8 @@ def render() -> str:
         *_tree(figures),
         "## What an event costs the program that says it",
         *_emit(figures),
+        "## What objects were",
+        *_twin(figures),
         "## What lineage costs the program that tells of it",
         *_lineage(figures),
         "## Decoders",
@@ -362,6 +364,35 @@ _LINEAGE: Final = {
     "emit.datagrams_ns": "the same, to be sent as a datagram",
     "emit.tidied_ns": "a set of four, of which one is 0 and one comes twice",
 }
+
+
+_TWIN: Final = {
+    "state.first_ms": "state of an object of 10,000 events, in the engine, ms",
+    "state.first_cpu_ms": "of it CPU, ms",
+    "state.again_ms": "the same for who asks again, ms",
+    "replay.engine.events_per_cpu_s": "replay of a million events by the engine, events per CPU-s",
+    "replay.definition.events_per_cpu_s": "replay by the definition, events per CPU-s",
+    "state.of_replayed_ms": "any moment of those million, after one replay, ms",
+    "rest.first_ms": "the first question about an object of 10,000 events, over REST, ms",
+    "rest.scrub_s": "200 moments of it, a question each, s",
+    "rest.scrub_cpu_ms": "of it CPU for each, ms",
+    "rest.scrub_batch_s": "200 moments of it in one question, s",
+    "rest.list_page_ms": "the newest 100 of 100,000 objects with their states, ms",
+    "rest.list_all_s": "all of them with their states, ten pages, s",
+    "rest.list_cpu_us": "of it CPU for each object, µs",
+    "ingest.cpu_us": "CPU of taking in an event, as a log record and as an event, µs",
+}
+
+
+def _twin(figures: dict[str, Figure]) -> list[str]:
+    if "twin.state.first_ms" not in figures:
+        return ["Not measured yet."]
+    rows = [(what, _show(figures, f"twin.{name}")) for name, what in _TWIN.items()]
+    told = (
+        "Events that set three fields each. CPU over REST is of the server, which shares the cores "
+        "with who asks."
+    )
+    return [told, _table(("", "median and range"), rows)]
 
 
 def _lineage(figures: dict[str, Figure]) -> list[str]:
