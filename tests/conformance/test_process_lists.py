@@ -15,12 +15,18 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.contract import Snapshot
 from clew.twin.events import Event, EventType
+from clew.twin.fold import fold
 from clew.twin.ingest.judge import NoRegistries
 from clew.twin.ingest.record import LogRecord
 from clew.twin.ingest.rows import EventRows
 from clew.twin.parameters import LIMIT_MAX, ProcessQuery, TraceProcessQuery
+from clew.twin.query.folding import Known
+from clew.twin.query.memory import Memory
 from clew.twin.query.process import get_processes
 from clew.twin.query.processes import find_processes
+from clew.twin.query.selection import Subject
+from clew.twin.query.snapshots import Written, write_snapshots
+from clew.twin.query.start import Source
 from clew.twin.registries.shelf import Shelf
 from clew.twin.schema.values import ProcessSchema, RegistrySchema
 from clew.twin.tables import EVENTS, TABLES
@@ -165,3 +171,36 @@ def test_what_the_engine_lists_is_what_walking_the_events_finds(
     for name, summary in mine.items():
         for left, right in _shared(summary, there[name]):
             assert left == right
+
+
+def test_phases_whose_events_are_gone_are_told_of(house: _House) -> None:
+    subject = Subject("Checkout", f"old-{next(house.number)}")
+    old, new = (
+        Event(
+            at=MORNING + at * SECOND,
+            seq=at,
+            event_id=f"{subject.id}-{at}",
+            type=EventType.PHASE_CHANGE,
+            obj_type=subject.type,
+            obj_id=subject.id,
+            phase=phase,
+        )
+        for at, phase in ((0, "cart"), (9, "pay"))
+    )
+    house.store([new])
+    known = Known(fold([old]), Source(old.event_id, old.at, "", "", ""))
+    memory = Memory(house, lambda: MORNING + 20 * SECOND)
+    try:
+        kept_from = MORNING + 5 * SECOND
+        written = Written(subject, known, house.snapshot().flushed, {}, kept_from=kept_from)
+        write_snapshots(house.engine, [written], now=MORNING)
+        memory.hear_of_written()
+        at = MORNING + 10 * SECOND
+        (process,) = get_processes(
+            memory.store, SHELF, subject.id, TraceProcessQuery(), at
+        ).processes
+    finally:
+        memory.close()
+    assert process.duration_ms == 10_000
+    assert [each.name for each in process.phases] == ["pay"]
+    assert [each.code for each in process.warnings] == ["events_expired"]

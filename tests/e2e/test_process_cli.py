@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clew.surfaces.cli.text import width_of
+from clew.testing.requests import spans_request
 from clew.testing.server import ServerProcess
 from tests.e2e.terminal import clew, clew_on_terminal
 from tests.integration.fingerprints import MORNING, request_of, state_change
@@ -53,11 +54,13 @@ def flows(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Se
             step("flow-3", 6, status="failed", obj_type=TYPE),
         ]
     )
-    request = urllib.request.Request(
-        f"{server.otlp_url}/v1/logs", body, {"content-type": "application/x-protobuf"}
-    )
-    with urllib.request.urlopen(request) as response:
-        assert response.status == 200
+    span = spans_request("flow-shop", [(bytes.fromhex(TRACE), b"\x11" * 8)])
+    for signal, sent in (("logs", body), ("traces", span.SerializeToString())):
+        request = urllib.request.Request(
+            f"{server.otlp_url}/v1/{signal}", sent, {"content-type": "application/x-protobuf"}
+        )
+        with urllib.request.urlopen(request) as response:
+            assert response.status == 200
     return server
 
 
@@ -86,6 +89,18 @@ def test_a_process_is_shown_with_its_phases_and_who_took_part(
     assert all(width_of(line) <= width for line in shown.lines)
     (process,) = clew("process", TRACE, server=flows.url).document["processes"]
     assert [each["name"] for each in process["phases"]] == ["cart", "pay"]
+
+
+def test_a_trace_names_the_objects_that_it_touched(flows: ServerProcess) -> None:
+    report = clew("correlate", TRACE, server=flows.url).document
+    touched = [(each["type"], each["id"], each["changes"]) for each in report["objects"]]
+    assert touched == [(TYPE, "flow-1", 2), ("ShoppingCart", "flow-cart", 1)]
+    assert report["sections"]["objects"] == {"count": 2, "total": 2, "truncated": False}
+    shown = clew_on_terminal("correlate", TRACE, server=flows.url, environ=PLAIN)
+    assert "objects that it touched" in shown.stdout
+    assert "flow-cart" in shown.stdout
+    cut = clew("correlate", TRACE, "--limit", "1", server=flows.url).document
+    assert cut["sections"]["objects"]["more"] == f"clew touched {TRACE}"
 
 
 def test_what_went_astray_is_said_and_cannot_act_on_the_terminal(flows: ServerProcess) -> None:

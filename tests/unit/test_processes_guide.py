@@ -7,11 +7,13 @@ from typing import get_args
 
 from clew.twin.parameters import ProcessStatus
 from clew.twin.query import phases, process
+from clew.twin.query.folding import EVENTS_EXPIRED
 from tests.guides import GUIDE
 
 PAGE = (GUIDE / "processes.md").read_text()
 
 WARNINGS = {
+    EVENTS_EXPIRED,
     phases.PHASE_AFTER_END,
     phases.PHASE_NOT_ALLOWED,
     phases.TIMED_OUT,

@@ -15,7 +15,7 @@ from clew.store.page import check_limit
 from clew.twin import documents as doc
 from clew.twin.fold import Folded, put_in_order
 from clew.twin.parameters import PROCESSES_MAX
-from clew.twin.query.folding import Known, fold_objects
+from clew.twin.query.folding import EVENTS_EXPIRED, Known, fold_objects
 from clew.twin.query.kinds import former_names
 from clew.twin.query.moments import Moment, find_moment
 from clew.twin.query.participants import end_at, find_participants, select_traces
@@ -228,6 +228,10 @@ class _Reading:
         until = self._moment.at if ended is None else ended
         duration = max(0, until - started)
         warnings = [*course.remarks]
+        if started < counted.first_at:
+            kept_from = format_time(counted.first_at)
+            message = f"its phases of before {kept_from} are gone with their events"
+            warnings.insert(0, doc.Remark(code=EVENTS_EXPIRED, message=message, at=kept_from))
         if is_over and timeout is not None and duration > timeout:
             message = f"it took longer than the {timeout / NS_PER_S:g} s that its type allows"
             warnings.append(doc.Remark(code=TIMED_OUT, message=message))
