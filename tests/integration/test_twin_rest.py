@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -102,6 +103,28 @@ def test_a_late_event_is_honoured(server: ServerProcess) -> None:
     after = ask(server, "objects/ShoppingCart/late", at=format_time(MORNING + 50))
     assert after["state"] == {"a": 1, "b": 1}
     assert ask(server, "objects/ShoppingCart/late")["state"] == {"a": 2, "b": 1}
+
+
+def test_writers_whose_clocks_differ_are_put_in_order_by_what_they_say(
+    server: ServerProcess,
+) -> None:
+    minute = 60 * 10**9
+    ahead = time.time_ns() + 5 * minute
+    path = "objects/ShoppingCart/skewed"
+    # The second to be sent is the earlier one by its writer's clock, and stays so.
+    send(server, state_change("skewed", MORNING, 7, a=1, b=1))
+    send(server, state_change("skewed", MORNING - minute, 8, a=2, c=2))
+    now = ask(server, path)
+    assert (now["state"], now["version"]) == ({"a": 1, "b": 1, "c": 2}, 2)
+    # What is told from the future is seen at once, and told to be of there.
+    send(server, state_change("skewed", ahead, 1, a=3))
+    now = ask(server, path)
+    assert (now["state"]["a"], now["version"], now["at"]) == (3, 3, format_time(ahead))
+    assert [each["code"] for each in now["warnings"]] == ["clock_skew"]
+    assert ask(server, path, at="now")["state"]["a"] == 1
+    timeline = ask(server, f"{path}/timeline")["events"]
+    assert [each["seq"] for each in timeline] == [8, 7, 1]
+    assert timeline[2]["received_at"] < timeline[2]["at"]
 
 
 def test_a_deleted_object_is_gone_and_its_last_state_is_not(server: ServerProcess) -> None:

@@ -70,7 +70,7 @@ class ObjectQuery(PageParameters, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class StateQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The state at a moment, now when `at` is left out.
+    """The state at a moment; when `at` is left out, by all that is known.
 
     `raw` leaves the values as they were sent; else each is what its field says.
     """

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode, shorten
-from clew.base.times import format_time
+from clew.base.times import NS_PER_S, format_time
 from clew.twin import documents as doc
 from clew.twin.fold import CHANGE_AFTER_DELETE, CREATED_AGAIN, hash_state
 from clew.twin.query.folding import EVENTS_EXPIRED, fold_events
 from clew.twin.query.kinds import former_names, read_values
-from clew.twin.query.moments import find_moment
+from clew.twin.query.moments import Moment, find_moment
 from clew.twin.query.selection import LIMITS, select_events
 from clew.twin.query.start import find_baseline
 from clew.twin.schema.invariants import find_broken
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from clew.store.engine.contract import Snapshot
     from clew.twin import parameters as ask
     from clew.twin.query.folding import Known
-    from clew.twin.query.moments import Moment
     from clew.twin.query.selection import Subject
     from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 BEFORE_FIRST_EVENT: Final = "before_first_event"
 INVARIANT: Final = "invariant"
+CLOCK_SKEW: Final = "clock_skew"
 
 REMARKS_MAX: Final = 100
 """Remarks of one state; how many were left out is told."""
@@ -45,7 +45,9 @@ _WORDS: Final = {
 def get_state(
     store: Store, shelf: Shelf, subject: Subject, query: ask.StateQuery, now: int
 ) -> doc.TwinState:
-    """Return what an object was at a moment (inclusive).
+    """Return what an object was at a moment (inclusive), or is by all that is known of it.
+
+    The latter by events that are ahead of this server's clock too, which is told.
 
     Raises:
         ClewError: NOT_FOUND when no event of it is known, before or after.
@@ -53,13 +55,16 @@ def get_state(
     snapshot = store.snapshot()
     moment = find_moment(store, snapshot, query.at, now)
     kind = shelf.find_type(subject.type)
-    known = fold_events(store, subject, moment.bound, at=snapshot, aliases=former_names(kind))
+    until = None if query.at is None else moment.bound
+    known = fold_events(store, subject, until, at=snapshot, aliases=former_names(kind))
+    if known.source is not None and known.source.at > moment.at:
+        moment = Moment(known.source.at)
     first = None
     if not known.folded.version:
         first = find_first(store, snapshot, subject)
         if first is None:
             raise refuse_unknown(subject)
-    return write_state(subject, moment, known, None if query.raw else kind, first)
+    return write_state(subject, moment, known, None if query.raw else kind, first, now=now)
 
 
 def write_state(
@@ -68,8 +73,13 @@ def write_state(
     known: Known,
     kind: ObjectSchema | ProcessSchema | None,
     first: int | None = None,
+    *,
+    now: int | None = None,
 ) -> doc.TwinState:
-    """Return a state as a document; `first` is when the first event was, where none counts yet."""
+    """Return a state as a document; `first` is when the first event was, where none counts yet.
+
+    `now` is the server's clock, where it is told that events are ahead of it.
+    """
     folded, source = known.folded, known.source
     state, remarks = read_values(kind, folded.state)
     if first is not None and first > moment.at:
@@ -79,6 +89,13 @@ def write_state(
         kept_from = format_time(known.expired)
         message = f"what it was is not known: its events of before {kept_from} are gone"
         remarks.append(doc.Remark(code=EVENTS_EXPIRED, message=message, at=kept_from))
+    if now is not None and source is not None and source.at > now:
+        ahead = (source.at - now) / NS_PER_S
+        message = f"its last change is {ahead:.3g} s ahead of this server's clock"
+        at = format_time(source.at)
+        remarks.append(
+            doc.Remark(code=CLOCK_SKEW, message=message, event_id=source.event_id, at=at)
+        )
     if kind is not None and folded.exists:
         remarks.extend(
             doc.Remark(code=INVARIANT, message=f"{each.name} does not hold: {each.expression}")
