@@ -31,7 +31,6 @@ SCHEMA = """
 from clew.twin.dsl import Object, Process, Integer, Float, String, List
 
 class ShoppingCart(Object):
-    "A user's shopping cart"
     item_count = Integer(default=0)
     total_value = Float(default=0.0)
     items = List(String())
@@ -46,9 +45,7 @@ from clew.twin.context import anchor, TriLogLogger
 
 logger = TriLogLogger(__name__)
 
-# Anchor to a specific object
 with anchor("cart_123", ShoppingCart):
-    # All logs automatically inherit the object ID
     logger.state_change(item_count=5, total_value=99.99)
     logger.event("item_added", item_id="SKU-001")
 """
