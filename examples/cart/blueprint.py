@@ -19,7 +19,7 @@ registry = Registry(name="shop", version="1.0.0")
 
 @registry.register
 class ShoppingCart(Object):
-    """A user's shopping cart."""
+    """What a customer is about to buy."""
 
     item_count = Integer(default=0, min_value=0)
     total_value = Float(default=0.0, precision=2)

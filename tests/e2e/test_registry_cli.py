@@ -14,7 +14,7 @@ SCHEMA = """
 from clew.twin.dsl import Float, Integer, List, Object, Process, String
 
 class ShoppingCart(Object):
-    "A user's shopping cart"
+    "What a customer is about to buy"
     item_count = Integer(default=0, indexed=True)
     total_value = Float(default=0.0)
     items = List(String())

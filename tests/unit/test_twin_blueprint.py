@@ -43,7 +43,7 @@ class Base(Object):
 
 
 class Cart(Base):
-    """A user's shopping cart."""
+    """What a customer is about to buy."""
 
     item_count = Integer(default=0, min_value=0)
     total_value = Float(default=0.0, precision=2)
@@ -90,7 +90,7 @@ def test_the_classes_are_made_by_the_metaclass_that_is_exported() -> None:
 
 def test_fields_are_inherited_and_keep_their_order() -> None:
     assert list(Cart.get_fields())[:3] == ["label", "seen", "item_count"]
-    assert Cart.schema()["description"] == "A user's shopping cart."
+    assert Cart.schema()["description"] == "What a customer is about to buy."
     assert Cart.get_type_name() == "Cart"
 
 
