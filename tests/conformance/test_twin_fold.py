@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from clew.store.engine.chdb import ChdbEngine
 from clew.twin.events import Event, EventType
 from clew.twin.fold import Folded, fold
+from clew.twin.query import folding
 from clew.twin.query.folding import fold_events, fold_objects, refold
 from clew.twin.query.memory import Memory
 from clew.twin.query.rows import rename
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     engine = ChdbEngine(tmp_path_factory.mktemp("fold"))
     engine.create(TABLES)
-    yield House(engine)
+    with pytest.MonkeyPatch.context() as patch:
+        # Difficult events are folded in stretches; here of two events each.
+        patch.setattr(folding, "STRETCH_EVENTS", 2)
+        yield House(engine)
     engine.close()
 
 

@@ -64,13 +64,15 @@ class Look:
     """What is to be known of events before they are folded, and what of it is the answer.
 
     `snapshot` is the place of the last event that is the whole state, None where there is none.
-    `is_plain`: each event came once, and no two stand at one place. `is_simple`: the last value of
-    each field is the state.
+    `is_plain`: each event came once, and no two stand at one place. `is_agreed`: what came with one
+    id says the same and stands at one place. `is_simple`: the last value of each field is the
+    state.
     """
 
     rows: int
     events: int
     is_plain: bool
+    is_agreed: bool
     is_simple: bool
     creations: int
     first_at: int
@@ -185,14 +187,14 @@ def _ask(
 
 def _read_look(row: Mapping[str, Any], *, is_plain: bool) -> Look:
     began_once = row["creations"] == (row["first_type"] == EventType.CREATED)
+    is_agreed = is_plain or row["ids"] == row["contents"]
     at, seq, event_id, trace_id, span_id, checksum = (row[f"last_{name}"] for name in _LAST)
     return Look(
         rows=row["rows"],
         events=row["ids"],
         is_plain=is_plain,
-        is_simple=not row["deletions"]
-        and began_once
-        and (is_plain or row["ids"] == row["contents"]),
+        is_agreed=is_agreed,
+        is_simple=not row["deletions"] and began_once and is_agreed,
         creations=row["creations"],
         first_at=row["first_at"],
         snapshot=Order(*row["snapshot"].values()) if row["snapshots"] else None,

@@ -14,11 +14,11 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.twin.events import Order
 from clew.twin.fold import Folded, Remark, put_in_order
 from clew.twin.query.aggregate import fold_by_engine, look_at
-from clew.twin.query.rows import CHANGE_COLUMNS, FRAMED_COLUMNS, read_changes, read_framed
+from clew.twin.query.rows import AT, CHANGE_COLUMNS, FRAMED_COLUMNS, read_changes, read_framed
 from clew.twin.query.selection import (
     CHANGING,
     LIMITS,
@@ -39,7 +39,7 @@ from clew.twin.query.start import (
 from clew.twin.query.store import RememberingStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from clew.store.engine.contract import Snapshot
     from clew.twin.events import Event
@@ -65,7 +65,17 @@ READ_TOGETHER_MAX: Final = 50_000
 """Events of several objects that are read at once: 50 MB."""
 
 DIFFICULT_EVENTS_MAX: Final = 500_000
-"""So many difficult events of one object are read: half a gigabyte, and two seconds."""
+"""So many events of one object are read at once: half a gigabyte, and two seconds."""
+
+STRETCH_EVENTS: Final = 100_000
+"""Difficult events that are folded one stretch after the other: a tenth of a gigabyte each."""
+
+STRETCHED_EVENTS_MAX: Final = 3_000_000
+"""So many difficult events of one object are folded for one answer: some twenty seconds. Later
+answers begin at the snapshot that it leaves."""
+
+_NAME_CHARS_SHOWN: Final = 100
+"""How much of a name an error repeats."""
 
 EVENTS_EXPIRED: Final = "events_expired"
 """An event that came when those of its time were gone, and cannot be put among them."""
@@ -181,14 +191,39 @@ class _Reading:
                 self._store, self._snapshot, changes, look, before, self._aliases
             )
             return Known(folded, look.source, replayed=look.rows)
-        events = self._read(changes, DIFFICULT_EVENTS_MAX)
-        if events is None:
-            raise ClewError(
-                ErrorCode.TOO_LARGE,
-                f"{look.rows} events of one object, deletions or contradictions among them",
-                hint="have its writers send snapshots, or ask for an earlier moment",
-            )
-        return fold_read(events, baseline, self._aliases)
+        if look.rows > (STRETCHED_EVENTS_MAX if look.is_agreed else DIFFICULT_EVENTS_MAX):
+            raise self._refuse(look.rows)
+        known = fold_read([], baseline, self._aliases)
+        for stretch in self._cut(changes) if look.is_agreed else [changes]:
+            events = self._read(stretch, DIFFICULT_EVENTS_MAX)
+            if events is None:
+                raise self._refuse(look.rows)
+            known = _fold_on(known, put_in_order(events))
+        return known
+
+    def _cut(self, changes: Selection) -> Iterator[Selection]:
+        """Yield changes in stretches, in the order of their times."""
+        # What came twice with one id stands at one place, and so in one stretch.
+        (row,) = self._store.engine.query(
+            "SELECT groupArrayIf(at, number % {stretch:UInt32} = 0) AS times FROM"
+            " (SELECT at, rowNumberInAllBlocks() AS number FROM (SELECT at FROM @c ORDER BY at))",
+            snapshot=self._snapshot,
+            scans={"c": changes.scan(AT)},
+            parameters={**changes.parameters, "stretch": STRETCH_EVENTS},
+            limits=LIMITS,
+        ).to_pylist()
+        times = sorted(set(row["times"]))
+        for start, end in itertools.pairwise([*times, None]):
+            part = changes.since(start)
+            yield part if end is None else part.until(end)
+
+    def _refuse(self, events: int) -> ClewError:
+        name = shorten(self._subject.id, _NAME_CHARS_SHOWN)
+        return ClewError(
+            ErrorCode.TOO_LARGE,
+            f"{events} events of the object {name!r}, deletions or contradictions among them",
+            hint="have its writers send snapshots, or ask for an earlier moment",
+        )
 
     def _find_known(self, ids: Sequence[str], until: Order) -> set[str]:
         """Return which of these ids stand up to a place already: of those the first one counts."""
@@ -349,18 +384,29 @@ def fold_read(events: Sequence[Event], start: Start | None, aliases: Mapping[str
     Those that a start covers came too late for it, and are told of.
     """
     folded = Folded() if start is None else start.begin(aliases)
-    source = None if start is None else start.source
+    begun = Known(folded, None if start is None else start.source)
     late: list[Event] = []
-    last: Event | None = None
+    fresh: list[Event] = []
     for event in put_in_order(events):
-        if start is not None and start.covers(event.order):
-            late.append(event)
-        elif folded.apply(event):
-            last = event
+        covered = start is not None and start.covers(event.order)
+        (late if covered else fresh).append(event)
+    known = _fold_on(begun, fresh)
     folded.remarks.extend(pass_over(late))
-    if last is not None:
-        source = Source(last.event_id, last.at, last.trace_id, last.span_id, last.checksum)
-    return Known(folded, source, replayed=len(events))
+    return replace(known, replayed=len(events))
+
+
+def _fold_on(known: Known, events: Iterable[Event]) -> Known:
+    """Return what comes of a state by events that stand after it, in order; it is altered."""
+    folded, last, replayed = known.folded, None, known.replayed
+    for event in events:
+        replayed += 1
+        if folded.apply(event):
+            last = event
+    return Known(folded, known.source if last is None else _source_of(last), replayed=replayed)
+
+
+def _source_of(event: Event) -> Source:
+    return Source(event.event_id, event.at, event.trace_id, event.span_id, event.checksum)
 
 
 def pass_over(events: Iterable[Event]) -> list[Remark]:

@@ -67,6 +67,11 @@ class Selection:
         """Return those of them that are of a time or later."""
         return self.narrow(_SINCE, since_at=at)
 
+    def until(self, at: int) -> Selection:
+        """Return those of them that are of before a time."""
+        condition = "Timestamp < fromUnixTimestamp64Nano({before_at:Int64})"
+        return self.narrow(condition, before_at=at)
+
     def late_for(self, at: int, frame: int) -> Selection:
         """Return those of them that are of before a time, and came with a later frame."""
         condition = f"NOT ({_SINCE}) AND Frame > {{frame:UInt64}}"
