@@ -370,6 +370,9 @@ def test_an_agent_finds_a_process_and_how_it_went(world: World) -> None:
             "participants",
             "processes",
         }
+        about = {"trace_id": world.ids["{trace_id}"]}
+        named = answer_of(await client.call_tool("correlate", about))["objects"]["rows"]
+        assert ["ShoppingCart", "cart_123", 2, 2, ["shop"]] in named
         nothing = answer_of(await client.call_tool("find_processes", {"type": "Nothing"}))
         assert (nothing["processes"]["rows"], nothing["total"]) == ([], 0)
 
