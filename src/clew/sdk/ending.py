@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from clew.tree.client.ending import at_exit
+from clew.base.exits import at_exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

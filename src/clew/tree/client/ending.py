@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import sys
@@ -88,25 +87,6 @@ def uncaught() -> BaseException | None:
     """Return the exception that is ending the program, None when it ends by itself."""
     error: BaseException | None = getattr(sys, "last_value", None)
     return error if isinstance(error, Exception) else None
-
-
-def at_exit(action: Callable[[], None]) -> None:
-    """Call something at the end of this process.
-
-    The processes that `multiprocessing` starts leave out what `atexit` knows; they have hooks of
-    their own.
-    """
-    multiprocessing = sys.modules.get("multiprocessing.util")
-    process = sys.modules.get("multiprocessing.process")
-    if multiprocessing is not None and process is not None and process.parent_process():
-        multiprocessing.Finalize(None, action, exitpriority=0)
-    else:
-        atexit.register(action)
-
-
-def not_at_exit(action: Callable[[], None]) -> None:
-    """Take back what `at_exit` was told; no harm when it was not."""
-    atexit.unregister(action)
 
 
 def kill_after(seconds: float) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.exits import at_exit, not_at_exit
 from clew.base.times import NS_PER_MS
 from clew.tree.client import ending
 from clew.tree.client.answers import ChildNotice, read_notice
@@ -203,7 +204,7 @@ class Membership:
             return True
         self._link = None
         self._has_ended = True
-        ending.not_at_exit(self._at_exit)
+        not_at_exit(self._at_exit)
         link.close(None if self._has_said_end else reason)
         budget = timeout_s if self._has_said_end else min(timeout_s, GOODBYE_S_MAX)
         if not link.done.wait(budget):
@@ -264,7 +265,7 @@ class Membership:
             ending.become_interruptible()
             engine.call(self._arm_dead_man)
         if is_process:
-            ending.at_exit(self._at_exit)
+            at_exit(self._at_exit)
 
     def _guarded(self, hook: Callable[[Any], Any], value: Any) -> None:
         try:
