@@ -95,7 +95,8 @@ $(STAMPS)/native: $(STAMPS)/uv $(NATIVE_SOURCES)
 	     echo "install one from https://rustup.rs, or put a wheel made by 'make wheels' into dist/, then: make setup"; fi
 	@touch $@
 
+# What comes as source (sbe) is built by the tools of the lock file, whose hashes are asked for as well.
 $(STAMPS)/dev: $(STAMPS)/server requirements/dev.txt
 	@echo "setting up the tools for development"
-	@$(UV) pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --require-hashes --build-constraints requirements/dev.txt -r requirements/dev.txt
 	@touch $@

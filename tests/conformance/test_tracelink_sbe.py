@@ -1,7 +1,6 @@
 """A library that others wrote reads our messages by our schema, and writes what we read.
 
-It is not among the tools for development; where somebody has installed it (`pip install sbe`), it
-is asked.
+The package `sbe` is there for these tests alone.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sbe
 
 from clew.lineage.sbe.descriptor import FrameDescriptor, encode_descriptor
 from clew.lineage.sbe.linkset import (
@@ -19,8 +19,6 @@ from clew.lineage.sbe.linkset import (
     encode_link_set,
     size_of,
 )
-
-sbe: Any = pytest.importorskip("sbe", reason="the package sbe is not installed")
 
 FOLDER = Path(__file__).parents[2] / "contracts" / "tracelink"
 
