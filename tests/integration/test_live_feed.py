@@ -113,6 +113,7 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
         comments=nothing,
         twins=nothing,
         registries=nothing,
+        links=nothing,
         answers=nothing,
         pipeline=pipeline,
         intake=nothing,

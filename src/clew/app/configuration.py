@@ -138,6 +138,11 @@ class Configuration:
         "How long events of objects are kept at least; `off` keeps them for ever. They go by whole "
         "months, and what each object was when they go stays for ever.",
     )
+    retention_links: int | None = setting(
+        "90d",
+        parse_retention,
+        "How long is kept which inputs outputs were made of; `off` keeps it for ever.",
+    )
     retention_messages: int | None = setting(
         "30d",
         parse_retention,

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
@@ -22,6 +23,7 @@ from clew.app.store import (
 from clew.app.tree import TreeHouse
 from clew.app.twins import TwinHouse
 from clew.base.errors import ClewError
+from clew.lineage.ingest.intake import LinkIntake
 from clew.surfaces.connection import configure
 from clew.surfaces.identity import Identity
 from clew.surfaces.otlp.http import BodyLimits, OtlpHttpDoor
@@ -145,6 +147,9 @@ class Doors:
         self._export: ExportServices | None = None
         self._tree_service = TreeService(store.database, self.tree.keeper, store.access)
         self._tree_threads = QueryThreads(TREE_THREADS, name="tree")
+        self._links = LinkIntake(
+            functools.partial(store.pipeline.accept, store.links), time.time_ns
+        )
         genai = open_genai(store, configuration)
         self._analytics = open_analytics(store, genai)
         comments = open_comments(store)
@@ -156,6 +161,7 @@ class Doors:
             comments=comments,
             twins=self.twin.twins,
             registries=store.registries,
+            links=self._links,
             answers=open_answers(store, service, comments),
             pipeline=store.pipeline,
             intake=self._intake,

@@ -13,6 +13,8 @@ from clew.answers.correlate import StrandAnswers
 from clew.app.fingerprints import FingerprintDecoder
 from clew.app.settings import SQLITE
 from clew.base.errors import ClewError, ErrorCode
+from clew.lineage.ingest.decoder import LinkDecoder
+from clew.lineage.tables import TABLES as LINEAGE
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.folder import FolderLock
 from clew.store.log import LogOptions
@@ -53,6 +55,9 @@ if TYPE_CHECKING:
 CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
 """What stands in the log for each signal. Never change one: logs outlive programs."""
 
+LINKS_CODE: Final = 19
+"""What stands in the log for link sets."""
+
 REGISTRY: Final = (ACCESS, COMMENTS, TREE, JOURNAL, TWIN)
 """What the strands keep in the registry's database."""
 
@@ -71,6 +76,7 @@ class Store:
     engine: Engine
     pipeline: Pipeline
     kinds: Mapping[Signal, RecordKind]
+    links: RecordKind
     recovered_frames: int
     lock: FolderLock
     database: Database
@@ -91,7 +97,7 @@ class Store:
         Raises:
             ClewError: the engine did not take it; rows stay as long as they were to stay before.
         """
-        for kind in self.kinds.values():
+        for kind in (*self.kinds.values(), self.links):
             for table in kind.tables:
                 # Events go when a baseline stands for them, which the engine could not know.
                 seconds = None if table is EVENTS else kind.retention_seconds
@@ -132,13 +138,14 @@ def open_store(configuration: Configuration) -> Store:
         access = AccessRegistry.open(database, time.time_ns)
         registries = _open_registries(database, configuration.twin_registries)
         kinds = _declare_kinds(configuration, registries)
+        links = _declare_links(configuration)
         late = _LatePipeline()
         engine = _open_engine(configuration, late)
-        engine.create((*TABLES, EVENTS, SNAPSHOTS))
+        engine.create((*TABLES, EVENTS, SNAPSHOTS, *LINEAGE))
         pipeline = Pipeline.open(
             configuration.data_dir,
             engine,
-            list(kinds.values()),
+            [*kinds.values(), links],
             PipelineOptions(log=LogOptions(bytes_max=configuration.log_bytes_max)),
             lock=lock,
         )
@@ -152,7 +159,7 @@ def open_store(configuration: Configuration) -> Store:
         lock.release()
         raise
     recovered = status.acked - status.flushed
-    return Store(engine, pipeline, kinds, recovered, lock, database, access, registries)
+    return Store(engine, pipeline, kinds, links, recovered, lock, database, access, registries)
 
 
 def open_service(store: Store) -> QueryService:
@@ -207,6 +214,16 @@ def _decoder_of(signal: Signal, judge: Judge) -> Callable[[], Decoder]:
     if signal is Signal.LOGS:
         return partial(FingerprintDecoder, judge)
     return partial(open_decoder, signal)
+
+
+def _declare_links(configuration: Configuration) -> RecordKind:
+    return RecordKind(
+        code=LINKS_CODE,
+        name="links",
+        tables=LINEAGE,
+        open_decoder=LinkDecoder,
+        retention_seconds=configuration.retention_links,
+    )
 
 
 def _open_registries(database: Database, files: Sequence[Path]) -> RegistryBook:

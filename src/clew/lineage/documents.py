@@ -31,6 +31,14 @@ class TraceIdList(msgspec.Struct, kw_only=True, frozen=True):
     next: str | None = None
 
 
+class LinksTaken(msgspec.Struct, kw_only=True, frozen=True):
+    """What became of messages: how many are kept, how many were refused, and why."""
+
+    accepted: int
+    rejected: int
+    reasons: dict[str, int]
+
+
 def describe_trace_id(trace_id: int, layout: IdLayout) -> TraceId:
     """Return what an id tells of itself.
 

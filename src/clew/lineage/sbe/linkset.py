@@ -52,7 +52,7 @@ PARENTS_MAX_DEFAULT: Final = 167
 cannot be split, and so in one datagram on any network."""
 
 _BLOCK: Final = struct.Struct("<IQQQ")
-_GROUP: Final = struct.Struct("<HH")
+GROUP: Final = struct.Struct("<HH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +189,13 @@ def decode_link_set(
     if block_bytes < BLOCK_BYTES:
         return Refused(Fault.SHORT_BLOCK)
     group = offset + HEADER_BYTES + block_bytes
-    if end < group + _GROUP.size:
+    if end < group + GROUP.size:
         return Refused(Fault.TRUNCATED)
     stream_id, epoch, seq, trace_id = _BLOCK.unpack_from(buffer, offset + HEADER_BYTES)
-    stride, count = _GROUP.unpack_from(buffer, group)
+    stride, count = GROUP.unpack_from(buffer, group)
     if count and stride < PARENT_BYTES:
         return Refused(Fault.SHORT_BLOCK)
-    first = group + _GROUP.size
+    first = group + GROUP.size
     trailing = end - first - stride * count
     if trailing < 0:
         return Refused(Fault.TRUNCATED)

@@ -34,7 +34,7 @@ async def read_statement(request: Request) -> SqlParameters:
     Raises:
         ClewError: UNSUPPORTED for another media type, TOO_LARGE, TIMEOUT, INVALID_ARGUMENT.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = media_type_of(request)
     if media_type not in {"application/json", "text/plain", "application/sql"}:
         raise ClewError(
             ErrorCode.UNSUPPORTED,
@@ -79,7 +79,7 @@ async def read_json(request: Request, bytes_max: int) -> bytes:
     Raises:
         ClewError: UNSUPPORTED for another media type, TOO_LARGE, TIMEOUT.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = media_type_of(request)
     if media_type != "application/json":
         raise ClewError(
             ErrorCode.UNSUPPORTED,
@@ -87,6 +87,11 @@ async def read_json(request: Request, bytes_max: int) -> bytes:
             hint="send application/json",
         )
     return await read_body(request, bytes_max)
+
+
+def media_type_of(request: Request) -> str:
+    """Return what a request says that its body is, without parameters, in small letters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def read_body(request: Request, bytes_max: int) -> bytes:

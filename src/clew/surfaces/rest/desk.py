@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from clew.answers.contract import Answers
+    from clew.lineage.ingest.intake import LinkIntake
     from clew.store.database.contract import DatabaseStatus
     from clew.store.pipeline import Pipeline
     from clew.surfaces.identity import Identity
@@ -90,6 +91,7 @@ class Desk:
     comments: Comments
     twins: Twins
     registries: Registries
+    links: LinkIntake
     answers: Answers
     pipeline: Pipeline
     intake: Intake

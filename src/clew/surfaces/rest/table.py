@@ -11,6 +11,7 @@ from clew.surfaces.rest import (
     correlate,
     genai,
     grants,
+    lineage,
     telemetry,
     tree,
     twin,
@@ -32,6 +33,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *tree.ROUTES,
     *twin.ROUTES,
     *twin_export.ROUTES,
+    *lineage.ROUTES,
     *watch.ROUTES,
 )
 """In the order in which they are tried: what is fixed stands before what is a parameter."""

@@ -1,0 +1,169 @@
+"""The way from every door for link sets to the store, and what is counted on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import parse_time
+from clew.lineage.ingest.decoder import TIME, read_message
+from clew.lineage.ingest.record import Message, encode_record
+from clew.lineage.numbers import U32_MAX, parse_id, parse_number
+from clew.lineage.sbe.cutting import cut_messages
+from clew.lineage.sbe.descriptor import DESCRIPTOR_BYTES, FrameDescriptor, encode_descriptor
+from clew.lineage.sbe.faults import Fault
+from clew.lineage.sbe.linkset import PARENTS_MAX, TraceLinkSet, encode_link_set, size_of
+from clew.store.decoder import Decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from clew.lineage.parameters import NewItem, NewLinks, NewLinkSet
+    from clew.lineage.sbe.header import Octets
+
+HTTP: Final = "http"
+"""The name of the REST door, as rows and counters have it."""
+
+
+@dataclass(slots=True)
+class DoorCounters:
+    """What became of the messages of one door since the start: the three add up to all.
+
+    `refused` are in disorder or none of ours, by reason; sending them again is useless. `dropped`
+    are those that nothing was wrong with, by the reason for which they are not kept.
+    """
+
+    accepted: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+class LinkIntake:
+    """Takes messages from the doors. Belongs to one event loop.
+
+    `accept` makes a record of the log durable: it returns once it would survive a crash.
+    """
+
+    def __init__(
+        self, accept: Callable[[bytes], Awaitable[Decoded]], now: Callable[[], int]
+    ) -> None:
+        self._accept = accept
+        self._now = now
+        self._doors: dict[str, DoorCounters] = {}
+
+    def counters(self) -> dict[str, DoorCounters]:
+        """Return what was counted, by door."""
+        return dict(self._doors)
+
+    def count(self, source: str) -> DoorCounters:
+        """Return the counters of a door."""
+        return self._doors.setdefault(source, DoorCounters())
+
+    async def take(self, messages: Sequence[Message], source: str) -> Decoded:
+        """Keep durably what is in order among messages; say how many are kept and how many not.
+
+        Raises:
+            ClewError: OVERLOADED or UNAVAILABLE when they are to be sent again later, TOO_LARGE.
+                None is kept then.
+        """
+        counters = self.count(source)
+        sound = []
+        refused: Counter[str] = Counter()
+        for message in messages:
+            said = read_message(message.octets)
+            if isinstance(said, str):
+                refused[said] += 1
+            else:
+                sound.append(message)
+        accepted = 0
+        if sound:
+            try:
+                decoded = await self._accept(encode_record(sound, source))
+            except ClewError as error:
+                counters.refused.update(refused)
+                counters.dropped[error.code.value] += len(sound)
+                raise
+            accepted = decoded.accepted
+            refused.update(decoded.rejected)
+        counters.accepted += accepted
+        counters.refused.update(refused)
+        return Decoded(accepted, refused)
+
+    async def take_octets(self, body: Octets, source: str) -> Decoded:
+        """Keep messages that stand one behind the other.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT where they cannot be told apart; and as `take`.
+        """
+        return await self.take([Message(octets) for octets in cut_messages(body)], source)
+
+    async def take_document(self, links: NewLinks, source: str) -> Decoded:
+        """Keep what a document says.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT for what is no number, or no time; and as `take`.
+        """
+        messages: list[Message] = []
+        refused: Counter[str] = Counter()
+        now = self._now()
+        for encoded in (
+            *(_encode_set(given, now) for given in links.sets),
+            *(_encode_item(given, now) for given in links.items),
+        ):
+            if isinstance(encoded, Fault):
+                refused[encoded.value] += 1
+            else:
+                messages.append(encoded)
+        decoded = await self.take(messages, source)
+        self.count(source).refused.update(refused)
+        refused.update(decoded.rejected)
+        return Decoded(decoded.accepted, refused)
+
+
+def explain_refusal(refused: Decoded) -> ClewError:
+    """Return the error of a request of which nothing was kept."""
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in sorted(refused.rejected.items()))
+    hint = (
+        "give times within what is kept, --retention-links, and not in the future"
+        if set(refused.rejected) == {TIME}
+        else "docs/guide/lineage.md says what a set may hold"
+    )
+    return ClewError(ErrorCode.INVALID_ARGUMENT, f"no message was kept: {reasons}", hint=hint)
+
+
+def _encode_set(given: NewLinkSet, now: int) -> Message | Fault:
+    parents = _read_ids(given.parents)
+    value = TraceLinkSet(*_read_item(given), parse_number(given.trace_id, "a trace id"), parents)
+    buffer = bytearray(size_of(len(parents)))
+    encoded = encode_link_set(value, buffer, max_parents=PARENTS_MAX)
+    if isinstance(encoded, Fault):
+        return encoded
+    return Message(buffer, _read_time(given.at, now))
+
+
+def _encode_item(given: NewItem, now: int) -> Message | Fault:
+    value = FrameDescriptor(*_read_item(given), trace_id=parse_id(given.trace_id))
+    buffer = bytearray(DESCRIPTOR_BYTES)
+    encoded = encode_descriptor(value, buffer)
+    if isinstance(encoded, Fault):
+        return encoded
+    return Message(buffer, _read_time(given.at, now))
+
+
+def _read_ids(given: Iterable[str | int]) -> tuple[int, ...]:
+    # Zeros are let through: that a set names one is a fault like others, and counted as such.
+    return tuple(parse_number(each, "a trace id") for each in given)
+
+
+def _read_item(given: NewLinkSet | NewItem) -> tuple[int, int, int]:
+    return (
+        parse_number(given.stream_id, "a stream", U32_MAX),
+        parse_number(given.epoch, "an epoch"),
+        parse_number(given.seq, "a number in a stream"),
+    )
+
+
+def _read_time(given: str | None, now: int) -> int:
+    return 0 if given is None else parse_time(given, now=now)
