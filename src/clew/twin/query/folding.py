@@ -18,6 +18,7 @@ from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.twin.events import Order
 from clew.twin.fold import Folded, Remark, put_in_order
 from clew.twin.query.aggregate import fold_by_engine, look_at
+from clew.twin.query.quick import fold_rows
 from clew.twin.query.rows import AT, CHANGE_COLUMNS, FRAMED_COLUMNS, read_changes, read_framed
 from clew.twin.query.selection import (
     CHANGING,
@@ -41,6 +42,8 @@ from clew.twin.query.store import RememberingStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    import pyarrow as pa
+
     from clew.store.engine.contract import Snapshot
     from clew.twin.events import Event
     from clew.twin.query.selection import Selection
@@ -55,8 +58,14 @@ __all__ = [
     "fold_objects",
 ]
 
-READ_EVENTS_MAX: Final = 1_000
-"""So many events are read and folded here: 4 ms, less than the engine's next question."""
+READ_EVENTS_MAX: Final = 10_000
+"""So many events are read and folded here, which takes as long as the engine's two questions."""
+
+GROUPED_EVENTS_MAX: Final = 1_000
+"""An object of more events is not read together with others."""
+
+LATE_EVENTS_MAX: Final = 1_000
+"""Events that came too late for a baseline and are told of: ten times as many as are shown."""
 
 READ_AFTER_MAX: Final = 5_000
 """So many events after a snapshot: 40 ms, less than the fold of all that are in it."""
@@ -169,14 +178,15 @@ class _Reading:
         changes = self._changes
         if baseline is not None:
             changes = changes.either_since(baseline.kept_from, baseline.frame)
-        if few and (events := self._read(changes, few)) is not None:
-            return fold_read(events, baseline, self._aliases)
+        if few and (rows := self._read_rows(changes, few)) is not None:
+            known = None if baseline is not None or self._aliases else fold_rows(rows)
+            return known or fold_read(self._make_events(rows), baseline, self._aliases)
         if baseline is None:
             return self._fold_many(changes, None)
         known = self._fold_many(self._changes.since(baseline.kept_from), baseline)
         # Those that came too late for the baseline are few: nobody takes in what is so old.
         passed = self._changes.late_for(baseline.kept_from, baseline.frame)
-        late = self._read(passed, READ_EVENTS_MAX)
+        late = self._read(passed, LATE_EVENTS_MAX)
         known.folded.remarks.extend(pass_over(late or []))
         return known
 
@@ -243,6 +253,10 @@ class _Reading:
 
     def _read(self, changes: Selection, most: int) -> list[Event] | None:
         """Return changes in no order; None where they are more than `most`."""
+        rows = self._read_rows(changes, most)
+        return None if rows is None else self._make_events(rows)
+
+    def _read_rows(self, changes: Selection, most: int) -> pa.Table | None:
         scan = replace(changes.scan(*CHANGE_COLUMNS), limit=most + 1)
         rows = self._store.engine.query(
             f"SELECT * FROM @changes LIMIT {most + 1}",
@@ -251,8 +265,9 @@ class _Reading:
             parameters=changes.parameters,
             limits=LIMITS,
         )
-        if rows.num_rows > most:
-            return None
+        return None if rows.num_rows > most else rows
+
+    def _make_events(self, rows: pa.Table) -> list[Event]:
         subject = self._subject
         return list(read_changes(rows, subject.type, subject.id, self._aliases))
 
@@ -293,7 +308,7 @@ def fold_after(
     together: list[Subject] = []
     size = 0
     for subject, count in counts.items():
-        if count > READ_EVENTS_MAX:
+        if count > GROUPED_EVENTS_MAX:
             found[subject] = group.fold_alone(subject)
             continue
         if size + count > READ_TOGETHER_MAX:
