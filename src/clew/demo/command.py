@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
     from clew.surfaces.cli.output import Screen
 
-# About five seconds on two cores, and enough of every kind of trouble to be worth a question.
-REQUESTS = 120
+# Some seconds on two cores, a third of the whole demo, and enough of every kind of trouble to be
+# worth a question.
+REQUESTS = 90
 
 # A demo, not a load test: the bench is for that.
 REQUESTS_MAX = 5000
