@@ -34,14 +34,14 @@ def ran(server: ServerProcess) -> Ended:
     return said
 
 
-def test_three_questions_are_answered_by_what_the_server_has(
+def test_four_questions_are_answered_by_what_the_server_has(
     server: ServerProcess, ran: Ended
 ) -> None:
     document = ran.document
     assert document["seed"] == 11
     assert document["requests"] + document["conversations"] == 40
     assert document["dropped"] == 0
-    slowest, errors, tokens = document["questions"]
+    slowest, errors, tokens, order = document["questions"]
     assert all(asked["server_ms"] is not None for asked in document["questions"])
     trace_id = slowest["answer"]["trace_id"]
     assert slowest["command"] == f"clew trace {trace_id}"
@@ -49,6 +49,31 @@ def test_three_questions_are_answered_by_what_the_server_has(
     assert {each["name"] for each in errors["answer"]["services"]} >= SERVICES
     assert {row["model"] for row in tokens["answer"]["rows"]} == {"demo-large", "demo-small"}
     assert all(int(row["input_tokens"]) > 0 for row in tokens["answer"]["rows"])
+    assert [each["type"] for each in order["answer"]["events"]][:2] == ["snapshot", "state_change"]
+
+
+def test_orders_and_checkouts_are_objects_that_a_registry_describes(
+    server: ServerProcess, ran: Ended
+) -> None:
+    orders = get(server, "objects", type="DemoOrder", limit=100)["objects"]
+    outcomes = [each["state"]["status"] for each in orders]
+    assert outcomes.count("shipped") >= 8
+    assert set(outcomes) <= {"paid", "refused", "failed", "shipped"}
+    assert {"product", "amount", "status"} == set(orders[0]["state"])
+    first = get(server, "objects/DemoOrder/web-1")
+    assert first["warnings"] == []
+    trace_id = first["last_event"]["trace_id"]
+    (checkout, *_) = get(server, "processes", type="DemoCheckout", status="completed")["processes"]
+    (whole,) = get(server, f"processes/{checkout['trace_id']}")["processes"]
+    assert [each["name"] for each in whole["phases"]] == ["payment", "shipping"]
+    assert whole["warnings"] == []
+    graph = get(server, f"objects/DemoCheckout/{checkout['id']}/graph")
+    assert [each["type"] for each in graph["objects"]] == ["DemoCheckout", "DemoOrder"]
+    touched = get(server, f"traces/{trace_id}/objects")["objects"]
+    assert ("DemoOrder", "web-1") in {
+        (each["twin"]["type"], each["twin"]["id"]) for each in touched
+    }
+    assert get(server, "rejected")["events"] == []
 
 
 def test_a_jaeger_client_fetches_its_traces(server: ServerProcess, ran: Ended) -> None:

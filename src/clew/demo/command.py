@@ -11,6 +11,7 @@ from cyclopts import Group, Parameter
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import format_time
+from clew.demo.blueprint import tell_server
 from clew.demo.pictures import end_lines, step_lines
 from clew.demo.questions import ask_all
 from clew.demo.system import run_system
@@ -21,6 +22,7 @@ from clew.surfaces.cli.flags import ANSWER, Format, ServerFlags, read_whole_numb
 from clew.surfaces.cli.grid import Style
 from clew.surfaces.cli.text import plural, show_duration
 from clew.telemetry.remote import TelemetryClient
+from clew.twin.remote import TwinClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,6 +76,7 @@ def demo(
     client = TelemetryClient(target)
     # Asked before anything starts: without a server there is nothing to show.
     client.get_ingest_status()
+    tell_server(TwinClient(target))
     screen = output.find_screen()
     is_table = output.choose_format(format, screen) == "table"
     since = format_time(time.time_ns())

@@ -1,17 +1,23 @@
-"""Three questions about what the demo did, each asked as a person would ask it."""
+"""Four questions about what the demo did, each asked as a person would ask it."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import format_time
+from clew.demo.blueprint import DemoOrder
 from clew.surfaces.cli.views.services import service_table
 from clew.surfaces.cli.views.sql import row_table
+from clew.surfaces.cli.views.timeline import event_table
 from clew.surfaces.cli.views.trace import trace_lines
 from clew.telemetry.query.parameters import LogQuery, ServiceQuery
+from clew.twin.parameters import ObjectQuery, TimelineQuery
+from clew.twin.remote import TwinClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +58,9 @@ def ask_all(client: TelemetryClient, since: str) -> list[Asked]:
     Raises:
         ClewError: what the server says; NOT_FOUND when nothing of the demo arrived.
     """
-    return [_slowest(client, since), _errors(client, since), _tokens(client, since)]
+    asked = [_slowest(client, since), _errors(client, since), _tokens(client, since)]
+    order = _order(TwinClient(client.server), since)
+    return asked if order is None else [*asked, order]
 
 
 def _slowest(client: TelemetryClient, since: str) -> Asked:
@@ -97,6 +105,24 @@ def _tokens(client: TelemetryClient, since: str) -> Asked:
         return row_table(answer, width)
 
     return _asked("How many tokens did each model use?", f'clew sql "{statement}"', reply, draw)
+
+
+def _order(client: TwinClient, since: str) -> Asked | None:
+    """Ask what became of the order that changed last; None where nobody ordered anything."""
+    kind = DemoOrder.get_type_name()
+    found = client.find_objects(ObjectQuery(type=kind, start=since, limit=1)).document().objects
+    if not found:
+        return None
+    until = format_time(time.time_ns())
+    name = found[0].id
+    reply = client.find_events(kind, name, TimelineQuery(start=since, end=until))
+    events = reply.document()
+
+    def draw(width: int) -> list[Line]:
+        return event_table(events, width)
+
+    command = f"clew timeline {kind} {name} --start {since} --end {until}"
+    return _asked("What became of an order, and which span made it so?", command, reply, draw)
 
 
 def _asked(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
-from opentelemetry.trace import Link, SpanKind
+from opentelemetry.trace import Link, SpanKind, format_trace_id
 
+from clew.demo.blueprint import DemoCheckout, DemoOrder
 from clew.demo.chance import Chance
 from clew.demo.service import Answer, Refusal, Service, call, step, work
+from clew.twin.context import TriLogLogger, anchor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +32,16 @@ LOOP_QUERIES: Final = 12
 PRODUCTS: Final = ("kettle", "lamp", "teapot", "chair", "clock", "blanket")
 
 logger = logging.getLogger(__name__)
+twins = TriLogLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """An order that waits for its parcel: whose span to point at, and what to tell of."""
+
+    order_id: str
+    checkout_id: str
+    span: SpanContext
 
 
 class Warehouse:
@@ -36,7 +49,7 @@ class Warehouse:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: list[SpanContext] = []
+        self._waiting: list[Shipment] = []
         self._stock = dict.fromkeys(PRODUCTS, 500)
         self._shipped = 0
 
@@ -45,7 +58,7 @@ class Warehouse:
         with self._lock:
             self._stock[product] = max(0, self._stock[product] - 1)
 
-    def add(self, order: SpanContext) -> list[SpanContext]:
+    def add(self, order: Shipment) -> list[Shipment]:
         """Put an order to those that wait; return a batch once there is one."""
         with self._lock:
             self._waiting.append(order)
@@ -97,17 +110,23 @@ def make_shop(seed: int, *, payments_port: int) -> Service:
         chance = Chance(seed, order_id)
         product = chance.pick("product", PRODUCTS)
         amount = round(chance.between("amount", 5.0, 240.0), 2)
+        context = call_.span.get_span_context()
         call_.span.set_attributes({"order.id": order_id, "order.amount": amount})
-        with step("load cart", product=product):
-            work(chance.between("cart", 0.001, 0.005))
-        with step("price order"):
-            work(chance.between("price", 0.001, 0.003))
-        _pay(payments_port, order_id, amount, orders)
+        # A snapshot is all of it: an order of the last run that had this id is forgotten.
+        with anchor(order_id, DemoOrder):
+            with step("load cart", product=product):
+                work(chance.between("cart", 0.001, 0.005))
+                twins.snapshot(product=product, status="placed")
+            with step("price order"):
+                work(chance.between("price", 0.001, 0.003))
+                twins.state_change(amount=amount)
+        shipment = Shipment(order_id, format_trace_id(context.trace_id), context)
+        _pay(payments_port, shipment, amount, orders)
         warehouse.take(product)
         orders.add(1, {"outcome": "paid"})
         values.record(amount, {"product": product})
         logger.info("order %s paid", order_id, extra={"order.id": order_id, "amount": amount})
-        _ship(warehouse.add(call_.span.get_span_context()))
+        _ship(warehouse.add(shipment))
         return Answer(200, {"order_id": order_id})
 
     return Service("shop", {("GET", "/products"): show_products, ("POST", "/checkout"): take_order})
@@ -132,22 +151,31 @@ def _read_products(chance: Chance) -> None:
             work(chance.between("query", 0.002, 0.006))
 
 
-def _pay(port: int, order_id: str, amount: float, orders: metrics.Counter) -> None:
-    """Charge an order.
+def _pay(port: int, order: Shipment, amount: float, orders: metrics.Counter) -> None:
+    """Charge an order, and tell of its checkout.
 
     Raises:
         Refusal: 402 when the card is declined, 502 when payments fails.
     """
-    try:
-        call(port, "POST", "/charge", {"order_id": order_id, "amount": amount})
-    except Refusal as refusal:
-        is_declined = refusal.status == 402
-        orders.add(1, {"outcome": "declined" if is_declined else "failed"})
-        status = 402 if is_declined else 502
-        raise Refusal(status, f"order {order_id}: {refusal}") from refusal
+    with anchor(order.checkout_id, DemoCheckout):
+        twins.phase_change("payment", order=order.order_id)
+        try:
+            charge = {"order_id": order.order_id, "amount": amount}
+            call(port, "POST", "/charge", charge)
+        except Refusal as refusal:
+            is_declined = refusal.status == 402
+            orders.add(1, {"outcome": "declined" if is_declined else "failed"})
+            with anchor(order.order_id, DemoOrder):
+                twins.state_change(status="refused" if is_declined else "failed")
+            twins.failed(refusal)
+            status = 402 if is_declined else 502
+            raise Refusal(status, f"order {order.order_id}: {refusal}") from refusal
+        with anchor(order.order_id, DemoOrder):
+            twins.state_change(status="paid")
+        twins.phase_change("shipping")
 
 
-def _ship(batch: list[SpanContext]) -> None:
+def _ship(batch: list[Shipment]) -> None:
     """Ship a batch in a trace of its own, which points at the orders that it carries."""
     if not batch:
         return
@@ -156,8 +184,13 @@ def _ship(batch: list[SpanContext]) -> None:
         "ship orders",
         context=trace.set_span_in_context(trace.INVALID_SPAN),
         kind=SpanKind.CONSUMER,
-        links=[Link(order, {"messaging.operation.type": "process"}) for order in batch],
+        links=[Link(order.span, {"messaging.operation.type": "process"}) for order in batch],
         attributes={"messaging.batch.message_count": len(batch)},
     ) as span:
         work(0.008)
         span.add_event("parcel.sealed", {"parcel.orders": len(batch)})
+        for order in batch:
+            with anchor(order.order_id, DemoOrder):
+                twins.state_change(status="shipped")
+            with anchor(order.checkout_id, DemoCheckout):
+                twins.completed()
