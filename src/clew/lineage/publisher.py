@@ -88,8 +88,10 @@ class TraceLinkPublisher:
         "_dropped",
         "_duplicate",
         "_is_closed",
+        "_origin",
         "_ring",
         "_sender",
+        "_streams",
         "_untraced",
         "_write",
         "epoch",
@@ -131,6 +133,8 @@ class TraceLinkPublisher:
         self._commit = ring.commit
         self._count_accepted = self._accepted.add
         self._is_closed = False
+        self._origin: TraceLinkPublisher | None = None
+        self._streams: weakref.WeakSet[TraceLinkPublisher] = weakref.WeakSet()
         if self._sender is not None:
             # Whoever forgets a publisher does not wait for it; the end of the program does.
             weakref.finalize(self, self._sender.stop).atexit = False
@@ -219,6 +223,24 @@ class TraceLinkPublisher:
         slot.size = DESCRIPTOR_BYTES
         return self._send(slot)
 
+    def open_stream(self, stream_id: int, *, epoch: int | None = None) -> TraceLinkPublisher:
+        """Return a publisher of another stream that goes the same way: slots and thread are shared.
+
+        What its statistics tell of sending is of all that share. It ends with this one.
+
+        Args:
+            stream_id: of the outputs, 0 to 2^32 - 1.
+            epoch: of the outputs, this one's where none is given.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT where one of them cannot be.
+        """
+        made = TraceLinkPublisher(
+            self._ring, stream_id=stream_id, epoch=self.epoch if epoch is None else epoch
+        )
+        made._join(self if self._origin is None else self._origin)
+        return made
+
     def update_epoch(self, epoch: int) -> None:
         """Publish with another epoch from now on.
 
@@ -251,7 +273,9 @@ class TraceLinkPublisher:
         """
         self._is_closed = True
         self._claim = _no_slot
-        if self._sender is not None:
+        for stream in tuple(self._streams):
+            stream.close()
+        if self._sender is not None and self._origin is None:
             self._sender.close(timeout_s)
 
     def __enter__(self) -> TraceLinkPublisher:
@@ -259,6 +283,15 @@ class TraceLinkPublisher:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _join(self, origin: TraceLinkPublisher) -> None:
+        """Go the way of another one, and end with it."""
+        # It also keeps whoever has the thread from being forgotten.
+        self._origin = origin
+        self._sender = origin._sender
+        origin._streams.add(self)
+        if origin._is_closed:
+            self.close()
 
     def _write_tidied(
         self, slot: Slot, epoch: int, seq: int, trace_id: int, parents: Sequence[int]

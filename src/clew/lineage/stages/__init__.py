@@ -1,0 +1,1 @@
+"""What a pipeline says of itself: decorators, context managers, values with ids. Light install."""
