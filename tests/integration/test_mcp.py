@@ -99,6 +99,13 @@ def send_objects(server: ServerProcess, company: Company, ids: dict[str, str]) -
         state_change("cart_123", at + 1, 2, status="ordered", note=HOSTILE, coupon=None) | span,
         state_change(HOSTILE, at + 2, 1, note=HOSTILE),
     ]
+    # What the examples of the tools ask for, as the demo would have sent it.
+    order = [
+        fingerprint(kind, "web-1", at + n, n, fields, obj_type="DemoOrder", prefix="demo_order")
+        for n, (kind, fields) in enumerate(
+            [("snapshot", {"status": "placed"}), ("state_change", {"status": "paid"})], start=1
+        )
+    ]
     nobody = fingerprint("state_change", "", at + 3, 1, {"status": HOSTILE})
     flow = [
         fingerprint("phase_change", "flow_1", at + n * 10**6, n, {}, obj_type="Checkout", **said)
@@ -111,7 +118,10 @@ def send_objects(server: ServerProcess, company: Company, ids: dict[str, str]) -
             )
         )
     ]
-    body, headers = request_of([*cart, nobody, *flow]), {"content-type": "application/x-protobuf"}
+    body, headers = (
+        request_of([*cart, *order, nobody, *flow]),
+        {"content-type": "application/x-protobuf"},
+    )
     assert ask(server.otlp_url, "POST", "/v1/logs", body, headers).status == 200
 
 

@@ -294,7 +294,7 @@ OBJECT_TIMELINE: Final = Tool(
     parameters=TimelineAsked,
     answer=TimelineAnswer,
     run=_object_timeline,
-    example={"type": "ShoppingCart", "id": "cart_123", "changes": True},
+    example={"type": "DemoOrder", "id": "web-1", "changes": True},
 )
 FIELD_HISTORY: Final = Tool(
     name="field_history",
@@ -303,7 +303,7 @@ FIELD_HISTORY: Final = Tool(
     parameters=HistoryAsked,
     answer=HistoryAnswer,
     run=_field_history,
-    example={"type": "ShoppingCart", "id": "cart_123", "field": "status"},
+    example={"type": "DemoOrder", "id": "web-1", "field": "status"},
 )
 OBJECT_DIFF: Final = Tool(
     name="object_diff",
@@ -312,7 +312,7 @@ OBJECT_DIFF: Final = Tool(
     parameters=DiffAsked,
     answer=DiffAnswer,
     run=_object_diff,
-    example={"type": "ShoppingCart", "id": "cart_123", "from": "1h"},
+    example={"type": "DemoOrder", "id": "web-1", "from": "1h"},
 )
 REJECTED_EVENTS: Final = Tool(
     name="rejected_events",

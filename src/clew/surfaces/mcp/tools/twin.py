@@ -340,7 +340,7 @@ OBJECT_STATE: Final = Tool(
     parameters=StateAsked,
     answer=StateAnswer,
     run=_object_state,
-    example={"type": "ShoppingCart", "id": "cart_123", "at": "1s"},
+    example={"type": "DemoOrder", "id": "web-1", "at": "1s"},
 )
 OBJECT_GRAPH: Final = Tool(
     name="object_graph",
@@ -349,7 +349,7 @@ OBJECT_GRAPH: Final = Tool(
     parameters=GraphAsked,
     answer=GraphAnswer,
     run=_object_graph,
-    example={"type": "ShoppingCart", "id": "cart_123"},
+    example={"type": "DemoOrder", "id": "web-1"},
 )
 TOUCHED_OBJECTS: Final = Tool(
     name="touched_objects",
