@@ -41,6 +41,7 @@ class ClewServer:
                     *(sys.executable, "-m", "bench.server", "serve", "--data-dir", str(folder)),
                     *("--http", f"127.0.0.1:{http_port}", "--otlp-http", "127.0.0.1:0"),
                     *("--otlp-grpc", "127.0.0.1:0", "--trails", f"127.0.0.1:{trails_port}"),
+                    *("--links", "127.0.0.1:0"),
                     *("--ready-fd", str(writer), *flags),
                 ],
                 log=self._log,

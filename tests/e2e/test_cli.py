@@ -520,7 +520,7 @@ def test_a_doctor_without_a_server_fails_and_says_how_to_start_one() -> None:
 
 
 def test_a_server_is_started_and_ended_by_the_command_line(tmp_path: Path) -> None:
-    closed = ("--otlp-http", "off", "--otlp-grpc", "off", "--trails", "off")
+    closed = ("--otlp-http", "off", "--otlp-grpc", "off", "--trails", "off", "--links", "off")
     process = subprocess.Popen(
         [*CLEW, "serve", "--data-dir", str(tmp_path / "data"), "--http", "127.0.0.1:0", *closed],
         stderr=subprocess.PIPE,

@@ -86,7 +86,7 @@ PAGE: Final = ROOT / "docs" / "guide" / "twin.md"
 def front_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontDoor]:
     """What `make run` starts, the set-up being done; it keeps events of any age."""
     folder = tmp_path_factory.mktemp("run")
-    doors = ("http", "otlp-http", "otlp-grpc", "trails")
+    doors = ("http", "otlp-http", "otlp-grpc", "trails", "links")
     flags = f"--data-dir {folder / 'data'} --retention-logs off "
     flags += " ".join(f"--{door} 127.0.0.1:0" for door in doors)
     process = subprocess.Popen(

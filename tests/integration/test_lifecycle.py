@@ -39,7 +39,12 @@ def spans_by_trace(server: ServerProcess) -> dict[int, int]:
 
 def run_server(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a server that is expected to end by itself."""
-    given = {"data_dir": str(folder), "http": "127.0.0.1:0", "trails": "off"} | settings
+    given = {
+        "data_dir": str(folder),
+        "http": "127.0.0.1:0",
+        "trails": "off",
+        "links": "off",
+    } | settings
     environ = {name: text for name, text in os.environ.items() if not name.startswith("CLEW_")}
     environ |= {f"CLEW_{name.upper()}": text for name, text in given.items()}
     return subprocess.run(
@@ -147,19 +152,20 @@ def test_a_busy_optional_port_is_a_warning_and_the_http_door_takes_over(
     server: ServerProcess, start_server: StartServer
 ) -> None:
     second = start_server(
-        {name: server.addresses[name] for name in ("otlp_http", "otlp_grpc", "trails")}
+        {name: server.addresses[name] for name in ("otlp_http", "otlp_grpc", "trails", "links")}
     )
     assert set(second.addresses) == {"http"}
     assert "--otlp-http" in second.stderr
     assert "--otlp-grpc" in second.stderr
     assert "--trails" in second.stderr
+    assert "--links" in second.stderr
     assert f"OTEL_EXPORTER_OTLP_ENDPOINT={second.url}" in second.stderr
     body = spans_request("takeover", [ids_of(1)]).SerializeToString()
     assert ask(second.url, "POST", "/v1/traces", body, PROTOBUF).status == 200
 
 
 def test_a_door_that_is_off_is_shut(start_server: StartServer) -> None:
-    server = start_server({"otlp_http": "off", "otlp_grpc": "off", "trails": "off"})
+    server = start_server(dict.fromkeys(("otlp_http", "otlp_grpc", "trails", "links"), "off"))
     assert set(server.addresses) == {"http"}
     assert "warning" not in server.stderr
 

@@ -36,6 +36,7 @@ def write_banner(
         f"  OTLP over HTTP       {_shown(addresses.otlp_http)}",
         f"  OTLP over gRPC       {_shown(addresses.otlp_grpc)}",
         f"  apps of the tree     {_shown_socket(addresses.trails, configuration)}",
+        f"  link sets            {addresses.links or 'off'}",
         f"  Jaeger UI, Grafana   http://{addresses.http}/jaeger",
         f"  agents (MCP)         http://{addresses.http}/mcp",
         f"  data                 {configuration.data_dir}{kept}{recovered}",

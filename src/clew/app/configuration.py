@@ -26,6 +26,7 @@ from clew.app.settings import (
     parse_file,
     parse_files,
     parse_folder,
+    parse_links,
     parse_list,
     parse_positive,
     parse_registry,
@@ -39,6 +40,8 @@ from clew.app.settings import (
     user_folder,
 )
 from clew.base.errors import ClewError, ErrorCode
+from clew.lineage.transport.address import Address as LinksAddress
+from clew.lineage.transport.address import UdpAddress
 from clew.store.database.address import hide_password, is_postgres
 from clew.tree.machine.app import Tier
 
@@ -87,6 +90,19 @@ class Configuration:
         "Where apps of the tree connect (`ws://HOST:PORT/ws`); `off` shuts the door. "
         "A busy port is a warning.",
     )
+    links: tuple[LinksAddress, ...] = setting(
+        "127.0.0.1:7704",
+        parse_links,
+        "Where link sets are taken in as datagrams, best effort: `HOST:PORT` (UDP) or "
+        "`unix:///PATH`, or several with commas between; `off` shuts the door. Datagrams carry no "
+        "key, so an address that other machines reach asks for `--insecure`, keys or not. A busy "
+        "one is a warning.",
+    )
+    links_per_second: int = setting(
+        "20000",
+        parse_count,
+        "How many datagrams each address of `--links` takes in a second; 0 sets no rate.",
+    )
     data_dir: Path = setting(
         lambda environ: str(user_folder(environ, "data")),
         parse_folder,
@@ -108,7 +124,7 @@ class Configuration:
         "false",
         parse_switch,
         "Allow doors on addresses that other machines reach although there is no API key: "
-        "whoever reaches a door may read and write. With a key it means nothing.",
+        "whoever reaches a door may read and write. With a key it is about `--links` alone.",
     )
     hosts: tuple[str, ...] = setting(
         "",
@@ -388,6 +404,13 @@ def check_exposure(configuration: Configuration, *, is_guarded: bool) -> None:
                 f"{_BY_NAME[name].flag} {address} can be reached from other machines, "
                 "and whoever reaches it may read and write",
                 hint=f"{hint}; or use 127.0.0.1, or accept that with --insecure",
+            )
+    for place in configuration.links:
+        if isinstance(place, UdpAddress) and not Address(place.host, place.port).is_loopback:
+            raise ClewError(
+                ErrorCode.FORBIDDEN,
+                f"--links {place} can be reached from other machines, and datagrams carry no key",
+                hint="use 127.0.0.1 or unix:///PATH, or accept that with --insecure",
             )
 
 

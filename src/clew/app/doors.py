@@ -26,6 +26,7 @@ from clew.base.errors import ClewError
 from clew.lineage.ingest.intake import LinkIntake
 from clew.surfaces.connection import configure
 from clew.surfaces.identity import Identity
+from clew.surfaces.links.door import LinkDoor
 from clew.surfaces.otlp.http import BodyLimits, OtlpHttpDoor
 from clew.surfaces.otlp.intake import Intake
 from clew.surfaces.otlp.walls import BodyBudget, Rate
@@ -150,6 +151,10 @@ class Doors:
         self._links = LinkIntake(
             functools.partial(store.pipeline.accept, store.links), time.time_ns
         )
+        self._link_doors = [
+            LinkDoor(receiver, self._links, per_second=configuration.links_per_second)
+            for receiver in sockets.links
+        ]
         genai = open_genai(store, configuration)
         self._analytics = open_analytics(store, genai)
         comments = open_comments(store)
@@ -207,6 +212,8 @@ class Doors:
         await self.tree.open(self._sockets.trails)
         for listener in self._listeners:
             await listener.open()
+        for door in self._link_doors:
+            door.open()
         return self._describe(grpc_port), troubles
 
     async def close(self) -> None:
@@ -214,6 +221,7 @@ class Doors:
         self._closing.set()
         closings: list[Awaitable[Any]] = [listener.close() for listener in self._listeners]
         closings.append(self.tree.close())
+        closings.extend(door.close() for door in self._link_doors)
         if self._grpc is not None:
             closings.append(self._grpc.stop(self._configuration.drain_seconds_max))
         await asyncio.gather(*closings)
@@ -278,9 +286,9 @@ class Doors:
         trails = None
         if configuration.trails is not None and self._sockets.trails is not None:
             trails = at(configuration.trails.host, port_of(self._sockets.trails))
-        return Addresses(
-            at(configuration.http.host, port_of(self._sockets.http)), otlp_http, otlp_grpc, trails
-        )
+        http = at(configuration.http.host, port_of(self._sockets.http))
+        links = ",".join(str(each.address) for each in self._sockets.links) or None
+        return Addresses(http, otlp_http, otlp_grpc, trails, links)
 
     def _count_answers(self) -> dict[str, Counter[int]]:
         counted = {"otlp-http": self._otlp.answers, "http": self._otlp_inside.answers}

@@ -26,6 +26,7 @@ from clew.app.machine import keep_large_blocks, raise_descriptor_limit
 from clew.app.settings import SQLITE
 from clew.app.sockets import Sockets, take
 from clew.base.errors import ClewError, ErrorCode
+from clew.lineage.transport.receiver import DatagramReceiver
 from clew.store.database.sqlite import FILE_NAME
 from clew.surfaces.cli.errors import print_error
 
@@ -108,7 +109,14 @@ def _take_sockets(configuration: Configuration) -> tuple[Sockets, list[ClewError
             optional[name] = take(address, "--" + name.replace("_", "-"))
         except ClewError as error:
             troubles.append(error)
-    return Sockets(http, optional["otlp_http"], optional["trails"]), troubles
+    links = []
+    for place in configuration.links:
+        try:
+            links.append(DatagramReceiver(place))
+        except ClewError as error:
+            hint = "choose another address with --links, or end what has it"
+            troubles.append(ClewError(error.code, error.message, hint=hint))
+    return Sockets(http, optional["otlp_http"], optional["trails"], tuple(links)), troubles
 
 
 async def _live(configuration: Configuration, sockets: Sockets, warnings: list[str]) -> None:

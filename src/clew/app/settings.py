@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, parse_duration_ns
+from clew.lineage.transport.address import Address as LinksAddress
+from clew.lineage.transport.address import parse_address as parse_links_address
 from clew.store.database.address import hide_password, is_postgres
 from clew.surfaces.callers import is_loopback_name
 from clew.tree.machine.app import Tier
@@ -134,6 +136,14 @@ def parse_door(text: str) -> Address | None:
         return parse_address(text)
     except ClewError as error:
         raise ClewError(error.code, error.message, hint=f"{error.hint}, or off") from None
+
+
+def parse_links(text: str) -> tuple[LinksAddress, ...]:
+    """Read addresses for datagrams, separated by commas; ``off`` gives none."""
+    parts = parse_list(text)
+    if [part.lower() for part in parts] in ([], ["off"]):
+        return ()
+    return tuple(parse_links_address(part) for part in parts)
 
 
 def parse_switch(text: str) -> bool:

@@ -13,6 +13,7 @@ from clew.base.errors import ClewError, ErrorCode
 
 if TYPE_CHECKING:
     from clew.app.settings import Address
+    from clew.lineage.transport.receiver import DatagramReceiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Sockets:
     http: socket.socket
     otlp_http: socket.socket | None
     trails: socket.socket | None = None
+    links: tuple[DatagramReceiver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Addresses:
     otlp_http: str | None
     otlp_grpc: str | None
     trails: str | None = None
+    links: str | None = None
+    """The addresses for datagrams, with commas between."""
 
 
 def take(address: Address, flag: str) -> socket.socket:

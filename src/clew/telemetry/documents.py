@@ -410,7 +410,10 @@ class Suggestions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignalStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What one signal's intake did since the server started."""
+    """What one signal's intake did since the server started.
+
+    `dropped` says of link sets, which nobody sends again, why those that are `shed` were.
+    """
 
     signal: str
     requests: int
@@ -419,6 +422,7 @@ class SignalStatus(msgspec.Struct, frozen=True, kw_only=True):
     malformed: int
     shed: int
     last_accepted_at: str | None
+    dropped: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
 
 class IngestStatus(msgspec.Struct, frozen=True, kw_only=True):

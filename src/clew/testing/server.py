@@ -89,6 +89,11 @@ class ServerProcess:
         return f"ws://{self.addresses['trails']}/ws"
 
     @property
+    def links_address(self) -> str:
+        """Where link sets go as datagrams, such as ``udp://127.0.0.1:7704``."""
+        return self.addresses["links"]
+
+    @property
     def stderr(self) -> str:
         """Everything it has said so far."""
         return self.stderr_path.read_text(errors="replace")
@@ -145,6 +150,7 @@ class ServerProcess:
             "otlp_http": "127.0.0.1:0",
             "otlp_grpc": "127.0.0.1:0",
             "trails": "127.0.0.1:0",
+            "links": "127.0.0.1:0",
             "ready_fd": str(ready_writer),
         } | settings
         # Settings of whoever runs the tests are none of the server's business.

@@ -18,10 +18,13 @@ from clew.lineage.sbe.linkset import PARENTS_MAX, TraceLinkSet, encode_link_set,
 from clew.store.decoder import Decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from clew.lineage.parameters import NewItem, NewLinks, NewLinkSet
     from clew.lineage.sbe.header import Octets
+
+REPLAYED: Final = "replayed"
+"""Dropped: the same bytes were kept a while ago."""
 
 HTTP: Final = "http"
 """The name of the REST door, as rows and counters have it."""
@@ -52,10 +55,33 @@ class LinkIntake:
         self._accept = accept
         self._now = now
         self._doors: dict[str, DoorCounters] = {}
+        self._watched: list[tuple[str, Callable[[], Mapping[str, int]]]] = []
 
     def counters(self) -> dict[str, DoorCounters]:
-        """Return what was counted, by door."""
-        return dict(self._doors)
+        """Return what was counted, by door: copies, with what `watch_drops` reads."""
+        counted = {
+            source: DoorCounters(door.accepted, door.refused.copy(), door.dropped.copy())
+            for source, door in self._doors.items()
+        }
+        for source, read in self._watched:
+            counted[source].dropped.update(read())
+        return counted
+
+    def count_drops(self) -> dict[str, int]:
+        """Return how many messages are not kept though nothing was wrong with them, by reason.
+
+        Those that came twice are kept once, so they are not lost, and not among these.
+        """
+        lost: Counter[str] = Counter()
+        for door in self.counters().values():
+            lost.update(door.dropped)
+        del lost[REPLAYED]
+        return {reason: count for reason, count in sorted(lost.items()) if count}
+
+    def watch_drops(self, source: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """Count what a door drops without us, as `read` tells it."""
+        self.count(source)
+        self._watched.append((source, read))
 
     def count(self, source: str) -> DoorCounters:
         """Return the counters of a door."""

@@ -114,6 +114,7 @@ def examine(client: TelemetryClient, local: Local | None) -> Report:
     if status is not None:
         document = status.document()
         checks.append(_check_arrivals(client, document))
+        checks.extend(_check_links(document))
         checks.extend(_check_log(document))
     checks.append(_check_files(owner))
     checks.append(_check_versions(status))
@@ -238,6 +239,27 @@ def _check_arrivals(client: TelemetryClient, status: IngestStatus) -> Check:
         detail=detail,
         hint="send some: clew demo, or set OTEL_EXPORTER_OTLP_ENDPOINT in your program",
     )
+
+
+def _check_links(status: IngestStatus) -> Iterator[Check]:
+    """Tell what became of link sets, of which nobody else hears when they are lost."""
+    for signal in status.signals:
+        if signal.signal != "links" or not signal.requests:
+            continue
+        lost = dict(signal.dropped or {})
+        # What came twice is kept once.
+        lost.pop("replayed", None)
+        reasons = [f"{reason} {show_count(n)}" for reason, n in {**signal.rejected, **lost}.items()]
+        detail = f"{plural(signal.records, 'set')} kept since the server started"
+        if not reasons:
+            yield Check(name="link sets", status="ok", detail=detail)
+            continue
+        yield Check(
+            name="link sets",
+            status="warn",
+            detail=f"{detail}; not kept: {', '.join(reasons)}",
+            hint="docs/guide/lineage.md tells what the reasons mean",
+        )
 
 
 def _check_log(status: IngestStatus) -> Iterator[Check]:

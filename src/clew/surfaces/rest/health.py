@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from starlette.responses import PlainTextResponse, Response
@@ -17,6 +18,7 @@ from clew.telemetry.documents import IngestStatus, SignalStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clew.store.status import KindStatus
     from clew.surfaces.rest.desk import Desk
     from clew.surfaces.rest.routes import Asked
 
@@ -116,6 +118,7 @@ def describe_ingest(desk: Desk) -> IngestStatus:
                 last_accepted_at=format_time(accepted_at) if accepted_at is not None else None,
             )
         )
+    signals.append(_describe_links(desk, status.kinds["links"]))
     return IngestStatus(
         signals=signals,
         acked_frame=status.acked,
@@ -129,4 +132,26 @@ def describe_ingest(desk: Desk) -> IngestStatus:
         writable=status.writable,
         last_error=status.last_error,
         decoder=desk.decoder,
+    )
+
+
+def _describe_links(desk: Desk, kind: KindStatus) -> SignalStatus:
+    """Return what became of link sets; a request is a message, or a datagram."""
+    doors = desk.links.counters().values()
+    refused: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    for door in doors:
+        refused.update(door.refused)
+        dropped.update(door.dropped)
+    accepted = sum(door.accepted for door in doors)
+    at = kind.last_accepted_at
+    return SignalStatus(
+        signal="links",
+        requests=accepted + refused.total() + dropped.total(),
+        records=accepted,
+        rejected=dict(sorted(refused.items())),
+        malformed=0,
+        shed=dropped.total(),
+        last_accepted_at=format_time(at) if at is not None else None,
+        dropped={reason: count for reason, count in sorted(dropped.items()) if count},
     )

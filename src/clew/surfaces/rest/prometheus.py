@@ -66,6 +66,7 @@ def write_metrics(desk: Desk, apps: Mapping[Status, int]) -> str:
                 for verdict, count in desk.registries.count_judged().items()
             ],
         ),
+        *_links(desk),
         (
             "clew_ingest_malformed_requests_total",
             "counter",
@@ -159,6 +160,35 @@ def write_metrics(desk: Desk, apps: Mapping[Status, int]) -> str:
     if door is not None:
         families += _door_families(door)
     return "".join(_write_family(*family) for family in families)
+
+
+def _links(desk: Desk) -> list[Family]:
+    """Return what became of link sets and descriptors, by door."""
+    doors = sorted(desk.links.counters().items())
+    accepted: list[Sample] = [({"door": name}, door.accepted) for name, door in doors]
+    return [
+        ("clew_links_accepted_total", "counter", "Link sets and descriptors kept.", accepted),
+        (
+            "clew_links_refused_total",
+            "counter",
+            "Messages that were in disorder or none of ours.",
+            [
+                ({"door": name, "reason": reason}, count)
+                for name, door in doors
+                for reason, count in sorted(door.refused.items())
+            ],
+        ),
+        (
+            "clew_links_dropped_total",
+            "counter",
+            "Messages that nothing was wrong with and that are not kept.",
+            [
+                ({"door": name, "reason": reason}, count)
+                for name, door in doors
+                for reason, count in sorted(door.dropped.items())
+            ],
+        ),
+    ]
 
 
 def _tree_families(keeper: TreeKeeper, apps: Mapping[Status, int]) -> list[Family]:

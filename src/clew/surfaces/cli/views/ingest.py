@@ -33,6 +33,13 @@ def ingest_lines(document: IngestStatus, width: int) -> list[Line]:
                     (f"{escape(reason)}: {show_count(count)}", Style.YELLOW),
                 ]
             )
+        for reason, count in (signal.dropped or {}).items():
+            lines.append(
+                [
+                    (f"  {escape(signal.signal)} dropped for ", Style.DIM),
+                    (f"{escape(reason)}: {show_count(count)}", Style.YELLOW),
+                ]
+            )
     lines.append([])
     lines.extend(_state(document))
     return lines
