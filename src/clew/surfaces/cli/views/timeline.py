@@ -61,6 +61,9 @@ _SEGMENT_COLUMNS: Final = (
     Column(""),
 )
 
+_STACK: Final = "exception.stacktrace"
+"""What an event says in pages: the document has it, and its log record shows it as lines."""
+
 _KIND_STYLES: Final = {"created": Style.GREEN, "deleted": Style.RED, "phase_change": Style.MAGENTA}
 _SEVERITY_STYLES: Final = {"error": Style.RED, "warning": Style.YELLOW}
 
@@ -209,9 +212,10 @@ def _what(event: doc.TimelineEvent, *, names_reason: bool = True) -> Line:
     if event.status is not None:
         line.append((f"{escape(event.status)} ", Style.BOLD))
     line.extend(fields_cell(event.changes))
-    if event.data:
+    said = {name: value for name, value in event.data.items() if name != _STACK}
+    if said:
         gap: Line = [(" ", Style.PLAIN)] if event.changes else []
-        line.extend([*gap, *fields_cell(event.data)])
+        line.extend([*gap, *fields_cell(said)])
     if event.type == "log" or not (line or event.type == "deleted"):
         line.append((escape(event.body), Style.DIM))
     return line
