@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -23,7 +24,7 @@ from clew.twin.parameters import LIMIT_MAX
 from clew.twin.query.folding import Known, fold_objects
 from clew.twin.query.kinds import former_names, read_values
 from clew.twin.query.rows import AT
-from clew.twin.query.selection import COUNTED, LIMITS, Selection, Subject
+from clew.twin.query.selection import COUNTED, LIMITS, Selection, Subject, are_among
 from clew.twin.query.store import has_any
 from clew.twin.tables import SNAPSHOTS
 
@@ -36,15 +37,12 @@ if TYPE_CHECKING:
 _VERSION: Final = 1
 _NAME_CHARS_MAX: Final = 4096
 
-_BEGINS: Final = "type IN ('created', 'snapshot')"
 _ORDER: Final = "(at, Seq, EventId)"
 
 # Deleted is what has a deletion after its last creation or snapshot.
 _GONE: Final = (
-    f"countIf(type = 'deleted') > 0 AND maxIf({_ORDER}, type = 'deleted')"
-    f" > maxIf({_ORDER}, {_BEGINS})"
+    f"argMaxIf(type, {_ORDER}, type IN ('created', 'snapshot', 'deleted')) = 'deleted' AS gone"
 )
-
 
 _EVENTS: Final = (
     "ObjType",
@@ -53,8 +51,8 @@ _EVENTS: Final = (
     "at AS first_at",
     "Seq",
     "EventId",
-    "toString(EventType) AS type",
-    "toString(ServiceName) AS service",
+    "EventType AS type",
+    "ServiceName AS service",
     "1 AS is_kept",
 )
 
@@ -66,8 +64,8 @@ _BASELINES: Final = (
     "toUnixTimestamp64Nano(FirstAt) AS first_at",
     "Seq",
     "EventId",
-    "if(Exists, 'snapshot', 'deleted') AS type",
-    "toString(ServiceName) AS service",
+    "toLowCardinality(if(Exists, 'snapshot', 'deleted')) AS type",
+    "ServiceName AS service",
     "0 AS is_kept",
 )
 
@@ -110,28 +108,14 @@ def find_objects(store: Store, shelf: Shelf, query: ask.ObjectQuery, now: int) -
     if not query.deleted:
         having = f"({having}) AND NOT gone"
     selection = _select(query, window)
-    seen = selection.narrow(f"{COUNTED} AND Frame <= {{top:UInt64}}", top=cursor.top)
-    scans = {"events": seen.scan(*_EVENTS)}
-    source = "@events"
-    if has_any(store):
-        scans["baselines"] = Scan(SNAPSHOTS, _BASELINES, f"IsBaseline AND {selection.where}")
-        source = "(SELECT * FROM @events UNION ALL SELECT * FROM @baselines)"
-    rows = store.engine.query(
-        "SELECT toString(ObjType) AS name, ObjId AS id, min(first_at) AS first, max(at) AS last_at,"
-        " uniqExactIf(EventId, is_kept) AS events, argMax(service, at) AS service,"
-        f" {_GONE} AS gone, count() OVER () AS total"
-        f" FROM {source} GROUP BY ObjType, ObjId HAVING {having}"
-        f" ORDER BY last_at DESC, name, id LIMIT {query.limit + 1}",
-        snapshot=snapshot,
-        scans=scans,
-        parameters={
-            **seen.parameters,
-            "c_at": cursor.at,
-            "c_type": cursor.type,
-            "c_id": cursor.id,
-        },
-        limits=LIMITS,
-    ).to_pylist()
+    source = _Source(store, snapshot, cursor.top)
+    # Of all objects only what their order takes; what else is told, of those of the page.
+    rows = source.ask(
+        f"SELECT toString(ObjType) AS name, ObjId AS id, max(at) AS last_at, {_GONE},"
+        " count() OVER () AS total FROM @events GROUP BY ObjType, ObjId"
+        f" HAVING {having} ORDER BY last_at DESC, name, id LIMIT {query.limit + 1}",
+        selection.narrow("1", c_at=cursor.at, c_type=cursor.type, c_id=cursor.id),
+    )
     more = len(rows) > query.limit
     following = None
     if more:
@@ -142,7 +126,7 @@ def find_objects(store: Store, shelf: Shelf, query: ask.ObjectQuery, now: int) -
     total = rows[0]["total"] if rows and query.next is None else None
     del rows[query.limit :]
     return doc.ObjectList(
-        objects=_write(store, snapshot, shelf, rows),
+        objects=_write(source, shelf, selection, rows),
         count=len(rows),
         total=0 if not rows and query.next is None else total,
         truncated=more,
@@ -175,19 +159,53 @@ def _select(query: ask.ObjectQuery, window: TimeRange) -> Selection:
     return selection
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Events of frames up to `top`, and what stands for those that are gone."""
+
+    store: Store
+    snapshot: Snapshot
+    top: int
+
+    def ask(self, sql: str, selection: Selection) -> list[dict[str, Any]]:
+        """Return what a question about ``@events`` gives, of those that a selection means."""
+        seen = selection.narrow(f"{COUNTED} AND Frame <= {{top:UInt64}}", top=self.top)
+        scans = {"events": seen.scan(*_EVENTS)}
+        if has_any(self.store):
+            scans["baselines"] = Scan(SNAPSHOTS, _BASELINES, f"IsBaseline AND {selection.where}")
+            both = "(SELECT * FROM @events UNION ALL SELECT * FROM @baselines)"
+            sql = sql.replace("@events", both)
+        rows: list[dict[str, Any]] = self.store.engine.query(
+            sql, snapshot=self.snapshot, scans=scans, parameters=seen.parameters, limits=LIMITS
+        ).to_pylist()
+        return rows
+
+
 def _write(
-    store: Store, snapshot: Snapshot, shelf: Shelf, rows: list[dict[str, Any]]
+    source: _Source, shelf: Shelf, selection: Selection, rows: list[dict[str, Any]]
 ) -> list[doc.ObjectSummary]:
+    subjects = [Subject(row["name"], row["id"]) for row in rows]
     known = fold_objects(
-        store,
-        [Subject(row["name"], row["id"]) for row in rows],
-        at=snapshot,
+        source.store,
+        subjects,
+        at=source.snapshot,
         aliases=lambda name: former_names(shelf.find_type(name)),
     )
+    condition, bound = are_among(subjects)
+    told = {
+        (row["name"], row["id"]): row
+        for row in source.ask(
+            "SELECT toString(ObjType) AS name, ObjId AS id, min(first_at) AS first,"
+            " uniqExactIf(EventId, is_kept) AS events, argMax(service, at) AS service"
+            " FROM @events GROUP BY ObjType, ObjId",
+            selection.narrow(condition, **bound),
+        )
+    }
     nothing = Known(Folded(), None)
     summaries = []
     for row in rows:
-        folded = known.get(Subject(row["name"], row["id"]), nothing).folded
+        name = (row["name"], row["id"])
+        folded = known.get(Subject(*name), nothing).folded
         state, _ = read_values(shelf.find_type(row["name"]), folded.state)
         summaries.append(
             doc.ObjectSummary(
@@ -195,10 +213,10 @@ def _write(
                 id=row["id"],
                 exists=folded.exists,
                 version=folded.version,
-                events=row["events"],
-                first_at=format_time(row["first"]),
+                events=told[name]["events"],
+                first_at=format_time(told[name]["first"]),
                 last_at=format_time(row["last_at"]),
-                service=row["service"],
+                service=told[name]["service"],
                 state=state,
             )
         )
