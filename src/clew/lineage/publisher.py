@@ -108,8 +108,8 @@ class TraceLinkPublisher:
         max_parents: int = PARENTS_MAX_DEFAULT,
         slots: int = SLOTS_DEFAULT,
     ) -> None:
-        _check_range("stream_id", stream_id, STREAM_ID_MAX)
-        _check_range("epoch", epoch, EPOCH_MAX)
+        check_range("stream_id", stream_id, STREAM_ID_MAX)
+        check_range("epoch", epoch, EPOCH_MAX)
         self._sender: DatagramSender | None = None
         if isinstance(to, LinkRing):
             ring = to
@@ -247,7 +247,7 @@ class TraceLinkPublisher:
         Raises:
             ClewError: INVALID_ARGUMENT for one that the wire cannot carry.
         """
-        _check_range("epoch", epoch, EPOCH_MAX)
+        check_range("epoch", epoch, EPOCH_MAX)
         self.epoch = epoch
 
     def statistics(self) -> PublisherStatistics:
@@ -371,6 +371,11 @@ def _no_slot() -> Slot:
     raise IndexError
 
 
-def _check_range(name: str, value: int, highest: int) -> None:
+def check_range(name: str, value: int, highest: int) -> None:
+    """Raise unless a number is one that the wire can carry.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT.
+    """
     if not 0 <= value <= highest:
         raise ClewError(ErrorCode.INVALID_ARGUMENT, f"{name} {value} is not in 0 to {highest}")

@@ -31,6 +31,9 @@ _DEPTH_MAX: Final = 16
 # Where it is loaded a program has anchors, and what it logs inside one is about an object.
 _ANCHORS: Final = "clew.twin.anchoring.context"
 
+# Where it is loaded a program has stages, and what it logs in one is about the output made there.
+_STAGES: Final = "clew.lineage.stages.context"
+
 # Severity as the logs data model maps common level names.
 _SEVERITIES: Final = (
     (logging.CRITICAL, SeverityNumber.FATAL, "FATAL"),
@@ -45,7 +48,8 @@ class RecordHandler(logging.Handler):
     """Exports what is logged, with the span it was logged in.
 
     Loggers become instrumentation scopes. Fields given by `extra` become attributes; an exception
-    becomes `exception.*`. A record that is logged inside an anchor says which object it is about.
+    becomes `exception.*`. A record that is logged inside an anchor says which object it is about,
+    one that is logged in a stage of a pipeline, which output is made there.
     What our own machinery logs is left out.
 
     Where a program has set up no handler of its own, warnings go to stderr as they did before.
@@ -108,6 +112,10 @@ def _attributes(record: logging.LogRecord) -> dict[str, Any]:
         "code.function.name": record.funcName or "",
         "code.line.number": record.lineno,
     }
+    if _STAGES in sys.modules:
+        from clew.lineage.stages.context import describe_output
+
+        found.update(describe_output())
     for name, value in vars(record).items():
         if name not in _OWN and not name.startswith("_"):
             found[name] = value if _is_attribute(value) else str(value)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
-from clew.lineage.layout import NULL_TRACE_ID
 from clew.lineage.stages import names
 
 if TYPE_CHECKING:
@@ -39,6 +38,4 @@ def describe_output() -> dict[str, str]:
     What is said of an output must not settle its id: further inputs may come.
     """
     here = CURRENT.get()
-    if here is None or not here.is_settled or here.trace_id == NULL_TRACE_ID:
-        return {}
-    return describe_item(here.trace_id, here.stream_id, here.epoch, here.seq)
+    return here.attributes if here is not None and here.is_settled else {}

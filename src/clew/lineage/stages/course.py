@@ -95,9 +95,9 @@ class Course:
         output.enter(is_whole=not self._is_drawing)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if self._output is not None:
-            self._output.leave(kind)
+            self._output.leave(error)
 
     def _stripped(self, value: Any) -> Any:
         kind = type(value)

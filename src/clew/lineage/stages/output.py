@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import time
 import zlib
-from contextvars import Token
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from clew.lineage.layout import NULL_TRACE_ID
 from clew.lineage.sbe.linkset import PARENTS_MAX
 from clew.lineage.stages.carrier import Traced, carry, find_trace_id, span_of
-from clew.lineage.stages.context import CURRENT
+from clew.lineage.stages.context import CURRENT, describe_item
 from clew.lineage.stages.tracing import current_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from contextvars import Token
 
     from clew.lineage.stages.carrier import Input
+    from clew.lineage.stages.spans import StageSpan
     from clew.lineage.stages.tracing import Stream, Tracing
 
 T = TypeVar("T")
@@ -94,7 +95,7 @@ class Output:
         self._epoch: int | None = None
         self._is_discarded = False
         self._token: Token[Output | None] | None = None
-        self._span: object = None
+        self._span: StageSpan | None = None
         if self._tracing is not None and inputs:
             self.add(*inputs)
 
@@ -147,6 +148,14 @@ class Output:
             self._trace_id = self._settle()
         return self._trace_id
 
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The item as attributes of spans and logs; nothing where it is not traced."""
+        trace_id = self.trace_id
+        if trace_id == NULL_TRACE_ID:
+            return {}
+        return describe_item(trace_id, self.stream_id, self.epoch, self.seq)
+
     def add(self, *inputs: object) -> None:
         """Say what the output is made of, besides what was said.
 
@@ -164,6 +173,8 @@ class Output:
         if tracing is None:
             return
         is_reused = self._trace_id is not None and self._trace_id in self._parents
+        if self._span is not None:
+            self._span.link(inputs)
         for found in inputs:
             if is_reused:
                 tracing.late_inputs.add()
@@ -177,7 +188,8 @@ class Output:
         trace_id = self.trace_id
         if trace_id == NULL_TRACE_ID:
             return Traced(value)
-        return Traced(carry(value, trace_id), trace_id, self._span)
+        span = None if self._span is None else self._span.context
+        return Traced(carry(value, trace_id), trace_id, span)
 
     def discard(self) -> None:
         """Say that there is no output: nothing is told."""
@@ -187,11 +199,11 @@ class Output:
         self.enter()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if self._tracing is None:
             return
-        self.leave(kind)
-        if kind is None:
+        self.leave(error)
+        if error is None:
             self.tell()
 
     def enter(self, *, is_whole: bool = False) -> None:
@@ -200,24 +212,34 @@ class Output:
             if is_whole and self._trace_id is None:
                 self._trace_id = self._settle()
             self._token = CURRENT.set(self)
+            if self._tracing.spans:
+                self._open_span()
 
-    def leave(self, kind: type[BaseException] | None = None) -> None:
-        """Be no more what is made here; `kind` is of what was raised."""
+    def leave(self, error: BaseException | None = None) -> None:
+        """Be no more what is made here; with an `error` there is no output."""
         token, self._token = self._token, None
+        is_here = True
         if token is not None:
             try:
                 CURRENT.reset(token)
             except ValueError:
                 # Another task ends what this one began, in a context that ends by itself.
-                CURRENT.set(token.old_value if token.old_value is not Token.MISSING else None)
+                is_here = False
+        if self._span is not None:
+            self._span.leave(is_here=is_here)
+            if error is not None:
+                self._span.fail(error)
 
     def tell(self) -> None:
         """Publish what the output was made of: it is out. Never raises, never waits."""
         tracing = self._tracing
-        if tracing is None or self._is_discarded:
+        if tracing is None:
             return
         try:
-            self._publish(tracing)
+            if self._span is not None:
+                self._span.end({} if self._is_discarded else self.attributes)
+            if not self._is_discarded:
+                self._publish(tracing)
         except Exception:  # noqa: BLE001 - what is traced must not break
             tracing.failures.add()
 
@@ -229,6 +251,16 @@ class Output:
         elif trace_id != NULL_TRACE_ID:
             now = time.time_ns()
             publisher.describe(self.seq, trace_id, epoch=self.epoch, timestamp_ns=now)
+
+    def _open_span(self) -> None:
+        tracing = self._tracing
+        assert tracing is not None
+        try:
+            from clew.lineage.stages.spans import StageSpan
+
+            self._span = StageSpan(self._stage.name, self._spans)
+        except Exception:  # noqa: BLE001 - what is traced must not break
+            tracing.failures.add()
 
     def _number(self) -> int:
         tracing = self._tracing

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from clew.lineage.nodes import NodeLease
     from clew.lineage.publisher import PublisherStatistics
 
+OTLP: Final = "otlp"
+"""Where link sets go as log records."""
+
 STREAMS_MAX: Final = 4096
 """Of one process: a stage has one, and more than so many are numbers that someone counts up."""
 
@@ -185,7 +188,8 @@ def enable_tracing(
     Args:
         node_id: of the generator, one of its own to each process of the deployment.
         lease: who lent a node id, where none is given.
-        to: where link sets go: an address, a ring of this process, or a publisher.
+        to: where link sets go: an address, ``otlp`` for log records through the process's own
+            telemetry, a ring of this process, or a publisher.
         epoch: of all outputs, 0 to 2^64 - 1; by default a new trace id.
         clock: Unix milliseconds, where not the machine's clock counts.
         reuse_single: several inputs of one id give an output of that id, and not a new one.
@@ -194,6 +198,7 @@ def enable_tracing(
     Raises:
         ClewError: INVALID_ARGUMENT where there is no node id, or an argument cannot be; CONFLICT
             when tracing is enabled already.
+        BeginningError: telemetry could not be set up, where it is needed.
     """
     with SWITCH.lock:
         if SWITCH.tracing is not None:
@@ -204,14 +209,24 @@ def enable_tracing(
             )
         generator = TraceIdGenerator(node_id, lease=lease, clock=clock)
         first = generator.next() if epoch is None else epoch
-        publisher: LinkPublisher = (
-            TraceLinkPublisher(to, stream_id=0, epoch=first)
-            if isinstance(to, str | LinkRing)
-            else to
-        )
+        publisher = _open_publisher(to, first)
+        if spans:
+            from clew.lineage.stages.spans import begin_spans
+
+            begin_spans()
         made = Tracing(generator, publisher, epoch=first, reuse_single=reuse_single, spans=spans)
         SWITCH.tracing = made
         return made
+
+
+def _open_publisher(to: str | LinkRing | LinkPublisher, epoch: int) -> LinkPublisher:
+    if to == OTLP:
+        from clew.lineage.logs import LogLinkPublisher
+
+        return LogLinkPublisher(stream_id=0, epoch=epoch)
+    if isinstance(to, str | LinkRing):
+        return TraceLinkPublisher(to, stream_id=0, epoch=epoch)
+    return to
 
 
 def disable_tracing() -> None:
