@@ -236,6 +236,68 @@ def test_a_registry_that_contradicts_itself_is_refused(server: ServerProcess) ->
     assert "total" in response.json()["detail"]
 
 
+def test_two_registries_that_describe_one_type_differently_are_told_of_and_both_hold(
+    server: ServerProcess,
+) -> None:
+    def describe(name: str, total: dict[str, Any]) -> dict[str, Any]:
+        kind = {"name": "Bill", "prefix": "bill", "fields": {"total": {"name": "total", **total}}}
+        return {"registry": {"name": name, "version": "1"}, "objects": {"Bill": kind}}
+
+    def put(document: dict[str, Any]) -> dict[str, Any]:
+        response = CLIENT.put(f"{server.url}/api/v1/registry", json=document)
+        assert response.status_code == 201, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def bill(seq: int, stored: dict[str, Any], total: object) -> dict[str, Any]:
+        return fingerprint(
+            "state_change",
+            "b1",
+            MORNING + seq,
+            seq,
+            {"total": total},
+            obj_type="Bill",
+            prefix="bill",
+            trilog__registry__checksum=stored["checksum"],
+        )
+
+    first = put(describe("sales", {"type": "integer", "min_value": 0}))
+    second = put(describe("ledger", {"type": "string", "choices": ["5", "many"]}))
+    assert first["breaking"] == []
+    assert second["breaking"] == [
+        "Bill.total: sales describes it otherwise: the integer became a string"
+    ]
+    # Each event is held to the registry that it names, and read as the newest one says.
+    send(server, bill(1, first, 5), bill(2, first, -1), bill(3, second, "some"))
+    assert ask(server, "objects/Bill/b1")["state"] == {"total": "5"}
+    rejected = ask(server, "rejected", type="Bill")["events"]
+    assert [each["issues"][0]["code"] for each in rejected] == ["INVALID_VALUE"] * 2
+    send(server, bill(4, first, 6))
+    (warning,) = ask(server, "objects/Bill/b1")["warnings"]
+    assert (warning["code"], warning["field"]) == ("bad_value", "total")
+
+
+def test_an_event_of_a_type_that_its_registry_lacks_is_kept_aside(server: ServerProcess) -> None:
+    checksum = CLIENT.get(f"{server.url}/api/v1/registry", params={"name": "shop"}).json()
+    lost = fingerprint(
+        "state_change",
+        "l1",
+        MORNING,
+        1,
+        {"a": 1},
+        obj_type="Nobodys",
+        trilog__registry__checksum=checksum["registry"]["checksum"],
+    )
+    # Without a registry of its own, a type that nobody describes counts, and is wondered at.
+    free = fingerprint("state_change", "f1", MORNING, 1, {"a": 1}, obj_type="Nobodys")
+    send(server, lost, free)
+    assert ask(server, "objects/Nobodys/f1")["exists"]
+    for warned, obj_id in (("false", "l1"), ("true", "f1")):
+        (event,) = ask(server, "rejected", type="Nobodys", warned=warned)["events"]
+        assert event["obj_id"] == obj_id
+        assert [each["code"] for each in event["issues"]] == ["UNKNOWN_OBJECT_TYPE"]
+
+
 def test_an_id_may_hold_any_character(server: ServerProcess) -> None:
     for obj_id in ("shelf/7", "timeline", "a b?c#d%2F", "ключ"):
         send(server, state_change(obj_id, MORNING, 1, n=1))

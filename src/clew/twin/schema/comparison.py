@@ -81,6 +81,14 @@ def compare(old: RegistrySchema, new: RegistrySchema) -> list[Difference]:
     return sorted(found, key=lambda each: (not each.is_breaking, each.path, each.message))
 
 
+def find_contradictions(other: RegistrySchema, new: RegistrySchema) -> list[Difference]:
+    """Return what breaks in the types that two registries of different names both describe."""
+    before, after = RegistryIndex(other).types, RegistryIndex(new).types
+    shared = {name: kind for name, kind in before.items() if name in after}
+    found = _between_types(shared, {name: after[name] for name in shared})
+    return sorted((each for each in found if each.is_breaking), key=lambda each: each.path)
+
+
 def count_differences(differences: list[Difference]) -> Comparison:
     """Return differences as the document that shows them."""
     breaking = sum(each.is_breaking for each in differences)
