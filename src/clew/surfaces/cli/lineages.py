@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from typing import Final
 
-from clew.surfaces.cli.command import KEEP, Command, Family
+from clew.surfaces.cli.command import KEEP, LOOK, Command, Family
 
 FAMILIES: Final[tuple[Family, ...]] = (
+    Family("lineage", LOOK, "See which inputs an output was made of."),
     Family("trace-id", KEEP, "Make the ids that lineage is told by, and read what they tell."),
 )
 
 _TRACE_IDS: Final = "clew.surfaces.cli.commands.trace_ids"
 
 COMMANDS: Final[tuple[Command, ...]] = (
+    Command(
+        "lineage tap",
+        "clew.surfaces.cli.commands.lineage_tap:tap",
+        LOOK,
+        "Show link sets as they come to an address of its own, until Ctrl-C.",
+        (
+            "It needs no server, and keeps nothing. Messages that are no link sets, or not in "
+            "order, are told of on stderr. Where a server listens there is no room for a tap: "
+            "send sets to an address of the tap's own."
+        ),
+        (
+            ("clew lineage tap", "where publishers send by default, while no server runs"),
+            ("clew lineage tap 127.0.0.1:0", "at any free port, which stderr names"),
+            ("clew lineage tap unix:///run/links.sock --limit 10 --format ndjson", "ten, as JSON"),
+        ),
+    ),
     Command(
         "trace-id next",
         f"{_TRACE_IDS}:next_",

@@ -16,6 +16,7 @@ from clew.surfaces.cli.accesses import COMMANDS as ACCESS_COMMANDS
 from clew.surfaces.cli.accesses import FAMILIES as ACCESS_FAMILIES
 from clew.surfaces.cli.apps import COMMANDS as APP_COMMANDS
 from clew.surfaces.cli.command import KEEP, LOOK, RUN, STEER, Command, Family
+from clew.surfaces.cli.heads import find_heads, head_target
 from clew.surfaces.cli.lineages import COMMANDS as LINEAGE_COMMANDS
 from clew.surfaces.cli.lineages import FAMILIES as LINEAGE_FAMILIES
 from clew.surfaces.cli.registries import COMMANDS as REGISTRY_COMMANDS
@@ -457,8 +458,15 @@ def build_app(more: Iterable[Command] = ()) -> App:
         name: Group(name, sort_key=place) for place, name in enumerate((RUN, LOOK, STEER, KEEP))
     }
     families: dict[str, App] = {}
+    heads = find_heads(COMMANDS)
     for place, command in enumerate((*more, *COMMANDS)):
         family, _, name = command.name.rpartition(" ")
+        if command.name in heads:
+            group = groups[command.group]
+            app.command(head_target(name), name=name, sort_key=place, group=group)
+            continue
+        if family in heads:
+            continue  # It comes with its head.
         if family and family not in families:
             families[family] = _open_family(family, place, groups)
             app.command(families[family])
