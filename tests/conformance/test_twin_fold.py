@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clew.store.engine.chdb import ChdbEngine
-from clew.twin.events import Event, EventType
+from clew.twin.events import Event, EventType, Order
 from clew.twin.fold import Folded, fold
 from clew.twin.query import folding
-from clew.twin.query.folding import fold_events, fold_objects, refold
+from clew.twin.query.folding import fold_events, fold_moments, fold_objects, refold
 from clew.twin.query.memory import Memory
 from clew.twin.query.rows import rename
 from clew.twin.query.selection import Subject
@@ -118,6 +118,32 @@ def test_snapshots_between_late_events_change_no_answer(
 
 def _renamed(events: list[Event], aliases: dict[str, str]) -> list[Event]:
     return [replace(each, patch=rename(dict(each.patch), aliases)) for each in events]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    events=histories(types=MOSTLY_CHANGES),
+    moments=st.lists(
+        st.one_of(
+            st.integers(MORNING - 1, MORNING + 5),
+            st.builds(
+                Order,
+                st.integers(MORNING, MORNING + 4),
+                st.integers(0, 2),
+                st.sampled_from(["e0", "e3", "z"]),
+            ),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+)
+def test_each_of_many_moments_goes_on_from_the_one_before_it(
+    house: House, events: list[Event], moments: list[Order | int]
+) -> None:
+    subject = house.store(events)
+    # A store that remembers nothing has no courses: as for an object with too many events.
+    known = fold_moments(house, subject, moments, at=house.snapshot(), aliases={})
+    assert [each.folded for each in known] == [fold(events, moment) for moment in moments]
 
 
 def test_objects_of_any_name_are_found_together(house: House) -> None:

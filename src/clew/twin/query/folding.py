@@ -34,8 +34,10 @@ from clew.twin.query.start import (
     Start,
     Starts,
     begin_at,
+    find_baseline,
     find_baselines,
     find_starts,
+    name_aliases,
 )
 from clew.twin.query.store import RememberingStore
 
@@ -98,13 +100,12 @@ def fold_events(
     at: Snapshot | None = None,
     aliases: Mapping[str, str] | None = None,
     few: int = READ_EVENTS_MAX,
-    is_one_of_many: bool = False,
 ) -> Known:
     """Return what the events of an object came to, up to a moment (inclusive) or an event.
 
     `aliases` are names that fields had before, each with its present one. More than `few` events
-    are left to the engine where they are simple. Whoever goes on to ask about other moments of the
-    object says so. The values of the state may be shared, and are not to be altered.
+    are left to the engine where they are simple. The values of the state may be shared, and are not
+    to be altered.
 
     Sees:   every event acknowledged before the call, or those of `at`.
     Raises: ClewError TIMEOUT or TOO_LARGE at a limit.
@@ -113,9 +114,7 @@ def fold_events(
     names = aliases or {}
     if not isinstance(store, RememberingStore):
         return refold(store, subject, until, at=snapshot, aliases=names, few=few)
-    known = store.memory.courses.fold(
-        store, snapshot, subject, until, names, at_once=is_one_of_many
-    )
+    known = store.memory.courses.fold(store, snapshot, subject, until, names)
     if known is None:
         known = refold(store, subject, until, at=snapshot, aliases=names, few=few)
         store.memory.note(subject, known, snapshot, names)
@@ -166,6 +165,26 @@ class _Reading:
             if not any(start.covers(event.order) for event in news):
                 return self._go_on(start, news)
         return self._fold_all(starts.baseline, few)
+
+    def go_on_from(self, known: Known, place: Order) -> Known:
+        """Return what the events came to, from what those up to a place did."""
+        assert known.source is not None, "there is nothing to go on from before the first change"
+        names = name_aliases(self._aliases)
+        start = Start(
+            folded=known.folded,
+            source=known.source,
+            order=place,
+            frame=0,
+            is_baseline=False,
+            kept_from=0,
+            first_at=0,
+            names=names,
+        )
+        changes = self._changes.after(place)
+        rows = self._read_rows(changes, READ_EVENTS_MAX)
+        if rows is None:
+            return self._fold_many(changes, start)
+        return fold_read(self._make_events(rows), start, self._aliases)
 
     def _go_on(self, start: Start, news: Sequence[Event]) -> Known:
         """Return what the events came to after a snapshot that no late one made wrong."""
@@ -270,6 +289,63 @@ class _Reading:
     def _make_events(self, rows: pa.Table) -> list[Event]:
         subject = self._subject
         return list(read_changes(rows, subject.type, subject.id, self._aliases))
+
+
+def fold_moments(
+    store: Store,
+    subject: Subject,
+    moments: Sequence[Order | int],
+    *,
+    at: Snapshot,
+    aliases: Mapping[str, str],
+) -> list[Known]:
+    """Return what the events of an object came to at several moments, in the order asked for.
+
+    The values of the states are shared, and not to be altered.
+    """
+    if isinstance(store, RememberingStore):
+        courses = store.memory.courses
+        known = []
+        for moment in moments:
+            found = courses.fold(store, at, subject, moment, aliases, at_once=True)
+            if found is None:
+                break
+            known.append(found)
+        else:
+            return known
+    return _fold_onwards(store, subject, moments, at, aliases)
+
+
+def _fold_onwards(
+    store: Store,
+    subject: Subject,
+    moments: Sequence[Order | int],
+    at: Snapshot,
+    aliases: Mapping[str, str],
+) -> list[Known]:
+    """Return the same of an object with very many events: each moment from the one before it."""
+    look = look_at(store, at, select_events(subject).narrow(CHANGING))
+    # Where ids contradict one another, or events are gone, what comes later may hang on more than
+    # the state.
+    is_plain = look is not None and look.is_agreed
+    is_plain = is_plain and find_baseline(store, at, subject) is None
+    found: dict[int, Known] = {}
+    known: Known | None = None
+    place = Order(0, 0, "")
+    for number in sorted(range(len(moments)), key=lambda n: _end_of(moments[n])):
+        moment = moments[number]
+        if is_plain and known is not None and known.source is not None:
+            known = _Reading(store, at, subject, moment, aliases).go_on_from(known, place)
+        else:
+            known = fold_events(store, subject, moment, at=at, aliases=aliases)
+        place = _end_of(moment)
+        found[number] = known
+    return [found[number] for number in range(len(moments))]
+
+
+def _end_of(moment: Order | int) -> Order:
+    """Return a place that no event stands at, after those up to a time; of an event, its own."""
+    return Order(moment + 1, 0, "") if isinstance(moment, int) else moment
 
 
 def fold_objects(

@@ -9,7 +9,7 @@ from clew.base.times import parse_range
 from clew.twin import documents as doc
 from clew.twin.fold import Folded
 from clew.twin.parameters import INSTANTS_MAX, STATES_MAX
-from clew.twin.query.folding import Known, fold_events, fold_objects
+from clew.twin.query.folding import Known, fold_moments, fold_objects
 from clew.twin.query.kinds import former_names
 from clew.twin.query.moments import Moment, find_moment
 from clew.twin.query.selection import Subject
@@ -37,10 +37,8 @@ def get_instants(
     if first is None:
         raise refuse_unknown(subject)
     aliases = former_names(kind)
-    known = [
-        fold_events(store, subject, each.bound, at=snapshot, aliases=aliases, is_one_of_many=True)
-        for each in moments
-    ]
+    bounds = [each.bound for each in moments]
+    known = fold_moments(store, subject, bounds, at=snapshot, aliases=aliases)
     states = [
         write_state(subject, moment, each, kind, first)
         for moment, each in zip(moments, known, strict=True)

@@ -27,6 +27,18 @@ _SINCE: Final = "Timestamp >= fromUnixTimestamp64Nano({since_at:Int64})"
 _AT: Final = "fromUnixTimestamp64Nano({until_at:Int64})"
 
 
+_AFTER_AT: Final = "fromUnixTimestamp64Nano({after_at:Int64})"
+
+_AFTER: Final = (
+    f"Timestamp >= {_AFTER_AT} AND (Timestamp > {_AFTER_AT}"
+    " OR (Seq, EventId) > ({after_seq:UInt64}, {after_id:String}))"
+)
+
+
+def _bind_after(order: Order) -> dict[str, object]:
+    return {"after_at": order.at, "after_seq": order.seq, "after_id": order.event_id}
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One object."""
@@ -46,18 +58,14 @@ class Selection:
         """Return the reading of these events."""
         return Scan(EVENTS, columns, self.where)
 
+    def after(self, order: Order) -> Selection:
+        """Return those of them that stand after a place."""
+        return self.narrow(_AFTER, **_bind_after(order))
+
     def either_after(self, order: Order, frame: int) -> Selection:
         """Return those of them that stand after a place, or came with a later frame."""
-        after = "fromUnixTimestamp64Nano({after_at:Int64})"
-        return self.narrow(
-            f"(Timestamp >= {after} AND (Timestamp > {after}"
-            " OR (Seq, EventId) > ({after_seq:UInt64}, {after_id:String})))"
-            " OR Frame > {frame:UInt64}",
-            after_at=order.at,
-            after_seq=order.seq,
-            after_id=order.event_id,
-            frame=frame,
-        )
+        condition = f"({_AFTER}) OR Frame > {{frame:UInt64}}"
+        return self.narrow(condition, **_bind_after(order), frame=frame)
 
     def either_since(self, at: int, frame: int) -> Selection:
         """Return those of them that are of a time or later, or came with a later frame."""
