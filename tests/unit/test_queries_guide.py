@@ -8,7 +8,7 @@ from clew.twin.fold import CHANGE_AFTER_DELETE, CREATED_AGAIN
 from clew.twin.query.folding import EVENTS_EXPIRED
 from clew.twin.query.graph import LEFT_OUT
 from clew.twin.query.kinds import BAD_VALUE
-from clew.twin.query.states import BEFORE_FIRST_EVENT, INVARIANT
+from clew.twin.query.states import BEFORE_FIRST_EVENT, CLOCK_SKEW, INVARIANT
 from clew.twin.reconstructor.blueprints import UNKNOWN_REGISTRY
 from tests.guides import GUIDE
 
@@ -16,6 +16,7 @@ WARNINGS = {
     BAD_VALUE,
     BEFORE_FIRST_EVENT,
     CHANGE_AFTER_DELETE,
+    CLOCK_SKEW,
     CREATED_AGAIN,
     EVENTS_EXPIRED,
     INVARIANT,
