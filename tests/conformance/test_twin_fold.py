@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clew.store.engine.chdb import ChdbEngine
 from clew.twin.events import Event, EventType, Order
 from clew.twin.fold import Folded, fold
-from clew.twin.query import folding
+from clew.twin.query import reading
 from clew.twin.query.folding import fold_events, fold_moments, fold_objects, refold
 from clew.twin.query.memory import Memory
 from clew.twin.query.rows import rename
@@ -30,7 +30,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     engine.create(TABLES)
     with pytest.MonkeyPatch.context() as patch:
         # Difficult events are folded in stretches; here of two events each.
-        patch.setattr(folding, "STRETCH_EVENTS", 2)
+        patch.setattr(reading, "STRETCH_EVENTS", 2)
         yield House(engine)
     engine.close()
 
