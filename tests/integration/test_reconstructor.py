@@ -142,6 +142,8 @@ def test_a_twin_is_of_the_programs_class_and_has_its_defaults(
         "b2-{}-1",
         "b7ad6b7169203331",
     ],
+    # Each process that shares the tests must give them the same names.
+    ids=["time", "naive", "text", "seconds", "ms", "event", "span", "event id", "span id"],
 )
 def test_a_moment_is_whatever_a_program_has_at_hand(
     server: ServerProcess, reconstructor: Reconstructor, when: Any
