@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from clew.twin import attributes as names
 from clew.twin.events import EventType
 from clew.twin.schema.names import otel_prefix
+from clew.twin.validation.validator import read_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +122,9 @@ def _read_values(
             data[key] = literals.get(key) or quote(text)
     if not patch and not is_known:
         patch, data = _take_bare_fields(data)
-    for name in _read_nulls(literals.get(names.OBJ_NULLS, "")):
+    # Read from the text, since pipelines that know no arrays write them as JSON.
+    nulls = record.texts.get(names.OBJ_NULLS)
+    for name in read_nulls(nulls) if nulls else ():
         patch[name.removeprefix(start)] = "null"
     return patch, data
 
@@ -134,13 +137,6 @@ def _take_bare_fields(data: dict[str, str]) -> tuple[dict[str, str], dict[str, s
         key: value for key, value in data.items() if not key.startswith(besides) and key not in olds
     }
     return patch, {key: value for key, value in data.items() if key not in patch}
-
-
-def _read_nulls(literal: str) -> list[str]:
-    if not literal:
-        return []
-    found: Any = msgspec.json.decode(literal)
-    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def _read_seq(text: str) -> int:
