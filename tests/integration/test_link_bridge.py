@@ -154,6 +154,7 @@ def test_forwarding_is_off_unless_asked_for() -> None:
         assert bridge.poll() == 1
         told = bridge.statistics()
     assert (told.forwarded, told.unmapped, told.sent) == (0, 1, 0)
+    assert set(told.dropped.values()) == {0}
 
 
 @pytest.mark.parametrize(

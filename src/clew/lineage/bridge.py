@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.poller import POLL_LIMIT_DEFAULT, TraceLinkPoller
-from clew.lineage.publisher import STREAM_ID_MAX, TraceLinkPublisher
+from clew.lineage.publisher import STREAM_ID_MAX, Drop, TraceLinkPublisher
+from clew.lineage.sbe.faults import Fault
 from clew.lineage.sbe.linkset import PARENTS_MAX_DEFAULT
 from clew.lineage.transport.address import parse_address
 from clew.lineage.transport.ring import SLOTS_DEFAULT, LinkRing
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clew.lineage.poller import PollerStatistics
-    from clew.lineage.publisher import Drop
-    from clew.lineage.sbe.faults import Fault
     from clew.lineage.sbe.linkset import TraceLinkSet
     from clew.lineage.transport.address import Address
     from clew.lineage.transport.receiver import DatagramReceiver
@@ -149,13 +148,13 @@ class LinkBridge:
     def statistics(self) -> BridgeStatistics:
         """Return what was counted."""
         routes = list(self._routes.values())
-        dropped: dict[Drop | Fault, int] = {}
+        dropped: dict[Drop | Fault, int] = dict.fromkeys((*Drop, *Fault), 0)
         forwarded = 0
         for route in routes:
             told = route.publisher.statistics()
             forwarded += told.accepted
             for reason, count in told.dropped.items():
-                dropped[reason] = dropped.get(reason, 0) + count
+                dropped[reason] += count
         if self._sender is not None:
             for lost, count in self._sender.dropped.items():
                 dropped[lost] += count
