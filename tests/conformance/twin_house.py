@@ -102,7 +102,7 @@ def _record(event: Event, subject: Subject) -> LogRecord:
     literals: dict[str, str] = {}
     nulls = [name for name, value in event.patch.items() if value is None]
     if nulls:
-        literals["trilog.obj.nulls"] = msgspec.json.encode(nulls).decode()
+        texts["trilog.obj.nulls"] = msgspec.json.encode(nulls).decode()
     for name, value in event.patch.items():
         if value is not None:
             key = f"cart.{name}"

@@ -12,12 +12,15 @@ import msgspec
 
 from clew.twin.events import EventType, Order
 from clew.twin.fold import Folded
+from clew.twin.query.course import PLACE
 from clew.twin.query.start import Known, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _SETTING: Final = frozenset({str(EventType.STATE_CHANGE), str(EventType.PHASE_CHANGE)})
+
+_OF_LAST: Final = ("at", "Seq", "EventId", "TraceId", "SpanId", "checksum")
 
 _decode_patches = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
@@ -27,40 +30,49 @@ def fold_rows(rows: pa.Table) -> Known | None:
 
     It is where each event came once and sets fields; the first may create the object.
     """
+    import pyarrow.compute as pc  # a start need not wait for it
+
     count = rows.num_rows
-    columns = {name: rows[name] for name in rows.column_names}
-    ids = columns["EventId"].to_pylist()
-    if not count or len(set(ids)) < count:
+    if not count or pc.count_distinct(rows["EventId"]).as_py() < count:
         return None
-    places = sorted(
-        zip(columns["at"].to_pylist(), columns["Seq"].to_pylist(), ids, range(count), strict=True)
-    )
-    order = [place[3] for place in places]
-    types = columns["type"].to_pylist()
-    first, last = order[0], order[-1]
-    others = set(types[:first]).union(types[first + 1 :])
-    if not others <= _SETTING or types[first] not in {*_SETTING, EventType.CREATED}:
+    ordered = _put_in_order(rows)
+    if not _only_sets(ordered, pc.unique(ordered["type"]).to_pylist()):
         return None
-    patches = columns["patch"].to_pylist()
     state: dict[str, Any] = {}
-    for patch in _decode_patches(f"[{','.join([patches[number] for number in order])}]"):
+    for patch in _decode_patches(f"[{','.join(ordered['patch'].to_pylist())}]"):
         state.update(patch)
-    at, seq, event_id, _ = places[-1]
+    last = {name: ordered[name][-1].as_py() for name in _OF_LAST}
     folded = Folded(
         exists=True,
         state=state,
         version=count,
-        created_at=places[0][0],
-        updated_at=at,
-        last=Order(at, seq, event_id),
-        phase=_last_of(columns["phase"].to_pylist(), order),
-        status=_last_of(columns["status"].to_pylist(), order),
+        created_at=ordered["at"][0].as_py(),
+        updated_at=last["at"],
+        last=Order(last["at"], last["Seq"], last["EventId"]),
+        phase=_last_word(ordered["phase"], pc.unique(ordered["phase"]).to_pylist()),
+        status=_last_word(ordered["status"], pc.unique(ordered["status"]).to_pylist()),
     )
-    trace_id, span_id, checksum = (
-        columns[name][last].as_py() for name in ("TraceId", "SpanId", "checksum")
-    )
-    return Known(folded, Source(event_id, at, trace_id, span_id, checksum), replayed=count)
+    source = Source(last["EventId"], last["at"], last["TraceId"], last["SpanId"], last["checksum"])
+    return Known(folded, source, replayed=count)
 
 
-def _last_of(words: list[str], order: list[int]) -> str:
-    return next((words[number] for number in reversed(order) if words[number]), "")
+def _put_in_order(rows: pa.Table) -> pa.Table:
+    times = rows["at"].to_numpy()
+    if (times[1:] > times[:-1]).all():
+        return rows
+    return rows.sort_by([(name, "ascending") for name in PLACE])
+
+
+def _only_sets(ordered: pa.Table, types: list[str]) -> bool:
+    """Whether the events set fields and nothing else, but for the first, which may create."""
+    if _SETTING.issuperset(types):
+        return True
+    first, *others = ordered["type"].to_pylist()
+    return first == EventType.CREATED and _SETTING.issuperset(others)
+
+
+def _last_word(column: pa.ChunkedArray, words: list[str]) -> str:
+    if not any(words):
+        return ""
+    said: list[str] = column.to_pylist()
+    return next(word for word in reversed(said) if word)

@@ -6,8 +6,6 @@ where it is few events or difficult ones. Of many simple ones the engine finds t
 each field by itself (`clew.twin.query.aggregate`).
 """
 
-# ruff: noqa: S608 - values are bound; the rest is our own text
-
 from __future__ import annotations
 
 import itertools
@@ -201,7 +199,7 @@ class Reading:
     def _read_rows(self, changes: Selection, most: int) -> pa.Table | None:
         scan = replace(changes.scan(*CHANGE_COLUMNS), limit=most + 1)
         rows = self._store.engine.query(
-            f"SELECT * FROM @changes LIMIT {most + 1}",
+            "@changes",
             snapshot=self._snapshot,
             scans={"changes": scan},
             parameters=changes.parameters,
