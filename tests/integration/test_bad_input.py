@@ -43,6 +43,7 @@ REQUIRED: Final = {
     ("/api/v1/suggest", "kind"): "service",
     ("/api/v1/suggest", "text"): "bad-shop",
     ("/api/v1/correlate", "trace"): TRACE_ID,
+    ("/api/v1/lineage/{trace_id}", "trace_id"): "42",
 }
 
 WRONG_BY_TYPE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -110,7 +111,8 @@ class Operation:
         path = self.path
         for each in self.parameters:
             name = each["name"]
-            given = (wrong or {}).get(name, PARTS.get(name, "nobody"))
+            right = REQUIRED.get((self.path, name), PARTS.get(name, "nobody"))
+            given = (wrong or {}).get(name, right)
             if each["in"] == "path":
                 path = path.replace(f"{{{name}}}", quote(given, safe=""))
             elif name in (wrong or {}):

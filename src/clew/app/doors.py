@@ -19,6 +19,7 @@ from clew.app.store import (
     open_answers,
     open_comments,
     open_genai,
+    open_lineages,
 )
 from clew.app.tree import TreeHouse
 from clew.app.twins import TwinHouse
@@ -167,6 +168,7 @@ class Doors:
             twins=self.twin.twins,
             registries=store.registries,
             links=self._links,
+            lineages=open_lineages(store, self._links.count_drops),
             answers=open_answers(store, service, comments),
             pipeline=store.pipeline,
             intake=self._intake,

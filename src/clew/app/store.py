@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 from clew.access.registry import AccessRegistry
 from clew.access.schema import SCHEMA as ACCESS
 from clew.answers.correlate import StrandAnswers
+from clew.answers.witnesses import TRACE_ID, StrandWitnesses
 from clew.app.fingerprints import FingerprintDecoder
 from clew.app.settings import SQLITE
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.ingest.decoder import LinkDecoder
+from clew.lineage.service import StoredLineages
 from clew.lineage.tables import TABLES as LINEAGE
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.folder import FolderLock
@@ -28,6 +30,7 @@ from clew.telemetry.otlp.decode import open_decoder
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query.around import ServiceMetrics
 from clew.telemetry.query.service import TelemetryQuery
+from clew.telemetry.query.tagged import TaggedRecords
 from clew.telemetry.tables import LOGS, METRICS, MIGRATIONS, TABLES, TRACES
 from clew.tree.journal.schema import SCHEMA as JOURNAL
 from clew.tree.known import KnownApps
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 
     from clew.answers.contract import Answers
     from clew.app.configuration import Configuration
+    from clew.lineage.contract import Lineages
     from clew.store.database.contract import Database
     from clew.store.decoder import Decoder
     from clew.store.engine.contract import Engine, Snapshot
@@ -176,6 +180,13 @@ def open_answers(store: Store, service: QueryService, comments: Comments) -> Ans
     """Return what answers questions that take more than one strand."""
     apps, objects = KnownApps(store.database), TraceObjects(store)
     return StrandAnswers(service, ServiceMetrics(store), comments, apps, objects)
+
+
+def open_lineages(store: Store, losses: Callable[[], Mapping[str, int]]) -> Lineages:
+    """Return what answers which inputs made which output; `losses` are those of the doors."""
+    records = TaggedRecords(store, TRACE_ID)
+    witnesses = StrandWitnesses(records, KnownApps(store.database), TraceObjects(store))
+    return StoredLineages(store, witnesses, losses, time.time_ns)
 
 
 def open_analytics(store: Store, genai: GenAi) -> Analytics:

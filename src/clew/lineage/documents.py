@@ -39,6 +39,140 @@ class LinksTaken(msgspec.Struct, kw_only=True, frozen=True):
     reasons: dict[str, int]
 
 
+class Item(msgspec.Struct, kw_only=True, frozen=True):
+    """An item of a stream, and when it was put out, as far as was told."""
+
+    stream_id: int
+    epoch: str
+    seq: str
+    at: str
+
+
+class TracedItem(Item, kw_only=True, frozen=True):
+    """An item and its trace id."""
+
+    trace_id: str
+
+
+class ItemList(msgspec.Struct, kw_only=True, frozen=True):
+    """Items, those that were put out first first."""
+
+    items: list[TracedItem]
+    count: int
+    total: int
+    truncated: bool
+
+
+class Stage(msgspec.Struct, kw_only=True, frozen=True):
+    """A span that says that it made an item with the id, or had to do with one: when, and where.
+
+    `trace_id` and `span_id` are OpenTelemetry's.
+    """
+
+    service: str
+    operation: str
+    trace_id: str
+    span_id: str
+    start_time: str
+    end_time: str
+    duration_ms: float
+    status: str
+    app_id: str | None
+
+
+class StageApp(msgspec.Struct, kw_only=True, frozen=True):
+    """An app of the tree whose process wrote spans of the node; null where the tree knows none."""
+
+    app_id: str
+    app_name: str | None
+    status: str | None
+
+
+class StageObject(msgspec.Struct, kw_only=True, frozen=True):
+    """An object that a span of the node said something of."""
+
+    type: str
+    id: str
+
+
+class Node(msgspec.Struct, kw_only=True, frozen=True):
+    """A trace id, and what is known of it. `missing`: nothing, but that others name it.
+
+    `depth` is how many steps it is away. Each list holds the first of what there is, and the count
+    beside it says how many there are.
+    """
+
+    trace_id: str
+    depth: int
+    items: list[Item]
+    item_count: int
+    stages: list[Stage]
+    stage_count: int
+    apps: list[StageApp]
+    objects: list[StageObject]
+    log_count: int
+    missing: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Edge(msgspec.Struct, kw_only=True, frozen=True):
+    """That an output was made of an input: the output's item, and when that was told first.
+
+    `position` is the input's place among all inputs.
+    """
+
+    trace_id: str
+    parent_trace_id: str
+    stream_id: int
+    epoch: str
+    seq: str
+    at: str
+    position: int
+
+
+class Lineage(msgspec.Struct, kw_only=True, frozen=True):
+    """What an id was made of, or what was made of it; those fewer steps away stand first.
+
+    `truncated` with `stopped_by` says that there is more: ``depth``, ``nodes``, ``edges``,
+    ``time``. `cycles` are sets of ids each of which is an ancestor of itself. Sets may be lost on
+    their way, and a node whose set was looks like a root: `losses` counts, by reason, those that
+    this server lost since it started.
+    """
+
+    root: str
+    direction: str
+    nodes: list[Node]
+    edges: list[Edge]
+    missing: int
+    cycles: list[list[str]]
+    truncated: bool
+    stopped_by: list[str]
+    losses: dict[str, int]
+
+
+class LineagePath(msgspec.Struct, kw_only=True, frozen=True):
+    """How one id leads to another: every shortest way, from the later output to the earlier input.
+
+    `length` counts edges; null, with `found` false, where no way is known. `direction` is ``up``
+    where `to` came before `from`, and ``down`` where it was made of it.
+    """
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    found: bool
+    direction: str | None
+    length: int | None
+    nodes: list[Node]
+    edges: list[Edge]
+    truncated: bool
+    stopped_by: list[str]
+    losses: dict[str, int]
+
+
+def mark_missing(node: Node) -> Node:
+    """Return a node as one of which nothing is known."""
+    return msgspec.structs.replace(node, missing=True)
+
+
 def describe_trace_id(trace_id: int, layout: IdLayout) -> TraceId:
     """Return what an id tells of itself.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from clew.answers.contract import Answers
+    from clew.lineage.contract import Lineages
     from clew.lineage.ingest.intake import LinkIntake
     from clew.store.database.contract import DatabaseStatus
     from clew.store.pipeline import Pipeline
@@ -92,6 +93,7 @@ class Desk:
     twins: Twins
     registries: Registries
     links: LinkIntake
+    lineages: Lineages
     answers: Answers
     pipeline: Pipeline
     intake: Intake

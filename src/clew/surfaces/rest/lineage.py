@@ -11,7 +11,7 @@ from clew.lineage import parameters as ask
 from clew.lineage.ingest.intake import HTTP, explain_refusal
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.body import media_type_of, read_body, read_document
-from clew.surfaces.rest.routes import BASE, Asked, OpenRoute
+from clew.surfaces.rest.routes import BASE, Asked, OpenRoute, QueryRoute
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -68,5 +68,29 @@ ROUTES: Final[tuple[Route, ...]] = (
         errors=(400, 413, 415, 429, 503),
         verb=Verb.INGEST,
         respond=_take_links,
+    ),
+    QueryRoute(
+        path=f"{BASE}/lineage/path",
+        summary="How one trace id of TraceLink leads to another",
+        tag="lineage",
+        parameters=ask.PathQuery,
+        documents=(doc.LineagePath,),
+        ask=lambda desk, asked: desk.lineages.find_path(asked.parameters),
+    ),
+    QueryRoute(
+        path=f"{BASE}/lineage/items",
+        summary="The trace ids of an item, by its stream and its number",
+        tag="lineage",
+        parameters=ask.ItemQuery,
+        documents=(doc.ItemList,),
+        ask=lambda desk, asked: desk.lineages.find_items(asked.parameters),
+    ),
+    QueryRoute(
+        path=f"{BASE}/lineage/{{trace_id}}",
+        summary="What a trace id of TraceLink was made of, or what was made of it",
+        tag="lineage",
+        parameters=ask.LineageQuery,
+        documents=(doc.Lineage,),
+        ask=lambda desk, asked: desk.lineages.get_lineage(asked.path["trace_id"], asked.parameters),
     ),
 )

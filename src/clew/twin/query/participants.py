@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _ORDER: Final = "(at, Seq, EventId)"
 
+IN_SPANS_MAX: Final = 100_000
+"""Objects of all spans that are asked for together: some 20 MB."""
+
 
 class TraceObjects:
     """Names the objects that traces touched, for whoever met a trace elsewhere."""
@@ -34,6 +37,33 @@ class TraceObjects:
         """
         selection = select_traces([trace_id])
         return find_participants(self._store, self._store.snapshot(), selection, limit)
+
+    def find_in_spans(
+        self, spans: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], list[tuple[str, str]]]:
+        """Return the objects, by type and id, that events in some spans are about.
+
+        A span is a trace id and a span id as they are stored; those without such events are
+        absent. Calls block and may come from any thread.
+        """
+        selection = select_traces({trace_id for trace_id, _ in spans}).narrow(
+            "SpanId IN {span_ids:Array(String)}", span_ids=sorted({span_id for _, span_id in spans})
+        )
+        rows = self._store.engine.query(
+            "SELECT DISTINCT TraceId, SpanId, type, ObjId FROM @events"
+            f" ORDER BY type, ObjId LIMIT {IN_SPANS_MAX}",
+            snapshot=self._store.snapshot(),
+            scans={
+                "events": selection.scan("TraceId", "SpanId", "toString(ObjType) AS type", "ObjId")
+            },
+            parameters=selection.parameters,
+            limits=LIMITS,
+        ).to_pylist()
+        found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for row in rows:
+            span = (row["TraceId"], row["SpanId"])
+            found.setdefault(span, []).append((row["type"], row["ObjId"]))
+        return found
 
 
 def find_participants(
