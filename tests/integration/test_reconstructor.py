@@ -12,7 +12,18 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, format_time
 from clew.remote.http import Server
 from clew.testing.server import ServerProcess
-from clew.twin import Boolean, Float, Integer, List, Object, Process, Reference, Registry, String
+from clew.twin import (
+    Boolean,
+    Float,
+    Integer,
+    List,
+    Object,
+    Process,
+    Reference,
+    Registry,
+    String,
+    invariant,
+)
 from clew.twin.engine import AsyncReconstructor, ReconstructionStrategy, Reconstructor
 from clew.twin.remote import TwinClient
 from tests.integration.fingerprints import MORNING, fingerprint, request_of
@@ -254,6 +265,49 @@ def test_values_that_do_not_fit_are_shown_and_told(
         found = reconstructor.reconstruct("b7", strategy=strategy)
         assert (found.count, found.total) == ("many", 1.0)
         assert [(each.code, each.field) for each in found.warnings] == [("bad_value", "count")]
+
+
+def test_invariants_are_checked_on_replay_by_whoever_has_the_class(server: ServerProcess) -> None:
+    registry = Registry("invoices")
+
+    @registry.register
+    class Invoice(Object):
+        total = Float(default=0.0)
+        lines = List(Float())
+        note = String()
+
+        positive = invariant("total >= 0")
+
+        @invariant
+        def is_the_sum(self) -> bool:
+            """The total is the sum of the lines."""
+            return bool(self.total == sum(self.lines))
+
+        @invariant
+        def fails_for_want_of_a_note(self) -> bool:
+            return len(self.note) > 1
+
+    send(
+        server,
+        other("Invoice", "inv1", {"total": 3.0, "lines": [1, 2]}, 1),
+        other("Invoice", "inv1", {"total": -3.0}, 2),
+    )
+    with Reconstructor(server.url, registry) as made:
+
+        def ask(seq: int, strategy: str) -> list[tuple[str, str]]:
+            found = made.reconstruct("inv1", moment(seq), strategy=strategy)
+            return [(each.code, each.message) for each in found.warnings]
+
+        for is_given in (False, True):
+            if is_given:
+                # The server tells of the expression now, and it is told once all the same.
+                give_registry(server, registry)
+            for strategy in ("snapshot_delta", "full_replay"):
+                assert ask(1, strategy) == []
+                assert ask(2, strategy) == [
+                    ("invariant", "positive does not hold: total >= 0"),
+                    ("invariant", "is_the_sum does not hold: The total is the sum of the lines."),
+                ]
 
 
 def test_fields_that_the_program_renamed_are_found_under_their_new_names(

@@ -338,6 +338,11 @@ class Entity(metaclass=TriLogMeta):
         raise NotImplementedError
 
 
+def invariants_of(kind: type[Entity]) -> list[Invariant]:
+    """Return the conditions of a class, those that it inherits first."""
+    return list(kind._invariants.values())  # noqa: SLF001 - one module with the class
+
+
 def schema_of(kind: type[Entity]) -> ObjectSchema | ProcessSchema:
     """Return the type that a class describes.
 

@@ -122,8 +122,8 @@ def _read_values(
             data[key] = literals.get(key) or quote(text)
     if not patch and not is_known:
         patch, data = _take_bare_fields(data)
-    # Read from the text, since pipelines that know no arrays write them as JSON.
-    nulls = record.texts.get(names.OBJ_NULLS)
+    # As text also, since pipelines that know no arrays write them as JSON.
+    nulls = literals.get(names.OBJ_NULLS) or record.texts.get(names.OBJ_NULLS)
     for name in read_nulls(nulls) if nulls else ():
         patch[name.removeprefix(start)] = "null"
     return patch, data

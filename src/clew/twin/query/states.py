@@ -13,7 +13,7 @@ from clew.twin.query.kinds import former_names, read_values
 from clew.twin.query.moments import Moment, find_moment
 from clew.twin.query.selection import LIMITS, select_events
 from clew.twin.query.start import find_baseline
-from clew.twin.schema.invariants import find_broken
+from clew.twin.schema.invariants import INVARIANT, describe_broken
 from clew.twin.schema.values import ProcessSchema
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from clew.twin.schema.values import ObjectSchema
 
 BEFORE_FIRST_EVENT: Final = "before_first_event"
-INVARIANT: Final = "invariant"
 CLOCK_SKEW: Final = "clock_skew"
 
 REMARKS_MAX: Final = 100
@@ -98,8 +97,7 @@ def write_state(
         )
     if kind is not None and folded.exists:
         remarks.extend(
-            doc.Remark(code=INVARIANT, message=f"{each.name} does not hold: {each.expression}")
-            for each in find_broken(kind, state)
+            doc.Remark(code=INVARIANT, message=each) for each in describe_broken(kind, state)
         )
     remarks.extend(
         doc.Remark(

@@ -40,7 +40,7 @@ _WORDS: Final = {
     CREATED_AGAIN: "created once more while it existed, merged",
 }
 
-_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+FAULTS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a function of the program raises at a value that it did not expect."""
 
 
@@ -77,7 +77,7 @@ def _upcast(event: Event, upcasters: Upcasters, remarks: list[Remark]) -> Mappin
         return event.patch
     try:
         return dict(upcast(dict(event.patch)))
-    except _FAULTS as error:
+    except FAULTS as error:
         remarks.append(
             Remark(
                 code=BAD_VALUE,

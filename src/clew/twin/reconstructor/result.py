@@ -14,6 +14,7 @@ from clew.twin.blueprint.processes import PHASE_KEY, STARTED, STATUS_KEY, Proces
 from clew.twin.documents import Remark
 from clew.twin.fold import fold, hash_state
 from clew.twin.query.kinds import BAD_VALUE, read_values
+from clew.twin.reconstructor.conditions import find_broken
 from clew.twin.reconstructor.moments import to_datetime
 from clew.twin.reconstructor.replay import shorten_remarks
 from clew.twin.schema.faults import REDACTED
@@ -122,8 +123,9 @@ class ReconstructionResult:
         self.exists = document.exists
         self.version = document.version
         self.last_event: EventPlace | None = document.last_event
-        self.warnings = _join(document.warnings, bad, blueprint.remarks)
         self.twin: Any = make_twin(document, blueprint.kind, self.state, bad)
+        broken = find_broken(document, blueprint, self.state, self.twin)
+        self.warnings = _join(document.warnings, bad, broken, blueprint.remarks)
         self._document = document
         self._schema = schema
         self._has_events = has_events

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from clew.twin.schema.expressions import parse_expression
 
@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clew.twin.schema.values import InvariantSchema, ObjectSchema, ProcessSchema
+
+
+INVARIANT: Final = "invariant"
+"""The code of what is told of a condition that does not hold."""
 
 
 def find_broken(
@@ -25,3 +29,8 @@ def find_broken(
         for each in kind.invariants
         if each.expression and parse_expression(each.expression).holds(state) is False
     ]
+
+
+def describe_broken(kind: ObjectSchema | ProcessSchema, state: Mapping[str, Any]) -> list[str]:
+    """Return what `find_broken` finds, in words."""
+    return [f"{each.name} does not hold: {each.expression}" for each in find_broken(kind, state)]
