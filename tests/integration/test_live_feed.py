@@ -114,6 +114,7 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
         twins=nothing,
         registries=nothing,
         links=nothing,
+        nodes=nothing,
         lineages=nothing,
         answers=nothing,
         pipeline=pipeline,

@@ -25,6 +25,7 @@ from clew.app.tree import TreeHouse
 from clew.app.twins import TwinHouse
 from clew.base.errors import ClewError
 from clew.lineage.ingest.intake import LinkIntake
+from clew.lineage.leases.book import LeaseBook
 from clew.surfaces.connection import configure
 from clew.surfaces.identity import Identity
 from clew.surfaces.links.door import LinkDoor
@@ -168,6 +169,7 @@ class Doors:
             twins=self.twin.twins,
             registries=store.registries,
             links=self._links,
+            nodes=LeaseBook(store.database, time.time_ns),
             lineages=open_lineages(store, self._links.count_drops),
             answers=open_answers(store, service, comments),
             pipeline=store.pipeline,

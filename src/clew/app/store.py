@@ -16,6 +16,7 @@ from clew.app.settings import SQLITE
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.ingest.decoder import LinkDecoder
 from clew.lineage.service import StoredLineages
+from clew.lineage.leases.schema import SCHEMA as NODES
 from clew.lineage.tables import TABLES as LINEAGE
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.folder import FolderLock
@@ -62,7 +63,7 @@ CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal
 LINKS_CODE: Final = 19
 """What stands in the log for link sets."""
 
-REGISTRY: Final = (ACCESS, COMMENTS, TREE, JOURNAL, TWIN)
+REGISTRY: Final = (ACCESS, COMMENTS, TREE, JOURNAL, TWIN, NODES)
 """What the strands keep in the registry's database."""
 
 _TABLES: Final = {

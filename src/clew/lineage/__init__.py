@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from clew.lineage.generator import TraceIdGenerator
     from clew.lineage.layout import IdLayout, TraceIdParts
+    from clew.lineage.leasing import ServerLease
     from clew.lineage.nodes import NodeLease
     from clew.lineage.poller import TraceLinkPoller
     from clew.lineage.publisher import TraceLinkPublisher
@@ -39,6 +40,7 @@ __all__ = [
     "LinkRing",
     "NodeLease",
     "Output",
+    "ServerLease",
     "Stage",
     "TraceIdGenerator",
     "TraceIdParts",
@@ -67,6 +69,7 @@ _HOMES: Final = {
     "LinkRing": "clew.lineage.transport.ring",
     "NodeLease": "clew.lineage.nodes",
     "Output": "clew.lineage.stages.output",
+    "ServerLease": "clew.lineage.leasing",
     "Stage": "clew.lineage.stages.output",
     "TraceIdGenerator": "clew.lineage.generator",
     "TraceIdParts": "clew.lineage.layout",

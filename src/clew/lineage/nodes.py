@@ -35,5 +35,6 @@ def resolve_node_id(explicit: int | None, lease: NodeLease | None) -> int:
     raise ClewError(
         ErrorCode.INVALID_ARGUMENT,
         "a generator of trace ids needs a node id",
-        hint="give node_id=, one of its own to each producer of the deployment",
+        hint="give node_id=, one of its own to each producer of the deployment, or lease= one of"
+        " a server: clew.lineage.ServerLease()",
     )

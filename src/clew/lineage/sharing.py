@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.clock import AnchoredClock
 from clew.lineage.native import NativeSequence, native_module
-from clew.lineage.sequence import Sequence
+from clew.lineage.sequence import NoId, Sequence
 
 if TYPE_CHECKING:
     from clew.lineage.layout import IdLayout
@@ -43,6 +43,23 @@ def find_sequence(node_id: int, layout: IdLayout) -> IdSequence:
             found = _SHARED[node_id, layout] = _open(node_id, layout)
         found.go_on()
         return found
+
+
+def end_node(node_id: int) -> None:
+    """Give out no more ids of a node: its lease ended. A call under way may still get one."""
+    for sequence in _sequences_of(node_id):
+        sequence.end(NoId.REVOKED)
+
+
+def resume_node(node_id: int) -> None:
+    """Give out ids of a node again, none of them twice: its lease goes on."""
+    for sequence in _sequences_of(node_id):
+        sequence.go_on()
+
+
+def _sequences_of(node_id: int) -> list[IdSequence]:
+    with _SHARED_LOCK:
+        return [each for (node, _), each in _SHARED.items() if node == node_id]
 
 
 def _open(node_id: int, layout: IdLayout) -> IdSequence:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clew.answers.contract import Answers
     from clew.lineage.contract import Lineages
     from clew.lineage.ingest.intake import LinkIntake
+    from clew.lineage.leases.book import LeaseBook
     from clew.store.database.contract import DatabaseStatus
     from clew.store.pipeline import Pipeline
     from clew.surfaces.identity import Identity
@@ -93,6 +94,7 @@ class Desk:
     twins: Twins
     registries: Registries
     links: LinkIntake
+    nodes: LeaseBook
     lineages: Lineages
     answers: Answers
     pipeline: Pipeline

@@ -12,6 +12,7 @@ from clew.surfaces.rest import (
     genai,
     grants,
     lineage,
+    lineage_nodes,
     telemetry,
     tree,
     twin,
@@ -33,6 +34,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *tree.ROUTES,
     *twin.ROUTES,
     *twin_export.ROUTES,
+    *lineage_nodes.ROUTES,
     *lineage.ROUTES,
     *watch.ROUTES,
 )
