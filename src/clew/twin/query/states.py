@@ -90,7 +90,7 @@ def write_state(
         remarks.append(doc.Remark(code=EVENTS_EXPIRED, message=message, at=kept_from))
     if now is not None and source is not None and source.at > now:
         ahead = (source.at - now) / NS_PER_S
-        message = f"its last change is {ahead:.3g} s ahead of this server's clock"
+        message = f"its last change is {ahead:.3f} s ahead of this server's clock"
         at = format_time(source.at)
         remarks.append(
             doc.Remark(code=CLOCK_SKEW, message=message, event_id=source.event_id, at=at)
