@@ -15,7 +15,7 @@ RESERVED: Final = "trilog."
 OBJ_ID: Final = "trilog.obj.id"
 OBJ_TYPE: Final = "trilog.obj.type"
 OBJ_VERSION: Final = "trilog.obj.version"
-"""The version that the writer believes it makes; told where it differs, never obeyed."""
+"""The version that the writer believes it makes; taken from older writers, and never obeyed."""
 
 OBJ_NULLS: Final = "trilog.obj.nulls"
 """Names of the fields that the event sets to null, as an array: attributes have no null."""
