@@ -45,39 +45,49 @@ _ZONED: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[
 _HINT: Final = "send OpenLineage RunEvents: eventType, eventTime, run.runId, job, inputs, outputs"
 
 
-class _VersionFacet(msgspec.Struct, rename="camel"):
+class EventVersion(msgspec.Struct, rename="camel"):
+    """The facet that says which version of a dataset is meant."""
+
     dataset_version: _Name | None = None
 
 
-class _DatasetFacets(msgspec.Struct):
-    version: _VersionFacet | None = None
+class EventFacets(msgspec.Struct):
+    """What is read of a dataset's facets."""
+
+    version: EventVersion | None = None
 
 
-class _Dataset(msgspec.Struct):
+class EventDataset(msgspec.Struct):
+    """A dataset that a run read or wrote."""
+
     namespace: _Name
     name: _Name
-    facets: _DatasetFacets | None = None
+    facets: EventFacets | None = None
 
 
-class _Job(msgspec.Struct):
+class EventJob(msgspec.Struct):
+    """What runs."""
+
     namespace: _Name
     name: _Name
 
 
-class _Run(msgspec.Struct, rename="camel"):
+class EventRun(msgspec.Struct, rename="camel"):
+    """One time that it ran."""
+
     run_id: _Name
 
 
-class _Event(msgspec.Struct, rename="camel"):
-    """What is read of an event; all else of it is passed over."""
+class RunEvent(msgspec.Struct, rename="camel"):
+    """An event of OpenLineage: what is read of it; all else is passed over."""
 
     event_time: Annotated[str, msgspec.Meta(max_length=64)]
     event_type: str | None = None
-    run: _Run | None = None
-    job: _Job | None = None
-    dataset: _Dataset | None = None
-    inputs: list[_Dataset] | None = None
-    outputs: list[_Dataset] | None = None
+    run: EventRun | None = None
+    job: EventJob | None = None
+    dataset: EventDataset | None = None
+    inputs: list[EventDataset] | None = None
+    outputs: list[EventDataset] | None = None
 
 
 class NamedDataset(msgspec.Struct, kw_only=True, frozen=True):
@@ -87,6 +97,20 @@ class NamedDataset(msgspec.Struct, kw_only=True, frozen=True):
     name: str
     version: str | None
     trace_id: str
+
+
+class EventsTaken(msgspec.Struct, kw_only=True, frozen=True):
+    """What became of events: sets and items that are kept, those that are not, and why.
+
+    `passed_over` counts, by reason, events that complete no run, and outputs that were left out of
+    their own inputs.
+    """
+
+    accepted: int
+    rejected: int
+    reasons: dict[str, int]
+    passed_over: dict[str, int]
+    datasets: list[NamedDataset]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +131,7 @@ class Translation:
 class _Told:
     """What was told of a run."""
 
-    job: _Job
+    job: EventJob
     completed_at: str | None = None
     inputs: dict[int, NamedDataset] = field(default_factory=dict)
     outputs: dict[int, NamedDataset] = field(default_factory=dict)
@@ -167,14 +191,14 @@ def translate_events(events: Sequence[Any]) -> Translation:
     return Translation(links, tuple(datasets.values()), dict(passed_over))
 
 
-def _read_event(given: Any, place: int) -> _Event:
+def _read_event(given: Any, place: int) -> RunEvent:
     try:
-        return msgspec.convert(given, _Event)
+        return msgspec.convert(given, RunEvent)
     except msgspec.ValidationError as error:
         raise _wrong(place, str(error)) from error
 
 
-def _check_time(event: _Event, place: int) -> None:
+def _check_time(event: RunEvent, place: int) -> None:
     if not _ZONED.fullmatch(event.event_time):
         raise _wrong(place, f"eventTime is no RFC 3339 time with a zone: {event.event_time!r}")
     try:
@@ -184,7 +208,7 @@ def _check_time(event: _Event, place: int) -> None:
         raise _wrong(place, error.message) from error
 
 
-def _kind_without_run(event: _Event, place: int) -> str:
+def _kind_without_run(event: RunEvent, place: int) -> str:
     """Return which of the standard's other events one is: they tell of no run.
 
     Raises:
@@ -201,13 +225,13 @@ def _kind_without_run(event: _Event, place: int) -> str:
 _TYPES: Final = frozenset({"start", "running", "complete", "abort", "fail", "other"})
 
 
-def _type_of(event: _Event) -> str:
+def _type_of(event: RunEvent) -> str:
     kind = (event.event_type or "other").lower()
     # Reasons are a closed set, whatever a writer invents.
     return kind if kind in _TYPES else "other"
 
 
-def _tell(runs: dict[str, _Told], event: _Event, place: int) -> _Told:
+def _tell(runs: dict[str, _Told], event: RunEvent, place: int) -> _Told:
     """Add what an event says of its run."""
     assert event.run is not None
     assert event.job is not None
@@ -221,7 +245,7 @@ def _tell(runs: dict[str, _Told], event: _Event, place: int) -> _Told:
     return told
 
 
-def _name(dataset: _Dataset) -> NamedDataset:
+def _name(dataset: EventDataset) -> NamedDataset:
     facet = dataset.facets.version if dataset.facets is not None else None
     version = facet.dataset_version if facet is not None else None
     return NamedDataset(

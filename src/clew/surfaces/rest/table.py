@@ -12,6 +12,7 @@ from clew.surfaces.rest import (
     genai,
     grants,
     lineage,
+    lineage_exchange,
     lineage_nodes,
     telemetry,
     tree,
@@ -35,6 +36,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *twin.ROUTES,
     *twin_export.ROUTES,
     *lineage_nodes.ROUTES,
+    *lineage_exchange.ROUTES,
     *lineage.ROUTES,
     *watch.ROUTES,
 )
