@@ -116,8 +116,8 @@ GOALS: Final = (
     Goal(
         "state of an object of 10,000 events at a moment, nothing of it in memory",
         30.0,
-        "ms",
-        ("twin.state.first_ms",),
+        "ms of CPU",
+        ("twin.state.first_cpu_ms",),
         "",
     ),
     Goal(
