@@ -6,6 +6,7 @@ switched on and off at any time, and costs nothing that could be measured while 
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from itertools import count
@@ -177,7 +178,7 @@ def enable_tracing(
     node_id: int | None = None,
     *,
     lease: NodeLease | None = None,
-    to: str | LinkRing | LinkPublisher = LINKS_DEFAULT,
+    to: str | LinkRing | LinkPublisher | None = None,
     epoch: int | None = None,
     clock: Callable[[], int] | None = None,
     reuse_single: bool = False,
@@ -189,7 +190,8 @@ def enable_tracing(
         node_id: of the generator, one of its own to each process of the deployment.
         lease: who lent a node id, where none is given.
         to: where link sets go: an address, ``otlp`` for log records through the process's own
-            telemetry, a ring of this process, or a publisher.
+            telemetry, a ring of this process, or a publisher; by default the address of
+            CLEW_LINKS, else that of a server on this machine.
         epoch: of all outputs, 0 to 2^64 - 1; by default a new trace id.
         clock: Unix milliseconds, where not the machine's clock counts.
         reuse_single: several inputs of one id give an output of that id, and not a new one.
@@ -209,7 +211,8 @@ def enable_tracing(
             )
         generator = TraceIdGenerator(node_id, lease=lease, clock=clock)
         first = generator.next() if epoch is None else epoch
-        publisher = _open_publisher(to, first)
+        way = os.environ.get("CLEW_LINKS") or LINKS_DEFAULT if to is None else to
+        publisher = _open_publisher(way, first)
         if spans:
             from clew.lineage.stages.spans import begin_spans
 
