@@ -6,13 +6,16 @@ import json
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clew.lineage import documents as doc
 from clew.lineage.exchange.prov import to_prov
 
 AT = "2026-11-21T17:00:00.000000000Z"
+
+# How long drawing takes is no matter of the tests, on a machine that others use as well.
+untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 names = st.sampled_from(["a", "b", "ä/ö", " "])
 ids = st.integers(1, 6).map(lambda n: str(2**64 - n))
@@ -73,6 +76,7 @@ lineages = st.builds(
 )
 
 
+@untimed
 @given(lineages)
 def test_prov_says_each_edge_once_and_names_nothing_that_is_not_there(
     lineage: doc.Lineage,
