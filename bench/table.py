@@ -366,6 +366,13 @@ _LINEAGE: Final = {
 }
 
 
+_STAGES: Final = {
+    "bare_ns": "a call of a function that adds two numbers",
+    "plain_off_ns": "the same as a stage, tracing off",
+    "off_ns": "the same with inputs of other stages, tracing off",
+    "on_ns": "the same, tracing on: an id, and a set of two parents within the process",
+}
+
 _TWIN: Final = {
     "state.first_ms": "state of an object of 10,000 events, in the engine, ms",
     "state.first_cpu_ms": "of it CPU, ms",
@@ -399,6 +406,7 @@ def _lineage(figures: dict[str, Figure]) -> list[str]:
     if "lineage.emit.ring_ns" not in figures:
         return ["Not measured yet."]
     rows = [(what, _show(figures, f"lineage.{name}")) for name, what in _LINEAGE.items()]
+    rows += [(what, _show(figures, f"stages.{name}")) for name, what in _STAGES.items()]
     return [_table(("CPU of the thread that calls, ns", ""), rows)]
 
 

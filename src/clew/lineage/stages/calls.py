@@ -11,7 +11,7 @@ import inspect
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
-from clew.lineage.stages.carrier import Traced
+from clew.lineage.stages.carrier import PLAIN, Traced
 from clew.lineage.stages.course import Course, strip_argument
 from clew.lineage.stages.output import Stage
 from clew.lineage.stages.tracing import SWITCH
@@ -125,7 +125,12 @@ def _plain(function: Callable[..., Any], made: Stage) -> Callable[..., Any]:
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Traced[Any]:
         if SWITCH.tracing is None:
-            plain = [each.value if type(each) is Traced else strip_argument(each) for each in args]
+            plain = [
+                each.value
+                if (kind := type(each)) is Traced
+                else (each if kind in PLAIN else strip_argument(each))
+                for each in args
+            ]
             named = {name: strip_argument(kwargs[name]) for name in kwargs} if kwargs else kwargs
             return Traced(function(*plain, **named))
         course = Course(made)
@@ -141,7 +146,12 @@ def _coroutine(function: Callable[..., Any], made: Stage) -> Callable[..., Any]:
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Traced[Any]:
         if SWITCH.tracing is None:
-            plain = [each.value if type(each) is Traced else strip_argument(each) for each in args]
+            plain = [
+                each.value
+                if (kind := type(each)) is Traced
+                else (each if kind in PLAIN else strip_argument(each))
+                for each in args
+            ]
             named = {name: strip_argument(kwargs[name]) for name in kwargs} if kwargs else kwargs
             return Traced(await function(*plain, **named))
         course = Course(made)

@@ -34,7 +34,7 @@ LOOKED_INTO_MAX: Final = 256
 """Of a list, how many places tell whether it is one of items: more than a set may name (167), and
 few, so that a long list of numbers costs its stage nothing."""
 
-_PLAIN: Final = frozenset({str, bytes, int, float, bool, complex, type(None)})
+PLAIN: Final = frozenset({str, bytes, int, float, bool, complex, type(None)})
 """Kinds that have no room for an id, which need not be looked at."""
 
 _CONTAINERS: Final = frozenset({list, tuple, dict})
@@ -88,7 +88,7 @@ def find_trace_id(value: object) -> int | None:
     kind = type(value)
     if kind is Traced:
         return cast("Traced[object]", value).trace_id
-    if kind in _PLAIN:
+    if kind in PLAIN:
         return None
     try:
         if isinstance(value, dict):
@@ -108,7 +108,7 @@ def find_inputs(value: object) -> Sequence[Input]:
     if kind is Traced:
         carrier = cast("Traced[object]", value)
         return ((carrier.trace_id, carrier.span),)
-    if kind in _PLAIN:
+    if kind in PLAIN:
         return ()
     own = find_trace_id(value)
     if own is not None:
