@@ -15,8 +15,8 @@ from clew.app.fingerprints import FingerprintDecoder
 from clew.app.settings import SQLITE
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.ingest.decoder import LinkDecoder
-from clew.lineage.service import StoredLineages
 from clew.lineage.leases.schema import SCHEMA as NODES
+from clew.lineage.service import StoredLineages
 from clew.lineage.tables import TABLES as LINEAGE
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.folder import FolderLock

@@ -7,13 +7,27 @@ from typing import Final
 from clew.surfaces.cli.command import KEEP, LOOK, Command, Family
 
 FAMILIES: Final[tuple[Family, ...]] = (
-    Family("lineage", LOOK, "See which inputs an output was made of."),
     Family("trace-id", KEEP, "Make the ids that lineage is told by, and read what they tell."),
 )
 
 _TRACE_IDS: Final = "clew.surfaces.cli.commands.trace_ids"
 
 COMMANDS: Final[tuple[Command, ...]] = (
+    Command(
+        "lineage",
+        "clew.surfaces.cli.commands.lineages:lineage",
+        LOOK,
+        "Show which inputs an output was made of, or what was made of it.",
+        (
+            "An id that stands above already is named again, and no more. Of each id: the span "
+            "that made it, its item, the apps and objects that had to do with it."
+        ),
+        (
+            ("clew lineage 7130316800004194303", "why an output exists"),
+            ("clew lineage 7130316800004194303 --down", "which results used a bad input"),
+            ("clew lineage 7130316800004194303 --path 7130316800000000001", "how one led to it"),
+        ),
+    ),
     Command(
         "lineage tap",
         "clew.surfaces.cli.commands.lineage_tap:tap",

@@ -94,8 +94,8 @@ class Desk:
     twins: Twins
     registries: Registries
     links: LinkIntake
-    nodes: LeaseBook
     lineages: Lineages
+    nodes: LeaseBook
     answers: Answers
     pipeline: Pipeline
     intake: Intake

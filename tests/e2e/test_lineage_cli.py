@@ -1,0 +1,124 @@
+"""`clew lineage` as a person and as a program meet it."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+
+import pytest
+
+from clew.surfaces.cli.text import width_of
+from clew.testing.requests import ids_of, spans_request
+from clew.testing.server import ServerProcess
+from tests.e2e.terminal import clew, clew_on_terminal
+from tests.integration.link_bodies import set_bytes
+
+CAMERA, LIDAR, JOINED, SHOWN = (0x5EED_0000_0000 + each for each in (1, 2, 3, 4))
+HOSTILE = "join\x1b[2J\u202e"
+NOBODY = 2**63 + 5
+PLAIN = {"NO_COLOR": "1"}
+
+
+def post(url: str, body: bytes, kind: str) -> None:
+    request = urllib.request.Request(url, body, {"content-type": kind})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.status == 200
+
+
+@pytest.fixture(scope="module")
+def joined(server: ServerProcess) -> ServerProcess:
+    """A frame of a camera and a sweep of a lidar, joined, and what was made of that."""
+    links = set_bytes(JOINED, [CAMERA, LIDAR], stream_id=3, seq=9)
+    links += set_bytes(SHOWN, [JOINED, CAMERA], stream_id=4, seq=9)
+    post(f"{server.url}/api/v1/links", links, "application/octet-stream")
+    request = spans_request(
+        "fusion",
+        [ids_of(0x5EED_0003)],
+        operation=HOSTILE,
+        attributes={"tracelink.trace_id": str(JOINED)},
+    )
+    body = request.SerializeToString()
+    post(f"{server.otlp_url}/v1/traces", body, "application/x-protobuf")
+    return server
+
+
+def test_a_pipe_gets_the_document_of_the_rest_door(joined: ServerProcess) -> None:
+    ended = clew("lineage", str(SHOWN), server=joined.url)
+    assert ended.code == 0, ended.stderr
+    address = f"{joined.url}/api/v1/lineage/{SHOWN}"
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        assert ended.document == json.load(answer)
+    assert [node["depth"] for node in ended.document["nodes"]] == [0, 1, 1, 2]
+    down = clew("lineage", hex(CAMERA), "--down", "--depth", "1", server=joined.url)
+    assert {node["trace_id"] for node in down.document["nodes"]} == {
+        str(each) for each in (CAMERA, JOINED, SHOWN)
+    }
+
+
+def test_a_terminal_draws_a_tree_with_spans_and_items(joined: ServerProcess) -> None:
+    shown = clew_on_terminal("lineage", str(SHOWN), server=joined.url, environ=PLAIN)
+    assert shown.code == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert f"├─{JOINED}" in lines[2]
+    assert "fusion" in lines[2]
+    assert "3/1/9" in lines[2]
+    assert f"│ ├─{CAMERA}" in lines[3]
+    assert "nothing is known of it" in lines[3]
+    assert f"│ ╰─{LIDAR}" in lines[4]
+    assert f"╰─{CAMERA}" in lines[5]
+    assert "as above" in lines[5]
+    assert "made of · 4 nodes · 4 edges · 2 missing" in shown.stdout
+    assert "\x1b[2J" not in shown.stdout
+    assert "\u202e" not in shown.stdout
+    assert all(width_of(line) <= 100 for line in lines)
+
+
+def test_a_path_is_drawn_from_the_later_end(joined: ServerProcess) -> None:
+    shown = clew_on_terminal(
+        "lineage", str(LIDAR), "--path", str(SHOWN), server=joined.url, environ=PLAIN
+    )
+    assert shown.code == 0, shown.stderr
+    assert shown.stdout.index(str(SHOWN)) < shown.stdout.index(str(JOINED))
+    assert "2 steps · 3 nodes" in shown.stdout
+    piped = clew("lineage", str(LIDAR), "--path", str(SHOWN), server=joined.url)
+    assert (piped.document["direction"], piped.document["length"]) == ("down", 2)
+
+
+def test_nothing_that_matches_is_an_answer_and_an_exit_code(joined: ServerProcess) -> None:
+    ended = clew("lineage", str(NOBODY), server=joined.url)
+    assert ended.code == 2
+    assert ended.document["nodes"][0]["missing"] is True
+    ended = clew("lineage", str(NOBODY), "--path", str(CAMERA), server=joined.url)
+    assert (ended.code, ended.document["found"]) == (2, False)
+
+
+def test_an_answer_keeps_to_its_budget(joined: ServerProcess) -> None:
+    ended = clew("lineage", str(SHOWN), "--max-tokens", "300", server=joined.url)
+    assert ended.code == 0, ended.stderr
+    assert len(ended.stdout) <= 4 * 300
+    assert ended.document["truncated"] is True
+    assert "--depth" in ended.document["hint"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("0",),
+        ("x",),
+        (str(2**64),),
+        (str(SHOWN), "--up", "--down"),
+        (str(SHOWN), "--down", "--path", "7"),
+        (str(SHOWN), "--path", "nobody"),
+        (str(SHOWN), "--depth", "-1"),
+        (str(SHOWN), "--depth", "1001"),
+        (str(SHOWN), "--limit", "0"),
+        (str(SHOWN), "--last", "soon"),
+    ],
+)
+def test_what_cannot_be_asked_is_a_bad_argument(
+    joined: ServerProcess, arguments: tuple[str, ...]
+) -> None:
+    ended = clew("lineage", *arguments, server=joined.url)
+    assert (ended.code, ended.stdout) == (3, "")
+    assert ended.error["code"] == "invalid_argument"
+    assert ended.error["hint"]
