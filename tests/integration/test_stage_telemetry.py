@@ -215,3 +215,31 @@ def test_the_pipeline_runs_as_well_where_telemetry_is_switched_off() -> None:
     _, ids, failures = run_pipeline(PIPELINE, {"OTEL_SDK_DISABLED": "true"})
     assert all(ids)
     assert failures == 0
+
+
+UNSPEAKABLE = """
+import json
+import clew
+from clew import lineage
+
+run = clew.init("pipeline")
+tracing = lineage.enable_tracing(7, to=lineage.LinkRing(), spans=True)
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("nothing may be said of it")
+
+@lineage.stage
+def fail():
+    raise Unspeakable
+
+try:
+    fail()
+except Unspeakable:
+    print(json.dumps(tracing.statistics().failures))
+"""
+
+
+def test_an_error_that_cannot_be_told_of_is_raised_as_it_is() -> None:
+    with OtlpSink() as sink:
+        assert run_pipeline(UNSPEAKABLE, {"CLEW_SERVER": sink.url}) == 1

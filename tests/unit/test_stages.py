@@ -481,6 +481,43 @@ def test_values_that_raise_when_they_are_looked_at_reach_the_function(told: Told
     assert told.tracing.statistics().failures == 0
 
 
+class Unbound:
+    """A proxy that stands for nothing now, such as those of web frameworks outside a request."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("outside of a request")
+
+    @__class__.setter
+    def __class__(self, value: Any) -> None: ...
+
+
+def test_proxies_that_stand_for_nothing_reach_the_function(told: Told) -> None:
+    @lineage.stage
+    def take(values: list[object]) -> object:
+        return values[0]
+
+    unbound = Unbound()
+    assert take([unbound, read(1)]).value is unbound
+    with lineage.join([unbound, read(1)]):
+        assert told.tracing.statistics().failures == 0
+
+
+def test_inputs_that_are_no_collection_are_counted_and_harm_nobody(told: Told) -> None:
+    wrong: Any = 5
+    with lineage.join(wrong) as out:
+        assert out.carry(1).value == 1
+    assert told.tracing.statistics().failures == 1
+
+
+def test_a_carrier_goes_to_another_process(told: Told) -> None:
+    first = read(1)
+    sent = pickle.loads(pickle.dumps(first))
+    assert (sent.value, sent.trace_id) == (1, first.trace_id)
+    assert add(sent, read(2)).trace_id != first.trace_id
+    assert first.trace_id in told.links[0].parents
+
+
 # Off, on, and off again.
 
 

@@ -96,8 +96,11 @@ class Output:
         self._is_discarded = False
         self._token: Token[Output | None] | None = None
         self._span: StageSpan | None = None
-        if self._tracing is not None and inputs:
-            self.add(*inputs)
+        if self._tracing is not None:
+            try:
+                self.add(*inputs)
+            except Exception:  # noqa: BLE001 - what is traced must not break; they may be anything
+                self._tracing.failures.add()
 
     @property
     def is_traced(self) -> bool:
@@ -225,10 +228,15 @@ class Output:
             except ValueError:
                 # Another task ends what this one began, in a context that ends by itself.
                 is_here = False
-        if self._span is not None:
-            self._span.leave(is_here=is_here)
+        span, tracing = self._span, self._tracing
+        if span is None or tracing is None:
+            return
+        try:
+            span.leave(is_here=is_here)
             if error is not None:
-                self._span.fail(error)
+                span.fail(error)
+        except Exception:  # noqa: BLE001 - what the stage raised may do anything when it is told of
+            tracing.failures.add()
 
     def tell(self) -> None:
         """Publish what the output was made of: it is out. Never raises, never waits."""
