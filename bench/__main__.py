@@ -15,7 +15,18 @@ from pathlib import Path
 from bench.figures import write_report
 from bench.machine import ROOT, Session
 
-BENCHES = ("decode", "ingest", "queries", "mixed", "tree", "emit", "lineage", "stages", "twin")
+BENCHES = (
+    "decode",
+    "ingest",
+    "queries",
+    "mixed",
+    "tree",
+    "emit",
+    "lineage",
+    "graph",
+    "stages",
+    "twin",
+)
 SIZES = {"100k": 100_000, "1m": 1_000_000, "10m": 10_000_000}
 
 

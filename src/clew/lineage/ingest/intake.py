@@ -154,7 +154,7 @@ def explain_refusal(refused: Decoded) -> ClewError:
     hint = (
         "give times within what is kept, --retention-links, and not in the future"
         if set(refused.rejected) == {TIME}
-        else "docs/guide/lineage.md says what a set may hold"
+        else "docs/guide/provenance.md says what a set may hold"
     )
     return ClewError(ErrorCode.INVALID_ARGUMENT, f"no message was kept: {reasons}", hint=hint)
 

@@ -258,7 +258,7 @@ def _check_links(status: IngestStatus) -> Iterator[Check]:
             name="link sets",
             status="warn",
             detail=f"{detail}; not kept: {', '.join(reasons)}",
-            hint="docs/guide/lineage.md tells what the reasons mean",
+            hint="docs/guide/provenance.md tells what the reasons mean",
         )
 
 
