@@ -3,6 +3,8 @@
 A pipeline of 25 stages in a row, each output made of four neighbours of the stage before, so that
 twenty steps up there are 651 nodes. One output in ten of the last half of the stages has a span
 that names it. Asked over REST, by one client, of outputs drawn at random; every answer is checked.
+With a time range a walk asks the engine for each level, without one it has the edges in memory:
+``engine`` and ``ancestry``.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench.clew_server import ClewServer
 from bench.figures import median_of, single
+from bench.processes import cpu_s
 from clew.testing.requests import spans_request
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ NODES: Final = 1 + sum(1 + step * (PARENTS - 1) for step in range(1, DEPTH + 1))
 
 QUESTIONS: Final[dict[str, dict[str, Any]]] = {
     "ancestry": {"depth": DEPTH},
+    "engine": {"depth": DEPTH, "start": "2000-01-01T00:00:00Z"},
     "near": {"depth": 1},
     "descent": {"depth": DEPTH, "direction": "down"},
 }
@@ -61,11 +65,12 @@ def run(session: Session) -> None:
         chosen = random.Random(7)
         for name, asked in QUESTIONS.items():
             walls, servers = [], []
+            cpu = cpu_s(server.pid)
             for round_ in range(rounds + 3):
                 place = chosen.randrange(100, width - 100)
                 stage = 2 if name == "descent" else STAGES - 1
                 wall, told = _ask(server, _id(stage, place), asked)
-                if name == "ancestry":
+                if name in {"ancestry", "engine"}:
                     assert len(told) == NODES, len(told)
                 # The first rounds warm up.
                 if round_ >= 3:
@@ -73,6 +78,8 @@ def run(session: Session) -> None:
                     servers.append(wall[1])
             session.add(f"graph.{name}_ms", median_of(walls, "ms", note=f"{len(told)} nodes"))
             session.add(f"graph.{name}_server_ms", median_of(servers, "ms"))
+            spent = 1000 * (cpu_s(server.pid) - cpu) / (rounds + 3)
+            session.add(f"graph.{name}_cpu_ms", single(spent, "ms of CPU", note="on average"))
 
 
 def _id(stage: int, place: int) -> int:

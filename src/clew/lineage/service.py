@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import format_time, parse_range
 from clew.lineage import documents as doc
 from clew.lineage.contract import Witnessed
@@ -11,7 +12,8 @@ from clew.lineage.layout import parse_trace_id
 from clew.lineage.query.cycles import find_cycles
 from clew.lineage.query.edges import Edges
 from clew.lineage.query.items import find_items_of, find_traced
-from clew.lineage.query.walk import Walker, keep_shortest
+from clew.lineage.query.recent import EDGES_MAX, EdgeMemory
+from clew.lineage.query.walk import Walker, find_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from clew.lineage.query.walk import Walk
     from clew.store.engine.contract import Snapshot
 
-SEARCH_NODES_MAX = 100_000
-"""Nodes that a search for a path looks at: a second of questions."""
+RETRY_AFTER_MS: Final = 100
+"""When to ask again: what went is gone."""
 
 
 class StoredLineages:
@@ -37,12 +39,16 @@ class StoredLineages:
         witnesses: Witnesses,
         losses: Callable[[], Mapping[str, int]],
         now: Callable[[], int],
+        *,
+        edges_kept_max: int = EDGES_MAX,
     ) -> None:
         """Answer from a store and its witnesses.
 
-        `losses` gives, by reason, how many messages the doors dropped; `now` Unix nanoseconds.
+        `losses` gives, by reason, how many messages the doors dropped; `now` Unix nanoseconds. Of
+        so many edges the ids are kept in memory; of more, none.
         """
         self._store = store
+        self._memory = EdgeMemory(store, edges_kept_max)
         self._witnesses = witnesses
         self._losses = losses
         self._now = now
@@ -50,16 +56,19 @@ class StoredLineages:
     def get_lineage(self, trace_id: str, query: ask.LineageQuery) -> doc.Lineage:
         """Return what an id was made of, or what was made of it."""
         root = parse_trace_id(trace_id)
-        edges = self._open(query)
-        walker = Walker(edges)
-        found = walker.walk(root, query.direction, depth=query.depth, nodes_max=query.limit)
-        nodes = self._describe(edges.snapshot, found.depths)
+        found, links, snapshot = self._walk(
+            query,
+            lambda walker: walker.walk(
+                root, query.direction, depth=query.depth, nodes_max=query.limit
+            ),
+        )
+        nodes = self._describe(snapshot, found.depths)
         cycles = find_cycles(found.pairs)
         return doc.Lineage(
             root=str(root),
             direction=query.direction,
             nodes=nodes,
-            edges=_write_edges(edges.describe(found.pairs)),
+            edges=_write_edges(links),
             missing=sum(1 for node in nodes if node.missing),
             cycles=[[str(each) for each in cycle] for cycle in cycles],
             truncated=bool(found.stops),
@@ -70,42 +79,24 @@ class StoredLineages:
     def find_path(self, query: ask.PathQuery) -> doc.LineagePath:
         """Return how one id leads to another."""
         start, target = parse_trace_id(query.from_), parse_trace_id(query.to)
-        edges = self._open(query)
-        walker = Walker(edges)
-        direction: Direction | None = None
-        path: Walk | None = None
-        stops: set[str] = set()
-        # Up is asked first: who asks why an output exists knows the output.
-        for way in ("up", "down"):
-            later, earlier = (start, target) if way == "up" else (target, start)
-            # Ancestors are few where descendants may be many, so both ways are walked upwards.
-            found = walker.search(
-                later, earlier, "up", depth=query.depth, nodes_max=SEARCH_NODES_MAX
-            )
-            if earlier in found.depths:
-                direction, path = ("up" if way == "up" else "down"), keep_shortest(found, earlier)
-                stops = set()
-                break
-            stops |= found.stops
-        depths = dict.fromkeys((start, target), 0) if path is None else path.depths
-        shown = dict(list(depths.items())[: query.limit])
-        if len(shown) < len(depths):
-            stops.add("nodes")
-        pairs = [] if path is None else path.pairs
+        path, links, snapshot = self._walk(
+            query,
+            lambda walker: find_way(
+                walker, start, target, depth=query.depth, nodes_max=query.limit
+            ),
+        )
+        is_found = path.length is not None
+        direction: Direction = "up" if path.root == start else "down"
         return doc.LineagePath(
             from_=str(start),
             to=str(target),
-            found=path is not None,
-            direction=direction,
-            length=None if path is None else max(path.depths.values()),
-            nodes=self._describe(edges.snapshot, shown),
-            edges=_write_edges(
-                edges.describe(
-                    [(one, other) for one, other in pairs if {one, other} <= shown.keys()]
-                )
-            ),
-            truncated=bool(stops),
-            stopped_by=sorted(stops),
+            found=is_found,
+            direction=direction if is_found else None,
+            length=path.length,
+            nodes=self._describe(snapshot, path.depths),
+            edges=_write_edges(links),
+            truncated=bool(path.stops),
+            stopped_by=sorted(path.stops),
             losses=dict(self._losses()),
         )
 
@@ -113,9 +104,33 @@ class StoredLineages:
         """Return the items with a number in a stream, and the trace ids that they have."""
         return find_traced(self._store, query)
 
-    def _open(self, query: ask.LineageQuery | ask.PathQuery) -> Edges:
+    def _walk(
+        self, query: ask.LineageQuery | ask.PathQuery, walk: Callable[[Walker], Walk]
+    ) -> tuple[Walk, list[Link], Snapshot]:
+        """Return a walk, what is told of its edges, and the moment that it saw.
+
+        Edges in memory tell no times, and one that retention took away is told of no more.
+        """
         window = parse_range(last=query.last, start=query.start, end=query.end, now=self._now())
-        return Edges(self._store, self._store.snapshot(), window)
+        recent = self._memory.open() if window.is_open else None
+        if recent is not None:
+            found = walk(Walker(recent))
+            told = Edges(self._store, recent.snapshot, window)
+            links = told.describe(found.pairs, is_cut=found.is_cut)
+            if links is not None:
+                return found, links, recent.snapshot
+            self._memory.forget()
+        edges = Edges(self._store, self._store.snapshot(), window)
+        found = walk(Walker(edges))
+        links = edges.describe(found.pairs, is_cut=found.is_cut)
+        if links is None:
+            raise ClewError(
+                ErrorCode.UNAVAILABLE,
+                "edges went while they were walked: they are older than what is kept",
+                hint="ask again",
+                retry_after_ms=RETRY_AFTER_MS,
+            )
+        return found, links, edges.snapshot
 
     def _describe(self, snapshot: Snapshot, depths: Mapping[int, int]) -> list[doc.Node]:
         """Return nodes with what is known of each, in their order."""

@@ -23,6 +23,9 @@ _SETTINGS: Final = (
     "non_replicated_deduplication_window=1000",
 )
 
+# What came since a frame is asked for before each walk.
+_FRAME_INDEX: Final = f"INDEX idx_frame {FRAME} TYPE minmax GRANULARITY 1"
+
 _ITEM: Final = (
     Column("StreamId", "UInt32", comment="stream of the item; 0 where there are no streams"),
     Column("Epoch", "UInt64", "Delta(8), ZSTD(1)", comment="epoch of the stream"),
@@ -49,7 +52,10 @@ LINKS: Final = Table(
         *_ARRIVAL,
     ),
     # The same rows once more, in the order that the way down asks for.
-    indexes=("PROJECTION by_parent (SELECT * ORDER BY (ParentTraceId, TraceId))",),
+    indexes=(
+        "PROJECTION by_parent (SELECT * ORDER BY (ParentTraceId, TraceId))",
+        _FRAME_INDEX,
+    ),
     order_by="(TraceId, ParentTraceId, Timestamp)",
     partition="month",
     settings=_SETTINGS,
@@ -66,7 +72,7 @@ ITEMS: Final = Table(
         *_ITEM,
         *_ARRIVAL,
     ),
-    indexes=("PROJECTION by_item (SELECT * ORDER BY (StreamId, Epoch, Seq))",),
+    indexes=("PROJECTION by_item (SELECT * ORDER BY (StreamId, Epoch, Seq))", _FRAME_INDEX),
     order_by="(TraceId, StreamId, Epoch, Seq)",
     partition="month",
     settings=_SETTINGS,

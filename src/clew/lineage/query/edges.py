@@ -96,25 +96,31 @@ class Edges:
         )
         return bool(rows.num_rows)
 
-    def describe(self, pairs: Collection[Pair]) -> list[Link]:
-        """Return what is told of edges, in their order.
+    def describe(self, pairs: Collection[Pair], *, is_cut: bool = True) -> list[Link] | None:
+        """Return what is told of edges, in their order; None where one is not there any more.
 
-        Of rows that say the same, the one that was made first tells of the edge.
+        Of rows that say the same, the one that was made first tells of the edge. Where these are
+        not a part of all that lead away from their ends, it is cheaper to say so (`is_cut`).
         """
         if not pairs:
             return []
+        where = "TraceId IN {outputs:Array(UInt64)}"
+        parameters: dict[str, object] = {"outputs": sorted({output for output, _ in pairs})}
+        if is_cut:
+            # An output may have thousands of inputs that are not asked for.
+            where += " AND ParentTraceId IN {parents:Array(UInt64)}"
+            parameters["parents"] = sorted({parent for _, parent in pairs})
         rows = self._ask(
             f"SELECT * FROM @links ORDER BY {_ORDER} LIMIT 1 BY TraceId, ParentTraceId",
-            "TraceId IN {outputs:Array(UInt64)} AND ParentTraceId IN {parents:Array(UInt64)}",
+            where,
             ("TraceId", "ParentTraceId", "Position", "StreamId", "Epoch", "Seq", _AT),
-            {
-                "outputs": sorted({output for output, _ in pairs}),
-                "parents": sorted({parent for _, parent in pairs}),
-            },
+            parameters,
             DESCRIBE_MS_MAX,
         )
         columns = [column.to_pylist() for column in rows.columns]
         told = {(row[0], row[1]): Link(*row) for row in zip(*columns, strict=True)}
+        if len(told.keys() & pairs) < len(pairs):
+            return None
         return [told[pair] for pair in pairs]
 
     def _ask(

@@ -1,9 +1,8 @@
-"""The walk: level by level, each a question by key, until nothing new comes or a wall is reached.
+"""The walk: level by level, until nothing new comes or a wall is reached.
 
-Theory of operation. A level's ids are asked for together, so a walk of twenty steps is twenty
-questions, however many nodes there are. Ids that were seen are not asked for again, so cycles and
-diamonds end by themselves, and each id stands at the fewest steps that lead to it. All questions
-see one moment of the store.
+Theory of operation. A level's ids are asked for together: of the edges in memory, or of the engine
+by key. Ids that were seen are not asked for again, so cycles and diamonds end by themselves, and
+each id stands at the fewest steps that lead to it. A walk sees one moment of the store.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.query.edges import ends_of
@@ -20,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from clew.lineage.parameters import Direction
-    from clew.lineage.query.edges import Edges, Pair
+    from clew.lineage.query.edges import Pair
+
+SEARCH_NODES_MAX: Final = 100_000
+"""Nodes that a search for a way looks at: a second of questions."""
 
 WALK_SECONDS_MAX: Final = 10.0
 """Of one walk: then what was found is the answer."""
@@ -47,12 +49,42 @@ class Walk:
 
     pairs: list[Pair] = field(default_factory=list)
     stops: set[Stop] = field(default_factory=set)
+    length: int | None = None
+    """Of a way that was looked for, where one was found: its edges."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether an output may have inputs beside those here: of a way, down, and at a wall."""
+        walls = {Stop.NODES, Stop.EDGES}
+        return self.length is not None or self.direction == "down" or bool(walls & self.stops)
+
+
+class EdgeSource(Protocol):
+    """The edges of one moment of a graph. Blocks; every call MUST see the same edges."""
+
+    def find(
+        self, ids: Collection[int], direction: Direction, *, time_ms_max: int
+    ) -> tuple[set[Pair], bool]:
+        """Return the edges that lead away from some ids, and whether those are all.
+
+        Raises:
+            ClewError: TIMEOUT.
+        """
+        ...
+
+    def has_any(self, ids: Collection[int], direction: Direction, *, time_ms_max: int) -> bool:
+        """Whether any edge leads away from some ids.
+
+        Raises:
+            ClewError: TIMEOUT.
+        """
+        ...
 
 
 class Walker:
     """Walks one moment of a graph, for so long at most over all its walks."""
 
-    def __init__(self, edges: Edges, seconds_max: float = WALK_SECONDS_MAX) -> None:
+    def __init__(self, edges: EdgeSource, seconds_max: float = WALK_SECONDS_MAX) -> None:
         self._edges = edges
         self._deadline = time.monotonic() + seconds_max
 
@@ -125,6 +157,34 @@ def _add(found: Walk, pairs: Collection[Pair], step: int, nodes_max: int) -> Non
             found.depths[far] = step
             found.level.append(far)
         found.pairs.append(pair)
+
+
+def find_way(walker: Walker, start: int, target: int, *, depth: int, nodes_max: int) -> Walk:
+    """Return every shortest way between two ids, from the later one, which is its root.
+
+    Where no way is known, both ids and no edge; of more than `nodes_max` ids the nearest.
+    """
+    stops: set[Stop] = set()
+    # From the start first: who asks why an output exists knows the output.
+    for later, earlier in ((start, target), (target, start)):
+        # Ancestors are few where descendants may be many, so both ways are walked upwards.
+        found = walker.search(later, earlier, "up", depth=depth, nodes_max=SEARCH_NODES_MAX)
+        if earlier in found.depths:
+            path = keep_shortest(found, earlier)
+            path.stops, path.length = set(), found.depths[earlier]
+            return _cut(path, nodes_max)
+        stops |= found.stops
+    return _cut(Walk(start, "up", {start: 0, target: 0}, [], [], stops), nodes_max)
+
+
+def _cut(found: Walk, nodes_max: int) -> Walk:
+    """Return a walk with its nearest nodes, and the edges among these."""
+    if len(found.depths) > nodes_max:
+        found.stops.add(Stop.NODES)
+        found.depths = dict(list(found.depths.items())[:nodes_max])
+        kept = found.depths.keys()
+        found.pairs = [pair for pair in found.pairs if kept >= set(pair)]
+    return found
 
 
 def keep_shortest(found: Walk, target: int) -> Walk:
