@@ -153,6 +153,13 @@ GOALS: Final = (
         ("lineage.grown.resident_kib",),
         "",
     ),
+    Goal(
+        "which inputs made an output, twenty steps up in a million edges",
+        100.0,
+        "ms",
+        ("graph.ancestry_ms",),
+        "",
+    ),
     Goal("start to ready", 1.5, "s", ("start.ready_s",), "Phoenix 10 to 28"),
     Goal("resident memory when idle", 350.0, "MiB", ("start.idle_rss_mib",), "Phoenix 454"),
 )

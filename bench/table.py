@@ -373,6 +373,15 @@ _STAGES: Final = {
     "on_ns": "the same, tracing on: an id, and a set of two parents within the process",
 }
 
+_GRAPH: Final = {
+    "ancestry_ms": "twenty steps up, 651 nodes",
+    "ancestry_cpu_ms": "of it CPU of the server, on average",
+    "descent_ms": "twenty steps down",
+    "near_ms": "the inputs of one output",
+    "engine_ms": "twenty steps up within a time range, which the engine is asked for",
+    "engine_cpu_ms": "of it CPU of the server, on average",
+}
+
 _TWIN: Final = {
     "state.first_ms": "state of an object of 10,000 events, in the engine, ms",
     "state.first_cpu_ms": "of it CPU, ms",
@@ -407,7 +416,15 @@ def _lineage(figures: dict[str, Figure]) -> list[str]:
         return ["Not measured yet."]
     rows = [(what, _show(figures, f"lineage.{name}")) for name, what in _LINEAGE.items()]
     rows += [(what, _show(figures, f"stages.{name}")) for name, what in _STAGES.items()]
-    return [_table(("CPU of the thread that calls, ns", ""), rows)]
+    tables = [_table(("CPU of the thread that calls, ns", ""), rows)]
+    if "graph.ancestry_ms" in figures:
+        asked = [(what, _show(figures, f"graph.{name}")) for name, what in _GRAPH.items()]
+        told = (
+            "A graph of a million edges, 25 stages of outputs that are made of four each, with the "
+            "items and spans of each node, as the document that REST answers."
+        )
+        tables += [told, _table(("ms", "median and range"), asked)]
+    return tables
 
 
 def _decoders(figures: dict[str, Figure]) -> list[str]:
