@@ -14,9 +14,11 @@ from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.contract import Scan
 from clew.twin.events import Event, EventType, Order
 from clew.twin.fold import fold
+from clew.twin.ingest.presence import read_standings
 from clew.twin.query.folding import fold_events, fold_objects
 from clew.twin.query.memory import Memory
 from clew.twin.query.retention import Retention, Taken
+from clew.twin.query.selection import Subject
 from clew.twin.query.states import find_first
 from clew.twin.tables import EVENTS, SNAPSHOTS, TABLES
 from tests.conformance.twin_house import MORNING, MOSTLY_CHANGES, House, histories
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clew.store.table import Table
-    from clew.twin.query.selection import Subject
 
 DAY = 86_400 * 10**9
 DECEMBER = 1_701_388_800_000_000_000
@@ -216,6 +217,26 @@ def test_an_event_that_comes_after_those_of_its_time_are_gone_is_told_of(keeper:
     keeper.take(DECEMBER + 15 * DAY)
     assert keeper.count(SNAPSHOTS, subject) == 1
     assert fold_events(store, subject).folded.state == {"a": 1, "b": 1}
+
+
+def test_what_was_there_when_its_events_went_is_there_for_references(keeper: _Keeper) -> None:
+    alive = keeper.house.store([change(MORNING, 1, a=1)])
+    end = replace(change(MORNING + 1, 2), type=EventType.DELETED)
+    deleted = keeper.house.store([change(MORNING, 1, a=1), end])
+    back = keeper.house.store([change(MORNING, 1, a=1), end])
+    keeper.take(DECEMBER + 15 * DAY)
+    assert keeper.count(EVENTS, alive) == keeper.count(EVENTS, deleted) == 0
+    # A creation that is late for what is gone begins nothing; one after it does.
+    again = replace(change(MORNING + 5, 3), type=EventType.CREATED)
+    keeper.house.store([again], deleted)
+    keeper.house.store([replace(again, at=JANUARY)], back)
+    subjects = [alive, deleted, back, Subject("Cart", "nobody")]
+    found = read_standings(keeper.engine, keeper.house.snapshot(), subjects)
+    assert {each: standing.exists for each, standing in found.items()} == {
+        alive: True,
+        deleted: False,
+        back: True,
+    }
 
 
 def test_a_late_event_of_an_object_without_a_baseline_is_kept_in_one(keeper: _Keeper) -> None:

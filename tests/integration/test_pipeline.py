@@ -20,10 +20,11 @@ from clew.store.pipeline import OLDEST_MIN_NS, Pipeline, PipelineOptions, Record
 from tests.integration.made_up import NUMBERS, WORDS, MemoryEngine, NumberDecoder, record, seen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from clew.store.decoder import Decoded
+    from clew.store.engine.contract import Snapshot
 
 KINDS = (NUMBERS, WORDS)
 
@@ -200,6 +201,47 @@ def test_time_bounds_come_with_the_call_and_are_the_same_when_decoded_again(
     asyncio.run(run())
     first = (1, now_s * 10**9, (now_s - month_s) * 10**9)
     assert calls == [first, (2, now_s * 10**9, OLDEST_MIN_NS), first]
+
+
+def test_a_record_is_prepared_before_it_is_decoded_and_again_before_it_is_read_back(
+    tmp_path: Path,
+) -> None:
+    steps: list[object] = []
+
+    def prepare(bodies: Sequence[bytes], snapshot: Callable[[], Snapshot]) -> None:
+        steps.append((list(bodies), seen(snapshot(), engine)))
+
+    class Listening(NumberDecoder):
+        def append(self, body: bytes, *, frame: int, received: int, oldest: int) -> Decoded:
+            steps.append(body)
+            return super().append(body, frame=frame, received=received, oldest=oldest)
+
+    kind = replace(NUMBERS, open_decoder=Listening, prepare=prepare)
+    engine = MemoryEngine()
+
+    async def run() -> None:
+        pipeline = Pipeline.open(tmp_path / "a", engine, (kind, WORDS), LAZY)
+        await pipeline.accept(kind, record(1))
+        await flush(pipeline)
+        await pipeline.accept(kind, record(2))
+        await pipeline.accept(WORDS, record(3))
+        await pipeline.accept(kind, record(4))
+        shutil.copytree(tmp_path / "a", tmp_path / "b")
+        lived = steps.copy()
+        steps.clear()
+        again = Pipeline.open(tmp_path / "b", engine, (kind, WORDS), LAZY)
+        await again.close()
+        await pipeline.close()
+        one, two, four = record(1), record(2), record(4)
+        assert lived == [
+            *(([one], Counter()), one),
+            *(([two], Counter({1: 1})), two),
+            *(([four], Counter({1: 1, 2: 1})), four),
+        ]
+        # What comes after the snapshot is decoded in its turn.
+        assert steps == [([two, four], Counter({1: 1})), two, four]
+
+    asyncio.run(run())
 
 
 def test_a_batch_is_inserted_table_by_table_under_a_token_that_names_it(tmp_path: Path) -> None:

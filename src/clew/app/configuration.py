@@ -29,6 +29,7 @@ from clew.app.settings import (
     parse_links,
     parse_list,
     parse_positive,
+    parse_references,
     parse_registry,
     parse_retention,
     parse_seconds,
@@ -44,6 +45,7 @@ from clew.lineage.transport.address import Address as LinksAddress
 from clew.lineage.transport.address import UdpAddress
 from clew.store.database.address import hide_password, is_postgres
 from clew.tree.machine.app import Tier
+from clew.twin.ingest.judge import ReferencePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -231,6 +233,13 @@ class Configuration:
         "Files of registries, separated by commas, that the server is given at each start, as by "
         "`clew registry push`; `docs/guide/dsl.md` shows how to write one.",
         default_shown="none",
+    )
+    twin_references: ReferencePolicy = setting(
+        "off",
+        parse_references,
+        "What becomes of an event with a reference to an object that nobody has told of, or that "
+        "was deleted: with `warn` it counts, with the issue `DANGLING_REFERENCE`, with `reject` it "
+        "is kept aside, and `off` does not look. It takes a registry to know references by.",
     )
     genai_prices: Path | None = setting(
         "",

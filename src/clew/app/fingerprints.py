@@ -8,6 +8,7 @@ on, in the same frame: durable, visible and replayed together.
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import pyarrow as pa
 
+from clew.base.errors import ClewError
+from clew.store.decoder import DecoderFullError, MalformedRecordError
 from clew.store.hot import frame_numbers
 from clew.telemetry.otlp.decode import open_decoder
 from clew.telemetry.otlp.residue import read_residue
@@ -23,15 +26,20 @@ from clew.telemetry.otlp.text import Letter
 from clew.telemetry.query.typed import typed_attributes
 from clew.telemetry.tables import LOGS
 from clew.twin.attributes import RESERVED
+from clew.twin.ingest.fingerprint import is_fingerprint, read_seq
 from clew.twin.ingest.record import LogRecord
 from clew.twin.ingest.rows import EventRows
 from clew.twin.tables import EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from clew.store.decoder import Decoded
+    from clew.store.engine.contract import Snapshot
     from clew.twin.ingest.judge import Judge
+    from clew.twin.ingest.presence import Presence
+    from clew.twin.query.selection import Subject
+    from clew.twin.registries.book import RegistryBook
 
 _MARK: Final = RESERVED.encode()
 
@@ -43,19 +51,27 @@ _RESOURCES_CACHED: Final = 1024
 
 
 class FingerprintDecoder:
-    """A `clew.store.decoder.Decoder` of logs that gives the events among them as well."""
+    """A `clew.store.decoder.Decoder` of logs that gives the events among them as well.
 
-    def __init__(self, judge: Judge) -> None:
+    `in_order`: the events of a request are judged in the order of their times, since exporters put
+    what each logger said together, whatever was said between.
+    """
+
+    def __init__(self, judge: Judge, *, in_order: bool = False) -> None:
         self._logs = open_decoder(Signal.LOGS)
         self._alone = open_decoder(Signal.LOGS)
         self._events = EventRows(judge)
+        self._in_order = in_order
 
     def append(self, body: bytes, *, frame: int, received: int, oldest: int) -> Decoded:
         """Decode one request and keep its rows; see the contract."""
         decoded = self._logs.append(body, frame=frame, received=received, oldest=oldest)
         if decoded.accepted and _MARK in body:
             self._alone.append(body, frame=frame, received=received, oldest=oldest)
-            for record in read_records(self._alone.finish()[LOGS.name], received):
+            records: Iterable[LogRecord] = read_records(self._alone.finish()[LOGS.name], received)
+            if self._in_order:
+                records = sorted(records, key=lambda each: (each.at, read_seq(each.texts)))
+            for record in records:
                 self._events.append(record, frame)
         return decoded
 
@@ -70,6 +86,37 @@ class FingerprintDecoder:
         if events is not None:
             batches[EVENTS.name] = events
         return batches
+
+
+class ReferenceLookup:
+    """Learns what events refer to before they are judged: a `RecordKind.prepare`."""
+
+    def __init__(self, book: RegistryBook, presence: Presence) -> None:
+        self._book = book
+        self._presence = presence
+
+    def __call__(self, bodies: Sequence[bytes], snapshot: Callable[[], Snapshot]) -> None:
+        """Ask the store for the objects that requests refer to. Blocks, never raises."""
+        wanted: set[Subject] = set()
+        for body in bodies:
+            if _MARK in body:
+                wanted |= self._find_references(body)
+        self._presence.ask(wanted, snapshot)
+
+    def _find_references(self, body: bytes) -> set[Subject]:
+        decoder = open_decoder(Signal.LOGS)
+        received = time.time_ns()
+        try:
+            decoded = decoder.append(body, frame=0, received=received, oldest=0)
+        except (MalformedRecordError, DecoderFullError, ClewError):
+            # Whoever decodes it in earnest will say so.
+            return set()
+        found: set[Subject] = set()
+        if decoded.accepted:
+            for record in read_records(decoder.finish()[LOGS.name], received):
+                if is_fingerprint(record.texts):
+                    found |= self._book.find_references(record)
+        return found
 
 
 def read_records(rows: pa.RecordBatch, received: int) -> Iterator[LogRecord]:

@@ -21,6 +21,7 @@ from clew.lineage.transport.address import parse_address as parse_links_address
 from clew.store.database.address import hide_password, is_postgres
 from clew.surfaces.callers import is_loopback_name
 from clew.tree.machine.app import Tier
+from clew.twin.ingest.judge import ReferencePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -241,6 +242,14 @@ def parse_tier(text: str) -> Tier:
         return Tier(text.strip().lower())
     except ValueError:
         raise _refuse(text, "a tier", f"give {', '.join(Tier)}") from None
+
+
+def parse_references(text: str) -> ReferencePolicy:
+    """Read what becomes of events that refer to objects which are not there."""
+    try:
+        return ReferencePolicy(text.strip().lower())
+    except ValueError:
+        raise _refuse(text, "a way with references", f"give {', '.join(ReferencePolicy)}") from None
 
 
 def parse_registry(text: str) -> str:

@@ -11,7 +11,7 @@ from clew.access.registry import AccessRegistry
 from clew.access.schema import SCHEMA as ACCESS
 from clew.answers.correlate import StrandAnswers
 from clew.answers.witnesses import TRACE_ID, StrandWitnesses
-from clew.app.fingerprints import FingerprintDecoder
+from clew.app.fingerprints import FingerprintDecoder, ReferenceLookup
 from clew.app.settings import SQLITE
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.ingest.decoder import LinkDecoder
@@ -36,13 +36,15 @@ from clew.telemetry.tables import LOGS, METRICS, MIGRATIONS, TABLES, TRACES
 from clew.tree.journal.schema import SCHEMA as JOURNAL
 from clew.tree.known import KnownApps
 from clew.tree.registry.schema import SCHEMA as TREE
+from clew.twin.ingest.judge import ReferencePolicy
+from clew.twin.ingest.presence import Presence
 from clew.twin.query.participants import TraceObjects
 from clew.twin.registries.book import RegistryBook
 from clew.twin.registries.schema import SCHEMA as TWIN
 from clew.twin.tables import EVENTS, SNAPSHOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from clew.answers.contract import Answers
@@ -55,7 +57,6 @@ if TYPE_CHECKING:
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
-    from clew.twin.ingest.judge import Judge
 
 CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
 """What stands in the log for each signal. Never change one: logs outlive programs."""
@@ -141,12 +142,16 @@ def open_store(configuration: Configuration) -> Store:
     try:
         database = open_registry(configuration)
         access = AccessRegistry.open(database, time.time_ns)
-        registries = _open_registries(database, configuration.twin_registries)
-        kinds = _declare_kinds(configuration, registries)
+        presence = _open_presence(configuration)
+        registries = _open_registries(database, configuration, presence)
+        kinds = _declare_kinds(configuration, registries, presence)
         links = _declare_links(configuration)
         late = _LatePipeline()
         engine = _open_engine(configuration, late)
         engine.create((*TABLES, EVENTS, SNAPSHOTS, *LINEAGE))
+        if presence is not None:
+            # Before the log is read back, which judges what it brings.
+            presence.connect(engine)
         pipeline = Pipeline.open(
             configuration.data_dir,
             engine,
@@ -155,6 +160,8 @@ def open_store(configuration: Configuration) -> Store:
             lock=lock,
         )
         late.pipeline = pipeline
+        if presence is not None:
+            presence.begin_forgetting()
         status = pipeline.status()
     except BaseException:
         if engine is not None:
@@ -204,7 +211,13 @@ def open_genai(store: Store, configuration: Configuration) -> GenAi:
     return TelemetryGenAi(store, time.time_ns, open_prices(configuration.genai_prices))
 
 
-def _declare_kinds(configuration: Configuration, judge: Judge) -> dict[Signal, RecordKind]:
+def _open_presence(configuration: Configuration) -> Presence | None:
+    return None if configuration.twin_references is ReferencePolicy.OFF else Presence()
+
+
+def _declare_kinds(
+    configuration: Configuration, registries: RegistryBook, presence: Presence | None
+) -> dict[Signal, RecordKind]:
     retentions = {
         Signal.TRACES: configuration.retention_traces,
         Signal.LOGS: configuration.retention_logs,
@@ -215,16 +228,23 @@ def _declare_kinds(configuration: Configuration, judge: Judge) -> dict[Signal, R
             code=CODES[signal],
             name=signal.value,
             tables=_TABLES[signal],
-            open_decoder=_decoder_of(signal, judge),
+            open_decoder=_decoder_of(signal, registries, in_order=presence is not None),
             retention_seconds=retentions[signal],
+            prepare=(
+                ReferenceLookup(registries, presence)
+                if presence is not None and signal is Signal.LOGS
+                else None
+            ),
         )
         for signal in Signal
     }
 
 
-def _decoder_of(signal: Signal, judge: Judge) -> Callable[[], Decoder]:
+def _decoder_of(
+    signal: Signal, registries: RegistryBook, *, in_order: bool
+) -> Callable[[], Decoder]:
     if signal is Signal.LOGS:
-        return partial(FingerprintDecoder, judge)
+        return partial(FingerprintDecoder, registries, in_order=in_order)
     return partial(open_decoder, signal)
 
 
@@ -238,10 +258,12 @@ def _declare_links(configuration: Configuration) -> RecordKind:
     )
 
 
-def _open_registries(database: Database, files: Sequence[Path]) -> RegistryBook:
+def _open_registries(
+    database: Database, configuration: Configuration, presence: Presence | None
+) -> RegistryBook:
     """Open the registries of the twin, and put those of files among them."""
-    book = RegistryBook.open(database, time.time_ns)
-    for file in files:
+    book = RegistryBook.open(database, time.time_ns, presence, configuration.twin_references)
+    for file in configuration.twin_registries:
         try:
             book.put(file.read_bytes(), f"file {file.name}").result()
         except OSError as error:

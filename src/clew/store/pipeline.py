@@ -60,6 +60,10 @@ class RecordKind:
 
     `code` stands in the log for ever (16..255). No other kind writes to `tables`. Rows older than
     `retention_seconds` are refused; None refuses none but the absurd (`OLDEST_MIN_NS`).
+    `prepare` is called with records before they are decoded, in a thread where it may ask the
+    engine; it is also given how to take a snapshot, which holds every record that was acknowledged
+    before. It MUST NOT raise. While a log is read back it is called with stretches of records, and
+    the snapshot is that of before the first of all.
     """
 
     code: int
@@ -67,6 +71,7 @@ class RecordKind:
     tables: tuple[Table, ...]
     open_decoder: Callable[[], Decoder]
     retention_seconds: int | None = None
+    prepare: Callable[[Sequence[bytes], Callable[[], Snapshot]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,8 @@ class Pipeline:
             oldest = max(oldest, received - kind.retention_seconds * _NS_PER_S)
         self._admit(tally, len(body))
         try:
+            if kind.prepare is not None:
+                await self._prepare(kind, kind.prepare, body)
             if len(body) <= self._options.decode_inline_bytes_max:
                 # From here to `append` nothing waits, so frames are appended as they are numbered.
                 decoded = self._hot.decode(
@@ -309,6 +316,21 @@ class Pipeline:
                 retry_after_ms=self._flusher.retry_after_ms,
             )
         self._log.check_room(size)
+
+    async def _prepare(
+        self,
+        kind: RecordKind,
+        prepare: Callable[[Sequence[bytes], Callable[[], Snapshot]], None],
+        body: bytes,
+    ) -> None:
+        """Have a record prepared in another thread; others overtake it meanwhile."""
+        assert self._loop is not None
+        self._bytes_decoding += len(body)
+        try:
+            await self._loop.run_in_executor(self._decode_pool, prepare, (body,), self.snapshot)
+        finally:
+            self._bytes_decoding -= len(body)
+        self._admit(self._tallies[kind.code], len(body))
 
     async def _decode_apart(
         self, kind: RecordKind, body: bytes, received: int, oldest: int

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError
 from clew.store.decoder import MalformedRecordError
+from clew.store.engine.contract import Snapshot
 from clew.store.hot import HotRows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from clew.store.engine.contract import Engine
     from clew.store.frame import Split
@@ -19,8 +20,18 @@ if TYPE_CHECKING:
     from clew.store.hot import Batch
     from clew.store.pipeline import RecordKind
     from clew.store.refused import RefusedRecords
+    from clew.store.segment import FrameRef
+
+    Prepare = Callable[[Sequence[bytes], Callable[[], Snapshot]], None]
 
 logger = logging.getLogger(__name__)
+
+PREPARED_BYTES: Final = 16 * 1024 * 1024
+"""So much of a log is prepared at once, so that an engine is asked seldom and memory stays small;
+a record alone may be larger."""
+
+PREPARED_RECORDS: Final = 1000
+"""So many records at once: a second's worth of small ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,7 @@ def recover(
         acked=history.flushed,
     )
     names = {kind.code: kind.name for kind in kinds}
-    for frame, payload in history.read_payloads():
+    for frame, payload in _read_prepared(history, newest, kinds):
         if frame.kind not in names:
             unknown = ValueError(f"no kind of record has the code {frame.kind}")
             refused.keep(frame, table="unknown", error=unknown)
@@ -77,6 +88,43 @@ def recover(
     return hot, Recovered(batch, splits, _find_present(history, newest, engine, kinds))
 
 
+def _read_prepared(
+    history: History, newest: int, kinds: Sequence[RecordKind]
+) -> Iterator[tuple[FrameRef, bytes]]:
+    """Yield what is to be decoded, a stretch of it having been prepared where its kind asks so."""
+    prepares = {kind.code: kind.prepare for kind in kinds if kind.prepare is not None}
+    if not prepares:
+        yield from history.read_payloads()
+        return
+    # What the engine has of later frames is told again as they are decoded, in its turn; only where
+    # the end of the log was lost, it is told by nobody else.
+    through = newest if newest > _last_cut(history) else history.flushed
+    before = Snapshot(through, through)
+    stretch: list[tuple[FrameRef, bytes]] = []
+    size = 0
+    for frame, payload in history.read_payloads():
+        if stretch and (size + len(payload) > PREPARED_BYTES or len(stretch) >= PREPARED_RECORDS):
+            yield from _prepared(stretch, prepares, before)
+            stretch, size = [], 0
+        stretch.append((frame, payload))
+        size += len(payload)
+    yield from _prepared(stretch, prepares, before)
+
+
+def _prepared(
+    stretch: list[tuple[FrameRef, bytes]], prepares: Mapping[int, Prepare], before: Snapshot
+) -> list[tuple[FrameRef, bytes]]:
+    for code, prepare in prepares.items():
+        bodies = [payload for frame, payload in stretch if frame.kind == code]
+        if bodies:
+            prepare(bodies, lambda: before)
+    return stretch
+
+
+def _last_cut(history: History) -> int:
+    return history.batch.last if history.batch else history.flushed
+
+
 def _find_present(
     history: History, newest: int, engine: Engine, kinds: Sequence[RecordKind]
 ) -> dict[str, int]:
@@ -84,7 +132,7 @@ def _find_present(
 
     A batch is recorded before it is inserted, so such rows mean that the end of the log was lost.
     """
-    known = history.batch.last if history.batch else history.flushed
+    known = _last_cut(history)
     if newest <= known or not history.frames or history.frames[-1].number <= known:
         return {}
     logger.warning(

@@ -65,7 +65,7 @@ def read_fingerprint(record: LogRecord, prefix: str | None = None) -> Fingerprin
         obj_id = texts.get(names.PROCESS_TRACE_ID) or record.trace_id
     type_, name = _read_kind(texts)
     patch, data = _read_values(record, prefix or otel_prefix(obj_type), is_known=prefix is not None)
-    seq = _read_seq(texts.get(names.EVENT_SEQ, ""))
+    seq = read_seq(texts)
     writer = texts.get(names.EVENT_WRITER) or read_writer(record.resource)
     return Fingerprint(
         type=type_,
@@ -139,7 +139,9 @@ def _take_bare_fields(data: dict[str, str]) -> tuple[dict[str, str], dict[str, s
     return patch, {key: value for key, value in data.items() if key not in patch}
 
 
-def _read_seq(text: str) -> int:
+def read_seq(texts: Mapping[str, str]) -> int:
+    """Return the count that its writer gave an event, 0 where it gave none."""
+    text = texts.get(names.EVENT_SEQ, "")
     return min(int(text), _SEQ_MAX) if text.isascii() and text.isdigit() else 0
 
 

@@ -19,6 +19,14 @@ class Verdict(StrEnum):
     REJECTED = "rejected"
 
 
+class ReferencePolicy(StrEnum):
+    """What becomes of an event that refers to an object which is not there."""
+
+    OFF = "off"
+    WARN = "warn"
+    REJECT = "reject"
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """A verdict, and what was found as a JSON array of issues; empty where nothing was."""

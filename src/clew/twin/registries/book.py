@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.base.times import format_time
+from clew.twin import attributes as names
 from clew.twin import documents as doc
-from clew.twin.ingest.judge import Judgement, Verdict
+from clew.twin.events import EventType, Order
+from clew.twin.ingest.judge import Judgement, ReferencePolicy, Verdict
+from clew.twin.query.selection import Subject
 from clew.twin.registries.shelf import Shelf
 from clew.twin.schema.codec import encode_registry, parse_registry
 from clew.twin.schema.comparison import compare, find_contradictions
 from clew.twin.validation.issues import Issue, IssueCode, Severity
+from clew.twin.validation.validator import LogValidator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +28,9 @@ if TYPE_CHECKING:
 
     from clew.store.database.contract import Database, Reading, Transaction, Value
     from clew.twin.ingest.fingerprint import Fingerprint
+    from clew.twin.ingest.presence import Presence
     from clew.twin.ingest.record import LogRecord
+    from clew.twin.registries.shelf import Volume
     from clew.twin.schema.comparison import Difference
     from clew.twin.schema.values import RegistrySchema
 
@@ -45,20 +52,35 @@ _MISSING_ID: Final = Issue(
 class RegistryBook:
     """Registries in the registry's database, and as a `Shelf` in memory. Safe from any thread.
 
-    Implements `clew.twin.ingest.judge.Judge`.
+    Implements `clew.twin.ingest.judge.Judge`. With a `presence` it holds references to it, too.
     """
 
-    def __init__(self, database: Database, now: Callable[[], int], shelf: Shelf) -> None:
+    def __init__(
+        self,
+        database: Database,
+        now: Callable[[], int],
+        shelf: Shelf,
+        presence: Presence | None = None,
+        references: ReferencePolicy = ReferencePolicy.WARN,
+    ) -> None:
         self._database = database
         self._now = now
         self._shelf = shelf
+        self._presence = presence
+        self._references = references
         self._counting = threading.Lock()
         self._judged: Counter[Verdict] = Counter()
 
     @classmethod
-    def open(cls, database: Database, now: Callable[[], int]) -> Self:
+    def open(
+        cls,
+        database: Database,
+        now: Callable[[], int],
+        presence: Presence | None = None,
+        references: ReferencePolicy = ReferencePolicy.WARN,
+    ) -> Self:
         """Read the registries that are kept; `now` gives Unix nanoseconds. Blocks."""
-        return cls(database, now, Shelf.of(database.read(_read_all)))
+        return cls(database, now, Shelf.of(database.read(_read_all)), presence, references)
 
     @property
     def shelf(self) -> Shelf:
@@ -159,7 +181,27 @@ class RegistryBook:
         judgement = self._judge(record, fingerprint)
         with self._counting:
             self._judged[judgement.verdict] += 1
+        if self._presence is not None and judgement.verdict is not Verdict.REJECTED:
+            place = Order(record.at, fingerprint.seq, fingerprint.event_id)
+            self._presence.tell(_subject_of(fingerprint), fingerprint.type, place)
         return judgement
+
+    def find_references(self, record: LogRecord) -> set[Subject]:
+        """Return the objects that an event refers to, as far as a registry tells."""
+        texts = record.texts
+        obj_type = texts.get(names.OBJ_TYPE) or texts.get(names.PROCESS_TYPE) or ""
+        checksum = texts.get(names.REGISTRY_CHECKSUM, "")
+        volume = self._shelf.find_volume(obj_type, checksum)
+        found: set[Subject] = set()
+        if volume is not None:
+
+            def note(target_type: str, target_id: str) -> bool:
+                if target_type:
+                    found.add(Subject(target_type, target_id))
+                return True
+
+            LogValidator(volume.index, exists=note).validate(texts)
+        return found
 
     def _judge(self, record: LogRecord, fingerprint: Fingerprint) -> Judgement:
         if not fingerprint.obj_id:
@@ -168,11 +210,39 @@ class RegistryBook:
         volume = shelf.find_volume(fingerprint.obj_type, fingerprint.checksum)
         if volume is None:
             return _judge_stranger(fingerprint) if shelf.volumes else Judgement()
-        result = volume.validator.validate(record.texts, at=record.at, now=record.received)
-        if not result.issues:
+        validator = self._validator_of(volume, fingerprint)
+        issues = validator.validate(record.texts, at=record.at, now=record.received).issues
+        if not issues:
             return Judgement()
-        verdict = Verdict.WARNED if result.valid else Verdict.REJECTED
-        return Judgement(verdict, _write_issues(result.issues))
+        if self._references is ReferencePolicy.REJECT:
+            issues = tuple(_hardened(each) for each in issues)
+        is_valid = all(each.severity is not Severity.ERROR for each in issues)
+        verdict = Verdict.WARNED if is_valid else Verdict.REJECTED
+        return Judgement(verdict, _write_issues(issues))
+
+    def _validator_of(self, volume: Volume, fingerprint: Fingerprint) -> LogValidator:
+        """Return what an event is checked by: references, too, where they are to be."""
+        presence = self._presence
+        if presence is None:
+            return volume.validator
+        # What speaks of an object makes it known, to itself first of all.
+        own = _subject_of(fingerprint) if fingerprint.type is not EventType.DELETED else None
+
+        def exists(target_type: str, target_id: str) -> bool:
+            target = Subject(target_type, target_id)
+            # What is unknown, or says no type to look for, is not held against the event.
+            return not target_type or target == own or presence.exists(target) is not False
+
+        return LogValidator(volume.index, exists=exists)
+
+
+def _subject_of(fingerprint: Fingerprint) -> Subject:
+    return Subject(fingerprint.obj_type, fingerprint.obj_id)
+
+
+def _hardened(issue: Issue) -> Issue:
+    is_dangling = issue.code is IssueCode.DANGLING_REFERENCE
+    return replace(issue, severity=Severity.ERROR) if is_dangling else issue
 
 
 def _judge_stranger(fingerprint: Fingerprint) -> Judgement:
