@@ -141,7 +141,7 @@ def decode_events(body: bytes | bytearray | memoryview) -> list[Any]:
     """Return the events of a request's body: one object, or an array of them.
 
     Raises:
-        ClewError: INVALID_ARGUMENT for what is no JSON; TOO_LARGE for too many.
+        ClewError: INVALID_ARGUMENT for what is no JSON, and for no event; TOO_LARGE for too many.
     """
     try:
         document = msgspec.json.decode(body)
@@ -150,6 +150,8 @@ def decode_events(body: bytes | bytearray | memoryview) -> list[Any]:
             ErrorCode.INVALID_ARGUMENT, f"the events are not JSON: {error}", hint=_HINT
         ) from error
     events = document if isinstance(document, list) else [document]
+    if not events:
+        raise ClewError(ErrorCode.INVALID_ARGUMENT, "there are no events in it", hint=_HINT)
     if len(events) > EVENTS_MAX:
         raise ClewError(
             ErrorCode.TOO_LARGE,
