@@ -385,7 +385,8 @@ def test_services_operations_and_attributes_are_listed(server: ServerProcess, sh
 
 def test_the_state_of_the_way_in_is_shown(server: ServerProcess, shop: Trace) -> None:
     document = clew("ingest", server=server.url).document
-    assert {signal["signal"] for signal in document["signals"]} == {"traces", "logs", "metrics"}
+    found = {signal["signal"] for signal in document["signals"]}
+    assert found == {"traces", "logs", "metrics", "links"}
     table = clew("ingest", "--format", "table", server=server.url).stdout
     assert "traces" in table
     assert "decoder" in table

@@ -178,9 +178,9 @@ def test_a_graph_and_a_trace_are_shown_at_one_instant(server: ServerProcess, sho
     [
         (["twin", "CliCart", "cart/8"], 2, "did you mean cart/7?"),
         (["twin", "CliOrder", "cart/7"], 2, "did you mean CliCart cart/7?"),
-        (["timeline", "CliCrt", "x"], 2, "did you mean CliCart?"),
+        (["timeline", "CliCrt", "x"], 2, "did you mean CliCart"),
         (["history", *CART, "statu"], 2, "did you mean status?"),
-        (["objects", "CliCrt"], 2, "did you mean CliCart?"),
+        (["objects", "CliCrt"], 2, "did you mean CliCart"),
         (["objects", "CliCart", "--last", "1s"], 2, "--deleted"),
         (["rejected", "--type", "CliCart"], 2, "--warned"),
         (["twin", *CART, "--at", "soon"], 3, "15m"),

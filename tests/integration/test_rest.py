@@ -136,8 +136,10 @@ def test_the_intake_tells_what_came(shop: ServerProcess) -> None:
         ask(shop.url, path="/api/v1/ingest/status").body, type=doc.IngestStatus
     )
     by_signal = {each.signal: each for each in status.signals}
-    assert set(by_signal) == {"traces", "logs", "metrics"}
-    assert all(each.requests >= 1 and each.records >= 2 for each in status.signals)
+    assert set(by_signal) == {"traces", "logs", "metrics", "links"}
+    # Nobody has told of lineage here.
+    assert by_signal.pop("links").requests == 0
+    assert all(each.requests >= 1 and each.records >= 2 for each in by_signal.values())
     assert status.writable
     assert status.last_error is None
     assert status.acked_frame >= 3
