@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -86,6 +87,8 @@ class Runner:
         environ: Mapping[str, str] | None = None,
     ) -> Executed:
         called = name or f"run-{secrets.token_hex(4)}"
+        # An engine of an earlier test leaves it blocked in this process, and children inherit that.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPIPE])
         process = subprocess.Popen(
             [*CLEW, "exec", "--name", called, *flags, "--", *command],
             stdin=subprocess.PIPE,
