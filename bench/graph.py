@@ -46,6 +46,11 @@ SPANS: Final = 1_000
 
 FLUSH_S: Final = 120.0
 
+MERGES_S: Final = 5.0
+"""Merges that a load has begun take the cores from whoever asks; nothing tells when they end."""
+
+LOOK_S: Final = 0.2
+
 _SET: Final = struct.Struct(f"<HHHHIQQQHH{PARENTS}Q")
 
 
@@ -144,8 +149,8 @@ def _flush(server: ClewServer) -> None:
             break
         if time.monotonic() > deadline:
             raise RuntimeError(f"the engine has not got everything: {status}")
-        time.sleep(0.2)
-    time.sleep(5)
+        time.sleep(LOOK_S)
+    time.sleep(MERGES_S)
 
 
 def _ask(
