@@ -1,0 +1,1 @@
+"""What can be shared: entities that sync, and those that clew brings along."""
