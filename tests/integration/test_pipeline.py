@@ -389,9 +389,9 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_kinds_that_would_mix_their_rows_are_a_mistake(tmp_path: Path) -> None:
+def test_kinds_that_could_not_be_told_apart_are_a_mistake(tmp_path: Path) -> None:
     for kinds in (
-        (NUMBERS, replace(NUMBERS, code=22, name="other")),
+        (NUMBERS, replace(WORDS, name=NUMBERS.name)),
         (NUMBERS, replace(WORDS, code=20)),
         (replace(NUMBERS, code=15),),
     ):

@@ -1,7 +1,8 @@
 """The rows that are not in the engine yet, as Arrow, and the moments at which they may be seen.
 
 Theory of operation. Records are decoded into one open decoder per kind, in the order of their frame
-numbers. *Sealing* a decoder takes its rows out as a chunk; it happens when somebody wants to see
+numbers. Rows of a chunk are in that order; chunks of a table that several kinds write to may
+overlap. *Sealing* a decoder takes its rows out as a chunk; it happens when somebody wants to see
 them and when a batch is cut. Chunks are never changed: a reader keeps the ones it was given for as
 long as it likes. A chunk may hold rows of frames that are not acknowledged yet; readers leave out
 frames after `acked`, and the rows of a frame whose write failed are taken out before `acked` passes
@@ -23,6 +24,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -61,10 +63,11 @@ class Batch:
     def rows_of(self, table: str, first: int, last: int) -> pa.Table | None:
         """Return a table's rows of some of the frames, None when there is none.
 
-        The chunks are as the rows came and were sealed; after a crash they are others.
+        The chunks are as the rows came and were sealed; after a crash they are others. The order of
+        the rows is that of their frames.
         """
         parts = [part for batch in self.tables.get(table, ()) if (part := keep(batch, first, last))]
-        return pa.Table.from_batches(parts) if parts else None
+        return pa.Table.from_batches(_in_frame_order(parts)) if parts else None
 
 
 class Waiting(NamedTuple):
@@ -469,8 +472,26 @@ def _small_run(chunks: Sequence[_Chunk], cut: int) -> list[_Chunk]:
 
 
 def _combined(run: Sequence[_Chunk]) -> list[_Chunk]:
-    table = pa.Table.from_batches([chunk.batch for chunk in run]).combine_chunks()
-    return [_Chunk.of(run[0].first, run[-1].last, batch) for batch in table.to_batches()]
+    first, last = min(chunk.first for chunk in run), max(chunk.last for chunk in run)
+    parts = _in_frame_order([chunk.batch for chunk in run])
+    table = pa.Table.from_batches(parts).combine_chunks()
+    return [_Chunk.of(first, last, batch) for batch in table.to_batches()]
+
+
+def _in_frame_order(parts: Sequence[pa.RecordBatch]) -> Sequence[pa.RecordBatch]:
+    """Return rows, each batch of which is in frame order, so that all of them are.
+
+    They are already unless several kinds write to the table: each has a decoder of its own.
+    """
+    ends = [(frames[0], frames[-1]) for p in parts if (frames := frame_numbers(p.column(FRAME)))]
+    if all(before[1] <= after[0] for before, after in pairwise(ends)):
+        return parts
+    import pyarrow.compute as pc  # a start need not wait for it
+
+    rows = pa.Table.from_batches(parts).combine_chunks()
+    # Stable, and the rows of a frame are of one kind: whatever was sealed when, one order.
+    ordered: list[pa.RecordBatch] = rows.take(pc.sort_indices(rows.column(FRAME))).to_batches()
+    return ordered
 
 
 def _replace(chunks: list[_Chunk], run: Sequence[_Chunk], combined: Sequence[_Chunk]) -> None:

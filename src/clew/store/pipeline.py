@@ -58,7 +58,7 @@ _DECODE_THREADS = 2
 class RecordKind:
     """A kind of record that a strand writes.
 
-    `code` stands in the log for ever (16..255). No other kind writes to `tables`. Rows older than
+    `code` stands in the log for ever (16..255). Kinds may share tables. Rows older than
     `retention_seconds` are refused; None refuses none but the absurd (`OLDEST_MIN_NS`).
     `prepare` is called with records before they are decoded, in a thread where it may ask the
     engine; it is also given how to take a snapshot, which holds every record that was acknowledged
@@ -115,7 +115,7 @@ class Pipeline:
         self._is_closing = False
         self._is_closed = False
         self._refused = RefusedRecords(folder / "refused")
-        tables = [table for kind in kinds for table in kind.tables]
+        tables = list(dict.fromkeys(table for kind in kinds for table in kind.tables))
         history = History.read(folder / "log")
         self._damaged_frames = history.frames_lost
         newest = engine.newest_frame(tables)
@@ -398,8 +398,7 @@ class Pipeline:
 def _check_kinds(kinds: Sequence[RecordKind]) -> None:
     codes = [kind.code for kind in kinds]
     names = [kind.name for kind in kinds]
-    tables = [table.name for kind in kinds for table in kind.tables]
-    for what in (codes, names, tables):
+    for what in (codes, names):
         if len(set(what)) < len(what):
             raise ValueError(f"kinds of record share something: {what}")
     if not all(RECORD_KIND_MIN <= code <= RECORD_KIND_MAX for code in codes):
