@@ -110,6 +110,9 @@ class BridgeStatistics:
     received: PollerStatistics
     """What came in, the messages that are no link sets included."""
 
+    unread: int
+    """Datagrams that found no room in the kernel, where it tells, so that nobody read them."""
+
 
 class LinkBridge:
     """Forwards link sets, in the thread that polls. One thread at a time.
@@ -123,6 +126,7 @@ class LinkBridge:
     """
 
     def __init__(self, source: LinkRing | DatagramReceiver, settings: BridgeSettings) -> None:
+        self._source: Final = source
         self._poller: Final = TraceLinkPoller(source, self._forward)
         self._routes: dict[int, _Route] = {}
         self._sender: DatagramSender | None = None
@@ -165,6 +169,7 @@ class LinkBridge:
             conflicting=sum(route.conflicting for route in routes),
             dropped=dropped,
             received=self._poller.statistics(),
+            unread=0 if isinstance(self._source, LinkRing) else self._source.count_drops(),
         )
 
     def close(self, timeout_s: float = CLOSE_S) -> None:

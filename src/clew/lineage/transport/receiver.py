@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.transport.address import UdpAddress, UnixAddress, parse_address
+from clew.lineage.transport.kernel import read_drops
 
 if TYPE_CHECKING:
     from clew.lineage.transport.address import Address
@@ -37,6 +38,7 @@ class DatagramReceiver:
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, QUEUE_BYTES)
         self._view = memoryview(bytearray(BUFFER_BYTES))
+        self._dropped = 0
         self.address: Final = _bound(wished, self._socket)
         """The address, with the port that was found."""
 
@@ -64,6 +66,12 @@ class DatagramReceiver:
         poller.register(self._socket, select.POLLIN)
         return bool(poller.poll(None if seconds is None else seconds * 1000))
 
+    def count_drops(self) -> int:
+        """Return how many datagrams found no room in the kernel, where it tells (UDP, Linux)."""
+        if self._socket.fileno() >= 0:
+            self._dropped = read_drops(self._socket.fileno())
+        return self._dropped
+
     def fileno(self) -> int:
         """Return the descriptor, for an event loop; -1 when closed."""
         return self._socket.fileno()
@@ -72,6 +80,7 @@ class DatagramReceiver:
         """Close the socket, and remove the path that it was bound to."""
         if self._socket.fileno() < 0:
             return
+        self.count_drops()
         self._socket.close()
         if isinstance(self.address, UnixAddress):
             Path(self.address.path).unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from clew.surfaces.cli.command import KEEP, LOOK, Command, Family
+from clew.surfaces.cli.command import KEEP, LOOK, RUN, Command, Family
 
 FAMILIES: Final[tuple[Family, ...]] = (
     Family("trace-id", KEEP, "Make the ids that lineage is told by, and read what they tell."),
@@ -42,6 +42,32 @@ COMMANDS: Final[tuple[Command, ...]] = (
             ("clew lineage tap", "where publishers send by default, while no server runs"),
             ("clew lineage tap 127.0.0.1:0", "at any free port, which stderr names"),
             ("clew lineage tap unix:///run/links.sock --limit 10 --format ndjson", "ten, as JSON"),
+        ),
+    ),
+    Command(
+        "lineage bridge",
+        "clew.surfaces.cli.commands.lineage_bridge:bridge",
+        RUN,
+        "Forward link sets to another address, under other streams, until Ctrl-C or SIGTERM.",
+        (
+            "It needs no server. What is sent to --from and is of a stream of --stream goes on "
+            "with that stream's target; epoch, number, trace id and inputs stay. Everything else "
+            "is counted, by why it did not go on. At the end what waits is sent, for a second at "
+            "most."
+        ),
+        (
+            (
+                "clew lineage bridge --from 0.0.0.0:7705 --to 10.0.0.5:7704 --stream 7=107",
+                "from one network to the server of another",
+            ),
+            (
+                "clew lineage bridge --from unix:///run/l.sock --to 127.0.0.1:7704 --stream 7=7",
+                "from a path of the file system, the stream as it is",
+            ),
+            (
+                "clew lineage bridge --from 0.0.0.0:0 --to [::1]:7704 --stream 1=11 --stream 2=12",
+                "at any free port, which stderr names; two streams",
+            ),
         ),
     ),
     Command(

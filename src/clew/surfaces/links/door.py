@@ -21,7 +21,6 @@ from clew.base.errors import ClewError
 from clew.lineage.ingest.intake import REPLAYED
 from clew.lineage.ingest.record import Message
 from clew.lineage.transport.address import UdpAddress
-from clew.surfaces.links.kernel import read_drops
 from clew.surfaces.otlp.walls import Rate
 
 if TYPE_CHECKING:
@@ -167,4 +166,4 @@ class LinkDoor:
         self._intake.count(self.source).dropped[reason] += 1
 
     def _read_drops(self) -> dict[str, int]:
-        return {KERNEL: read_drops(self._receiver.fileno())}
+        return {KERNEL: self._receiver.count_drops()}
