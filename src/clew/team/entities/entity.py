@@ -19,7 +19,10 @@ Light install.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+LOCAL_FIELDS: Final = frozenset({"local_id", "remote_id"})
+"""What no document holds: the server and each machine name an entity in their own way."""
 
 
 def utc_now() -> datetime:
@@ -32,9 +35,17 @@ class SyncableEntity:
 
     `local_id` names it here and never changes; of entities that are made here it is a UUID of
     version 7, and the server's id as well. `last_modified` is when somebody last changed it, UTC.
+
+    `local_fields` mean something here alone and are never sent. Of `server_fields` the server's
+    value holds, whichever side wins otherwise.
     """
 
-    __slots__ = ()
+    if not TYPE_CHECKING:
+        # What mixes it in has the fields, in slots of its own if it wants.
+        __slots__ = ()
+
+    local_fields: ClassVar[frozenset[str]] = LOCAL_FIELDS
+    server_fields: ClassVar[frozenset[str]] = frozenset()
 
     local_id: str
     remote_id: str | None
