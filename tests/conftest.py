@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
+from hypothesis import settings
 
 from clew.testing.server import ServerProcess
 
@@ -22,8 +23,13 @@ WATCHDOG_GRACE_SECONDS = 30.0
 
 
 def pytest_configure() -> None:
-    """Let a test's children hear of an interrupt, whoever started us and whatever he ignores."""
+    """Let a test's children hear of an interrupt, whoever started us and whatever he ignores.
+
+    And let no test fail because the machine was busy: what is slow, the watchdog ends.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    settings.register_profile("clew", deadline=None)
+    settings.load_profile("clew")
 
 
 def is_worker(config: pytest.Config) -> bool:
