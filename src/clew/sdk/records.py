@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import get_current
 
+from clew.base.surroundings import describe_surroundings
 from clew.sdk.quiet import LOGGER_NAME, is_quiet
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ _DEPTH_MAX: Final = 16
 
 # Where it is loaded a program has anchors, and what it logs inside one is about an object.
 _ANCHORS: Final = "clew.twin.anchoring.context"
-
-# Where it is loaded a program has stages, and what it logs in one is about the output made there.
-_STAGES: Final = "clew.lineage.stages.context"
 
 # Severity as the logs data model maps common level names.
 _SEVERITIES: Final = (
@@ -112,10 +110,7 @@ def _attributes(record: logging.LogRecord) -> dict[str, Any]:
         "code.function.name": record.funcName or "",
         "code.line.number": record.lineno,
     }
-    if _STAGES in sys.modules:
-        from clew.lineage.stages.context import describe_output
-
-        found.update(describe_output())
+    found.update(describe_surroundings())
     for name, value in vars(record).items():
         if name not in _OWN and not name.startswith("_"):
             found[name] = value if _is_attribute(value) else str(value)

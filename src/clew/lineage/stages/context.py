@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
+from clew.base.surroundings import say_how_to_describe
 from clew.lineage.stages import names
 
 if TYPE_CHECKING:
@@ -39,3 +40,7 @@ def describe_output() -> dict[str, str]:
     """
     here = CURRENT.get()
     return here.attributes if here is not None and here.is_settled else {}
+
+
+# Logs and events of objects are said by others, which know nothing of stages.
+say_how_to_describe(describe_output)

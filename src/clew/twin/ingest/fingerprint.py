@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 TYPE_UNKNOWN: Final = "unknown"
 """The type of an object whose writer names none."""
 
-# What instrumentations of every kind put on log records: never a field of an object.
-_FOREIGN: Final = ("code.", "exception.", "thread.", "log.", "process.", "error.")
+# What instrumentations of every kind put on log records, and lineage on those of a stage: never a
+# field of an object.
+_FOREIGN: Final = ("code.", "exception.", "thread.", "log.", "process.", "error.", "tracelink.")
 
 _SEQ_MAX: Final = 2**64 - 1
 _DIGEST_BYTES: Final = 16

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from clew.base.errors import ClewError
+from clew.base.surroundings import describe_surroundings
 from clew.base.times import format_time
 from clew.twin import attributes as names
 from clew.twin.blueprint.processes import Process
@@ -132,6 +133,8 @@ def make_record(
         attributes.update(describe_words(saying))
     if nulls:
         attributes[names.OBJ_NULLS] = nulls
+    if here := describe_surroundings():
+        add_surroundings(here, anchor, attributes)
     describe_event(saying, stamp, attributes)
     if anchor is not None:
         kind = anchor.kind
@@ -156,6 +159,16 @@ def describe_words(saying: Saying) -> dict[str, Any]:
         said[names.ERROR_TYPE] = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
         said[names.ERROR_MESSAGE] = to_text(saying.error)
     return said
+
+
+def add_surroundings(
+    here: Mapping[str, str], anchor: AnchorContext | None, attributes: dict[str, Any]
+) -> None:
+    """Add what is true of all that is said here, but for names that a field of the object has."""
+    prefix = "" if anchor is None else anchor.kind.prefix
+    for name, value in here.items():
+        if not (prefix and name.startswith(f"{prefix}.")):
+            attributes.setdefault(name, value)
 
 
 def describe_event(saying: Saying, stamp: Stamp, attributes: dict[str, Any]) -> None:
