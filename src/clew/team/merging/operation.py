@@ -20,7 +20,9 @@ class Operation:
 
     `op_id` is a UUID that goes to the server with it: by this it is known again when nobody heard
     the answer. `payload` is the entity's document as JSON, as it was when it was queued. Times are
-    Unix nanoseconds. `attempted` says that it was sent at least once and its outcome is not known.
+    Unix nanoseconds. `attempted` says that it was sent at least once and its outcome is not known;
+    `earlier` are the ids of operations that it took the place of and of which that is true: what
+    the server has by one of them is ours. `erase` empties what is deleted, there too.
     """
 
     op_id: str
@@ -34,3 +36,6 @@ class Operation:
     next_attempt_at: int = 0
     last_error: str | None = None
     attempted: bool = False
+    team_id: str = ""
+    erase: bool = False
+    earlier: tuple[str, ...] = ()
