@@ -69,10 +69,16 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Changes in the order of `seq`; `has_more` where the page was full."""
+    """Changes in the order of `seq`; `has_more` where the page was full.
+
+    Tombstones are kept for months, not for ever. Those up to `purged_seq` may be gone: whoever
+    asked from an earlier number, but not from 0, pulls from 0 and takes for deleted what does not
+    come.
+    """
 
     records: tuple[Remote, ...]
     has_more: bool
+    purged_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
