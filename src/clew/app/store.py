@@ -24,6 +24,7 @@ from clew.store.log import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
 from clew.team.comments.schema import SCHEMA as COMMENTS
 from clew.team.comments.service import TeamComments
+from clew.team.sessions.schema import SCHEMA as SESSIONS
 from clew.telemetry.analytics.service import TelemetryAnalytics
 from clew.telemetry.genai.prices import open_prices
 from clew.telemetry.genai.service import TelemetryGenAi
@@ -64,7 +65,7 @@ CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal
 LINKS_CODE: Final = 19
 """What stands in the log for link sets."""
 
-REGISTRY: Final = (ACCESS, COMMENTS, TREE, JOURNAL, TWIN, NODES)
+REGISTRY: Final = (ACCESS, COMMENTS, SESSIONS, TREE, JOURNAL, TWIN, NODES)
 """What the strands keep in the registry's database."""
 
 _TABLES: Final = {

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from clew.access.caller import Caller
+    from clew.store.database.contract import Transaction
     from clew.team.comments import parameters as ask
     from clew.team.comments.documents import Comment, CommentList
 
@@ -22,10 +23,17 @@ class Comments(Protocol):
     write in itself is raised at once; the rest comes with its future, whose result is durable.
     """
 
-    def add(self, trace_id: str, comment: ask.NewComment, by: Caller = LOCAL) -> Future[Comment]:
+    def add(
+        self,
+        trace_id: str,
+        comment: ask.NewComment,
+        by: Caller = LOCAL,
+        session_id: str | None = None,
+    ) -> Future[Comment]:
         """Keep a comment. Its trace need not be here: telemetry may come after what is said of it.
 
-        The author is the name of who says it, unless they give another.
+        The author is the name of who says it, unless they give another. It becomes a finding of the
+        session in which it is made, if there is one.
 
         Raises:
             ClewError: ALREADY_EXISTS (with the future) when its id is that of another comment.
@@ -58,4 +66,12 @@ class Comments(Protocol):
         Order:  by when they were written; an edit does not move a comment.
         Bounds: pages after the first see nothing written since, and never repeat a comment.
         """
+        ...
+
+
+class Findings(Protocol):
+    """Whoever keeps what was found in a session. Asked in the transactions of comments."""
+
+    def keep(self, writing: Transaction, session_id: str, comment: Comment) -> None:
+        """Make a finding of a comment, if there is such a session and it has room."""
         ...

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from clew.access.caller import Caller
     from clew.store.database.contract import Database, Reading, Transaction, Value
     from clew.team.comments import parameters as ask
+    from clew.team.comments.contract import Findings
     from clew.team.comments.documents import Comment, CommentList
 
 _WORDS: Final = "CAST(CAST(:words AS text) AS tsvector)"
@@ -63,12 +64,21 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 class TeamComments:
     """Implements `clew.team.comments.contract.Comments`, which says what each call does."""
 
-    def __init__(self, database: Database, now: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, now: Callable[[], int], findings: Findings | None = None
+    ) -> None:
         """Keep comments in a database; `now` gives Unix nanoseconds."""
         self._database = database
         self._now = now
+        self._findings = findings
 
-    def add(self, trace_id: str, comment: ask.NewComment, by: Caller = LOCAL) -> Future[Comment]:
+    def add(
+        self,
+        trace_id: str,
+        comment: ask.NewComment,
+        by: Caller = LOCAL,
+        session_id: str | None = None,
+    ) -> Future[Comment]:
         """Keep a comment."""
         is_known = by.kind in _KNOWN
         author = by.name if comment.author is None and is_known else comment.author
@@ -81,10 +91,15 @@ class TeamComments:
             "body": _checked_body(comment.body),
         }
         is_repeatable = comment.id is not None
-        # The time is taken in the writer, so that times run as the numbers do.
-        return self._database.submit(
-            lambda writing: _insert(writing, row | {"created_at": self._now()}, is_repeatable)
-        )
+
+        def work(writing: Transaction) -> Comment:
+            # The time is taken in the writer, so that times run as the numbers do.
+            kept = _insert(writing, row | {"created_at": self._now()}, is_repeatable)
+            if self._findings is not None and session_id is not None:
+                self._findings.keep(writing, session_id, kept)
+            return kept
+
+        return self._database.submit(work)
 
     def edit(self, comment_id: str, edit: ask.CommentEdit, by: Caller = LOCAL) -> Future[Comment]:
         """Change what a comment says."""
