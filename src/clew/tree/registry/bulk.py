@@ -3,8 +3,8 @@
 The database's thread gives the interpreter back around every statement and must get it again after
 it, and the event loop is busiest when most is to be kept: with a statement for each row, each row
 would wait. SQLite therefore takes many rows with one statement, all values by their places; those
-statements are for 64 rows, 16, 4 and one, so that a few that are prepared once serve any number. A
-PostgreSQL server does its work elsewhere, and takes rows as they are.
+statements are for 64 rows, 32, 16 and so on down to one, so that a few that are prepared once serve
+any number. A PostgreSQL server does its work elsewhere, and takes rows as they are.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     Row = tuple[Value, ...]
 
-_ROWS: Final = (64, 16, 4, 1)
+_ROWS: Final = (64, 32, 16, 8, 4, 2, 1)
 """Rows of one statement. More than 64 save nothing, and SQLite has 32 766 values in one at the
-most, of which the rows of an app need 44 each."""
+most, of which the rows of an app need 44 each. With a size for every power of two, the forty rows
+of a busy commit are two statements; rows of nothing that fill up a larger one cost more."""
 
 
 def insert_rows(
