@@ -38,7 +38,8 @@ class Remote:
 
     `document` is the entity's, without what follows. `version` counts its changes from 1 (0 where a
     server has no versions), `seq` orders all changes of the server (0 likewise), `updated_at` is
-    Unix nanoseconds by the server's clock, `op_id` the operation that made it so.
+    Unix nanoseconds by the server's clock, `op_id` the operation that made it so. `erased` says of
+    what is deleted that the server keeps nothing of what it said.
     """
 
     remote_id: str
@@ -48,6 +49,7 @@ class Remote:
     updated_at: int
     op_id: str | None
     deleted: bool = False
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
