@@ -34,11 +34,13 @@ Result = TypeVar("Result")
 
 
 class TrailBaseClient:
-    """A client of one team's server, in the name of one account. See `AsyncTrailBaseClient`::
+    """A client of one team's server, in the name of one account; see `AsyncTrailBaseClient`.
 
-    with TrailBaseClient("https://team.example.com") as client:
-        client.authenticate({"email": "ann@example.com", "password": …})
-        result = client.sync_entity(shared_session)
+    It is used so::
+
+        with TrailBaseClient("https://team.example.com") as client:
+            client.authenticate({"email": "ann@example.com", "password": password})
+            result = client.sync_entity(shared_session)
     """
 
     def __init__(

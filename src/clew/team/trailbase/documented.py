@@ -175,7 +175,7 @@ class DocumentedServer:
         with suppress(NotFoundError):  # It is gone, whoever did it.
             await self.ask("DELETE", path, key=sending.op_id)
         now = time.time_ns() + self.clock_offset_ns
-        return Remote(sending.remote_id, {}, 0, 0, now, sending.op_id, deleted=True)
+        return Remote(sending.remote_id, {}, 0, 0, now, sending.op_id, deleted=True, erased=True)
 
     def _remote(self, document: object, *, op_id: str | None = None) -> Remote:
         if not isinstance(document, dict):

@@ -146,6 +146,7 @@ def remote_of(entity_type: str, record: Mapping[str, Any]) -> Remote:
             updated_at=_number(record.get("updated_at")) * NS_PER_MS,
             op_id=op_id if isinstance(op_id := record.get("op_id"), str) else None,
             deleted=deleted,
+            erased=deleted and bool(_number(record.get("erase", 0))),
         )
     except (TypeError, ValueError, ServerError, ValidationError) as error:
         raise SyncError(

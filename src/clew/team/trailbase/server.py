@@ -170,7 +170,9 @@ class RecordsServer:
             raise refused from None
         if found.op_id == sending.op_id:
             return found
-        if found.deleted and sending.operation is SyncOperationType.DELETE and not sending.erase:
+        if sending.operation is SyncOperationType.DELETE and (
+            found.erased or (found.deleted and not sending.erase)
+        ):
             return found  # Somebody else did: both wanted the same.
         if sending.operation is SyncOperationType.CREATE or found.version != sending.version:
             raise ConflictError(
