@@ -234,6 +234,7 @@ def test_a_forgotten_session_is_ended_by_whoever_starts_another(
     before.close()
     clock.at += 3 * FORGOTTEN_NS
     after = TeamSessions(database, clock)
+    after.load()
     start(after, "the next")
     assert after.get(left.id).end_reason == "forgotten"
     after.close()
@@ -247,6 +248,7 @@ def test_looks_go_on_after_a_restart(database: Database, clock: HandClock) -> No
     look(before, service_of("too late"))
     clock.pass_minutes(1)
     after = TeamSessions(database, clock)
+    after.load()
     look(after, service_of("shop"), service_of("bank"))
     found = links(after, session)
     # A minute later it is the same look still.

@@ -111,6 +111,7 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
         analytics=nothing,
         genai=nothing,
         comments=nothing,
+        sessions=nothing,
         twins=nothing,
         registries=nothing,
         links=nothing,

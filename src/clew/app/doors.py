@@ -20,6 +20,7 @@ from clew.app.store import (
     open_comments,
     open_genai,
     open_lineages,
+    open_sessions,
 )
 from clew.app.tree import TreeHouse
 from clew.app.twins import TwinHouse
@@ -159,13 +160,15 @@ class Doors:
         ]
         genai = open_genai(store, configuration)
         self._analytics = open_analytics(store, genai)
-        comments = open_comments(store)
+        self._sessions = open_sessions(store)
+        comments = open_comments(store, self._sessions)
         desk = Desk(
             identity=self._identity,
             service=service,
             analytics=self._analytics,
             genai=genai,
             comments=comments,
+            sessions=self._sessions,
             twins=self.twin.twins,
             registries=store.registries,
             links=self._links,
@@ -214,6 +217,7 @@ class Doors:
         keep_permitted(self.tree.keeper, self._access)
         keep_out_revoked(lambda: self.tree.door, self._access)
         await self.tree.open(self._sockets.trails)
+        await asyncio.to_thread(self._sessions.load)
         for listener in self._listeners:
             await listener.open()
         for door in self._link_doors:
@@ -233,6 +237,7 @@ class Doors:
         await self._live_threads.close()
         await self._tree_threads.close()
         self._tree_service.close()
+        await asyncio.to_thread(self._sessions.close)
         await self.twin.close()
 
     def _open_otlp(self) -> OtlpHttpDoor:

@@ -25,6 +25,7 @@ from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
 from clew.team.comments.schema import SCHEMA as COMMENTS
 from clew.team.comments.service import TeamComments
 from clew.team.sessions.schema import SCHEMA as SESSIONS
+from clew.team.sessions.service import TeamSessions
 from clew.telemetry.analytics.service import TelemetryAnalytics
 from clew.telemetry.genai.prices import open_prices
 from clew.telemetry.genai.service import TelemetryGenAi
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from clew.store.database.contract import Database
     from clew.store.decoder import Decoder
     from clew.store.engine.contract import Engine, Snapshot
-    from clew.team.comments.contract import Comments
+    from clew.team.comments.contract import Comments, Findings
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
@@ -180,9 +181,14 @@ def open_service(store: Store) -> QueryService:
     return TelemetryQuery(store, time.time_ns)
 
 
-def open_comments(store: Store) -> Comments:
-    """Return what people and agents say of traces and spans."""
-    return TeamComments(store.database, time.time_ns)
+def open_sessions(store: Store) -> TeamSessions:
+    """Return what was looked at, and found, in work sessions."""
+    return TeamSessions(store.database, time.time_ns)
+
+
+def open_comments(store: Store, findings: Findings) -> Comments:
+    """Return what people and agents say of traces and spans; `findings` are those of sessions."""
+    return TeamComments(store.database, time.time_ns, findings)
 
 
 def open_answers(store: Store, service: QueryService, comments: Comments) -> Answers:

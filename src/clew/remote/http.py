@@ -47,6 +47,14 @@ Pairs = list[tuple[str, str]]
 ADDRESS_CHARS_SHOWN: Final = 200
 """How much of a wrong address an error repeats: host names end at 253."""
 
+SESSION_HEADER: Final = "x-clew-session"
+"""Says which work session what is asked belongs to: an id, ``off``, or ``agent``."""
+
+SESSION_VARIABLE: Final = "CLEW_SESSION"
+"""The environment's name for the same."""
+
+_SESSION = re.compile(r"[0-9a-f-]{36}|off|agent")
+
 _PATH = re.compile(r"[!-~]*")
 
 _TIMING = re.compile(r"total;[^,]*\bdur=([0-9.]+)")
@@ -124,9 +132,12 @@ class Server:
         url: str = DEFAULT_SERVER,
         *,
         api_key: str | None = None,
+        session: str | None = None,
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
-        """`api_key` is sent with every question, where there is one.
+        """`api_key` is sent with every question, where there is one; so is `session`.
+
+        That is the work session which the questions belong to: an id, ``off``, ``agent``.
 
         Raises:
             ClewError: INVALID_ARGUMENT for what is no address, and no key.
@@ -140,6 +151,8 @@ class Server:
         self._own_headers = {"Accept": "*/*"}
         if api_key:
             self._own_headers["Authorization"] = f"Bearer {checked_key(api_key)}"
+        if session:
+            self._own_headers[SESSION_HEADER] = checked_session(session)
         self._read_timeout_s = read_timeout_s
         self._connection: http.client.HTTPConnection | None = None
 
@@ -153,6 +166,16 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @contextmanager
+    def unrecorded(self) -> Iterator[None]:
+        """Ask for the program's own sake: what is asked inside belongs to no work session."""
+        before = self._own_headers
+        self._own_headers = {**before, SESSION_HEADER: "off"}
+        try:
+            yield
+        finally:
+            self._own_headers = before
 
     def close(self) -> None:
         """Let go of the connection; the next question opens another."""
@@ -356,6 +379,22 @@ def checked_key(text: str) -> str:
         ErrorCode.INVALID_ARGUMENT,
         "the API key is not one",
         hint="it looks like clew_0123456789abcdef_… and is one word; check CLEW_API_KEY",
+    )
+
+
+def checked_session(text: str) -> str:
+    """Return what says which work session a question belongs to, as a header may hold it.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT.
+    """
+    given = text.strip().lower()
+    if _SESSION.fullmatch(given):
+        return given
+    raise ClewError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"not a work session: {text[:64]!r}",
+        hint="CLEW_SESSION is the id of one, or off, or agent",
     )
 
 

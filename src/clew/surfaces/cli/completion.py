@@ -120,4 +120,6 @@ def _client(context: Any) -> TelemetryClient:
     named = given.raw if given is not None else None
     url = named or os.environ.get("CLEW_SERVER") or DEFAULT_SERVER
     api_key = os.environ.get("CLEW_API_KEY")
-    return TelemetryClient(Server(url, api_key=api_key, read_timeout_s=COMPLETION_S_MAX))
+    # Whoever types has not looked at anything yet.
+    server = Server(url, api_key=api_key, session="off", read_timeout_s=COMPLETION_S_MAX)
+    return TelemetryClient(server)

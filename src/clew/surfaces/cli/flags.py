@@ -8,6 +8,7 @@ is not given is not sent: the server's default counts, not a copy of it here.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -16,7 +17,7 @@ from cyclopts import Group, Parameter
 
 from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.base.times import NS_PER_MS, parse_duration_ns
-from clew.remote.http import DEFAULT_SERVER, Server
+from clew.remote.http import DEFAULT_SERVER, SESSION_VARIABLE, Server
 from clew.surfaces.cli.completion import complete_attributes, complete_services
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ class ServerFlags:
 
     def open(self) -> Server:
         """Return the server, which is asked by nothing yet."""
-        return Server(self.server, api_key=self.api_key)
+        session = os.environ.get(SESSION_VARIABLE)
+        return Server(self.server, api_key=self.api_key, session=session)
 
 
 @Parameter(name="*", group=ANSWER)

@@ -50,7 +50,8 @@ def find_app(client: TreeClient, text: str) -> str:
         return parse_uuid(wanted)
     if not wanted:
         raise ClewError(ErrorCode.INVALID_ARGUMENT, "an app is named by nothing")
-    found = client.find_apps(AppQuery(text=wanted, limit=CANDIDATES_MAX)).document().apps
+    with client.server.unrecorded():
+        found = client.find_apps(AppQuery(text=wanted, limit=CANDIDATES_MAX)).document().apps
     named = [app for app in found if app.app_name == wanted]
     if named:
         return _pick(named, wanted)

@@ -13,10 +13,13 @@ import functools
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
+from starlette.datastructures import Headers
+
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.identity import caller_of
-from clew.surfaces.mcp.inside import CALLER, InsideQuestions
+from clew.surfaces.mcp.inside import CALLER, CHOICE, InsideQuestions
 from clew.surfaces.rest.answers import answer_other_method, answer_problem
+from clew.surfaces.rest.visits import choice_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +65,9 @@ class McpAddress:
             server, json_response=True, stateless=True, max_request_body_size=BODY_BYTES_MAX
         )
         CALLER.set(caller_of(scope))
+        choice = choice_of(Headers(scope=scope))
+        if choice is not None:
+            CHOICE.set(choice)
         async with manager.run():
             await manager.handle_request(scope, receive, send)
 

@@ -15,6 +15,8 @@ from clew.surfaces.identity import NOBODY
 from clew.surfaces.rest.parameters import check_bounds
 from clew.surfaces.rest.routes import BASE, Asked, QueryRoute
 from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.visits import see, see_statement
+from clew.team.sessions.parameters import AGENT, CURRENT
 from clew.telemetry.documents import SqlAnswer
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from clew.surfaces.rest.desk import Desk
     from clew.team.comments.documents import Comment
     from clew.team.comments.parameters import NewComment
+    from clew.team.sessions.documents import Note, Session
+    from clew.team.sessions.parameters import NewNote, NewSession
     from clew.tree.documents import Cancelled, Command
     from clew.tree.parameters import CancelParameters, NewCommand
 
@@ -33,6 +37,9 @@ Document = TypeVar("Document")
 
 CALLER: ContextVar[Caller] = ContextVar("clew.caller", default=NOBODY)
 """Who called the tool that is at work: a request sets it, and its tasks and threads have it."""
+
+CHOICE: ContextVar[str] = ContextVar("clew.session", default=AGENT)
+"""Which work session the call belongs to: that of the caller's agent unless it says so."""
 
 
 class InsideQuestions:
@@ -57,17 +64,36 @@ class InsideQuestions:
         caller = CALLER.get() if route.decides_itself else self._allow(route.verb, route.path)
         document: Any = route.ask(self._desk, Asked(parameters, parts or {}, request, caller))
         assert isinstance(document, kind), f"{path} answers with another document"
+        see(self._desk, caller, CHOICE.get(), path, parts or {}, parameters)
         return document
 
     def run_sql(self, statement: str, limit: int) -> SqlAnswer:
         """Return the answer of a statement."""
-        self._allow(Verb.OBSERVE, f"{BASE}/sql")
-        return self._desk.service.run_sql(statement, limit=limit)
+        caller = self._allow(Verb.OBSERVE, f"{BASE}/sql")
+        answer = self._desk.service.run_sql(statement, limit=limit)
+        see_statement(self._desk, caller, CHOICE.get(), statement)
+        return answer
 
     def add_comment(self, trace_id: str, comment: NewComment) -> Comment:
         """Keep a comment; waits for the commit that makes it durable."""
         caller = self._allow(Verb.MESSAGE, f"{BASE}/traces/{{trace_id}}/comments")
-        return self._desk.comments.add(trace_id, comment, caller).result()
+        session_id = self._desk.sessions.find_open(caller, CHOICE.get())
+        return self._desk.comments.add(trace_id, comment, caller, session_id).result()
+
+    def start_session(self, new: NewSession) -> Session:
+        """Start a work session."""
+        caller = self._allow(Verb.MESSAGE, f"{BASE}/sessions")
+        return self._desk.sessions.start(new, caller).result()
+
+    def add_note(self, note: NewNote) -> Note:
+        """Keep what was found in the session that is open."""
+        caller = self._allow(Verb.MESSAGE, f"{BASE}/sessions/{{session_id}}/notes")
+        return self._desk.sessions.note(self._current(caller), note, caller).result()
+
+    def stop_session(self) -> Session:
+        """End the session that is open."""
+        caller = self._allow(Verb.MESSAGE, f"{BASE}/sessions/{{session_id}}/stop")
+        return self._desk.sessions.stop(self._current(caller), caller).result()
 
     def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
         """Give an app a command; the tree decides whether the caller may."""
@@ -77,6 +103,9 @@ class InsideQuestions:
     def cancel_app(self, app_id: str, asked: CancelParameters, wait_s: int) -> Cancelled:
         """Cancel an app; the tree decides whether the caller may."""
         return self._wait(self._desk.tree.cancel(CALLER.get(), app_id, check_bounds(asked), wait_s))
+
+    def _current(self, caller: Caller) -> str:
+        return self._desk.sessions.resolve(CURRENT, caller, CHOICE.get())
 
     def _wait(self, asking: Coroutine[Any, Any, Document]) -> Document:
         """Have the event loop do what is its own to do."""

@@ -8,14 +8,17 @@ routes without a socket (`clew.surfaces.mcp.inside`).
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
-from clew.remote.http import Server, quoted
+from clew.remote.http import SESSION_VARIABLE, Server, quoted
 from clew.team.comments.documents import CommentAnswer
+from clew.team.remote import SessionClient
+from clew.team.sessions.parameters import AGENT, CURRENT
 from clew.telemetry.documents import SqlAnswer
 from clew.telemetry.remote import BASE, decode, to_pairs
 from clew.tree.remote import TreeClient
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
     from clew.team.comments.documents import Comment
     from clew.team.comments.parameters import NewComment
+    from clew.team.sessions.documents import Note, Session
+    from clew.team.sessions.parameters import NewNote, NewSession
     from clew.tree.documents import Cancelled, Command
     from clew.tree.parameters import CancelParameters, NewCommand
 
@@ -54,6 +59,18 @@ class Questions(Protocol):
         """Keep a comment; it is durable when this returns."""
         ...
 
+    def start_session(self, new: NewSession) -> Session:
+        """Start a work session; it is durable when this returns."""
+        ...
+
+    def add_note(self, note: NewNote) -> Note:
+        """Keep what was found in the session that is open; it is durable when this returns."""
+        ...
+
+    def stop_session(self) -> Session:
+        """End the session that is open."""
+        ...
+
     def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
         """Give an app a command; it is durable when this returns, which waits for its end."""
         ...
@@ -69,8 +86,10 @@ class RemoteQuestions:
     def __init__(self, url: str, api_key: str | None = None) -> None:
         self.url = url
         self._api_key = api_key
+        # What an agent asks belongs to its own work session, unless it was started within one.
+        self._session = os.environ.get(SESSION_VARIABLE) or AGENT
         # Fails here and not in the first tool when the address is none, or the key.
-        Server(url, api_key=api_key)
+        self._open()
         self._local = threading.local()
 
     def ask(
@@ -93,6 +112,18 @@ class RemoteQuestions:
         path = f"/traces/{quoted(trace_id)}/comments"
         return self._post(path, comment, CommentAnswer).comment
 
+    def start_session(self, new: NewSession) -> Session:
+        """Start a work session."""
+        return SessionClient(self._server()).start(new).document()
+
+    def add_note(self, note: NewNote) -> Note:
+        """Keep what was found in the session that is open."""
+        return SessionClient(self._server()).note(CURRENT, note).document()
+
+    def stop_session(self) -> Session:
+        """End the session that is open."""
+        return SessionClient(self._server()).stop(CURRENT).document()
+
     def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
         """Give an app a command."""
         return TreeClient(self._server()).command(app_id, command, wait=str(wait_s)).document()
@@ -108,9 +139,12 @@ class RemoteQuestions:
 
     def _server(self) -> Server:
         if not hasattr(self._local, "server"):
-            self._local.server = Server(self.url, api_key=self._api_key)
+            self._local.server = self._open()
         server: Server = self._local.server
         return server
+
+    def _open(self) -> Server:
+        return Server(self.url, api_key=self._api_key, session=self._session)
 
 
 def _fill(path: str, parts: Mapping[str, str]) -> str:

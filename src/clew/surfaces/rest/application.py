@@ -30,6 +30,7 @@ from clew.surfaces.rest.answers import (
 from clew.surfaces.rest.body import SlowBodyError
 from clew.surfaces.rest.desk import RouteCounters
 from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.visits import see_answer
 from clew.surfaces.rest.watch import PATH as WATCH_PATH
 from clew.surfaces.rest.watch import answer_socket, refuse_socket
 
@@ -225,7 +226,9 @@ def _endpoint(desk: Desk, methods: dict[str, Route]) -> Endpoint:
         request.scope["route_path_format"] = route.path
         if not (route.decides_itself or route.is_public):
             desk.identity.authorize(caller_of(request.scope), route.verb, request.scope)
-        return await route.answer(desk, request)
+        response = await route.answer(desk, request)
+        see_answer(desk, route, request, response.status_code)
+        return response
 
     return answer
 

@@ -12,6 +12,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.body import read_document
 from clew.surfaces.rest.routes import BASE, Asked, OpenRoute, QueryRoute
+from clew.surfaces.rest.visits import choice_of
 from clew.team.comments import documents as doc
 from clew.team.comments import parameters as ask
 
@@ -34,7 +35,8 @@ Document = TypeVar("Document", bound=msgspec.Struct)
 
 async def _add(desk: Desk, asked: Asked) -> Response:
     comment = await _read(asked.request, ask.NewComment)
-    adding = desk.comments.add(asked.path["trace_id"], comment, asked.caller)
+    session_id = desk.sessions.find_open(asked.caller, choice_of(asked.request.headers))
+    adding = desk.comments.add(asked.path["trace_id"], comment, asked.caller, session_id)
     return await _answer(desk, asked, adding, CREATED)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clew.surfaces.rest.threads import QueryThreads
     from clew.surfaces.ws.door import TrailsDoor
     from clew.team.comments.contract import Comments
+    from clew.team.sessions.contract import Sessions
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
@@ -91,6 +92,7 @@ class Desk:
     analytics: Analytics
     genai: GenAi
     comments: Comments
+    sessions: Sessions
     twins: Twins
     registries: Registries
     links: LinkIntake

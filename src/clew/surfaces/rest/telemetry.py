@@ -40,6 +40,7 @@ from clew.surfaces.rest.routes import (
     run_unless_gone,
 )
 from clew.surfaces.rest.streams import MEDIA_TYPES, export_otlp
+from clew.surfaces.rest.visits import choice_of, see_statement
 from clew.telemetry import documents as doc
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
@@ -101,7 +102,10 @@ async def _post_sql(desk: Desk, asked: Asked) -> Response:
     statement = await read_statement(asked.request)
     work = functools.partial(desk.service.run_sql, statement.q, limit=statement.limit)
     body = await run_unless_gone(asked.request, desk.threads.run(lambda: encode(work())))
-    return answer_document(b"", GONE) if body is None else answer_document(body)
+    if body is None:
+        return answer_document(b"", GONE)
+    see_statement(desk, asked.caller, choice_of(asked.request.headers), statement.q)
+    return answer_document(body)
 
 
 async def _feed_spans(desk: Desk, asked: Asked) -> Response:

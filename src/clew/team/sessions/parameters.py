@@ -36,14 +36,11 @@ CURRENT: Final = "current"
 ME: Final = "me"
 """In the stead of an owner: whoever asks. No owner is called so: keys are ``key:…``."""
 
-HEADER: Final = "x-clew-session"
-"""The header that says which session what is asked belongs to: an id, or one of the next two."""
-
 OFF: Final = "off"
-"""Of the header: none."""
+"""In the header ``x-clew-session``, instead of an id: what is asked belongs to none."""
 
 AGENT: Final = "agent"
-"""Of the header: that of the caller's agent, or its own where the agent has none."""
+"""There as well: to that of the caller's agent, or its own where the agent has none."""
 
 SessionKind = Literal["own", "agent", "beside"]
 LinkKindName = Literal["trace", "span", "app", "object", "query", "lineage", "metric", "service"]

@@ -85,12 +85,15 @@ class TeamSessions:
         now: Callable[[], int],
         sharing: SessionSharing | None = None,
     ) -> None:
-        """Keep sessions in a database; `now` gives Unix nanoseconds. Blocks."""
+        """Keep sessions in a database; `now` gives Unix nanoseconds."""
         self._database = database
         self._now = now
         self._sharing = sharing or NothingShared()
         self.visits = Visits(database, now)
-        database.read(self.visits.load)
+
+    def load(self) -> None:
+        """Learn which sessions were open when the program before this one ended. Blocks."""
+        self._database.read(self.visits.load)
 
     def close(self) -> None:
         """Write what was looked at last, and take nothing more; idempotent. Blocks."""

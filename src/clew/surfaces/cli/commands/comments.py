@@ -173,7 +173,8 @@ def _nothing(query: CommentQuery) -> ClewError:
 def _note_unknown_trace(session: Session, trace_id: str) -> None:
     """Say when nothing of the trace is here: a slip of the pen is kept like any other comment."""
     try:
-        found = session.client.find_spans(SpanQuery(trace_id=trace_id, limit=1)).document()
+        with session.client.server.unrecorded():
+            found = session.client.find_spans(SpanQuery(trace_id=trace_id, limit=1)).document()
     except ClewError as error:
         print_note(f"kept, but whether the trace is here is not known: {error.message}")
         return
