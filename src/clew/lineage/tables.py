@@ -78,4 +78,22 @@ ITEMS: Final = Table(
     settings=_SETTINGS,
 )
 
-TABLES: Final = (LINKS, ITEMS)
+SPANS: Final = Table(
+    name="trace_spans",
+    comment="lineage: which spans of OpenTelemetry stand in the graph, and under which id",
+    time="Timestamp",
+    columns=(
+        Column("Timestamp", "DateTime64(9)", "Delta(8), ZSTD(1)", comment="when it was told"),
+        Column("TraceId", "UInt64", "Delta(8), ZSTD(1)", comment="TraceLink id, 2^63 and above"),
+        Column("SpanTraceId", "String", comment="OpenTelemetry's trace id, hex, 32 digits"),
+        Column("SpanId", "String", comment="hex, 16 digits"),
+        *_ARRIVAL,
+    ),
+    indexes=(_FRAME_INDEX,),
+    order_by="(TraceId)",
+    partition="month",
+    settings=_SETTINGS,
+)
+"""An id of a span is made of the span's and cannot be read backwards, so it is written down."""
+
+TABLES: Final = (LINKS, ITEMS, SPANS)

@@ -56,6 +56,7 @@ class LinkIntake:
         self._now = now
         self._doors: dict[str, DoorCounters] = {}
         self._watched: list[tuple[str, Callable[[], Mapping[str, int]]]] = []
+        self._others: dict[str, Callable[[], DoorCounters]] = {}
 
     def counters(self) -> dict[str, DoorCounters]:
         """Return what was counted, by door: copies, with what `watch_drops` reads."""
@@ -65,7 +66,7 @@ class LinkIntake:
         }
         for source, read in self._watched:
             counted[source].dropped.update(read())
-        return counted
+        return counted | {source: read() for source, read in self._others.items()}
 
     def count_drops(self) -> dict[str, int]:
         """Return how many messages are not kept though nothing was wrong with them, by reason.
@@ -82,6 +83,10 @@ class LinkIntake:
         """Count what a door drops without us, as `read` tells it."""
         self.count(source)
         self._watched.append((source, read))
+
+    def watch_door(self, source: str, read: Callable[[], DoorCounters]) -> None:
+        """Count a door that takes messages without us, as `read` tells it."""
+        self._others[source] = read
 
     def count(self, source: str) -> DoorCounters:
         """Return the counters of a door."""
