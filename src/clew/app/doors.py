@@ -26,6 +26,7 @@ from clew.app.tree import TreeHouse
 from clew.app.twins import TwinHouse
 from clew.base.errors import ClewError
 from clew.lineage.ingest.intake import LinkIntake
+from clew.lineage.ingest.told import OTLP
 from clew.lineage.leases.book import LeaseBook
 from clew.surfaces.connection import configure
 from clew.surfaces.identity import Identity
@@ -154,6 +155,7 @@ class Doors:
         self._links = LinkIntake(
             functools.partial(store.pipeline.accept, store.links), time.time_ns
         )
+        self._links.watch_door(OTLP, store.told.read)
         self._link_doors = [
             LinkDoor(receiver, self._links, per_second=configuration.links_per_second)
             for receiver in sockets.links

@@ -12,9 +12,12 @@ from clew.access.schema import SCHEMA as ACCESS
 from clew.answers.correlate import StrandAnswers
 from clew.answers.witnesses import TRACE_ID, StrandWitnesses
 from clew.app.fingerprints import FingerprintDecoder, ReferenceLookup
+from clew.app.lineages import LineageDecoder
 from clew.app.settings import SQLITE
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.times import NS_PER_S
 from clew.lineage.ingest.decoder import LinkDecoder
+from clew.lineage.ingest.told import LinkTally
 from clew.lineage.leases.schema import SCHEMA as NODES
 from clew.lineage.service import StoredLineages
 from clew.lineage.tables import TABLES as LINEAGE
@@ -70,9 +73,10 @@ REGISTRY: Final = (ACCESS, COMMENTS, SESSIONS, TREE, JOURNAL, TWIN, NODES)
 """What the strands keep in the registry's database."""
 
 _TABLES: Final = {
-    Signal.TRACES: (TRACES,),
-    # What is a fingerprint among the logs is an event besides, in the same frame.
-    Signal.LOGS: (LOGS, EVENTS),
+    # What tells of lineage among spans and logs is so besides, in the same frame.
+    Signal.TRACES: (TRACES, *LINEAGE),
+    # What is a fingerprint among the logs is an event besides.
+    Signal.LOGS: (LOGS, EVENTS, *LINEAGE),
     Signal.METRICS: METRICS,
 }
 
@@ -90,6 +94,7 @@ class Store:
     database: Database
     access: AccessRegistry
     registries: RegistryBook
+    told: LinkTally
 
     def snapshot(self) -> Snapshot:
         """Return what a query that starts now may see. From any thread."""
@@ -107,6 +112,8 @@ class Store:
         """
         for kind in (*self.kinds.values(), self.links):
             for table in kind.tables:
+                if table in LINEAGE and kind is not self.links:
+                    continue
                 # Events go when a baseline stands for them, which the engine could not know.
                 seconds = None if table is EVENTS else kind.retention_seconds
                 self.engine.retain(table, seconds)
@@ -146,7 +153,8 @@ def open_store(configuration: Configuration) -> Store:
         access = AccessRegistry.open(database, time.time_ns)
         presence = _open_presence(configuration)
         registries = _open_registries(database, configuration, presence)
-        kinds = _declare_kinds(configuration, registries, presence)
+        told = LinkTally()
+        kinds = _declare_kinds(configuration, registries, presence, told)
         links = _declare_links(configuration)
         late = _LatePipeline()
         engine = _open_engine(configuration, late)
@@ -162,6 +170,7 @@ def open_store(configuration: Configuration) -> Store:
             lock=lock,
         )
         late.pipeline = pipeline
+        told.pass_over(pipeline.acked)
         if presence is not None:
             presence.begin_forgetting()
         status = pipeline.status()
@@ -173,7 +182,9 @@ def open_store(configuration: Configuration) -> Store:
         lock.release()
         raise
     recovered = status.acked - status.flushed
-    return Store(engine, pipeline, kinds, links, recovered, lock, database, access, registries)
+    return Store(
+        engine, pipeline, kinds, links, recovered, lock, database, access, registries, told
+    )
 
 
 def open_service(store: Store) -> QueryService:
@@ -223,7 +234,10 @@ def _open_presence(configuration: Configuration) -> Presence | None:
 
 
 def _declare_kinds(
-    configuration: Configuration, registries: RegistryBook, presence: Presence | None
+    configuration: Configuration,
+    registries: RegistryBook,
+    presence: Presence | None,
+    told: LinkTally,
 ) -> dict[Signal, RecordKind]:
     retentions = {
         Signal.TRACES: configuration.retention_traces,
@@ -235,7 +249,14 @@ def _declare_kinds(
             code=CODES[signal],
             name=signal.value,
             tables=_TABLES[signal],
-            open_decoder=_decoder_of(signal, registries, in_order=presence is not None),
+            open_decoder=partial(
+                _open_decoder,
+                signal,
+                registries,
+                told,
+                in_order=presence is not None,
+                links_kept_seconds=configuration.retention_links,
+            ),
             retention_seconds=retentions[signal],
             prepare=(
                 ReferenceLookup(registries, presence)
@@ -247,12 +268,23 @@ def _declare_kinds(
     }
 
 
-def _decoder_of(
-    signal: Signal, registries: RegistryBook, *, in_order: bool
-) -> Callable[[], Decoder]:
-    if signal is Signal.LOGS:
-        return partial(FingerprintDecoder, registries, in_order=in_order)
-    return partial(open_decoder, signal)
+def _open_decoder(
+    signal: Signal,
+    registries: RegistryBook,
+    told: LinkTally,
+    *,
+    in_order: bool,
+    links_kept_seconds: int | None,
+) -> Decoder:
+    kept_ns = None if links_kept_seconds is None else links_kept_seconds * NS_PER_S
+    match signal:
+        case Signal.TRACES:
+            return LineageDecoder.of_spans(open_decoder(signal), told, kept_ns=kept_ns)
+        case Signal.LOGS:
+            fingerprints = FingerprintDecoder(registries, in_order=in_order)
+            return LineageDecoder.of_logs(fingerprints, told, kept_ns=kept_ns)
+        case Signal.METRICS:
+            return open_decoder(signal)
 
 
 def _declare_links(configuration: Configuration) -> RecordKind:
