@@ -56,9 +56,11 @@ class DatabaseOptions:
     """Bounds of the database.
 
     8 GiB hold eight million comments of the usual size; a registry that large has gone wrong. A
-    lock of another process is waited for as long as a person would wait.
+    lock of another process is waited for as long as a person would wait. `file_name` is that of the
+    file in the folder.
     """
 
+    file_name: str = FILE_NAME
     bytes_max: int = 8 << 30
     lock_s: float = 5.0
     writer: WriterOptions = field(default_factory=WriterOptions)
@@ -96,7 +98,7 @@ class SqliteDatabase:
         options = options or DatabaseOptions()
         check_library()
         open_folder(folder)
-        path = folder / FILE_NAME
+        path = folder / options.file_name
         _prepare(path)
         try:
             marks = read_marks(path)
