@@ -27,6 +27,9 @@ CLIENT = httpx.Client(timeout=60)
 PROTOBUF: Final = {"content-type": "application/x-protobuf"}
 WAIT_SECONDS_MAX: Final = 30.0
 
+STARTED_S: Final = int(time.time()) - 3600
+"""When items were put out whose times are told."""
+
 _BASES = itertools.count(1)
 
 
@@ -160,6 +163,154 @@ def test_items_are_found_by_their_place_in_a_stream(server: ServerProcess, base:
     assert (found["count"], found["total"], found["truncated"]) == (2, 2, False)
     found = get(server, "items", stream_id=77, seq=seq, epoch=2)
     assert [item["trace_id"] for item in found["items"]] == [str(base + 2)]
+
+
+def test_an_items_span_is_told_with_it_and_finds_it(server: ServerProcess, base: int) -> None:
+    otel_trace, otel_span = base.to_bytes(16, "big"), base.to_bytes(8, "big")
+    item = {"trace_id": base + 1, "stream_id": 90, "epoch": 3, "seq": base}
+    start = time.time_ns() - 60 * 10**9
+    request = ExportTraceServiceRequest()
+    span = (
+        request.resource_spans.add()
+        .scope_spans.add()
+        .spans.add(
+            trace_id=otel_trace,
+            span_id=otel_span,
+            name="grab",
+            start_time_unix_nano=start,
+            end_time_unix_nano=start + 25_000_000,
+        )
+    )
+    for name, value in item.items():
+        span.attributes.add(key=f"tracelink.{name}").value.string_value = str(value)
+    body = request.SerializeToString()
+    url = f"{server.otlp_url}/v1/traces"
+    assert CLIENT.post(url, content=body, headers=PROTOBUF).status_code == 200
+    logged = state_change(f"frame-{base}", start, 1, total=5)
+    logged["attributes"] |= {f"tracelink.{name}": str(value) for name, value in item.items()}
+    logged["attributes"]["tracelink.seq"] = str(base + 1)
+    url = f"{server.otlp_url}/v1/logs"
+    assert CLIENT.post(url, content=request_of([logged]), headers=PROTOBUF).status_code == 200
+    record = {
+        "kind": "span",
+        "trace_id": otel_trace.hex(),
+        "span_id": otel_span.hex(),
+        "service": "unknown",
+        "name": "grab",
+    }
+    for asked in ({}, {"epoch": 3}):
+        found = get(server, "items", stream_id=90, seq=base, **asked)
+        (told,) = found["items"]
+        assert (told["trace_id"], told["epoch"]) == (str(base + 1), "3")
+        assert told["record"] == record
+        assert [stage["operation"] for stage in told["stages"]] == ["grab"]
+    assert get(server, "items", stream_id=90, seq=base, epoch=4)["items"] == []
+    (told,) = get(server, "items", stream_id=90, seq=base + 1)["items"]
+    assert told["record"]["kind"] == "log"
+    # What a descriptor told of as well is one item.
+    post(server, descriptor_bytes(base + 1, stream_id=90, epoch=3, seq=base))
+    found = get(server, "items", stream_id=90, seq=base)
+    assert (found["count"], found["total"]) == (1, 1)
+    by_id = get(server, "items", trace_id=base + 1)
+    (told,) = [item for item in by_id["items"] if item["seq"] == str(base)]
+    assert told["record"] == record
+    post(server, set_bytes(base + 2, [base + 1]))
+    told = node_of(get(server, str(base + 2)), base + 1)["items"]
+    assert [item["record"] for item in told if item["seq"] == str(base)] == [record]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"seq": "1"},
+        {"stream_id": "1"},
+        {"epoch": "1"},
+        {"trace_id": "1", "stream_id": "1", "seq": "1"},
+        {"trace_id": "0"},
+        {"stream_id": str(2**32), "seq": "1"},
+        {"stream_id": "1", "seq": "x"},
+    ],
+)
+def test_items_are_asked_for_by_an_id_or_by_a_place(
+    server: ServerProcess, asked: dict[str, str]
+) -> None:
+    response = CLIENT.get(f"{server.url}/api/v1/lineage/items", params=asked)
+    assert response.status_code == 400
+    assert response.json()["hint"]
+
+
+def tell(server: ServerProcess, **links: Any) -> None:
+    assert CLIENT.post(f"{server.url}/api/v1/links", json=links).status_code == 200
+
+
+def put_out(trace_id: int, stream_id: int, seq: int, ms: int, epoch: int = 1) -> dict[str, Any]:
+    """Return an item that was put out so many milliseconds after the beginning."""
+    at = f"{STARTED_S}.{ms:03d}"
+    return {"trace_id": str(trace_id), "stream_id": stream_id, "epoch": epoch, "seq": seq, "at": at}
+
+
+def test_a_join_tells_its_windows_by_input_stream(server: ServerProcess, base: int) -> None:
+    frames, sweep, scene = [base + each for each in range(3)], base + 7, base + 8
+    tell(
+        server,
+        items=[
+            *(put_out(frame, 1, 100 + place, 33 * place) for place, frame in enumerate(frames)),
+            # The same frames, without distortion: what the join took.
+            *(put_out(frame, 2, 50 + place, 33 * place + 5) for place, frame in enumerate(frames)),
+            put_out(sweep, 3, 9, 60, epoch=2),
+            # The scene is shown after it was made, under the same id.
+            put_out(scene, 5, 1, 400),
+        ],
+        sets=[{**put_out(scene, 4, 1, 100), "parents": [str(each) for each in [*frames, sweep]]}],
+    )
+    document = get(server, str(scene))
+    root = document["nodes"][0]
+    assert (root["input_count"], len(root["windows"])) == (4, 2)
+    camera, lidar = root["windows"]
+    assert (camera["stream_id"], camera["epoch"], camera["count"]) == (2, "1", 3)
+    assert (camera["first_seq"], camera["last_seq"], camera["span_ms"]) == ("50", "52", 66.0)
+    assert (camera["oldest_ms"], camera["newest_ms"]) == (95.0, 29.0)
+    assert camera["first_at"] < camera["last_at"]
+    assert (lidar["stream_id"], lidar["epoch"], lidar["count"]) == (3, "2", 1)
+    assert (lidar["span_ms"], lidar["oldest_ms"], lidar["newest_ms"]) == (0.0, 40.0, 40.0)
+    ages = {edge["parent_trace_id"]: edge["age_ms"] for edge in document["edges"]}
+    assert list(ages.values()) == [95.0, 62.0, 29.0, 40.0]
+    assert all(node["windows"] == [] for node in document["nodes"][1:])
+    # Downwards, what went in beside the frame that was asked of is told as well.
+    down = get(server, str(frames[0]), direction="down")
+    assert node_of(down, scene)["windows"] == root["windows"]
+    path = get(server, "path", **{"from": str(scene), "to": str(sweep)})
+    assert node_of(path, scene)["windows"] == root["windows"]
+
+
+def test_the_item_that_went_in_is_the_last_one_before_the_output(
+    server: ServerProcess, base: int
+) -> None:
+    daily, first, second = base, base + 1, base + 2
+    tell(
+        server,
+        # An id with more items than are told of a node: a table that is written every hour.
+        items=[put_out(daily, 6, run, 10 * run) for run in range(60)]
+        + [put_out(base + 5, 7, 1, 900)],
+        sets=[
+            {**put_out(first, 8, 1, 25), "parents": [str(daily), str(base + 4)]},
+            {**put_out(second, 8, 2, 555), "parents": [str(daily), str(base + 5)]},
+        ],
+    )
+    (window,) = node_of(get(server, str(first)), first)["windows"]
+    assert (window["first_seq"], window["newest_ms"]) == ("2", 5.0)
+    told = get(server, str(first))
+    assert told["nodes"][0]["input_count"] == 2
+    assert [edge["age_ms"] for edge in told["edges"]] == [5.0, None]
+    node = get(server, str(second))["nodes"][0]
+    assert [(each["stream_id"], each["first_seq"]) for each in node["windows"]] == [
+        (6, "55"),
+        (7, "1"),
+    ]
+    # Clocks that differ make ages below 0, and nobody hides them.
+    assert [window["newest_ms"] for window in node["windows"]] == [5.0, -345.0]
+    assert node_of(get(server, str(second)), daily)["item_count"] == 60
 
 
 def test_a_node_has_its_spans_logs_apps_and_objects(server: ServerProcess, base: int) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clew.lineage.contract import Witnessed
+from clew.lineage.contract import Seen, Witnessed
 from clew.lineage.ingest.rows import LinkRows
 from clew.lineage.parameters import Direction, LineageQuery, PathQuery
 from clew.lineage.query.cycles import find_cycles
@@ -40,6 +40,9 @@ class Nobody:
 
     def find_witnesses(self, trace_ids: Collection[int]) -> Mapping[int, Witnessed]:
         return {}
+
+    def find_seen(self, stream_id: int, epoch: int | None, seq: int, limit: int) -> list[Seen]:
+        return []
 
 
 class Graph:

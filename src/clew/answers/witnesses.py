@@ -9,17 +9,25 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from clew.base.times import NS_PER_MS, format_time
 from clew.lineage import documents as doc
-from clew.lineage.contract import Witnessed
+from clew.lineage.contract import Place, Seen, Witnessed
+from clew.lineage.numbers import U32_MAX, U64_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from clew.answers.contract import AppSource
-    from clew.telemetry.query.tagged import TaggedSpan
+    from clew.telemetry.query.tagged import TaggedLog, TaggedSpan
     from clew.tree.machine.app import App
 
 TRACE_ID: Final = "tracelink.trace_id"
 """The attribute of spans and logs that have to do with an item: its trace id, as decimal text."""
+
+STREAM_ID: Final = "tracelink.stream_id"
+EPOCH: Final = "tracelink.epoch"
+SEQ: Final = "tracelink.seq"
+
+ITEM: Final = (STREAM_ID, EPOCH, SEQ)
+"""The attributes of spans and logs that say which item that is."""
 
 STAGES_MAX: Final = 10
 """Of one node: an id may be that of every item of a chain."""
@@ -30,14 +38,25 @@ _APP_ID_CHARS: Final = 36
 
 
 class RecordSource(Protocol):
-    """Finds spans and logs by values of an attribute. Blocks; from any thread."""
+    """Finds spans and logs that have a trace id, with the values of `ITEM`. From any thread."""
 
     def find_spans(self, values: Collection[str], limit: int) -> list[TaggedSpan]:
-        """Return the spans that have any of some values, at most `limit` of each, by start."""
+        """Return the spans that have any of some ids, at most `limit` of each, by start."""
         ...
 
-    def count_logs(self, values: Collection[str]) -> dict[str, int]:
-        """Return how many log records have each of some values, of those that any has."""
+    def find_spans_with(self, attributes: Mapping[str, str], limit: int) -> list[TaggedSpan]:
+        """Return the spans that have an id and all of some attributes, at most `limit`."""
+        ...
+
+    def find_logs(self, values: Collection[str], limit: int) -> list[TaggedLog]:
+        """Return the first logs about an item that have any of some ids, at most `limit` of each.
+
+        Each knows how many have its id.
+        """
+        ...
+
+    def find_logs_with(self, attributes: Mapping[str, str], limit: int) -> list[TaggedLog]:
+        """Return the first logs about an item that have an id and all of some attributes."""
         ...
 
 
@@ -62,13 +81,33 @@ class StrandWitnesses:
     def find_witnesses(self, trace_ids: Collection[int]) -> Mapping[int, Witnessed]:
         """Return what is known of those of these ids of which anything is."""
         values = [str(each) for each in trace_ids]
-        spans = self._records.find_spans(values, STAGES_MAX)
         found: dict[int, Witnessed] = {}
-        for value, count in self._records.count_logs(values).items():
-            found.setdefault(int(value), Witnessed()).log_count = count
-        if spans:
+        if spans := self._records.find_spans(values, STAGES_MAX):
             self._add_spans(found, spans)
+        for log in self._records.find_logs(values, STAGES_MAX):
+            node = found.setdefault(int(log.value), Witnessed())
+            node.log_count = log.total
+            if place := read_place(log.fields):
+                node.records.setdefault(place, _log_record(log))
         return found
+
+    def find_seen(self, stream_id: int, epoch: int | None, seq: int, limit: int) -> list[Seen]:
+        """Return items with a number in a stream that spans and logs say are there."""
+        asked = {STREAM_ID: str(stream_id), SEQ: str(seq)}
+        if epoch is not None:
+            asked[EPOCH] = str(epoch)
+        spans = self._records.find_spans_with(asked, limit)
+        logs = self._records.find_logs_with(asked, limit)
+        seen = [
+            (span.value, span.fields, span.start + span.duration, _span_record(span))
+            for span in spans
+        ]
+        seen += [(log.value, log.fields, log.at, _log_record(log)) for log in logs]
+        return [
+            Seen(trace_id, place, at, record)
+            for value, fields, at, record in seen
+            if (trace_id := read_number(value)) and (place := read_place(fields))
+        ]
 
     def _add_spans(self, found: dict[int, Witnessed], spans: Sequence[TaggedSpan]) -> None:
         # What a resource says of itself is anybody's to write.
@@ -79,6 +118,8 @@ class StrandWitnesses:
             node = found.setdefault(int(span.value), Witnessed())
             node.stages.append(_stage(span))
             node.stage_count = span.total
+            if place := read_place(span.fields):
+                node.records.setdefault(place, _span_record(span))
             if span.app_id in app_ids:
                 app = _app(span.app_id, known.get(span.app_id))
                 if app not in node.apps:
@@ -87,6 +128,40 @@ class StrandWitnesses:
                 each = doc.StageObject(type=obj_type, id=obj_id)
                 if each not in node.objects and len(node.objects) < OBJECTS_MAX:
                     node.objects.append(each)
+
+
+def read_place(fields: Sequence[str]) -> Place | None:
+    """Return the item that the values of `ITEM` name; None where they are not three numbers."""
+    stream_id, epoch, seq = (read_number(each) for each in fields)
+    if stream_id is None or epoch is None or seq is None or stream_id > U32_MAX:
+        return None
+    return Place(stream_id, epoch, seq)
+
+
+def read_number(text: str) -> int | None:
+    """Return the number of 64 bits that an attribute's value is; anybody may write them."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(U64_MAX))
+    return number if is_number and (number := int(text)) <= U64_MAX else None
+
+
+def _span_record(span: TaggedSpan) -> doc.ItemRecord:
+    return doc.ItemRecord(
+        kind="span",
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        service=span.service,
+        name=span.operation,
+    )
+
+
+def _log_record(log: TaggedLog) -> doc.ItemRecord:
+    return doc.ItemRecord(
+        kind="log",
+        trace_id=log.trace_id or None,
+        span_id=log.span_id or None,
+        service=log.service,
+        name=log.event,
+    )
 
 
 def _stage(span: TaggedSpan) -> doc.Stage:

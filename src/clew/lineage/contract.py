@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -28,15 +28,24 @@ class Lineages(Protocol):
         ...
 
     def find_items(self, query: ask.ItemQuery) -> doc.ItemList:
-        """Return the items with a number in a stream, and the trace ids that they have."""
+        """Return the items that have a trace id, or a number in a stream."""
         ...
+
+
+class Place(NamedTuple):
+    """Where an item stands: stream, epoch, and its number in it."""
+
+    stream_id: int
+    epoch: int
+    seq: int
 
 
 @dataclass(slots=True)
 class Witnessed:
     """What telemetry, tree and twin know of a trace id: the first of each, and how many there are.
 
-    `stages` are in the order in which they began.
+    `stages` are in the order in which they began. `records` are the spans and logs among the first
+    that say of an item that it has the id.
     """
 
     stages: list[doc.Stage] = field(default_factory=list)
@@ -44,6 +53,16 @@ class Witnessed:
     apps: list[doc.StageApp] = field(default_factory=list)
     objects: list[doc.StageObject] = field(default_factory=list)
     log_count: int = 0
+    records: dict[Place, doc.ItemRecord] = field(default_factory=dict)
+
+
+class Seen(NamedTuple):
+    """An item that a span or a log record says is there, and when (Unix nanoseconds)."""
+
+    trace_id: int
+    place: Place
+    at: int
+    record: doc.ItemRecord
 
 
 class Witnesses(Protocol):
@@ -51,4 +70,11 @@ class Witnesses(Protocol):
 
     def find_witnesses(self, trace_ids: Collection[int]) -> Mapping[int, Witnessed]:
         """Return what is known of those of these ids of which anything is."""
+        ...
+
+    def find_seen(self, stream_id: int, epoch: int | None, seq: int, limit: int) -> list[Seen]:
+        """Return items with a number in a stream that spans and logs say are there, some of each.
+
+        Spans stand before logs. Without an epoch, of any.
+        """
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
@@ -39,28 +41,31 @@ class LinksTaken(msgspec.Struct, kw_only=True, frozen=True):
     reasons: dict[str, int]
 
 
+class ItemRecord(msgspec.Struct, kw_only=True, frozen=True):
+    """The span, or else the log record, that says of an item that it is there.
+
+    `trace_id` and `span_id` are OpenTelemetry's; a log record may have none. `name` is the
+    operation of a span, the event of a log record.
+    """
+
+    kind: Literal["span", "log"]
+    trace_id: str | None
+    span_id: str | None
+    service: str
+    name: str
+
+
 class Item(msgspec.Struct, kw_only=True, frozen=True):
-    """An item of a stream, and when it was put out, as far as was told."""
+    """An item of a stream, and when it was put out, as far as was told.
+
+    `record` is there where a span or a log record carries the item's stream, epoch and number.
+    """
 
     stream_id: int
     epoch: str
     seq: str
     at: str
-
-
-class TracedItem(Item, kw_only=True, frozen=True):
-    """An item and its trace id."""
-
-    trace_id: str
-
-
-class ItemList(msgspec.Struct, kw_only=True, frozen=True):
-    """Items, those that were put out first first."""
-
-    items: list[TracedItem]
-    count: int
-    total: int
-    truncated: bool
+    record: ItemRecord | msgspec.UnsetType = msgspec.UNSET
 
 
 class Stage(msgspec.Struct, kw_only=True, frozen=True):
@@ -95,11 +100,53 @@ class StageObject(msgspec.Struct, kw_only=True, frozen=True):
     id: str
 
 
+class TracedItem(Item, kw_only=True, frozen=True):
+    """An item, its trace id, and the stages and apps that had to do with that id.
+
+    `stages` are the first of them, and `stage_count` says how many there are.
+    """
+
+    trace_id: str
+    stages: list[Stage]
+    stage_count: int
+    apps: list[StageApp]
+
+
+class ItemList(msgspec.Struct, kw_only=True, frozen=True):
+    """Items, those that were put out first first."""
+
+    items: list[TracedItem]
+    count: int
+    total: int
+    truncated: bool
+
+
+class StageWindow(msgspec.Struct, kw_only=True, frozen=True):
+    """The items of one stream and epoch that went into an output.
+
+    `count` of them, from the one that was put out first to the one that was put out last, `span_ms`
+    later. `oldest_ms` and `newest_ms` are how old the oldest and the newest of them were when the
+    output was put out. An age below 0 says that the clocks of two machines differ.
+    """
+
+    stream_id: int
+    epoch: str
+    count: int
+    first_seq: str
+    first_at: str
+    last_seq: str
+    last_at: str
+    span_ms: float
+    oldest_ms: float
+    newest_ms: float
+
+
 class Node(msgspec.Struct, kw_only=True, frozen=True):
     """A trace id, and what is known of it. `missing`: nothing, but that others name it.
 
     `depth` is how many steps it is away. Each list holds the first of what there is, and the count
-    beside it says how many there are.
+    beside it says how many there are. `windows` tell of what a joined output was made of, by
+    stream; their counts add up to `input_count` where of each input an item is known.
     """
 
     trace_id: str
@@ -111,13 +158,16 @@ class Node(msgspec.Struct, kw_only=True, frozen=True):
     apps: list[StageApp]
     objects: list[StageObject]
     log_count: int
+    input_count: int
+    windows: list[StageWindow]
     missing: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Edge(msgspec.Struct, kw_only=True, frozen=True):
     """That an output was made of an input: the output's item, and when that was told first.
 
-    `position` is the input's place among all inputs.
+    `position` is the input's place among all inputs, and `age_ms` how old its item was then: null
+    where none is known.
     """
 
     trace_id: str
@@ -127,6 +177,7 @@ class Edge(msgspec.Struct, kw_only=True, frozen=True):
     seq: str
     at: str
     position: int
+    age_ms: float | None
 
 
 class Lineage(msgspec.Struct, kw_only=True, frozen=True):
@@ -166,11 +217,6 @@ class LineagePath(msgspec.Struct, kw_only=True, frozen=True):
     truncated: bool
     stopped_by: list[str]
     losses: dict[str, int]
-
-
-def mark_missing(node: Node) -> Node:
-    """Return a node as one of which nothing is known."""
-    return msgspec.structs.replace(node, missing=True)
 
 
 def describe_trace_id(trace_id: int, layout: IdLayout) -> TraceId:

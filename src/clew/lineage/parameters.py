@@ -86,9 +86,13 @@ class PathQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ItemQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which trace ids an item has: epoch and number are left out to mean any."""
+    """Which items have a trace id, and which trace ids an item has.
 
-    stream_id: str
-    seq: str
+    Either is enough: a trace id, or a stream with a number in it. An epoch that is left out is any.
+    """
+
+    trace_id: str | None = None
+    stream_id: str | None = None
     epoch: str | None = None
+    seq: str | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=NODES_MAX)] = 100

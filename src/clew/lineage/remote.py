@@ -33,7 +33,7 @@ class LineageClient:
         return Reply(self.server.get(f"{BASE}/lineage/path", to_pairs(query)), doc.LineagePath)
 
     def find_items(self, query: ask.ItemQuery) -> Reply[doc.ItemList]:
-        """Return the items with a number in a stream, and the trace ids that they have."""
+        """Return the items that have a trace id, or a number in a stream."""
         return Reply(self.server.get(f"{BASE}/lineage/items", to_pairs(query)), doc.ItemList)
 
     def take_links(self, links: ask.NewLinks) -> Reply[doc.LinksTaken]:

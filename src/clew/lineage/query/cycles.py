@@ -17,6 +17,10 @@ def find_cycles(edges: Iterable[tuple[int, int]]) -> list[list[int]]:
     Order: by their smallest id, and ids ascending. Tarjan's algorithm, without recursion: a walk
     may be a thousand steps deep.
     """
+    edges = list(edges)
+    if all(start > end for start, end in edges):
+        # So it is wherever each output's id was made after those of its inputs.
+        return []
     following: dict[int, list[int]] = {}
     loops = set()
     for start, end in edges:

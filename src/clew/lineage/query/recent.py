@@ -24,6 +24,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from clew.lineage.query.columns import read_numbers
 from clew.lineage.tables import LINKS
 from clew.store.engine.contract import QueryLimits, Scan
 from clew.store.table import FRAME
@@ -180,7 +181,7 @@ class EdgeMemory:
             )
             if rows.num_rows > self._edges_max:
                 return None
-            base[direction] = Column(*(_numbers(column) for column in rows.columns))
+            base[direction] = Column(*(read_numbers(column) for column in rows.columns))
         return RecentEdges(snapshot, base, ())
 
     def _ask(self, sql: str, snapshot: Snapshot, where: str) -> pa.Table:
@@ -190,20 +191,10 @@ class EdgeMemory:
         )
 
 
-def _numbers(column: pa.ChunkedArray) -> array[int]:
-    """Return the numbers of a column, by a way that does not import pandas."""
-    numbers = array("Q")
-    for chunk in column.chunks:
-        _, values = chunk.buffers()
-        view = memoryview(values).cast("Q")
-        numbers.frombytes(view[chunk.offset : chunk.offset + len(chunk)].cast("B"))
-    return numbers
-
-
 def _lay(rows: pa.Table) -> Layer:
     up: dict[int, list[int]] = {}
     down: dict[int, list[int]] = {}
-    outputs, parents = (_numbers(column) for column in rows.columns)
+    outputs, parents = (read_numbers(column) for column in rows.columns)
     for output, parent in zip(outputs, parents, strict=True):
         up.setdefault(output, []).append(parent)
         down.setdefault(parent, []).append(output)

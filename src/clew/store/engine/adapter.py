@@ -201,6 +201,48 @@ def one_block(rows: pa.Table) -> pa.Table:
     return whole
 
 
+_SPECIAL: Final = "\\'`\t\n"
+"""What the client escapes, and so do we."""
+
+_ESCAPED: Final = str.maketrans({each: f"\\{each}" for each in _SPECIAL})
+
+
+class _Literal:
+    """A parameter as the engine reads it; the client writes it as it is."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+
+def bind(parameters: Mapping[str, object] | None) -> dict[str, object] | None:
+    """Return parameters for a client, lists of numbers and of texts as literals.
+
+    The client writes lists value by value, in 3 to 10 microseconds each: longer than most
+    questions about a thousand ids take.
+    """
+    return {name: _bind(value) for name, value in parameters.items()} if parameters else None
+
+
+def _bind(value: object) -> object:
+    if not isinstance(value, list) or not value:
+        return value
+    kinds = set(map(type, value))
+    if kinds == {int}:
+        return _Literal(f"[{','.join(map(str, value))}]")
+    if kinds == {str}:
+        everything = "".join(value)
+        if any(each in everything for each in _SPECIAL):
+            value = [text.translate(_ESCAPED) for text in value]
+        between = "','"
+        return _Literal(f"['{between.join(value)}']")
+    return value
+
+
 def limits_clause(limits: QueryLimits | None) -> str:
     """Return the SETTINGS clause for limits; empty when there are none."""
     if limits is None:

@@ -34,6 +34,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.adapter import (
     ClickHouseAdapter,
     arrow_table,
+    bind,
     limits_clause,
     one_block,
     prepare,
@@ -224,8 +225,7 @@ class ChdbEngine(ClickHouseAdapter):
         hot_0, hot_1, hot_2, hot_3, hot_4, hot_5, *_more = padded  # noqa: RUF059
         hot_6, hot_7, hot_8, hot_9, hot_10, hot_11 = _more  # noqa: RUF059
         with self._clients.borrow() as client, translated():
-            bound = dict(parameters) if parameters else None
-            return arrow_table(client.raw_query(sql, bound, fmt="ArrowStream"))
+            return arrow_table(client.raw_query(sql, bind(parameters), fmt="ArrowStream"))
 
     def _is_quiet(self, scan: Scan, snapshot: Snapshot) -> bool:
         """Whether the table was never given rows of frames after the snapshot's `flushed`."""

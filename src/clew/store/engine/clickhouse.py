@@ -18,6 +18,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.adapter import (
     ClickHouseAdapter,
     arrow_table,
+    bind,
     limits_clause,
     one_block,
     prepare,
@@ -95,8 +96,7 @@ class ClickHouseEngine(ClickHouseAdapter):
         }
         text = expand(sql, sources) + limits_clause(limits)
         with self._clients.borrow() as client, translated():
-            bound = dict(parameters) if parameters else None
-            return arrow_table(client.raw_query(text, bound, fmt="ArrowStream"))
+            return arrow_table(client.raw_query(text, bind(parameters), fmt="ArrowStream"))
 
     def _open(self, settings: Mapping[str, object]) -> Client:
         try:

@@ -79,7 +79,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     QueryRoute(
         path=f"{BASE}/lineage/items",
-        summary="The trace ids of an item, by its stream and its number",
+        summary="The items of a trace id, or the trace ids of an item in a stream",
         tag="lineage",
         parameters=ask.ItemQuery,
         documents=(doc.ItemList,),
