@@ -51,6 +51,24 @@ def read_program(page: Path, *, with_shell: bool = False) -> str:
     return "\n".join(lines)
 
 
+def read_table(page: Path, first: str) -> list[dict[str, str]]:
+    """Return the rows of the table of a page whose first column has that title, by title."""
+    lines = iter(page.read_text().splitlines())
+    header = next(line for line in lines if line.startswith(f"| {first} |"))
+    next(lines)
+    titles = _cells(header)
+    rows = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        rows.append(dict(zip(titles, _cells(line), strict=True)))
+    return rows
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
 def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment in which nothing but the test decides, with `clew` in its path."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "CLEW_", "TRAILS_"))}

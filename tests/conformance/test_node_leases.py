@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,7 @@ from clew.lineage.leases.book import KEPT_NS, LeaseBook, choose_node
 from clew.lineage.leases.schema import SCHEMA
 from clew.lineage.terms import COOLDOWN_NS, LEASE_NS, NODE_MAX, LeaseQuery, NewLease
 from clew.store.database.contract import Database, Dialect
+from tests.conformance.lease_rows import take_nodes
 from tests.conformance.registry_places import PLACES, PostgresPlace, SqlitePlace
 
 if TYPE_CHECKING:
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clew.lineage.terms import Lease
-
-
-TABLES = ("lineage_nodes", "lineage_leases")
-NAMES = "id node_id process host started_at leased_at leased_by expires_at released_at free_since"
-COLUMNS = ", ".join(NAMES.split())
-VALUES = ", ".join(f":{name}" for name in NAMES.split())
 
 
 class Clock:
@@ -75,17 +70,7 @@ def refusal(book: LeaseBook, process: object, node_id: int | None = None) -> Cle
 
 
 def take_all(database: Database, clock: Clock, *, but: int = 0) -> dict[int, str]:
-    """Have every node id leased, as a thousand processes would; return the leases by node id."""
-    row = {"process": "p", "host": "h", "started_at": 1, "leased_by": "t", "released_at": None}
-    at = {"leased_at": clock.at, "expires_at": clock.at + LEASE_NS, "free_since": None}
-    leases = {node_id: f"lease-{node_id}" for node_id in range(1, NODE_MAX + 1 - but)}
-    rows: list[dict[str, Any]] = [
-        {**row, **at, "node_id": node_id, "id": lease_id, "process": f"p{node_id}"}
-        for node_id, lease_id in leases.items()
-    ]
-    statements = [f"INSERT INTO {t} ({COLUMNS}) VALUES ({VALUES})" for t in TABLES]
-    database.submit(lambda w: [w.run_many(each, rows) for each in statements]).result()
-    return leases
+    return take_nodes(database, clock.at, but=but)
 
 
 def renew_all(database: Database, clock: Clock) -> None:
@@ -139,6 +124,7 @@ def test_a_released_node_id_cools_down_before_anybody_gets_it(
     full = refusal(book, "next")
     assert full.code is ErrorCode.OVERLOADED
     assert full.retry_after_ms == COOLDOWN_NS // 1_000_000
+    assert book.count_refused() == {"overloaded": 1}
     clock.at += COOLDOWN_NS - 1
     renew_all(database, clock)
     assert refusal(book, "next").code is ErrorCode.OVERLOADED

@@ -141,8 +141,10 @@ def test_the_wall_clock_is_followed_forward_and_never_back() -> None:
     wall.at -= 3_600_000_000_000
     steady.at += 10
     assert now() == 5_000_000_010
+    assert clock.behind_ms(0) == 3_600_000
     wall.at = 6_000_000_000
     assert now() == 6_000_000_000
+    assert clock.behind_ms(0) == 0
 
 
 def test_ids_ascend_while_the_wall_clock_jumps() -> None:

@@ -32,6 +32,10 @@ class Clock(Protocol):
         """Return the ticks between the Unix epoch and tick 0, as they are from now on."""
         ...
 
+    def behind_ms(self, reached_ms: int) -> int:
+        """Return how far the time that is told is behind a millisecond that ids have; 0 if not."""
+        ...
+
 
 class AnchoredClock:
     """The wall clock, read once, carried on by one that never steps.
@@ -62,6 +66,10 @@ class AnchoredClock:
             self._anchor = ahead
         return self._anchor
 
+    def behind_ms(self, reached_ms: int) -> int:
+        """Return how far the wall clock was set back and not yet caught up; else 0."""
+        return max(0, self.follow() + self.read() - self._wall()) // NS_PER_MS
+
 
 class EpochClock:
     """Unix milliseconds as a caller's function tells them, steps back included."""
@@ -76,3 +84,7 @@ class EpochClock:
     def follow(self) -> int:
         """Return 0: the ticks are Unix time."""
         return 0
+
+    def behind_ms(self, reached_ms: int) -> int:
+        """Return how far the caller's clock is behind the last millisecond that has ids."""
+        return max(0, reached_ms - self.read())

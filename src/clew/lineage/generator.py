@@ -32,6 +32,10 @@ class GeneratorStatistics:
     untraced_inputs: int
     """Inputs of `from_parents` that had no trace id, and calls that it could make nothing of."""
 
+    clock_behind_ms: int
+    """How far the clock was set back, as long as ids are ahead of it: they go on, and tell a time
+    that much later than it is."""
+
 
 class TraceIdGenerator:
     """Gives out trace ids: 64 bits, unique in a deployment, ascending for each thread.
@@ -128,7 +132,9 @@ class TraceIdGenerator:
 
     def statistics(self) -> GeneratorStatistics:
         """Return what was counted."""
-        return GeneratorStatistics(self._sequence.missed(), self._untraced.read())
+        return GeneratorStatistics(
+            self._sequence.missed(), self._untraced.read(), self._sequence.behind_ms()
+        )
 
     def _from_few(self, parents: Items[int], *, reuse_single: bool) -> int:
         """Return the id of an output of one input, or of several that may come down to one."""

@@ -66,13 +66,15 @@ class NativeSequence:
         ClewError: INVALID_ARGUMENT as that does.
     """
 
-    __slots__ = ("__weakref__", "_native", "layout", "next", "node_id")
+    __slots__ = ("__weakref__", "_clock", "_native", "layout", "next", "node_id")
 
     next: Callable[[], int]
 
     def __init__(self, module: ModuleType, node_id: int, layout: IdLayout) -> None:
         layout.check_node_id(node_id)
-        check_clock(layout, AnchoredClock())
+        # The extension reads the same two clocks; this one tells how far apart they came since.
+        self._clock: Final = AnchoredClock()
+        check_clock(layout, self._clock)
         self.layout: Final = layout
         self.node_id: Final = node_id
 
@@ -88,6 +90,10 @@ class NativeSequence:
     def missed(self) -> dict[NoId, int]:
         """Return how many calls were answered by 0, by reason."""
         return {NoId(reason): count for reason, count in self._native.missed()}
+
+    def behind_ms(self) -> int:
+        """Return how far the wall clock was set back, as long as ids are ahead of it; else 0."""
+        return self._clock.behind_ms(0)
 
     def end(self, reason: NoId) -> None:
         """Give out no more ids. A call that is under way may still get one."""

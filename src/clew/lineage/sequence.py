@@ -95,6 +95,10 @@ class IdSequence(Protocol):
         """Return how many calls were answered by 0, by reason; every reason is there."""
         ...
 
+    def behind_ms(self) -> int:
+        """Return how far the clock was set back, as long as ids are ahead of it; else 0."""
+        ...
+
     def end(self, reason: NoId) -> None:
         """Give out no more ids. A call that is under way MAY still get one."""
         ...
@@ -160,6 +164,10 @@ class Sequence:
     def missed(self) -> dict[NoId, int]:
         """Return how many calls were answered by 0, by reason."""
         return {reason: tally.read() for reason, tally in self._tallies.items()}
+
+    def behind_ms(self) -> int:
+        """Return how far the clock was set back, as long as ids are ahead of it; else 0."""
+        return self._clock.behind_ms(self._reached_ms)
 
     def end(self, reason: NoId) -> None:
         """Give out no more ids. A call that is under way may still get one."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
@@ -18,7 +19,7 @@ from clew.lineage.sbe.linkset import PARENTS_MAX, TraceLinkSet, encode_link_set,
 from clew.store.decoder import Decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from clew.lineage.parameters import NewItem, NewLinks, NewLinkSet
     from clew.lineage.sbe.header import Octets
@@ -35,12 +36,14 @@ class DoorCounters:
     """What became of the messages of one door since the start: the three add up to all.
 
     `refused` are in disorder or none of ours, by reason; sending them again is useless. `dropped`
-    are those that nothing was wrong with, by the reason for which they are not kept.
+    are those that nothing was wrong with, by the reason for which they are not kept. `malformed`
+    are bodies in which no messages can be told apart, of which nothing is kept; no messages.
     """
 
     accepted: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+    malformed: int = 0
 
 
 class LinkIntake:
@@ -61,7 +64,7 @@ class LinkIntake:
     def counters(self) -> dict[str, DoorCounters]:
         """Return what was counted, by door: copies, with what `watch_drops` reads."""
         counted = {
-            source: DoorCounters(door.accepted, door.refused.copy(), door.dropped.copy())
+            source: replace(door, refused=door.refused.copy(), dropped=door.dropped.copy())
             for source, door in self._doors.items()
         }
         for source, read in self._watched:
@@ -91,6 +94,15 @@ class LinkIntake:
     def count(self, source: str) -> DoorCounters:
         """Return the counters of a door."""
         return self._doors.setdefault(source, DoorCounters())
+
+    @contextmanager
+    def count_malformed(self, source: str) -> Iterator[None]:
+        """Count a body as malformed where reading it raises, whatever is wrong with it."""
+        try:
+            yield
+        except ClewError:
+            self.count(source).malformed += 1
+            raise
 
     async def take(self, messages: Sequence[Message], source: str) -> Decoded:
         """Keep durably what is in order among messages; say how many are kept and how many not.
@@ -128,7 +140,9 @@ class LinkIntake:
         Raises:
             ClewError: INVALID_ARGUMENT where they cannot be told apart; and as `take`.
         """
-        return await self.take([Message(octets) for octets in cut_messages(body)], source)
+        with self.count_malformed(source):
+            messages = [Message(octets) for octets in cut_messages(body)]
+        return await self.take(messages, source)
 
     async def take_document(self, links: NewLinks, source: str) -> Decoded:
         """Keep what a document says.
@@ -139,16 +153,18 @@ class LinkIntake:
         messages: list[Message] = []
         refused: Counter[str] = Counter()
         now = self._now()
-        for encoded in (
-            *(_encode_set(given, now) for given in links.sets),
-            *(_encode_item(given, now) for given in links.items),
-        ):
-            if isinstance(encoded, Fault):
-                refused[encoded.value] += 1
+        with self.count_malformed(source):
+            encoded = [
+                *(_encode_set(given, now) for given in links.sets),
+                *(_encode_item(given, now) for given in links.items),
+            ]
+        for each in encoded:
+            if isinstance(each, Fault):
+                refused[each.value] += 1
             else:
-                messages.append(encoded)
-        decoded = await self.take(messages, source)
+                messages.append(each)
         self.count(source).refused.update(refused)
+        decoded = await self.take(messages, source)
         refused.update(decoded.rejected)
         return Decoded(decoded.accepted, refused)
 

@@ -8,6 +8,7 @@ never come twice.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
@@ -60,6 +61,14 @@ class LeaseBook:
         self._now = now
         self._lease_ns = lease_ns
         self._cooldown_ns = cooldown_ns
+        self._refused: Counter[str] = Counter()
+
+    def count_refused(self) -> dict[str, int]:
+        """Return how many wishes for a node id were refused since the start, by the error's code.
+
+        ``overloaded``: every node id was leased or cooling down.
+        """
+        return dict(self._refused)
 
     def lease(self, wish: NewLease, by: str) -> Future[Lease]:
         """Lease a node id to a process; the one that it has already, where it asks again.
@@ -77,7 +86,9 @@ class LeaseBook:
                 return self._go_on(writing, mine, now)
             return self._begin(writing, rows, wish, by, now)
 
-        return self._database.submit(work)
+        leased = self._database.submit(work)
+        leased.add_done_callback(self._count)
+        return leased
 
     def renew(self, lease_id: str) -> Future[Lease]:
         """Let a lease last on, from now; also one that ran out while nobody else got its node id.
@@ -149,6 +160,11 @@ class LeaseBook:
         return LeaseList(
             leases=leases, count=len(leases), total=total, truncated=len(leases) < total
         )
+
+    def _count(self, leased: Future[Lease]) -> None:
+        error = None if leased.cancelled() else leased.exception()
+        if isinstance(error, ClewError):
+            self._refused[error.code.value] += 1
 
     def _begin(
         self,

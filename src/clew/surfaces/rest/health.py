@@ -136,8 +136,9 @@ def describe_ingest(desk: Desk) -> IngestStatus:
 
 
 def _describe_links(desk: Desk, kind: KindStatus) -> SignalStatus:
-    """Return what became of link sets; a request is a message, or a datagram."""
+    """Return what became of link sets; a request is a message, or a body in which there is none."""
     doors = desk.links.counters().values()
+    malformed = sum(door.malformed for door in doors)
     refused: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     for door in doors:
@@ -147,10 +148,10 @@ def _describe_links(desk: Desk, kind: KindStatus) -> SignalStatus:
     at = kind.last_accepted_at
     return SignalStatus(
         signal="links",
-        requests=accepted + refused.total() + dropped.total(),
+        requests=accepted + refused.total() + dropped.total() + malformed,
         records=accepted,
         rejected=dict(sorted(refused.items())),
-        malformed=0,
+        malformed=malformed,
         shed=dropped.total(),
         last_accepted_at=format_time(at) if at is not None else None,
         dropped={reason: count for reason, count in sorted(dropped.items()) if count},

@@ -29,23 +29,26 @@ async def _take_links(desk: Desk, asked: Asked) -> Response:
     request = asked.request
     match media_type_of(request):
         case "application/octet-stream":
-            body = await read_body(request, LINKS_BYTES_MAX)
+            with desk.links.count_malformed(HTTP):
+                body = await read_body(request, LINKS_BYTES_MAX)
             taken = await desk.links.take_octets(body, HTTP)
         case "application/json":
-            links = await read_document(
-                request,
-                ask.NewLinks,
-                LINKS_BYTES_MAX,
-                what="link sets",
-                hint='send {"sets": [{"trace_id": "42", "parents": ["10", "20"]}]}',
-            )
+            with desk.links.count_malformed(HTTP):
+                links = await read_document(
+                    request,
+                    ask.NewLinks,
+                    LINKS_BYTES_MAX,
+                    what="link sets",
+                    hint='send {"sets": [{"trace_id": "42", "parents": ["10", "20"]}]}',
+                )
             taken = await desk.links.take_document(links, HTTP)
         case other:
-            raise ClewError(
-                ErrorCode.UNSUPPORTED,
-                f"content-type is {other or 'nothing'}",
-                hint=f"send application/json, or SBE messages as {OCTETS}",
-            )
+            with desk.links.count_malformed(HTTP):
+                raise ClewError(
+                    ErrorCode.UNSUPPORTED,
+                    f"content-type is {other or 'nothing'}",
+                    hint=f"send application/json, or SBE messages as {OCTETS}",
+                )
     if taken.rejected and not taken.accepted:
         raise explain_refusal(taken)
     document = doc.LinksTaken(

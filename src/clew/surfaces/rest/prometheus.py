@@ -72,8 +72,14 @@ def write_metrics(desk: Desk, apps: Mapping[Status, int]) -> str:
             "counter",
             "Requests that were none.",
             [
-                ({"signal": s.value}, c.malformed + status.kinds[s.value].malformed)
-                for s, c in desk.intake.counters.items()
+                *(
+                    ({"signal": s.value}, c.malformed + status.kinds[s.value].malformed)
+                    for s, c in desk.intake.counters.items()
+                ),
+                (
+                    {"signal": "links"},
+                    sum(door.malformed for door in desk.links.counters().values()),
+                ),
             ],
         ),
         (
@@ -187,6 +193,12 @@ def _links(desk: Desk) -> list[Family]:
                 for name, door in doors
                 for reason, count in sorted(door.dropped.items())
             ],
+        ),
+        (
+            "clew_node_leases_refused_total",
+            "counter",
+            "Wishes for a node id of trace ids that were refused.",
+            [({"reason": code}, count) for code, count in desk.nodes.count_refused().items()],
         ),
     ]
 
