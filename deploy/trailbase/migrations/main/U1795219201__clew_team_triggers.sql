@@ -25,6 +25,7 @@ BEGIN
     deleted_at = CASE WHEN NEW.deleted = 1 THEN COALESCE(
       OLD.deleted_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
     ) END,
+    erase = CASE WHEN NEW.deleted = 1 THEN NEW.erase ELSE 0 END,
     updated_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER),
     server_seq = (SELECT seq FROM clew_sequence)
   WHERE id = NEW.id;
@@ -66,6 +67,7 @@ BEGIN
     deleted_at = CASE WHEN NEW.deleted = 1 THEN COALESCE(
       OLD.deleted_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
     ) END,
+    erase = CASE WHEN NEW.deleted = 1 THEN NEW.erase ELSE 0 END,
     updated_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER),
     server_seq = (SELECT seq FROM clew_sequence)
   WHERE id = NEW.id;
@@ -108,6 +110,7 @@ BEGIN
     deleted_at = CASE WHEN NEW.deleted = 1 THEN COALESCE(
       OLD.deleted_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
     ) END,
+    erase = CASE WHEN NEW.deleted = 1 THEN NEW.erase ELSE 0 END,
     updated_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER),
     server_seq = (SELECT seq FROM clew_sequence)
   WHERE id = NEW.id;
@@ -148,6 +151,7 @@ BEGIN
     deleted_at = CASE WHEN NEW.deleted = 1 THEN COALESCE(
       OLD.deleted_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
     ) END,
+    erase = CASE WHEN NEW.deleted = 1 THEN NEW.erase ELSE 0 END,
     updated_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER),
     server_seq = (SELECT seq FROM clew_sequence)
   WHERE id = NEW.id;
@@ -197,6 +201,7 @@ BEGIN
     deleted_at = CASE WHEN NEW.deleted = 1 THEN COALESCE(
       OLD.deleted_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
     ) END,
+    erase = CASE WHEN NEW.deleted = 1 THEN NEW.erase ELSE 0 END,
     updated_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER),
     server_seq = (SELECT seq FROM clew_sequence)
   WHERE id = NEW.id;
@@ -241,6 +246,7 @@ BEGIN
     deleted_at = CASE WHEN NEW.deleted = 1 THEN COALESCE(
       OLD.deleted_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
     ) END,
+    erase = CASE WHEN NEW.deleted = 1 THEN NEW.erase ELSE 0 END,
     updated_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER),
     server_seq = (SELECT seq FROM clew_sequence)
   WHERE id = NEW.id;
@@ -285,6 +291,7 @@ BEGIN
     deleted_at = CASE WHEN NEW.deleted = 1 THEN COALESCE(
       OLD.deleted_at, CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)
     ) END,
+    erase = CASE WHEN NEW.deleted = 1 THEN NEW.erase ELSE 0 END,
     updated_at = CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER),
     server_seq = (SELECT seq FROM clew_sequence)
   WHERE id = NEW.id;

@@ -13,7 +13,8 @@ die with a restart; filters take ids as base64 only; streams have no replay, and
 from __future__ import annotations
 
 from clew.testing.trailbase.accounts import FakeUser, Tokens
+from clew.testing.trailbase.documented import FakeDocumented
 from clew.testing.trailbase.server import FakeTrailBase
 from clew.testing.trailbase.troubles import Asked, Hold, Trouble
 
-__all__ = ["Asked", "FakeTrailBase", "FakeUser", "Hold", "Tokens", "Trouble"]
+__all__ = ["Asked", "FakeDocumented", "FakeTrailBase", "FakeUser", "Hold", "Tokens", "Trouble"]
