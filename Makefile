@@ -14,7 +14,7 @@ export UV_PYTHON := $(VENV)/bin/python
 NATIVE_SOURCES := $(shell find native -name '*.rs' -not -path '*/target/*' -not -path '*/fuzz/*') native/Cargo.toml native/Cargo.lock native/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint fmt types house unit gen wheels bench soak fuzz clean
+.PHONY: help setup run demo test lint fmt types house unit ui gen wheels bench soak fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ house: $(STAMPS)/dev ## the tests of the code itself
 
 unit: $(STAMPS)/dev ## the quick tests
 	$(BIN)/python -m pytest tests/unit tests/property
+
+ui: ui/node_modules ## build the page into src/clew/surfaces/web/static
+	cd ui && npm run --silent check && npm run --silent build -- --logLevel warn
 
 gen: $(STAMPS)/dev ## write every generated file anew
 	$(BIN)/python -m clew.app.generate
@@ -99,4 +102,9 @@ $(STAMPS)/native: $(STAMPS)/uv $(NATIVE_SOURCES)
 $(STAMPS)/dev: $(STAMPS)/server requirements/dev.txt
 	@echo "setting up the tools for development"
 	@$(UV) pip install --quiet --require-hashes --build-constraints requirements/dev.txt -r requirements/dev.txt
+	@touch $@
+
+ui/node_modules: ui/package-lock.json
+	@echo "setting up the tools of the page"
+	@cd ui && npm ci --silent --no-audit --no-fund
 	@touch $@

@@ -21,7 +21,7 @@ BANNED_CALLS = {
     "os._exit": ("a return from main", ("app/", "tree/agent/process.py")),
 }
 
-OUTER_ROOMS = {"native", "contracts", "examples", "bench", "tests", "docs", "requirements"}
+OUTER_ROOMS = {"native", "contracts", "examples", "bench", "tests", "docs", "requirements", "ui"}
 """Folders beside the package that the map may name."""
 
 FILE_BYTES_MAX = 512 * 1024

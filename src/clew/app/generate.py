@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from clew.app import agent_pages, cli_reference
 from clew.app.reference import PAGE, write_page
+from clew.app.typescript import PATH as TYPESCRIPT
+from clew.app.typescript import encode_typescript
 from clew.surfaces.grpc.generate import main as write_stubs
 from clew.surfaces.mcp import generate as mcp_pages
 from clew.surfaces.rest.openapi import encode_openapi
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 WRITERS: Final[Mapping[Path, Callable[[], bytes]]] = {
     Path("contracts/openapi.json"): encode_openapi,
+    TYPESCRIPT: encode_typescript,
     Path("contracts/trails/frames.schema.json"): encode_schema,
     Path("contracts/trails/codes.json"): encode_codes,
     Path("contracts/registry.schema.json"): encode_contract,

@@ -22,6 +22,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         ask=lambda desk, asked: desk.analytics.summarize(asked.parameters),
     ),
     QueryRoute(
+        path=f"{BASE}/density",
+        summary="How many spans, failed spans and log records there are, and when",
+        tag="analytics",
+        parameters=ask.DensityQuery,
+        documents=(doc.Density,),
+        ask=lambda desk, asked: desk.analytics.count_over_time(asked.parameters),
+    ),
+    QueryRoute(
         path=f"{BASE}/topology",
         summary="Who calls whom: services, databases, queues and others, with calls and errors",
         tag="analytics",

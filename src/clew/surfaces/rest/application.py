@@ -33,6 +33,7 @@ from clew.surfaces.rest.table import ROUTES
 from clew.surfaces.rest.visits import see_answer
 from clew.surfaces.rest.watch import PATH as WATCH_PATH
 from clew.surfaces.rest.watch import answer_socket, refuse_socket
+from clew.surfaces.web.page import INDEX, answer_file, page_files
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -64,7 +65,7 @@ health     /healthz  /readyz  /metrics
 OTLP/HTTP  POST /v1/traces  /v1/logs  /v1/metrics
 Jaeger     /jaeger   (base URL for Jaeger UI and Grafana's Jaeger data source)
 """
-"""What stands at the root until there is a page."""
+"""What stands at the root for programs that ask for no page."""
 
 
 class HttpDoor:
@@ -141,7 +142,7 @@ class HttpDoor:
         refusal = self._refuse_caller(scope)
         if refusal is not None:
             return refusal, receive
-        if scope["path"] in PUBLIC:
+        if scope["path"] in PUBLIC or _is_page(scope):
             scope[SCOPE_KEY] = NOBODY
             return self._routes, receive
         try:
@@ -192,6 +193,19 @@ PUBLIC: Final = frozenset(route.path for route in ROUTES if route.is_public)
 """Where nobody is asked who they are: for whatever looks whether the server is up."""
 
 
+def _is_page(scope: Scope) -> bool:
+    """Whether a request is for a file of the page, which is the same for all and holds no data."""
+    if scope["method"] not in SAFE_METHODS:
+        return False
+    path = scope["path"].removeprefix("/")
+    return _wants_page(scope) if not path else path in page_files()
+
+
+def _wants_page(scope: Scope) -> bool:
+    """Whether a browser asks, as against a program that would get the list of addresses."""
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
 def _open_routes(desk: Desk) -> ASGIApp:
     by_path: dict[str, dict[str, Route]] = {}
     for route in ROUTES:
@@ -207,6 +221,7 @@ def _open_routes(desk: Desk) -> ASGIApp:
     routes.append(StarletteRoute("/", _answer_root))
     # Its tools ask the routes, and each question is looked at as if it had come over REST.
     routes.append(StarletteRoute(MCP_PATH, McpAddress(desk)))
+    routes.extend(StarletteRoute(f"/{path}", _answer_file) for path in page_files())
     application = Starlette(
         routes=routes,
         exception_handlers={
@@ -269,5 +284,13 @@ async def _answer_contract(_request: Request) -> Response:
     return PlainTextResponse(read_contract())
 
 
-async def _answer_root(_request: Request) -> Response:
-    return PlainTextResponse(ROOT_TEXT)
+async def _answer_root(request: Request) -> Response:
+    page = answer_file(request, INDEX) if _wants_page(request.scope) else None
+    return page or PlainTextResponse(ROOT_TEXT, headers={"vary": "accept"})
+
+
+async def _answer_file(request: Request) -> Response:
+    # The path is one of those that the routes were made of.
+    return answer_file(request, request.url.path.removeprefix("/")) or answer_nowhere(
+        request.url.path
+    )

@@ -25,6 +25,10 @@ class Analytics(Protocol):
         """Return spans, errors, logs, metrics and language models of a window at a glance."""
         ...
 
+    def count_over_time(self, query: ask.DensityQuery) -> doc.Density:
+        """Return how many spans and log records there are in each part of a window."""
+        ...
+
     def map_topology(self, query: ask.TopologyQuery) -> doc.Topology:
         """Return who calls whom; TOO_LARGE when a window has more spans than can be joined."""
         ...

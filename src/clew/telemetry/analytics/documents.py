@@ -25,6 +25,21 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+class Density(msgspec.Struct, frozen=True, kw_only=True):
+    """How much there is and when: `count` buckets of `bucket_ms` milliseconds, from `start` on.
+
+    `spans`, `errors` (failed spans) and `logs` have a number for each bucket. The last bucket may
+    reach beyond the end of the window; nothing after that end is counted in it.
+    """
+
+    start: str
+    bucket_ms: int
+    count: int
+    spans: list[int]
+    errors: list[int]
+    logs: list[int]
+
+
 class SpanTotals(msgspec.Struct, frozen=True, kw_only=True):
     """Every span of a window together; quantiles are over all spans.
 

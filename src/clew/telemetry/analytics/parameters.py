@@ -20,6 +20,12 @@ SUMMARY_LIMIT_MAX = 1000
 DIFFERENCES_DEFAULT = 20
 """Values that set two sets apart: past twenty they say the same again."""
 
+BUCKETS_DEFAULT = 120
+"""Parts of a window: columns of a time bar that are still wide enough to point at."""
+
+BUCKETS_MAX = 2000
+"""The columns of pixels of a large screen."""
+
 EDGES_DEFAULT = 1000
 """Edges of a graph: more than anyone reads, and what a fleet of a few hundred services has."""
 
@@ -29,6 +35,13 @@ class SummaryQuery(TimeParameters, frozen=True, kw_only=True, forbid_unknown_fie
 
     service: str | None = None
     limit: int = SUMMARY_LIMIT_DEFAULT
+
+
+class DensityQuery(TimeParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much there is and when; of one service when it is named."""
+
+    service: str | None = None
+    buckets: int = BUCKETS_DEFAULT
 
 
 class TopologyQuery(TimeParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):

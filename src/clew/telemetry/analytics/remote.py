@@ -27,6 +27,10 @@ class AnalyticsClient:
         """Return what happened in a window."""
         return self._get("/summary", query, doc.Summary)
 
+    def count_over_time(self, query: ask.DensityQuery) -> Reply[doc.Density]:
+        """Return how many spans and log records there are, and when."""
+        return self._get("/density", query, doc.Density)
+
     def map_topology(self, query: ask.TopologyQuery) -> Reply[doc.Topology]:
         """Return who calls whom."""
         return self._get("/topology", query, doc.Topology)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clew.telemetry.analytics import anomalies, differences, patterns, summary, topology
+from clew.telemetry.analytics import anomalies, density, differences, patterns, summary, topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,10 @@ class TelemetryAnalytics:
     def summarize(self, query: ask.SummaryQuery) -> doc.Summary:
         """Return spans, errors, logs, metrics and language models of a window at a glance."""
         return summary.summarize(self._store, self._genai, query, self._now())
+
+    def count_over_time(self, query: ask.DensityQuery) -> doc.Density:
+        """Return how many spans and log records there are, and when."""
+        return density.count_over_time(self._store, query, self._now())
 
     def map_topology(self, query: ask.TopologyQuery) -> doc.Topology:
         """Return who calls whom."""

@@ -1,0 +1,73 @@
+/** Every view copies itself: as a link, and as what a command line, a program or an agent would ask. */
+
+import { useRef, useState } from "preact/hooks";
+
+export interface Copies {
+	/** As clew's command: `clew trace 4bf9…`. */
+	cli?: string | undefined;
+	/** The same as a statement. */
+	sql?: string | undefined;
+	/** The address that was asked. */
+	url?: URL | undefined;
+	/** The tool for agents, and its arguments. */
+	mcp?: { tool: string; arguments: Record<string, unknown> } | undefined;
+}
+
+export function CopyMenu(copies: Copies) {
+	const [copied, setCopied] = useState("");
+	const menu = useRef<HTMLDetailsElement>(null);
+	const entries = writeCopies(copies);
+	const copy = async (name: string, text: string) => {
+		try {
+			await navigator.clipboard.writeText(text);
+			setCopied(name);
+		} catch {
+			// Not over plain HTTP from afar: browsers give the clipboard to safe pages only.
+			window.prompt("Copy this", text);
+		}
+	};
+	return (
+		<details class="menu" ref={menu} onToggle={() => setCopied("")}>
+			<summary class="button">Copy as</summary>
+			<div>
+				{entries.map(([name, text]) => (
+					<button type="button" key={name} title={text} onClick={() => copy(name, text)}>
+						{name} <span class="good">{copied === name ? "copied" : ""}</span>
+					</button>
+				))}
+			</div>
+		</details>
+	);
+}
+
+/** Return what can be copied, by name. */
+export function writeCopies({ cli, sql, url, mcp }: Copies): [string, string][] {
+	const entries: [string, string][] = [["Link", window.location.href]];
+	if (cli) entries.push(["Command", cli]);
+	if (sql) entries.push(["SQL", sql]);
+	if (url) entries.push(["curl", `curl ${quote(url.href)}`]);
+	if (mcp)
+		entries.push([
+			"MCP call",
+			JSON.stringify({ name: mcp.tool, arguments: mcp.arguments }, null, 2),
+		]);
+	return entries;
+}
+
+/** Return a text as one word of a shell. */
+export function quote(text: string): string {
+	return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Return a command with its flags; those without a value are left out. */
+export function command(words: readonly string[], flags: Record<string, unknown> = {}): string {
+	const parts = ["clew", ...words.map(quote)];
+	for (const [name, value] of Object.entries(flags)) {
+		for (const each of [value].flat()) {
+			if (each === undefined || each === null || each === false || each === "") continue;
+			const flag = `--${name.replaceAll("_", "-")}`;
+			parts.push(each === true ? flag : `${flag} ${quote(String(each))}`);
+		}
+	}
+	return parts.join(" ");
+}

@@ -1,0 +1,94 @@
+/** A list of any length: only the rows that are seen exist. All rows have one height. */
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+
+/** Rows beyond the edge, so that quick scrolling shows no gap. */
+const OVERSCAN = 8;
+
+/** Browsers draw nothing below some 33 million pixels; what is further down is reached by scale. */
+const HEIGHT_MAX = 30_000_000;
+
+interface RowsProps<Item> {
+	items: readonly Item[];
+	height: number;
+	label: string;
+	render: (item: Item, index: number) => ComponentChildren;
+	/** Keep the end in sight while items come, unless somebody scrolled away from it. */
+	follow?: boolean;
+	/** Index of the row to bring into sight. */
+	reveal?: number | undefined;
+	onEnd?: () => void;
+}
+
+export function Rows<Item>(props: RowsProps<Item>) {
+	const { items, height, label, render, follow, reveal, onEnd } = props;
+	const frame = useRef<HTMLElement>(null);
+	const [seen, setSeen] = useState({ top: 0, height: 0 });
+	const atEnd = useRef(true);
+	const whole = items.length * height;
+	const shown = Math.min(whole, HEIGHT_MAX);
+	// Beyond the maximum a pixel of the scroll bar is more than a pixel of the list.
+	const scale =
+		whole > seen.height && shown > seen.height ? (whole - seen.height) / (shown - seen.height) : 1;
+	const offset = seen.top * scale;
+	const first = Math.max(0, Math.floor(offset / height) - OVERSCAN);
+	const last = Math.min(items.length, Math.ceil((offset + seen.height) / height) + OVERSCAN);
+
+	useLayoutEffect(() => {
+		const element = frame.current;
+		if (element === null) return;
+		const look = () => setSeen({ top: element.scrollTop, height: element.clientHeight });
+		const watch = new ResizeObserver(look);
+		watch.observe(element);
+		look();
+		return () => watch.disconnect();
+	}, []);
+
+	useLayoutEffect(() => {
+		const element = frame.current;
+		if (element !== null && follow && atEnd.current) element.scrollTop = shown;
+	}, [shown, follow]);
+
+	useEffect(() => {
+		const element = frame.current;
+		if (element === null || reveal === undefined || reveal < 0) return;
+		const top = reveal * height;
+		if (top < element.scrollTop * scale) element.scrollTop = top / scale;
+		else if (top + height > element.scrollTop * scale + element.clientHeight)
+			element.scrollTop = (top + height - element.clientHeight) / scale;
+	}, [reveal, height, scale]);
+
+	return (
+		<section
+			class="rows"
+			ref={frame}
+			aria-label={label}
+			// biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
+			tabIndex={0}
+			onScroll={(event) => {
+				const element = event.currentTarget;
+				atEnd.current = element.scrollTop + element.clientHeight >= element.scrollHeight - height;
+				setSeen({ top: element.scrollTop, height: element.clientHeight });
+				if (atEnd.current) onEnd?.();
+			}}
+		>
+			<ul style={{ height: `${shown}px` }}>
+				{items.slice(first, last).map((item, at) => {
+					const index = first + at;
+					const top = index * height - offset + seen.top;
+					return (
+						<li
+							key={index}
+							aria-posinset={index + 1}
+							aria-setsize={items.length}
+							style={{ top: `${top}px`, height: `${height}px` }}
+						>
+							{render(item, index)}
+						</li>
+					);
+				})}
+			</ul>
+		</section>
+	);
+}

@@ -1,0 +1,207 @@
+/** The time of everything on the page: how much there is and when, the range, the cursor. */
+
+import { useEffect } from "preact/hooks";
+import { get } from "../api/client";
+import type { Density } from "../api/schema";
+import { colour, Drawing, type Rect } from "../canvas/Drawing";
+import { useAnswer } from "../state/answer";
+import { addKeys } from "../state/keys";
+import {
+	cursor,
+	isPaused,
+	isPlaying,
+	LAST_DEFAULT,
+	mode,
+	moveCursor,
+	now,
+	range,
+	rangeKey,
+	rangeQuery,
+	type Span,
+	showLast,
+	showSpan,
+	window_,
+} from "../state/time";
+import { sayCount, sayTime } from "./words";
+
+const CHOICES = ["5m", "15m", "1h", "6h", "1d", "7d", "30d"];
+
+const HEIGHT = 34;
+
+/** How many steps the cursor takes through the range when it plays. */
+const PLAY_STEPS = 300;
+const PLAY_EVERY_MS = 100;
+
+export function TimeBar() {
+	const shown = window_.value;
+	const density = useAnswer(rangeKey.value, (until) =>
+		get("/api/v1/density", { query: rangeQuery(), until }),
+	);
+	useEffect(() => {
+		if (!isPlaying.value) return;
+		const timer = window.setInterval(() => {
+			const { start, end } = window_.value;
+			const next = (cursor.value ?? start) + (end - start) / PLAY_STEPS;
+			if (next >= end) {
+				isPlaying.value = false;
+				moveCursor(end);
+			} else {
+				moveCursor(next);
+			}
+		}, PLAY_EVERY_MS);
+		return () => window.clearInterval(timer);
+	}, [isPlaying.value]);
+	useEffect(
+		() =>
+			addKeys([
+				{ keys: "p", what: "Play or pause the cursor", act: togglePlay },
+				{ keys: "l", what: "Follow what comes, or pause", act: toggleFollow },
+				{ keys: "z", what: "Zoom out", act: zoomOut },
+				{ keys: "Escape", what: "Take the cursor away", act: () => moveCursor(null) },
+			]),
+		[],
+	);
+	const said = density.data === undefined ? "" : sayDensity(density.data);
+	return (
+		<footer class="timebar">
+			<div class="modes">
+				<button
+					type="button"
+					aria-pressed={mode.value === "following"}
+					title="Follow (l)"
+					onClick={toggleFollow}
+				>
+					{mode.value === "following" ? "● following" : "‖ paused"}
+				</button>
+				<button
+					type="button"
+					aria-pressed={mode.value === "playing"}
+					title="Play (p)"
+					onClick={togglePlay}
+				>
+					▶
+				</button>
+			</div>
+			<Drawing<Column>
+				label={`Density over time. ${said}`}
+				height={HEIGHT}
+				layout={(size) =>
+					density.data === undefined ? [] : layoutDensity(density.data, shown, size.width, HEIGHT)
+				}
+				paint={(context, columns, size) =>
+					paintDensity(context, columns, size.width, shown, cursor.value)
+				}
+				onPick={(_, x) => {
+					const width = document.querySelector(".timebar .drawing")?.clientWidth ?? 1;
+					moveCursor(shown.start + (x / width) * (shown.end - shown.start));
+				}}
+				onBrush={(from, to) => showSpan(part(shown, from, to))}
+				of={[density.data, shown, cursor.value]}
+			/>
+			<div class="bar">
+				<span class="small soft" title={said}>
+					{cursor.value === null
+						? sayTime(shown.end, now.value, { fraction: false })
+						: `at ${sayTime(cursor.value, now.value)}`}
+				</span>
+				<select
+					aria-label="Range"
+					value={range.value.kind === "last" ? range.value.text : ""}
+					onChange={(event) => showLast(event.currentTarget.value || LAST_DEFAULT)}
+				>
+					{range.value.kind === "fixed" && <option value="">chosen range</option>}
+					{range.value.kind === "last" && !CHOICES.includes(range.value.text) && (
+						<option value={range.value.text}>last {range.value.text}</option>
+					)}
+					{CHOICES.map((each) => (
+						<option key={each} value={each}>
+							last {each}
+						</option>
+					))}
+				</select>
+			</div>
+		</footer>
+	);
+}
+
+function toggleFollow(): void {
+	if (range.value.kind === "fixed") showLast(LAST_DEFAULT);
+	else {
+		isPaused.value = !isPaused.value;
+		if (!isPaused.value) now.value = Date.now();
+	}
+}
+
+function togglePlay(): void {
+	isPlaying.value = !isPlaying.value;
+}
+
+function zoomOut(): void {
+	const { start, end } = window_.value;
+	const half = (end - start) / 2;
+	showSpan({ start: start - half, end: end + half });
+}
+
+/** Return a part of a range, by shares of it. */
+export function part({ start, end }: Span, from: number, to: number): Span {
+	return { start: start + from * (end - start), end: start + to * (end - start) };
+}
+
+interface Column extends Rect {
+	kind: "spans" | "logs" | "errors";
+}
+
+/** Return columns, spans above logs from one ground; errors as the red part of spans. Pure. */
+export function layoutDensity(
+	density: Density,
+	shown: Span,
+	width: number,
+	height: number,
+): Column[] {
+	const first = Date.parse(density.start);
+	const step = density.bucket_ms;
+	const scale = width / (shown.end - shown.start);
+	const tallest = Math.max(1, ...density.spans.map((spans, at) => spans + (density.logs[at] ?? 0)));
+	// A root brings out what is rare beside what is common.
+	const tall = (count: number) =>
+		count === 0 ? 0 : Math.max(1.5, Math.sqrt(count / tallest) * height);
+	return density.spans.flatMap((spans, at) => {
+		const x = (first + at * step - shown.start) * scale;
+		const wide = Math.max(1, step * scale - 1);
+		const logs = density.logs[at] ?? 0;
+		const errors = density.errors[at] ?? 0;
+		const whole = tall(spans + logs);
+		const below = spans + logs === 0 ? 0 : whole * (logs / (spans + logs));
+		const red =
+			errors === 0 ? 0 : Math.max(2, (whole - below) * Math.min(1, errors / Math.max(spans, 1)));
+		const columns: Column[] = [];
+		if (whole > below)
+			columns.push({ kind: "spans", x, y: height - whole, width: wide, height: whole - below });
+		if (below > 0) columns.push({ kind: "logs", x, y: height - below, width: wide, height: below });
+		if (red > 0) columns.push({ kind: "errors", x, y: height - whole, width: wide, height: red });
+		return columns;
+	});
+}
+
+function paintDensity(
+	context: CanvasRenderingContext2D,
+	columns: readonly Column[],
+	width: number,
+	shown: Span,
+	at: number | null,
+): void {
+	const colours = { spans: colour("hue-0"), logs: colour("line-strong"), errors: colour("bad") };
+	for (const each of columns) {
+		context.fillStyle = colours[each.kind];
+		context.fillRect(each.x, each.y, each.width, each.height);
+	}
+	if (at === null) return;
+	const x = ((at - shown.start) / (shown.end - shown.start)) * width;
+	context.fillStyle = colour("focus");
+	context.fillRect(x - 1, 0, 2, HEIGHT);
+}
+
+function sayDensity(density: Density): string {
+	const sum = (counts: readonly number[]) => counts.reduce((all, each) => all + each, 0);
+	return `${sayCount(sum(density.spans))} spans, ${sayCount(sum(density.errors))} failed, ${sayCount(sum(density.logs))} log records`;
+}

@@ -1,0 +1,133 @@
+/** SQL over everything: one read-only statement, its rows, and the tables there are. */
+
+import { useState } from "preact/hooks";
+import { get, post } from "../../api/client";
+import type { SqlAnswer, SqlSchema } from "../../api/schema";
+import { Nothing, Shown } from "../../parts/States";
+import { sayDuration } from "../../parts/words";
+import { useAnswer } from "../../state/answer";
+import { change, param } from "../../state/place";
+
+const FIRST =
+	"SELECT ServiceName, count() AS spans FROM otel_traces GROUP BY ServiceName ORDER BY spans DESC";
+
+const LIMIT = 1000;
+
+export function Sql() {
+	const asked = param("sql");
+	const [text, setText] = useState(asked ?? FIRST);
+	const [round, setRound] = useState(0);
+	const schema = useAnswer<SqlSchema>("schema", (until) => get("/api/v1/sql/schema", { until }));
+	const answer = useAnswer<SqlAnswer>(
+		asked === null ? null : `${asked} ${round}`,
+		(until) => post("/api/v1/sql", { body: { q: asked ?? "", limit: LIMIT }, until }),
+		asked ?? "",
+	);
+	const run = () => {
+		change({ sql: text });
+		setRound(round + 1);
+	};
+	return (
+		<div class="split">
+			<div class="sql">
+				<textarea
+					aria-label="Statement"
+					class="mono"
+					spellcheck={false}
+					value={text}
+					onInput={(event) => setText(event.currentTarget.value)}
+					onKeyDown={(event) => {
+						if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey)) return;
+						event.preventDefault();
+						run();
+					}}
+				/>
+				<div class="bar counted">
+					<button type="button" class="primary" onClick={run}>
+						Run <kbd>⌘↵</kbd>
+					</button>
+					{answer.data && asked !== null && (
+						<span class="soft">
+							{answer.data.count} rows{answer.data.truncated ? ", and more" : ""} in{" "}
+							{sayDuration(answer.data.elapsed_ms)}
+						</span>
+					)}
+				</div>
+				{asked !== null && (
+					<Shown
+						of={answer}
+						empty={(found) => (found.count > 0 ? null : <Nothing title="No rows" />)}
+					>
+						{(found) => <Table found={found} />}
+					</Shown>
+				)}
+			</div>
+			<aside class="side">
+				<Shown of={schema}>
+					{(found) => (
+						<div class="stack">
+							<h2>Tables</h2>
+							{found.tables.map((table) => (
+								<details key={table.name}>
+									<summary class="mono">{table.name}</summary>
+									<ul class="columns mono">
+										{table.columns.map((column) => (
+											<li key={column.name} title={column.type}>
+												{column.name} <span class="soft">{column.type}</span>
+											</li>
+										))}
+									</ul>
+								</details>
+							))}
+							<h2>Examples</h2>
+							{found.examples.map((example) => (
+								<button
+									type="button"
+									key={example}
+									class="example mono"
+									onClick={() => setText(example)}
+								>
+									{example}
+								</button>
+							))}
+						</div>
+					)}
+				</Shown>
+			</aside>
+		</div>
+	);
+}
+
+function Table({ found }: { found: SqlAnswer }) {
+	return (
+		<div class="scroll">
+			<table class="mono">
+				<thead>
+					<tr>
+						{found.columns.map((column) => (
+							<th key={column.name} title={column.type}>
+								{column.name}
+							</th>
+						))}
+					</tr>
+				</thead>
+				<tbody>
+					{found.rows.map((row, at) => (
+						<tr key={at}>
+							{found.columns.map((column) => (
+								<td key={column.name} class={typeof row[column.name] === "number" ? "number" : ""}>
+									{say(row[column.name])}
+								</td>
+							))}
+						</tr>
+					))}
+				</tbody>
+			</table>
+		</div>
+	);
+}
+
+function say(value: unknown): string {
+	if (value === null || value === undefined) return "∅";
+	return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

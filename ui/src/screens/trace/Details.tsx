@@ -1,0 +1,315 @@
+/** Beside the waterfall: the span that is selected, its logs, what is said, who ran it, what it touched. */
+
+import { useState } from "preact/hooks";
+import { get, post } from "../../api/client";
+import type { CommentList, CorrelateReport, LogList, Trace } from "../../api/schema";
+import { Shown } from "../../parts/States";
+import { sayAgo, sayDuration, sayTime, sayValue } from "../../parts/words";
+import { useAnswer } from "../../state/answer";
+import { change, linkTo, param } from "../../state/place";
+import { now, readTime } from "../../state/time";
+import type { Row } from "./layout";
+
+const PANES = ["span", "logs", "comments", "around"] as const;
+type Pane = (typeof PANES)[number];
+
+export function Details({ trace, row }: { trace: Trace; row: Row | undefined }) {
+	const asked = param("pane") as Pane | null;
+	const pane = asked !== null && PANES.includes(asked) ? asked : "span";
+	return (
+		<div class="stack">
+			<div class="bar" role="tablist">
+				{PANES.map((each) => (
+					<button
+						type="button"
+						role="tab"
+						key={each}
+						aria-selected={each === pane}
+						onClick={() => change({ pane: each === "span" ? null : each }, { replace: true })}
+					>
+						{each}
+					</button>
+				))}
+			</div>
+			{pane === "span" && row && <SpanPane row={row} />}
+			{pane === "logs" && <LogPane trace={trace} row={row} />}
+			{pane === "comments" && <CommentPane trace={trace} row={row} />}
+			{pane === "around" && <AroundPane trace={trace} />}
+		</div>
+	);
+}
+
+function SpanPane({ row }: { row: Row }) {
+	const { span } = row;
+	return (
+		<>
+			<h2>{span.operation}</h2>
+			<dl>
+				<dt>service</dt>
+				<dd>
+					<a href={linkTo("find", [], { service: span.service })}>{span.service}</a>
+				</dd>
+				<dt>duration</dt>
+				<dd>
+					{sayDuration(span.duration_ms)}
+					{span.self_time_ms != null && (
+						<span class="soft">, {sayDuration(span.self_time_ms)} of it its own</span>
+					)}
+				</dd>
+				<dt>status</dt>
+				<dd class={span.status === "error" ? "bad" : ""}>
+					{span.status} {span.status_message}
+				</dd>
+				<dt>kind</dt>
+				<dd>{span.kind}</dd>
+				<dt>started</dt>
+				<dd class="mono">{sayTime(row.start, now.value)}</dd>
+				<dt>span</dt>
+				<dd class="mono">{span.span_id}</dd>
+			</dl>
+			<Attributes title="Attributes" values={span.attributes} filters />
+			{span.events.length > 0 && <h3>Events</h3>}
+			{span.events.map((event) => (
+				<details key={event.timestamp + event.name} open={event.name === "exception"}>
+					<summary>
+						{event.name}{" "}
+						<span class="soft small">
+							+{sayDuration((readTime(event.timestamp) ?? row.start) - row.start)}
+						</span>
+					</summary>
+					<Attributes values={event.attributes} />
+				</details>
+			))}
+			{span.links.length > 0 && <h3>Links</h3>}
+			{span.links.map((link) => (
+				<p key={link.trace_id + link.span_id}>
+					<a href={linkTo("trace", [link.trace_id], { span: link.span_id })} class="mono">
+						{link.trace_id.slice(0, 8)}… / {link.span_id}
+					</a>
+				</p>
+			))}
+			<details>
+				<summary>Resource and scope</summary>
+				<Attributes values={span.resource} />
+				<p class="soft small">
+					{span.scope.name} {span.scope.version}
+				</p>
+			</details>
+		</>
+	);
+}
+
+interface AttributesProps {
+	title?: string;
+	values: Record<string, unknown>;
+	/** Whether a value leads to all spans that have it. */
+	filters?: boolean;
+}
+
+function Attributes({ title, values, filters }: AttributesProps) {
+	const entries = Object.entries(values);
+	if (entries.length === 0) return null;
+	return (
+		<>
+			{title && <h3>{title}</h3>}
+			<dl class="attributes">
+				{entries.map(([key, value]) => {
+					const text = typeof value === "string" ? value : JSON.stringify(value);
+					return (
+						<>
+							<dt class="mono">{key}</dt>
+							<dd class="mono">
+								{filters && text.length < 200 ? (
+									<a
+										href={linkTo("find", [], { attribute: `${key}=${text}`, show: "spans" })}
+										title="All spans with this value"
+									>
+										{text}
+									</a>
+								) : (
+									<pre>{text}</pre>
+								)}
+							</dd>
+						</>
+					);
+				})}
+			</dl>
+		</>
+	);
+}
+
+function LogPane({ trace, row }: { trace: Trace; row: Row | undefined }) {
+	const [only, setOnly] = useState(false);
+	const span = only && row ? row.span.span_id : undefined;
+	const answer = useAnswer<LogList>(`${trace.trace_id} ${span ?? ""}`, (until) =>
+		get("/api/v1/logs", {
+			query: { trace_id: trace.trace_id, span_id: span, limit: 500 },
+			until,
+		}),
+	);
+	return (
+		<>
+			<label>
+				<input
+					type="checkbox"
+					checked={only}
+					onChange={(event) => setOnly(event.currentTarget.checked)}
+				/>{" "}
+				of this span only
+			</label>
+			<Shown
+				of={answer}
+				empty={(found) => (found.count > 0 ? null : <p class="soft">No log record names it.</p>)}
+			>
+				{(found) => (
+					<table>
+						<tbody>
+							{found.logs.toReversed().map((log) => (
+								<tr key={log.timestamp + sayValue(log.body)}>
+									<td class="mono soft">
+										+
+										{sayDuration(
+											(readTime(log.timestamp) ?? 0) - (readTime(trace.start_time) ?? 0),
+										)}
+									</td>
+									<td class={log.severity === "error" || log.severity === "fatal" ? "bad" : "soft"}>
+										{log.severity}
+									</td>
+									<td>
+										<pre>{sayValue(log.body)}</pre>
+									</td>
+								</tr>
+							))}
+						</tbody>
+					</table>
+				)}
+			</Shown>
+		</>
+	);
+}
+
+function CommentPane({ trace, row }: { trace: Trace; row: Row | undefined }) {
+	const [text, setText] = useState("");
+	const [onSpan, setOnSpan] = useState(true);
+	const [problem, setProblem] = useState<string | null>(null);
+	const answer = useAnswer<CommentList>(trace.trace_id, (until) =>
+		get("/api/v1/traces/{trace_id}/comments", { in: { trace_id: trace.trace_id }, until }),
+	);
+	const say = async () => {
+		setProblem(null);
+		try {
+			await post("/api/v1/traces/{trace_id}/comments", {
+				in: { trace_id: trace.trace_id },
+				// An id of our own: sent twice, it is said once.
+				body: {
+					body: text,
+					id: crypto.randomUUID?.(),
+					...(onSpan && row ? { span_id: row.span.span_id } : {}),
+				},
+			});
+			setText("");
+			answer.again();
+		} catch (error) {
+			setProblem(error instanceof Error ? error.message : String(error));
+		}
+	};
+	return (
+		<>
+			<form
+				class="stack"
+				onSubmit={(event) => {
+					event.preventDefault();
+					void say();
+				}}
+			>
+				<textarea
+					rows={3}
+					aria-label="Comment"
+					placeholder="What did you find out?"
+					value={text}
+					onInput={(event) => setText(event.currentTarget.value)}
+				/>
+				<div class="bar">
+					<label>
+						<input
+							type="checkbox"
+							checked={onSpan}
+							onChange={(event) => setOnSpan(event.currentTarget.checked)}
+						/>{" "}
+						about this span
+					</label>
+					<span class="grow" />
+					<button type="submit" class="primary" disabled={text.trim() === ""}>
+						Say it
+					</button>
+				</div>
+				{problem && (
+					<p class="bad" role="alert">
+						{problem}
+					</p>
+				)}
+			</form>
+			<Shown
+				of={answer}
+				empty={(found) => (found.count > 0 ? null : <p class="soft">Nobody said anything yet.</p>)}
+			>
+				{(found) => (
+					<div class="stack">
+						{found.comments.map((comment) => (
+							<article class="panel" key={comment.id}>
+								<p class="small soft">
+									<b>{comment.author}</b> {sayAgo(readTime(comment.created_at) ?? 0, now.value)}
+									{comment.span_id && (
+										<>
+											{" about "}
+											<a
+												href={linkTo("trace", [trace.trace_id], {
+													span: comment.span_id,
+													pane: "comments",
+												})}
+											>
+												a span
+											</a>
+										</>
+									)}
+								</p>
+								<pre>{comment.body}</pre>
+							</article>
+						))}
+					</div>
+				)}
+			</Shown>
+		</>
+	);
+}
+
+function AroundPane({ trace }: { trace: Trace }) {
+	const answer = useAnswer<CorrelateReport>(trace.trace_id, (until) =>
+		get("/api/v1/correlate", { query: { trace: trace.trace_id }, until }),
+	);
+	return (
+		<Shown of={answer}>
+			{(found) => (
+				<>
+					<h3>Who ran this</h3>
+					{found.apps.length === 0 && <p class="soft">No span names an app of the tree.</p>}
+					{found.apps.map((app) => (
+						<p key={app.app_id}>
+							<a href={linkTo("tree", [app.app_id])}>{app.app_name ?? app.app_id}</a>{" "}
+							<span class="tag">{app.status ?? "unknown to the tree"}</span>
+						</p>
+					))}
+					<h3>Objects it touched</h3>
+					{found.objects.length === 0 && <p class="soft">It says nothing of objects.</p>}
+					{found.objects.map((object) => (
+						<p key={`${object.type}/${object.id}`}>
+							<a href={linkTo("twin", [object.type, object.id], { at: trace.end_time })}>
+								{object.type} {object.id}
+							</a>
+						</p>
+					))}
+				</>
+			)}
+		</Shown>
+	);
+}

@@ -1,0 +1,179 @@
+/** A trace as rows, and those of them that are seen as bars. Pure: spans in, rectangles out. */
+
+import type { Span } from "../../api/schema";
+import type { Rect } from "../../canvas/Drawing";
+import { type Span as Range, readTime } from "../../state/time";
+
+export const ROW = 22;
+
+/** A span as it stands in the waterfall. Times are milliseconds since 1970. */
+export interface Row {
+	span: Span;
+	index: number;
+	depth: number;
+	start: number;
+	end: number;
+	/** How many rows follow that belong to it. */
+	below: number;
+	/** The row it stands under, or -1. */
+	parent: number;
+	isCollapsed: boolean;
+}
+
+/** Spans in the order of a tree: a span, then what it called, by when that began. */
+export function orderSpans(spans: readonly Span[]): Row[] {
+	const byId = new Map(spans.map((span) => [span.span_id, span]));
+	const children = new Map<string, Span[]>();
+	const roots: Span[] = [];
+	for (const span of spans) {
+		const parent = span.parent_span_id;
+		if (parent && byId.has(parent) && parent !== span.span_id) {
+			const siblings = children.get(parent);
+			if (siblings) siblings.push(span);
+			else children.set(parent, [span]);
+		} else {
+			roots.push(span);
+		}
+	}
+	const rows: Row[] = [];
+	const seen = new Set<string>();
+	// By hand rather than by recursion: a trace may be deeper than a stack.
+	const waiting: { span: Span; depth: number; parent: number }[] = [];
+	const visit = (from: Span) => {
+		waiting.push({ span: from, depth: 0, parent: -1 });
+		for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+			const { span, depth, parent } = next;
+			if (seen.has(span.span_id)) continue;
+			seen.add(span.span_id);
+			const start = readTime(span.start_time) ?? 0;
+			const index = rows.length;
+			rows.push({
+				span,
+				index,
+				depth,
+				start,
+				end: start + span.duration_ms,
+				below: 0,
+				parent,
+				isCollapsed: false,
+			});
+			const under = children.get(span.span_id) ?? [];
+			for (let at = under.length - 1; at >= 0; at -= 1)
+				waiting.push({ span: under[at] as Span, depth: depth + 1, parent: index });
+		}
+	};
+	for (const root of roots) visit(root);
+	// What is left is a circle of spans that name each other as parents.
+	for (const span of spans) if (!seen.has(span.span_id)) visit(span);
+	for (let at = rows.length - 1; at >= 0; at -= 1) {
+		const row = rows[at] as Row;
+		const parent = rows[row.parent];
+		if (parent) parent.below += row.below + 1;
+	}
+	return rows;
+}
+
+/** Return the rows that are not hidden below one that was folded. */
+export function unfolded(rows: readonly Row[], folded: ReadonlySet<string>): Row[] {
+	if (folded.size === 0) return rows as Row[];
+	const shown: Row[] = [];
+	for (let at = 0; at < rows.length; ) {
+		const row = rows[at] as Row;
+		const isCollapsed = folded.has(row.span.span_id) && row.below > 0;
+		shown.push(isCollapsed ? { ...row, isCollapsed } : row);
+		at += isCollapsed ? row.below + 1 : 1;
+	}
+	return shown;
+}
+
+export interface Bar extends Rect {
+	row: Row;
+	/** Where the part starts and ends that the span itself spent on the critical path. */
+	isCritical: boolean;
+	isFailed: boolean;
+}
+
+/** A bar is seen, however short the span. */
+const BAR_MIN = 2;
+
+/** Return the bars of the rows between two heights, for the part of time that is shown. */
+export function layoutBars(
+	rows: readonly Row[],
+	shown: Range,
+	width: number,
+	top: number,
+	height: number,
+): Bar[] {
+	const first = Math.max(0, Math.floor(top / ROW));
+	const last = Math.min(rows.length, Math.ceil((top + height) / ROW));
+	const scale = width / (shown.end - shown.start);
+	const bars: Bar[] = [];
+	for (let at = first; at < last; at += 1) {
+		const row = rows[at] as Row;
+		const x = (row.start - shown.start) * scale;
+		bars.push({
+			row,
+			x,
+			y: at * ROW - top,
+			width: Math.max(BAR_MIN, (row.end - row.start) * scale),
+			height: ROW,
+			isCritical: row.span.critical_path === true,
+			isFailed: row.span.status === "error",
+		});
+	}
+	return bars;
+}
+
+/** Return all spans as thin lines: the whole trace in the height of a line of text. */
+export function layoutMap(
+	rows: readonly Row[],
+	whole: Range,
+	width: number,
+	height: number,
+): Bar[] {
+	const scale = width / Math.max(whole.end - whole.start, 1e-6);
+	const step = height / Math.max(rows.length, 1);
+	// No more lines than pixels: the longest of those that share one stands for them.
+	const lines = new Map<number, Bar>();
+	for (const row of rows) {
+		const line = Math.floor(row.index * step);
+		const wide = Math.max(1, (row.end - row.start) * scale);
+		const before = lines.get(line);
+		const isFailed = row.span.status === "error" || before?.isFailed === true;
+		if (before && before.width >= wide) before.isFailed = isFailed;
+		else
+			lines.set(line, {
+				row,
+				x: (row.start - whole.start) * scale,
+				y: line,
+				width: wide,
+				height: Math.max(1, step),
+				isCritical: row.span.critical_path === true,
+				isFailed,
+			});
+	}
+	return [...lines.values()];
+}
+
+/** Return the time that a trace takes. */
+export function wholeOf(rows: readonly Row[]): Range {
+	let start = Number.POSITIVE_INFINITY;
+	let end = Number.NEGATIVE_INFINITY;
+	for (const row of rows) {
+		start = Math.min(start, row.start);
+		end = Math.max(end, row.end);
+	}
+	if (!Number.isFinite(start)) return { start: 0, end: 1 };
+	return { start, end: end > start ? end : start + 0.001 };
+}
+
+/** Return round moments for an axis, in milliseconds from its start. */
+export function ticksOf(lengthMs: number, width: number): number[] {
+	const most = Math.max(2, Math.floor(width / 110));
+	const rough = lengthMs / most;
+	const power = 10 ** Math.floor(Math.log10(rough));
+	const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough) ?? rough;
+	const ticks: number[] = [];
+	for (let at = 0; at <= lengthMs && ticks.length < 100; at += step) ticks.push(at);
+	return ticks;
+}
