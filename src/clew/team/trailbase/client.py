@@ -362,6 +362,8 @@ def _made_id(entity: SyncableEntity) -> str:
 def _entity_of(entity: Entity, remote: Remote) -> Entity:
     """Return an entity as the server has it; what the server left out is as it was here."""
     document = {**encode_entity(entity), **remote.document}
-    return decode_entity(
+    found = decode_entity(
         type(entity), document, local_id=entity.local_id, remote_id=remote.remote_id
     )
+    found.set_remote_id(remote.remote_id)  # Kinds may have more to say to this.
+    return found

@@ -57,7 +57,7 @@ class RecordsServer:
 
     @property
     def clock_offset_ns(self) -> int:
-        """See `TeamServer`. Good to half a second."""
+        """See `TeamServer`. Good to half a second at first, to milliseconds after some answers."""
         return self.door.transport.clock_offset_ns
 
     def api(self, name: str) -> RecordApi:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeGuard
@@ -202,10 +203,18 @@ def uuid_of(text: str) -> str:
     try:
         if len(text) == 36:
             return str(UUID(text))
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        return str(UUID(bytes=raw))
-    except (ValueError, UnicodeError):
-        raise ValidationError(f"not an id: {text[:64]!r}") from None
+    except ValueError:
+        raise _no_id(text) from None
+    if _BASE64_ID.fullmatch(text):
+        return str(UUID(bytes=base64.urlsafe_b64decode(text[:22] + "==")))
+    raise _no_id(text)
+
+
+_BASE64_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}(?:==)?")
+
+
+def _no_id(text: str) -> ValidationError:
+    return ValidationError(f"not an id: {text[:64]!r}")
 
 
 def base64_of(uuid: str) -> str:

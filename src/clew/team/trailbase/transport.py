@@ -8,6 +8,9 @@ Light install; the HTTP library comes with the extra ``team``.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import ssl
 import time
 import zlib
 from contextlib import asynccontextmanager
@@ -25,7 +28,6 @@ from clew.team.trailbase.answers import Reply, http_date_s, refusal
 from clew.team.trailbase.library import load_library
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Mapping
 
     import httpx2
@@ -43,6 +45,9 @@ ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
 
 REFUSAL_BYTES_MAX: Final = 16 * 1024
 """Of a refusal: the kind of a constraint stands at its beginning, and the rest is not read."""
+
+_EVER_NS: Final = 2**62
+"""A difference of clocks that is further than any."""
 
 CONNECTIONS_MAX: Final = 16
 """A stream for each of seven types beside questions; a server has other clients as well."""
@@ -64,6 +69,7 @@ class Transport:
         self.url: Final = parse_address(url)
         self.host: Final = urlsplit(self.url).netloc
         self.clock_offset_ns = 0
+        self._offset_bounds = (-_EVER_NS, _EVER_NS)
         self._tls = tls
         self._client: httpx2.AsyncClient | None = None
         load_library()
@@ -126,7 +132,7 @@ class Transport:
 
         if self._client is None:
             self._client = httpx2.AsyncClient(
-                verify=self._tls or True,
+                verify=self._tls or self._trust(),
                 trust_env=False,
                 follow_redirects=False,
                 # Cookies that a login sets are tokens beside those that we were given, and would
@@ -141,6 +147,13 @@ class Transport:
                 },
             )
         return self._client
+
+    def _trust(self) -> ssl.SSLContext | bool:
+        if self.url.startswith("https:"):
+            return True
+        # What the system trusts takes a while to read. Without TLS an empty list will do: should
+        # anything ever ask for TLS all the same, nobody is trusted.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def _request(
         self,
@@ -190,10 +203,16 @@ class Transport:
 
     def _look_at_clock(self, date: str, asked_at: int) -> None:
         told = http_date_s(date)
-        if told is not None:
-            # The header has whole seconds: half of one is the best guess of what was cut off.
-            midway = (asked_at + time.time_ns()) // 2
-            self.clock_offset_ns = told * NS_PER_S + NS_PER_S // 2 - midway
+        if told is None:
+            return
+        # The header has whole seconds, so each answer says only between which two bounds the
+        # server's clock is from ours. Many together say it to a few milliseconds, until one of the
+        # clocks is set and the bounds no longer meet.
+        least = told * NS_PER_S - time.time_ns()
+        most = (told + 1) * NS_PER_S - asked_at
+        met = max(least, self._offset_bounds[0]), min(most, self._offset_bounds[1])
+        self._offset_bounds = met if met[0] <= met[1] else (least, most)
+        self.clock_offset_ns = sum(self._offset_bounds) // 2
 
     def _explained(self) -> _Explained:
         return _Explained(self.host)
@@ -252,8 +271,16 @@ def _reason(error: BaseException) -> str:
         seen.append(found)
         found = found.__cause__ or found.__context__
     for cause in reversed(seen):
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()[:120]
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return "its certificate is not one that this machine trusts"
+            case ssl.SSLError():
+                return "it does not speak TLS as we do"
+            case socket.gaierror():
+                return "no such host"
+            # What asyncio says of it is its own; the number is the system's.
+            case OSError(errno=int(number)) if number > 0:
+                return os.strerror(number).lower()
     return "no connection"
 
 
@@ -277,7 +304,9 @@ async def _read(response: httpx2.Response, bytes_max: int, *, is_cut: bool = Fal
     # Unpacked by us with a wall: a few kilobytes can be gigabytes of zeros.
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16) if encoding == "gzip" else None
     body = bytearray()
+    is_empty = True
     async for chunk in response.aiter_raw():
+        is_empty = False
         if unpacker is None:
             body += chunk
         else:
@@ -289,6 +318,6 @@ async def _read(response: httpx2.Response, bytes_max: int, *, is_cut: bool = Fal
             if is_cut:
                 break
             raise ServerError(f"the server's answer is over the limit of {bytes_max} bytes")
-    if unpacker is not None and not unpacker.eof and not is_cut and body:
+    if unpacker is not None and not unpacker.eof and not is_cut and not is_empty:
         raise ServerError("the server's answer ended in its middle")
     return bytes(body[:bytes_max])
