@@ -273,7 +273,7 @@ class Connection(asyncio.Protocol):
         return min(find_end(self._unread) or 0, SLICE_BYTES)
 
     def _hold(self, *, is_held: bool) -> None:
-        if self._transport.is_closing() or is_held == self._is_paused:
+        if is_held == self._is_paused or self._transport.is_closing():
             return
         self._is_paused = is_held
         if is_held:

@@ -140,7 +140,7 @@ class Session:
             return wait
         self._door.counters.frames_in += 1
         # A text has a NUL character only where its JSON wrote it so, and a message has no more.
-        is_plain = isinstance(frame, inbound.Message) and _NUL not in octets
+        is_plain = type(frame) is inbound.Message and _NUL not in octets
         wrong = None if is_plain else translation.find_wrong(frame)
         if wrong is not None:
             self._refuse(ClewError(ErrorCode.INVALID_ARGUMENT, wrong), frame)
@@ -151,7 +151,7 @@ class Session:
                 return 0.0
             self._has_spoken = True
             self._connection.expect_answer()
-        if self._is_signed(frame, octets):
+        if self._keys is None or self._is_signed(frame, octets):
             self._hear(frame, octets)
         return 0.0
 
@@ -159,7 +159,7 @@ class Session:
         """Count a frame against whoever sent it; return how long it must wait."""
         door = self._door
         now = door.now()
-        if isinstance(frame, _JOINING):
+        if type(frame) is not inbound.Message and isinstance(frame, _JOINING):
             # The first one of a socket was paid for at the upgrade.
             return door.pay_registration(now) if self._has_spoken else 0.0
         paid_at = self._bound.get(frame.app_id)
@@ -206,6 +206,7 @@ class Session:
         post = self._door.keeper.post
         link = self._connection.link
         match frame:
+            # The most usual one first.
             case inbound.Message():
                 post(translation.received(link, frame))
             case inbound.ControlAck():

@@ -8,7 +8,7 @@ import msgspec
 
 from clew.access.caller import Caller, CallerKind
 from clew.tree.frames import inbound, outbound
-from clew.tree.frames.fields import CANCEL_ACTION, Source
+from clew.tree.frames.fields import CANCEL_ACTION, MessageKind, Source
 from clew.tree.frames.info import new_join_token
 from clew.tree.frames.outbound import ISSUED_TARGETS_MAX
 from clew.tree.machine import events
@@ -35,6 +35,7 @@ TIMESTAMP_MS_MAX: Final = (1 << 63) // MS - 1
 """The last moment that Unix nanoseconds can tell, in the year 2262."""
 
 _NULL: Final = b"null"
+_STATUS: Final = MessageKind.STATUS.value
 
 
 def find_wrong(frame: AnyInbound) -> str | None:
@@ -86,13 +87,15 @@ def process_of(process: inbound.ProcessInfo | None) -> object:
 def received(link: int, frame: inbound.Message) -> events.Received:
     """Return the event of a `message`."""
     header = frame.header
+    kind, sent_at = header.msg_type, header.timestamp
     return events.Received(
         link=link,
         app_id=frame.app_id,
-        msg_type=header.msg_type.value,
+        # Nearly all are statuses, and to ask an enumeration costs as much as all else here.
+        msg_type=_STATUS if kind is MessageKind.STATUS else kind.value,
         seq=header.seq,
         payload=bytes(frame.payload),
-        sent_at=min(header.timestamp, TIMESTAMP_MS_MAX) * MS,
+        sent_at=min(sent_at, TIMESTAMP_MS_MAX) * MS,
         correlation_id=header.correlation_id,
         is_agent=frame.source is Source.AGENT,
     )

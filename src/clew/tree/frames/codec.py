@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.tree.frames.inbound import AnyInbound
+from clew.tree.frames.fields import Source
+from clew.tree.frames.inbound import AnyInbound, Message
 from clew.tree.frames.outbound import AnyOutbound
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ _NOT_A_BRACKET: Final = bytes(set(range(256)) - set(b"[]{}"))
 _OPENING: Final = frozenset(b"[{")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
+_MESSAGE_KEYS: Final = 7
+"""Keys that every message has: its type, app, header and payload, and three of the header."""
+
 _inbound: Final[msgspec.json.Decoder[AnyInbound]] = msgspec.json.Decoder(AnyInbound)
 _outbound: Final[msgspec.json.Decoder[AnyOutbound]] = msgspec.json.Decoder(AnyOutbound)
 _any: Final = msgspec.json.Decoder()
@@ -50,11 +54,17 @@ def decode_inbound(data: bytes | str) -> AnyInbound:
     Raises:  ClewError: TOO_LARGE above the bounds, INVALID_ARGUMENT when it is no frame.
     """
     octets = _octets(data, FRAME_BYTES_MAX)
-    parse(octets)
+    if depth_exceeds(octets, DEPTH_MAX):
+        raise _too_deep()
     try:
-        return _inbound.decode(octets)
-    except msgspec.MsgspecError as error:
+        frame = _inbound.decode(octets)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        # What is no JSON is refused as that, whatever else is wrong with it.
+        parse(octets)
         raise _invalid(str(error)) from error
+    if type(frame) is not Message or octets.count(b":") != _count_message_keys(frame):
+        parse(octets)
+    return frame
 
 
 def decode_outbound(data: bytes | str) -> AnyOutbound:
@@ -85,11 +95,7 @@ def parse(data: bytes) -> Any:
             the range of a double.
     """
     if depth_exceeds(data, DEPTH_MAX):
-        raise ClewError(
-            ErrorCode.TOO_LARGE,
-            f"nested more than {DEPTH_MAX} levels deep",
-            hint="send deep structures as text, or as a file with its name in the frame",
-        )
+        raise _too_deep()
     try:
         value = _any.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -129,16 +135,41 @@ def _count_keys(value: Any) -> int:
     """Return how many keys the objects of a value have; its depth is bounded."""
     inner: Any = ()
     count = 0
-    if isinstance(value, dict):
+    if type(value) is dict:
         count = len(value)
         inner = value.values()
-    elif isinstance(value, list):
+    elif type(value) is list:
         inner = value
     for each in inner:
         kind = type(each)
         if kind is dict or kind is list:
             count += _count_keys(each)
     return count
+
+
+def _count_message_keys(frame: Message) -> int:
+    """Return how many keys a message has for certain, those of its payload included.
+
+    Nearly every frame is one, and has no others. Only its payload has not been read yet: where the
+    frame has as many colons, all of them are of these keys, and none is there twice.
+    """
+    try:
+        payload = _any.decode(frame.payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return -1
+    count = _MESSAGE_KEYS
+    if frame.header.correlation_id is not None:
+        count += 1
+    if frame.start_day is not None:
+        count += 1
+    if frame.nonce is not None:
+        count += 1
+    if frame.sig is not None:
+        count += 1
+    if frame.source is Source.AGENT:
+        count += 1
+    kind = type(payload)
+    return count + _count_keys(payload) if kind is dict or kind is list else count
 
 
 def _octets(data: bytes | str, limit: int) -> bytes:
@@ -153,6 +184,14 @@ def _octets(data: bytes | str, limit: int) -> bytes:
             hint="put what is large into a file and its name into the frame",
         )
     return octets
+
+
+def _too_deep() -> ClewError:
+    return ClewError(
+        ErrorCode.TOO_LARGE,
+        f"nested more than {DEPTH_MAX} levels deep",
+        hint="send deep structures as text, or as a file with its name in the frame",
+    )
 
 
 def _invalid(why: str) -> ClewError:

@@ -48,7 +48,7 @@ _decode_message: Final = msgspec.json.Decoder(MessageDocument).decode
 _Document = dict[str, Any]
 
 
-class Subject(msgspec.Struct, frozen=True):
+class Subject(msgspec.Struct, frozen=True, gc=False):
     """The app that a record is about."""
 
     app_id: str
@@ -56,7 +56,7 @@ class Subject(msgspec.Struct, frozen=True):
     name: str
 
 
-class JournalLog(msgspec.Struct, frozen=True):
+class JournalLog(msgspec.Struct, frozen=True, gc=False):
     """A log record. `at` is in Unix nanoseconds; ids are bytes, empty for none.
 
     `shared` are attributes that very many records have alike: one value, of which whoever encodes
@@ -74,7 +74,7 @@ class JournalLog(msgspec.Struct, frozen=True):
     shared: tuple[tuple[str, str | int], ...] = ()
 
 
-class JournalSpan(msgspec.Struct, frozen=True):
+class JournalSpan(msgspec.Struct, frozen=True, gc=False):
     """What became of a command for one of its targets. Times are in Unix nanoseconds."""
 
     subject: Subject

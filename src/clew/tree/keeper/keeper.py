@@ -346,7 +346,7 @@ class TreeKeeper:
         now = self._clock.now()
         decided = 0
         for event in events:
-            if machine.unknown(event) or machine.unknown_commands(event):
+            if not machine.is_ready(event):
                 if decided:
                     # The next round begins with it, and shows what all the events after it need.
                     break
@@ -404,7 +404,7 @@ class TreeKeeper:
         self.counters.commits += 1
         self.counters.changes += len(changes)
         for change in changes:
-            if isinstance(change, AuditAdded) and not change.is_allowed:
+            if type(change) is AuditAdded and not change.is_allowed:
                 self._deny(audit_entry(change))
         self.hub.publish(kept.happened)
 

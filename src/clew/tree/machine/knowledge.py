@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from clew.tree.machine.state import Tree
 
 
-_KNOWN: Final = frozenset({events.Received, events.Acked, events.Tick, events.Dropped})
+HELD: Final = frozenset({events.Received, events.Acked, events.Tick, events.Dropped})
 """Events that lead to nothing but what is held; nearly all are of these."""
 
 
 def find_unknown(tree: Tree, event: Event) -> tuple[str, ...]:
     """Return the ids that an event leads to and that are neither held nor known to be nobody's."""
-    if type(event) in _KNOWN:
+    if type(event) in HELD:
         return ()
     wanted: list[str] = []
     match event:

@@ -12,7 +12,7 @@ from clew.tree.machine.deadlines import expire, restart
 from clew.tree.machine.ends import leave, see_exit
 from clew.tree.machine.issuing import acknowledge, forget, issue, wait
 from clew.tree.machine.joining import attach, register, resume
-from clew.tree.machine.knowledge import find_unknown
+from clew.tree.machine.knowledge import HELD, find_unknown
 from clew.tree.machine.messages import receive
 from clew.tree.machine.retiring import retire
 from clew.tree.machine.scheduling import schedule, unschedule
@@ -79,6 +79,7 @@ class TreeMachine:
         in which they were issued.
         """
         self._tree = Tree(options)
+        self._draft = Draft(self._tree)
         for app in apps:
             self.learn(app)
         for order in self._tree.orders.load(commands):
@@ -90,6 +91,12 @@ class TreeMachine:
         Ask again after they were shown: an app may lead to its ancestors.
         """
         return find_unknown(self._tree, event)
+
+    def is_ready(self, event: Event) -> bool:
+        """Whether it has been shown all that it must be before it can take the event."""
+        if type(event) in HELD:
+            return True
+        return not (self.unknown(event) or self.unknown_commands(event))
 
     def learn(self, app: App) -> None:
         """Take an app from the registry that it did not know."""
@@ -143,8 +150,10 @@ class TreeMachine:
         """
         tree = self._tree
         tree.now = now = max(now, tree.now)
-        draft = Draft(tree, now)
+        draft = self._draft
+        draft.begin(now)
         _RULES[type(event)](draft, event)
-        settle(draft)
+        if draft.has_consequences:
+            settle(draft)
         tree.timers.clear_top()
         return draft.step()

@@ -35,6 +35,13 @@ GAPS_MAX: Final = 64
 
 _KINDS: Final = frozenset(MessageKind)
 
+# Plain texts, which are encoded and compared for less.
+_STATUS: Final = MessageKind.STATUS.value
+_RESULT: Final = MessageKind.RESULT.value
+_ERROR: Final = MessageKind.ERROR.value
+_APP: Final = Source.APP.value
+_AGENT: Final = Source.AGENT.value
+
 
 def receive(draft: Draft, event: Received) -> None:
     """Keep a message, let it change the app, and acknowledge it."""
@@ -56,8 +63,10 @@ def receive(draft: Draft, event: Received) -> None:
     is_new = _is_new(draft.tree, app, event)
     if is_new is not False:
         _keep(draft, app, event, is_doubtful=is_new is None)
-    source = Source.AGENT if event.is_agent else Source.APP
-    draft.send(event.link, Ack(seq=event.seq, app_id=event.app_id, source=source))
+    ack = Ack(seq=event.seq, app_id=event.app_id)
+    if event.is_agent:
+        ack = Ack(seq=event.seq, app_id=event.app_id, source=Source.AGENT)
+    draft.send(event.link, ack)
 
 
 def _keep(draft: Draft, app: App, event: Received, *, is_doubtful: bool) -> None:
@@ -81,7 +90,7 @@ def _keep(draft: Draft, app: App, event: Received, *, is_doubtful: bool) -> None
         msg_type=event.msg_type,
         seq=event.seq,
         epoch=app.epoch,
-        source=Source.AGENT if event.is_agent else Source.APP,
+        source=_AGENT if event.is_agent else _APP,
         payload_bytes=len(event.payload),
         payload=message_payload(event.payload),
         correlation_id=event.correlation_id,
@@ -101,16 +110,19 @@ def _keep(draft: Draft, app: App, event: Received, *, is_doubtful: bool) -> None
             seq=event.seq,
             payload=msgspec.Raw(event.payload),
         )
-    field = "agent_seq" if event.is_agent else "seq"
-    fields: dict[str, int] = {field: max(event.seq, getattr(app, field))}
-    if event.msg_type == MessageKind.STATUS and not is_late:
+    fields: dict[str, int]
+    if event.is_agent:
+        fields = {"agent_seq": max(event.seq, app.agent_seq)}
+    else:
+        fields = {"seq": max(event.seq, app.seq)}
+    if event.msg_type == _STATUS and not is_late:
         fields["snapshot_seq"] = max(event.seq, app.snapshot_seq or 0)
     actor = AGENT_ACTOR if event.is_agent else app.app_id
     if is_late:
         draft.change(app, **fields)
-    elif event.msg_type == MessageKind.RESULT:
+    elif event.msg_type == _RESULT:
         finish(draft, app, Status.DONE, Reason.RESULT, actor, **fields)
-    elif event.msg_type == MessageKind.ERROR:
+    elif event.msg_type == _ERROR:
         finish(draft, app, Status.ERROR, Reason.ERROR, actor, **fields)
     elif app.status is Status.CONNECTED:
         started = {"started_at": draft.now if app.started_at is None else app.started_at}

@@ -112,23 +112,35 @@ class Draft:
     """A step in the making: every rule writes what it decides here, and the state follows at once.
 
     `ended` are apps whose end, and `recovered` ids of apps whose return to life, has consequences
-    that are still to be drawn; `final` are ids of crashed ones that will not return any more.
+    that are still to be drawn; `final` are ids of crashed ones that will not return any more. One
+    draft serves all steps, one after the other.
     """
 
     __slots__ = ("_changes", "_effects", "ended", "final", "now", "recovered", "tree")
 
-    def __init__(self, tree: Tree, now: int) -> None:
+    def __init__(self, tree: Tree) -> None:
         self.tree = tree
-        self.now = now
+        self.now = 0
         self.ended: deque[App] = deque()
         self.recovered: deque[str] = deque()
         self.final: deque[str] = deque()
         self._changes: list[changes.Change] = []
         self._effects: list[Effect] = []
 
+    def begin(self, now: int) -> None:
+        """Begin a step; all consequences of the one before have been drawn."""
+        self.now = now
+        self._changes = []
+        self._effects = []
+
     def step(self) -> Step:
         """Return what it came to."""
         return Step(tuple(self._changes), tuple(self._effects))
+
+    @property
+    def has_consequences(self) -> bool:
+        """Whether anything of the step means something for others: of nearly none it does."""
+        return bool(self.ended or self.recovered or self.final)
 
     def keep(self, change: changes.Change) -> None:
         """Keep something that is not an app."""

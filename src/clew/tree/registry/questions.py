@@ -137,7 +137,7 @@ class KeptCommand:
     error: str | None
 
 
-class OutboxEntry(msgspec.Struct, frozen=True, kw_only=True):
+class OutboxEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An entry of the outbox; `document` is JSON text, `path` as in the column."""
 
     id: int

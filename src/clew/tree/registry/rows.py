@@ -99,7 +99,7 @@ _encode = msgspec.json.Encoder().encode
 
 def join_path(ids: Iterable[str]) -> str:
     """Return ids from the root down as they stand in the column: ``/a/b/``."""
-    return _join(tuple(ids))
+    return _join(ids if type(ids) is tuple else tuple(ids))
 
 
 @lru_cache(_PATHS_CACHED)
