@@ -34,14 +34,14 @@ def ran(server: ServerProcess) -> Ended:
     return said
 
 
-def test_four_questions_are_answered_by_what_the_server_has(
+def test_five_questions_are_answered_by_what_the_server_has(
     server: ServerProcess, ran: Ended
 ) -> None:
     document = ran.document
     assert document["seed"] == 11
     assert document["requests"] + document["conversations"] == 40
     assert document["dropped"] == 0
-    slowest, errors, tokens, order = document["questions"]
+    slowest, errors, tokens, order, _answer = document["questions"]
     assert all(asked["server_ms"] is not None for asked in document["questions"])
     trace_id = slowest["answer"]["trace_id"]
     assert slowest["command"] == f"clew trace {trace_id}"
@@ -50,6 +50,52 @@ def test_four_questions_are_answered_by_what_the_server_has(
     assert {row["model"] for row in tokens["answer"]["rows"]} == {"demo-large", "demo-small"}
     assert all(int(row["input_tokens"]) > 0 for row in tokens["answer"]["rows"])
     assert [each["type"] for each in order["answer"]["events"]][:2] == ["snapshot", "state_change"]
+
+
+def test_an_answer_names_its_inputs_with_their_stages_spans_and_apps(
+    server: ServerProcess, ran: Ended
+) -> None:
+    asked = ran.document["questions"][-1]
+    answer = asked["answer"]
+    assert asked["command"] == f"clew lineage {answer['root']}"
+    assert (answer["missing"], answer["truncated"], answer["losses"]) == (0, False, {})
+    by_id = {node["trace_id"]: node for node in answer["nodes"]}
+    made_by = {trace_id: node["stages"][-1]["operation"] for trace_id, node in by_id.items()}
+    assert made_by[answer["root"]] == "answer"
+    inputs: dict[str, list[str]] = {}
+    for edge in sorted(answer["edges"], key=lambda edge: edge["position"]):
+        named = inputs.setdefault(made_by[edge["trace_id"]], [])
+        named.append(made_by[edge["parent_trace_id"]])
+    assert inputs == {
+        "answer": ["take request", "search_products", "place_order"],
+        "search_products": ["take request", "list products"],
+        "place_order": ["search_products", "write receipt"],
+        "write receipt": ["price order", "authorise card"],
+        "authorise card": ["price order", "check fraud"],
+        "check fraud": ["price order"],
+    }
+    assert max(node["depth"] for node in answer["nodes"]) == 4
+    for node in answer["nodes"]:
+        assert node["items"]
+        for stage in node["stages"]:
+            spans = get(server, f"traces/{stage['trace_id']}")["spans"]
+            assert stage["span_id"] in {span["span_id"] for span in spans}
+        (app,) = node["apps"]
+        assert (app["app_name"], app["status"]) == (node["stages"][0]["service"], "done")
+    (priced,) = (node for node in answer["nodes"] if made_by[node["trace_id"]] == "price order")
+    assert [each["operation"] for each in priced["stages"]] == ["load cart", "price order"]
+    assert [each["type"] for each in priced["objects"]] == ["DemoOrder"]
+
+
+def test_a_parcel_is_made_of_the_orders_in_it(server: ServerProcess, ran: Ended) -> None:
+    found = get(server, "traces", operation="pack parcel", attributes="typed", limit=1)
+    trace_id = found["spans"][0]["attributes"]["tracelink.trace_id"]
+    answer = get(server, f"lineage/{trace_id}", depth=1)
+    assert len(answer["edges"]) == 8
+    parcel, *receipts = answer["nodes"]
+    assert {node["stages"][0]["operation"] for node in receipts} == {"write receipt"}
+    assert {each["type"] for each in parcel["objects"]} == {"DemoOrder"}
+    assert len(parcel["objects"]) == 8
 
 
 def test_orders_and_checkouts_are_objects_that_a_registry_describes(
@@ -167,6 +213,7 @@ def test_on_a_terminal_the_answers_are_pictures_with_their_commands(server: Serv
     assert "1. Where did the slowest request spend its time?" in said.stdout
     assert "$ clew services --start" in said.stdout
     assert "the server took" in said.stdout
+    assert "$ clew lineage " in said.stdout
     assert "█" in said.stdout
     # The tree, who was killed, what the cancel did to each, and how to go on.
     shown = re.sub(r"\x1b\[[0-9;]*m", "", said.stdout)

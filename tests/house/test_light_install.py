@@ -151,7 +151,7 @@ def test_the_demo_runs_from_the_light_install(light_python: Path, server: Server
         server=server.url,
     )
     assert done.returncode == 0, done.stderr
-    assert len(json.loads(done.stdout)["questions"]) == 4
+    assert len(json.loads(done.stdout)["questions"]) == 5
 
 
 def test_a_server_that_is_not_installed_says_how_to_install_it(light_python: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind
 
+from clew import lineage
 from clew.demo.chance import Chance
 from clew.demo.service import DURATION_BOUNDS_S, Refusal, call, work
 
@@ -33,7 +34,18 @@ REQUESTS: Final = (
     "A present for my brother, who is always freezing. Order whatever fits.",
 )
 
+_DONE: Final = "It is ordered, and on its way to you."
+_REFUSED: Final = "I am sorry: the payment was refused, so nothing was ordered."
+
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What came of a conversation: whether an order, and the trace id of the answer."""
+
+    is_ordered: bool
+    answer_id: int
 
 
 @dataclass(slots=True)
@@ -52,6 +64,12 @@ class _Talk:
     def call_id(self, tool: str) -> str:
         """Return the id of the call of a tool, of which there is one."""
         return f"call-{self.name}-{tool}"
+
+
+@lineage.stage("take request")
+def take_request(number: int) -> str:
+    """Return what a person wants: with it begins the lineage of all that comes of it."""
+    return REQUESTS[number % len(REQUESTS)]
 
 
 def _text(content: str) -> dict[str, Any]:
@@ -79,11 +97,10 @@ class Assistant:
             explicit_bucket_boundaries_advisory=DURATION_BOUNDS_S,
         )
 
-    def converse(self, number: int) -> bool:
-        """Hold one conversation; return whether an order came of it."""
+    def converse(self, number: int) -> Conversation:
+        """Hold one conversation."""
         chance = Chance(self._seed, f"conversation {number}")
         talk = _Talk(f"conv-{self._seed}-{number}")
-        talk.say("user", _text(REQUESTS[number % len(REQUESTS)]))
         with self._tracer.start_as_current_span(
             f"invoke_agent {AGENT}",
             attributes={
@@ -95,19 +112,18 @@ class Assistant:
                 "gen_ai.request.model": PLANNER,
             },
         ):
+            request = take_request(number)
+            talk.say("user", _text(request.value))
             search = {"query": "something warm"}
             self._chat(chance, talk, PLANNER, 0, _asking(talk, "search_products", search))
-            self._tool(talk, "search_products", search, self._search)
+            found = self._tool(talk, "search_products", search, request, self._search)
             order = {"order_id": f"agent-{number}"}
             self._chat(chance, talk, PLANNER, 1, _asking(talk, "place_order", order))
-            is_ordered = self._order(talk, order)
-            answer = (
-                "It is ordered, and on its way to you."
-                if is_ordered
-                else "I am sorry: the payment was refused, so nothing was ordered."
-            )
-            self._chat(chance, talk, WRITER, 2, [_text(answer)])
-        return is_ordered
+            placed = self._order(talk, order, found)
+            known = [request, found] if placed is None else [request, found, placed]
+            with lineage.join(known, stage="answer") as out:
+                self._chat(chance, talk, WRITER, 2, [_text(_REFUSED if placed is None else _DONE)])
+        return Conversation(placed is not None, out.trace_id)
 
     def _chat(
         self, chance: Chance, talk: _Talk, model: str, turn: int, answer: list[dict[str, Any]]
@@ -154,8 +170,18 @@ class Assistant:
         self._tokens.record(received, {**labels, "gen_ai.token.type": "output"})
 
     def _tool(
-        self, talk: _Talk, name: str, arguments: dict[str, str], use: Callable[[], Any]
-    ) -> None:
+        self,
+        talk: _Talk,
+        name: str,
+        arguments: dict[str, str],
+        reason: lineage.Traced[Any],
+        use: Callable[[], dict[str, Any]],
+    ) -> lineage.Traced[dict[str, Any]]:
+        """Return what a tool gives: made of why it was used, and of what it was told itself.
+
+        Raises:
+            Refusal: the tool fails.
+        """
         with self._tracer.start_as_current_span(
             f"execute_tool {name}",
             attributes={
@@ -169,30 +195,38 @@ class Assistant:
         ) as span:
             call_id = talk.call_id(name)
             try:
-                given = use()
+                with lineage.join([reason], stage=name) as out:
+                    given = use()
+                    # It carries the id of what the shop has made, however that came to be.
+                    out.add(given)
             except Refusal as refusal:
                 error = {"error": str(refusal)}
                 talk.say("tool", {"type": "tool_call_response", "id": call_id, "response": error})
                 raise
             talk.say("tool", {"type": "tool_call_response", "id": call_id, "response": given})
             span.set_attribute("gen_ai.tool.call.result", json.dumps(given))
+            return out.carry(given)
 
-    def _search(self) -> Any:
+    def _search(self) -> dict[str, Any]:
         return call(self._port, "GET", "/products?q=warm").body
 
-    def _order(self, talk: _Talk, arguments: dict[str, str]) -> bool:
-        def place() -> Any:
+    def _order(
+        self, talk: _Talk, arguments: dict[str, str], found: lineage.Traced[Any]
+    ) -> lineage.Traced[dict[str, Any]] | None:
+        """Return the order; None where it was refused."""
+
+        def place() -> dict[str, Any]:
             return call(self._port, "POST", "/checkout", arguments).body
 
         order = {"order.id": arguments["order_id"]}
         try:
-            self._tool(talk, "place_order", arguments, place)
+            placed = self._tool(talk, "place_order", arguments, found, place)
         except Refusal as refusal:
             # The tool's span is the error; the agent itself goes on and tells its person.
             logger.warning("order not placed: %s", refusal, extra=order)
-            return False
+            return None
         logger.info("order placed", extra=order)
-        return True
+        return placed
 
 
 def _asking(talk: _Talk, tool: str, arguments: dict[str, str]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from clew.demo.blueprint import tell_server
 from clew.demo.pictures import end_lines, step_lines
 from clew.demo.questions import ask_all
 from clew.demo.system import run_system
-from clew.demo.tree import play, start_crew
+from clew.demo.tree import join_tree, play, start_crew
 from clew.surfaces.cli import output
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import ANSWER, Format, ServerFlags, read_whole_number
@@ -86,9 +86,14 @@ def demo(
     with start_crew(client, seed=chosen, api_key=flags.api_key) as crew:
         with _progress(requests, shown=is_table and screen.is_terminal) as progress:
             outcome = run_system(
-                target.url, requests=requests, seed=chosen, progress=progress, api_key=flags.api_key
+                target.url,
+                requests=requests,
+                seed=chosen,
+                progress=progress,
+                api_key=flags.api_key,
+                join=lambda name: _membership(client, name, chosen),
             )
-        answers = ask_all(client, since)
+        answers = ask_all(client, since, outcome.answer_id)
         if is_table:
             screen.write_lines(_summary(outcome))
             for number, asked in enumerate(answers, start=1):
@@ -106,6 +111,12 @@ def demo(
     else:
         screen.write_lines(end_lines(crew, screen.width))
     return ExitCode.OK
+
+
+def _membership(client: TelemetryClient, name: str, seed: int) -> dict[str, str]:
+    """Return what a process needs in its environment to be an app of the tree, if there is one."""
+    joined = join_tree(client, name, seed=seed)
+    return {} if joined is None else joined[1]
 
 
 def _introduction(url: str, seed: int) -> list[Line]:

@@ -1,4 +1,4 @@
-"""Four questions about what the demo did, each asked as a person would ask it."""
+"""Five questions about what the demo did, each asked as a person would ask it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import msgspec
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import format_time
 from clew.demo.blueprint import DemoOrder
+from clew.lineage.parameters import LineageQuery
+from clew.lineage.remote import LineageClient
+from clew.surfaces.cli.views.lineages import lineage_lines
 from clew.surfaces.cli.views.services import service_table
 from clew.surfaces.cli.views.sql import row_table
 from clew.surfaces.cli.views.timeline import event_table
@@ -52,15 +55,16 @@ class Asked:
     draw: Callable[[int], list[Line]]
 
 
-def ask_all(client: TelemetryClient, since: str) -> list[Asked]:
-    """Ask about everything since a moment (RFC 3339, UTC).
+def ask_all(client: TelemetryClient, since: str, answer_id: str | None) -> list[Asked]:
+    """Ask about everything since a moment (RFC 3339, UTC), and about an answer of the assistant.
 
     Raises:
         ClewError: what the server says; NOT_FOUND when nothing of the demo arrived.
     """
     asked = [_slowest(client, since), _errors(client, since), _tokens(client, since)]
     order = _order(TwinClient(client.server), since)
-    return asked if order is None else [*asked, order]
+    answer = None if answer_id is None else _answer(LineageClient(client.server), answer_id)
+    return [*asked, *(each for each in (order, answer) if each is not None)]
 
 
 def _slowest(client: TelemetryClient, since: str) -> Asked:
@@ -123,6 +127,18 @@ def _order(client: TwinClient, since: str) -> Asked | None:
 
     command = f"clew timeline {kind} {name} --start {since} --end {until}"
     return _asked("What became of an order, and which span made it so?", command, reply, draw)
+
+
+def _answer(client: LineageClient, trace_id: str) -> Asked:
+    """Ask what an answer of the assistant rests on, in every process that had to do with it."""
+    reply = client.get_lineage(trace_id, LineageQuery())
+    found = reply.document()
+
+    def draw(width: int) -> list[Line]:
+        return lineage_lines(found, width)
+
+    question = "Why does this answer of the assistant exist?"
+    return _asked(question, f"clew lineage {trace_id}", reply, draw)
 
 
 def _asked(

@@ -8,7 +8,6 @@ import logging
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
@@ -16,10 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import metrics, propagate, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from clew.lineage.stages.names import TRACE_ID
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from opentelemetry.trace import Span, Tracer
+
+    from clew.lineage import Traced
 
     Routes = dict[tuple[str, str], Callable[["Call"], "Answer"]]
 
@@ -171,13 +174,9 @@ def work(seconds: float) -> None:
     time.sleep(seconds)
 
 
-@contextmanager
-def step(name: str, **attributes: str | int | float | bool) -> Iterator[Span]:
-    """Run a part of the work in a span of its own."""
-    tracer = trace.get_tracer("clew.demo", "1.0")
-    named = {key.replace("__", "."): value for key, value in attributes.items()}
-    with tracer.start_as_current_span(name, attributes=named) as span:
-        yield span
+def describe_traced(made: Traced[dict[str, Any]]) -> dict[str, Any]:
+    """Return a body that carries the id of what it tells of, so that the other end has it too."""
+    return made.value | {TRACE_ID: str(made.trace_id)} if made.trace_id else made.value
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.trace import Link, SpanKind, format_trace_id
 
+from clew import lineage
 from clew.demo.blueprint import DemoCheckout, DemoOrder
 from clew.demo.chance import Chance
-from clew.demo.service import Answer, Refusal, Service, call, step, work
+from clew.demo.service import Answer, Refusal, Service, call, describe_traced, work
 from clew.twin.context import TriLogLogger, anchor
 
 if TYPE_CHECKING:
@@ -36,12 +37,20 @@ twins = TriLogLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Shipment:
-    """An order that waits for its parcel: whose span to point at, and what to tell of."""
+class Order:
+    """An order, the checkout that it came by, and the span that took it."""
 
     order_id: str
     checkout_id: str
     span: SpanContext
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """An order that waits for its parcel, and the receipt that goes with it."""
+
+    order: Order
+    receipt: lineage.Traced[dict[str, Any]]
 
 
 class Warehouse:
@@ -101,9 +110,7 @@ def make_shop(seed: int, *, payments_port: int) -> Service:
     )
 
     def show_products(call_: Call) -> Answer:
-        chance = Chance(seed, call_.path)
-        _read_products(chance)
-        return Answer(200, {"products": list(PRODUCTS)})
+        return Answer(200, describe_traced(list_products(Chance(seed, call_.path))))
 
     def take_order(call_: Call) -> Answer:
         order_id = str(call_.body["order_id"])
@@ -114,25 +121,22 @@ def make_shop(seed: int, *, payments_port: int) -> Service:
         call_.span.set_attributes({"order.id": order_id, "order.amount": amount})
         # A snapshot is all of it: an order of the last run that had this id is forgotten.
         with anchor(order_id, DemoOrder):
-            with step("load cart", product=product):
-                work(chance.between("cart", 0.001, 0.005))
-                twins.snapshot(product=product, status="placed")
-            with step("price order"):
-                work(chance.between("price", 0.001, 0.003))
-                twins.state_change(amount=amount)
-        shipment = Shipment(order_id, format_trace_id(context.trace_id), context)
-        _pay(payments_port, shipment, amount, orders)
+            quote = price_order(load_cart(order_id, product, chance), amount, chance)
+        order = Order(order_id, format_trace_id(context.trace_id), context)
+        receipt = write_receipt(quote, _pay(payments_port, order, quote, orders))
         warehouse.take(product)
         orders.add(1, {"outcome": "paid"})
         values.record(amount, {"product": product})
         logger.info("order %s paid", order_id, extra={"order.id": order_id, "amount": amount})
-        _ship(warehouse.add(shipment))
-        return Answer(200, {"order_id": order_id})
+        _ship(warehouse.add(Shipment(order, receipt)))
+        return Answer(200, describe_traced(receipt))
 
     return Service("shop", {("GET", "/products"): show_products, ("POST", "/checkout"): take_order})
 
 
-def _read_products(chance: Chance) -> None:
+@lineage.stage("list products")
+def list_products(chance: Chance) -> dict[str, Any]:
+    """Return all products, as they are in the database."""
     in_a_loop = chance.happens("loop", 0.1)
     if in_a_loop:
         logger.warning("reading products one by one")
@@ -149,10 +153,36 @@ def _read_products(chance: Chance) -> None:
             },
         ):
             work(chance.between("query", 0.002, 0.006))
+    return {"products": list(PRODUCTS)}
 
 
-def _pay(port: int, order: Shipment, amount: float, orders: metrics.Counter) -> None:
-    """Charge an order, and tell of its checkout.
+@lineage.stage("load cart")
+def load_cart(order_id: str, product: str, chance: Chance) -> dict[str, Any]:
+    """Return what somebody wants to have."""
+    trace.get_current_span().set_attribute("product", product)
+    work(chance.between("cart", 0.001, 0.005))
+    twins.snapshot(product=product, status="placed")
+    return {"order_id": order_id, "product": product}
+
+
+@lineage.stage("price order")
+def price_order(cart: dict[str, Any], amount: float, chance: Chance) -> dict[str, Any]:
+    """Return the cart with its price."""
+    work(chance.between("price", 0.001, 0.003))
+    twins.state_change(amount=amount)
+    return cart | {"amount": amount}
+
+
+@lineage.stage("write receipt")
+def write_receipt(quote: dict[str, Any], charge: dict[str, Any]) -> dict[str, Any]:
+    """Return what a person has for their money."""
+    return {"order_id": quote["order_id"], "charge_id": charge["charge_id"]}
+
+
+def _pay(
+    port: int, order: Order, quote: lineage.Traced[dict[str, Any]], orders: metrics.Counter
+) -> dict[str, Any]:
+    """Charge an order, tell of its checkout, and return the charge.
 
     Raises:
         Refusal: 402 when the card is declined, 502 when payments fails.
@@ -160,8 +190,7 @@ def _pay(port: int, order: Shipment, amount: float, orders: metrics.Counter) -> 
     with anchor(order.checkout_id, DemoCheckout):
         twins.phase_change("payment", order=order.order_id)
         try:
-            charge = {"order_id": order.order_id, "amount": amount}
-            call(port, "POST", "/charge", charge)
+            charge = call(port, "POST", "/charge", describe_traced(quote)).body
         except Refusal as refusal:
             is_declined = refusal.status == 402
             orders.add(1, {"outcome": "declined" if is_declined else "failed"})
@@ -173,6 +202,7 @@ def _pay(port: int, order: Shipment, amount: float, orders: metrics.Counter) -> 
         with anchor(order.order_id, DemoOrder):
             twins.state_change(status="paid")
         twins.phase_change("shipping")
+    return charge
 
 
 def _ship(batch: list[Shipment]) -> None:
@@ -184,13 +214,16 @@ def _ship(batch: list[Shipment]) -> None:
         "ship orders",
         context=trace.set_span_in_context(trace.INVALID_SPAN),
         kind=SpanKind.CONSUMER,
-        links=[Link(order.span, {"messaging.operation.type": "process"}) for order in batch],
+        links=[Link(each.order.span, {"messaging.operation.type": "process"}) for each in batch],
         attributes={"messaging.batch.message_count": len(batch)},
-    ) as span:
-        work(0.008)
-        span.add_event("parcel.sealed", {"parcel.orders": len(batch)})
-        for order in batch:
-            with anchor(order.order_id, DemoOrder):
-                twins.state_change(status="shipped")
-            with anchor(order.checkout_id, DemoCheckout):
+    ):
+        with lineage.join([each.receipt for each in batch], stage="pack parcel"):
+            work(0.008)
+            parcel = {"parcel.orders": len(batch)}
+            trace.get_current_span().add_event("parcel.sealed", parcel)
+            for each in batch:
+                with anchor(each.order.order_id, DemoOrder):
+                    twins.state_change(status="shipped")
+        for each in batch:
+            with anchor(each.order.checkout_id, DemoCheckout):
                 twins.completed()

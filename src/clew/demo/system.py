@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.demo.service import send
+from clew.sdk.tree import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,6 +48,8 @@ class Outcome:
     conversations: int = 0
     dropped: int = 0
     seconds: float = 0.0
+    answer_id: str | None = None
+    """The trace id of an answer of the assistant, of one that an order came of if there is any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,11 @@ def run_system(
     seed: int,
     progress: Callable[[int], object],
     api_key: str | None = None,
+    join: Callable[[str], dict[str, str]] = lambda _name: {},
 ) -> Outcome:
     """Run the system until all requests are answered; tell `progress` how many came to pass.
+
+    `join` gives what a part needs in its environment to be an app of the tree.
 
     Raises:
         ClewError: when a part does not start or ends early.
@@ -107,7 +113,9 @@ def run_system(
     started = time.monotonic()
     with contextlib.ExitStack() as parts:
         payments, shop, assistant = (
-            parts.enter_context(_part(environment(endpoint, name, api_key), outcome, name, seed))
+            parts.enter_context(
+                _part(environment(endpoint, name, api_key) | join(name), outcome, name, seed)
+            )
             for name in PARTS
         )
         shop.tell({"port": _port(payments)})
@@ -121,7 +129,8 @@ def run_system(
             said = assistant.hear(READY_S_MAX)
             if said is None:
                 raise ClewError(ErrorCode.INTERNAL, "the demo's assistant ended early")
-            outcome.conversations += "ordered" in said
+            outcome.conversations += 1
+            _note_answer(outcome, said)
             progress(1)
         # All at once: each has its last telemetry to send.
         for part in (assistant, shop, payments):
@@ -141,6 +150,12 @@ def _note(outcome: Outcome, status: int) -> None:
     outcome.requests += 1
     outcome.refused += 400 <= status < 500
     outcome.failed += status >= 500
+
+
+def _note_answer(outcome: Outcome, said: dict[str, Any]) -> None:
+    """Keep which answer to ask about; without lineage its id is 0."""
+    if said["answer_id"] != "0" and (said["ordered"] or outcome.answer_id is None):
+        outcome.answer_id = said["answer_id"]
 
 
 @contextlib.contextmanager
@@ -190,10 +205,13 @@ def environment(endpoint: str, name: str, api_key: str | None) -> dict[str, str]
     `payments` shows the other forms of metrics: exponential histograms and delta temporality.
     """
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
-    clean["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
+    # Whoever started the demo may be an app of the tree; the parts are none of its processes.
+    clean.pop(VARIABLE, None)
+    clean["OTEL_EXPORTER_OTLP_ENDPOINT"] = clean["CLEW_SERVER"] = endpoint
     clean["OTEL_METRIC_EXPORT_INTERVAL"] = "1000"
     if api_key:
         clean["OTEL_EXPORTER_OTLP_HEADERS"] = f"authorization=Bearer%20{api_key}"
+        clean["CLEW_API_KEY"] = api_key
     if name == "payments":
         clean["OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"] = (
             "base2_exponential_bucket_histogram"

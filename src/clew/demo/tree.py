@@ -17,6 +17,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.demo.chance import Chance
 from clew.demo.crew import WORKERS
 from clew.demo.system import environment
+from clew.sdk.tree import VARIABLE
 from clew.surfaces.cli.naming import short_id
 from clew.telemetry.query.parameters import LogQuery, SpanQuery
 from clew.tree.documents import Cancelled, Command
@@ -114,23 +115,37 @@ def start_crew(
     Raises:
         ClewError: what the server says.
     """
-    tree = TreeClient(client.server)
     started = time.monotonic()
-    scheduled = tree.schedule(NewChild(app_name="planner", tags={"demo": str(seed)})).document()
-    app_id = scheduled.app.app_id
-    if scheduled.trails_info is None:
-        tree.unschedule(app_id)
+    joined = join_tree(client, "planner", seed=seed)
+    if joined is None:
         yield None
         return
     chance = Chance(seed, "crew")
     killed = chance.pick("killed", WORKERS)
     failed = chance.pick("failed", tuple(name for name in WORKERS if name != killed))
-    environ = environment(client.server.url, "planner", api_key)
-    environ |= {"TRAILS_INFO": scheduled.trails_info, "CLEW_SERVER": client.server.url}
-    if api_key:
-        environ["CLEW_API_KEY"] = api_key
-    with _planner(tree, app_id, environ) as planner:
+    app_id, membership = joined
+    environ = environment(client.server.url, "planner", api_key) | membership
+    with _planner(TreeClient(client.server), app_id, environ) as planner:
         yield Crew(client, planner, environ, app_id, killed, failed, started)
+
+
+def join_tree(
+    client: TelemetryClient, name: str, *, seed: int
+) -> tuple[str, dict[str, str]] | None:
+    """Make an app at the root of the tree; None when the server lets no apps in.
+
+    Returns its id, and what its process needs in its environment.
+
+    Raises:
+        ClewError: what the server says.
+    """
+    tree = TreeClient(client.server)
+    scheduled = tree.schedule(NewChild(app_name=name, tags={"demo": str(seed)})).document()
+    app_id = scheduled.app.app_id
+    if scheduled.trails_info is None:
+        tree.unschedule(app_id)
+        return None
+    return app_id, {VARIABLE: scheduled.trails_info}
 
 
 def play(crew: Crew) -> Iterator[Step]:
@@ -241,7 +256,7 @@ def _tell(planner: subprocess.Popen[bytes], worker: str, what: str) -> None:
 def _give(crew: Crew, kind: type[Command | Cancelled], *arguments: str) -> Told:
     """Run a command of the command line, and keep it as a person would type it."""
     # What runs here is no app of the tree: it acts as whoever started the demo.
-    clean = {name: value for name, value in crew.environ.items() if name != "TRAILS_INFO"}
+    clean = {name: value for name, value in crew.environ.items() if name != VARIABLE}
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "clew.app.main", *arguments, "--format", "json"],
         stdin=subprocess.DEVNULL,
