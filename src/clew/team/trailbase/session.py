@@ -35,6 +35,10 @@ DOUBT_S_MIN: Final = 60.0
 """Between two renewals that a refusal led to: most refusals are meant."""
 
 
+RENEW_AGAIN_S: Final = 10.0
+"""After a renewal that failed while the bearer is good: every question would try it first."""
+
+
 class Session:
     """The tokens for one server, empty until somebody logs in.
 
@@ -56,6 +60,7 @@ class Session:
         self._renewal: Future[Tokens | None] | None = None
         self._doubted_at: float | None = None
         self._ended = False
+        self._renew_after = 0.0
 
     def __repr__(self) -> str:
         return f"Session({self._tokens!r})"
@@ -112,13 +117,17 @@ class Session:
                 if tokens.is_over(now):
                     raise self._over()
                 return bearer_headers(tokens)
+            if not tokens.is_over(now) and time.monotonic() < self._renew_after:
+                return bearer_headers(tokens)
             try:
                 renewed = await self._renewed(transport, tokens)
-            except (NetworkError, ServerError, RateLimitError):
+            except (NetworkError, ServerError, RateLimitError) as error:
                 # What we have is good for some minutes still; a server that is away for a moment
                 # must not stop what may come through.
                 if tokens.is_over(time.time_ns()):
                     raise
+                wait_s = max((error.retry_after_ms or 0) / 1000, RENEW_AGAIN_S)
+                self._renew_after = time.monotonic() + wait_s
                 return bearer_headers(tokens)
             if renewed is not None:
                 return bearer_headers(renewed)
