@@ -13,17 +13,17 @@ import random
 import time
 import uuid
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import msgspec
 import uvloop
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import WebSocketException
 
 from bench.figures import percentile
 from bench.processes import cpu_s, memory_mib, run_child
+from bench.tree_peer import Peer, TurnedAwayError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -44,6 +44,10 @@ BACK_OFF_S: Final = 0.3
 
 PAYLOAD: Final = {"phase": "working", "progress": 0.5, "rows": 123456, "note": "x" * 80}
 """About two hundred bytes with its frame, as statuses are."""
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +75,7 @@ class _Member:
     """One app on a socket."""
 
     app_id: str
-    socket: ClientConnection
+    socket: Peer
     seq: int = 0
     sent_at: dict[int, float] = field(default_factory=dict)
 
@@ -83,12 +87,11 @@ class _Troupe:
         self.scene = scene
         self.root_id = str(uuid.uuid4())
         self.members: dict[str, _Member] = {}
-        self.sockets: list[ClientConnection] = []
+        self.sockets: list[Peer] = []
         self.latencies_ms: list[float] = []
         self.notified: list[float] = []
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._joined: dict[str, asyncio.Future[None]] = {}
-        self._readers: list[asyncio.Task[None]] = []
 
     async def gather(self, count: int, sockets: int) -> None:
         """Have the root join, and so many apps below it, evenly on so many sockets."""
@@ -108,59 +111,48 @@ class _Troupe:
 
     async def disperse(self) -> None:
         """Close every socket."""
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
         await asyncio.gather(*(socket.close() for socket in self.sockets))
 
-    async def say(self, member: _Member) -> None:
+    def say(self, member: _Member) -> None:
         """Send a status."""
         member.seq += 1
         member.sent_at[member.seq] = time.perf_counter()
-        frame = status(member.app_id, member.seq)
-        await member.socket.send(json.dumps(frame))
+        member.socket.send(_encode(status(member.app_id, member.seq)))
 
     @property
     def unanswered(self) -> int:
         """How many messages wait for their acknowledgement."""
         return sum(len(member.sent_at) for member in self.members.values())
 
-    async def _open(self) -> ClientConnection:
+    async def _open(self) -> Peer:
         while True:
             try:
-                # A connection that is left open is what a scene is about.
-                socket = await connect(
-                    self.scene.trails, compression=None, ping_interval=None, open_timeout=OPEN_S_MAX
-                ).__aenter__()
+                socket = await Peer.connect(self.scene.trails)
                 break
-            except InvalidStatus as refusal:
+            except TurnedAwayError:
                 # Too many come at a time: a client asks again later.
-                if refusal.response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
-                    raise
                 await asyncio.sleep(RETRY_S)
         self.sockets.append(socket)
-        self._readers.append(asyncio.create_task(self._read(socket)))
+        socket.listen(lambda text: self._hear(socket, text))
         return socket
 
-    async def _join(self, socket: ClientConnection, app_id: str, parent_id: str | None) -> None:
+    async def _join(self, socket: Peer, app_id: str, parent_id: str | None) -> None:
         self.members[app_id] = _Member(app_id, socket)
         self._joined[app_id] = asyncio.get_running_loop().create_future()
-        frame = registration(app_id, parent_id)
-        await socket.send(json.dumps(frame))
+        socket.send(_encode(registration(app_id, parent_id)))
         await self._joined[app_id]
 
-    async def _read(self, socket: ClientConnection) -> None:
-        async for text in socket:
-            heard = json.loads(text)
-            match heard["type"]:
-                case "registered":
-                    self._joined[heard["app_id"]].set_result(None)
-                case "ack":
-                    self._take_ack(self.members[heard["app_id"]], heard["seq"])
-                case "control":
-                    await self._obey(socket, heard)
-                case "error":
-                    self._fail(RuntimeError(f"the server refuses: {heard}"))
+    def _hear(self, socket: Peer, text: bytes) -> None:
+        heard = _decode(text)
+        match heard["type"]:
+            case "registered":
+                self._joined[heard["app_id"]].set_result(None)
+            case "ack":
+                self._take_ack(self.members[heard["app_id"]], heard["seq"])
+            case "control":
+                self._obey(socket, heard)
+            case "error":
+                self._fail(RuntimeError(f"the server refuses: {heard}"))
 
     def _fail(self, error: Exception) -> None:
         """End the scene, whatever it waits for."""
@@ -173,10 +165,10 @@ class _Troupe:
         for number in [each for each in member.sent_at if each <= seq]:
             self.latencies_ms.append((now - member.sent_at.pop(number)) * 1000)
 
-    async def _obey(self, socket: ClientConnection, heard: dict[str, Any]) -> None:
+    def _obey(self, socket: Peer, heard: dict[str, Any]) -> None:
         self.notified.append(time.perf_counter())
         answer = {name: heard[name] for name in ("app_id", "correlation_id", "action")}
-        await socket.send(json.dumps({"type": "control_ack", "ack": True, **answer}))
+        socket.send(_encode({"type": "control_ack", "ack": True, **answer}))
 
 
 async def _idle(scene: Scene, troupe: _Troupe) -> dict[str, float]:
@@ -209,7 +201,7 @@ async def _messages(scene: Scene, troupe: _Troupe) -> dict[str, float]:
     while (now := time.perf_counter()) < begin + scene.seconds:
         due = int((now - begin) * scene.rate)
         for number in range(said, due):
-            await troupe.say(members[number % len(members)])
+            troupe.say(members[number % len(members)])
         said = due
         await asyncio.sleep(0.002)
     async with asyncio.timeout(60):
