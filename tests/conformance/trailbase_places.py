@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 import httpx
@@ -35,6 +37,12 @@ TRANSACTION: Final = "/api/transaction/v1/execute"
 Document = dict[str, Any]
 
 SESSION: Final[Document] = {"session_id": "s-1", "title": "late", "planned_duration_minutes": 45}
+
+
+@cache
+def trusted() -> ssl.SSLContext:
+    """Made once: reading the certificates takes longer than a test."""
+    return ssl.create_default_context()
 
 
 def an_id() -> str:
@@ -87,7 +95,7 @@ class Person:
     def patch(self, api: str, record_id: str, change: Document) -> httpx.Response:
         return self.http.patch(f"{RECORDS}/{api}/{record_id}", json=change, headers=self.headers)
 
-    def list(self, api: str, query: str = "") -> httpx.Response:
+    def find(self, api: str, query: str = "") -> httpx.Response:
         return self.http.get(f"{RECORDS}/{api}?{query}", headers=self.headers)
 
     def execute(self, operations: list[Document], **options: bool) -> httpx.Response:
@@ -101,7 +109,7 @@ class Person:
         return document
 
     def rows(self, api: str, query: str = "") -> list[Document]:
-        reply = self.list(api, query)
+        reply = self.find(api, query)
         assert reply.status_code == 200, (reply.status_code, reply.text)
         rows: list[Document] = reply.json()["records"]
         return rows
@@ -154,7 +162,7 @@ class Place:
 
 @contextmanager
 def open_fake() -> Iterator[Place]:
-    with FakeTrailBase() as fake, httpx.Client(base_url=fake.url) as http:
+    with FakeTrailBase() as fake, httpx.Client(base_url=fake.url, verify=trusted()) as http:
         people = []
         for name in ("ann", "bob"):
             user = fake.add_user(f"{name}@example.org")
@@ -165,7 +173,7 @@ def open_fake() -> Iterator[Place]:
 
 @contextmanager
 def open_live() -> Iterator[Place]:
-    with httpx.Client(base_url=str(URL)) as http:
+    with httpx.Client(base_url=str(URL), verify=trusted()) as http:
         ann = Person(http, EMAIL, PASSWORD)
         ann.log_in()
         bob = Person(http, OTHER_EMAIL, OTHER_PASSWORD) if OTHER_EMAIL else None
