@@ -406,6 +406,8 @@ class Connection(asyncio.Protocol):
         self._link = self._door.keeper.add_link(self)
         asks = self._door.asks_for_challenge(request)
         self._session = Session(self, self._door, self._find_origin(request), asks=asks)
+        # The protocol holds on to the request for as long as it lives: two KiB of an idle socket.
+        request.headers.clear()
         self._session.open()
         self._next_ping = self._loop.time() + limits.ping_seconds
         self._beat_timer = self._loop.call_at(self._next_ping, self._beat)
