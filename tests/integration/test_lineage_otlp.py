@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import pytest
+import requests
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -52,11 +54,18 @@ def base() -> int:
 @pytest.fixture
 def tracer(server: ServerProcess) -> Iterator[Tracer]:
     """Return a tracer of the official SDK, whose spans are durable when they end."""
-    provider = TracerProvider(resource=Resource.create({"service.name": "orders"}))
-    exporter = OTLPSpanExporter(f"{server.otlp_url}/v1/traces")
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    yield provider.get_tracer("someone.elses")
-    provider.shutdown()
+    with traced(server) as tracer:
+        yield tracer
+
+
+@contextmanager
+def traced(server: ServerProcess) -> Iterator[Tracer]:
+    with requests.Session() as session:
+        provider = TracerProvider(resource=Resource.create({"service.name": "orders"}))
+        exporter = OTLPSpanExporter(f"{server.otlp_url}/v1/traces", session=session)
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        yield provider.get_tracer("someone.elses")
+        provider.shutdown()
 
 
 def get(server: ServerProcess, path: str, **parameters: Any) -> dict[str, Any]:
@@ -202,6 +211,18 @@ def test_a_batch_consumer_of_plain_opentelemetry_joins_what_it_received(
     assert pairs_of(document) == {(node, each) for each in messages}
     order = {int(edge["parent_trace_id"]): edge["position"] for edge in document["edges"]}
     assert order == {each: place for place, each in enumerate(messages)}
+    # Each is told with its span, and when that was.
+    nodes = {int(each["trace_id"]): each for each in document["nodes"]}
+    for context, each in zip((processed, *created), (node, *messages), strict=True):
+        names = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+        assert nodes[each]["span"] == names
+        (stage,) = nodes[each]["stages"]
+        assert {key: stage[key] for key in names} == names
+        assert "missing" not in nodes[each]
+    assert nodes[node]["stages"][0]["operation"] == "process orders"
+    # And each is found by its span.
+    name = f"{processed.trace_id:032x}:{processed.span_id:016x}"
+    assert get(server, name) == document
     # Downwards as well: what a message went into.
     assert depths_of(get(server, str(messages[1]), direction="down")) == {messages[1]: 0, node: 1}
 
@@ -220,18 +241,48 @@ def test_ids_that_spans_carry_are_the_ends_of_their_edges(
             "tracelink.trace_id": str(base),
             **{f"tracelink.{key}": value for key, value in item.items()},
         },
-    ):
+    ) as fused:
         pass
     document = get(server, str(base))
     inputs = [base + 2, base + 1, node_id(context)]
     order = {int(edge["parent_trace_id"]): edge["position"] for edge in document["edges"]}
     assert order == {each: place for place, each in enumerate(inputs)}
+    # Of a span that is not here it is known which it is.
+    far = next(each for each in document["nodes"] if each["trace_id"] == str(inputs[2]))
+    assert (far["missing"], far["span"]["span_id"]) == (True, f"{context.span_id:016x}")
+    # A span that carries an id stands in the graph under that.
+    own = fused.get_span_context()
+    assert get(server, f"{own.trace_id:032x}:{own.span_id:016X}") == document
     (row,) = ask(server, f"SELECT StreamId, Epoch, Seq FROM trace_items WHERE TraceId = {base}")
     assert {key: str(value) for key, value in row.items()} == {
         "StreamId": "9",
         "Epoch": "5",
         "Seq": "8",
     }
+
+
+def test_the_command_line_takes_the_ids_of_a_span(server: ServerProcess, tracer: Tracer) -> None:
+    first = tracer.start_span("first")
+    first.end()
+    with tracer.start_as_current_span("second", links=[Link(first.get_span_context())]) as span:
+        second = span.get_span_context()
+    name = f"{second.trace_id:032x}/{second.span_id:016x}"
+    done = subprocess.run(
+        [sys.executable, "-m", "clew.app.main", "lineage", name, "--server", server.url],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert pairs_of(document) == {(node_id(second), node_id(first.get_span_context()))}
+    path = get(
+        server,
+        "path",
+        **{"from": str(node_id(first.get_span_context())), "to": name.replace("/", ":")},
+    )
+    assert (path["found"], path["length"]) == (True, 1)
 
 
 def test_who_links_to_a_message_by_its_span_comes_to_the_id_that_it_carries(
@@ -299,15 +350,11 @@ def test_what_was_told_is_there_once_after_a_crash(tmp_path: Path, base: int) ->
     )
     with ServerProcess(tmp_path / "data") as server:
         send_logs(server, own | {"parents": [str(base + 1), str(base + 2)]})
-        provider = TracerProvider()
-        exporter = OTLPSpanExporter(f"{server.otlp_url}/v1/traces")
-        provider.add_span_processor(SimpleSpanProcessor(exporter))
-        tracer = provider.get_tracer("crash")
-        for _ in range(3):
-            first = tracer.start_span("create")
-            first.end()
-            tracer.start_span("process", links=[Link(first.get_span_context())]).end()
-        provider.shutdown()
+        with traced(server) as tracer:
+            for _ in range(3):
+                first = tracer.start_span("create")
+                first.end()
+                tracer.start_span("process", links=[Link(first.get_span_context())]).end()
         links = {"sets": [{"trace_id": str(base + 5), "parents": [str(base)]}]}
         assert httpx.post(f"{server.url}/api/v1/links", json=links).status_code == 200
         before = ask(server, asked)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from clew.lineage.contract import Seen, Witnessed
 from clew.lineage.ingest.rows import LinkRows
+from clew.lineage.naming import SpanName
 from clew.lineage.parameters import Direction, LineageQuery, PathQuery
 from clew.lineage.query.cycles import find_cycles
 from clew.lineage.query.recent import EDGES_MAX
@@ -38,8 +39,13 @@ pairs = st.lists(
 class Nobody:
     """Witnesses of nothing."""
 
-    def find_witnesses(self, trace_ids: Collection[int]) -> Mapping[int, Witnessed]:
+    def find_witnesses(
+        self, trace_ids: Collection[int], spans: Mapping[int, SpanName] | None = None
+    ) -> Mapping[int, Witnessed]:
         return {}
+
+    def find_carried(self, span: SpanName) -> int | None:
+        return None
 
     def find_seen(self, stream_id: int, epoch: int | None, seq: int, limit: int) -> list[Seen]:
         return []

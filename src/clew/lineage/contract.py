@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from clew.lineage import documents as doc
     from clew.lineage import parameters as ask
+    from clew.lineage.naming import SpanName
 
 
 class Lineages(Protocol):
@@ -20,7 +21,7 @@ class Lineages(Protocol):
     """
 
     def get_lineage(self, trace_id: str, query: ask.LineageQuery) -> doc.Lineage:
-        """Return what an id was made of, or what was made of it."""
+        """Return what an id was made of, or what was made of it; ids are `parse_name`'s."""
         ...
 
     def find_path(self, query: ask.PathQuery) -> doc.LineagePath:
@@ -45,7 +46,7 @@ class Witnessed:
     """What telemetry, tree and twin know of a trace id: the first of each, and how many there are.
 
     `stages` are in the order in which they began. `records` are the spans and logs among the first
-    that say of an item that it has the id.
+    that say of an item that it has the id. `span` is the span that the id was made of.
     """
 
     stages: list[doc.Stage] = field(default_factory=list)
@@ -54,6 +55,7 @@ class Witnessed:
     objects: list[doc.StageObject] = field(default_factory=list)
     log_count: int = 0
     records: dict[Place, doc.ItemRecord] = field(default_factory=dict)
+    span: SpanName | None = None
 
 
 class Seen(NamedTuple):
@@ -68,8 +70,17 @@ class Seen(NamedTuple):
 class Witnesses(Protocol):
     """Knows who spoke of trace ids. Blocks; from any thread."""
 
-    def find_witnesses(self, trace_ids: Collection[int]) -> Mapping[int, Witnessed]:
-        """Return what is known of those of these ids of which anything is."""
+    def find_witnesses(
+        self, trace_ids: Collection[int], spans: Mapping[int, SpanName] | None = None
+    ) -> Mapping[int, Witnessed]:
+        """Return what is known of those of these ids of which anything is.
+
+        `spans` are those that some of the ids were made of.
+        """
+        ...
+
+    def find_carried(self, span: SpanName) -> int | None:
+        """Return the trace id that a span carries, None where it carries none or is not here."""
         ...
 
     def find_seen(self, stream_id: int, epoch: int | None, seq: int, limit: int) -> list[Seen]:

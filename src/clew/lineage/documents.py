@@ -141,12 +141,20 @@ class StageWindow(msgspec.Struct, kw_only=True, frozen=True):
     newest_ms: float
 
 
+class NodeSpan(msgspec.Struct, kw_only=True, frozen=True):
+    """The span that an id of 2^63 and above was made of; ids are OpenTelemetry's."""
+
+    trace_id: str
+    span_id: str
+
+
 class Node(msgspec.Struct, kw_only=True, frozen=True):
     """A trace id, and what is known of it. `missing`: nothing, but that others name it.
 
     `depth` is how many steps it is away. Each list holds the first of what there is, and the count
     beside it says how many there are. `windows` tell of what a joined output was made of, by
-    stream; their counts add up to `input_count` where of each input an item is known.
+    stream; their counts add up to `input_count` where of each input an item is known. `span` is
+    there where the id stands for a span that carries none, which may not be here.
     """
 
     trace_id: str
@@ -160,6 +168,7 @@ class Node(msgspec.Struct, kw_only=True, frozen=True):
     log_count: int
     input_count: int
     windows: list[StageWindow]
+    span: NodeSpan | msgspec.UnsetType = msgspec.UNSET
     missing: bool | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -8,23 +8,26 @@ from typing import TYPE_CHECKING, Final
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import parse_range
 from clew.lineage import documents as doc
-from clew.lineage.layout import parse_trace_id
+from clew.lineage.exchange.identity import span_trace_id
+from clew.lineage.naming import parse_name
 from clew.lineage.query.cycles import find_cycles
 from clew.lineage.query.edges import Edges
 from clew.lineage.query.items import find_items_of
 from clew.lineage.query.listing import find_items
 from clew.lineage.query.recent import EDGES_MAX, EdgeMemory
+from clew.lineage.query.spans import find_spans_of
 from clew.lineage.query.telling import Told, read_history, tell_edges, tell_nodes
 from clew.lineage.query.walk import Walker, find_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from clew.lineage import parameters as ask
-    from clew.lineage.contract import Witnesses
+    from clew.lineage.contract import Witnessed, Witnesses
     from clew.lineage.parameters import Direction
     from clew.lineage.query.store import Store
     from clew.lineage.query.walk import Walk
+    from clew.store.engine.contract import Snapshot
 
 RETRY_AFTER_MS: Final = 100
 """When to ask again: what went is gone."""
@@ -59,7 +62,7 @@ class StoredLineages:
 
     def get_lineage(self, trace_id: str, query: ask.LineageQuery) -> doc.Lineage:
         """Return what an id was made of, or what was made of it."""
-        root = parse_trace_id(trace_id)
+        root = self._read_id(trace_id)
         told = self._tell(
             query,
             lambda walker: walker.walk(
@@ -81,7 +84,7 @@ class StoredLineages:
 
     def find_path(self, query: ask.PathQuery) -> doc.LineagePath:
         """Return how one id leads to another."""
-        start, target = parse_trace_id(query.from_), parse_trace_id(query.to)
+        start, target = self._read_id(query.from_), self._read_id(query.to)
         told = self._tell(
             query,
             lambda walker: find_way(
@@ -107,6 +110,16 @@ class StoredLineages:
     def find_items(self, query: ask.ItemQuery) -> doc.ItemList:
         """Return the items that have a trace id, or a number in a stream."""
         return find_items(self._store, self._witnesses, query)
+
+    def _read_id(self, name: str) -> int:
+        """Return the id under which something stands in the graph.
+
+        A span stands there under the id that it carries, else under one that follows from its own.
+        """
+        named = parse_name(name)
+        if isinstance(named, int):
+            return named
+        return self._witnesses.find_carried(named) or span_trace_id(*named)
 
     def _tell(
         self, query: ask.LineageQuery | ask.PathQuery, walk: Callable[[Walker], Walk]
@@ -139,7 +152,7 @@ class StoredLineages:
 
         The engine takes a core for each question, so those of the witnesses are asked meanwhile.
         """
-        witnessing = self._threads.submit(self._witnesses.find_witnesses, list(walk.depths))
+        witnessing = self._threads.submit(self._find_witnesses, edges.snapshot, list(walk.depths))
         links = edges.describe(walk.pairs, is_cut=walk.is_cut)
         if links is None:
             witnessing.result()
@@ -148,3 +161,9 @@ class StoredLineages:
         history = read_history(edges, walk, links, items)
         told = tell_edges(links, history)
         return Told(walk, tell_nodes(walk, history, items, witnessing.result()), told)
+
+    def _find_witnesses(
+        self, snapshot: Snapshot, trace_ids: Collection[int]
+    ) -> Mapping[int, Witnessed]:
+        spans = find_spans_of(self._store, snapshot, trace_ids)
+        return self._witnesses.find_witnesses(trace_ids, spans)

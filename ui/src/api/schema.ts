@@ -1389,7 +1389,8 @@ export interface NewSession {
  *
  * `depth` is how many steps it is away. Each list holds the first of what there is, and the count
  * beside it says how many there are. `windows` tell of what a joined output was made of, by
- * stream; their counts add up to `input_count` where of each input an item is known.
+ * stream; their counts add up to `input_count` where of each input an item is known. `span` is
+ * there where the id stands for a span that carries none, which may not be here.
  */
 export interface Node {
 	trace_id: string;
@@ -1403,7 +1404,14 @@ export interface Node {
 	log_count: number;
 	input_count: number;
 	windows: StageWindow[];
+	span?: NodeSpan;
 	missing?: boolean;
+}
+
+/** The span that an id of 2^63 and above was made of; ids are OpenTelemetry's. */
+export interface NodeSpan {
+	trace_id: string;
+	span_id: string;
 }
 
 /** Something found out: a note, or a comment that was made while the session was open. */

@@ -146,6 +146,7 @@ def _tell_node(
         log_count=witnessed.log_count,
         input_count=input_count,
         windows=_tell_windows(inputs, history) if input_count >= INPUTS_MIN else [],
+        span=doc.NodeSpan(**span._asdict()) if (span := witnessed.span) else msgspec.UNSET,
         missing=msgspec.UNSET if is_known else True,
     )
 

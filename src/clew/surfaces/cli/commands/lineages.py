@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.lineage.layout import parse_trace_id
+from clew.lineage.naming import parse_name
 from clew.lineage.parameters import LineageQuery, PathQuery
 from clew.lineage.remote import LineageClient
 from clew.surfaces.cli.errors import ExitCode
@@ -38,12 +38,18 @@ _HOW: Final = "a larger --max-tokens, or a smaller --depth"
 
 
 def read_id(_type: object, tokens: Sequence[Token]) -> str:
-    """Read an id, decimal or hexadecimal, as the documents have it."""
-    return str(parse_trace_id(tokens[0].value))
+    """Read an id, decimal or hexadecimal, as the documents have it; or the ids of a span."""
+    named = parse_name(tokens[0].value)
+    return str(named) if isinstance(named, int) else ":".join(named)
 
 
 Id = Annotated[
-    str, Parameter(name="ID", converter=read_id, help="Decimal, or hexadecimal behind 0x.")
+    str,
+    Parameter(
+        name="ID",
+        converter=read_id,
+        help="Decimal, or hexadecimal behind 0x; or TRACEID/SPANID of a span.",
+    ),
 ]
 
 

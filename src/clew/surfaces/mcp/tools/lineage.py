@@ -26,7 +26,9 @@ EDGE_COLUMNS: Final = ("trace_id", "parent_trace_id", "position")
 NODES_DEFAULT: Final = 100
 """Nodes of a walk unless said otherwise: about what the budget of an answer holds."""
 
-Id = Annotated[str, Meta(description="TraceLink's trace id: a decimal number, no OpenTelemetry id")]
+Id = Annotated[
+    str, Meta(description="TraceLink's trace id, a decimal number; or TRACEID:SPANID of a span")
+]
 
 
 class LineageAsked(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True):
