@@ -5,13 +5,11 @@ This is how lineage, which knows ids alone, comes to telemetry, tree and twin.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from clew.base.times import NS_PER_MS, format_time
 from clew.lineage import documents as doc
 from clew.lineage.contract import Place, Seen, Witnessed
-from clew.lineage.naming import SpanName
 from clew.lineage.numbers import U32_MAX, U64_MAX
 
 if TYPE_CHECKING:
@@ -31,8 +29,17 @@ SEQ: Final = "tracelink.seq"
 ITEM: Final = (STREAM_ID, EPOCH, SEQ)
 """The attributes of spans and logs that say which item that is."""
 
+OBJECT: Final = ("trilog.obj.type", "trilog.obj.id")
+"""The attributes of logs that are events of an object."""
+
+FIELDS: Final = (*ITEM, *OBJECT)
+"""What is told with each span and log, in this order."""
+
 STAGES_MAX: Final = 10
 """Of one node: an id may be that of every item of a chain."""
+
+LOGS_MAX: Final = 100
+"""Of one node: those that tell of objects may stand behind others."""
 
 OBJECTS_MAX: Final = 10
 
@@ -40,7 +47,7 @@ _APP_ID_CHARS: Final = 36
 
 
 class RecordSource(Protocol):
-    """Finds spans and logs that have a trace id, with the values of `ITEM`. From any thread."""
+    """Finds spans and logs that have a trace id, with the values of `FIELDS`. From any thread."""
 
     def find_spans(self, values: Collection[str], limit: int) -> list[TaggedSpan]:
         """Return the spans that have any of some ids, at most `limit` of each, by start."""
@@ -48,10 +55,6 @@ class RecordSource(Protocol):
 
     def find_spans_with(self, attributes: Mapping[str, str], limit: int) -> list[TaggedSpan]:
         """Return the spans that have an id and all of some attributes, at most `limit`."""
-        ...
-
-    def find_named(self, names: Collection[tuple[str, str]]) -> list[TaggedSpan]:
-        """Return the spans with some trace and span ids, whatever they carry."""
         ...
 
     def find_logs(self, values: Collection[str], limit: int) -> list[TaggedLog]:
@@ -84,33 +87,19 @@ class StrandWitnesses:
         self._apps = apps
         self._objects = objects
 
-    def find_witnesses(
-        self, trace_ids: Collection[int], spans: Mapping[int, SpanName] | None = None
-    ) -> Mapping[int, Witnessed]:
+    def find_witnesses(self, trace_ids: Collection[int]) -> Mapping[int, Witnessed]:
         """Return what is known of those of these ids of which anything is."""
         values = [str(each) for each in trace_ids]
         found: dict[int, Witnessed] = {}
-        if tagged := [*self._records.find_spans(values, STAGES_MAX), *self._find_made(spans or {})]:
-            self._add_spans(found, tagged)
-        for trace_id, span in (spans or {}).items():
-            found.setdefault(trace_id, Witnessed()).span = span
-        for log in self._records.find_logs(values, STAGES_MAX):
+        if spans := self._records.find_spans(values, STAGES_MAX):
+            self._add_spans(found, spans)
+        for log in self._records.find_logs(values, LOGS_MAX):
             node = found.setdefault(int(log.value), Witnessed())
             node.log_count = log.total
             if place := read_place(log.fields):
                 node.records.setdefault(place, _log_record(log))
+            _add_object(node, *log.fields[len(ITEM) :])
         return found
-
-    def find_carried(self, span: SpanName) -> int | None:
-        """Return the trace id that a span carries, None where it carries none or is not here."""
-        carried = (read_number(each.value) for each in self._records.find_named([span]))
-        return next((each for each in carried if each), None)
-
-    def _find_made(self, spans: Mapping[int, SpanName]) -> list[TaggedSpan]:
-        """Return spans that ids were made of, each with its id as if it carried it."""
-        ids = {span: str(trace_id) for trace_id, span in spans.items()}
-        found = self._records.find_named(ids) if ids else ()
-        return [replace(each, value=ids[SpanName(each.trace_id, each.span_id)]) for each in found]
 
     def find_seen(self, stream_id: int, epoch: int | None, seq: int, limit: int) -> list[Seen]:
         """Return items with a number in a stream that spans and logs say are there."""
@@ -146,14 +135,19 @@ class StrandWitnesses:
                 if app not in node.apps:
                     node.apps.append(app)
             for obj_type, obj_id in objects.get((span.trace_id, span.span_id), ()):
-                each = doc.StageObject(type=obj_type, id=obj_id)
-                if each not in node.objects and len(node.objects) < OBJECTS_MAX:
-                    node.objects.append(each)
+                _add_object(node, obj_type, obj_id)
+
+
+def _add_object(node: Witnessed, obj_type: str, obj_id: str) -> None:
+    """Add an object to those of a node, if it is one that it does not have."""
+    each = doc.StageObject(type=obj_type, id=obj_id)
+    if obj_type and obj_id and each not in node.objects and len(node.objects) < OBJECTS_MAX:
+        node.objects.append(each)
 
 
 def read_place(fields: Sequence[str]) -> Place | None:
     """Return the item that the values of `ITEM` name; None where they are not three numbers."""
-    stream_id, epoch, seq = (read_number(each) for each in fields)
+    stream_id, epoch, seq = (read_number(each) for each in fields[: len(ITEM)])
     if stream_id is None or epoch is None or seq is None or stream_id > U32_MAX:
         return None
     return Place(stream_id, epoch, seq)

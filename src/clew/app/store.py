@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from clew.access.registry import AccessRegistry
 from clew.access.schema import SCHEMA as ACCESS
 from clew.answers.correlate import StrandAnswers
-from clew.answers.witnesses import ITEM, TRACE_ID, StrandWitnesses
+from clew.answers.witnesses import FIELDS, TRACE_ID, StrandWitnesses
 from clew.app.fingerprints import FingerprintDecoder, ReferenceLookup
 from clew.app.lineages import LineageDecoder
 from clew.app.settings import SQLITE
@@ -210,7 +210,7 @@ def open_answers(store: Store, service: QueryService, comments: Comments) -> Ans
 
 def open_lineages(store: Store, losses: Callable[[], Mapping[str, int]]) -> Lineages:
     """Return what answers which inputs made which output; `losses` are those of the doors."""
-    records = TaggedRecords(store, TRACE_ID, ITEM)
+    records = TaggedRecords(store, TRACE_ID, FIELDS)
     witnesses = StrandWitnesses(records, KnownApps(store.database), TraceObjects(store))
     return StoredLineages(store, witnesses, losses, time.time_ns)
 
