@@ -52,13 +52,14 @@ class Subscription:
         self._news = asyncio.Event()
         self._is_over = False
 
+    def concerns(self, change: Change) -> bool:
+        """Return whether a change is of this table, or of this record."""
+        relation = self.shelf.relation
+        is_ours = change.table == relation.name
+        return is_ours and (self._key is None or change.row[relation.key] == self._key)
+
     def offer(self, change: Change, *, is_lost: bool) -> None:
         """Take a change, unless the channel is full or it is to be lost."""
-        relation = self.shelf.relation
-        if change.table != relation.name or (
-            self._key is not None and change.row[relation.key] != self._key
-        ):
-            return
         self._numbers += 1
         if is_lost or len(self._waiting) >= CHANNEL_MAX:
             return
@@ -163,13 +164,14 @@ class Exchange:
     def publish(self, changes: list[Change]) -> None:
         """Tell every subscriber what was committed."""
         for change in changes:
-            is_lost = self._to_lose > 0
+            concerned = [one for one in self._open if one.concerns(change)]
+            is_lost = bool(concerned) and self._to_lose > 0
             self._to_lose -= is_lost
-            for subscription in self._open:
+            for subscription in concerned:
                 subscription.offer(change, is_lost=is_lost)
 
     def lose(self, count: int) -> None:
-        """Have no subscriber hear of the next changes."""
+        """Have no subscriber hear of the next changes that concern one."""
         self._to_lose += count
 
     def stall(self, *, is_stalled: bool) -> None:
