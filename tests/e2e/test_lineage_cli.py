@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 
 import pytest
@@ -16,13 +17,15 @@ from tests.integration.link_bodies import set_bytes
 CAMERA, LIDAR, JOINED, SHOWN = (0x5EED_0000_0000 + each for each in (1, 2, 3, 4))
 HOSTILE = "join\x1b[2J\u202e"
 NOBODY = 2**63 + 5
+WINDOWED = 0x5EED_0000_0100
+AT_S = int(time.time()) - 3600
 PLAIN = {"NO_COLOR": "1"}
 
 
-def post(url: str, body: bytes, kind: str) -> None:
+def post(url: str, body: bytes, kind: str, status: int = 200) -> None:
     request = urllib.request.Request(url, body, {"content-type": kind})
     with urllib.request.urlopen(request, timeout=60) as answer:
-        assert answer.status == 200
+        assert answer.status == status
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +64,90 @@ def test_a_terminal_draws_a_tree_with_spans_and_items(joined: ServerProcess) -> 
     lines = shown.stdout.splitlines()
     assert f"├─{JOINED}" in lines[2]
     assert "fusion" in lines[2]
-    assert "3/1/9" in lines[2]
+    assert "3/9" in lines[2]
     assert f"│ ├─{CAMERA}" in lines[3]
     assert "nothing is known of it" in lines[3]
     assert f"│ ╰─{LIDAR}" in lines[4]
     assert f"╰─{CAMERA}" in lines[5]
     assert "as above" in lines[5]
+    assert f"clew trace {ids_of(0x5EED_0003)[0].hex()}  join" in shown.stdout
     assert "made of · 4 nodes · 4 edges · 2 missing" in shown.stdout
     assert "\x1b[2J" not in shown.stdout
     assert "\u202e" not in shown.stdout
     assert all(width_of(line) <= 100 for line in lines)
+
+
+@pytest.fixture(scope="module")
+def windowed(server: ServerProcess) -> ServerProcess:
+    """A scene of three frames of one stream, a sweep of another, and an input nobody told of."""
+    inputs = [
+        *({"trace_id": WINDOWED + each, "stream_id": 21, "seq": 40 + each} for each in (1, 2, 3)),
+        {"trace_id": WINDOWED + 4, "stream_id": 22, "seq": 7},
+    ]
+    links = {
+        "items": [{**each, "at": f"{AT_S}.{place}10"} for place, each in enumerate(inputs)],
+        "sets": [
+            {
+                "trace_id": WINDOWED,
+                "stream_id": 23,
+                "seq": 1,
+                "at": f"{AT_S}.350",
+                "parents": [str(WINDOWED + each) for each in range(1, 6)],
+            }
+        ],
+    }
+    post(f"{server.url}/api/v1/links", json.dumps(links).encode(), "application/json")
+    return server
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_terminal_tells_what_a_join_took_of_which_stream(
+    windowed: ServerProcess, columns: int
+) -> None:
+    shown = clew_on_terminal(
+        "lineage", str(WINDOWED), server=windowed.url, environ=PLAIN, columns=columns
+    )
+    lines = shown.stdout.splitlines()
+    assert lines[2] == "│ took 3 of stream 21: 41 to 43 within 200 ms, 140 ms to 340 ms old"
+    assert lines[3] == "│ took 1 of stream 22: 7, 40.0 ms old"
+    assert lines[4] == "│ and 1 input of which no item is known"
+    assert [
+        next(cell for cell in line.split("  ") if cell.strip().endswith(" ms")).strip()
+        for line in lines[5:9]
+    ] == ["340 ms", "240 ms", "140 ms", "40.0 ms"]
+    assert all(width_of(line) <= columns for line in lines)
+
+
+def test_items_are_listed_by_id_and_by_place(windowed: ServerProcess) -> None:
+    by_place = clew(
+        "lineage", "items", "--stream-id", "21", "--seq", "41", server=windowed.url
+    ).document
+    assert [item["trace_id"] for item in by_place["items"]] == [str(WINDOWED + 1)]
+    by_id = clew("lineage", "items", "--trace-id", hex(WINDOWED + 4), server=windowed.url).document
+    assert [(item["stream_id"], item["seq"]) for item in by_id["items"]] == [(22, "7")]
+    shown = clew_on_terminal(
+        *("lineage", "items", "--stream-id", "22", "--seq", "7"),
+        server=windowed.url,
+        environ=PLAIN,
+    )
+    assert "22/0/7" in shown.stdout
+    assert str(WINDOWED + 4) in shown.stdout
+    assert clew("lineage", "items", "--trace-id", "99", server=windowed.url).code == 2
+    assert clew("lineage", "items", "--seq", "7", server=windowed.url).code == 3
+
+
+def test_who_has_which_node_id_is_listed(server: ServerProcess) -> None:
+    assert clew("lineage", "nodes", "--node-id", "900", server=server.url).code == 2
+    wish = {"process": "4711", "host": "gpu-3", "started_at": 1, "node_id": 901}
+    body = json.dumps(wish).encode()
+    post(f"{server.url}/api/v1/lineage/nodes", body, "application/json", status=201)
+    told = clew("lineage", "nodes", "--node-id", "901", server=server.url).document
+    assert [(each["node_id"], each["process"]) for each in told["leases"]] == [(901, "4711")]
+    shown = clew_on_terminal("lineage", "nodes", server=server.url, environ=PLAIN)
+    (line,) = [line for line in shown.stdout.splitlines() if "gpu-3" in line]
+    assert line.split()[:3] == ["901", "4711", "gpu-3"]
+    assert "leased," in line
+    assert "1 lease" in shown.stdout
 
 
 def test_a_path_is_drawn_from_the_later_end(joined: ServerProcess) -> None:

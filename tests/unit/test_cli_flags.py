@@ -15,9 +15,12 @@ import pytest
 from clew.app.cli_reference import PAGE, write_page
 from clew.app.main import build, commands
 from clew.base.errors import ClewError, ErrorCode
+from clew.lineage import parameters as lineage
+from clew.lineage.terms import LeaseQuery
 from clew.surfaces.cli.commands.apps import AppFlags, CrashFlags, MessageFlags
 from clew.surfaces.cli.commands.export import QUERIES, ExportFlags
 from clew.surfaces.cli.commands.genai import AgentFlags, ConversationFlags, TranscriptFlags
+from clew.surfaces.cli.commands.lineage_lists import ItemFlags, LeaseFlags
 from clew.surfaces.cli.commands.live import LiveFlags, plan_feeds
 from clew.surfaces.cli.flags import (
     AnomalyFlags,
@@ -89,6 +92,8 @@ PAIRS: list[tuple[type[Any], type[msgspec.Struct], set[str]]] = [
     (RejectedFlags, twin.RejectedQuery, set()),
     (ProcessFlags, twin.ProcessQuery, {"type"}),
     (TraceProcessFlags, twin.TraceProcessQuery, set()),
+    (ItemFlags, lineage.ItemQuery, set()),
+    (LeaseFlags, LeaseQuery, set()),
 ]
 
 

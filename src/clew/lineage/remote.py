@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.lineage import documents as doc
+from clew.lineage.terms import LeaseList
 from clew.remote.http import quoted
 from clew.remote.reply import BASE, Reply, to_pairs
 
 if TYPE_CHECKING:
     from clew.lineage import parameters as ask
+    from clew.lineage.terms import LeaseQuery
     from clew.remote.http import Server
 
 _JSON: Final = "application/json"
@@ -35,6 +37,10 @@ class LineageClient:
     def find_items(self, query: ask.ItemQuery) -> Reply[doc.ItemList]:
         """Return the items that have a trace id, or a number in a stream."""
         return Reply(self.server.get(f"{BASE}/lineage/items", to_pairs(query)), doc.ItemList)
+
+    def find_nodes(self, query: LeaseQuery) -> Reply[LeaseList]:
+        """Return who has which node id on lease, or who had one."""
+        return Reply(self.server.get(f"{BASE}/lineage/nodes", to_pairs(query)), LeaseList)
 
     def take_links(self, links: ask.NewLinks) -> Reply[doc.LinksTaken]:
         """Tell which inputs outputs were made of; durable when it returns."""

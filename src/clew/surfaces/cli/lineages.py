@@ -19,13 +19,37 @@ COMMANDS: Final[tuple[Command, ...]] = (
         LOOK,
         "Show which inputs an output was made of, or what was made of it.",
         (
-            "An id that stands above already is named again, and no more. Of each id: the span "
-            "that made it, its item, the apps and objects that had to do with it."
+            "Of each id: the stages that made it or handed it on, how long they took, how old it "
+            "was when what it went into was put out, its first item (stream and number), the apps "
+            "and objects that had to do with it; below an output that was joined, what it took of "
+            "which stream, and when that was made. An id that stands above is named again alone."
         ),
         (
             ("clew lineage 7130316800004194303", "why an output exists"),
             ("clew lineage 7130316800004194303 --down", "which results used a bad input"),
             ("clew lineage 7130316800004194303 --path 7130316800000000001", "how one led to it"),
+        ),
+    ),
+    Command(
+        "lineage items",
+        "clew.surfaces.cli.commands.lineage_lists:items",
+        LOOK,
+        "Show the items of a trace id, or the trace ids of an item.",
+        "Each with the span or log record that tells of it, where there is one.",
+        (
+            ("clew lineage items --stream-id 3 --seq 17", "which id an item has, of any epoch"),
+            ("clew lineage items --trace-id 7130316800004194303", "every item of a chain"),
+        ),
+    ),
+    Command(
+        "lineage nodes",
+        "clew.surfaces.cli.commands.lineage_lists:nodes",
+        LOOK,
+        "Show who has which node id on lease, and who had it.",
+        "An id tells its node: clew trace-id decode. Leases are kept for 400 days.",
+        (
+            ("clew lineage nodes", "the last lease of every node id"),
+            ("clew lineage nodes --node-id 7", "every process that made ids with it"),
         ),
     ),
     Command(

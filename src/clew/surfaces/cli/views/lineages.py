@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
-from clew.surfaces.cli.text import Clock, escape, plural, show_count, show_duration
+from clew.surfaces.cli.text import Clock, escape, plural, read_time, show_count, show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = (
     Column("trace id"),
-    Column("made by", flexible=True, least=16),
+    Column("made by", flexible=True, least=26),
     Column("took", right=True, drop=3),
-    Column("stream/epoch/seq", drop=1),
-    Column("put out", drop=2),
-    Column("apps and objects", flexible=True, drop=4),
+    Column("age", right=True, drop=2),
+    Column("item", drop=1),
+    Column("put out", drop=4),
+    Column("apps and objects", flexible=True, drop=5),
 )
 
 _STOPS: Final = {
@@ -36,13 +37,36 @@ _TREE_DEPTH_MAX: Final = 40
 """Levels that are indented; a chain is as readable without, and a screen has no more room."""
 
 
+_WINDOWS_MAX: Final = 6
+"""Streams that a node's windows are told of; the document has them all."""
+
+_STAGES_MAX: Final = 3
+"""Stages of a chain that are named in a row of a table."""
+
+_TRACES_MAX: Final = 5
+"""Traces that are named below; most answers are of one."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """An id at one place of the drawn tree; one that stands above is named again, and no more."""
+    """An id at one place of the drawn tree; one that stands above is named again, and no more.
+
+    `age` is that of the input of the edge that leads here.
+    """
 
     trace_id: str
     ends: tuple[bool, ...]
+    age: float | None
     is_again: bool
+    is_leaf: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Below:
+    """What stands below an id, and how old the input was of each edge that leads there."""
+
+    ids: list[str]
+    ages: list[float | None]
 
 
 def lineage_lines(document: doc.Lineage, width: int) -> list[Line]:
@@ -93,22 +117,29 @@ def _among(nodes: Sequence[doc.Node], edges: Iterable[doc.Edge]) -> list[doc.Edg
     return [edge for edge in edges if {edge.trace_id, edge.parent_trace_id} <= shown]
 
 
-def _following(edges: Iterable[doc.Edge], *, is_up: bool) -> dict[str, list[str]]:
-    """Return the ids that stand below each; inputs in the order in which they were named."""
-    below: dict[str, list[str]] = {}
+def _following(edges: Iterable[doc.Edge], *, is_up: bool) -> dict[str, _Below]:
+    """Return what stands below each id; inputs in the order in which they were named."""
+    below: dict[str, _Below] = {}
     for edge in sorted(edges, key=lambda edge: edge.position) if is_up else edges:
         near, far = edge.trace_id, edge.parent_trace_id
-        below.setdefault(near if is_up else far, []).append(far if is_up else near)
+        following = below.setdefault(near if is_up else far, _Below([], []))
+        following.ids.append(far if is_up else near)
+        following.ages.append(edge.age_ms)
     return below
 
 
 def _tree(
-    root: str, nodes: Sequence[doc.Node], below: Mapping[str, Sequence[str]], width: int
+    root: str, nodes: Sequence[doc.Node], below: Mapping[str, _Below], width: int
 ) -> list[Line]:
     known = {node.trace_id: node for node in nodes}
-    clock = _clock(nodes)
-    rows = [_row(place, known[place.trace_id], clock) for place in _walk(root, known, below)]
-    return lay_out(_COLUMNS, rows, width)
+    writer = _Writer(nodes)
+    rows: list[list[Line]] = []
+    for place in _walk(root, known, below):
+        node = known[place.trace_id]
+        rows.append(writer.write_row(place, node))
+        if not place.is_again:
+            rows.extend([line] for line in writer.write_windows(place, node))
+    return [*lay_out(_COLUMNS, rows, width), *_traces(nodes)]
 
 
 def _clock(nodes: Sequence[doc.Node]) -> Clock:
@@ -116,66 +147,162 @@ def _clock(nodes: Sequence[doc.Node]) -> Clock:
 
 
 def _walk(
-    root: str, known: Mapping[str, doc.Node], below: Mapping[str, Sequence[str]]
+    root: str, known: Mapping[str, doc.Node], below: Mapping[str, _Below]
 ) -> Iterator[_Place]:
     """Yield places, each before those below it; what stands above already has none below."""
     drawn: set[str] = set()
-    waiting: list[tuple[str, tuple[bool, ...]]] = [(root, ())] if root in known else []
+    waiting: list[tuple[str, tuple[bool, ...], float | None]] = []
+    if root in known:
+        waiting.append((root, (), None))
+    nothing = _Below([], [])
     while waiting:
-        trace_id, ends = waiting.pop()
-        yield _Place(trace_id, ends, trace_id in drawn)
-        if trace_id in drawn:
-            continue
+        trace_id, ends, age = waiting.pop()
+        is_again = trace_id in drawn
         drawn.add(trace_id)
-        following = [each for each in below.get(trace_id, ()) if each in known]
-        last = len(following) - 1
+        following = nothing if is_again else below.get(trace_id, nothing)
+        shown = [
+            each for each in zip(following.ids, following.ages, strict=True) if each[0] in known
+        ]
+        yield _Place(trace_id, ends, age, is_again, not shown)
+        last = len(shown) - 1
         waiting.extend(
-            (each, (*ends, place == last)) for place, each in reversed(list(enumerate(following)))
+            (each, (*ends, place == last), how_old)
+            for place, (each, how_old) in reversed(list(enumerate(shown)))
         )
 
 
-def _row(place: _Place, node: doc.Node, clock: Clock) -> list[Line]:
-    name: Line = [(_guide(place.ends), Style.DIM), (place.trace_id, Style.BOLD)]
-    if place.is_again:
-        return [name, styled("as above", Style.DIM), *(plain("") for _ in range(4))]
-    if node.missing:
-        return [name, styled("nothing is known of it", Style.YELLOW), *(plain("") for _ in "1234")]
-    return [name, _stage(node), plain(_took(node)), _item(node), _at(node, clock), _others(node)]
+class _Writer:
+    """Writes the rows of one answer's nodes."""
+
+    def __init__(self, nodes: Sequence[doc.Node]) -> None:
+        self._clock = _clock(nodes)
+        epochs: dict[int, set[str]] = {}
+        for node in nodes:
+            for item in node.items:
+                epochs.setdefault(item.stream_id, set()).add(item.epoch)
+            for window in node.windows:
+                epochs.setdefault(window.stream_id, set()).add(window.epoch)
+        # An epoch has as many digits as an id, and says nothing where a stream has but one.
+        self._has_epochs = any(len(each) > 1 for each in epochs.values())
+
+    def write_row(self, place: _Place, node: doc.Node) -> list[Line]:
+        """Return the row of a node at a place."""
+        name: Line = [(_guide(place.ends), Style.DIM), (place.trace_id, Style.BOLD)]
+        age = plain("" if place.age is None else show_duration(place.age))
+        if place.is_again:
+            return [name, styled("as above", Style.DIM), [], age, [], [], []]
+        if node.missing:
+            return [name, styled("nothing is known of it", Style.YELLOW), [], age, [], [], []]
+        return [
+            name,
+            _stages(node),
+            plain(_took(node)),
+            age,
+            self._item(node),
+            _at(node, self._clock),
+            _others(node),
+        ]
+
+    def write_windows(self, place: _Place, node: doc.Node) -> Iterator[Line]:
+        """Yield what a node was joined of, a line for each stream, below its row.
+
+        Nothing where there was one of each: the rows of the inputs say the same.
+        """
+        if all(window.count == 1 for window in node.windows):
+            return
+        guide = _guide_beside(place)
+        for window in node.windows[:_WINDOWS_MAX]:
+            said = self._window(window)
+            yield [(guide, Style.DIM), (f"took {said}", Style.PLAIN)]
+        beyond = len(node.windows) - _WINDOWS_MAX
+        untold = node.input_count - sum(window.count for window in node.windows)
+        if beyond > 0:
+            yield [(guide, Style.DIM), (f"and of {plural(beyond, 'stream')} more", Style.DIM)]
+        if untold > 0:
+            said = f"and {plural(untold, 'input')} of which no item is known"
+            yield [(guide, Style.DIM), (said, Style.YELLOW)]
+
+    def _window(self, window: doc.StageWindow) -> str:
+        stream = f"stream {self._stream(window.stream_id, window.epoch)}"
+        newest, oldest = show_duration(window.newest_ms), show_duration(window.oldest_ms)
+        if window.count == 1:
+            return f"1 of {stream}: {window.first_seq}, {oldest} old"
+        within = show_duration(window.span_ms)
+        which = f"{window.first_seq} to {window.last_seq}"
+        return (
+            f"{show_count(window.count)} of {stream}: {which} within {within},"
+            f" {newest} to {oldest} old"
+        )
+
+    def _item(self, node: doc.Node) -> Line:
+        if not node.items:
+            return []
+        item = node.items[0]
+        line = plain(f"{self._stream(item.stream_id, item.epoch)}/{item.seq}")
+        if node.item_count > 1:
+            line.append((f" +{show_count(node.item_count - 1)}", Style.DIM))
+        return line
+
+    def _stream(self, stream_id: int, epoch: str) -> str:
+        return f"{stream_id}/{epoch}" if self._has_epochs else f"{stream_id}"
 
 
-def _stage(node: doc.Node) -> Line:
-    if not node.stages:
-        return plain("")
-    stage = node.stages[0]
-    style = Style.RED if stage.status == "error" else Style.CYAN
-    line: Line = [(escape(stage.service), style), (f" {escape(stage.operation)}", Style.PLAIN)]
-    if node.stage_count > 1:
-        line.append((f" +{show_count(node.stage_count - 1)}", Style.DIM))
-    return line
+def _stages(node: doc.Node) -> Line:
+    """Return the stages of a node, in the order in which they began: those of a chain."""
+    line: Line = []
+    service = None
+    for stage in node.stages[:_STAGES_MAX]:
+        style = Style.RED if stage.status == "error" else Style.CYAN
+        if line:
+            line.append((" → ", Style.DIM))
+        if stage.service != service:
+            line.append((f"{escape(stage.service)} ", style))
+        line.append((escape(stage.operation), Style.PLAIN))
+        service = stage.service
+    beyond = node.stage_count - _STAGES_MAX
+    return [*line, (f" +{show_count(beyond)}", Style.DIM)] if beyond > 0 else line
 
 
 def _took(node: doc.Node) -> str:
-    return show_duration(node.stages[0].duration_ms) if node.stages else ""
-
-
-def _item(node: doc.Node) -> Line:
-    if not node.items:
-        return plain("")
-    item = node.items[0]
-    line = plain(f"{item.stream_id}/{item.epoch}/{item.seq}")
-    if node.item_count > 1:
-        line.append((f" +{show_count(node.item_count - 1)}", Style.DIM))
-    return line
+    """Return how long it took from the first stage's beginning to the last one's end."""
+    if not node.stages:
+        return ""
+    if len(node.stages) == 1:
+        return show_duration(node.stages[0].duration_ms)
+    begin = min(stage.start_time for stage in node.stages)
+    end = max(stage.end_time for stage in node.stages)
+    (begun, begun_ns), (ended, ended_ns) = read_time(begin), read_time(end)
+    return show_duration((ended - begun).total_seconds() * 1e3 + (ended_ns - begun_ns) / 1e6)
 
 
 def _at(node: doc.Node, clock: Clock) -> Line:
-    return styled(clock.show(node.items[0].at), Style.DIM) if node.items else plain("")
+    return styled(clock.show(node.items[0].at), Style.DIM) if node.items else []
 
 
 def _others(node: doc.Node) -> Line:
     names = [escape(app.app_name or app.app_id) for app in node.apps]
     names += [f"{escape(each.type)} {escape(each.id)}" for each in node.objects]
     return styled(", ".join(names), Style.DIM)
+
+
+def _traces(nodes: Iterable[doc.Node]) -> list[Line]:
+    """Return how to see the spans that made the nodes, those of the first nodes first."""
+    spans: dict[str, list[str]] = {}
+    for node in nodes:
+        for stage in node.stages:
+            named = spans.setdefault(stage.trace_id, [])
+            if stage.operation not in named:
+                named.append(stage.operation)
+    lines: list[Line] = [[]] if spans else []
+    for trace_id, named in list(spans.items())[:_TRACES_MAX]:
+        shown = ", ".join(escape(each) for each in named[:_STAGES_MAX])
+        beyond = len(named) - _STAGES_MAX
+        more = f" and {show_count(beyond)} more" if beyond > 0 else ""
+        lines.append([(f"clew trace {trace_id}", Style.PLAIN), (f"  {shown}{more}", Style.DIM)])
+    if len(spans) > _TRACES_MAX:
+        more = plural(len(spans) - _TRACES_MAX, "trace")
+        lines.append(styled(f"and {more} more, which --format json names", Style.DIM))
+    return lines
 
 
 def _limits(document: doc.Lineage | doc.LineagePath) -> list[Line]:
@@ -190,6 +317,12 @@ def _limits(document: doc.Lineage | doc.LineagePath) -> list[Line]:
             styled(f"link sets that the server lost since it started: {lost}", Style.YELLOW)
         )
     return lines
+
+
+def _guide_beside(place: _Place) -> str:
+    """Return the lines of the tree that pass by what is told of a node below its row."""
+    ends = (*place.ends, place.is_leaf)[-_TREE_DEPTH_MAX:]
+    return "".join("  " if end else "│ " for end in ends)
 
 
 def _guide(ends: tuple[bool, ...]) -> str:

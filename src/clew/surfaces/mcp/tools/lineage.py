@@ -21,7 +21,10 @@ NODE_COLUMNS: Final = (
     *("trace_id", "depth", "service", "operation", "status", "ms", "item", "at"),
     *("apps", "objects", "logs", "span", "missing"),
 )
-EDGE_COLUMNS: Final = ("trace_id", "parent_trace_id", "position")
+EDGE_COLUMNS: Final = ("trace_id", "parent_trace_id", "position", "age_ms")
+WINDOW_COLUMNS: Final = (
+    *("trace_id", "stream", "items", "first", "last", "span_ms", "oldest_ms", "newest_ms"),
+)
 
 NODES_DEFAULT: Final = 100
 """Nodes of a walk unless said otherwise: about what the budget of an answer holds."""
@@ -51,6 +54,8 @@ class LineageAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     """Nodes by how many steps away they are, and edges: `trace_id` was made of its parent.
 
     `item` is stream/epoch/number, `span` the OpenTelemetry trace and span of the first stage.
+    `age_ms` is how old the input was when the output was put out. `windows`: what a join took, by
+    stream (stream/epoch): how many items, the numbers of the first and the last, and their ages.
     `missing`: nothing is known but that others name it; its set may be lost, see `losses`.
     """
 
@@ -60,6 +65,7 @@ class LineageAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     length: int | None = None
     nodes: Table
     edges: Table
+    windows: Table | None = None
     missing: int | None = None
     cycles: list[list[str]] = msgspec.field(default_factory=list)
     stopped_by: list[str] = msgspec.field(default_factory=list)
@@ -88,8 +94,12 @@ def _lineage(questions: Questions, asked: LineageAsked) -> Draft:
             nodes=table(NODE_COLUMNS, map(_node_row, shown)),
             edges=table(
                 EDGE_COLUMNS,
-                ([each.trace_id, each.parent_trace_id, each.position] for each in edges),
+                (
+                    [each.trace_id, each.parent_trace_id, each.position, _short(each.age_ms)]
+                    for each in edges
+                ),
             ),
+            windows=_windows(shown),
             stopped_by=found.stopped_by,
             losses=found.losses,
             left_out=_left_out(asked, len(found.nodes) - items, is_cut=found.truncated),
@@ -98,6 +108,25 @@ def _lineage(questions: Questions, asked: LineageAsked) -> Draft:
         )
 
     return Draft(most=len(found.nodes), write=write)
+
+
+def _windows(nodes: Sequence[doc.Node]) -> Table | None:
+    """Return what joins took, where any took several items of one stream; ages say the rest."""
+    rows = [
+        [
+            *(node.trace_id, f"{window.stream_id}/{window.epoch}", window.count),
+            *(window.first_seq, window.last_seq),
+            *(_short(ms) for ms in (window.span_ms, window.oldest_ms, window.newest_ms)),
+        ]
+        for node in nodes
+        for window in node.windows
+        if window.count > 1
+    ]
+    return table(WINDOW_COLUMNS, rows) if rows else None
+
+
+def _short(ms: float | None) -> float | None:
+    return None if ms is None else round(ms, 3)
 
 
 def _node_row(node: doc.Node) -> list[Any]:
