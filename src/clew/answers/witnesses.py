@@ -5,11 +5,13 @@ This is how lineage, which knows ids alone, comes to telemetry, tree and twin.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from clew.base.times import NS_PER_MS, format_time
 from clew.lineage import documents as doc
 from clew.lineage.contract import Place, Seen, Witnessed
+from clew.lineage.naming import SpanName
 from clew.lineage.numbers import U32_MAX, U64_MAX
 
 if TYPE_CHECKING:
@@ -57,6 +59,10 @@ class RecordSource(Protocol):
         """Return the spans that have an id and all of some attributes, at most `limit`."""
         ...
 
+    def find_named(self, names: Collection[tuple[str, str]]) -> list[TaggedSpan]:
+        """Return the spans with some trace and span ids, whatever they carry."""
+        ...
+
     def find_logs(self, values: Collection[str], limit: int) -> list[TaggedLog]:
         """Return the first logs about an item that have any of some ids, at most `limit` of each.
 
@@ -87,12 +93,16 @@ class StrandWitnesses:
         self._apps = apps
         self._objects = objects
 
-    def find_witnesses(self, trace_ids: Collection[int]) -> Mapping[int, Witnessed]:
+    def find_witnesses(
+        self, trace_ids: Collection[int], spans: Mapping[int, SpanName] | None = None
+    ) -> Mapping[int, Witnessed]:
         """Return what is known of those of these ids of which anything is."""
         values = [str(each) for each in trace_ids]
         found: dict[int, Witnessed] = {}
-        if spans := self._records.find_spans(values, STAGES_MAX):
-            self._add_spans(found, spans)
+        if tagged := [*self._records.find_spans(values, STAGES_MAX), *self._find_made(spans or {})]:
+            self._add_spans(found, tagged)
+        for trace_id, span in (spans or {}).items():
+            found.setdefault(trace_id, Witnessed()).span = span
         for log in self._records.find_logs(values, LOGS_MAX):
             node = found.setdefault(int(log.value), Witnessed())
             node.log_count = log.total
@@ -100,6 +110,17 @@ class StrandWitnesses:
                 node.records.setdefault(place, _log_record(log))
             _add_object(node, *log.fields[len(ITEM) :])
         return found
+
+    def find_carried(self, span: SpanName) -> int | None:
+        """Return the trace id that a span carries, None where it carries none or is not here."""
+        carried = (read_number(each.value) for each in self._records.find_named([span]))
+        return next((each for each in carried if each), None)
+
+    def _find_made(self, spans: Mapping[int, SpanName]) -> list[TaggedSpan]:
+        """Return spans that ids were made of, each with its id as if it carried it."""
+        ids = {span: str(trace_id) for trace_id, span in spans.items()}
+        found = self._records.find_named(ids) if ids else ()
+        return [replace(each, value=ids[SpanName(each.trace_id, each.span_id)]) for each in found]
 
     def find_seen(self, stream_id: int, epoch: int | None, seq: int, limit: int) -> list[Seen]:
         """Return items with a number in a stream that spans and logs say are there."""
