@@ -322,7 +322,9 @@ plain = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
     max_leaves=10,
 )
-at_any_time = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC))
+at_any_time = st.integers(0, 2**62 // 1000).map(
+    lambda micros: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+)
 sessions = st.builds(
     SharedSession,
     local_id=texts,

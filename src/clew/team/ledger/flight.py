@@ -21,7 +21,7 @@ from clew.team.entities.codec import decode_document, encode_document
 from clew.team.entities.session import SyncStatus
 from clew.team.ledger.accounts import find_account, pause_account
 from clew.team.ledger.entities import find_entity, forget_entity, keep_entity
-from clew.team.ledger.queue import drop_queued, find_queued, is_in_flight, put
+from clew.team.ledger.queue import drop_queued, find_queued, go_back, is_in_flight, put
 from clew.team.ledger.rows import (
     ENTITY_COLUMNS,
     OPERATION_COLUMNS,
@@ -229,7 +229,10 @@ def put_back(writing: Transaction, returned: Returned) -> None:
     if row is None:
         return
     queued = find_queued(writing, *key)
-    if returned.superseded:
+    if returned.superseded and queued is None:
+        go_back(writing, row)
+        return
+    if returned.superseded and row.version > 0:
         refresh_status(writing, row)
         return
     if queued is None:

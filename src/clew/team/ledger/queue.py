@@ -242,19 +242,29 @@ def clear_failed(writing: Transaction, account_id: str, op_id: str | None = None
 def drop_unsent(writing: Transaction, account_id: str, team_id: str, entity_type: str) -> int:
     """Give up what waits of a type for a team, but for deletions; return how much it was.
 
-    What may have reached the server already is not given up, nor what is on its way.
+    What is on its way does not come back. A create that may have arrived becomes a deletion.
     """
-    rows = writing.rows(
-        f"SELECT {OPERATION_COLUMNS} FROM sync_queue WHERE account_id = :account_id"
-        " AND team_id = :team_id AND entity_type = :entity_type AND operation <> 'delete'"
-        " AND attempted = 0 AND earlier = '[]'",
-        {"account_id": account_id, "team_id": team_id, "entity_type": entity_type},
+    which: dict[str, Value] = {
+        "account_id": account_id,
+        "team_id": team_id,
+        "entity_type": entity_type,
+    }
+    where = (
+        "account_id = :account_id AND team_id = :team_id AND entity_type = :entity_type"
+        " AND operation <> 'delete'"
     )
+    writing.run(f"UPDATE sync_inflight SET superseded = 1 WHERE {where}", which)
+    rows = writing.rows(f"SELECT {OPERATION_COLUMNS} FROM sync_queue WHERE {where}", which)
     for row in rows:
         operation = operation_of(row)
         writing.run("DELETE FROM sync_queue WHERE id = :id", {"id": operation.op_id})
         entity = find_entity(writing, account_id, entity_type, operation.entity_id)
-        if entity is not None and not is_in_flight(writing, entity):
+        if entity is None:
+            continue
+        if entity.version == 0 and (operation.attempted or operation.earlier):
+            keep_entity(writing, replace(entity, deleted=True))
+            put(writing, replace(operation, operation=_DELETE, erase=True, next_attempt_at=0))
+        elif not is_in_flight(writing, entity):
             go_back(writing, entity)
     return len(rows)
 
