@@ -116,9 +116,7 @@ class SessionClient:
         answer = self.server.get(f"{BASE}/sessions", to_pairs(query))
         return Reply(answer, session_doc.SessionList)
 
-    def activity(
-        self, query: session_ask.ActivityQuery
-    ) -> Reply[session_doc.ActivityReport]:
+    def activity(self, query: session_ask.ActivityQuery) -> Reply[session_doc.ActivityReport]:
         """Return what everybody did in a time range."""
         answer = self.server.get(f"{BASE}/sessions/activity", to_pairs(query))
         return Reply(answer, session_doc.ActivityReport)

@@ -73,6 +73,14 @@ def write_openapi() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(components.items())),
+            # Said once: written out, they were a third of the document.
+            "responses": {
+                str(status): {
+                    "description": text,
+                    "content": {PROBLEM_TYPE: {"schema": by_kind[Problem]}},
+                }
+                for status, text in sorted(_STATUS_TEXTS.items())
+            },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": _KEY},
                 "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
@@ -94,12 +102,11 @@ def _operation(
         known = [schemas[document] for document in route.documents]
         schema = known[0] if len(known) == 1 else {"anyOf": known}
         content[media_type] = {"schema": schema} if known else {}
-    problem = {PROBLEM_TYPE: {"schema": schemas[Problem]}}
     responses: dict[str, Any] = {
         str(route.success): {"description": "The answer", "content": content}
     }
     for status in _errors(route):
-        responses[str(status)] = {"description": _STATUS_TEXTS[status], "content": problem}
+        responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
     operation: dict[str, Any] = {
         "operationId": _operation_id(route, path),
         "summary": route.summary,

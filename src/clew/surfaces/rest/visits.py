@@ -174,7 +174,12 @@ def is_look(name: str) -> bool:
 
 @functools.cache
 def named(path: str) -> str:
-    """Return a route's path below the base, its parts without their kinds."""
+    """Return a route's path below the base, its parts without their kinds.
+
+    What is elsewhere has a second slash: ``//metrics`` is the server's own and no question.
+    """
+    if not path.startswith(f"{BASE}/"):
+        return f"/{path}"
     return _PATH_PART.sub(r"{\1}", path).removeprefix(BASE)
 
 
@@ -236,10 +241,12 @@ def _question(name: str, asked: Any, now: int) -> Visit:
     """Return a question as a link of its own."""
     listed = _LISTS[name]
     given = _given(asked)
-    told = {key: value for key, value in given.items() if key not in _RANGE}
+    told = {key: value for key, value in given.items() if key not in _RANGE | _MOMENTS}
     fixed = msgspec.structs.replace(asked, **_fixed_times(asked, given, now))
+    pairs = to_pairs(fixed, without=_PAGE)
     words: list[str] = []
-    for key, text in to_pairs(fixed, without=_PAGE - {listed.argument}):
+    # The times at the end: what was asked for is read first, and is what a narrow screen has.
+    for key, text in sorted(pairs, key=lambda pair: pair[0] in _RANGE | _MOMENTS):
         if key == listed.argument:
             continue
         flag = f"--{key.replace('_', '-')}"
@@ -248,7 +255,6 @@ def _question(name: str, asked: Any, now: int) -> Visit:
     argument = given.get(listed.argument) if listed.argument else None
     if argument is not None:
         words += ["--", str(argument)]
-    pairs = to_pairs(fixed, without=_PAGE)
     shown = " ".join(f"{key}={text}" for key, text in to_pairs(asked, without=_PAGE | _RANGE))
     return Visit(
         "query",

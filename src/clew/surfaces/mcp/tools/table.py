@@ -15,6 +15,7 @@ from clew.surfaces.mcp.tools import (
     metrics,
     overview,
     processes,
+    sessions,
     skill,
     sql,
     timeline,
@@ -66,6 +67,9 @@ TOOLS: Final[tuple[Tool, ...]] = (
     lineage.LINEAGE,
     comments.COMMENTS,
     comments.ADD_COMMENT,
+    sessions.SESSION_START,
+    sessions.SESSION_NOTE,
+    sessions.SESSION_STOP,
     skill.READ_SKILL,
 )
 """The list is answered in this order, always."""

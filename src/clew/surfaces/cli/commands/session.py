@@ -1,0 +1,449 @@
+"""`clew session`: start, note, show, stop, list, export, activity and what corrects them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import msgspec
+from cyclopts import Parameter
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.ids import new_uuid, parse_uuid
+from clew.base.times import NS_PER_S, parse_duration_ns
+from clew.surfaces.cli.completion import complete_apps, complete_services
+from clew.surfaces.cli.errors import ExitCode
+from clew.surfaces.cli.flags import (
+    FILTERS,
+    AnswerFlags,
+    PageNumber,
+    PageText,
+    ServerFlags,
+    Switch,
+    TimeFlags,
+    to_query,
+)
+from clew.surfaces.cli.naming import find_app
+from clew.surfaces.cli.session import Listing, Session, Sheet, paged
+from clew.surfaces.cli.views.session_page import write_page
+from clew.surfaces.cli.views.sessions import (
+    activity_table,
+    link_lines,
+    note_lines,
+    session_lines,
+    session_table,
+)
+from clew.team.remote import SessionClient
+from clew.team.sessions.parameters import (
+    CURRENT,
+    ME,
+    NOTE_BYTES_MAX,
+    ActivityQuery,
+    NewNote,
+    NewSession,
+    SessionChange,
+    SessionQuery,
+    Target,
+)
+from clew.tree.remote import TreeClient
+
+if TYPE_CHECKING:
+    from clew.remote.http import Server
+    from clew.remote.reply import Reply
+    from clew.team.sessions import documents as doc
+
+STDIN: Final = "-"
+
+CANDIDATES_MAX: Final = 1000
+"""Sessions looked at for the end of an id: a year of a team's."""
+
+PART_CHARS_MIN: Final = 4
+"""Of an id: fewer are typed by mistake."""
+
+NO_PLAN: Final = "none"
+
+_MINUTE_NS: Final = 60 * NS_PER_S
+_TARGETS: Final = ("trace", "span", "app", "object", "lineage", "metric", "service", "query")
+
+Which = Annotated[str, Parameter(help="The session's id, or a part of it. [default: the open one]")]
+InSession = Annotated[
+    str,
+    Parameter(
+        name="--session",
+        group=FILTERS,
+        help="The session's id, or a part of it. [default: the open one]",
+    ),
+]
+Body = Annotated[
+    str,
+    Parameter(help="What was found; - reads it from standard input.", allow_leading_hyphen=True),
+]
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class TargetFlags:
+    """`Target`, a flag for each kind; one is given, or none."""
+
+    trace: str | None = None
+    """A trace, by its id."""
+
+    span: str | None = None
+    """A span: TRACE/SPAN, or its id alone beside --trace."""
+
+    app: Annotated[str | None, Parameter(completer=complete_apps)] = None
+    """An app: its id, the beginning or end of it, or its name."""
+
+    object: str | None = None
+    """An object: TYPE/ID."""
+
+    lineage: str | None = None
+    """A lineage id, in decimal or hexadecimal behind 0x."""
+
+    metric: str | None = None
+    """A metric, by its exact name."""
+
+    service: Annotated[str | None, Parameter(completer=complete_services)] = None
+    """A service, by its exact name."""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class LinkFlags(TargetFlags):
+    """What a link is to, or a note."""
+
+    query: str | None = None
+    """A question, by its id, which --format json shows."""
+
+    note: str | None = None
+    """A note, by the id that the session shows."""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class SessionFlags(TimeFlags):
+    """`SessionQuery`, and short words for what is asked most."""
+
+    owner: str | None = None
+    """Only of this owner, such as key:ann; me is whoever asks."""
+
+    mine: Switch = False
+    """Only your own: --owner me."""
+
+    open: Switch = False
+    """Only those that are open."""
+
+    limit: PageNumber = None
+    """Sessions of one page, at most 1000. [default: 100]"""
+
+    next: PageText = None
+    """The cursor of the answer before."""
+
+
+@Parameter(name="*", group=FILTERS)
+@dataclass(frozen=True, kw_only=True)
+class ActivityFlags(TimeFlags):
+    """`ActivityQuery`."""
+
+    owner: str | None = None
+    """Only of this owner, such as key:ann; me is whoever asks."""
+
+
+def start(
+    title: Annotated[str, Parameter(help="What you look for, on one line.")],
+    *,
+    plan: Annotated[
+        str | None, Parameter(group=FILTERS, help="How long it is to take: 45m, 1h30m; 8h at most.")
+    ] = None,
+    kind: Annotated[
+        Literal["own", "agent", "beside"],
+        Parameter(group=FILTERS, help="Yours, your agent's, or one more beside them."),
+    ] = "own",
+    switch: Annotated[
+        Switch, Parameter(group=FILTERS, help="End the one that is open instead of refusing.")
+    ] = False,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
+    """Start a work session."""
+    session = Session(answer)
+    new = NewSession(
+        title=title,
+        planned_minutes=None if plan is None else _minutes(plan),
+        kind=kind,
+        switch=switch,
+        # An id of our own: when the connection breaks, sending again does not start another.
+        id=new_uuid(time.time_ns()),
+    )
+    return _show(session, _client(session).start(new))
+
+
+def note(
+    body: Body,
+    /,
+    *,
+    in_session: InSession = CURRENT,
+    about: TargetFlags | None = None,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
+    """Keep what you found out."""
+    session = Session(answer)
+    client = _client(session)
+    new = NewNote(
+        body=_read_body(body),
+        about=_target(about or TargetFlags(), session.client.server),
+        id=new_uuid(time.time_ns()),
+    )
+    reply = client.note(_find(client, in_session), new)
+    return session.show_sheet(Sheet(reply, note_lines, lambda document, _: document, longest=0))
+
+
+def show(which: Which = CURRENT, /, *, answer: AnswerFlags | None = None) -> ExitCode:
+    """Show a session."""
+    session = Session(answer)
+    client = _client(session)
+    return _show(session, client.get(_find(client, which)))
+
+
+def stop(which: Which = CURRENT, /, *, answer: AnswerFlags | None = None) -> ExitCode:
+    """End a session."""
+    session = Session(answer)
+    client = _client(session)
+    return _show(session, client.stop(_find(client, which)))
+
+
+def list_(*, flags: SessionFlags | None = None, answer: AnswerFlags | None = None) -> ExitCode:
+    """List sessions."""
+    flags = flags or SessionFlags()
+    if flags.mine and flags.owner is not None:
+        raise ClewError(ErrorCode.INVALID_ARGUMENT, "--mine is --owner me", hint="give one of them")
+    query = SessionQuery(
+        last=flags.last,
+        start=flags.start,
+        end=flags.end,
+        owner=ME if flags.mine else flags.owner,
+        open=True if flags.open else None,
+        next=flags.next,
+    )
+    if flags.limit is not None:
+        query = msgspec.structs.replace(query, limit=flags.limit)
+    session = Session(answer)
+    find = paged(_client(session).find, query)
+    return session.show(Listing(find(), "sessions", "session", session_table, find), _nothing)
+
+
+def export(
+    which: Which = CURRENT,
+    /,
+    *,
+    output: Annotated[
+        Path | None,
+        Parameter(name=("--output", "-o"), help="Write it here. [default: standard output]"),
+    ] = None,
+    server: ServerFlags | None = None,
+) -> ExitCode:
+    """Write a session as Markdown."""
+    client = SessionClient((server or ServerFlags()).open())
+    page = write_page(client.get(_find(client, which)).document())
+    if output is None:
+        sys.stdout.write(page)
+        return ExitCode.OK
+    try:
+        output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ClewError(ErrorCode.FORBIDDEN, f"cannot write {output}: {reason}") from error
+    return ExitCode.OK
+
+
+def activity(*, flags: ActivityFlags | None = None, answer: AnswerFlags | None = None) -> ExitCode:
+    """Show sessions, hours and findings."""
+    session = Session(answer)
+    reply = _client(session).activity(to_query(flags, ActivityQuery))
+    return session.show(Listing(reply, "members", "owner", activity_table), _no_activity)
+
+
+def change(
+    which: Which = CURRENT,
+    /,
+    *,
+    title: Annotated[str | None, Parameter(group=FILTERS, help="What it is called now.")] = None,
+    plan: Annotated[
+        str | None, Parameter(group=FILTERS, help="How long it is to take, or none.")
+    ] = None,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
+    """Give a session another title or plan."""
+    session = Session(answer)
+    client = _client(session)
+    minutes = None if plan is None or plan == NO_PLAN else _minutes(plan)
+    changed = SessionChange(
+        title=msgspec.UNSET if title is None else title,
+        planned_minutes=msgspec.UNSET if plan is None else minutes,
+    )
+    return _show(session, client.change(_find(client, which), changed))
+
+
+def link(
+    *,
+    in_session: InSession = CURRENT,
+    flags: TargetFlags | None = None,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
+    """Link something by hand."""
+    session = Session(answer)
+    client = _client(session)
+    target = _target(flags or TargetFlags(), session.client.server)
+    if target is None:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT, "a link is to something", hint="give --trace, --app, …"
+        )
+    return _show_link(session, client.link(_find(client, in_session), target))
+
+
+def unlink(
+    *,
+    in_session: InSession = CURRENT,
+    flags: LinkFlags | None = None,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
+    """Remove a link or a note."""
+    session = Session(answer)
+    client = _client(session)
+    flags = flags or LinkFlags()
+    target = _target(flags, session.client.server)
+    if (target is None) == (flags.note is None):
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "one thing is removed at a time",
+            hint="give --note, --query, --trace, --service …, one of them",
+        )
+    where = _find(client, in_session)
+    if target is not None:
+        return _show_link(session, client.delete_link(where, target))
+    reply = client.delete_note(where, str(flags.note))
+    return session.show_sheet(Sheet(reply, note_lines, lambda document, _: document, longest=0))
+
+
+def delete(
+    which: Annotated[str, Parameter(help="The session's id, or a part of it.")],
+    /,
+    *,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
+    """Remove a session."""
+    session = Session(answer)
+    client = _client(session)
+    return _show(session, client.delete(_find(client, which)))
+
+
+def _client(session: Session) -> SessionClient:
+    return SessionClient(session.client.server)
+
+
+def _show(session: Session, reply: Reply[doc.Session]) -> ExitCode:
+    """Show a session; within a budget, with the first of its notes and links."""
+    document = reply.document()
+
+    def first(whole: doc.Session, kept: int) -> doc.Session:
+        return msgspec.structs.replace(whole, notes=whole.notes[:kept], links=whole.links[:kept])
+
+    longest = max(len(document.notes), len(document.links))
+    return session.show_sheet(Sheet(reply, session_lines, first, longest))
+
+
+def _show_link(session: Session, reply: Reply[doc.Link]) -> ExitCode:
+    return session.show_sheet(Sheet(reply, link_lines, lambda document, _: document, longest=0))
+
+
+def _find(client: SessionClient, which: str) -> str:
+    """Return the id of the session that is meant.
+
+    Raises:
+        ClewError: NOT_FOUND, or INVALID_ARGUMENT when several are meant.
+    """
+    wanted = which.strip().lower().removeprefix("…")
+    if wanted == CURRENT:
+        return CURRENT
+    if len(wanted) == 36:
+        return parse_uuid(wanted)
+    if len(wanted) < PART_CHARS_MIN:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{which!r} is too little of an id",
+            hint=f"give {PART_CHARS_MIN} characters of its beginning or its end",
+        )
+    found = client.find(SessionQuery(limit=CANDIDATES_MAX)).document().sessions
+    meant = [each for each in found if each.id.startswith(wanted) or each.id.endswith(wanted)]
+    if len(meant) == 1:
+        return meant[0].id
+    if meant:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{which!r} may be any of {len(meant)} sessions",
+            hint=f"give more of its id: {', '.join(each.id for each in meant[:3])}",
+        )
+    raise ClewError(
+        ErrorCode.NOT_FOUND,
+        f"there is no session {which[:80]!r}",
+        hint="list sessions with: clew session list",
+    )
+
+
+def _target(flags: TargetFlags, server: Server) -> Target | None:
+    """Return what the flags name, None where they name nothing.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT when they name several things; what `find_app` raises.
+    """
+    given = {kind: value for kind in _TARGETS if (value := getattr(flags, kind, None)) is not None}
+    if given.keys() == {"trace", "span"} and "/" not in given["span"]:
+        given = {"span": f"{given['trace']}/{given['span']}"}
+    if not given:
+        return None
+    if len(given) > 1:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"--{' and --'.join(given)} are several things",
+            hint="name one",
+        )
+    ((kind, value),) = given.items()
+    if kind == "app":
+        value = find_app(TreeClient(server), value)
+    return msgspec.convert({"kind": kind, "id": value}, Target)
+
+
+def _minutes(plan: str) -> int:
+    """Return a plan in minutes; what is begun counts."""
+    return -(-parse_duration_ns(plan, bare=_MINUTE_NS) // _MINUTE_NS)
+
+
+def _read_body(body: str) -> str:
+    if body != STDIN:
+        return body
+    read = sys.stdin.buffer.read(NOTE_BYTES_MAX + 1)
+    try:
+        return read.decode().rstrip("\n")
+    except UnicodeDecodeError as error:
+        # What is too long may have been cut inside a character; its size is what is wrong then.
+        if len(read) > NOTE_BYTES_MAX:
+            return read.decode(errors="replace")
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT, "standard input is not UTF-8", hint="a note is text"
+        ) from error
+
+
+def _nothing() -> ClewError:
+    return ClewError(
+        ErrorCode.NOT_FOUND,
+        "no session matched",
+        hint="start one with: clew session start --title 'what you look for'",
+    )
+
+
+def _no_activity() -> ClewError:
+    return ClewError(
+        ErrorCode.NOT_FOUND, "nobody had a session in this time", hint="widen the time: --last 30d"
+    )
