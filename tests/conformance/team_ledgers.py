@@ -175,4 +175,4 @@ def changed(remote: Remote, document: Mapping[str, Any], **more: Any) -> Remote:
 
 def buried(remote: Remote, **more: Any) -> Remote:
     """Return the tombstone that somebody else made of a record."""
-    return changed(remote, {}, deleted=True, **more)
+    return replace(changed(remote, {}, deleted=True), **more)

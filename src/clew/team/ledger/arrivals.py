@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from clew.base.ids import new_uuid
 from clew.team.entities.kinds import KINDS
 from clew.team.entities.session import SyncStatus
-from clew.team.ledger.conflicts import keep_conflict
+from clew.team.ledger.conflicts import erase_conflicts, keep_conflict
 from clew.team.ledger.entities import find_by_remote, find_entities, keep_entity
 from clew.team.ledger.flight import (
     Returned,
@@ -27,7 +27,7 @@ from clew.team.ledger.flight import (
 )
 from clew.team.ledger.queue import drop_queued, find_queued, put, requeue
 from clew.team.ledger.rounds import keep_cursor
-from clew.team.ledger.rows import Applied, Claim, Conflict, EntityRow
+from clew.team.ledger.rows import Applied, Claim, Conflict, EntityRow, Reconciled
 from clew.team.merging.recall import Recalled, as_change, recall
 from clew.team.merging.settlement import Settlement, Side, settle
 from clew.team.merging.strategy import ConflictStrategy
@@ -84,26 +84,35 @@ def apply_page(
 
 def reconcile(
     writing: Transaction, arrival: Arrival, claimed: Claim, record: Remote | None, now: int
-) -> tuple[Recalled, Conflict | None]:
+) -> Reconciled:
     """Bring an operation of which the outcome is not known, or a conflict, to what the server has.
 
-    `record` is what `TeamServer.get` returned, None where it found none. The operation is done, or
-    waits again, for the record as it is now; the claim is over.
+    `record` is what `TeamServer.get` returned, None where it found none. Where the operation was
+    not done, it is to be sent, and its claim goes on. Else it is done, or waits again, for the
+    record as it is now, and the claim is over.
     """
     told = recall(claimed.operation, claimed.entity.version, record)
     if told.what is Recalled.DONE:
         confirm(writing, claimed, record or _gone(claimed.entity))
-        return told.what, None
+        return Reconciled(told.what)
+    flying = find_flying(writing, claimed.entity)
+    is_ours = flying is not None and flying.op_id == claimed.operation.op_id
+    if told.what is Recalled.NOT_DONE and is_ours:
+        writing.run(
+            "UPDATE sync_inflight SET operation = :operation WHERE id = :id",
+            {"operation": told.operation.operation.value, "id": told.operation.op_id},
+        )
+        return Reconciled(told.what, to_send=replace(claimed, operation=told.operation))
     superseded = land(writing, claimed.operation)
     if superseded is not None:
         put_back(writing, Returned(told.operation, superseded))
     if record is None or told.what is Recalled.NOT_DONE:
-        return told.what, None
+        return Reconciled(told.what)
     if told.what is Recalled.EARLIER:
         _rebase(writing, claimed.entity, record)
-        return told.what, None
+        return Reconciled(told.what)
     _, conflict = _apply(writing, arrival, record, now)
-    return told.what, conflict
+    return Reconciled(told.what, conflict=conflict)
 
 
 def drop_absent(
@@ -148,6 +157,8 @@ def _apply(
         return None, None
     if queued is None and flying is None:
         keep_entity(writing, _taken_over(row, record))
+        if _side_of(record).erased:
+            erase_conflicts(writing, row)
         return row.local_id, None
     return _settle(writing, arrival, row, record, (queued, flying), now)
 
@@ -195,6 +206,8 @@ def _settle(
     if settled.is_conflict:
         conflict = _conflict_of(arrival, row, record, settled, local, now)
         keep_conflict(writing, conflict)
+    if remote.erased:
+        erase_conflicts(writing, row)
     return (row.local_id if is_other else None), conflict
 
 

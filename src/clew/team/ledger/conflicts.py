@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from clew.store.database.contract import Reading, Transaction, Value
     from clew.team.entities.codec import Document
+    from clew.team.ledger.rows import EntityRow
 
 KEPT_MAX: Final = 1000
 """Conflicts of an account that somebody looked at: an audit of months. Open ones are never lost."""
@@ -65,6 +66,22 @@ def keep_conflict(writing: Transaction, conflict: Conflict) -> None:
             "created_at": conflict.created_at,
             "resolved_at": None,
             "resolution": None,
+        },
+    )
+
+
+def erase_conflicts(writing: Transaction, row: EntityRow) -> None:
+    """Forget what others had said in conflicts over an entity that is shared no more.
+
+    What was said here stays: it is in no other place.
+    """
+    writing.run(
+        "UPDATE sync_conflicts SET base = NULL, remote = NULL, outcome = NULL"
+        " WHERE account_id = :account_id AND entity_type = :entity_type AND local_id = :local_id",
+        {
+            "account_id": row.account_id,
+            "entity_type": row.entity_type,
+            "local_id": row.local_id,
         },
     )
 

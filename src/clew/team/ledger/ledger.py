@@ -41,11 +41,11 @@ if TYPE_CHECKING:
         Conflict,
         EntityRow,
         QueueStats,
+        Reconciled,
         Round,
         Take,
     )
     from clew.team.merging.operation import Operation
-    from clew.team.merging.recall import Recalled
     from clew.team.trailbase.contract import Remote
 
 
@@ -222,9 +222,9 @@ class Ledger:
     ) -> Future[list[Claim]]:
         """Take operations that are due, at most one for an entity, in the order to send them.
 
-        Nothing for a paused account. Where `operation.attempted` or `operation.earlier` is set, ask
-        for the record first and hand it to `reconcile`. Every claim is handed in again: to
-        `finish` or to `reconcile`, or it returns by itself after `lease_ns`.
+        Nothing for a paused account. Where `operation.is_doubtful`, ask for the record first and
+        hand it to `reconcile`. Every claim is handed in again: to `finish` or to `reconcile`, or it
+        returns by itself after `lease_ns`.
         """
         return self._database.submit(
             lambda writing: flight.claim(
@@ -268,12 +268,12 @@ class Ledger:
         claimed: Claim,
         record: Remote | None,
         strategy: ConflictStrategy = ConflictStrategy.LAST_WRITE_WINS,
-    ) -> Future[tuple[Recalled, Conflict | None]]:
+    ) -> Future[Reconciled]:
         """Bring an operation of unknown outcome, or that met a conflict, to what the server has.
 
-        `record` is None where the server has none. The claim is over: the operation is done, or
-        waits again for the record as it is now. Returns what was found, and the conflict if
-        anything was lost.
+        `record` is None where the server has none. What was not done is in `to_send`, and is sent
+        now: its claim goes on. Else the claim is over: the operation is done, or waits again for
+        the record as it is now.
         """
         arrival = self._arrival(claimed, strategy)
         return self._database.submit(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from clew.store.database.contract import Value
     from clew.team.entities.codec import Document
+    from clew.team.merging.recall import Recalled
 
 Entity = TypeVar("Entity", bound=SyncableEntity)
 
@@ -191,6 +192,19 @@ class Applied:
 
     changed: tuple[str, ...]
     conflicts: tuple[Conflict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What was found out about an operation of which nobody heard, or that met a conflict.
+
+    `to_send` is what is to be sent now, as it is to be sent, of what was not done; its claim goes
+    on. In all other cases the claim is over.
+    """
+
+    what: Recalled
+    to_send: Claim | None = None
+    conflict: Conflict | None = None
 
 
 class RoundOutcome(StrEnum):

@@ -37,8 +37,7 @@ def join(first: Operation, second: Operation) -> Operation | None:
     Neither may be on its way to the server. Nothing is left of a create that was never sent and is
     deleted. What comes of it begins anew: it is the second, in the place of the first.
     """
-    is_known = first.attempted or bool(first.earlier)
-    if (first.operation, second.operation) == (_CREATE, _DELETE) and not is_known:
+    if (first.operation, second.operation) == (_CREATE, _DELETE) and not first.is_doubtful:
         return None
     earlier = (*first.earlier, first.op_id) if first.attempted else first.earlier
     deletes = _JOINED[first.operation, second.operation] is _DELETE

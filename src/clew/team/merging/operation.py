@@ -39,3 +39,8 @@ class Operation:
     team_id: str = ""
     erase: bool = False
     earlier: tuple[str, ...] = ()
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the server may have it, or what it took the place of: ask before it is sent."""
+        return self.attempted or bool(self.earlier)
