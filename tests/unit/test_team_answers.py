@@ -290,13 +290,23 @@ class TestFiltersOfRecords:
     def test_too_deep_and_strange_columns_are_refused_here(self) -> None:
         deep: Any = Where("a", Op.EQ, 1)
         for _ in range(5):
-            deep = Every((deep,))
+            deep = Every((deep, deep))
         assert filter_pairs((deep,))
-        with pytest.raises(ValidationError):
-            filter_pairs((Every((deep,)),))
+        for wrong in (Every((deep, deep)), Either(())):
+            with pytest.raises(ValidationError):
+                filter_pairs((wrong,))
+        assert filter_pairs((Either((Every((Where("a", Op.EQ, 1),)),)),)) == [
+            ("filter[a][$eq]", "1")
+        ]
         for column in ("_secret", "a]", "", "a b", "1a"):
             with pytest.raises(ValidationError):
                 filter_pairs((Where(column, Op.EQ, 1),))
+
+    def test_two_of_the_same_name_do_not_become_one(self) -> None:
+        assert filter_pairs((Where("a", Op.NE, 1), Where("a", Op.NE, 2))) == [
+            ("filter[$and][0][a][$ne]", "1"),
+            ("filter[$and][1][a][$ne]", "2"),
+        ]
 
     def test_an_order_has_signs(self) -> None:
         assert order_pair(("a", "-b", "+c")) == [("order", "+a,-b,+c")]

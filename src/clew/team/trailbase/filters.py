@@ -73,7 +73,11 @@ def filter_pairs(filters: tuple[Filter, ...]) -> Pairs:
     Raises:
         ValidationError: a name is no column, or they are nested more deeply than the server takes.
     """
-    return [pair for each in filters for pair in _pairs(each, "filter", 0)]
+    pairs = [pair for each in filters for pair in _pairs(each, "filter", 0)]
+    if len({name for name, _ in pairs}) == len(pairs):
+        return pairs
+    # Two of the same name would be one to the server.
+    return _pairs(Every(filters), "filter", 0)
 
 
 def checked_column(name: str) -> str:
@@ -112,6 +116,10 @@ def _pairs(part: Filter, path: str, depth: int) -> Pairs:
             word = "$and"
         case Either(parts):
             word = "$or"
+    if len(parts) == 1:
+        return _pairs(parts[0], path, depth)  # The server takes no group of one.
+    if not parts:
+        raise ValidationError("a group of filters is empty")
     if depth >= FILTER_DEPTH_MAX:
         raise ValidationError(f"filters are nested more than {FILTER_DEPTH_MAX} deep")
     return [

@@ -8,6 +8,7 @@ are kept by an earlier one. Kinds that clew does not know stand in `synced_entit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -189,8 +190,11 @@ def _document(entity_type: str, record: Mapping[str, Any], *, is_whole: bool) ->
     team: dict[str, Any] = {}
     if table is None or table.has_team:
         team = {"team_id": uuid_of(_string(record.get("team_id")))}
+    # What a trigger wrote (a member who joined) nobody's clock has a time for but the server's.
+    stamped = {"last_modified": _rfc3339(_number(record.get("updated_at")))}
     if table is None:
-        return {**_object(record.get("document"), is_whole=is_whole), **team}
+        whole = _object(record.get("document"), is_whole=is_whole)
+        return {**(stamped if is_whole else {}), **whole, **team}
     # What is in `more` never stands for a column: the rules of the server look at those.
     document = {
         name: value
@@ -212,7 +216,17 @@ def _document(entity_type: str, record: Mapping[str, Any], *, is_whole: bool) ->
         owner = record.get("owner")
         # Of an account that is gone nothing is left but the row.
         document[table.owned_as] = "" if owner is None else uuid_of(_string(owner))
+    if document.get("last_modified") is None and is_whole:
+        document |= stamped
     return {**document, **team}
+
+
+def _rfc3339(at_ms: int) -> str:
+    try:
+        moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    except (OverflowError, OSError) as error:
+        raise ValueError(at_ms) from error
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _object(text: object, *, is_whole: bool) -> dict[str, Any]:
