@@ -7,10 +7,6 @@ export interface Screen {
 	title: string;
 	/** The second key after `g`. */
 	key: string;
-	/** Names of the path under which its rail entry is current as well. */
-	also?: readonly string[];
-	/** Whether it fills the page itself, rather than scroll as a whole. */
-	fills?: boolean;
 	load: () => Promise<{ default: ComponentType }>;
 }
 
@@ -19,14 +15,30 @@ export const SCREENS: readonly Screen[] = [
 		name: "find",
 		title: "Find",
 		key: "f",
-		fills: true,
 		load: () => import("./find/Find"),
 	},
 	{
 		name: "trace",
 		title: "Trace",
 		key: "t",
-		fills: true,
 		load: () => import("./trace/Trace"),
+	},
+	{
+		name: "tree",
+		title: "Tree",
+		key: "a",
+		load: () => import("./tree/Tree"),
+	},
+	{
+		name: "twin",
+		title: "Twin",
+		key: "w",
+		load: () => import("./twin/Twin"),
+	},
+	{
+		name: "lineage",
+		title: "Lineage",
+		key: "i",
+		load: () => import("./lineage/Lineage"),
 	},
 ];

@@ -1,0 +1,204 @@
+/** One app: what it is, what it said, who asked what of it, and the ways to steer it. */
+
+import { get } from "../../api/client";
+import type { App, AuditList, MessageList } from "../../api/schema";
+import { Shown } from "../../parts/States";
+import { sayAgo, sayTime, sayValue } from "../../parts/words";
+import { useAnswer } from "../../state/answer";
+import { change, linkTo, param } from "../../state/place";
+import { now, readTime } from "../../state/time";
+import { Steer } from "./Steer";
+import { Status } from "./Tree";
+
+const PANES = ["app", "messages", "audit"] as const;
+type Pane = (typeof PANES)[number];
+
+interface AppDetailsProps {
+	id: string;
+	apps: readonly App[];
+	again: () => void;
+}
+
+export function AppDetails({ id, apps, again }: AppDetailsProps) {
+	const asked = param("pane") as Pane | null;
+	const pane = asked !== null && PANES.includes(asked) ? asked : "app";
+	const app = apps.find((each) => each.app_id === id);
+	if (app === undefined)
+		return <p class="soft">There is no app {id}, or it is not shown: try "ended ones too".</p>;
+	return (
+		<div class="stack">
+			<div class="bar">
+				<h2 class="grow cut">{app.app_name}</h2>
+				<Status app={app} />
+			</div>
+			<Steer app={app} apps={apps} again={again} />
+			<div class="bar" role="tablist">
+				{PANES.map((each) => (
+					<button
+						type="button"
+						role="tab"
+						key={each}
+						aria-selected={each === pane}
+						onClick={() => change({ pane: each === "app" ? null : each }, { replace: true })}
+					>
+						{each}
+					</button>
+				))}
+			</div>
+			{pane === "app" && <About app={app} apps={apps} />}
+			{pane === "messages" && <Messages app={app} />}
+			{pane === "audit" && <Audit app={app} />}
+		</div>
+	);
+}
+
+function About({ app, apps }: { app: App; apps: readonly App[] }) {
+	const names = new Map(apps.map((each) => [each.app_id, each.app_name]));
+	const process = app.process;
+	return (
+		<>
+			<dl>
+				<dt>id</dt>
+				<dd class="mono">{app.app_id}</dd>
+				<dt>under</dt>
+				<dd>
+					{app.path.length <= 1 && <span class="soft">nobody</span>}
+					{app.path.slice(0, -1).map((each) => (
+						<>
+							<a href={linkTo("tree", [each])}>{names.get(each) ?? each.slice(-8)}</a>
+							{" / "}
+						</>
+					))}
+				</dd>
+				<dt>status</dt>
+				<dd>
+					{app.status} <span class="soft">{app.reason && `(${app.reason})`}</span>
+				</dd>
+				{moments(app).map(([name, at]) => (
+					<>
+						<dt>{name}</dt>
+						<dd>
+							{sayTime(readTime(at) ?? 0, now.value)}{" "}
+							<span class="soft">{sayAgo(readTime(at) ?? 0, now.value)}</span>
+						</dd>
+					</>
+				))}
+				{app.exit_code !== null && (
+					<>
+						<dt>exit code</dt>
+						<dd>{app.exit_code}</dd>
+					</>
+				)}
+				<dt>process</dt>
+				<dd class="mono">
+					{process.pid ? `${sayValue(process.hostname)} · pid ${sayValue(process.pid)}` : "–"}
+				</dd>
+			</dl>
+			<p class="bar">
+				<a
+					class="button"
+					href={linkTo("find", [], { attribute: `resource.trails.app.id=${app.app_id}` })}
+				>
+					Its traces
+				</a>
+				<a
+					class="button"
+					href={linkTo("find", [], {
+						attribute: `resource.trails.app.id=${app.app_id}`,
+						show: "logs",
+					})}
+				>
+					Its logs
+				</a>
+			</p>
+			{app.last_snapshot && (
+				<>
+					<h3>Last status</h3>
+					<pre>{JSON.stringify(app.last_snapshot.payload, null, 2)}</pre>
+				</>
+			)}
+			{app.result && (
+				<>
+					<h3>{app.result.msg_type}</h3>
+					<pre>{JSON.stringify(app.result.payload, null, 2)}</pre>
+				</>
+			)}
+		</>
+	);
+}
+
+function moments(app: App): [string, string][] {
+	const all: [string, string | null][] = [
+		["announced", app.scheduled_at],
+		["connected", app.connected_at],
+		["dropped", app.disconnected_at],
+		["ended", app.ended_at],
+	];
+	return all.filter((each): each is [string, string] => each[1] !== null);
+}
+
+function Messages({ app }: { app: App }) {
+	const answer = useAnswer<MessageList>(
+		`${app.app_id} ${app.last_snapshot?.seq ?? ""} ${app.status}`,
+		(until) =>
+			get("/api/v1/apps/{app_id}/messages", {
+				in: { app_id: app.app_id },
+				query: { limit: 100 },
+				until,
+			}),
+	);
+	return (
+		<Shown
+			of={answer}
+			empty={(found) => (found.count > 0 ? null : <p class="soft">It said nothing yet.</p>)}
+		>
+			{(found) => (
+				<div class="stack">
+					{found.messages.map((each) => (
+						<details key={each.id}>
+							<summary>
+								<b>{each.msg_type}</b>{" "}
+								<span class="soft small">
+									{sayTime(readTime(each.received_at) ?? 0, now.value)}
+									{each.late && ", late"}
+								</span>
+							</summary>
+							<pre>{JSON.stringify(each.payload, null, 2)}</pre>
+						</details>
+					))}
+				</div>
+			)}
+		</Shown>
+	);
+}
+
+function Audit({ app }: { app: App }) {
+	const answer = useAnswer<AuditList>(`${app.app_id} ${app.status}`, (until) =>
+		get("/api/v1/audit", { query: { app_id: app.app_id, limit: 100 }, until }),
+	);
+	return (
+		<Shown
+			of={answer}
+			empty={(found) =>
+				found.entries.length > 0 ? null : <p class="soft">Nobody asked anything of it.</p>
+			}
+		>
+			{(found) => (
+				<table>
+					<tbody>
+						{found.entries.map((each) => (
+							<tr key={each.id}>
+								<td class="soft">
+									{sayTime(readTime(each.at) ?? 0, now.value, { fraction: false })}
+								</td>
+								<td>{each.action}</td>
+								<td>{each.caller}</td>
+								<td class={each.allowed ? "good" : "bad"}>{each.allowed ? "allowed" : "denied"}</td>
+							</tr>
+						))}
+					</tbody>
+				</table>
+			)}
+		</Shown>
+	);
+}

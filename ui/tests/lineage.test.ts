@@ -1,0 +1,67 @@
+import { describe, expect, it } from "vitest";
+import type { Edge, Node } from "../src/api/schema";
+import { compareIds, layoutGraph, levelNodes } from "../src/screens/lineage/layout";
+
+function graph(pairs: readonly [string, string][]): { nodes: Node[]; edges: Edge[] } {
+	const ids = [...new Set(pairs.flat())];
+	const nodes = ids.map((trace_id) => ({ trace_id, depth: 0, stages: [] }) as unknown as Node);
+	const edges = pairs.map(
+		([parent_trace_id, trace_id]) => ({ parent_trace_id, trace_id }) as unknown as Edge,
+	);
+	return { nodes, edges };
+}
+
+describe("the picture of a graph", () => {
+	it("has every arrow go to the right where there is no circle", () => {
+		// A cause that is near by one way and far by another.
+		const { nodes, edges } = graph([
+			["1", "2"],
+			["2", "3"],
+			["1", "3"],
+			["3", "4"],
+			["1", "4"],
+		]);
+		const picture = layoutGraph(nodes, edges);
+		expect(picture.arrows).toHaveLength(5);
+		for (const { from, to } of picture.arrows) expect(from.x).toBeLessThan(to.x);
+	});
+
+	it("ends for a circle, and for a chain longer than a stack", () => {
+		const circle = graph([
+			["1", "2"],
+			["2", "3"],
+			["3", "1"],
+		]);
+		expect(levelNodes(circle.nodes, circle.edges).size).toBe(3);
+		const chain = graph(
+			Array.from(
+				{ length: 20_000 },
+				(_, at) => [String(at + 1), String(at + 2)] as [string, string],
+			),
+		);
+		const levels = levelNodes([...chain.nodes].reverse(), chain.edges);
+		expect(levels.get("20001")).toBe(20_000);
+	});
+
+	it("is the same whatever the order in which nodes come", () => {
+		const { nodes, edges } = graph([
+			["1", "9"],
+			["2", "9"],
+			["3", "8"],
+			["8", "9"],
+		]);
+		const places = (picture: ReturnType<typeof layoutGraph>) =>
+			Object.fromEntries(picture.boxes.map((box) => [box.node.trace_id, [box.x, box.y]]));
+		expect(places(layoutGraph(nodes, edges))).toEqual(
+			places(layoutGraph([...nodes].reverse(), [...edges].reverse())),
+		);
+	});
+
+	it("orders ids as the numbers that they are", () => {
+		expect(["18446744073709551615", "9", "10"].sort(compareIds)).toEqual([
+			"9",
+			"10",
+			"18446744073709551615",
+		]);
+	});
+});

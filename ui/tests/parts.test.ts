@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { Blocks } from "../src/api/events";
+import type { Density } from "../src/api/schema";
+import { command, quote } from "../src/parts/CopyMenu";
+import { layoutDensity } from "../src/parts/TimeBar";
+import { sayBytes, sayCount, sayDuration, saySharePercent } from "../src/parts/words";
+
+describe("what is copied", () => {
+	it("is one word of a shell, whatever it holds", () => {
+		expect(quote("shop")).toBe("shop");
+		expect(quote("it's; rm -rf $HOME")).toBe("'it'\\''s; rm -rf $HOME'");
+	});
+
+	it("has the flags that say something", () => {
+		expect(
+			command(["traces"], {
+				service: "shop",
+				min_duration_ms: 5,
+				q: undefined,
+				attribute: ["a=1", "b"],
+			}),
+		).toBe("clew traces --service shop --min-duration-ms 5 --attribute a=1 --attribute b");
+	});
+});
+
+describe("words", () => {
+	it("tell durations in three figures", () => {
+		expect([0.000_5, 0.25, 12.345, 999.9, 1234, 61_000, 7_260_000].map(sayDuration)).toEqual([
+			"500 ns",
+			"250 µs",
+			"12.3 ms",
+			"1000 ms",
+			"1.23 s",
+			"1 min 1 s",
+			"2 h 1 min",
+		]);
+	});
+
+	it("tell counts, bytes and shares", () => {
+		expect([sayCount(9999), sayCount(1_234_567)]).toEqual(["9,999", "1.23 M"]);
+		expect([sayBytes(12), sayBytes(1536)]).toEqual(["12 B", "1.5 KiB"]);
+		expect([saySharePercent(0), saySharePercent(0.0001), saySharePercent(0.5)]).toEqual([
+			"0 %",
+			"< 0.1 %",
+			"50 %",
+		]);
+	});
+});
+
+describe("server-sent events", () => {
+	it("come whole, however the stream is cut", () => {
+		const text = "id: 7\r\nevent: batch\r\ndata: [1,\r\ndata: 2]\r\n\r\n: alive\n\ndata: x\n\n";
+		for (const size of [1, 2, 3, 5, 100]) {
+			const blocks = new Blocks();
+			const events = [];
+			for (let at = 0; at < text.length; at += size)
+				events.push(...blocks.take(text.slice(at, at + size)));
+			expect(events).toEqual([
+				{ id: "7", type: "batch", data: "[1,\n2]" },
+				{ id: undefined, type: "message", data: "x" },
+			]);
+		}
+	});
+});
+
+describe("the time bar", () => {
+	const density: Density = {
+		start: "2026-11-21T10:00:00Z",
+		bucket_ms: 1000,
+		count: 3,
+		spans: [100, 0, 1],
+		errors: [100, 0, 0],
+		logs: [0, 0, 3],
+	};
+	const start = Date.UTC(2026, 10, 21, 10);
+
+	it("draws what is rare so that it is seen, failures above all", () => {
+		const columns = layoutDensity(density, { start, end: start + 3000 }, 300, 30);
+		expect(columns.filter((each) => each.kind === "spans")).toHaveLength(2);
+		expect(columns.filter((each) => each.kind === "errors")).toHaveLength(1);
+		expect(columns.every((each) => each.height >= 1)).toBe(true);
+	});
+});
