@@ -107,7 +107,12 @@ class Walker:
         if start == target:
             return found
         for step, pairs in self._steps(found, depth):
-            _add(found, pairs, step, nodes_max)
+            # Of more than there is room for, what was looked for is not left out.
+            led = [pair for pair in pairs if target in pair]
+            _add(found, led, step, nodes_max)
+            level = found.level
+            _add(found, pairs.difference(led), step, nodes_max)
+            found.level += level
             if not found.level or target in found.depths or Stop.NODES in found.stops:
                 return found
         if Stop.TIME not in found.stops:
