@@ -242,10 +242,13 @@ class RecordDesk:
         except (Refusal, sqlite3.Error) as error:
             raise Refusal(500) from error
         if self.answers_ids:
-            return of_json({"ids": [text for text in results if text is not None]})
+            created = [
+                text for one, text in zip(operations, results, strict=True) if "Create" in one
+            ]
+            return of_json({"ids": created})
         return of_json({"results": [{"Id": text} for text in results]})
 
-    def _operate(self, operation: Json, user: bytes | None) -> str | None:
+    def _operate(self, operation: Json, user: bytes | None) -> str:
         match operation:
             case {"Create": {"api_name": str(name), "value": value}}:
                 return self.shelf(name).create(value, user)
