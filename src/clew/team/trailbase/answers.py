@@ -91,6 +91,18 @@ def decode_json(body: bytes | str) -> Any:
     return document
 
 
+def encode_json(value: object) -> bytes:
+    """Return a value as JSON.
+
+    Raises:
+        ValidationError: it is nothing that JSON can say. It is not repeated.
+    """
+    try:
+        return msgspec.json.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        raise ValidationError("this is nothing that JSON can say") from None
+
+
 def _is_shallow(value: Any, depth_left: int) -> bool:
     if isinstance(value, dict):
         value = value.values()

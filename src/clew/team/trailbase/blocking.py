@@ -109,6 +109,10 @@ class TrailBaseClient:
         """See `AsyncTrailBaseClient.refresh`."""
         self._wait(self._client.refresh())
 
+    def status(self) -> Authentication | None:
+        """See `AsyncTrailBaseClient.status`."""
+        return self._wait(self._client.status())
+
     def logout(self) -> None:
         """See `AsyncTrailBaseClient.logout`."""
         self._wait(self._client.logout())

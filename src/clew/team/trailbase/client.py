@@ -180,6 +180,21 @@ class AsyncTrailBaseClient:
         await self.api()
         await self.session.headers(self.transport)
 
+    async def status(self) -> Authentication | None:
+        """Return who the server takes us for, with a bearer that it made anew; None for nobody.
+
+        Raises:
+            SyncError: the server has no such question.
+        """
+        auth, tokens = await self._own_auth(), self.session.tokens
+        if tokens is None:
+            return None
+        found = await auth.status(self.transport, tokens)
+        if found is None:
+            return None
+        self.session.set_tokens(found)
+        return _authentication(found)
+
     async def logout(self) -> None:
         """End the session here and at the server.
 
@@ -308,7 +323,7 @@ class AsyncTrailBaseClient:
         await self.api()
         if isinstance(self.session.auth, RecordsAuth):
             return self.session.auth
-        raise SyncError("this team's server knows no one-time codes")
+        raise SyncError("this team's server does not speak TrailBase's own API")
 
 
 def _credentials(given: Credentials | Mapping[str, str]) -> Credentials:

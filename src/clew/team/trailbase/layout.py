@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from clew.base.times import NS_PER_MS
 from clew.team.errors import ServerError, SyncError, ValidationError
-from clew.team.trailbase.answers import BOOTSTRAP_HINT, decode_json
+from clew.team.trailbase.answers import BOOTSTRAP_HINT, decode_json, encode_json
 from clew.team.trailbase.contract import Remote
 from clew.team.trailbase.tokens import base64_of, uuid_of
 
@@ -241,7 +239,7 @@ def _object(text: object, *, is_whole: bool) -> dict[str, Any]:
 
 
 def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return encode_json(value).decode()
 
 
 def _string(value: object) -> str:

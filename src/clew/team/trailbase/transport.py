@@ -18,13 +18,11 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
-import msgspec
-
 from clew.base.times import NS_PER_S
 from clew.base.version import own_version
 from clew.team.errors import NetworkError, ServerError, TeamError, ValidationError
 from clew.team.trailbase.address import parse_address
-from clew.team.trailbase.answers import Reply, http_date_s, refusal
+from clew.team.trailbase.answers import Reply, encode_json, http_date_s, refusal
 from clew.team.trailbase.library import load_library
 
 if TYPE_CHECKING:
@@ -91,7 +89,7 @@ class Transport:
         Raises:
             TeamError: the class says what went wrong; a NetworkError, whether it may have happened.
         """
-        content = None if body is None else msgspec.json.encode(body)
+        content = None if body is None else encode_json(body)
         request = self._request(method, path, pairs, content, headers)
         try:
             async with asyncio.timeout(TOTAL_S_MAX):
