@@ -16,6 +16,7 @@ from clew.app.protobuf import (
 )
 from clew.base.version import own_version
 from clew.telemetry.otlp.signal import Signal
+from clew.tree.journal.turns import in_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -111,7 +112,7 @@ def encode_spans(spans: Sequence[JournalSpan]) -> bytes:
 def _request(records: Sequence[Record], encode: Callable[[Record], bytes]) -> bytes:
     """Return records by their apps, all of one scope: both requests are alike in that."""
     grouped: dict[Subject, list[bytes]] = {}
-    for record in records:
+    for record in in_turns(records):
         grouped.setdefault(record.subject, []).append(bytes_field(2, encode(record)))
     scope = bytes_field(1, text_field(1, SCOPE) + text_field(2, own_version()))
     parts: list[bytes] = []

@@ -32,6 +32,7 @@ from clew.tree.journal.records import (
     tell_lost,
 )
 from clew.tree.journal.schema import keep_position, read_position
+from clew.tree.journal.turns import in_turns
 from clew.tree.registry.questions import find_commands, get_app_names, read_outbox
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def _prepare(position: int, entries: Sequence[OutboxEntry], reading: Reading) ->
     lost = entries[0].id - position - 1
     names = get_app_names(reading, {entry.app_id for entry in entries})
     subjects = {(entry.app_id, entry.path): _subject(entry, names) for entry in entries}
-    logs = [tell_entry(entry, subjects[entry.app_id, entry.path]) for entry in entries]
+    logs = [tell_entry(entry, subjects[entry.app_id, entry.path]) for entry in in_turns(entries)]
     ended = ended_commands(entries)
     # Of a cancel of thousands, only those targets that these entries are about.
     targets: dict[str, list[str]] = {}

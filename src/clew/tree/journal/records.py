@@ -43,6 +43,8 @@ MESSAGE: Final = "message"
 _SHARED_CACHED: Final = 256
 """What messages have alike: a few kinds from a few epochs."""
 
+_SPACES: Final = (b" ", b"\n", b"\t", b"\r")
+
 _decode_message: Final = msgspec.json.Decoder(MessageDocument).decode
 
 _Document = dict[str, Any]
@@ -182,7 +184,10 @@ def _tell_message(entry: OutboxEntry, subject: Subject) -> JournalLog:
     if told.payload is msgspec.UNSET:
         said = f"{told.payload_bytes} bytes"
     else:
-        said = msgspec.json.format(bytes(told.payload), indent=-1).decode()
+        text = bytes(told.payload)
+        # Nearly every client writes no space that could be left out.
+        has_space = any(each in text for each in _SPACES)
+        said = (msgspec.json.format(text, indent=-1) if has_space else text).decode()
     attributes: dict[str, Attribute] = {
         "trails.event.id": entry.id,
         "trails.seq": told.seq,
