@@ -125,14 +125,18 @@ def _plain(function: Callable[..., Any], made: Stage) -> Callable[..., Any]:
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Traced[Any]:
         if SWITCH.tracing is None:
-            plain = [
-                each.value
-                if (kind := type(each)) is Traced
-                else (each if kind in PLAIN else strip_argument(each))
-                for each in args
-            ]
-            named = {name: strip_argument(kwargs[name]) for name in kwargs} if kwargs else kwargs
-            return Traced(function(*plain, **named))
+            # A loop where it stands: a comprehension is a call of its own, as is any function.
+            given = []
+            for each in args:
+                kind = type(each)
+                if kind is Traced:
+                    given.append(each.value)
+                else:
+                    given.append(each if kind in PLAIN else strip_argument(each))
+            if not kwargs:
+                return Traced(function(*given))
+            named = {name: strip_argument(kwargs[name]) for name in kwargs}
+            return Traced(function(*given, **named))
         course = Course(made)
         plain, named = course.take(args, kwargs)
         with course:
@@ -146,14 +150,18 @@ def _coroutine(function: Callable[..., Any], made: Stage) -> Callable[..., Any]:
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Traced[Any]:
         if SWITCH.tracing is None:
-            plain = [
-                each.value
-                if (kind := type(each)) is Traced
-                else (each if kind in PLAIN else strip_argument(each))
-                for each in args
-            ]
-            named = {name: strip_argument(kwargs[name]) for name in kwargs} if kwargs else kwargs
-            return Traced(await function(*plain, **named))
+            # A loop where it stands: a comprehension is a call of its own, as is any function.
+            given = []
+            for each in args:
+                kind = type(each)
+                if kind is Traced:
+                    given.append(each.value)
+                else:
+                    given.append(each if kind in PLAIN else strip_argument(each))
+            if not kwargs:
+                return Traced(await function(*given))
+            named = {name: strip_argument(kwargs[name]) for name in kwargs}
+            return Traced(await function(*given, **named))
         course = Course(made)
         plain, named = course.take(args, kwargs)
         with course:
