@@ -12,6 +12,12 @@ export interface Screen {
 
 export const SCREENS: readonly Screen[] = [
 	{
+		name: "live",
+		title: "Live",
+		key: "l",
+		load: () => import("./live/Live"),
+	},
+	{
 		name: "find",
 		title: "Find",
 		key: "f",
@@ -40,5 +46,17 @@ export const SCREENS: readonly Screen[] = [
 		title: "Lineage",
 		key: "i",
 		load: () => import("./lineage/Lineage"),
+	},
+	{
+		name: "services",
+		title: "Services",
+		key: "s",
+		load: () => import("./services/Services"),
+	},
+	{
+		name: "health",
+		title: "Health",
+		key: "h",
+		load: () => import("./health/Health"),
 	},
 ];

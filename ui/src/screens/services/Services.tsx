@@ -1,0 +1,348 @@
+/** Services: who calls whom, how much, how fast and how well; metrics; agents and what they spent. */
+
+import { useMemo } from "preact/hooks";
+import { addressOf, get } from "../../api/client";
+import type { AgentList, AnomalyReport, ServiceList, Topology } from "../../api/schema";
+import { command } from "../../parts/CopyMenu";
+import { Head } from "../../parts/Head";
+import { Nothing, SendData, Shown } from "../../parts/States";
+import { sayCount, sayDuration, saySharePercent } from "../../parts/words";
+import { useAnswer } from "../../state/answer";
+import { change, linkTo, param } from "../../state/place";
+import { rangeKey, rangeQuery } from "../../state/time";
+import { BOX, layoutMap } from "./layout";
+import { Metrics } from "./Metrics";
+
+const TABS = ["services", "metrics", "agents", "changes"] as const;
+type Tab = (typeof TABS)[number];
+
+export default function Services() {
+	const asked = param("show") as Tab | null;
+	const tab = asked !== null && TABS.includes(asked) ? asked : "services";
+	return (
+		<>
+			<Head
+				title="Services"
+				copies={{
+					cli: command([tab === "changes" ? "anomalies" : tab], rangeQuery()),
+					url: addressOf(`/api/v1/${tab === "changes" ? "anomalies" : tab}`, {}, rangeQuery()),
+					mcp: { tool: tab === "changes" ? "anomalies" : tab, arguments: rangeQuery() },
+				}}
+			>
+				<div class="bar" role="tablist">
+					{TABS.map((each) => (
+						<button
+							type="button"
+							role="tab"
+							key={each}
+							aria-selected={each === tab}
+							onClick={() => change({ show: each === "services" ? null : each })}
+						>
+							{each}
+						</button>
+					))}
+				</div>
+			</Head>
+			<main class="main">
+				{tab === "services" && <Overview />}
+				{tab === "metrics" && <Metrics />}
+				{tab === "agents" && <Agents />}
+				{tab === "changes" && <Changes />}
+			</main>
+		</>
+	);
+}
+
+function Overview() {
+	const services = useAnswer<ServiceList>(rangeKey.value, (until) =>
+		get("/api/v1/services", { query: { ...rangeQuery(), limit: 500 }, until }),
+	);
+	return (
+		<Shown
+			of={services}
+			empty={(found) =>
+				found.count > 0 ? null : (
+					<Nothing title="No service said anything in this time">
+						<SendData />
+					</Nothing>
+				)
+			}
+		>
+			{(found) => (
+				<div class="stack">
+					<ServiceMap />
+					<table aria-label="Services">
+						<thead>
+							<tr>
+								<th>service</th>
+								<th class="number">spans</th>
+								<th class="number">a second</th>
+								<th class="number">failed</th>
+								<th class="number">p50</th>
+								<th class="number">p95</th>
+								<th class="number">p99</th>
+								<th class="number">log records</th>
+							</tr>
+						</thead>
+						<tbody>
+							{found.services.map((each) => (
+								<tr key={each.name}>
+									<td>
+										<a href={linkTo("find", [], { service: each.name })}>{each.name}</a>
+									</td>
+									<td class="number">{sayCount(each.span_count)}</td>
+									<td class="number">{each.rate_per_second.toPrecision(3)}</td>
+									<td class={`number ${each.error_count > 0 ? "bad" : "soft"}`}>
+										{each.error_count > 0 ? (
+											<a
+												class="bad"
+												href={linkTo("find", [], {
+													service: each.name,
+													status: "error",
+													show: "spans",
+												})}
+											>
+												{saySharePercent(each.error_rate)}
+											</a>
+										) : (
+											"none"
+										)}
+									</td>
+									<td class="number">{sayDuration(each.p50_ms)}</td>
+									<td class="number">{sayDuration(each.p95_ms)}</td>
+									<td class="number">{sayDuration(each.p99_ms)}</td>
+									<td class="number">
+										<a href={linkTo("find", [], { service: each.name, show: "logs" })}>
+											{sayCount(each.log_count)}
+										</a>
+									</td>
+								</tr>
+							))}
+						</tbody>
+					</table>
+					{found.truncated && (
+						<p class="soft small">
+							The first {found.count} of {found.total}.
+						</p>
+					)}
+				</div>
+			)}
+		</Shown>
+	);
+}
+
+function ServiceMap() {
+	const answer = useAnswer<Topology>(rangeKey.value, (until) =>
+		get("/api/v1/topology", { query: rangeQuery(), until }),
+	);
+	return (
+		<Shown of={answer} empty={(found) => (found.edges.length > 0 ? null : <></>)}>
+			{(found) => <Picture found={found} />}
+		</Shown>
+	);
+}
+
+function Picture({ found }: { found: Topology }) {
+	const linked = useMemo(() => {
+		// Who neither calls nor is called is in the table; here it would be a box of its own.
+		const named = new Set(found.edges.flatMap((edge) => [edge.from, edge.to]));
+		return layoutMap(
+			found.nodes.filter((node) => named.has(node.name)),
+			found.edges,
+		);
+	}, [found]);
+	return (
+		<div class="scroll panel">
+			<svg
+				class="graph"
+				width={linked.width}
+				height={linked.height}
+				role="group"
+				aria-label={`Map of ${found.nodes.length} services and what they call`}
+			>
+				<defs>
+					<marker
+						id="call"
+						viewBox="0 0 8 8"
+						refX="7"
+						refY="4"
+						markerWidth="7"
+						markerHeight="7"
+						orient="auto"
+					>
+						<path d="M0 0 8 4 0 8z" class="tip" />
+					</marker>
+				</defs>
+				{linked.arrows.map(({ edge, from, to }) => {
+					const isBack = to.x <= from.x;
+					const [x1, x2] = isBack ? [from.x, to.x + BOX.width] : [from.x + BOX.width, to.x];
+					const [y1, y2] = [from.y + BOX.height / 2, to.y + BOX.height / 2];
+					const middle = (x1 + x2) / 2;
+					return (
+						<g key={`${edge.from} ${edge.to} ${edge.kind}`}>
+							<path
+								class={`edge ${edge.errors > 0 ? "is-bad" : ""}`}
+								d={`M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`}
+								marker-end="url(#call)"
+							/>
+							<text x={middle} y={(y1 + y2) / 2 - 5} text-anchor="middle" class="under">
+								{sayCount(edge.calls)} · {sayDuration(edge.p95_duration_ms)}
+							</text>
+						</g>
+					);
+				})}
+				{linked.boxes.map(({ node, x, y }) => (
+					<a
+						key={node.name}
+						href={linkTo("find", [], { service: node.kind === "service" ? node.name : null })}
+						aria-label={`${node.kind} ${node.name}`}
+					>
+						<g
+							class={`box ${node.kind === "service" ? "" : "is-missing"}`}
+							transform={`translate(${x} ${y})`}
+						>
+							<rect width={BOX.width} height={BOX.height} rx="6" />
+							<text x="10" y="19" class="name">
+								{node.name.length > 22 ? `${node.name.slice(0, 21)}…` : node.name}
+							</text>
+							<text x="10" y="36" class={node.errors > 0 ? "under bad" : "under"}>
+								{node.kind === "service"
+									? `${sayCount(node.span_count)} spans`
+									: node.system || node.kind}
+								{node.errors > 0 && `, ${saySharePercent(node.error_rate)} failed`}
+							</text>
+						</g>
+					</a>
+				))}
+			</svg>
+			{found.truncated && (
+				<p class="soft small">
+					{found.count} of {found.total} connections are shown.
+				</p>
+			)}
+		</div>
+	);
+}
+
+function Agents() {
+	const answer = useAnswer<AgentList>(rangeKey.value, (until) =>
+		get("/api/v1/agents", { query: { ...rangeQuery(), limit: 200 }, until }),
+	);
+	return (
+		<Shown
+			of={answer}
+			empty={(found) =>
+				found.count > 0 ? null : (
+					<Nothing title="No agent called a model in this time">
+						<p>Spans with OpenTelemetry's gen_ai attributes are put together here.</p>
+					</Nothing>
+				)
+			}
+		>
+			{(found) => (
+				<table aria-label="Agents">
+					<thead>
+						<tr>
+							<th>agent</th>
+							<th>models</th>
+							<th class="number">runs</th>
+							<th class="number">failed</th>
+							<th class="number">calls of models</th>
+							<th class="number">of tools</th>
+							<th class="number">tokens in</th>
+							<th class="number">out</th>
+							<th class="number">cost</th>
+							<th class="number">p95</th>
+						</tr>
+					</thead>
+					<tbody>
+						{[...found.agents]
+							.sort((one, other) => (other.cost.usd ?? 0) - (one.cost.usd ?? 0))
+							.map((each) => (
+								<tr key={each.agent}>
+									<td>
+										<a
+											href={linkTo("find", [], {
+												attribute: each.named ? `gen_ai.agent.name=${each.agent}` : null,
+												service: each.named ? null : each.services[0],
+											})}
+										>
+											{each.agent}
+										</a>
+									</td>
+									<td>{each.models.join(", ")}</td>
+									<td class="number">{sayCount(each.runs)}</td>
+									<td class={`number ${each.run_failures > 0 ? "bad" : "soft"}`}>
+										{each.run_failures > 0 ? saySharePercent(each.failure_rate) : "none"}
+									</td>
+									<td class="number">{sayCount(each.llm_calls)}</td>
+									<td class="number">{sayCount(each.tool_calls)}</td>
+									<td class="number">{sayCount(each.tokens.input)}</td>
+									<td class="number">{sayCount(each.tokens.output)}</td>
+									<td class="number">
+										{each.cost.usd === null ? (
+											<span
+												class="soft"
+												title={`no price for ${each.cost.unpriced_models.join(", ")}`}
+											>
+												not known
+											</span>
+										) : (
+											`$${each.cost.usd.toFixed(each.cost.usd < 1 ? 4 : 2)}`
+										)}
+									</td>
+									<td class="number">{each.p95_ms === null ? "–" : sayDuration(each.p95_ms)}</td>
+								</tr>
+							))}
+					</tbody>
+				</table>
+			)}
+		</Shown>
+	);
+}
+
+function Changes() {
+	const answer = useAnswer<AnomalyReport>(rangeKey.value, (until) =>
+		get("/api/v1/anomalies", { query: { ...rangeQuery(), limit: 100 }, until }),
+	);
+	return (
+		<Shown
+			of={answer}
+			empty={(found) =>
+				found.anomalies.length > 0 ? null : (
+					<Nothing title="Everything is as it was">
+						<p>
+							{sayCount(found.compared.comparisons)} figures of {found.compared.services} services
+							were compared with the time before.
+						</p>
+					</Nothing>
+				)
+			}
+		>
+			{(found) => (
+				<table aria-label="What changed">
+					<thead>
+						<tr>
+							<th>what</th>
+							<th>service</th>
+							<th>what it says</th>
+						</tr>
+					</thead>
+					<tbody>
+						{found.anomalies.map((each, at) => (
+							<tr key={at}>
+								<td>
+									<span class="tag warn">{each.kind.replaceAll("_", " ")}</span>
+								</td>
+								<td>
+									<a href={linkTo("find", [], { service: each.service })}>{each.service}</a>
+								</td>
+								<td>{each.description}</td>
+							</tr>
+						))}
+					</tbody>
+				</table>
+			)}
+		</Shown>
+	);
+}
