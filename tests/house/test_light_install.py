@@ -26,7 +26,9 @@ SERVER_PACKAGES = {
     "clickhouse_connect",
     "grpc",
     "httptools",
+    "httpx2",
     "isal",
+    "keyring",
     "numpy",
     "orjson",
     "pyarrow",
@@ -112,6 +114,7 @@ with anchor_from_headers({"baggage": "trilog.obj.id=c"}):
     [
         "import clew.remote.http, clew.remote.events, clew.telemetry.remote",
         "import clew.team.remote, clew.answers.remote, clew.surfaces.cli.commands.comments",
+        "import clew.team.trailbase.blocking, clew.team.trailbase.server, clew.team.vault.choice",
         "import clew.surfaces.cli.tree, clew.surfaces.cli.program, clew.app.main",
         "import clew.surfaces.cli.commands.traces, clew.surfaces.cli.commands.live",
         "import clew.tree.agent.supervisor, clew.demo.command, clew.demo.crew",
@@ -166,3 +169,23 @@ def test_the_skill_is_shown_and_mcp_says_how_to_install_it(light_python: Path) -
     done = run(light_python, "-m", "clew.app.main", "mcp")
     assert done.returncode == 3
     assert json.loads(done.stderr)["hint"].startswith("pip install 'clew[mcp]'")
+
+
+def test_a_teams_server_needs_a_library_and_says_how_to_install_it(light_python: Path) -> None:
+    done = run(
+        light_python,
+        "-c",
+        "from clew.team import TrailBaseClient\n"
+        "from clew.base.errors import ClewError\n"
+        "try: TrailBaseClient('http://127.0.0.1:9')\n"
+        "except ClewError as error: print(error.code, error.hint)",
+    )
+    assert done.stdout == "unsupported pip install 'clew[team]'\n", done.stderr
+    vault = run(
+        light_python,
+        "-c",
+        "from pathlib import Path\n"
+        "from clew.team.vault.choice import open_vault\n"
+        "print(open_vault(Path(), {}).kind, open_vault(Path(), {'CLEW_TEAM_KEY': 'x' * 16}).kind)",
+    )
+    assert vault.stdout == "memory file\n", vault.stderr
