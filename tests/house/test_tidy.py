@@ -21,7 +21,9 @@ BANNED_CALLS = {
     "os._exit": ("a return from main", ("app/", "tree/agent/process.py")),
 }
 
-OUTER_ROOMS = {"native", "contracts", "examples", "bench", "tests", "docs", "requirements", "ui"}
+OUTER_ROOMS = {
+    *("native", "contracts", "deploy", "examples", "bench", "tests", "docs", "requirements", "ui")
+}
 """Folders beside the package that the map may name."""
 
 FILE_BYTES_MAX = 512 * 1024
