@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import pyarrow as pa
 
-from clew.lineage.ingest.columns import align, find_values, texts_of
+from clew.lineage.ingest.columns import align, find_values, may_hold, texts_of
 from clew.lineage.ingest.decoder import TIME
 from clew.lineage.ingest.rows import LinkRows
 from clew.lineage.ingest.told import INCOMPLETE, OTLP, ROWS_MAX, TOO_MUCH, WRONG_TYPE, Arrival, Told
@@ -144,9 +144,12 @@ def _find_candidates(
     rows: pa.RecordBatch,
 ) -> Iterator[tuple[int, int, str, dict[str, str | None]]] | None:
     """Return the records that may tell something: time, frame, event name, what they say."""
+    events = rows.column("EventName")
+    dictionaries = (rows.column("LogAttributes").keys.dictionary, events.dictionary)
+    if not any(may_hold(each, names.PREFIX) for each in dictionaries):
+        return None
     import pyarrow.compute as pc
 
-    events = rows.column("EventName")
     found = {name: find_values(rows.column("LogAttributes"), name) for name in _NAMES}
     several = [each[0] for name in (names.TRACE_ID, names.PARENTS) if (each := found[name])]
     is_named = pc.is_in(events.dictionary, value_set=texts_of(EVENTS))

@@ -27,6 +27,7 @@ from clew.lineage.ingest.columns import (
     align,
     count_values,
     find_values,
+    may_hold,
     mix_span_ids,
     nothing,
     number,
@@ -69,8 +70,12 @@ def read_spans(
     of the links, each input once; a link of a span to itself says nothing, nor does one to the item
     that the span goes on with. What is older than `kept_ns` when it comes is refused.
     """
-    marked = find_values(rows.column("SpanAttributes"), names.TRACE_ID)
-    if marked is None and not count_values(rows.column("Links.TraceId")):
+    attributes = rows.column("SpanAttributes")
+    has_links = count_values(rows.column("Links.TraceId"))
+    if not has_links and not may_hold(attributes.keys.dictionary, names.TRACE_ID):
+        return None
+    marked = find_values(attributes, names.TRACE_ID)
+    if not has_links and marked is None:
         return None
     refusals = _Refusals({})
     spans = _read_spans(rows, marked, arrivals, kept_ns, refusals)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+PREFIX: Final = "tracelink."
+"""Of all of them."""
+
 TRACE_ID: Final = "tracelink.trace_id"
 STREAM_ID: Final = "tracelink.stream_id"
 EPOCH: Final = "tracelink.epoch"
