@@ -55,7 +55,7 @@ class ItemRecord(msgspec.Struct, kw_only=True, frozen=True):
     name: str
 
 
-class Item(msgspec.Struct, kw_only=True, frozen=True):
+class Item(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """An item of a stream, and when it was put out, as far as was told.
 
     `record` is there where a span or a log record carries the item's stream, epoch and number.
@@ -68,7 +68,7 @@ class Item(msgspec.Struct, kw_only=True, frozen=True):
     record: ItemRecord | msgspec.UnsetType = msgspec.UNSET
 
 
-class Stage(msgspec.Struct, kw_only=True, frozen=True):
+class Stage(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """A span that says that it made an item with the id, or had to do with one: when, and where.
 
     `trace_id` and `span_id` are OpenTelemetry's.
@@ -121,7 +121,7 @@ class ItemList(msgspec.Struct, kw_only=True, frozen=True):
     truncated: bool
 
 
-class StageWindow(msgspec.Struct, kw_only=True, frozen=True):
+class StageWindow(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """The items of one stream and epoch that went into an output.
 
     `count` of them, from the one that was put out first to the one that was put out last, `span_ms`
@@ -148,7 +148,7 @@ class NodeSpan(msgspec.Struct, kw_only=True, frozen=True):
     span_id: str
 
 
-class Node(msgspec.Struct, kw_only=True, frozen=True):
+class Node(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """A trace id, and what is known of it. `missing`: nothing, but that others name it.
 
     `depth` is how many steps it is away. Each list holds the first of what there is, and the count
@@ -172,7 +172,7 @@ class Node(msgspec.Struct, kw_only=True, frozen=True):
     missing: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class Edge(msgspec.Struct, kw_only=True, frozen=True):
+class Edge(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """That an output was made of an input: the output's item, and when that was told first.
 
     `position` is the input's place among all inputs, and `age_ms` how old its item was then: null

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ def find_cycles(edges: Iterable[tuple[int, int]]) -> list[list[int]]:
     may be a thousand steps deep.
     """
     edges = list(edges)
-    if all(start > end for start, end in edges):
+    if all(itertools.starmap(operator.gt, edges)):
         # So it is wherever each output's id was made after those of its inputs.
         return []
     following: dict[int, list[int]] = {}

@@ -136,9 +136,8 @@ class Edges:
             first = told.setdefault(pair, link)
             if first is not link and _moment(link) < _moment(first):
                 told[pair] = link
-        if len(told.keys() & pairs) < len(pairs):
-            return None
-        return [told[pair] for pair in pairs]
+        links = [told[pair] for pair in pairs if pair in told]
+        return links if len(links) == len(pairs) else None
 
     def find_inputs(self, outputs: Collection[int]) -> list[Link]:
         """Return all edges that lead from some outputs to their inputs, `INPUTS_MAX` at most.

@@ -96,7 +96,22 @@ def tell_nodes(
 
 def tell_edges(links: Sequence[Link], history: History) -> list[doc.Edge]:
     """Return edges with what is told of each, in their order."""
-    return [_tell_edge(link, history) for link in links]
+    # Ids and moments stand in many edges each, and writing them takes longer than all else.
+    names = {each: str(each) for link in links for each in (link.trace_id, link.parent)}
+    moments = {link.at: format_time(link.at) for link in links}
+    return [
+        doc.Edge(
+            trace_id=names[link.trace_id],
+            parent_trace_id=names[link.parent],
+            stream_id=link.stream_id,
+            epoch=str(link.epoch),
+            seq=str(link.seq),
+            at=moments[link.at],
+            position=link.position,
+            age_ms=taken.age_ms if (taken := history.items.get((link.parent, link.at))) else None,
+        )
+        for link in links
+    ]
 
 
 def tell_item(item: PutOut, record: doc.ItemRecord | None) -> doc.Item:
@@ -154,17 +169,3 @@ def _tell_node(
 def _tell_windows(inputs: Sequence[Link], history: History) -> list[doc.StageWindow]:
     taken = (history.items.get((link.parent, link.at)) for link in inputs)
     return find_windows(each for each in taken if each is not None)
-
-
-def _tell_edge(link: Link, history: History) -> doc.Edge:
-    taken = history.items.get((link.parent, link.at))
-    return doc.Edge(
-        trace_id=str(link.trace_id),
-        parent_trace_id=str(link.parent),
-        stream_id=link.stream_id,
-        epoch=str(link.epoch),
-        seq=str(link.seq),
-        at=format_time(link.at),
-        position=link.position,
-        age_ms=None if taken is None else taken.age_ms,
-    )

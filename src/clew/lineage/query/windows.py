@@ -8,14 +8,18 @@ and both branches go into one output, that is one of the two.
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from clew.base.times import NS_PER_MS, format_time
 from clew.lineage import documents as doc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+
+_AT: Final = operator.itemgetter(0)
 
 
 class PutOut(NamedTuple):
@@ -45,7 +49,9 @@ def choose_item(items: Sequence[PutOut], emitted: int, *, is_whole: bool) -> Wen
     `items` are the first that have the input's id, ascending; where they are not all, what was put
     out after the last of them is not known.
     """
-    place = bisect_right(items, emitted, key=lambda item: item.at)
+    if is_whole and len(items) == 1:
+        return WentIn(items[0], emitted)
+    place = bisect_right(items, emitted, key=_AT)
     if not items or (place == len(items) and not is_whole):
         return None
     return WentIn(items[max(place, 1) - 1], emitted)
@@ -60,8 +66,12 @@ def find_windows(inputs: Iterable[WentIn]) -> list[doc.StageWindow]:
 
 
 def _window(taken: list[WentIn]) -> doc.StageWindow:
-    first, last = min(each.item for each in taken), max(each.item for each in taken)
-    ages = [each.age_ms for each in taken]
+    # Nearly always one set tells of all of them, so the oldest is the one that was put out first.
+    (first, begun), (last, ended) = min(taken), max(taken)
+    oldest, newest = begun - first.at, ended - last.at
+    if any(each.emitted != begun for each in taken):
+        ages = [each.emitted - each.item.at for each in taken]
+        oldest, newest = max(ages), min(ages)
     return doc.StageWindow(
         stream_id=first.stream_id,
         epoch=str(first.epoch),
@@ -71,6 +81,6 @@ def _window(taken: list[WentIn]) -> doc.StageWindow:
         last_seq=str(last.seq),
         last_at=format_time(last.at),
         span_ms=(last.at - first.at) / NS_PER_MS,
-        oldest_ms=max(ages),
-        newest_ms=min(ages),
+        oldest_ms=oldest / NS_PER_MS,
+        newest_ms=newest / NS_PER_MS,
     )
