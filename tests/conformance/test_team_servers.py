@@ -455,6 +455,28 @@ class TestPullingFromTrailBase:
 
         with_crew(fake, work)
 
+    def test_a_page_that_is_too_large_is_asked_for_in_parts(
+        self, fake: FakeTrailBase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def work(crew: Crew) -> None:
+            texts = ["x" * 9000] * 12
+            monkeypatch.setattr("clew.team.trailbase.transport.ANSWER_BYTES_MAX", 50_000)
+            outcomes = await crew.ours.send_all([crew.comment(text) for text in texts])
+            assert [type(each) for each in outcomes] == [Remote] * 12
+            since, seen = 0, 0
+            while True:
+                page = await crew.theirs.changes("comments", crew.team_id, since)
+                seen += len(page.records)
+                if not page.has_more:
+                    break
+                since = page.records[-1].seq
+            assert seen == 12
+            monkeypatch.setattr("clew.team.trailbase.transport.ANSWER_BYTES_MAX", 5_000)
+            with pytest.raises(ServerError):
+                await crew.theirs.changes("comments", crew.team_id, 0)
+
+        with_crew(fake, work)
+
     def test_a_restart_of_the_server_ends_no_pull(self, fake: FakeTrailBase) -> None:
         async def work(crew: Crew) -> None:
             made = await crew.ours.send(crew.comment())

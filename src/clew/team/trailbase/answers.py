@@ -42,6 +42,10 @@ _CONSTRAINT = re.compile(rb"db constraint: (unique|pk|fk|check|not null|trigger)
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
+class AnswerTooLargeError(ServerError):
+    """An answer is over the limit: whoever asked for many things may ask for fewer."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Reply:
     """An answer of the kind 2xx, read whole. Its body may hold tokens, so nothing shows it."""

@@ -45,6 +45,9 @@ ACTIVITY: Final = "/api/team/activity"
 RECORDS_MAX: Final = 50_000
 """Of one list, which comes as a whole: past this it is no team's."""
 
+LIST_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Of one such list: it cannot be asked for in parts."""
+
 OVERLAP_NS: Final = 2 * NS_PER_S
 """How much earlier than the last change is asked from: times of documents have whole milliseconds
 at best, and two machines' clocks do not agree to more than about this."""
@@ -79,20 +82,31 @@ class DocumentedServer:
         pairs: Pairs | None = None,
         body: object = None,
         key: str | None = None,
+        bytes_max: int | None = None,
     ) -> Reply:
         """Ask as who we are; once more after a 401, with a bearer that is renewed."""
         headers = await self.session.headers(self.transport)
         own = {"idempotency-key": key} if key else {}
         try:
             return await self.transport.ask(
-                method, path, pairs=pairs, body=body, headers={**headers, **own}
+                method,
+                path,
+                pairs=pairs,
+                body=body,
+                headers={**headers, **own},
+                bytes_max=bytes_max,
             )
         except AuthError:
             if not await self.session.doubt(self.transport, headers):
                 raise
         headers = await self.session.headers(self.transport)
         return await self.transport.ask(
-            method, path, pairs=pairs, body=body, headers={**headers, **own}
+            method,
+            path,
+            pairs=pairs,
+            body=body,
+            headers={**headers, **own},
+            bytes_max=bytes_max,
         )
 
     async def send(self, sending: Sending) -> Remote:
@@ -142,7 +156,8 @@ class DocumentedServer:
     async def changes(self, entity_type: str, team_id: str, since: int) -> Page:
         """See `TeamServer`. The page is whole, and may hold what was there before."""
         pairs = [("since", _rfc3339(max(since - OVERLAP_NS, 0)))] if since else []
-        reply = await self.ask("GET", LISTS.get(entity_type, _path(entity_type)), pairs=pairs)
+        path = LISTS.get(entity_type, _path(entity_type))
+        reply = await self.ask("GET", path, pairs=pairs, bytes_max=LIST_BYTES_MAX)
         document = reply.document()
         if isinstance(document, dict):
             document = document.get(entity_type, document.get("records"))

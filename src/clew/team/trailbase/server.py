@@ -24,6 +24,7 @@ from clew.team.errors import (
 )
 from clew.team.merging.operation import SyncOperationType
 from clew.team.trailbase import layout
+from clew.team.trailbase.answers import AnswerTooLargeError
 from clew.team.trailbase.contract import BATCH_MAX, PAGE_MAX, Capabilities, Page
 from clew.team.trailbase.events import listen
 from clew.team.trailbase.filters import Either, Op, Where
@@ -120,12 +121,21 @@ class RecordsServer:
         if entity_type not in layout.TABLES:
             filters.append(Where("entity_type", Op.EQ, entity_type))
         purged = await self._purged_seq()
-        found = await self._api_of(entity_type).list(*filters, order=["server_seq"], limit=PAGE_MAX)
+        api, limit = self._api_of(entity_type), PAGE_MAX
+        while True:
+            try:
+                found = await api.list(*filters, order=["server_seq"], limit=limit)
+                break
+            except AnswerTooLargeError:
+                # Somebody shared much. Fewer are asked for, or this place is never passed.
+                limit //= 4
+                if not limit:
+                    raise
         records = tuple(layout.remote_of(entity_type, each) for each in found.records)
         numbers = [since, *(each.seq for each in records)]
         if numbers != sorted(set(numbers)):
             raise SyncError("the server's changes are not in the order of their numbers")
-        return Page(records, has_more=len(records) >= PAGE_MAX, purged_seq=purged)
+        return Page(records, has_more=len(records) >= limit, purged_seq=purged)
 
     def hints(self, entity_types: Sequence[str]) -> AsyncGenerator[Hint, None]:
         """See `TeamServer`."""
@@ -199,7 +209,9 @@ class RecordsServer:
         found: dict[str, Remote] = {}
         try:
             for api in dict.fromkeys(layout.api_of(each.entity_type) for each in sendings):
-                found.update(await self._read_many(api, sendings))
+                found |= await self._read_many(
+                    api, [each for each in sendings if layout.api_of(each.entity_type) == api]
+                )
         except TeamError as error:
             return [error] * len(sendings)
         return [
@@ -209,14 +221,17 @@ class RecordsServer:
         ]
 
     async def _read_many(self, api: str, sendings: Sequence[Sending]) -> dict[str, Remote]:
-        types = {
-            each.remote_id: each.entity_type
-            for each in sendings
-            if layout.api_of(each.entity_type) == api
-        }
+        types = {each.remote_id: each.entity_type for each in sendings}
         ids = tuple(Where("id", Op.EQ, layout.filter_id(each)) for each in types)
-        records = (await self.api(api).list(Either(ids), limit=len(ids))).records
-        remotes = [layout.remote_of(_type_of(api, each, types), each) for each in records]
+        try:
+            records = (await self.api(api).list(Either(ids), limit=len(ids))).records
+        except AnswerTooLargeError:
+            middle = len(sendings) // 2
+            if not middle:
+                raise
+            first = await self._read_many(api, sendings[:middle])
+            return first | await self._read_many(api, sendings[middle:])
+        remotes = [layout.remote_of(_type_of(api, each), each) for each in records]
         return {each.remote_id: each for each in remotes}
 
     async def _purged_seq(self) -> int:
@@ -241,7 +256,7 @@ def _untried(error: TeamError) -> TeamError:
     return error
 
 
-def _type_of(api: str, record: Mapping[str, Any], types: Mapping[str, str]) -> str:
+def _type_of(api: str, record: Mapping[str, Any]) -> str:
     """Return which kind a record is of: several share one table."""
     if api == layout.ANY_API:
         return str(record.get("entity_type"))

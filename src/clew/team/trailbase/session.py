@@ -15,6 +15,7 @@ import asyncio
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from clew.team.errors import AuthError, NetworkError, RateLimitError, ServerError
@@ -43,7 +44,8 @@ class Session:
     """The tokens for one server, empty until somebody logs in.
 
     `on_change` is called with new tokens, None after a logout, from whichever thread changed them
-    and without any lock held. What it raises comes out of the call that changed them.
+    and without any lock held. That is mostly an event loop's, so it must not wait: what a vault is
+    to keep goes to a thread. What it raises comes out of the call that changed them.
     """
 
     def __init__(
@@ -89,6 +91,8 @@ class Session:
     async def login(self, transport: Transport, credentials: Credentials) -> Tokens:
         """Become known by a password. Errors as of `Auth.login`."""
         tokens = await self.auth.login(transport, credentials)
+        if tokens.email is None and "@" in credentials.email:
+            tokens = replace(tokens, email=credentials.email)
         self.set_tokens(tokens)
         return tokens
 

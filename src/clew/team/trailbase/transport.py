@@ -22,7 +22,13 @@ from clew.base.times import NS_PER_S
 from clew.base.version import own_version
 from clew.team.errors import NetworkError, ServerError, TeamError, ValidationError
 from clew.team.trailbase.address import parse_address
-from clew.team.trailbase.answers import Reply, encode_json, http_date_s, refusal
+from clew.team.trailbase.answers import (
+    AnswerTooLargeError,
+    Reply,
+    encode_json,
+    http_date_s,
+    refusal,
+)
 from clew.team.trailbase.library import load_library
 
 if TYPE_CHECKING:
@@ -38,8 +44,9 @@ gone is found out before a person gives up."""
 SILENCE_S_MAX: Final = 60.0
 """Of a stream of events: the server sends a comment every 15 to 30 s; after two nobody is there."""
 
-ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
-"""A page of 500 records of 64 KiB, which is more than any page of ours."""
+ANSWER_BYTES_MAX: Final = 8 * 1024 * 1024
+"""A page of 500 records of 16 KiB; a larger page is asked for in parts. As objects of Python it is
+up to twenty times as much."""
 
 REFUSAL_BYTES_MAX: Final = 16 * 1024
 """Of a refusal: the kind of a constraint stands at its beginning, and the rest is not read."""
@@ -83,17 +90,19 @@ class Transport:
         pairs: Pairs | None = None,
         body: object = None,
         headers: Mapping[str, str] | None = None,
+        bytes_max: int | None = None,
     ) -> Reply:
         """Return the answer to one question. `path` begins with a slash; `body` is sent as JSON.
 
         Raises:
+            AnswerTooLargeError: it is over `bytes_max`, else `ANSWER_BYTES_MAX`.
             TeamError: the class says what went wrong; a NetworkError, whether it may have happened.
         """
         content = None if body is None else encode_json(body)
         request = self._request(method, path, pairs, content, headers)
         try:
             async with asyncio.timeout(TOTAL_S_MAX):
-                return await self._ask(request)
+                return await self._ask(request, bytes_max or ANSWER_BYTES_MAX)
         except TimeoutError as error:
             raise NetworkError(f"{self.host} did not answer in {TOTAL_S_MAX:g} s") from error
 
@@ -170,7 +179,7 @@ class Transport:
                 method, f"{self.url}{path}{query}", content=content, headers=given
             )
 
-    async def _ask(self, request: httpx2.Request) -> Reply:
+    async def _ask(self, request: httpx2.Request, bytes_max: int) -> Reply:
         asked_at = time.time_ns()
         with self._explained():
             response = await self._opened().send(request, stream=True)
@@ -179,7 +188,7 @@ class Transport:
                 if not response.is_success:
                     body = await _read(response, REFUSAL_BYTES_MAX, is_cut=True)
                     raise self._refusal(response, body)
-                body = await _read(response, ANSWER_BYTES_MAX)
+                body = await _read(response, bytes_max)
             finally:
                 await response.aclose()
         return Reply(response.status_code, _headers(response), body)
@@ -294,7 +303,8 @@ async def _read(response: httpx2.Response, bytes_max: int, *, is_cut: bool = Fal
     """Return a body of at most `bytes_max` bytes, unpacked; what `is_cut` ends there, else fails.
 
     Raises:
-        ServerError: too large, packed in a way that was not asked for, or packed wrongly.
+        AnswerTooLargeError: it is larger.
+        ServerError: it is packed in a way that was not asked for, or packed wrongly.
     """
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding not in {"identity", "gzip"}:
@@ -315,7 +325,7 @@ async def _read(response: httpx2.Response, bytes_max: int, *, is_cut: bool = Fal
         if len(body) > bytes_max:
             if is_cut:
                 break
-            raise ServerError(f"the server's answer is over the limit of {bytes_max} bytes")
+            raise AnswerTooLargeError(f"the server's answer is over the limit of {bytes_max} bytes")
     if unpacker is not None and not unpacker.eof and not is_cut and not is_empty:
         raise ServerError("the server's answer ended in its middle")
     return bytes(body[:bytes_max])
