@@ -223,10 +223,10 @@ class RecordDesk:
         """Return the answer to a batch. What fails fails it whole, and undoes nothing by default.
 
         Raises:
-            Refusal: 400, 405 where it is switched off, else 500 whatever went wrong.
+            Refusal: 400, 404 where it is switched off, else 500 whatever went wrong.
         """
         if not self._has_transactions:
-            raise Refusal(405)
+            raise Refusal(404)
         body = request.json()
         operations = body.get("operations") if isinstance(body, dict) else None
         if not isinstance(body, dict) or not isinstance(operations, list):
