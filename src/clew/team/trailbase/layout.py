@@ -188,11 +188,9 @@ def _document(entity_type: str, record: Mapping[str, Any], *, is_whole: bool) ->
     team: dict[str, Any] = {}
     if table is None or table.has_team:
         team = {"team_id": uuid_of(_string(record.get("team_id")))}
-    # What a trigger wrote (a member who joined) nobody's clock has a time for but the server's.
-    stamped = {"last_modified": _rfc3339(_number(record.get("updated_at")))}
     if table is None:
-        whole = _object(record.get("document"), is_whole=is_whole)
-        return {**(stamped if is_whole else {}), **whole, **team}
+        document = {**_object(record.get("document"), is_whole=is_whole), **team}
+        return _stamped(document, record) if is_whole else document
     # What is in `more` never stands for a column: the rules of the server look at those.
     document = {
         name: value
@@ -214,9 +212,18 @@ def _document(entity_type: str, record: Mapping[str, Any], *, is_whole: bool) ->
         owner = record.get("owner")
         # Of an account that is gone nothing is left but the row.
         document[table.owned_as] = "" if owner is None else uuid_of(_string(owner))
-    if document.get("last_modified") is None and is_whole:
-        document |= stamped
-    return {**document, **team}
+    document |= team
+    return _stamped(document, record) if is_whole else document
+
+
+def _stamped(document: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document that says when it was changed.
+
+    What a trigger wrote (a member who joined) nobody's clock has a time for but the server's.
+    """
+    if document.get("last_modified") is None:
+        document["last_modified"] = _rfc3339(_number(record.get("updated_at")))
+    return document
 
 
 def _rfc3339(at_ms: int) -> str:
@@ -231,6 +238,8 @@ def _object(text: object, *, is_whole: bool) -> dict[str, Any]:
     if text is None or text == "":
         if is_whole:
             raise TypeError("document")
+        return {}
+    if text == "{}":
         return {}
     document = decode_json(_string(text))
     if not isinstance(document, dict):

@@ -206,7 +206,9 @@ def uuid_of(text: str) -> str:
     except ValueError:
         raise _no_id(text) from None
     if _BASE64_ID.fullmatch(text):
-        return str(UUID(bytes=base64.urlsafe_b64decode(text[:22] + "==")))
+        # Not through `UUID`, which costs five times as much: a page has a thousand of them.
+        raw = base64.urlsafe_b64decode(text[:22] + "==").hex()
+        return f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"
     raise _no_id(text)
 
 
