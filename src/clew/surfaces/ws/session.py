@@ -41,6 +41,7 @@ _JOINING: Final = (inbound.Register, inbound.ReRegister, inbound.Attach)
 _REVOKED: Final = "this key has been revoked"
 
 _NUL: Final = b"\\u0000"
+_ESCAPE: Final = b"\\"
 
 _GONE: Final = frozenset(
     {FrameError.SUPERSEDED, FrameError.REVOKED, FrameError.TERMINAL, FrameError.ANCESTOR_CANCELLED}
@@ -140,7 +141,7 @@ class Session:
             return wait
         self._door.counters.frames_in += 1
         # A text has a NUL character only where its JSON wrote it so, and a message has no more.
-        is_plain = type(frame) is inbound.Message and _NUL not in octets
+        is_plain = type(frame) is inbound.Message and (_ESCAPE not in octets or _NUL not in octets)
         wrong = None if is_plain else translation.find_wrong(frame)
         if wrong is not None:
             self._refuse(ClewError(ErrorCode.INVALID_ARGUMENT, wrong), frame)

@@ -183,7 +183,13 @@ def keep(
     """
     batch = _Batch()
     for change in changes:
-        batch.put(change)
+        # Most are of these two kinds, and to match asks for every kind before them.
+        if type(change) is made.MessageAdded:
+            batch.messages.append(change)
+        elif type(change) is made.Happened:
+            batch.happened.append(change)
+        else:
+            batch.put(change)
     next_ids = _next_ids(transaction)
     _keep_apps(transaction, batch)
     first = next_ids["messages"]
