@@ -15,7 +15,12 @@ from clew.base.ids import new_uuid
 from clew.team.entities.kinds import KINDS
 from clew.team.entities.session import SyncStatus
 from clew.team.ledger.conflicts import erase_conflicts, keep_conflict
-from clew.team.ledger.entities import find_by_remote, find_entities, keep_entity
+from clew.team.ledger.entities import (
+    find_by_remote,
+    find_entities,
+    forget_entity,
+    keep_entity,
+)
 from clew.team.ledger.flight import (
     Returned,
     confirm,
@@ -28,6 +33,7 @@ from clew.team.ledger.flight import (
 from clew.team.ledger.queue import drop_queued, find_queued, put, requeue
 from clew.team.ledger.rounds import keep_cursor
 from clew.team.ledger.rows import Applied, Claim, Conflict, EntityRow, Reconciled
+from clew.team.merging.operation import SyncOperationType
 from clew.team.merging.recall import Recalled, as_change, recall
 from clew.team.merging.settlement import Settlement, Side, settle
 from clew.team.merging.strategy import ConflictStrategy
@@ -93,7 +99,10 @@ def reconcile(
     """
     told = recall(claimed.operation, claimed.entity.version, record)
     if told.what is Recalled.DONE:
-        confirm(writing, claimed, record or _gone(claimed.entity))
+        if record is None and claimed.entity.version == 0:
+            _forget_unheard(writing, claimed)
+        else:
+            confirm(writing, claimed, record or _gone(claimed.entity))
         return Reconciled(told.what)
     flying = find_flying(writing, claimed.entity)
     is_ours = flying is not None and flying.op_id == claimed.operation.op_id
@@ -135,6 +144,21 @@ def drop_absent(
             if conflict is not None:
                 conflicts.append(conflict)
     return Applied(tuple(changed), tuple(conflicts))
+
+
+def _forget_unheard(writing: Transaction, claimed: Claim) -> None:
+    """Forget what was made and deleted here and what the server has not, unless it was made anew.
+
+    It is no tombstone: should its create arrive after all, a pull brings it in, for all to see.
+    """
+    row = claimed.entity
+    is_ours = land(writing, claimed.operation) is not None
+    queued = find_queued(writing, row.account_id, row.entity_type, row.local_id)
+    if is_ours and queued is None:
+        forget_entity(writing, row)
+    elif is_ours and queued is not None:
+        drop_queued(writing, row)
+        put(writing, replace(queued, operation=SyncOperationType.CREATE))
 
 
 def _apply(
