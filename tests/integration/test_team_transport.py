@@ -248,6 +248,10 @@ def test_a_certificate_that_nobody_signed_is_refused_and_one_that_was_is_taken(
         assert not raised.value.may_have_happened
         assert not server.heard
         assert ask(server, tls=ours).object() == {"a": 1}
+        careless = ssl.create_default_context()
+        careless.check_hostname = False
+        with pytest.raises(ValidationError):
+            ask(server, tls=careless)
 
 
 def test_the_difference_of_the_clocks_is_learned_to_less_than_the_second_of_the_header() -> None:

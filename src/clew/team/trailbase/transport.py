@@ -68,13 +68,15 @@ class Transport:
         """`tls` is for a server whose certificate an authority of one's own signed.
 
         Raises:
-            ValidationError: no address, or ``http`` to another machine.
+            ValidationError: no address, ``http`` to another machine, or a `tls` that checks nobody.
             ClewError: UNSUPPORTED when the HTTP library is not installed.
         """
         self.url: Final = parse_address(url)
         self.host: Final = urlsplit(self.url).netloc
         self.clock_offset_ns = 0
         self._offset_bounds = (-_EVER_NS, _EVER_NS)
+        if tls is not None and not (tls.check_hostname and tls.verify_mode is ssl.CERT_REQUIRED):
+            raise ValidationError("certificates of a team's server are always checked")
         self._tls = tls
         self._client: httpx2.AsyncClient | None = None
         load_library()
@@ -99,10 +101,11 @@ class Transport:
             TeamError: the class says what went wrong; a NetworkError, whether it may have happened.
         """
         content = None if body is None else encode_json(body)
-        request = self._request(method, path, pairs, content, headers)
+        client = await self._opened()
+        request = self._request(client, method, path, pairs, content, headers)
         try:
             async with asyncio.timeout(TOTAL_S_MAX):
-                return await self._ask(request, bytes_max or ANSWER_BYTES_MAX)
+                return await self._ask(client, request, bytes_max or ANSWER_BYTES_MAX)
         except TimeoutError as error:
             raise NetworkError(f"{self.host} did not answer in {TOTAL_S_MAX:g} s") from error
 
@@ -116,10 +119,11 @@ class Transport:
             TeamError: as of `ask`; a NetworkError also when the stream falls silent.
         """
         wanted = {"accept": "text/event-stream", "cache-control": "no-store"}
-        request = self._request("GET", path, pairs, None, {**wanted, **(headers or {})})
+        client = await self._opened()
+        request = self._request(client, "GET", path, pairs, None, {**wanted, **(headers or {})})
         request.extensions["timeout"] = _timeouts(SILENCE_S_MAX)
         with self._explained():
-            response = await self._opened().send(request, stream=True)
+            response = await client.send(request, stream=True)
             try:
                 if not response.is_success:
                     body = await _read(response, REFUSAL_BYTES_MAX, is_cut=True)
@@ -134,36 +138,28 @@ class Transport:
         if client is not None:
             await client.aclose()
 
-    def _opened(self) -> httpx2.AsyncClient:
-        import httpx2
-
+    async def _opened(self) -> httpx2.AsyncClient:
         if self._client is None:
-            self._client = httpx2.AsyncClient(
-                verify=self._tls or self._trust(),
-                trust_env=False,
-                follow_redirects=False,
-                # Cookies that a login sets are tokens beside those that we were given, and would
-                # go on speaking for us after a logout.
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                timeout=httpx2.Timeout(TOTAL_S_MAX, connect=CONNECT_S_MAX),
-                limits=httpx2.Limits(max_connections=CONNECTIONS_MAX),
-                headers={
-                    "user-agent": f"clew/{own_version()}",
-                    "accept": "application/json",
-                    "accept-encoding": "gzip",
-                },
-            )
+            # The library takes a tenth of a second to import, and what the system trusts some time
+            # to read: not on a loop that others wait for.
+            trusted = await asyncio.to_thread(self._trust)
+            if self._client is None:
+                self._client = _client(trusted)
         return self._client
 
-    def _trust(self) -> ssl.SSLContext | bool:
+    def _trust(self) -> ssl.SSLContext:
+        import httpx2
+
+        if self._tls is not None:
+            return self._tls
         if self.url.startswith("https:"):
-            return True
-        # What the system trusts takes a while to read. Without TLS an empty list will do: should
-        # anything ever ask for TLS all the same, nobody is trusted.
+            return httpx2.create_ssl_context()
+        # Nothing is asked over TLS here; should anything ever be, nobody is trusted.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def _request(
         self,
+        client: httpx2.AsyncClient,
         method: str,
         path: str,
         pairs: Pairs | None,
@@ -175,14 +171,16 @@ class Transport:
         if content is not None:
             given["content-type"] = "application/json"
         with self._explained():
-            return self._opened().build_request(
+            return client.build_request(
                 method, f"{self.url}{path}{query}", content=content, headers=given
             )
 
-    async def _ask(self, request: httpx2.Request, bytes_max: int) -> Reply:
+    async def _ask(
+        self, client: httpx2.AsyncClient, request: httpx2.Request, bytes_max: int
+    ) -> Reply:
         asked_at = time.time_ns()
         with self._explained():
-            response = await self._opened().send(request, stream=True)
+            response = await client.send(request, stream=True)
             try:
                 self._look_at_clock(response.headers.get("date", ""), asked_at)
                 if not response.is_success:
@@ -223,6 +221,26 @@ class Transport:
 
     def _explained(self) -> _Explained:
         return _Explained(self.host)
+
+
+def _client(trusted: ssl.SSLContext) -> httpx2.AsyncClient:
+    import httpx2
+
+    return httpx2.AsyncClient(
+        verify=trusted,
+        trust_env=False,
+        follow_redirects=False,
+        # Cookies that a login sets are tokens beside those that we were given, and would go on
+        # speaking for us after a logout.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        timeout=httpx2.Timeout(TOTAL_S_MAX, connect=CONNECT_S_MAX),
+        limits=httpx2.Limits(max_connections=CONNECTIONS_MAX),
+        headers={
+            "user-agent": f"clew/{own_version()}",
+            "accept": "application/json",
+            "accept-encoding": "gzip",
+        },
+    )
 
 
 class _Explained:
