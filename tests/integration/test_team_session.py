@@ -32,7 +32,7 @@ from clew.team.trailbase.session import Session
 from clew.team.trailbase.tokens import Tokens, make_tokens
 from clew.team.trailbase.transport import Transport
 from clew.testing.trailbase import FakeDocumented, FakeTrailBase, Trouble
-from tests.scripted_http import ScriptedServer, answer
+from tests.scripted_http import Heard, ScriptedServer, answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -187,6 +187,48 @@ class TestLogin:
                 assert not ann.is_authenticated
 
         asyncio.run(run())
+
+    def test_a_code_that_came_by_mail_is_a_login_where_the_server_offers_it(self) -> None:
+        def script(request: Heard) -> bytes:
+            match request.path.removeprefix("/api/auth/v1"):
+                case "/api/healthcheck":
+                    return answer(b"Ok")
+                case "/status":
+                    return answer({"auth_token": None})
+                case "/otp/request":
+                    return answer(b"")
+                case "/otp/login" if request.json() == {"email": "a@b.c", "code": "123456"}:
+                    return answer({"auth_token": "a.e30.c", "refresh_token": "r"})
+                case _:
+                    return answer(b"", 401)
+
+        async def run(url: str) -> None:
+            async with client(url) as each:
+                await each.request_otp("a@b.c")
+                with pytest.raises(AuthError):
+                    await each.login_otp("a@b.c", "000000")
+                await each.login_otp("a@b.c", "123456")
+                assert each.is_authenticated
+
+        with ScriptedServer(script) as server:
+            asyncio.run(run(server.url))
+
+    def test_a_login_that_answers_without_tokens_is_none(self) -> None:
+        bodies: list[object] = [{}, [], b"", {"auth_token": 3}, {"auth_token": "two words"}]
+
+        def script(request: Heard) -> bytes:
+            return answer(bodies[0] if request.path.endswith("/login") else b"", 200)
+
+        async def run(url: str) -> None:
+            async with client(url, api=Api.TRAILBASE) as each:
+                with pytest.raises((SyncError, ServerError)):
+                    await each.authenticate(Credentials("a@b.c", PASSWORD))
+                assert not each.is_authenticated
+
+        while bodies:
+            with ScriptedServer(script) as server:
+                asyncio.run(run(server.url))
+            bodies.pop(0)
 
 
 class TestRenewal:
