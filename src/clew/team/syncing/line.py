@@ -1,0 +1,264 @@
+"""One account that is kept in step: the task that runs rounds, and the one that hears hints.
+
+Rounds are run when something was written here, when the server hinted that something changed there,
+when the time between rounds is over, and when somebody asks; whoever asks while a round runs waits
+for the one after it, which sees what they wrote. A server that does not answer is asked whether it
+is there, ever more seldom, and the first answer begins a round; nothing that waits loses a try by
+it. An account that was sent away is left alone until somebody connects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from clew.base.errors import ClewError
+from clew.base.times import NS_PER_S
+from clew.team.errors import AuthError, TeamError
+from clew.team.ledger.rows import Round, RoundOutcome
+from clew.team.merging.strategy import ConflictStrategy
+from clew.team.syncing.course import TEAM_TYPES, Course, reading
+from clew.team.syncing.pull import TEAMS
+from clew.team.syncing.round import run_round
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from clew.team.ledger.ledger import Ledger
+    from clew.team.ledger.rows import Account
+    from clew.team.trailbase.contract import TeamServer
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_S: Final = 300.0
+"""Between rounds when nothing happens, as the integration documents it."""
+
+GATHER_S: Final = 0.2
+"""After a local write: what somebody writes in one breath goes out together."""
+
+OFFLINE_S: Final = (1.0, 60.0)
+"""Between two looks whether the server is there: at first, and after a long absence."""
+
+LISTEN_S: Final = (1.0, 300.0)
+"""The same between two attempts to listen."""
+
+
+class LinkState(StrEnum):
+    """How an account stands with its server."""
+
+    UNKNOWN = "unknown"
+    ONLINE = "online"
+    OFFLINE = "offline"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How an account stands with its server, and what the last round came to."""
+
+    state: LinkState
+    is_live: bool = False
+    last: Round | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """How the background works. Seconds."""
+
+    interval_s: float = INTERVAL_S
+    gather_s: float = GATHER_S
+    offline_s: tuple[float, float] = OFFLINE_S
+    listen_s: tuple[float, float] = LISTEN_S
+    types: tuple[str, ...] = TEAM_TYPES
+    strategy: ConflictStrategy = ConflictStrategy.LAST_WRITE_WINS
+    strategies: Mapping[str, ConflictStrategy] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What every account is kept in step with.
+
+    `open_server` gives the server of an account, and may raise what the server says; `changed`
+    hears what a round changed here, by type; `now` gives Unix nanoseconds.
+    """
+
+    ledger: Ledger
+    open_server: Callable[[Account], Awaitable[TeamServer]]
+    now: Callable[[], int]
+    options: SyncOptions = field(default_factory=SyncOptions)
+    changed: Callable[[str, Mapping[str, list[str]]], Awaitable[None]] | None = None
+
+
+_STATES: Final = {
+    RoundOutcome.OFFLINE: LinkState.OFFLINE,
+    RoundOutcome.PAUSED: LinkState.PAUSED,
+}
+
+
+class Line:
+    """One account and its two tasks. Belongs to one event loop."""
+
+    def __init__(self, means: Means, account: Account) -> None:
+        self._means = means
+        self._account = account
+        self._options = means.options
+        self._server: TeamServer | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._turn = asyncio.Lock()
+        self._asked: asyncio.Future[Round] | None = None
+        self._written = asyncio.Event()
+        self._hinted: set[str] = set()
+        self._wait_offline = self._options.offline_s[0]
+        self.link = Link(LinkState.UNKNOWN)
+
+    def start(self) -> None:
+        """Begin."""
+        self._tasks = [
+            asyncio.create_task(self._keep_up(), name="team-sync"),
+            asyncio.create_task(self._listen(), name="team-hints"),
+        ]
+
+    async def stop(self) -> None:
+        """End both tasks, and a round that runs."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._asked is not None and not self._asked.done():
+            self._asked.cancel()
+        if self._server is not None:
+            with contextlib.suppress(TeamError):
+                await self._server.close()
+
+    def wake(self) -> None:
+        """Say that something was written here."""
+        self._written.set()
+
+    async def sync(self) -> Round:
+        """Wait for a round that begins after this call; all who ask meanwhile wait for one."""
+        if self._asked is None:
+            self._asked = asyncio.ensure_future(self._run_asked())
+        return await asyncio.shield(self._asked)
+
+    async def _run_asked(self) -> Round:
+        async with self._turn:
+            # Whoever asks from here on may have written what this round does not see any more.
+            self._asked = None
+            return await self._round(None)
+
+    async def _keep_up(self) -> None:
+        due_s = 0.0
+        while True:
+            await self._until_due(due_s)
+            only = self._take_hints()
+            async with self._turn:
+                due_s = await self._attempt(only)
+
+    async def _until_due(self, due_s: float) -> None:
+        if self.link.state is LinkState.OFFLINE:
+            # What is written meanwhile does not bring the server back.
+            await asyncio.sleep(due_s)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._written.wait(), max(0.0, due_s))
+            # What is said in one breath is one round.
+            await asyncio.sleep(self._options.gather_s)
+        self._written.clear()
+
+    def _take_hints(self) -> tuple[str, ...] | None:
+        """Return the types that a pull is to be about, None for all."""
+        hinted, self._hinted = self._hinted, set()
+        return tuple(sorted(hinted)) or None
+
+    async def _attempt(self, only: tuple[str, ...] | None) -> float:
+        """Run a round in the background; return after how many seconds the next one is due."""
+        try:
+            if self.link.state is LinkState.OFFLINE and not await self._is_there():
+                return self._later_offline()
+            done = await self._round(only)
+        except ClewError as error:
+            # The ledger does not take anything now: the registry says so elsewhere, too.
+            logger.warning("a sync with %s failed: %s", self._account.server_url, error.message)
+            return self._later_offline()
+        if done.outcome is RoundOutcome.OFFLINE:
+            return self._later_offline()
+        self._wait_offline = self._options.offline_s[0]
+        if done.outcome is RoundOutcome.PAUSED:
+            return await self._until_resumed()
+        return self._options.interval_s
+
+    async def _is_there(self) -> bool:
+        try:
+            await (await self._open()).check()
+        except TeamError:
+            return False
+        return True
+
+    def _later_offline(self) -> float:
+        wait = self._wait_offline * (0.5 + random.random() / 2)  # noqa: S311 - no secret
+        self._wait_offline = min(self._wait_offline * 2, self._options.offline_s[1])
+        return wait
+
+    async def _until_resumed(self) -> float:
+        means, account_id = self._means, self._account.account_id
+        account = await reading(lambda: means.ledger.find_account(account_id))
+        if account is None or account.paused_until is None:
+            return self._options.interval_s
+        return max(0.0, (account.paused_until - means.now()) / NS_PER_S)
+
+    async def _round(self, only: tuple[str, ...] | None) -> Round:
+        means, options = self._means, self._options
+        try:
+            server = await self._open()
+        except TeamError as error:
+            was_sent_away = isinstance(error, AuthError)
+            outcome = RoundOutcome.PAUSED if was_sent_away else RoundOutcome.OFFLINE
+            now = means.now()
+            return self._note(Round(now, now, outcome, error=error.message))
+        course = Course(
+            means.ledger,
+            server,
+            self._account.account_id,
+            options.types,
+            options.strategy,
+            options.strategies,
+        )
+        done, pulled = await run_round(course, means.now, only)
+        self._note(done)
+        if pulled.changed and means.changed is not None:
+            await means.changed(self._account.account_id, pulled.changed)
+        return done
+
+    def _note(self, done: Round) -> Round:
+        state = _STATES.get(done.outcome, LinkState.ONLINE)
+        self.link = Link(state, is_live=self.link.is_live, last=done)
+        return done
+
+    async def _open(self) -> TeamServer:
+        if self._server is None:
+            self._server = await self._means.open_server(self._account)
+        return self._server
+
+    async def _listen(self) -> None:
+        """Hear of changes for as long as the server tells; come back when it ends."""
+        first, longest = self._options.listen_s
+        wait = first
+        while True:
+            try:
+                server = await self._open()
+                if not server.capabilities.live:
+                    return
+                async for hint in server.hints((TEAMS, *self._options.types)):
+                    wait = first
+                    self.link = Link(self.link.state, is_live=True, last=self.link.last)
+                    self._hinted.add(hint.entity_type)
+                    self._written.set()
+            except TeamError as error:
+                logger.debug("no hints from %s: %s", self._account.server_url, error.message)
+            self.link = Link(self.link.state, is_live=False, last=self.link.last)
+            await asyncio.sleep(wait * (0.5 + random.random() / 2))  # noqa: S311 - no secret
+            wait = min(wait * 2, longest)
