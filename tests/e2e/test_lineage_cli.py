@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import urllib.request
@@ -116,6 +117,23 @@ def test_a_terminal_tells_what_a_join_took_of_which_stream(
         for line in lines[5:9]
     ] == ["340 ms", "240 ms", "140 ms", "40.0 ms"]
     assert all(width_of(line) <= columns for line in lines)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_long_chain_keeps_to_the_width(server: ServerProcess, columns: int) -> None:
+    chain = [2**63 + (each << 20) for each in range(1, 40)]
+    links = (set_bytes(output, [source]) for source, output in itertools.pairwise(chain))
+    post(f"{server.url}/api/v1/links", b"".join(links), "application/octet-stream")
+    shown = clew_on_terminal(
+        *("lineage", str(chain[-1]), "--depth", "38"),
+        server=server.url,
+        environ=PLAIN,
+        columns=columns,
+    )
+    assert all(width_of(line) <= columns for line in shown.stdout.splitlines())
+    (last,) = [line for line in shown.stdout.splitlines() if str(chain[0]) in line]
+    assert last.startswith("+")
+    assert f"╰─{chain[0]}" in last
 
 
 def test_items_are_listed_by_id_and_by_place(windowed: ServerProcess) -> None:

@@ -33,8 +33,12 @@ _STOPS: Final = {
     "time": "the time for one walk",
 }
 
-_TREE_DEPTH_MAX: Final = 40
-"""Levels that are indented; a chain is as readable without, and a screen has no more room."""
+_LEVELS_MAX: Final = 40
+_LEVELS_MIN: Final = 2
+"""Levels that are indented, where there is room; a chain is as readable without."""
+
+_UNINDENTED: Final = 20 + len("+999 ") + 2 + 26
+"""Cells of a row that an id, the levels left out, a gap and who made it take."""
 
 
 _WINDOWS_MAX: Final = 6
@@ -132,7 +136,7 @@ def _tree(
     root: str, nodes: Sequence[doc.Node], below: Mapping[str, _Below], width: int
 ) -> list[Line]:
     known = {node.trace_id: node for node in nodes}
-    writer = _Writer(nodes)
+    writer = _Writer(nodes, width)
     rows: list[list[Line]] = []
     for place in _walk(root, known, below):
         node = known[place.trace_id]
@@ -174,8 +178,9 @@ def _walk(
 class _Writer:
     """Writes the rows of one answer's nodes."""
 
-    def __init__(self, nodes: Sequence[doc.Node]) -> None:
+    def __init__(self, nodes: Sequence[doc.Node], width: int) -> None:
         self._clock = _clock(nodes)
+        self._levels = min(_LEVELS_MAX, max(_LEVELS_MIN, (width - _UNINDENTED) // 2))
         epochs: dict[int, set[str]] = {}
         for node in nodes:
             for item in node.items:
@@ -187,7 +192,7 @@ class _Writer:
 
     def write_row(self, place: _Place, node: doc.Node) -> list[Line]:
         """Return the row of a node at a place."""
-        name: Line = [(_guide(place.ends), Style.DIM), (place.trace_id, Style.BOLD)]
+        name: Line = [(_guide(place.ends, self._levels), Style.DIM), (place.trace_id, Style.BOLD)]
         age = plain("" if place.age is None else show_duration(place.age))
         if place.is_again:
             return [name, styled("as above", Style.DIM), [], age, [], [], []]
@@ -210,7 +215,7 @@ class _Writer:
         """
         if all(window.count == 1 for window in node.windows):
             return
-        guide = _guide_beside(place)
+        guide = _guide_beside(place, self._levels)
         for window in node.windows[:_WINDOWS_MAX]:
             said = self._window(window)
             yield [(guide, Style.DIM), (f"took {said}", Style.PLAIN)]
@@ -319,14 +324,20 @@ def _limits(document: doc.Lineage | doc.LineagePath) -> list[Line]:
     return lines
 
 
-def _guide_beside(place: _Place) -> str:
+def _guide_beside(place: _Place, levels: int) -> str:
     """Return the lines of the tree that pass by what is told of a node below its row."""
-    ends = (*place.ends, place.is_leaf)[-_TREE_DEPTH_MAX:]
-    return "".join("  " if end else "│ " for end in ends)
+    beyond = " " * len(_left_out(place.ends, levels))
+    ends = (*place.ends[-levels:], place.is_leaf)
+    return beyond + "".join("  " if end else "│ " for end in ends)
 
 
-def _guide(ends: tuple[bool, ...]) -> str:
+def _guide(ends: tuple[bool, ...], levels: int) -> str:
+    """Return what stands before an id: the lines of its last levels, and how many are left out."""
     if not ends:
         return ""
-    above = "".join("  " if end else "│ " for end in ends[-_TREE_DEPTH_MAX:-1])
-    return above + ("╰─" if ends[-1] else "├─")
+    above = "".join("  " if end else "│ " for end in ends[-levels:-1])
+    return _left_out(ends, levels) + above + ("╰─" if ends[-1] else "├─")
+
+
+def _left_out(ends: tuple[bool, ...], levels: int) -> str:
+    return f"+{len(ends) - levels} " if len(ends) > levels else ""
