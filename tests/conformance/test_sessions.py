@@ -167,8 +167,12 @@ def test_an_agent_has_a_session_of_its_own_and_others_run_beside(sessions: TeamS
     assert sessions.find_open(LOCAL, "off") is None
     assert sessions.find_open(LOCAL, "no id at all") is None
     assert sessions.find_open(ANN, beside.id) is None
+    assert sessions.resolve("current", LOCAL, "agent") == agent.id
     sessions.stop(agent.id).result()
     assert sessions.find_open(LOCAL, "agent") == own.id
+    # What it looks at belongs to whoever sent it, but theirs is not the agent's to end.
+    with pytest.raises(ClewError, match="no session is open"):
+        sessions.resolve("current", LOCAL, "agent")
 
 
 def test_beside_others_run_no_more_than_are_good(sessions: TeamSessions) -> None:
@@ -343,6 +347,21 @@ def test_a_note_is_a_finding_and_what_it_is_about_a_link(
     assert sessions.get(session.id).notes == [second, after]
     gone = refusal(lambda: sessions.delete_note(session.id, first.id))
     assert gone.code is ErrorCode.NOT_FOUND
+
+
+def test_a_note_does_not_overtake_the_look_before_it(
+    sessions: TeamSessions, clock: HandClock
+) -> None:
+    session = start(sessions)
+    target = ask.Target(kind="service", id="shop")
+    looked_at = format_time(clock.at)
+    look(sessions, service_of("shop"))
+    clock.pass_minutes(1)
+    # What was looked at waits to be written, and the note does not.
+    note = sessions.note(session.id, ask.NewNote(body="x", about=target)).result()
+    (link,) = sessions.get(session.id).links
+    assert looked_at < link.first_at < note.created_at
+    assert link.count == 1
 
 
 def test_a_comment_that_is_made_in_a_session_is_a_finding_as_it_stands(

@@ -310,6 +310,39 @@ def test_a_tool_may_what_the_route_behind_it_may(guarded: Guarded) -> None:
     assert tool(guarded, "bound", "sql", statement="SELECT 1")["isError"]
 
 
+def test_a_session_is_its_owners_and_an_admins_to_change(guarded: Guarded) -> None:
+    def send(who: str, method: str, path: str, body: object = None, **headers: str) -> Answer:
+        sent = {**JSON, **{name.replace("_", "-"): text for name, text in headers.items()}}
+        raw = b"" if body is None else json.dumps(body).encode()
+        return guarded.ask(method, f"{BASE}/sessions{path}", who, raw, sent)
+
+    own = send("writer", "POST", "", {"title": "why"}).document
+    assert own["owner"] == "key:writer"
+    # Everybody has one of their own, and whoever may look may look at it.
+    assert send("operator", "POST", "", {"title": "mine"}).status == 201
+    assert send("reader", "POST", "", {"title": "mine"}).status == 403
+    assert send("reader", "GET", f"/{own['id']}").document["title"] == "why"
+    mine = guarded.ask("GET", f"{BASE}/sessions?owner=me", "operator").document["sessions"]
+    assert [each["owner"] for each in mine] == ["key:operator"]
+    for method, path, body in (
+        ("POST", "/notes", {"body": "x"}),
+        ("POST", "/links", {"kind": "service", "id": "x"}),
+        ("PATCH", "", {"title": "x"}),
+        ("POST", "/stop", None),
+        ("DELETE", "", None),
+    ):
+        assert send("operator", method, f"/{own['id']}{path}", body).status == 403
+    # What somebody else asks never belongs to it, whatever they say.
+    look = f"{BASE}/services/stranger/operations"
+    assert guarded.ask("GET", look, "reader", headers={"x-clew-session": own["id"]}).status == 200
+    assert guarded.ask("GET", look.replace("stranger", "own"), "writer").status == 200
+    stopped = send("admin", "POST", f"/{own['id']}/stop").document
+    assert [each["id"] for each in stopped["links"]] == ["own"]
+    activity = guarded.ask("GET", f"{BASE}/sessions/activity", "reader").document
+    assert {each["owner"] for each in activity["members"]} == {"key:writer", "key:operator"}
+    assert send("operator", "POST", "/current/stop").status == 200
+
+
 def test_a_comment_is_its_writers_and_an_admins_to_change(guarded: Guarded) -> None:
     path = f"{BASE}/traces/1/comments"
 

@@ -276,6 +276,53 @@ def test_a_comment_that_an_agent_leaves_is_there(world: World) -> None:
         within(world, work, transport=transport)
 
 
+def test_an_agent_keeps_its_investigation_as_a_session(world: World) -> None:
+    def rest(method: str, path: str, document: Any = None) -> Any:
+        body = b"" if document is None else json.dumps(document).encode()
+        headers = {"content-type": "application/json"}
+        return ask(world.server.url, method, f"/api/v1/sessions{path}", body, headers).document
+
+    # A person's own is open beside it, and stays as it is.
+    person = rest("POST", "", {"title": "a person's"})
+    trace_id = world.ids["{trace_id}"]
+
+    async def work(client: Client) -> str:
+        title = {"title": "why checkout is slow", "planned_minutes": 30}
+        begun = answer_of(await client.call_tool("session_start", title))
+        assert begun["title"] == title["title"]
+        twice = error_of(await client.call_tool("session_start", title))
+        assert twice["code"] == "conflict"
+        answer_of(await client.call_tool("summary", {"last": "2h"}))
+        answer_of(await client.call_tool("trace_outline", {"trace_id": trace_id}))
+        answer_of(await client.call_tool("sql", {"query": "SELECT 1"}))
+        note = {"body": "the tool fails", "trace_id": trace_id, "span_id": world.ids["{span_id}"]}
+        answer_of(await client.call_tool("session_note", note))
+        wrong = error_of(await client.call_tool("session_note", {"body": "x", "span_id": "1"}))
+        assert wrong["hint"] == "give trace_id as well"
+        said = {"trace_id": trace_id, "body": "found in a session", "author": "robot"}
+        answer_of(await client.call_tool("add_comment", said))
+        ended = answer_of(await client.call_tool("session_stop", {}))
+        assert (ended["id"], ended["findings"]) == (begun["id"], 2)
+        assert ended["ended_at"]
+        # The person's is not the agent's to write in, nor to end.
+        for tool, arguments in (("session_note", {"body": "of nobody"}), ("session_stop", {})):
+            assert error_of(await client.call_tool(tool, arguments))["code"] == "not_found"
+        return str(begun["id"])
+
+    for transport in TRANSPORTS:
+        session_id = within(world, work, transport=transport)
+        kept = rest("GET", f"/{session_id}")
+        assert (kept["kind"], kept["owner"], kept["planned_minutes"]) == ("agent", "local", 30)
+        assert [each["body"] for each in kept["notes"]] == ["the tool fails", "found in a session"]
+        found = [(each["kind"], (each["how"] or "").split()[1]) for each in kept["links"]]
+        assert found[:3] == [("query", "summary"), ("trace", "trace"), ("query", "sql")]
+        assert ("span", f"{trace_id}/{world.ids['{span_id}']}") in {
+            (each["kind"], each["id"]) for each in kept["links"]
+        }
+    stopped = rest("POST", "/current/stop")
+    assert (stopped["id"], stopped["links"]) == (person["id"], [])
+
+
 def test_an_agent_sees_commands_and_cancels_what_runs(world: World) -> None:
     def work_on(app_id: str, app: Peer) -> Callable[[Client], Awaitable[None]]:
         async def work(client: Client) -> None:

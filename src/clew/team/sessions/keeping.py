@@ -31,6 +31,7 @@ VALUES (:session_id, :kind, :id, :title, :how, :path, :first_at, :last_at, :look
 
 _UPDATE: Final = """
 UPDATE session_links SET title = :title, how = :how, path = :path, looks = looks + :looks,
+    first_at = CASE WHEN first_at < :first_at THEN first_at ELSE :first_at END,
     last_at = CASE WHEN last_at > :last_at THEN last_at ELSE :last_at END
 WHERE session_id = :session_id AND kind = :kind AND id = :id"""
 

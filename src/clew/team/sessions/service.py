@@ -103,7 +103,7 @@ class TeamSessions:
         """Return an id; for ``current`` that of the session which is open."""
         if session_id != CURRENT:
             return parse_uuid(session_id)
-        found = self.visits.find(by, choice)
+        found = self.visits.find(by, choice, strictly=True)
         if found is None:
             raise ClewError(
                 ErrorCode.NOT_FOUND,

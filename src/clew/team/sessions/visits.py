@@ -105,10 +105,16 @@ class Visits:
             if session is not None:
                 session.active_at = max(session.active_at, self._now())
 
-    def find(self, by: Caller, choice: str | None) -> str | None:
-        """Return the session that what somebody asks belongs to, None where to none."""
+    def find(self, by: Caller, choice: str | None, *, strictly: bool = False) -> str | None:
+        """Return the session that what somebody asks belongs to, None where to none.
+
+        `strictly` an agent has its own alone: what it looks at may belong to whoever sent it, but
+        their session is not the agent's to end.
+        """
         with self._condition:
             found = self._find(by.subject, choice)
+            if strictly and choice == AGENT and found is not None and found.kind != AGENT:
+                return None
             return None if found is None else found.id
 
     def is_any_due(self) -> bool:
