@@ -24,6 +24,8 @@ from clew.surfaces.cli.registries import FAMILIES as REGISTRY_FAMILIES
 from clew.surfaces.cli.running import COMMANDS as RUN_COMMANDS
 from clew.surfaces.cli.sessions import COMMANDS as SESSION_COMMANDS
 from clew.surfaces.cli.sessions import FAMILIES as SESSION_FAMILIES
+from clew.surfaces.cli.teams import COMMANDS as TEAM_COMMANDS
+from clew.surfaces.cli.teams import FAMILIES as TEAM_FAMILIES
 from clew.surfaces.cli.twins import COMMANDS as TWIN_COMMANDS
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ HELP: Final = (
 FAMILIES: Final[tuple[Family, ...]] = (
     Family("comment", KEEP, "Say something about a trace or a span, and find what was said."),
     *SESSION_FAMILIES,
+    *TEAM_FAMILIES,
     Family("keys", RUN, "Say who may reach the server, and what they may do."),
     *ACCESS_FAMILIES,
     *REGISTRY_FAMILIES,
@@ -362,6 +365,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         (("clew comment delete 01964b2e-7c1f-7d3a-9c55-0d6f3a1b2c4d", "it is shown once more"),),
     ),
     *SESSION_COMMANDS,
+    *TEAM_COMMANDS,
     Command(
         "ingest",
         "clew.surfaces.cli.commands.ingest:ingest",

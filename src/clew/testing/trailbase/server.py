@@ -60,6 +60,17 @@ class FakeTrailBase(FakeHost):
             )
         )
 
+    def find_user(self, email: str) -> FakeUser:
+        """Return whose address it is.
+
+        Raises:
+            KeyError: nobody's.
+        """
+        user = self.do(lambda: self._accounts.find(email))
+        if user is None:
+            raise KeyError(email)
+        return user
+
     def token(self, user: FakeUser) -> str:
         """Return a bearer for somebody, without a login."""
         return self.do(lambda: self._accounts.mint(user))
