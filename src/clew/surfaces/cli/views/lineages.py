@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
+from clew.surfaces.cli.output import footer
 from clew.surfaces.cli.text import Clock, escape, plural, read_time, show_count, show_duration
 
 if TYPE_CHECKING:
@@ -79,10 +80,9 @@ def lineage_lines(document: doc.Lineage, width: int) -> list[Line]:
     lines = _tree(document.root, document.nodes, _following(document.edges, is_up=is_up), width)
     ways = "made of" if is_up else "went into"
     nodes, edges = plural(len(document.nodes), "node"), plural(len(document.edges), "edge")
-    missing = f" · {show_count(document.missing)} missing" if document.missing else ""
-    legend = _clock(document.nodes).legend()
-    said = f"{ways} · {nodes} · {edges}{missing}{f' · {legend}' if legend else ''}"
-    lines.extend([[], styled(said, Style.DIM)])
+    missing = f"{show_count(document.missing)} missing" if document.missing else None
+    lines.append([])
+    lines.extend(footer(width, ways, nodes, edges, missing, _clock(document.nodes).legend()))
     for cycle in document.cycles:
         ids = ", ".join(cycle)
         lines.append(styled(f"a cycle: {ids} are among their own ancestors", Style.BOLD_RED))
