@@ -358,6 +358,9 @@ def test_what_was_told_is_there_once_after_a_crash(tmp_path: Path, base: int) ->
         links = {"sets": [{"trace_id": str(base + 5), "parents": [str(base)]}]}
         assert httpx.post(f"{server.url}/api/v1/links", json=links).status_code == 200
         before = ask(server, asked)
+        # What was refused is counted by the process that refused it, and by no later one.
+        send_logs(server, own | {"parents": ["0"]})
+        assert refused(server) == {"zero_parent": 1}
         server.kill()
     assert len(before) == 6
     with ServerProcess(tmp_path / "data") as server:

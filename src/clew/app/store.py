@@ -17,7 +17,7 @@ from clew.app.settings import SQLITE
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S
 from clew.lineage.ingest.decoder import LinkDecoder
-from clew.lineage.ingest.told import LinkTally
+from clew.lineage.ingest.told import FRAME_MAX, LinkTally
 from clew.lineage.leases.schema import SCHEMA as NODES
 from clew.lineage.service import StoredLineages
 from clew.lineage.tables import TABLES as LINEAGE
@@ -154,6 +154,8 @@ def open_store(configuration: Configuration) -> Store:
         presence = _open_presence(configuration)
         registries = _open_registries(database, configuration, presence)
         told = LinkTally()
+        # While the log is read back nothing is new.
+        told.pass_over(FRAME_MAX)
         kinds = _declare_kinds(configuration, registries, presence, told)
         links = _declare_links(configuration)
         late = _LatePipeline()

@@ -35,6 +35,10 @@ NO_SPAN: Final = "no_span"
 """Refused: a link that names neither a span nor an item."""
 
 
+FRAME_MAX: Final = 2**64 - 1
+"""As many as there can be."""
+
+
 class Arrival(NamedTuple):
     """A request that brought records: its frame, and when it came (Unix nanoseconds)."""
 
