@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 REGISTRIES: Final = ("sqlite", "postgres")
 
 # One app speaks 50 times a second at the most, so a rate tells how many there must be.
-_RATES: Final = ((500.0, 200), (8_000.0, 200), (12_000.0, 300))
+_RATES: Final = ((500.0, 200), (4_000.0, 200), (8_000.0, 200), (12_000.0, 300))
 
 
 KILLS: Final = 3
