@@ -315,6 +315,52 @@ def test_an_earlier_one_that_arrived_is_what_the_next_is_made_from(desk: Book) -
     assert desk.ledger.count_conflicts("a") == 0
 
 
+def test_a_create_that_arrives_after_its_deletion_was_decided_is_taken_away(desk: Book) -> None:
+    said = desk.comment("secret")
+    desk.write(said, CREATE)
+    late = desk.claim_one()
+    done(desk.ledger.finish([(late, LOST)]))
+    desk.write(said, DELETE, erase=True)
+    assert reconcile(desk, desk.claim_one(), None) == Reconciled(Recalled.DONE)
+    assert (desk.pending(), desk.row(said).deleted) == ([], True)
+    assert pull(desk, answer_to(late)) == ((), ())
+    claimed = desk.claim_one()
+    sending = claimed.as_sending()
+    assert (sending.operation, sending.version, sending.erase) == (DELETE, 1, True)
+    desk.confirm(claimed)
+    assert (desk.row(said).deleted, desk.row(said).version) == (True, 2)
+
+
+def test_what_is_written_again_while_an_earlier_one_may_arrive_asks_first(desk: Book) -> None:
+    said = desk.comment("one")
+    desk.write(said, CREATE)
+    late = desk.claim_one()
+    done(desk.ledger.finish([(late, LOST)]))
+    desk.write(said, DELETE)
+    reconcile(desk, desk.claim_one(), None)
+    desk.write(replace(said, body="two"), CREATE)
+    claimed = desk.claim_one()
+    assert claimed.operation.is_doubtful
+    assert reconcile(desk, claimed, answer_to(late)) == Reconciled(Recalled.EARLIER)
+    sending = desk.claim_one().as_sending()
+    assert (sending.operation, sending.version, sending.document["body"]) == (UPDATE, 1, "two")
+    assert desk.ledger.count_conflicts("a") == 0
+
+
+def test_a_pull_may_bring_an_earlier_one_while_the_next_is_on_its_way(desk: Book) -> None:
+    said = desk.comment("one")
+    desk.synced(said)
+    edited(desk, said, "two", at=0)
+    lost = desk.claim_one()
+    edited(desk, said, "three", at=0)
+    done(desk.ledger.finish([(lost, LOST)]))
+    claimed = desk.claim_one()
+    assert pull(desk, answer_to(lost)) == ((), ())
+    assert reconcile(desk, claimed, answer_to(lost)) == Reconciled(Recalled.EARLIER)
+    sending = desk.claim_one().as_sending()
+    assert (sending.version, sending.document["body"]) == (2, "three")
+
+
 def test_what_met_a_conflict_is_settled_with_the_record(desk: Book) -> None:
     said = desk.comment("base")
     theirs = changed(desk.synced(said), {"body": "theirs"})

@@ -216,6 +216,30 @@ def test_whatever_goes_wrong_all_end_with_the_same_and_nothing_is_lost_or_double
         client.database.close()
 
 
+ALONE = [step for step in STEPS if step not in {Story.give_up, Story.resolve}]
+
+
+@given(st.integers(0, 2**64), st.sampled_from(ConflictStrategy))
+@settings(max_examples=150, deadline=None)
+def test_who_writes_alone_meets_no_conflict_and_ends_with_the_last_word(
+    seed: int, strategy: ConflictStrategy
+) -> None:
+    world = World()
+    writer, reader = clients = [Client(world, strategy, name) for name in "ab"]
+    story = Story(world, clients, Random(seed))
+    for _ in range(story.chance.randint(1, STEPS_MAX)):
+        story.one_of(ALONE)(story, writer)
+        if story.one_of([True, False, False]):
+            story.pull(reader)
+    last_word = {remote_id: said for remote_id, said in writer.seen().items() if said is not None}
+    settle_down(world, clients)
+    for client in clients:
+        assert client.ledger.find_conflicts(client.account, with_resolved=True) == []
+        here = {remote_id: said for remote_id, said in client.seen().items() if said is not None}
+        assert here == last_word
+        client.database.close()
+
+
 def settle_down(world: World, clients: list[Client]) -> None:
     """Let everything arrive, and sync until nothing is left to do."""
     while world.under_way:

@@ -18,7 +18,6 @@ from clew.team.ledger.conflicts import erase_conflicts, keep_conflict
 from clew.team.ledger.entities import (
     find_by_remote,
     find_entities,
-    forget_entity,
     keep_entity,
 )
 from clew.team.ledger.flight import (
@@ -100,7 +99,7 @@ def reconcile(
     told = recall(claimed.operation, claimed.entity.version, record)
     if told.what is Recalled.DONE:
         if record is None and claimed.entity.version == 0:
-            _forget_unheard(writing, claimed)
+            _bury_unheard(writing, claimed, now)
         else:
             confirm(writing, claimed, record or _gone(claimed.entity))
         return Reconciled(told.what)
@@ -146,19 +145,25 @@ def drop_absent(
     return Applied(tuple(changed), tuple(conflicts))
 
 
-def _forget_unheard(writing: Transaction, claimed: Claim) -> None:
-    """Forget what was made and deleted here and what the server has not, unless it was made anew.
+def _bury_unheard(writing: Transaction, claimed: Claim, now: int) -> None:
+    """Keep that what was made and deleted here is not on the server, unless it was made anew.
 
-    It is no tombstone: should its create arrive after all, a pull brings it in, for all to see.
+    Its create may arrive after all; then it is deleted there.
     """
-    row = claimed.entity
-    is_ours = land(writing, claimed.operation) is not None
+    operation, row = claimed.operation, claimed.entity
+    if land(writing, operation) is None:
+        return
+    doubts = (*operation.earlier, operation.op_id)
     queued = find_queued(writing, row.account_id, row.entity_type, row.local_id)
-    if is_ours and queued is None:
-        forget_entity(writing, row)
-    elif is_ours and queued is not None:
+    if queued is None:
+        keep_entity(
+            writing,
+            replace(row, deleted=True, updated_at=now, status=SyncStatus.SYNCED, doubts=doubts),
+        )
+    else:
         drop_queued(writing, row)
-        put(writing, replace(queued, operation=SyncOperationType.CREATE))
+        earlier = (*operation.earlier, *queued.earlier)
+        put(writing, replace(queued, operation=SyncOperationType.CREATE, earlier=earlier))
 
 
 def _apply(
@@ -178,6 +183,13 @@ def _apply(
     queued = find_queued(writing, row.account_id, row.entity_type, row.local_id)
     flying = find_flying(writing, row)
     if _is_ours(writing, row, record, queued, flying):
+        return None, None
+    is_unheard = row.version == 0 and row.deleted and not record.deleted
+    if queued is None and flying is None and is_unheard:
+        # Made and deleted here, and it arrived all the same: it is ours to take away.
+        gone = replace(_taken_over(row, record), deleted=True, doubts=())
+        keep_entity(writing, replace(gone, status=SyncStatus.PENDING))
+        requeue(writing, gone, erase=True, created_at=now, now=now)
         return None, None
     if queued is None and flying is None:
         keep_entity(writing, _taken_over(row, record))
@@ -263,9 +275,11 @@ def _is_ours(
         if record.op_id == operation.op_id:
             confirm(writing, Claim(operation, row, "", 0), record)
             return True
-        if record.op_id in operation.earlier and operation is queued:
-            drop_queued(writing, row)
-            put(writing, as_change(operation))
+        if record.op_id in operation.earlier:
+            # What is on its way is asked for by who sends it, and finds the same.
+            if operation is queued:
+                drop_queued(writing, row)
+                put(writing, as_change(operation))
             _rebase(writing, row, record)
             return True
     return False

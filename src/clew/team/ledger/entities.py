@@ -10,7 +10,13 @@ from clew.base.times import format_time
 from clew.team.entities.codec import decode_entity, encode_document
 from clew.team.entities.session import SharedSession
 from clew.team.errors import ValidationError
-from clew.team.ledger.rows import ENTITY_COLUMNS, EntityRow, entity_row_of, unix_ns_of
+from clew.team.ledger.rows import (
+    ENTITY_COLUMNS,
+    EntityRow,
+    entity_row_of,
+    op_ids_text,
+    unix_ns_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +30,11 @@ _KEY: Final = "account_id = :account_id AND entity_type = :entity_type AND local
 _KEEP: Final = (
     f"INSERT INTO synced_entities ({ENTITY_COLUMNS}) VALUES (:account_id, :entity_type, :local_id,"
     " :remote_id, :team_id, :document, :base, :version, :seq, :updated_at, :last_modified,"
-    " :deleted, :status) ON CONFLICT (account_id, entity_type, local_id) DO UPDATE SET"
+    " :deleted, :status, :doubts) ON CONFLICT (account_id, entity_type, local_id) DO UPDATE SET"
     " team_id = excluded.team_id, document = excluded.document, base = excluded.base,"
     " version = excluded.version, seq = excluded.seq, updated_at = excluded.updated_at,"
-    " last_modified = excluded.last_modified, deleted = excluded.deleted, status = excluded.status"
+    " last_modified = excluded.last_modified, deleted = excluded.deleted, status = excluded.status,"
+    " doubts = excluded.doubts"
 )
 
 _MIRROR: Final = (
@@ -108,6 +115,7 @@ def keep_entity(writing: Transaction, row: EntityRow) -> None:
             "last_modified": row.last_modified,
             "deleted": int(row.deleted),
             "status": row.status.value,
+            "doubts": op_ids_text(row.doubts),
         },
     )
     if row.entity_type == SESSIONS:

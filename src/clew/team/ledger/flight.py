@@ -32,6 +32,7 @@ from clew.team.ledger.rows import (
 )
 from clew.team.merging.backoff import TRIES_MAX, next_attempt_at
 from clew.team.merging.compaction import join
+from clew.team.merging.operation import SyncOperationType
 from clew.team.merging.recall import as_change
 from clew.team.merging.threeway import changed_fields, merge_documents
 from clew.team.merging.verdict import Verdict, VerdictKind
@@ -230,7 +231,12 @@ def put_back(writing: Transaction, returned: Returned) -> None:
         return
     queued = find_queued(writing, *key)
     if returned.superseded and queued is None:
-        go_back(writing, row)
+        if row.version == 0 and first.is_doubtful:
+            # Consent was withdrawn while it was on its way, and it may have arrived.
+            keep_entity(writing, replace(row, deleted=True))
+            put(writing, replace(first, operation=SyncOperationType.DELETE, erase=True))
+        else:
+            go_back(writing, row)
         return
     if returned.superseded and row.version > 0:
         refresh_status(writing, row)

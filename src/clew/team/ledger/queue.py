@@ -294,10 +294,14 @@ def _enqueue(
     if queued is None:
         is_known = is_known or is_in_flight(writing, row)
         if operation.operation is _DELETE and not is_known:
-            forget_entity(writing, row)
+            # What may arrive after all is known by its tombstone.
+            if not row.doubts:
+                forget_entity(writing, row)
             return None
         if operation.operation is not _DELETE:
             operation = replace(operation, operation=_UPDATE if is_known else _CREATE)
+        operation = replace(operation, earlier=row.doubts)
+        row = replace(row, doubts=())
         keep_entity(writing, row)
         put(writing, operation)
         return operation

@@ -75,7 +75,8 @@ class EntityRow:
 
     `version` is 0 and `base` None before the server confirmed anything; a `base` of None with a
     version is a tombstone on the server. `last_modified` is the time of the last change here,
-    `updated_at` the server's of its version: Unix nanoseconds.
+    `updated_at` the server's of its version: Unix nanoseconds. `doubts` are ids of operations that
+    may arrive after all, of what was deleted before the server confirmed anything.
     """
 
     account_id: str
@@ -91,6 +92,7 @@ class EntityRow:
     last_modified: int
     deleted: bool
     status: SyncStatus
+    doubts: tuple[str, ...] = ()
 
     def as_entity(self, kind: type[Entity]) -> Entity:
         """Return it as an entity of its kind.
@@ -239,7 +241,7 @@ OPERATION_VALUES: Final = ", ".join(f":{name}" for name in OPERATION_COLUMNS.spl
 
 ENTITY_COLUMNS: Final = (
     "account_id, entity_type, local_id, remote_id, team_id, document, base, version, seq,"
-    " updated_at, last_modified, deleted, status"
+    " updated_at, last_modified, deleted, status, doubts"
 )
 
 
@@ -259,7 +261,7 @@ def operation_of(row: Mapping[str, Any]) -> Operation:
         attempted=bool(row["attempted"]),
         team_id=row["team_id"],
         erase=bool(row["erase"]),
-        earlier=tuple(msgspec.json.decode(row["earlier"], type=list[str])),
+        earlier=op_ids_of(row["earlier"]),
     )
 
 
@@ -281,7 +283,7 @@ def operation_values(operation: Operation, failed_at: int | None) -> dict[str, V
         "failed_at": failed_at,
         "attempted": int(operation.attempted),
         "erase": int(operation.erase),
-        "earlier": msgspec.json.encode(operation.earlier).decode() if operation.earlier else "[]",
+        "earlier": op_ids_text(operation.earlier),
     }
 
 
@@ -301,7 +303,18 @@ def entity_row_of(row: Mapping[str, Any]) -> EntityRow:
         last_modified=row["last_modified"],
         deleted=bool(row["deleted"]),
         status=SyncStatus(row["status"]),
+        doubts=op_ids_of(row["doubts"]),
     )
+
+
+def op_ids_of(text: str) -> tuple[str, ...]:
+    """Return the ids of operations that a column holds."""
+    return () if text == "[]" else tuple(msgspec.json.decode(text, type=list[str]))
+
+
+def op_ids_text(op_ids: tuple[str, ...]) -> str:
+    """Return the ids of operations as a column holds them."""
+    return msgspec.json.encode(op_ids).decode() if op_ids else "[]"
 
 
 def datetime_of(at: int) -> datetime:

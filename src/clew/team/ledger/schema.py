@@ -43,6 +43,7 @@ CREATE TABLE sync_consent (
 # `document` is the entity as it is here, `base` what the server confirmed last (NULL for nothing,
 # or a tombstone), as its `version` and `seq`; `updated_at` is the server's time of that,
 # `last_modified` that of the last change here, by the server's clock as far as it is known.
+# `doubts` are operations that may arrive after all: of what was deleted before it was heard of.
 _ENTITIES: Final = """
 CREATE TABLE synced_entities (
     account_id TEXT NOT NULL,
@@ -58,6 +59,7 @@ CREATE TABLE synced_entities (
     last_modified INTEGER NOT NULL,
     deleted INTEGER NOT NULL DEFAULT 0,
     status TEXT NOT NULL CHECK (status IN ('pending', 'synced', 'failed')),
+    doubts TEXT NOT NULL DEFAULT '[]',
     PRIMARY KEY (account_id, entity_type, local_id)
 )"""
 
