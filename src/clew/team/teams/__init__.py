@@ -1,0 +1,1 @@
+"""Teams, as whoever works here sees them: connected, who is in, what is shared, what met."""
