@@ -221,6 +221,19 @@ def test_tables_of_ones_own_are_served_like_clews(tmp_path: Path) -> None:
         assert http.delete(f"{RECORDS}/t/1").text == "deleted"
 
 
+def test_posts_of_one_address_are_held_back_where_it_is_configured(tmp_path: Path) -> None:
+    folder = depot(tmp_path, TABLE, "")
+    text = (folder / CONFIGURATION).read_text()
+    limited = text.replace("server {}", "server { auth_ip_rate_limit: 2 }")
+    (folder / CONFIGURATION).write_text(limited)
+    with FakeTrailBase(folder) as fake, httpx.Client(base_url=fake.url, verify=trusted()) as http:
+        body = {"refresh_token": "x"}
+        statuses = [http.post("/api/auth/v1/refresh", json=body).status_code for _ in range(3)]
+        assert statuses == [401, 401, 429]
+        fake.advance(1.5)
+        assert http.post("/api/auth/v1/refresh", json=body).status_code == 401
+
+
 def test_a_message_of_text_is_read_as_protocol_buffers_write_it() -> None:
     text = """
     # A comment.

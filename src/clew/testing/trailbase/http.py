@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, Final
@@ -52,7 +52,7 @@ class Response:
     content: bytes = b""
     content_type: str = ""
     headers: tuple[tuple[str, str], ...] = ()
-    stream: AsyncIterator[bytes] | None = None
+    stream: AsyncGenerator[bytes, None] | None = None
 
 
 def of_json(value: Json, status: int = 200) -> Response:
@@ -182,15 +182,20 @@ class Listener:
     ) -> None:
         headers = self._headers(response, method)
         head = h11.Response(status_code=response.status, headers=headers)
-        writer.write(wire.send(head) or b"")
+        # One write, so that a client sees head and body at once.
+        begun = bytearray(wire.send(head) or b"")
         if response.stream is None:
             if method != "HEAD":
-                writer.write(wire.send(h11.Data(data=response.content)) or b"")
-        else:
-            async with contextlib.aclosing(response.stream) as pieces:  # type: ignore[type-var]
-                async for piece in pieces:
-                    writer.write(wire.send(h11.Data(data=piece)) or b"")
-                    await writer.drain()
+                begun += wire.send(h11.Data(data=response.content)) or b""
+            begun += wire.send(h11.EndOfMessage()) or b""
+            writer.write(begun)
+            await writer.drain()
+            return
+        writer.write(begun)
+        async with contextlib.aclosing(response.stream) as pieces:
+            async for piece in pieces:
+                writer.write(wire.send(h11.Data(data=piece)) or b"")
+                await writer.drain()
         writer.write(wire.send(h11.EndOfMessage()) or b"")
         await writer.drain()
 

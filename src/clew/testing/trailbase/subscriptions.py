@@ -14,7 +14,7 @@ from clew.testing.trailbase.http import Response
 from clew.testing.trailbase.values import Refusal, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from clew.testing.trailbase.accounts import FakeUser
     from clew.testing.trailbase.database import Change
@@ -71,7 +71,9 @@ class Subscription:
         self._is_over = True
         self._news.set()
 
-    async def frames(self, stall: asyncio.Event, keep_alive_s: float) -> AsyncIterator[bytes]:
+    async def frames(
+        self, stall: asyncio.Event, keep_alive_s: float
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the stream: a ping, then events; numbers count from the ping, which is 0."""
         yield b": ping\n\n"
         sent, expected = 0, 1
@@ -181,7 +183,7 @@ class Exchange:
         else:
             self._flow.set()
 
-    async def _stream(self, subscription: Subscription) -> AsyncIterator[bytes]:
+    async def _stream(self, subscription: Subscription) -> AsyncGenerator[bytes, None]:
         try:
             async for frame in subscription.frames(self._flow, self.keep_alive_s):
                 yield frame
