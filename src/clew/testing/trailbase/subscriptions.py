@@ -71,14 +71,12 @@ class Subscription:
         self._is_over = True
         self._news.set()
 
-    async def frames(
-        self, stall: asyncio.Event, keep_alive_s: float
-    ) -> AsyncGenerator[bytes, None]:
+    async def frames(self, flow: asyncio.Event, keep_alive_s: float) -> AsyncGenerator[bytes, None]:
         """Yield the stream: a ping, then events; numbers count from the ping, which is 0."""
         yield b": ping\n\n"
         sent, expected = 0, 1
         while True:
-            candidate = await self._next(stall, keep_alive_s)
+            candidate = await self._next(flow, keep_alive_s)
             if candidate is None:
                 if self._is_over:
                     return
@@ -96,8 +94,8 @@ class Subscription:
             if "Error" in event:
                 return
 
-    async def _next(self, stall: asyncio.Event, keep_alive_s: float) -> _Candidate | None:
-        await stall.wait()
+    async def _next(self, flow: asyncio.Event, keep_alive_s: float) -> _Candidate | None:
+        await flow.wait()
         if not self._waiting and not self._is_over:
             self._news.clear()
             try:
@@ -105,7 +103,7 @@ class Subscription:
                     await self._news.wait()
             except TimeoutError:
                 return None
-            await stall.wait()
+            await flow.wait()
         return self._waiting.popleft() if self._waiting else None
 
     def _event(self, change: Change) -> dict[str, object] | None:
