@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from clew.base.times import format_time
 from clew.team.entities.codec import decode_entity, encode_document
@@ -148,16 +148,16 @@ def _key_of(row: EntityRow) -> dict[str, Value]:
 
 def _mirror(writing: Transaction, row: EntityRow) -> None:
     """Bring `shared_sessions` to what an entity says, if the session is one of this machine."""
-    values = None if row.deleted else _session_values(row)
-    known: list[dict[str, Any]] = []
-    if values is not None:
-        known = writing.rows(
-            "SELECT id FROM sessions WHERE id = :local_session_id",
-            {"local_session_id": values["local_session_id"]},
-        )
-    if values is None or not known:
+    if row.deleted:
         _unmirror(writing, row)
-    else:
+        return
+    session_id = row.document.get("session_id")
+    known = isinstance(session_id, str) and writing.rows(
+        "SELECT id FROM sessions WHERE id = :session_id", {"session_id": session_id}
+    )
+    # Of a session that is not known there is no row either: the table refers to it.
+    values = _session_values(row) if known else None
+    if values is not None:
         writing.run(_MIRROR, values)
 
 
