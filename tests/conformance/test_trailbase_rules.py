@@ -261,6 +261,24 @@ class TestInvites:
         assert (again["id"], again["deleted"]) == (first["id"], 0)
         assert again["server_seq"] > first["server_seq"]
 
+    def test_a_team_is_among_the_changes_of_whoever_comes_in(
+        self, ann: Person, bob: Person
+    ) -> None:
+        team = ann.new_team()
+        bob.new_team()
+        pulled = max(row["server_seq"] for row in bob.rows("teams", "order=-server_seq"))
+        version = ann.row("teams", team)["version"]
+        later = f"filter[server_seq][$gt]={pulled}"
+        bob.join(ann.new_invite(team))
+        assert [row["id"] for row in bob.rows("teams", later)] == [as_base64(team)]
+        row, pulled = bob.member(team, bob), bob.row("teams", team)["server_seq"]
+        for deleted in (1, 0):
+            version_of = ann.row("team_members", row["id"])["version"]
+            change = {"version": version_of + 1, "deleted": deleted}
+            assert ann.patch("team_members", row["id"], change).is_success
+        assert bob.row("teams", team)["server_seq"] > pulled
+        assert bob.row("teams", team)["version"] == version
+
 
 class TestRoles:
     def test_members_and_admins_make_no_owners(self, ann: Person, bob: Person) -> None:

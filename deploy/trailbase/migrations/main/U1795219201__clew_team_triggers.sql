@@ -311,7 +311,9 @@ END;
 CREATE TRIGGER teams_owned AFTER INSERT ON teams
 BEGIN
   INSERT INTO team_members (team_id, user_id, email, role, joined_at, op_id)
-  SELECT NEW.id, u.id, COALESCE(u.email, ''), 'owner', strftime('%Y-%m-%dT%H:%M:%fZ', julianday('now')), NEW.op_id
+  SELECT
+    NEW.id, u.id, COALESCE(u.email, ''), 'owner',
+    strftime('%Y-%m-%dT%H:%M:%fZ', julianday('now')), NEW.op_id
   FROM _user AS u WHERE u.id = NEW.owner;
 END;
 
@@ -396,6 +398,17 @@ BEGIN
     _code = NULL
   WHERE id = NEW.id;
   UPDATE team_invites SET uses = uses + 1, version = version + 1 WHERE code = NEW._code;
+  -- Whoever comes in may have pulled teams up to a number past this one's: it gets a new number.
+  UPDATE clew_sequence SET seq = seq + 1;
+  UPDATE teams SET server_seq = (SELECT seq FROM clew_sequence)
+  WHERE id = (SELECT j.team_id FROM team_joins AS j WHERE j.id = NEW.id);
+END;
+
+CREATE TRIGGER team_members_back AFTER UPDATE OF version ON team_members
+WHEN NEW.deleted = 0 AND OLD.deleted = 1
+BEGIN
+  UPDATE clew_sequence SET seq = seq + 1;
+  UPDATE teams SET server_seq = (SELECT seq FROM clew_sequence) WHERE id = NEW.team_id;
 END;
 
 -- Tombstones go when they are older than `clew_info.tombstone_days`, looked at with every 256th
