@@ -96,12 +96,44 @@ CASES = {
     ),
 }
 
+
+def log_body(document: str) -> bytes:
+    """Return the sets of a document as log records of OpenTelemetry; one that is cut stays so."""
+    is_cut = not document.endswith("}")
+    given = json.loads(f"{document}}}" if is_cut else document)
+    records = [log_record(each) for each in given["sets"]]
+    body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).encode()
+    return body[:-1] if is_cut else body
+
+
+def log_record(given: dict[str, Any]) -> dict[str, Any]:
+    said = {
+        "tracelink.trace_id": {"stringValue": str(given["trace_id"])},
+        "tracelink.stream_id": {"stringValue": "1"},
+        "tracelink.epoch": {"stringValue": "1"},
+        "tracelink.seq": {"stringValue": "0"},
+        "tracelink.parents": {
+            "arrayValue": {"values": [{"stringValue": str(each)} for each in given["parents"]]}
+        },
+    }
+    return {
+        "timeUnixNano": str(LONG_AGO if "at" in given else time.time_ns()),
+        "body": {"stringValue": "tracelink.set"},
+        "attributes": [{"key": key, "value": value} for key, value in said.items()],
+    }
+
+
 Counts = Counter[tuple[str, str]]
 """What became of messages, by that and its reason."""
 
 SAMPLE = re.compile(r'clew_links_(\w+)_total{door="(\w+)"(?:,reason="(\w+)")?} (\d+)')
 
-MALFORMED = re.compile(r'clew_ingest_malformed_requests_total{signal="links"} (\d+)')
+MALFORMED = re.compile(r'clew_ingest_malformed_requests_total{signal="(\w+)"} (\d+)')
+
+REJECTED = re.compile(r'clew_ingest_rejected_rows_total{signal="logs",reason="(\w+)"} (\d+)')
+
+SIGNALS = {"http": "links", "otlp": "logs"}
+"""Under which signal bodies are counted that are none, for doors that have bodies."""
 
 
 def read_counts(server: ServerProcess, door: str) -> Counts:
@@ -110,9 +142,11 @@ def read_counts(server: ServerProcess, door: str) -> Counts:
     for what, name, reason, count in SAMPLE.findall(page):
         if name == door:
             counts[what, reason] = int(count)
-    if door == "http":
-        (malformed,) = MALFORMED.findall(page)
-        counts["malformed", ""] = int(malformed)
+    if door == "otlp":
+        for reason, count in REJECTED.findall(page):
+            counts["record rejected", reason] = int(count)
+    if door in SIGNALS:
+        counts["malformed", ""] = int(dict(MALFORMED.findall(page))[SIGNALS[door]])
     return counts
 
 
@@ -144,6 +178,7 @@ class Doors:
             "Unix socket": self.send_unix,
             "SBE over HTTP": self.post_octets,
             "JSON over HTTP": self.post_document,
+            "OTLP": self.export,
         }
 
     def send_udp(self, case: Case) -> str:
@@ -154,12 +189,19 @@ class Doors:
         return self._send(case, socket.AF_UNIX, str(self._path), "unix")
 
     def post_octets(self, case: Case) -> str:
-        return self._post(case.messages, "application/octet-stream")
+        return self._post(case.messages, "http", "/api/v1/links", "application/octet-stream")
 
     def post_document(self, case: Case) -> str:
         assert case.document is not None
         times = max(1, len(case.messages))
-        return self._post((case.document.encode(),) * times, "application/json")
+        body = case.document.encode()
+        return self._post((body,) * times, "http", "/api/v1/links", "application/json")
+
+    def export(self, case: Case) -> str:
+        assert case.document is not None
+        times = max(1, len(case.messages))
+        body = log_body(case.document)
+        return self._post((body,) * times, "otlp", "/v1/logs", "application/json")
 
     def _send(self, case: Case, family: int, place: Any, door: str) -> str:
         before = read_counts(self.server, door)
@@ -170,15 +212,15 @@ class Doors:
                 counted = wait_for(self.server, door, before, number)
         return describe(counted, set())
 
-    def _post(self, bodies: tuple[bytes, ...], kind: str) -> str:
-        before = read_counts(self.server, "http")
+    def _post(self, bodies: tuple[bytes, ...], door: str, path: str, kind: str) -> str:
+        before = read_counts(self.server, door)
+        headers = {"content-type": kind}
         statuses = {
-            CLIENT.post(
-                f"{self.server.url}/api/v1/links", content=body, headers={"content-type": kind}
-            ).status_code
+            CLIENT.post(f"{self.server.url}{path}", content=body, headers=headers).status_code
             for body in bodies
         }
-        return describe(read_counts(self.server, "http") - before, statuses)
+        # What telemetry tells of lineage is counted when its records are read, a moment later.
+        return describe(wait_for(self.server, door, before, len(bodies)), statuses)
 
     def count_edges(self, trace_id: int) -> int:
         statement = (
