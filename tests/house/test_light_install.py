@@ -189,3 +189,15 @@ def test_a_teams_server_needs_a_library_and_says_how_to_install_it(light_python:
         "print(open_vault(Path(), {}).kind, open_vault(Path(), {'CLEW_TEAM_KEY': 'x' * 16}).kind)",
     )
     assert vault.stdout == "memory file\n", vault.stderr
+
+
+def test_a_teams_server_is_set_up_from_the_light_install(
+    light_python: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "depot"
+    command = ("-m", "clew.app.main", "team", "bootstrap")
+    done = run(light_python, *command, "--write", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert (folder / "config.textproto").is_file()
+    looked = run(light_python, *command, "http://127.0.0.1:9")
+    assert json.loads(looked.stderr)["hint"] == "pip install 'clew[team]'"
