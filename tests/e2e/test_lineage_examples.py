@@ -80,6 +80,16 @@ def test_a_scene_is_made_of_a_sweep_and_the_frames_around_it(reader: Reader) -> 
     assert (len(frames), len(sweeps)) == (3, 1)
 
 
+def test_a_scene_tells_the_windows_that_it_took_of_camera_and_lidar(reader: Reader) -> None:
+    document = reader.lineage("braked")
+    root = document["nodes"][0]
+    # The straightened frames, of stream 2, went in, and not those of stream 1 that they were.
+    assert [(each["stream_id"], each["count"]) for each in root["windows"]] == [(2, 3), (3, 1)]
+    assert all(0 <= each["newest_ms"] <= each["oldest_ms"] for each in root["windows"])
+    records = [item["record"] for node in document["nodes"] for item in node["items"]]
+    assert {(each["kind"], each["service"]) for each in records} == {("span", "driving")}
+
+
 def test_each_node_has_its_stages_with_their_times(reader: Reader) -> None:
     for node in reader.lineage("braked")["nodes"]:
         assert node["stages"]
