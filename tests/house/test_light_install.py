@@ -125,6 +125,7 @@ with anchor_from_headers({"baggage": "trilog.obj.id=c"}):
         EMITS,
         "from clew.testing import *",
         "from clew.lineage import *",
+        "from clew.team import *; SyncQueue('light.db').close()",
         "import clew.access.authority, clew.access.signing, clew.access.remote",
         "import clew; clew.init('x', endpoint='http://127.0.0.1:9'); clew.shutdown(0.1)",
     ],
