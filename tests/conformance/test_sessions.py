@@ -578,3 +578,26 @@ def test_current_is_the_session_that_is_open(sessions: TeamSessions) -> None:
     assert sessions.resolve(session.id.upper(), ANN, "off") == session.id
     with pytest.raises(ClewError):
         sessions.resolve("current", ANN, None)
+
+
+def test_what_the_registry_does_not_take_waits_and_what_has_no_room_is_counted(
+    sessions: TeamSessions, database: Database, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = start(sessions)
+    monkeypatch.setattr("clew.team.sessions.visits.PENDING_MAX", 2)
+    with monkeypatch.context() as refusing:
+
+        def refuse(_work: object) -> Future[Any]:
+            raise ClewError(ErrorCode.OVERLOADED, "the queue is full", retry_after_ms=1000)
+
+        refusing.setattr(database, "submit", refuse)
+        look(sessions, service_of("a"))
+        sessions.visits.flush()
+        look(sessions, service_of("b"), service_of("c"), service_of("a"))
+        sessions.visits.flush()
+    assert sessions.looks_dropped == 1
+    assert set(links(sessions, session)) == {("service", "a"), ("service", "b")}
+    clock.pass_minutes(1)
+    # There is room again.
+    look(sessions, service_of("d"))
+    assert ("service", "d") in links(sessions, session)

@@ -353,6 +353,7 @@ def test_our_own_counters_are_prometheus_text(shop: ServerProcess) -> None:
             samples[name] = float(value)
     assert samples['clew_ingest_rows_total{signal="traces"}'] >= 3
     assert samples["clew_writable"] == 1
+    assert samples["clew_session_looks_dropped_total"] == 0
     assert samples['clew_registry_writable{database="sqlite"}'] == 1
     assert samples['clew_registry_failed_commits_total{database="sqlite"}'] == 0
     assert samples['clew_http_answers_total{route="other",status="404"}'] >= 1
@@ -375,7 +376,11 @@ def test_the_openapi_document_refers_to_what_it_holds() -> None:
         for operation in methods.values()
     ]
     assert len(set(ids)) == len(ids) == len(ROUTES)
-    held = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    held = {
+        f"#/components/{part}/{name}"
+        for part in ("schemas", "responses")
+        for name in document["components"][part]
+    }
     assert _references(document) <= held
 
 

@@ -126,6 +126,12 @@ def write_metrics(desk: Desk, apps: Mapping[Status, int]) -> str:
             [({}, desk.live.dropped)],
         ),
         (
+            "clew_session_looks_dropped_total",
+            "counter",
+            "Looks of work sessions that found no room while the registry took no writes.",
+            [({}, desk.sessions.looks_dropped)],
+        ),
+        (
             "clew_access_denials_total",
             "counter",
             "Requests that were refused to their callers.",

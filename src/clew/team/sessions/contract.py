@@ -34,6 +34,11 @@ class Sessions(Protocol):
     `choice` is what the header ``x-clew-session`` says: an id, ``off``, ``agent``, or nothing.
     """
 
+    @property
+    def looks_dropped(self) -> int:
+        """How many looks found no room in memory while the registry took no writes."""
+        ...
+
     def resolve(self, session_id: str, by: Caller, choice: str | None) -> str:
         """Return an id; for ``current`` that of the session which is open. Waits for nobody.
 

@@ -99,6 +99,11 @@ class TeamSessions:
         """Write what was looked at last, and take nothing more; idempotent. Blocks."""
         self.visits.close()
 
+    @property
+    def looks_dropped(self) -> int:
+        """How many looks found no room in memory."""
+        return self.visits.dropped
+
     def resolve(self, session_id: str, by: Caller, choice: str | None) -> str:
         """Return an id; for ``current`` that of the session which is open."""
         if session_id != CURRENT:

@@ -111,6 +111,9 @@ class Visits:
         `strictly` an agent has its own alone: what it looks at may belong to whoever sent it, but
         their session is not the agent's to end.
         """
+        if not self._open:
+            # Every answer asks, and most servers have no session open.
+            return None
         with self._condition:
             found = self._find(by.subject, choice)
             if strictly and choice == AGENT and found is not None and found.kind != AGENT:
