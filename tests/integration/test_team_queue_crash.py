@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.team import SyncQueue
+from clew.team import AsyncSyncQueue, SavedQuery, SyncOperationType, SyncQueue
 from clew.team.ledger.syncqueue import LOCAL_ACCOUNT
 from tests.integration.team_queue_child import FolderServer, sync_once
 
@@ -93,3 +94,21 @@ def test_a_queue_is_one_processs_at_a_time_and_anothers_file_is_left_alone(
         SyncQueue(tmp_path / "notes.txt")
     assert refused.value.code in {ErrorCode.UNAVAILABLE, ErrorCode.UNSUPPORTED}
     assert (tmp_path / "notes.txt").read_text().startswith("not a database")
+
+
+def test_a_program_with_an_event_loop_queues_as_well(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with await AsyncSyncQueue.open(tmp_path / "queue.db") as queue:
+            query = SavedQuery(local_id="mine", team_id="", name="n", query="q")
+            operations = await asyncio.gather(
+                *(queue.enqueue(query, SyncOperationType.UPDATE) for _ in range(20))
+            )
+            assert {each.operation for each in operations if each} == {SyncOperationType.CREATE}
+            (waiting,) = await queue.pending()
+            assert waiting == operations[-1]
+            assert (await queue.stats()).pending == 1
+            assert await queue.failed() == []
+            assert (await queue.retry_all_failed(), await queue.clear_failed()) == (0, 0)
+            assert await queue.enqueue(query, SyncOperationType.DELETE) is None
+
+    asyncio.run(work())

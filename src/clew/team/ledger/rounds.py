@@ -77,12 +77,3 @@ def find_rounds(reading: Reading, account_id: str, limit: int = 100) -> list[Rou
         {"account_id": account_id, "limit": limit},
     )
     return [Round(**{**row, "outcome": RoundOutcome(row["outcome"])}) for row in rows]
-
-
-def count_sent(reading: Reading, account_id: str) -> int:
-    """Return how many operations the rounds that are remembered sent."""
-    (counted,) = reading.rows(
-        "SELECT coalesce(sum(sent), 0) AS sent FROM sync_log WHERE account_id = :account_id",
-        {"account_id": account_id},
-    )
-    return int(counted["sent"])
