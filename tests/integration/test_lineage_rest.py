@@ -214,6 +214,8 @@ def test_an_items_span_is_told_with_it_and_finds_it(server: ServerProcess, base:
     by_id = get(server, "items", trace_id=base + 1)
     (told,) = [item for item in by_id["items"] if item["seq"] == str(base)]
     assert told["record"] == record
+    named = get(server, "items", trace_id=f"{otel_trace.hex()}:{otel_span.hex()}")
+    assert named == by_id
     post(server, set_bytes(base + 2, [base + 1]))
     told = node_of(get(server, str(base + 2)), base + 1)["items"]
     assert [item["record"] for item in told if item["seq"] == str(base)] == [record]

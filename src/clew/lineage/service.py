@@ -109,7 +109,7 @@ class StoredLineages:
 
     def find_items(self, query: ask.ItemQuery) -> doc.ItemList:
         """Return the items that have a trace id, or a number in a stream."""
-        return find_items(self._store, self._witnesses, query)
+        return find_items(self._store, self._witnesses, query, self._read_id)
 
     def _read_id(self, name: str) -> int:
         """Return the id under which something stands in the graph.

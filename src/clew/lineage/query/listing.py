@@ -9,14 +9,13 @@ import msgspec
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage import documents as doc
 from clew.lineage.contract import Place, Witnessed
-from clew.lineage.layout import parse_trace_id
 from clew.lineage.numbers import U32_MAX, parse_number
 from clew.lineage.query.items import NO_ITEMS, Traced, find_items_of, find_traced
 from clew.lineage.query.telling import tell_item
 from clew.lineage.query.windows import PutOut
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from clew.lineage.contract import Witnesses
     from clew.lineage.parameters import ItemQuery
@@ -26,15 +25,19 @@ Key = tuple[int, Place]
 """A trace id, and an item that has it."""
 
 
-def find_items(store: Store, witnesses: Witnesses, query: ItemQuery) -> doc.ItemList:
+def find_items(
+    store: Store, witnesses: Witnesses, query: ItemQuery, read_id: Callable[[str], int]
+) -> doc.ItemList:
     """Return the items that a query asks for, those that were put out first first.
+
+    `read_id` gives the trace id that is named.
 
     Raises:
         ClewError: INVALID_ARGUMENT.
     """
     by_place = query.stream_id is not None and query.seq is not None
     if query.trace_id is not None and not (query.stream_id or query.epoch or query.seq):
-        return _find_by_id(store, witnesses, parse_trace_id(query.trace_id), query.limit)
+        return _find_by_id(store, witnesses, read_id(query.trace_id), query.limit)
     if query.trace_id is None and by_place:
         return _find_by_place(store, witnesses, query)
     raise ClewError(

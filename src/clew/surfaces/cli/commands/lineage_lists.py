@@ -26,7 +26,7 @@ class ItemFlags:
     """`ItemQuery`."""
 
     trace_id: Annotated[str | None, Parameter(converter=read_id)] = None
-    """The items that have this id, decimal, or hexadecimal behind 0x."""
+    """The items that have this id: decimal, hexadecimal behind 0x, or TRACEID/SPANID of a span."""
 
     stream_id: str | None = None
     """The item of this stream …"""
