@@ -378,6 +378,25 @@ def test_a_verdict_that_comes_late_changes_nothing(book: Book) -> None:
     assert book.ledger.stats("a").failed == 0
 
 
+def test_a_claim_that_ran_out_has_no_say_in_what_another_holds(book: Book) -> None:
+    said = book.comment("one")
+    book.write(said, CREATE)
+    stale = book.claim_one()
+    book.clock.at += LEASE_NS
+    held = book.claim_one()
+    for verdict in (OFFLINE, REFUSED, BROKEN):
+        done(book.ledger.finish([(stale, verdict)]))
+        assert book.ledger.stats("a").in_flight == 1
+    told = done(book.ledger.reconcile(stale, None))
+    assert told.to_send is None
+    assert done(book.ledger.reconcile(held, None)).to_send == held
+    # What it did is done all the same.
+    book.confirm(stale)
+    assert book.ledger.stats("a").pending == 0
+    done(book.ledger.finish([(held, OFFLINE)]))
+    assert (book.pending(), book.row(said).version) == ([], 1)
+
+
 def account(book: Book, user: str = "u") -> Account:
     url = "https://team.example"
     return Account(account_id_of(url, user), url, user, book.clock.at, email=f"{user}@b.example")

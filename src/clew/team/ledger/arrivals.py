@@ -24,6 +24,7 @@ from clew.team.ledger.flight import (
     Returned,
     confirm,
     find_flying,
+    is_held,
     land,
     put_back,
     refresh_status,
@@ -103,15 +104,13 @@ def reconcile(
         else:
             confirm(writing, claimed, record or _gone(claimed.entity))
         return Reconciled(told.what)
-    flying = find_flying(writing, claimed.entity)
-    is_ours = flying is not None and flying.op_id == claimed.operation.op_id
-    if told.what is Recalled.NOT_DONE and is_ours:
+    if told.what is Recalled.NOT_DONE and is_held(writing, claimed):
         writing.run(
             "UPDATE sync_inflight SET operation = :operation WHERE id = :id",
             {"operation": told.operation.operation.value, "id": told.operation.op_id},
         )
         return Reconciled(told.what, to_send=replace(claimed, operation=told.operation))
-    superseded = land(writing, claimed.operation)
+    superseded = land(writing, claimed)
     if superseded is not None:
         put_back(writing, Returned(told.operation, superseded))
     if record is None or told.what is Recalled.NOT_DONE:
@@ -151,7 +150,7 @@ def _bury_unheard(writing: Transaction, claimed: Claim, now: int) -> None:
     Its create may arrive after all; then it is deleted there.
     """
     operation, row = claimed.operation, claimed.entity
-    if land(writing, operation) is None:
+    if land(writing, claimed) is None:
         return
     doubts = (*operation.earlier, operation.op_id)
     queued = find_queued(writing, row.account_id, row.entity_type, row.local_id)

@@ -158,7 +158,8 @@ def confirm(writing: Transaction, claimed: Claim, remote: Remote) -> None:
     It may be told late, and again: an operation that was taken back meanwhile is done all the same.
     """
     operation = claimed.operation
-    was_in_flight = land(writing, operation) is not None
+    # Whoever has it now: it is done.
+    was_in_flight = writing.run("DELETE FROM sync_inflight WHERE id = :id", {"id": operation.op_id})
     queued = find_queued(writing, operation.account_id, operation.entity_type, operation.entity_id)
     if not was_in_flight and queued is not None:
         queued = _without(writing, queued, operation.op_id)
@@ -211,7 +212,7 @@ def give_back(
     meanwhile is left alone.
     """
     operation = claimed.operation
-    superseded = land(writing, operation)
+    superseded = land(writing, claimed)
     if superseded is not None:
         returned = _judged(operation, verdict, now, random)
         put_back(writing, replace(returned, superseded=superseded))
@@ -319,12 +320,27 @@ def _judged(
             return Returned(told, superseded=False)
 
 
-def land(writing: Transaction, operation: Operation) -> bool | None:
-    """Take an operation from its way; return whether it was superseded, None for not there."""
+def land(writing: Transaction, claimed: Claim) -> bool | None:
+    """Take an operation from its way; whether it was superseded, None where it is not ours to take.
+
+    The lease may have run out, and whoever has it now knows nothing of what became of us.
+    """
     landed = writing.rows(
-        "DELETE FROM sync_inflight WHERE id = :id RETURNING superseded", {"id": operation.op_id}
+        "DELETE FROM sync_inflight WHERE id = :id AND claim_id = :claim_id RETURNING superseded",
+        {"id": claimed.operation.op_id, "claim_id": claimed.claim_id},
     )
     return bool(landed[0]["superseded"]) if landed else None
+
+
+def is_held(reading: Reading, claimed: Claim) -> bool:
+    """Whether a claim is still good, and no pull decided against its operation."""
+    return bool(
+        reading.rows(
+            "SELECT id FROM sync_inflight WHERE id = :id AND claim_id = :claim_id"
+            " AND superseded = 0",
+            {"id": claimed.operation.op_id, "claim_id": claimed.claim_id},
+        )
+    )
 
 
 def _without(writing: Transaction, queued: Operation, op_id: str) -> Operation | None:

@@ -17,7 +17,7 @@ conflicts,rounds}`.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from clew.team.entities.kinds import KINDS
 from clew.team.ledger import accounts, arrivals, conflicts, entities, flight, queue, rounds
@@ -70,7 +70,7 @@ class Ledger:
         """
         self._database = database
         self._now = now
-        self._kinds = kinds
+        self.kinds: Final = kinds
         self._chance = chance
 
     # Accounts.
@@ -180,12 +180,17 @@ class Ledger:
         )
 
     def find_entities(
-        self, account_id: str, entity_type: str, team_id: str | None = None
+        self,
+        account_id: str,
+        entity_type: str,
+        team_id: str | None = None,
+        *,
+        with_deleted: bool = False,
     ) -> list[EntityRow]:
-        """Return the entities of a type that are not deleted, of one team or of all."""
+        """Return the entities of a type, of one team or of all; tombstones where they are wanted."""
         return self._database.read(
             lambda reading: entities.find_entities(
-                reading, account_id, entity_type, team_id=team_id
+                reading, account_id, entity_type, team_id=team_id, with_deleted=with_deleted
             )
         )
 
@@ -359,5 +364,5 @@ class Ledger:
             team_id=claimed.entity.team_id,
             entity_type=claimed.operation.entity_type,
             strategy=strategy,
-            kinds=self._kinds,
+            kinds=self.kinds,
         )
