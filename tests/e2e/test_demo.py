@@ -96,6 +96,11 @@ def test_a_parcel_is_made_of_the_orders_in_it(server: ServerProcess, ran: Ended)
     assert {node["stages"][0]["operation"] for node in receipts} == {"write receipt"}
     assert {each["type"] for each in parcel["objects"]} == {"DemoOrder"}
     assert len(parcel["objects"]) == 8
+    # And back: what is known of an order names the parcel that it went with.
+    order = parcel["objects"][0]["id"]
+    events = get(server, f"objects/DemoOrder/{order}/timeline")["events"]
+    (shipped,) = (each for each in events if each["changes"].get("status") == "shipped")
+    assert shipped["data"]["tracelink.trace_id"] == trace_id
 
 
 def test_orders_and_checkouts_are_objects_that_a_registry_describes(

@@ -217,10 +217,13 @@ def _ship(batch: list[Shipment]) -> None:
         links=[Link(each.order.span, {"messaging.operation.type": "process"}) for each in batch],
         attributes={"messaging.batch.message_count": len(batch)},
     ):
-        with lineage.join([each.receipt for each in batch], stage="pack parcel"):
+        with lineage.join([each.receipt for each in batch], stage="pack parcel") as out:
             work(0.008)
-            parcel = {"parcel.orders": len(batch)}
-            trace.get_current_span().add_event("parcel.sealed", parcel)
+            # Nothing else goes in: its id is settled, and what is said of the orders carries it.
+            trace.get_current_span().add_event(
+                "parcel.sealed",
+                {"parcel.orders": len(batch), "parcel.trace_id": str(out.trace_id)},
+            )
             for each in batch:
                 with anchor(each.order.order_id, DemoOrder):
                     twins.state_change(status="shipped")
