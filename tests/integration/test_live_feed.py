@@ -112,6 +112,7 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
         genai=nothing,
         comments=nothing,
         sessions=nothing,
+        teams=nothing,
         twins=nothing,
         registries=nothing,
         links=nothing,

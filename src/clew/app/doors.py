@@ -22,6 +22,7 @@ from clew.app.store import (
     open_lineages,
     open_sessions,
 )
+from clew.app.team import TeamHouse
 from clew.app.tree import TreeHouse
 from clew.app.twins import TwinHouse
 from clew.base.errors import ClewError
@@ -162,7 +163,8 @@ class Doors:
         ]
         genai = open_genai(store, configuration)
         self._analytics = open_analytics(store, genai)
-        self._sessions = open_sessions(store)
+        self.team = TeamHouse(configuration, store.database)
+        self._sessions = open_sessions(store, self.team.sharing)
         comments = open_comments(store, self._sessions)
         desk = Desk(
             identity=self._identity,
@@ -171,6 +173,7 @@ class Doors:
             genai=genai,
             comments=comments,
             sessions=self._sessions,
+            teams=self.team.serve(self._sessions, comments),
             twins=self.twin.twins,
             registries=store.registries,
             links=self._links,
@@ -220,6 +223,7 @@ class Doors:
         keep_out_revoked(lambda: self.tree.door, self._access)
         await self.tree.open(self._sockets.trails)
         await asyncio.to_thread(self._sessions.load)
+        await self.team.open()
         for listener in self._listeners:
             await listener.open()
         for door in self._link_doors:
@@ -231,6 +235,7 @@ class Doors:
         self._closing.set()
         closings: list[Awaitable[Any]] = [listener.close() for listener in self._listeners]
         closings.append(self.tree.close())
+        closings.append(self.team.close())
         closings.extend(door.close() for door in self._link_doors)
         if self._grpc is not None:
             closings.append(self._grpc.stop(self._configuration.drain_seconds_max))

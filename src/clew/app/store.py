@@ -27,6 +27,7 @@ from clew.store.log import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
 from clew.team.comments.schema import SCHEMA as COMMENTS
 from clew.team.comments.service import TeamComments
+from clew.team.ledger.schema import SCHEMA as LEDGER
 from clew.team.sessions.schema import SCHEMA as SESSIONS
 from clew.team.sessions.service import TeamSessions
 from clew.telemetry.analytics.service import TelemetryAnalytics
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from clew.store.decoder import Decoder
     from clew.store.engine.contract import Engine, Snapshot
     from clew.team.comments.contract import Comments, Findings
+    from clew.team.sessions.contract import SessionSharing
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
@@ -69,7 +71,7 @@ CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal
 LINKS_CODE: Final = 19
 """What stands in the log for link sets."""
 
-REGISTRY: Final = (ACCESS, COMMENTS, SESSIONS, TREE, JOURNAL, TWIN, NODES)
+REGISTRY: Final = (ACCESS, COMMENTS, SESSIONS, LEDGER, TREE, JOURNAL, TWIN, NODES)
 """What the strands keep in the registry's database."""
 
 _TABLES: Final = {
@@ -194,9 +196,9 @@ def open_service(store: Store) -> QueryService:
     return TelemetryQuery(store, time.time_ns)
 
 
-def open_sessions(store: Store) -> TeamSessions:
-    """Return what was looked at, and found, in work sessions."""
-    return TeamSessions(store.database, time.time_ns)
+def open_sessions(store: Store, sharing: SessionSharing) -> TeamSessions:
+    """Return what was looked at, and found, in work sessions; `sharing` knows which are shared."""
+    return TeamSessions(store.database, time.time_ns, sharing)
 
 
 def open_comments(store: Store, findings: Findings) -> Comments:

@@ -1,5 +1,20 @@
 // Generated from the server's OpenAPI document by `python -m clew.app.generate`; do not edit.
 
+/** Which account, and which team of it, is meant where none is named. */
+export interface AccountChoice {
+	account?: string | null;
+	team_id?: string | null;
+}
+
+/** A server and a user of it. */
+export interface AccountHead {
+	id: string;
+	server: string;
+	user_id: string;
+	email: string;
+	current: boolean;
+}
+
 /**
  * What one did in a time range: `sessions` ran in it, `open` of them still do.
  *
@@ -326,6 +341,11 @@ export interface Change {
 	ratio: number | null;
 }
 
+/** How many operations that was. */
+export interface Changed {
+	count: number;
+}
+
 /** The figures that `clew diff` compares; durations are exact and occurred. */
 export interface Changes {
 	spans_per_second: Change;
@@ -467,6 +487,68 @@ export interface Compared {
 	current_log_records: number;
 	baseline_log_records: number;
 	log_records_grouped: number;
+}
+
+/**
+ * Two versions that met. `winner`: local, remote or merged; `fields` lost somebody's change.
+ *
+ * A side that was deleted is null.
+ */
+export interface ConflictHead {
+	id: string;
+	entity_type: string;
+	entity_id: string;
+	team_id: string;
+	strategy: string;
+	winner: string;
+	fields: string[];
+	base: Record<string, unknown> | null;
+	local: Record<string, unknown> | null;
+	remote: Record<string, unknown> | null;
+	outcome: Record<string, unknown> | null;
+	local_at: string;
+	remote_at: string;
+	created_at: string;
+	resolved_at: string | null;
+	resolution: string | null;
+}
+
+/** Conflicts, the last first; `total` are those that nobody looked at. */
+export interface ConflictList {
+	conflicts: ConflictHead[];
+	count: number;
+	total: number;
+	truncated: boolean;
+	next?: string | null;
+}
+
+/**
+ * What becomes of a conflict.
+ *
+ * What the strategy made of it stays (`outcome`), or one side is taken, or a `document` that
+ * somebody merged by hand.
+ */
+export interface ConflictResolution {
+	take: "local" | "merged" | "outcome" | "remote";
+	document?: Record<string, unknown> | null;
+}
+
+/** Who the server knows us as; never a token. */
+export interface Connection {
+	account: string;
+	server: string;
+	api: string;
+	user_id: string;
+	email: string;
+	expires_in_seconds: number | null;
+	tokens: string;
+}
+
+/** What may be shared with a team, and what not any more. Each session is shared by itself. */
+export interface ConsentChange {
+	team_id?: string | null;
+	give?: ("comments" | "queries" | "sessions")[];
+	withdraw?: ("comments" | "queries" | "sessions")[];
 }
 
 /**
@@ -642,6 +724,17 @@ export interface DifferenceReport {
 	values_left_out: number;
 	keys_collapsed: string[];
 	note: string | null;
+}
+
+/**
+ * Go away from a team's server: tokens, queue and copies are wiped here.
+ *
+ * What waits to be sent is lost by it, so it must be `force` where anything does. `account` is
+ * the id of an account, the current one when it is left out.
+ */
+export interface Disconnection {
+	account?: string | null;
+	force?: boolean;
 }
 
 /**
@@ -897,6 +990,24 @@ export interface InvariantSchema {
 	expression?: string;
 }
 
+/** A way into a team. `code` is told once, to whoever made it. */
+export interface InviteHead {
+	id: string;
+	team_id: string;
+	role: string;
+	expires_at: string;
+	uses: number;
+	uses_max: number;
+	revoked: boolean;
+	code?: string | null;
+}
+
+/** The invites of a team, the newest first. */
+export interface InviteList {
+	invites: InviteHead[];
+	count: number;
+}
+
 /**
  * An item of a stream, and when it was put out, as far as was told.
  *
@@ -930,6 +1041,12 @@ export interface ItemRecord {
 	span_id: string | null;
 	service: string;
 	name: string;
+}
+
+/** The team that one came into. */
+export interface Joined {
+	team_id: string;
+	name: string | null;
 }
 
 /**
@@ -1129,6 +1246,33 @@ export interface LogRecord {
 	scope: Scope;
 }
 
+/** What one member did. */
+export interface MemberActivity {
+	user_id: string;
+	display_name: string | null;
+	sessions: number;
+	hours: number;
+	findings: number;
+}
+
+/** A member of a team; `id` is the user's, as the integration documents it. */
+export interface MemberHead {
+	id: string;
+	member_id: string;
+	email: string;
+	display_name: string | null;
+	role: string;
+	joined_at: string;
+}
+
+/** Members: owners, admins, then who joined first. `as_of_last_sync` when the server is away. */
+export interface MemberList {
+	team_id: string;
+	members: MemberHead[];
+	count: number;
+	as_of_last_sync: boolean;
+}
+
 /** Messages of one app, the newest first. */
 export interface MessageList {
 	messages: ClewTreeDocumentsMessage[];
@@ -1275,6 +1419,14 @@ export interface NewComment {
 	id?: string | null;
 }
 
+/** Become known to a team's server. `totp` where the server asks for a one-time code. */
+export interface NewConnection {
+	server_url: string;
+	email: string;
+	password: string;
+	totp?: string | null;
+}
+
 /**
  * Roles for one app to be given to a subject: ``key:ci``, ``app:…``.
  *
@@ -1290,6 +1442,14 @@ export interface NewGrant {
 	expires_at?: string | null;
 }
 
+/** A way into a team, for so long (``7d``) and so many. */
+export interface NewInvite {
+	team_id?: string | null;
+	role?: "admin" | "member";
+	expires_in?: string;
+	uses?: number;
+}
+
 /** An item that was put out, and the trace id that it has. */
 export interface NewItem {
 	trace_id: string | number;
@@ -1297,6 +1457,12 @@ export interface NewItem {
 	epoch?: string | number;
 	seq?: string | number;
 	at?: string | null;
+}
+
+/** Come into a team by the code of an invite. */
+export interface NewJoin {
+	code: string;
+	display_name?: string | null;
 }
 
 /**
@@ -1352,6 +1518,15 @@ export interface NewNote {
 	id?: string | null;
 }
 
+/** A question worth keeping, for the whole team. */
+export interface NewQuery {
+	name: string;
+	query: string;
+	language?: string;
+	description?: string;
+	team_id?: string | null;
+}
+
 /** A public key of apps that is to count no more: itself, or that of an app; and why. */
 export interface NewRevokedKey {
 	pub_key?: string | null;
@@ -1382,6 +1557,16 @@ export interface NewSession {
 	kind?: "agent" | "beside" | "own";
 	switch?: boolean;
 	id?: string | null;
+}
+
+/** Share a session, or a comment, with a team. */
+export interface NewShare {
+	team_id?: string | null;
+}
+
+/** A team to be founded; whoever does is its owner. */
+export interface NewTeam {
+	name: string;
 }
 
 /**
@@ -1466,13 +1651,9 @@ export interface ObjectSummary {
 	state: Record<string, unknown>;
 }
 
-/** Operations with their figures, busiest first. */
-export interface OperationList {
-	operations: OperationStats[];
-	count: number;
-	total: number;
-	truncated: boolean;
-	next?: string | null;
+/** One operation, or all that were set aside. */
+export interface OperationChoice {
+	op_id?: string | null;
 }
 
 /** Rate, errors and duration of one operation of a service. */
@@ -1692,16 +1873,68 @@ export interface ProvDocument {
 	wasAttributedTo?: Record<string, Record<string, string | boolean | number | Record<string, string> | string[]>>;
 }
 
+/** A saved query of a team. */
+export interface QueryHead {
+	id: string;
+	team_id: string;
+	name: string;
+	language: string;
+	query: string;
+	description: string;
+	sync_status: string;
+}
+
+/** The saved queries of a team, by name. */
+export interface QueryList {
+	queries: QueryHead[];
+	count: number;
+}
+
 /** The question that shows the records behind a finding: a command line, and an address. */
 export interface Question {
 	cli: string;
 	rest: string;
 }
 
+/** What waits (of it `in_flight` is on its way), what was set aside, what was sent so far. */
+export interface QueueCounts {
+	pending: number;
+	in_flight: number;
+	failed: number;
+	synced: number;
+	oldest_pending_at: string | null;
+}
+
+/** An operation, and why it is not sent yet: `error` is what came of the last try. */
+export interface QueuedOperation {
+	op_id: string;
+	entity_type: string;
+	entity_id: string;
+	operation: string;
+	team_id: string;
+	created_at: string;
+	tries: number;
+	next_attempt_at: string | null;
+	error: string | null;
+}
+
 /** Whether the server is ready, and what keeps it from being so. */
 export interface Readiness {
 	ready: boolean;
 	checks: Check[];
+}
+
+/** A session of a team. `duration_minutes` is what was planned, `seconds` what it took. */
+export interface RecentSession {
+	id: string;
+	title: string;
+	user_id: string;
+	display_name: string | null;
+	start_time: string;
+	duration_minutes: number;
+	seconds: number | null;
+	completed: boolean;
+	findings: number;
 }
 
 /** A field of one object that names another. `is_dangling`: it was not there at that moment. */
@@ -1812,6 +2045,12 @@ export interface RevokedKeyList {
 	next?: string | null;
 }
 
+/** Another role for a member; the server decides whether that may be. */
+export interface RoleChange {
+	role: "admin" | "member" | "owner";
+	team_id?: string | null;
+}
+
 /** The roles of one subject: ``key:ci``, a bare name, ``group:…`` or ``sa:…``. */
 export interface RoleGrant {
 	sub: string;
@@ -1873,6 +2112,24 @@ export interface RoleRefList {
 	total: number;
 	truncated: boolean;
 	next?: string | null;
+}
+
+/** Rounds of the sync, the last first. */
+export interface RoundList {
+	rounds: RoundReport[];
+	count: number;
+}
+
+/** What one round of the sync did. `outcome`: done, offline, paused or failed. */
+export interface RoundReport {
+	began_at: string;
+	ended_at: string;
+	outcome: string;
+	sent: number;
+	failed: number;
+	pulled: number;
+	conflicts: number;
+	error: string | null;
 }
 
 /** An event of OpenLineage: what is read of it; all else is passed over. */
@@ -2111,6 +2368,14 @@ export interface SeverityCounts {
 	debug: number;
 	trace: number;
 	unset: number;
+}
+
+/** What is shared: `id` is that of the shared copy, the same on every machine. */
+export interface Shared {
+	id: string;
+	team_id: string;
+	kind: string;
+	sync_status: string;
 }
 
 /**
@@ -2394,6 +2659,20 @@ export interface Summary {
 	genai: GenAiTotals;
 }
 
+/** Nothing more is to be said. */
+export type SyncAsked = Record<string, unknown>;
+
+/** What a sync came to: `synced` went out in it, `failed` and `pending` are what is left. */
+export interface SyncReport {
+	synced: number;
+	failed: number;
+	pending: number;
+	pulled: number;
+	conflicts: number;
+	outcome: string;
+	error: string | null;
+}
+
 /** A column as `clew sql --schema` shows it. */
 export interface TableColumn {
 	name: string;
@@ -2416,6 +2695,60 @@ export interface TableSchema {
 export interface Target {
 	kind: "app" | "lineage" | "metric" | "object" | "query" | "service" | "span" | "trace";
 	id: string;
+}
+
+/** What a team did, by the sessions that were shared with it. */
+export interface TeamActivity {
+	team_id: string;
+	total_sessions: number;
+	total_focus_hours: number;
+	active_members: number;
+	members: MemberActivity[];
+	recent_sessions: RecentSession[];
+}
+
+/** A team. `role` is one's own in it; `consents` are the kinds that may be shared with it. */
+export interface TeamHead {
+	id: string;
+	name: string;
+	role: string | null;
+	members: number;
+	chosen: boolean;
+	consents: string[];
+	sync_status: string;
+}
+
+/** The teams that one belongs to, by name. */
+export interface TeamList {
+	teams: TeamHead[];
+	count: number;
+}
+
+/** Of which team; the chosen one, or the only one, when it is left out. */
+export interface TeamQuery {
+	team_id?: string | null;
+}
+
+/**
+ * How things stand with the team's server.
+ *
+ * `link` is online, offline, paused or unknown; `live` that it tells of changes as they happen.
+ * `tokens` says how they are kept: keyring, file or memory. `conflicts` were not looked at yet.
+ */
+export interface TeamStatus {
+	connected: boolean;
+	server: string | null;
+	user: string | null;
+	team_id: string | null;
+	team: string | null;
+	link: string;
+	live: boolean;
+	tokens: string;
+	pause: string | null;
+	queue: QueueCounts;
+	conflicts: number;
+	last_round: RoundReport | null;
+	accounts: AccountHead[];
 }
 
 /** How an app shows who it is (`secLevel` of TRAILS). */
@@ -2797,6 +3130,23 @@ export interface Window {
 	seconds: number;
 }
 
+/** Operations, in the order in which they would be sent; those set aside, the last first. */
+export interface ClewTeamTeamsDocumentsOperationList {
+	operations: QueuedOperation[];
+	count: number;
+	total: number;
+	truncated: boolean;
+}
+
+/** Operations with their figures, busiest first. */
+export interface ClewTelemetryDocumentsOperationList {
+	operations: OperationStats[];
+	count: number;
+	total: number;
+	truncated: boolean;
+	next?: string | null;
+}
+
 /** One message; `direction` says whether the model was given it or answered it. */
 export interface ClewTelemetryGenaiDocumentsMessage {
 	role: string;
@@ -3044,7 +3394,7 @@ export interface GetRoutes {
 	"/api/v1/operations": {
 		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; service?: string | undefined; limit?: number | undefined; next?: string | undefined };
 		body: undefined;
-		answer: OperationList;
+		answer: ClewTelemetryDocumentsOperationList;
 	};
 	"/api/v1/processes": {
 		query: { limit?: number | undefined; next?: string | undefined; type?: string | undefined; phase?: string | undefined; status?: ("completed" | "failed" | "started" | "stuck" | "timed_out")[] | undefined; service?: string | undefined; last?: string | undefined; start?: string | undefined; end?: string | undefined };
@@ -3084,7 +3434,7 @@ export interface GetRoutes {
 	"/api/v1/services/{service}/operations": {
 		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; service?: string | undefined; limit?: number | undefined; next?: string | undefined };
 		body: undefined;
-		answer: OperationList;
+		answer: ClewTelemetryDocumentsOperationList;
 	};
 	"/api/v1/sessions": {
 		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; owner?: string | undefined; open?: boolean | undefined; limit?: number | undefined; next?: string | undefined };
@@ -3120,6 +3470,56 @@ export interface GetRoutes {
 		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; service?: string | undefined; limit?: number | undefined };
 		body: undefined;
 		answer: Summary;
+	};
+	"/api/v1/team": {
+		query: Record<string, never>;
+		body: undefined;
+		answer: TeamStatus;
+	};
+	"/api/v1/team/activity": {
+		query: { team_id?: string | undefined };
+		body: undefined;
+		answer: TeamActivity;
+	};
+	"/api/v1/team/conflicts": {
+		query: { resolved?: boolean | undefined; limit?: number | undefined; next?: string | undefined };
+		body: undefined;
+		answer: ConflictList;
+	};
+	"/api/v1/team/conflicts/{conflict_id}": {
+		query: Record<string, never>;
+		body: undefined;
+		answer: ConflictHead;
+	};
+	"/api/v1/team/invites": {
+		query: { team_id?: string | undefined };
+		body: undefined;
+		answer: InviteList;
+	};
+	"/api/v1/team/members": {
+		query: { team_id?: string | undefined };
+		body: undefined;
+		answer: MemberList;
+	};
+	"/api/v1/team/queries": {
+		query: { team_id?: string | undefined };
+		body: undefined;
+		answer: QueryList;
+	};
+	"/api/v1/team/queue": {
+		query: { state?: "failed" | "pending" | undefined; limit?: number | undefined };
+		body: undefined;
+		answer: ClewTeamTeamsDocumentsOperationList;
+	};
+	"/api/v1/team/rounds": {
+		query: { limit?: number | undefined };
+		body: undefined;
+		answer: RoundList;
+	};
+	"/api/v1/team/teams": {
+		query: Record<string, never>;
+		body: undefined;
+		answer: TeamList;
 	};
 	"/api/v1/topology": {
 		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; service?: string | undefined; limit?: number | undefined };
@@ -3195,6 +3595,11 @@ export interface PostRoutes {
 		body: NewChild;
 		answer: ChildScheduled;
 	};
+	"/api/v1/comments/{comment_id}/share": {
+		query: Record<string, never>;
+		body: NewShare;
+		answer: Shared;
+	};
 	"/api/v1/keys": {
 		query: Record<string, never>;
 		body: NewKey;
@@ -3235,6 +3640,11 @@ export interface PostRoutes {
 		body: NewNote;
 		answer: Note;
 	};
+	"/api/v1/sessions/{session_id}/share": {
+		query: Record<string, never>;
+		body: NewShare;
+		answer: Shared;
+	};
 	"/api/v1/sessions/{session_id}/stop": {
 		query: Record<string, never>;
 		body: undefined;
@@ -3244,6 +3654,71 @@ export interface PostRoutes {
 		query: Record<string, never>;
 		body: SqlParameters;
 		answer: SqlAnswer;
+	};
+	"/api/v1/team/choose": {
+		query: Record<string, never>;
+		body: AccountChoice;
+		answer: TeamStatus;
+	};
+	"/api/v1/team/conflicts/{conflict_id}/resolve": {
+		query: Record<string, never>;
+		body: ConflictResolution;
+		answer: ConflictHead;
+	};
+	"/api/v1/team/connect": {
+		query: Record<string, never>;
+		body: NewConnection;
+		answer: Connection;
+	};
+	"/api/v1/team/consent": {
+		query: Record<string, never>;
+		body: ConsentChange;
+		answer: TeamHead;
+	};
+	"/api/v1/team/disconnect": {
+		query: Record<string, never>;
+		body: Disconnection;
+		answer: TeamStatus;
+	};
+	"/api/v1/team/invites": {
+		query: Record<string, never>;
+		body: NewInvite;
+		answer: InviteHead;
+	};
+	"/api/v1/team/join": {
+		query: Record<string, never>;
+		body: NewJoin;
+		answer: Joined;
+	};
+	"/api/v1/team/leave": {
+		query: Record<string, never>;
+		body: TeamQuery;
+		answer: Changed;
+	};
+	"/api/v1/team/queries": {
+		query: Record<string, never>;
+		body: NewQuery;
+		answer: QueryHead;
+	};
+	"/api/v1/team/queue/clear": {
+		query: Record<string, never>;
+		body: OperationChoice;
+		answer: Changed;
+	};
+	"/api/v1/team/queue/retry": {
+		query: Record<string, never>;
+		body: OperationChoice;
+		answer: Changed;
+	};
+	"/api/v1/team/sync": {
+		query: Record<string, never>;
+		body: SyncAsked;
+		answer: SyncReport;
+	};
+	"/api/v1/team/teams": {
+		query: Record<string, never>;
+		body: NewTeam;
+		answer: TeamHead;
 	};
 	"/api/v1/traces/{trace_id}/comments": {
 		query: Record<string, never>;
@@ -3288,6 +3763,11 @@ export interface PatchRoutes {
 		body: SessionChange;
 		answer: Session;
 	};
+	"/api/v1/team/members/{user_id}": {
+		query: Record<string, never>;
+		body: RoleChange;
+		answer: MemberHead;
+	};
 }
 
 /** What `DELETE` asks and answers, by path. */
@@ -3317,6 +3797,11 @@ export interface DeleteRoutes {
 		body: undefined;
 		answer: CommentAnswer;
 	};
+	"/api/v1/comments/{comment_id}/share": {
+		query: { team_id?: string | undefined };
+		body: undefined;
+		answer: Changed;
+	};
 	"/api/v1/keys/{key_id}": {
 		query: Record<string, never>;
 		body: undefined;
@@ -3341,6 +3826,26 @@ export interface DeleteRoutes {
 		query: Record<string, never>;
 		body: undefined;
 		answer: Note;
+	};
+	"/api/v1/sessions/{session_id}/share": {
+		query: { team_id?: string | undefined };
+		body: undefined;
+		answer: Changed;
+	};
+	"/api/v1/team/invites/{invite_id}": {
+		query: Record<string, never>;
+		body: undefined;
+		answer: Changed;
+	};
+	"/api/v1/team/members/{user_id}": {
+		query: { team_id?: string | undefined };
+		body: undefined;
+		answer: MemberHead;
+	};
+	"/api/v1/team/queries/{query_id}": {
+		query: Record<string, never>;
+		body: undefined;
+		answer: Changed;
 	};
 }
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from clew.surfaces.ws.door import TrailsDoor
     from clew.team.comments.contract import Comments
     from clew.team.sessions.contract import Sessions
+    from clew.team.teams.contract import Teams
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
@@ -93,6 +94,7 @@ class Desk:
     genai: GenAi
     comments: Comments
     sessions: Sessions
+    teams: Teams
     twins: Twins
     registries: Registries
     links: LinkIntake

@@ -108,6 +108,10 @@ class NewQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     team_id: str | None = None
 
 
+class SyncAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Nothing more is to be said."""
+
+
 class QueueQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Operations that wait, or those that were set aside."""
 

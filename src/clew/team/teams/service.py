@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import new_uuid
-from clew.base.times import NS_PER_S, format_time, parse_duration_ns, parse_time
+from clew.base.times import NS_PER_S, parse_duration_ns, parse_time
 from clew.team.entities.comment import SharedComment, Subject
 from clew.team.entities.entity import SyncableEntity
 from clew.team.entities.member import Member, Role
@@ -22,6 +22,7 @@ from clew.team.teams import documents as doc
 from clew.team.teams.accounts import CONNECT_HINT
 from clew.team.teams.parameters import LIMIT_MAX, TYPES_OF
 from clew.team.teams.sharing import copy_session
+from clew.team.teams.standing import KIND_OF, NOT_CONNECTED, read_status, read_teams
 from clew.team.teams.telling import (
     tell_activity,
     tell_conflict,
@@ -29,7 +30,6 @@ from clew.team.teams.telling import (
     tell_members,
     tell_operation,
     tell_query,
-    tell_queue,
     tell_round,
 )
 from clew.team.trailbase import membership
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from clew.team.comments.contract import Comments
     from clew.team.ledger.rows import Account, EntityRow
     from clew.team.sessions.contract import Sessions
-    from clew.team.syncing.line import Link
     from clew.team.teams import parameters as ask
     from clew.team.teams.accounts import Accounts
 
@@ -53,8 +52,6 @@ _CREATE, _UPDATE, _DELETE = (
     SyncOperationType.UPDATE,
     SyncOperationType.DELETE,
 )
-
-_KIND_OF: Final = {entity_type: kind for kind, entity_type in TYPES_OF.items()}
 
 
 class TeamService:
@@ -119,46 +116,19 @@ class TeamService:
     async def status(self) -> doc.TeamStatus:
         """Return how things stand."""
         accounts = await reading(self._ledger.find_accounts)
-        heads = [
-            doc.AccountHead(
-                id=each.account_id,
-                server=each.server_url,
-                user_id=each.user_id,
-                email=each.email,
-                current=at == 0,
-            )
-            for at, each in enumerate(accounts)
-        ]
         if not accounts:
-            nothing = doc.QueueCounts(
-                pending=0, in_flight=0, failed=0, synced=0, oldest_pending_at=None
-            )
-            return doc.TeamStatus(
-                connected=False,
-                server=None,
-                user=None,
-                team_id=None,
-                team=None,
-                link="unknown",
-                live=False,
-                tokens="none",
-                pause=None,
-                queue=nothing,
-                conflicts=0,
-                last_round=None,
-                accounts=[],
-            )
+            return NOT_CONNECTED
         account = accounts[0]
         link = self._accounts.engine.link(account.account_id)
         vault = await self._accounts.vault()
-        return await reading(lambda: self._tell_status(account, link, vault.kind.value, heads))
+        return await reading(lambda: read_status(self._ledger, account, link, vault.kind.value))
 
     # Teams.
 
     async def teams(self) -> doc.TeamList:
         """Return the teams that one belongs to."""
         account = await self._accounts.current()
-        teams = await reading(lambda: self._tell_teams(account))
+        teams = await reading(lambda: read_teams(self._ledger, account))
         return doc.TeamList(teams=teams, count=len(teams))
 
     async def found(self, new: ask.NewTeam) -> doc.TeamHead:
@@ -533,7 +503,7 @@ class TeamService:
 
     async def _team_head(self, account: Account, team_id: str) -> doc.TeamHead:
         account = await self._account(account.account_id)
-        teams = await reading(lambda: self._tell_teams(account))
+        teams = await reading(lambda: read_teams(self._ledger, account))
         return next(each for each in teams if each.id == team_id)
 
     async def _row(self, account: Account, kind: type[SyncableEntity], local_id: str) -> EntityRow:
@@ -541,7 +511,7 @@ class TeamService:
             lambda: self._ledger.find_entity(account.account_id, kind.entity_type(), local_id)
         )
         if row is None or row.deleted:
-            what = _KIND_OF.get(kind.entity_type(), kind.entity_type())
+            what = KIND_OF.get(kind.entity_type(), kind.entity_type())
             raise ClewError(
                 ErrorCode.NOT_FOUND,
                 f"{local_id} is none of the {what} that are shared",
@@ -559,7 +529,7 @@ class TeamService:
         return doc.Shared(
             id=row.local_id,
             team_id=row.team_id,
-            kind=_KIND_OF[kind.entity_type()],
+            kind=KIND_OF[kind.entity_type()],
             sync_status=row.status.value,
         )
 
@@ -573,54 +543,6 @@ class TeamService:
             if session_id in (row.document.get("session_id"), row.local_id):
                 return row
         return None
-
-    def _tell_teams(self, account: Account) -> list[doc.TeamHead]:
-        heads = []
-        for row in self._rows(account, Team):
-            members = self._rows(account, Member, row.local_id)
-            mine = [m for m in members if m.document.get("user_id") == account.user_id]
-            consents = self._ledger.find_consents(account.account_id, row.local_id)
-            heads.append(
-                doc.TeamHead(
-                    id=row.local_id,
-                    name=str(row.document.get("name", "")),
-                    role=str(mine[0].document.get("role")) if mine else None,
-                    members=len(members),
-                    chosen=row.local_id == account.team_id,
-                    consents=sorted(_KIND_OF.get(each, each) for each in consents),
-                    sync_status=row.status.value,
-                )
-            )
-        return sorted(heads, key=lambda each: (each.name, each.id))
-
-    def _tell_status(
-        self, account: Account, link: Link, tokens: str, heads: list[doc.AccountHead]
-    ) -> doc.TeamStatus:
-        team = None
-        if account.team_id is not None:
-            row = self._ledger.find_entity(account.account_id, Team.entity_type(), account.team_id)
-            team = None if row is None else str(row.document.get("name", ""))
-        rounds = self._ledger.find_rounds(account.account_id)
-        pause = account.pause_reason
-        if pause is not None and account.paused_until is not None:
-            pause = f"{pause}, until {format_time(account.paused_until)}"
-        return doc.TeamStatus(
-            connected=True,
-            server=account.server_url,
-            user=account.email,
-            team_id=account.team_id,
-            team=team,
-            link=link.state.value,
-            live=link.is_live,
-            tokens=tokens,
-            pause=pause,
-            queue=tell_queue(
-                self._ledger.stats(account.account_id), sum(each.sent for each in rounds)
-            ),
-            conflicts=self._ledger.count_conflicts(account.account_id),
-            last_round=tell_round(rounds[0]) if rounds else None,
-            accounts=heads,
-        )
 
 
 def _checked_limit(limit: int) -> int:
