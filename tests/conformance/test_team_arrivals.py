@@ -331,6 +331,21 @@ def test_a_create_that_arrives_after_its_deletion_was_decided_is_taken_away(desk
     assert (desk.row(said).deleted, desk.row(said).version) == (True, 2)
 
 
+@pytest.mark.parametrize("is_written", [True, False])
+def test_what_came_while_a_deletion_of_nothing_was_on_its_way_stays_what_it_is(
+    desk: Book, is_written: bool
+) -> None:
+    said = desk.comment("one")
+    desk.write(said, CREATE)
+    done(desk.ledger.finish([(desk.claim_one(), LOST)]))
+    desk.write(said, DELETE)
+    claimed = desk.claim_one()
+    desk.write(said, UPDATE if is_written else DELETE)
+    assert reconcile(desk, claimed, None) == Reconciled(Recalled.DONE)
+    assert [each.operation for each in desk.pending()] == ([CREATE] if is_written else [])
+    assert desk.row(said).deleted is not is_written
+
+
 def test_what_is_written_again_while_an_earlier_one_may_arrive_asks_first(desk: Book) -> None:
     said = desk.comment("one")
     desk.write(said, CREATE)

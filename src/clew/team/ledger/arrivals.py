@@ -154,13 +154,11 @@ def _bury_unheard(writing: Transaction, claimed: Claim, now: int) -> None:
         return
     doubts = (*operation.earlier, operation.op_id)
     queued = find_queued(writing, row.account_id, row.entity_type, row.local_id)
-    if queued is None:
-        keep_entity(
-            writing,
-            replace(row, deleted=True, updated_at=now, status=SyncStatus.SYNCED, doubts=doubts),
-        )
+    drop_queued(writing, row)
+    if queued is None or queued.operation is SyncOperationType.DELETE:
+        gone = replace(row, deleted=True, updated_at=now, doubts=doubts)
+        keep_entity(writing, replace(gone, status=SyncStatus.SYNCED))
     else:
-        drop_queued(writing, row)
         earlier = (*operation.earlier, *queued.earlier)
         put(writing, replace(queued, operation=SyncOperationType.CREATE, earlier=earlier))
 
