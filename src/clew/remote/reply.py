@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -60,10 +61,16 @@ def decode(body: bytes, kind: type[Document]) -> Document:
         ) from error
 
 
+@functools.cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Return the fields of a struct; the library looks through its annotations each time."""
+    return msgspec.structs.fields(kind)
+
+
 def to_pairs(query: msgspec.Struct, *, without: frozenset[str] = frozenset()) -> Pairs:
     """Return the parameters that differ from their defaults, as a query string has them."""
     pairs: Pairs = []
-    for field in msgspec.structs.fields(query):
+    for field in _fields(type(query)):
         value: Any = getattr(query, field.name)
         if field.name not in without and value != field.default:
             pairs.extend(pair(field.encode_name, value))

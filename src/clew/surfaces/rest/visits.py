@@ -283,11 +283,17 @@ def _given(asked: msgspec.Struct) -> dict[str, Any]:
     """Return what was asked for, without what is the default and how it is shown."""
     return {
         field.name: value
-        for field in msgspec.structs.fields(asked)
+        for field in _fields(type(asked))
         if field.name not in _PAGE
         and (value := getattr(asked, field.name)) != field.default
         and value not in (None, [])
     }
+
+
+@functools.cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Return the fields of a struct; the library looks through its annotations each time."""
+    return msgspec.structs.fields(kind)
 
 
 def _fixed_times(asked: Any, given: Mapping[str, Any], now: int) -> dict[str, str | None]:
