@@ -159,6 +159,7 @@ def test_what_the_server_says_is_when_to_try_again() -> None:
         (NetworkError("gone", may_have_happened=False), VerdictKind.OFFLINE, False, None),
         (ServerError("500", status=500), VerdictKind.RETRY, True, None),
         (ServerError("503", retry_after_ms=2000), VerdictKind.DELAY, True, 2 * NS_PER_S),
+        (ServerError("502", status=502), VerdictKind.DELAY, True, None),
         (RateLimitError("429"), VerdictKind.DELAY, False, None),
         (RateLimitError("429", retry_after_ms=1), VerdictKind.DELAY, False, 1_000_000),
         (AuthError("who"), VerdictKind.PAUSE, False, None),

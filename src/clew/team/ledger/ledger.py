@@ -187,7 +187,7 @@ class Ledger:
         *,
         with_deleted: bool = False,
     ) -> list[EntityRow]:
-        """Return the entities of a type, of one team or of all; tombstones where they are wanted."""
+        """Return the entities of a type, of one team or of all, tombstones if they are wanted."""
         return self._database.read(
             lambda reading: entities.find_entities(
                 reading, account_id, entity_type, team_id=team_id, with_deleted=with_deleted

@@ -24,6 +24,10 @@ REASON_CHARS_MAX: Final = 500
 """Of an error as it is kept with an operation: a line or two in a list."""
 
 
+AWAY: Final = frozenset({502, 503, 504})
+"""What says that there is no server behind an address just now: no fault of an operation's."""
+
+
 class VerdictKind(StrEnum):
     """What is done with an operation that failed.
 
@@ -57,7 +61,7 @@ def judge(error: Exception) -> Verdict:
             return Verdict(VerdictKind.OFFLINE, reason, attempted=error.may_have_happened)
         case RateLimitError():
             return Verdict(VerdictKind.DELAY, reason, retry_after_ns=_retry_after(error))
-        case ServerError() if error.retry_after_ms is not None:
+        case ServerError() if error.retry_after_ms is not None or error.status in AWAY:
             return Verdict(
                 VerdictKind.DELAY, reason, attempted=True, retry_after_ns=_retry_after(error)
             )

@@ -39,7 +39,9 @@ class SyncEngine:
             await self.drop(account_id)
 
     def wake(self, account_id: str) -> None:
-        """Say that something was written here."""
+        """Say that something was written here. After the end of the loop nobody hears it."""
+        if self._loop.is_closed():
+            return
         self._loop.call_soon_threadsafe(self._wake, account_id)
 
     async def sync(self, account_id: str) -> Round:

@@ -15,23 +15,26 @@ import logging
 import random
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from clew.base.errors import ClewError
+from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S
 from clew.team.errors import AuthError, TeamError
+from clew.team.ledger.flight import LOGIN_REASON
 from clew.team.ledger.rows import Round, RoundOutcome
 from clew.team.merging.strategy import ConflictStrategy
-from clew.team.syncing.course import TEAM_TYPES, Course, reading
+from clew.team.syncing.course import TEAM_TYPES, Course, durable, reading
 from clew.team.syncing.pull import TEAMS
 from clew.team.syncing.round import run_round
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from clew.team.ledger.ledger import Ledger
     from clew.team.ledger.rows import Account
     from clew.team.trailbase.contract import TeamServer
+
+Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
@@ -108,41 +111,57 @@ class Line:
         self._account = account
         self._options = means.options
         self._server: TeamServer | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._opening = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_over = False
         self._turn = asyncio.Lock()
-        self._asked: asyncio.Future[Round] | None = None
-        self._written = asyncio.Event()
+        self._asked: asyncio.Task[Round] | None = None
+        self._woken = asyncio.Event()
+        self._online = asyncio.Event()
         self._hinted: set[str] = set()
-        self._wait_offline = self._options.offline_s[0]
+        self._whole_at = 0.0
+        self._wait = self._options.offline_s[0]
+        self._was_cut = False
         self.link = Link(LinkState.UNKNOWN)
 
     def start(self) -> None:
         """Begin."""
-        self._tasks = [
-            asyncio.create_task(self._keep_up(), name="team-sync"),
-            asyncio.create_task(self._listen(), name="team-hints"),
-        ]
+        self._spawn(self._keep_up(), "team-sync")
+        self._spawn(self._listen(), "team-hints")
 
     async def stop(self) -> None:
-        """End both tasks, and a round that runs."""
-        for task in self._tasks:
+        """End both tasks, and a round that runs; whoever waits for one is told."""
+        self._is_over = True
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._asked is not None and not self._asked.done():
-            self._asked.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._server is not None:
             with contextlib.suppress(TeamError):
                 await self._server.close()
 
     def wake(self) -> None:
         """Say that something was written here."""
-        self._written.set()
+        self._woken.set()
 
     async def sync(self) -> Round:
-        """Wait for a round that begins after this call; all who ask meanwhile wait for one."""
+        """Wait for a round that begins after this call; all who ask meanwhile wait for one.
+
+        Raises:
+            ClewError: UNAVAILABLE when the account is dropped meanwhile; what the ledger raises.
+        """
+        if self._is_over:
+            raise _dropped()
         if self._asked is None:
-            self._asked = asyncio.ensure_future(self._run_asked())
-        return await asyncio.shield(self._asked)
+            self._asked = self._spawn(self._run_asked(), "team-sync-asked")
+        try:
+            return await asyncio.shield(self._asked)
+        except asyncio.CancelledError:
+            # Of the two, only a caller who is cancelled is to end as such.
+            caller = asyncio.current_task()
+            if self._is_over and caller is not None and not caller.cancelling():
+                raise _dropped() from None
+            raise
 
     async def _run_asked(self) -> Round:
         async with self._turn:
@@ -153,43 +172,50 @@ class Line:
     async def _keep_up(self) -> None:
         due_s = 0.0
         while True:
-            await self._until_due(due_s)
-            only = self._take_hints()
-            async with self._turn:
-                due_s = await self._attempt(only)
+            only = await self._until_due(due_s)
+            try:
+                async with self._turn:
+                    due_s = await self._attempt(only)
+            except Exception:
+                # Nothing is above this task: it says what happened and lives on.
+                logger.exception("the sync with %s met a defect", self._account.server_url)
+                due_s = self._later()
 
-    async def _until_due(self, due_s: float) -> None:
+    async def _until_due(self, due_s: float) -> tuple[str, ...] | None:
+        """Wait until a round is due; return the types that it pulls, None for all."""
         if self.link.state is LinkState.OFFLINE:
-            # What is written meanwhile does not bring the server back.
-            await asyncio.sleep(due_s)
-            return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._written.wait(), max(0.0, due_s))
-            # What is said in one breath is one round.
-            await asyncio.sleep(self._options.gather_s)
-        self._written.clear()
-
-    def _take_hints(self) -> tuple[str, ...] | None:
-        """Return the types that a pull is to be about, None for all."""
+            # What is written meanwhile does not bring the server back; what is heard of it does.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._online.wait(), due_s)
+            return None
+        try:
+            await asyncio.wait_for(self._woken.wait(), max(0.0, due_s))
+        except TimeoutError:
+            return None
+        # What is said in one breath is one round.
+        await asyncio.sleep(self._options.gather_s)
+        self._woken.clear()
         hinted, self._hinted = self._hinted, set()
-        return tuple(sorted(hinted)) or None
+        # Who hears of changes pulls those; who does not, and who has not looked for long, all.
+        is_heard = self.link.is_live and asyncio.get_running_loop().time() < self._whole_at
+        return tuple(sorted(hinted)) if is_heard else None
 
     async def _attempt(self, only: tuple[str, ...] | None) -> float:
         """Run a round in the background; return after how many seconds the next one is due."""
         try:
             if self.link.state is LinkState.OFFLINE and not await self._is_there():
-                return self._later_offline()
+                return self._later()
             done = await self._round(only)
         except ClewError as error:
             # The ledger does not take anything now: the registry says so elsewhere, too.
             logger.warning("a sync with %s failed: %s", self._account.server_url, error.message)
-            return self._later_offline()
-        if done.outcome is RoundOutcome.OFFLINE:
-            return self._later_offline()
-        self._wait_offline = self._options.offline_s[0]
+            return self._later()
+        if done.outcome is RoundOutcome.DONE:
+            self._wait = self._options.offline_s[0]
+            return self._options.interval_s
         if done.outcome is RoundOutcome.PAUSED:
-            return await self._until_resumed()
-        return self._options.interval_s
+            return max(await self._until_resumed(), self._later())
+        return self._later()
 
     async def _is_there(self) -> bool:
         try:
@@ -198,9 +224,10 @@ class Line:
             return False
         return True
 
-    def _later_offline(self) -> float:
-        wait = self._wait_offline * (0.5 + random.random() / 2)  # noqa: S311 - no secret
-        self._wait_offline = min(self._wait_offline * 2, self._options.offline_s[1])
+    def _later(self) -> float:
+        """Return how long to wait for what did not go, each time longer."""
+        wait = self._wait * (0.5 + random.random() / 2)  # noqa: S311 - no secret
+        self._wait = min(self._wait * 2, self._options.offline_s[1])
         return wait
 
     async def _until_resumed(self) -> float:
@@ -211,54 +238,88 @@ class Line:
         return max(0.0, (account.paused_until - means.now()) / NS_PER_S)
 
     async def _round(self, only: tuple[str, ...] | None) -> Round:
-        means, options = self._means, self._options
+        means, options, ledger = self._means, self._options, self._means.ledger
+        account_id = self._account.account_id
+        if self._was_cut:
+            # A round of ours that ended in its middle, and nobody else has anything on its way.
+            await durable(ledger.take_back(account_id))
         try:
             server = await self._open()
         except TeamError as error:
             was_sent_away = isinstance(error, AuthError)
+            if was_sent_away:
+                await durable(ledger.pause(account_id, LOGIN_REASON, None))
             outcome = RoundOutcome.PAUSED if was_sent_away else RoundOutcome.OFFLINE
             now = means.now()
             return self._note(Round(now, now, outcome, error=error.message))
         course = Course(
-            means.ledger,
-            server,
-            self._account.account_id,
-            options.types,
-            options.strategy,
-            options.strategies,
+            ledger, server, account_id, options.types, options.strategy, options.strategies
         )
+        self._was_cut = True
         done, pulled = await run_round(course, means.now, only)
+        self._was_cut = False
+        if only is None and done.outcome is RoundOutcome.DONE:
+            self._whole_at = asyncio.get_running_loop().time() + options.interval_s
         self._note(done)
         if pulled.changed and means.changed is not None:
-            await means.changed(self._account.account_id, pulled.changed)
+            await means.changed(account_id, pulled.changed)
         return done
 
     def _note(self, done: Round) -> Round:
         state = _STATES.get(done.outcome, LinkState.ONLINE)
         self.link = Link(state, is_live=self.link.is_live, last=done)
+        if state is LinkState.ONLINE:
+            self._online.set()
+        else:
+            self._online.clear()
         return done
 
     async def _open(self) -> TeamServer:
-        if self._server is None:
-            self._server = await self._means.open_server(self._account)
-        return self._server
+        async with self._opening:
+            if self._server is None:
+                self._server = await self._means.open_server(self._account)
+            return self._server
 
     async def _listen(self) -> None:
         """Hear of changes for as long as the server tells; come back when it ends."""
         first, longest = self._options.listen_s
-        wait = first
+        wait, loop = first, asyncio.get_running_loop()
         while True:
+            if not self._online.is_set():
+                await self._online.wait()
+                wait = first
+            began = loop.time()
             try:
                 server = await self._open()
                 if not server.capabilities.live:
                     return
                 async for hint in server.hints((TEAMS, *self._options.types)):
-                    wait = first
-                    self.link = Link(self.link.state, is_live=True, last=self.link.last)
+                    self._set_live(is_live=True)
                     self._hinted.add(hint.entity_type)
-                    self._written.set()
-            except TeamError as error:
+                    self._woken.set()
+            except ClewError as error:
                 logger.debug("no hints from %s: %s", self._account.server_url, error.message)
-            self.link = Link(self.link.state, is_live=False, last=self.link.last)
+            self._set_live(is_live=False)
+            # A round finds out what it was, and whether anything was missed.
+            self._woken.set()
+            # A stream that lived for a while was a good one.
+            wait = first if loop.time() - began > wait else min(wait * 2, longest)
             await asyncio.sleep(wait * (0.5 + random.random() / 2))  # noqa: S311 - no secret
-            wait = min(wait * 2, longest)
+
+    def _set_live(self, *, is_live: bool) -> None:
+        if self.link.is_live is not is_live:
+            self.link = Link(self.link.state, is_live=is_live, last=self.link.last)
+
+    def _spawn(self, work: Coroutine[Any, Any, Result], name: str) -> asyncio.Task[Result]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _dropped() -> ClewError:
+    return ClewError(
+        ErrorCode.UNAVAILABLE,
+        "the account was disconnected meanwhile",
+        hint="connect again: clew team connect",
+    )

@@ -42,13 +42,13 @@ class Pushed:
     meetings: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-async def push(course: Course) -> Pushed:
-    """Send what waits and is due, all of it.
+async def push(course: Course, pushed: Pushed | None = None) -> Pushed:
+    """Send what waits and is due, all of it; count on from `pushed`.
 
     Raises:
         ClewError: the ledger could not be written; what is on its way returns by itself.
     """
-    pushed = Pushed()
+    pushed = pushed or Pushed()
     while pushed.stopped is None:
         claims = await durable(course.ledger.claim(course.account_id, BATCH_MAX))
         if not claims:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import shorten
+from clew.base.times import NS_PER_MS, NS_PER_S
 from clew.team.errors import AuthError, NetworkError, RateLimitError, TeamError
 from clew.team.ledger.flight import LOGIN_REASON
 from clew.team.ledger.rows import Round, RoundOutcome
 from clew.team.merging.verdict import REASON_CHARS_MAX, VerdictKind, judge
-from clew.team.syncing.course import durable
+from clew.team.syncing.course import durable, reading
 from clew.team.syncing.pull import Pulled, pull
-from clew.team.syncing.push import Pushed, push
+from clew.team.syncing.push import push
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from clew.team.syncing.course import Course
 
-_STOPPED = {
+RETRY_AFTER_NS: Final = 10 * NS_PER_S
+"""Where a server asks for fewer requests and does not say when."""
+
+CLOCK_NS_MIN: Final = NS_PER_MS
+"""A difference that is written down: what is known of the server's clock is no better."""
+
+_STOPPED: Final = {
     VerdictKind.OFFLINE: RoundOutcome.OFFLINE,
     VerdictKind.DELAY: RoundOutcome.PAUSED,
     VerdictKind.PAUSE: RoundOutcome.PAUSED,
@@ -36,25 +43,28 @@ async def run_round(
         ClewError: the ledger could not be written.
     """
     began_at = now()
-    pushed, pulled = Pushed(), Pulled()
+    account = await reading(lambda: course.ledger.find_account(course.account_id))
+    if account is not None and account.is_paused_at(began_at):
+        # Nothing is asked: the server said until when, or that it does not know us.
+        paused = Round(began_at, began_at, RoundOutcome.PAUSED, error=account.pause_reason)
+        return paused, Pulled()
+    pulled = Pulled()
     outcome, error = RoundOutcome.DONE, None
+    pushed = await push(course)
     try:
-        pushed = await push(course)
         if pushed.stopped is None:
-            pulled = await pull(course, only)
-            if pulled.conflicts:
-                # What was settled in our favour, or merged, is due at once.
-                again = await push(course)
-                pushed.sent += again.sent
-                pushed.failed += again.failed
-                pushed.conflicts += again.conflicts
-                pushed.stopped = again.stopped
+            await pull(course, pulled, only)
+            # What was settled in our favour, or merged, is due at once.
+            await push(course, pushed)
         if pushed.stopped is not None:
             outcome, error = _STOPPED[pushed.stopped.kind], pushed.stopped.reason
+        elif pulled.problem is not None:
+            outcome, error = RoundOutcome.FAILED, _reason_of(pulled.problem)
     except TeamError as met:
-        outcome = await _stopped_by(course, met, now)
-        error = shorten(met.message, REASON_CHARS_MAX)
-    await durable(course.ledger.keep_clock(course.account_id, course.server.clock_offset_ns))
+        outcome, error = await _stopped_by(course, met, now), _reason_of(met)
+    offset_ns = course.server.clock_offset_ns
+    if account is None or abs(account.clock_offset_ns - offset_ns) > CLOCK_NS_MIN:
+        await durable(course.ledger.keep_clock(course.account_id, offset_ns))
     done = Round(
         began_at=began_at,
         ended_at=now(),
@@ -69,6 +79,10 @@ async def run_round(
     return done, pulled
 
 
+def _reason_of(met: TeamError) -> str:
+    return shorten(met.message, REASON_CHARS_MAX)
+
+
 async def _stopped_by(course: Course, met: TeamError, now: Callable[[], int]) -> RoundOutcome:
     """Keep what a pull ran into, where it is true of everything, and return how the round ended."""
     if isinstance(met, NetworkError):
@@ -78,7 +92,8 @@ async def _stopped_by(course: Course, met: TeamError, now: Callable[[], int]) ->
         return RoundOutcome.PAUSED
     verdict = judge(met)
     if isinstance(met, RateLimitError) or verdict.retry_after_ns is not None:
-        until = now() + (verdict.retry_after_ns or 0)
+        wait_ns = RETRY_AFTER_NS if verdict.retry_after_ns is None else verdict.retry_after_ns
+        until = now() + wait_ns
         await durable(course.ledger.pause(course.account_id, verdict.reason, until))
         return RoundOutcome.PAUSED
     return RoundOutcome.FAILED

@@ -80,7 +80,10 @@ class RecordsServer:
             if error.status != 500:
                 raise
             return await self._what_became(sending, error)
-        return await self.get(sending.entity_type, sending.remote_id)
+        try:
+            return await self.get(sending.entity_type, sending.remote_id)
+        except (AuthError, RateLimitError) as error:
+            raise _unread(error) from error
 
     async def send_all(self, sendings: Sequence[Sending]) -> list[Remote | Exception]:
         """See `TeamServer`."""
@@ -212,6 +215,8 @@ class RecordsServer:
                 found |= await self._read_many(
                     api, [each for each in sendings if layout.api_of(each.entity_type) == api]
                 )
+        except (AuthError, RateLimitError) as error:
+            return [_unread(error)] * len(sendings)
         except TeamError as error:
             return [error] * len(sendings)
         return [
@@ -254,6 +259,14 @@ def _untried(error: TeamError) -> TeamError:
     if isinstance(error, NetworkError):
         return NetworkError(str(error), hint=error.hint, may_have_happened=False)
     return error
+
+
+def _unread(error: TeamError) -> TeamError:
+    """Return the error of what was carried out and could not be read back.
+
+    Whoever is refused was not heard, and may change what they asked for. This was.
+    """
+    return NetworkError(f"it was carried out, and not read back: {error.message}")
 
 
 def _type_of(api: str, record: Mapping[str, Any]) -> str:
