@@ -481,7 +481,8 @@ def test_a_trace_is_told_with_the_apps_that_ran_it(world: World) -> None:
 def test_tools_say_what_they_may_do(world: World) -> None:
     tools = within(world, lambda client: client.list_tools()).tools
     writing = {tool.name for tool in tools if not (tool.annotations or tool).read_only_hint}  # type: ignore[union-attr]
-    assert writing == {"add_comment", "send", "cancel"}
+    sessions = {"session_start", "session_note", "session_stop"}
+    assert writing == {"add_comment", "send", "cancel"} | sessions
     for tool in tools:
         assert tool.annotations is not None
         assert tool.annotations.destructive_hint is (tool.name == "cancel")
