@@ -24,9 +24,9 @@ from clew.twin.fold import fold
 from clew.twin.ingest.judge import NoRegistries
 from clew.twin.ingest.record import LogRecord
 from clew.twin.ingest.rows import EventRows
-from clew.twin.query.folding import fold_events
-from clew.twin.query.memory import Memory
-from clew.twin.query.selection import Subject
+from clew.twin.state.folding import fold_events
+from clew.twin.state.memory import Memory
+from clew.twin.state.selection import Subject
 from clew.twin.tables import EVENTS, TABLES
 
 if TYPE_CHECKING:

@@ -20,15 +20,15 @@ from clew.twin.ingest.judge import NoRegistries
 from clew.twin.ingest.record import LogRecord
 from clew.twin.ingest.rows import EventRows
 from clew.twin.parameters import LIMIT_MAX, ProcessQuery, TraceProcessQuery
-from clew.twin.query.folding import Known
-from clew.twin.query.memory import Memory
 from clew.twin.query.process import get_processes
 from clew.twin.query.processes import find_processes
-from clew.twin.query.selection import Subject
-from clew.twin.query.snapshots import Written, write_snapshots
-from clew.twin.query.start import Source
 from clew.twin.registries.shelf import Shelf
 from clew.twin.schema.values import ProcessSchema, RegistrySchema
+from clew.twin.state.folding import Known
+from clew.twin.state.memory import Memory
+from clew.twin.state.selection import Subject
+from clew.twin.state.snapshots import Written, write_snapshots
+from clew.twin.state.start import Source
 from clew.twin.tables import EVENTS, TABLES
 
 if TYPE_CHECKING:

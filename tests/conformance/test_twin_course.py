@@ -14,8 +14,8 @@ from clew.twin.events import Event, EventType, Order
 from clew.twin.fold import fold
 from clew.twin.query import course as course_module
 from clew.twin.query import courses as courses_module
-from clew.twin.query.courses import Courses
-from clew.twin.query.selection import Subject
+from clew.twin.state.courses import Courses
+from clew.twin.state.selection import Subject
 from clew.twin.tables import TABLES
 from tests.conformance.twin_house import MORNING, MOSTLY_CHANGES, House, histories
 

@@ -13,10 +13,10 @@ from clew.store.engine.chdb import ChdbEngine
 from clew.twin.events import Event, EventType, Order
 from clew.twin.fold import Folded, fold
 from clew.twin.query import reading
-from clew.twin.query.folding import fold_events, fold_moments, fold_objects, refold
-from clew.twin.query.memory import Memory
-from clew.twin.query.rows import rename
-from clew.twin.query.selection import Subject
+from clew.twin.state.folding import fold_events, fold_moments, fold_objects, refold
+from clew.twin.state.memory import Memory
+from clew.twin.state.rows import rename
+from clew.twin.state.selection import Subject
 from clew.twin.tables import TABLES
 from tests.conformance.twin_house import MORNING, MOSTLY_CHANGES, House, histories
 

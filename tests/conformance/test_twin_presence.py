@@ -13,7 +13,7 @@ from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.contract import Snapshot
 from clew.twin.fold import fold
 from clew.twin.ingest.presence import PAUSE_S, Presence
-from clew.twin.query.selection import Subject
+from clew.twin.state.selection import Subject
 from clew.twin.tables import TABLES
 from tests.conformance.twin_house import House, histories
 

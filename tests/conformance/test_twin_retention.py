@@ -15,11 +15,11 @@ from clew.store.engine.contract import Scan
 from clew.twin.events import Event, EventType, Order
 from clew.twin.fold import fold
 from clew.twin.ingest.presence import read_standings
-from clew.twin.query.folding import fold_events, fold_objects
-from clew.twin.query.memory import Memory
-from clew.twin.query.retention import Retention, Taken
-from clew.twin.query.selection import Subject
 from clew.twin.query.states import find_first
+from clew.twin.state.folding import fold_events, fold_objects
+from clew.twin.state.memory import Memory
+from clew.twin.state.retention import Retention, Taken
+from clew.twin.state.selection import Subject
 from clew.twin.tables import EVENTS, SNAPSHOTS, TABLES
 from tests.conformance.twin_house import MORNING, MOSTLY_CHANGES, House, histories
 
@@ -264,8 +264,8 @@ def test_nothing_is_lost_when_it_is_killed_before_events_are_dropped(keeper: _Ke
 def test_nothing_is_lost_when_it_is_killed_between_two_baselines(
     keeper: _Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clew.twin.query.retention.WRITTEN_AT_ONCE", 2)
-    monkeypatch.setattr("clew.twin.query.retention.OBJECTS_AT_ONCE", 3)
+    monkeypatch.setattr("clew.twin.state.retention.WRITTEN_AT_ONCE", 2)
+    monkeypatch.setattr("clew.twin.state.retention.OBJECTS_AT_ONCE", 3)
     subjects = [keeper.house.store([change(MORNING, n, a=n)]) for n in range(7)]
     keeper.engine.inserts_left = 2
     with pytest.raises(ClewError, match="killed"):

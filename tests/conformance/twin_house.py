@@ -14,7 +14,7 @@ from clew.twin.events import Event, EventType
 from clew.twin.ingest.judge import NoRegistries
 from clew.twin.ingest.record import LogRecord
 from clew.twin.ingest.rows import EventRows
-from clew.twin.query.selection import Subject
+from clew.twin.state.selection import Subject
 from clew.twin.tables import EVENTS
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import get_args
 
 from clew.twin.parameters import ProcessStatus
 from clew.twin.query import phases, process
-from clew.twin.query.folding import EVENTS_EXPIRED
+from clew.twin.state.folding import EVENTS_EXPIRED
 from tests.guides import GUIDE
 
 PAGE = (GUIDE / "processes.md").read_text()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from clew.twin.fold import CHANGE_AFTER_DELETE, CREATED_AGAIN
-from clew.twin.query.folding import EVENTS_EXPIRED
 from clew.twin.query.graph import LEFT_OUT
-from clew.twin.query.kinds import BAD_VALUE
 from clew.twin.query.states import BEFORE_FIRST_EVENT, CLOCK_SKEW
 from clew.twin.reconstructor.blueprints import UNKNOWN_REGISTRY
 from clew.twin.schema.invariants import INVARIANT
+from clew.twin.state.folding import EVENTS_EXPIRED
+from clew.twin.state.kinds import BAD_VALUE
 from tests.guides import GUIDE
 
 WARNINGS = {

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from clew.store.engine.contract import Snapshot
     from clew.twin.ingest.judge import Judge
     from clew.twin.ingest.presence import Presence
-    from clew.twin.query.selection import Subject
     from clew.twin.registries.book import RegistryBook
+    from clew.twin.state.selection import Subject
 
 _MARK: Final = RESERVED.encode()
 

@@ -6,10 +6,10 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from clew.twin.query.kinds import former_names
-from clew.twin.query.memory import Memory
-from clew.twin.query.retention import Retention
 from clew.twin.service import StoredTwins
+from clew.twin.state.kinds import former_names
+from clew.twin.state.memory import Memory
+from clew.twin.state.retention import Retention
 
 if TYPE_CHECKING:
     from clew.app.configuration import Configuration

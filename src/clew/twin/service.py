@@ -17,7 +17,7 @@ from clew.twin.query import (
     timeline,
     touched,
 )
-from clew.twin.query.selection import Subject
+from clew.twin.state.selection import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from clew.twin import documents as doc
     from clew.twin import exports as out
     from clew.twin import parameters as ask
-    from clew.twin.query.store import Store
     from clew.twin.registries.book import RegistryBook
+    from clew.twin.state.store import Store
 
 
 class StoredTwins:

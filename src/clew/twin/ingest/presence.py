@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from clew.base.errors import ClewError
 from clew.store.engine.contract import QueryLimits, Scan
 from clew.twin.events import EventType, Order
-from clew.twin.query.selection import Subject, are_among, select_objects
+from clew.twin.state.selection import Subject, are_among, select_objects
 from clew.twin.tables import SNAPSHOTS
 
 if TYPE_CHECKING:

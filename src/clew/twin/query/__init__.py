@@ -1,1 +1,1 @@
-"""The questions about objects, as SQL over the engine's rows of events, the hot ones included."""
+"""The questions about objects: states, timelines, graphs, processes, lists, exports."""

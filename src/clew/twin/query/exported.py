@@ -16,8 +16,8 @@ from clew.twin.query import parquet
 from clew.twin.query.instants import get_states
 from clew.twin.query.listing import find_objects
 from clew.twin.query.moments import find_moment
-from clew.twin.query.selection import CHANGING, COUNTED, LIMITS, Selection
 from clew.twin.query.timeline import EVENT_COLUMNS, read_events
+from clew.twin.state.selection import CHANGING, COUNTED, LIMITS, Selection
 from clew.twin.tables import EVENTS
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from clew.store.engine.contract import Snapshot
     from clew.twin import documents as doc
     from clew.twin.exports import EventExport, ObjectExport
-    from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
     from clew.twin.schema.values import ObjectSchema, ProcessSchema
+    from clew.twin.state.store import Store
 
 PAGE_EVENTS: Final = 5_000
 """Events of one query: some 5 MB of Arrow, and a fraction of a second of a query thread."""

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Final
 from clew.base.times import format_time
 from clew.twin import documents as doc
 from clew.twin.fold import Folded
-from clew.twin.query.folding import Known, fold_objects
-from clew.twin.query.kinds import former_names
 from clew.twin.query.moments import find_moment
-from clew.twin.query.selection import Subject
 from clew.twin.query.states import find_first, refuse_unknown, write_state
 from clew.twin.schema.references import find_references
+from clew.twin.state.folding import Known, fold_objects
+from clew.twin.state.kinds import former_names
+from clew.twin.state.selection import Subject
 
 if TYPE_CHECKING:
     from clew.twin import parameters as ask
-    from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
+    from clew.twin.state.store import Store
 
 LEFT_OUT: Final = "left_out"
 

@@ -20,13 +20,13 @@ from clew.store.page import (
 from clew.twin import documents as doc
 from clew.twin.fold import Folded, put_in_order
 from clew.twin.parameters import LIMIT_MAX
-from clew.twin.query.folding import DIFFICULT_EVENTS_MAX, fold_events
-from clew.twin.query.kinds import former_names, read_values
 from clew.twin.query.moments import find_moment
-from clew.twin.query.rows import AT, CHANGE_COLUMNS, as_object, read_changes
-from clew.twin.query.selection import CHANGING, LIMITS, select_events
-from clew.twin.query.start import find_baseline
 from clew.twin.query.states import find_first, refuse_unknown, write_state
+from clew.twin.state.folding import DIFFICULT_EVENTS_MAX, fold_events
+from clew.twin.state.kinds import former_names, read_values
+from clew.twin.state.rows import AT, CHANGE_COLUMNS, as_object, read_changes
+from clew.twin.state.selection import CHANGING, LIMITS, select_events
+from clew.twin.state.start import find_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from clew.twin import parameters as ask
     from clew.twin.events import Event
     from clew.twin.query.moments import Moment
-    from clew.twin.query.selection import Subject
-    from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
     from clew.twin.schema.values import ObjectSchema, ProcessSchema
+    from clew.twin.state.selection import Subject
+    from clew.twin.state.store import Store
 
 _VERSION: Final = 1
 _ABSENT: Final = object()

@@ -9,17 +9,17 @@ from clew.base.times import parse_range
 from clew.twin import documents as doc
 from clew.twin.fold import Folded
 from clew.twin.parameters import INSTANTS_MAX, STATES_MAX
-from clew.twin.query.folding import Known, fold_moments, fold_objects
-from clew.twin.query.kinds import former_names
 from clew.twin.query.moments import Moment, find_moment
-from clew.twin.query.selection import Subject
 from clew.twin.query.states import find_first, refuse_unknown, write_state
+from clew.twin.state.folding import Known, fold_moments, fold_objects
+from clew.twin.state.kinds import former_names
+from clew.twin.state.selection import Subject
 
 if TYPE_CHECKING:
     from clew.store.engine.contract import Snapshot
     from clew.twin import parameters as ask
-    from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
+    from clew.twin.state.store import Store
 
 
 def get_instants(

@@ -21,18 +21,18 @@ from clew.store.page import (
 from clew.twin import documents as doc
 from clew.twin.fold import Folded
 from clew.twin.parameters import LIMIT_MAX
-from clew.twin.query.folding import Known, fold_objects
-from clew.twin.query.kinds import former_names, read_values
-from clew.twin.query.rows import AT
-from clew.twin.query.selection import COUNTED, LIMITS, Selection, Subject, are_among
-from clew.twin.query.store import has_any
+from clew.twin.state.folding import Known, fold_objects
+from clew.twin.state.kinds import former_names, read_values
+from clew.twin.state.rows import AT
+from clew.twin.state.selection import COUNTED, LIMITS, Selection, Subject, are_among
+from clew.twin.state.store import has_any
 from clew.twin.tables import SNAPSHOTS
 
 if TYPE_CHECKING:
     from clew.store.engine.contract import Snapshot
     from clew.twin import parameters as ask
-    from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
+    from clew.twin.state.store import Store
 
 _VERSION: Final = 1
 _NAME_CHARS_MAX: Final = 4096

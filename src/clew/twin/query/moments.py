@@ -9,13 +9,13 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import parse_time
 from clew.store.engine.contract import Scan
 from clew.twin.events import Order
-from clew.twin.query.rows import AT
-from clew.twin.query.selection import COUNTED, LIMITS
+from clew.twin.state.rows import AT
+from clew.twin.state.selection import COUNTED, LIMITS
 from clew.twin.tables import EVENTS
 
 if TYPE_CHECKING:
     from clew.store.engine.contract import Snapshot
-    from clew.twin.query.store import Store
+    from clew.twin.state.store import Store
 
 EVENT: Final = "event:"
 SPAN: Final = "span:"

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.times import format_time
 from clew.twin import documents as doc
-from clew.twin.query.rows import AT
-from clew.twin.query.selection import CHANGING, COUNTED, LIMITS, Selection
+from clew.twin.state.rows import AT
+from clew.twin.state.selection import CHANGING, COUNTED, LIMITS, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from clew.store.engine.contract import Snapshot
     from clew.twin.events import Order
-    from clew.twin.query.store import Store
+    from clew.twin.state.store import Store
 
 _ORDER: Final = "(at, Seq, EventId)"
 

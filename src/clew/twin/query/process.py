@@ -15,8 +15,6 @@ from clew.store.page import check_limit
 from clew.twin import documents as doc
 from clew.twin.fold import Folded, put_in_order
 from clew.twin.parameters import PROCESSES_MAX
-from clew.twin.query.folding import EVENTS_EXPIRED, Known, fold_objects
-from clew.twin.query.kinds import former_names
 from clew.twin.query.moments import Moment, find_moment
 from clew.twin.query.participants import end_at, find_participants, select_traces
 from clew.twin.query.phases import (
@@ -29,10 +27,12 @@ from clew.twin.query.phases import (
     walk,
 )
 from clew.twin.query.processes import IS_MARKED, TRACES_MAX, find_timeouts
-from clew.twin.query.rows import AT, CHANGE_COLUMNS, read_changes
-from clew.twin.query.selection import CHANGING, COUNTED, LIMITS, Selection, Subject, select_objects
 from clew.twin.query.states import REMARKS_MAX, write_state
 from clew.twin.schema.values import ProcessSchema
+from clew.twin.state.folding import EVENTS_EXPIRED, Known, fold_objects
+from clew.twin.state.kinds import former_names
+from clew.twin.state.rows import AT, CHANGE_COLUMNS, read_changes
+from clew.twin.state.selection import CHANGING, COUNTED, LIMITS, Selection, Subject, select_objects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from clew.twin import parameters as ask
     from clew.twin.events import Event
     from clew.twin.query.phases import Course
-    from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
+    from clew.twin.state.store import Store
 
 PHASES_MAX: Final = 1_000
 """Events of one process that say a phase or a status: the newest of them are looked at, and what is

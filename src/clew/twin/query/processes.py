@@ -27,15 +27,15 @@ from clew.store.page import (
 from clew.twin import documents as doc
 from clew.twin.parameters import LIMIT_MAX
 from clew.twin.query.phases import COMPLETED, ENDS, FAILED, STARTED, STUCK, TIMED_OUT, timeout_of
-from clew.twin.query.rows import AT
-from clew.twin.query.selection import CHANGING, COUNTED, LIMITS
 from clew.twin.schema.values import ProcessSchema
+from clew.twin.state.rows import AT
+from clew.twin.state.selection import CHANGING, COUNTED, LIMITS
 from clew.twin.tables import EVENTS
 
 if TYPE_CHECKING:
     from clew.twin import parameters as ask
-    from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
+    from clew.twin.state.store import Store
 
 TRACES_MAX: Final = 100
 """Traces of one process that are looked at: one that runs under more is a loop and not a flow."""

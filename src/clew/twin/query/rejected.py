@@ -20,16 +20,16 @@ from clew.store.page import (
 from clew.twin import documents as doc
 from clew.twin.ingest.judge import Verdict
 from clew.twin.parameters import LIMIT_MAX
-from clew.twin.query.rows import AT
-from clew.twin.query.selection import LIMITS, Selection
 from clew.twin.query.timeline import EVENT_COLUMNS, read_events
+from clew.twin.state.rows import AT
+from clew.twin.state.selection import LIMITS, Selection
 from clew.twin.tables import EVENTS
 
 if TYPE_CHECKING:
     from clew.store.engine.contract import Snapshot
     from clew.twin import parameters as ask
-    from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
+    from clew.twin.state.store import Store
 
 _VERSION: Final = 1
 _ID_CHARS_MAX: Final = 512

@@ -8,22 +8,22 @@ from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.base.times import NS_PER_S, format_time
 from clew.twin import documents as doc
 from clew.twin.fold import CHANGE_AFTER_DELETE, CREATED_AGAIN, hash_state
-from clew.twin.query.folding import EVENTS_EXPIRED, fold_events
-from clew.twin.query.kinds import former_names, read_values
 from clew.twin.query.moments import Moment, find_moment
-from clew.twin.query.selection import LIMITS, select_events
-from clew.twin.query.start import find_baseline
 from clew.twin.schema.invariants import INVARIANT, describe_broken
 from clew.twin.schema.values import ProcessSchema
+from clew.twin.state.folding import EVENTS_EXPIRED, fold_events
+from clew.twin.state.kinds import former_names, read_values
+from clew.twin.state.selection import LIMITS, select_events
+from clew.twin.state.start import find_baseline
 
 if TYPE_CHECKING:
     from clew.store.engine.contract import Snapshot
     from clew.twin import parameters as ask
-    from clew.twin.query.folding import Known
-    from clew.twin.query.selection import Subject
-    from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
     from clew.twin.schema.values import ObjectSchema
+    from clew.twin.state.folding import Known
+    from clew.twin.state.selection import Subject
+    from clew.twin.state.store import Store
 
 BEFORE_FIRST_EVENT: Final = "before_first_event"
 CLOCK_SKEW: Final = "clock_skew"

@@ -20,11 +20,11 @@ from clew.store.page import (
 from clew.twin import documents as doc
 from clew.twin.events import CHANGES, Order
 from clew.twin.parameters import LIMIT_MAX
-from clew.twin.query.kinds import former_names, read_values
-from clew.twin.query.rows import AT, as_object
-from clew.twin.query.selection import CHANGING, LIMITS, select_events
-from clew.twin.query.start import find_baseline
 from clew.twin.query.states import find_first, refuse_unknown
+from clew.twin.state.kinds import former_names, read_values
+from clew.twin.state.rows import AT, as_object
+from clew.twin.state.selection import CHANGING, LIMITS, select_events
+from clew.twin.state.start import find_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from clew.store.engine.contract import Snapshot
     from clew.twin import parameters as ask
-    from clew.twin.query.selection import Selection, Subject
-    from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
+    from clew.twin.state.selection import Selection, Subject
+    from clew.twin.state.store import Store
 
 _VERSION: Final = 1
 _ID_CHARS_MAX: Final = 512

@@ -14,18 +14,18 @@ from clew.twin import documents as doc
 from clew.twin.events import Order
 from clew.twin.fold import Folded
 from clew.twin.parameters import STATES_MAX
-from clew.twin.query.folding import Known, fold_objects
-from clew.twin.query.kinds import former_names
 from clew.twin.query.moments import Moment
-from clew.twin.query.selection import CHANGING, COUNTED, LIMITS, Selection, Subject
 from clew.twin.query.states import write_state
 from clew.twin.query.timeline import EVENT_COLUMNS, read_events
+from clew.twin.state.folding import Known, fold_objects
+from clew.twin.state.kinds import former_names
+from clew.twin.state.selection import CHANGING, COUNTED, LIMITS, Selection, Subject
 
 if TYPE_CHECKING:
     from clew.store.engine.contract import Snapshot
     from clew.twin import parameters as ask
-    from clew.twin.query.store import Store
     from clew.twin.registries.shelf import Shelf
+    from clew.twin.state.store import Store
 
 _ORDER: Final = "at, Seq, EventId"
 

@@ -14,7 +14,7 @@ from clew.twin.blueprint.dynamic import make_class
 from clew.twin.blueprint.entity import Entity, schema_of
 from clew.twin.blueprint.registry import default_registry, registry_of
 from clew.twin.documents import Remark
-from clew.twin.query.kinds import former_names
+from clew.twin.state.kinds import former_names
 
 if TYPE_CHECKING:
     from clew.twin.blueprint.registry import Registry

@@ -13,9 +13,9 @@ import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.twin.events import CHANGES, Event, EventType, Order
-from clew.twin.query.rows import AT, as_object
 from clew.twin.reconstructor.moments import EVENT, forms_of
 from clew.twin.reconstructor.source import EVENTS_MAX, Source, refuse_too_many, refuse_unknown
+from clew.twin.state.rows import AT, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,8 +19,8 @@ from clew.twin.fold import (
     hash_state,
     put_in_order,
 )
-from clew.twin.query.kinds import BAD_VALUE, former_names, read_values
 from clew.twin.schema.values import ProcessSchema
+from clew.twin.state.kinds import BAD_VALUE, former_names, read_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

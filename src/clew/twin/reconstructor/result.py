@@ -13,11 +13,11 @@ from clew.twin.blueprint.fields import VALUES, copy_json
 from clew.twin.blueprint.processes import PHASE_KEY, STARTED, STATUS_KEY, Process
 from clew.twin.documents import Remark
 from clew.twin.fold import fold, hash_state
-from clew.twin.query.kinds import BAD_VALUE, read_values
 from clew.twin.reconstructor.conditions import find_broken
 from clew.twin.reconstructor.moments import to_datetime
 from clew.twin.reconstructor.replay import shorten_remarks
 from clew.twin.schema.faults import REDACTED
+from clew.twin.state.kinds import BAD_VALUE, read_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -15,10 +15,10 @@ from clew.twin import attributes as names
 from clew.twin import documents as doc
 from clew.twin.events import EventType, Order
 from clew.twin.ingest.judge import Judgement, ReferencePolicy, Verdict
-from clew.twin.query.selection import Subject
 from clew.twin.registries.shelf import Shelf
 from clew.twin.schema.codec import encode_registry, parse_registry
 from clew.twin.schema.comparison import compare, find_contradictions
+from clew.twin.state.selection import Subject
 from clew.twin.validation.issues import Issue, IssueCode, Severity
 from clew.twin.validation.validator import LogValidator
 

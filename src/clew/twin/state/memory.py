@@ -3,7 +3,7 @@
 Theory of operation. A reading that folded many events leaves word here and goes its way; one thread
 folds the object again, up to the last event that is older than a lateness watermark, over flushed
 rows alone, and writes a snapshot. Events that come later for an earlier time make a snapshot wrong,
-and its reader finds that out (`clew.twin.query.start`); the watermark only keeps that rare. Rows
+and its reader finds that out (`clew.twin.state.start`); the watermark only keeps that rare. Rows
 that are not flushed are left out because a crash may judge them anew.
 """
 
@@ -19,18 +19,18 @@ import msgspec
 
 from clew.base.errors import ClewError
 from clew.store.engine.contract import Snapshot
-from clew.twin.query.courses import Courses
-from clew.twin.query.folding import refold
-from clew.twin.query.snapshots import Written, write_snapshots
-from clew.twin.query.store import RememberingStore
+from clew.twin.state.courses import Courses
+from clew.twin.state.folding import refold
+from clew.twin.state.snapshots import Written, write_snapshots
+from clew.twin.state.store import RememberingStore
 from clew.twin.tables import SNAPSHOTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from clew.twin.query.selection import Subject
-    from clew.twin.query.start import Known
-    from clew.twin.query.store import Store
+    from clew.twin.state.selection import Subject
+    from clew.twin.state.start import Known
+    from clew.twin.state.store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from clew.store.table import FRAME
-from clew.twin.query.course import PLACE, Course
-from clew.twin.query.rows import CHANGE_COLUMNS
-from clew.twin.query.selection import CHANGING, LIMITS, select_events
-from clew.twin.query.start import find_baseline, name_aliases
+from clew.twin.state.course import PLACE, Course
+from clew.twin.state.rows import CHANGE_COLUMNS
+from clew.twin.state.selection import CHANGING, LIMITS, select_events
+from clew.twin.state.start import find_baseline, name_aliases
 from clew.twin.tables import EVENTS
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from clew.store.engine.contract import Snapshot
     from clew.twin.events import Order
-    from clew.twin.query.selection import Selection, Subject
-    from clew.twin.query.start import Known
-    from clew.twin.query.store import Store
+    from clew.twin.state.selection import Selection, Subject
+    from clew.twin.state.start import Known
+    from clew.twin.state.store import Store
 
 COURSE_EVENTS_MAX: Final = 100_000
 """Changes of one course: 50 MB. Moments of an object with more begin at snapshots."""

@@ -12,8 +12,8 @@ import msgspec
 
 from clew.twin.events import EventType, Order
 from clew.twin.fold import Folded
-from clew.twin.query.course import PLACE
-from clew.twin.query.start import Known, Source
+from clew.twin.state.course import PLACE
+from clew.twin.state.start import Known, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa

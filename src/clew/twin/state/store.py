@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from clew.store.engine.contract import Engine, Snapshot
-    from clew.twin.query.memory import Memory
+    from clew.twin.state.memory import Memory
 
 
 class Store(Protocol):

@@ -1,7 +1,7 @@
 """State at a moment: of one object, of one at many moments, of many at one.
 
 Theory of operation. An object that was asked about before is answered from memory
-(`clew.twin.query.courses`), any other by reading its events (`clew.twin.query.reading`). Objects of
+(`clew.twin.state.courses`), any other by reading its events (`clew.twin.state.reading`). Objects of
 few events are read together.
 """
 
@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 from clew.twin.events import Order
 from clew.twin.fold import Folded
-from clew.twin.query.aggregate import look_at
-from clew.twin.query.reading import (
+from clew.twin.state.aggregate import look_at
+from clew.twin.state.reading import (
     DIFFICULT_EVENTS_MAX,
     EVENTS_EXPIRED,
     READ_EVENTS_MAX,
     Reading,
     fold_read,
 )
-from clew.twin.query.rows import FRAMED_COLUMNS, read_framed
-from clew.twin.query.selection import CHANGING, LIMITS, Subject, select_events, select_objects
-from clew.twin.query.start import (
+from clew.twin.state.rows import FRAMED_COLUMNS, read_framed
+from clew.twin.state.selection import CHANGING, LIMITS, Subject, select_events, select_objects
+from clew.twin.state.start import (
     NOTHING,
     Known,
     Source,
@@ -33,14 +33,14 @@ from clew.twin.query.start import (
     find_baselines,
     find_starts,
 )
-from clew.twin.query.store import RememberingStore
+from clew.twin.state.store import RememberingStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from clew.store.engine.contract import Snapshot
     from clew.twin.events import Event
-    from clew.twin.query.store import Store
+    from clew.twin.state.store import Store
 
 __all__ = [
     "DIFFICULT_EVENTS_MAX",

@@ -1,9 +1,9 @@
 """What the events of one object came to: by the engine where that is the same, else by the fold.
 
 Theory of operation. A fold begins at nothing, or at what was written down of earlier events
-(`clew.twin.query.start`). What is left is read and folded by `clew.twin.fold`, the definition,
+(`clew.twin.state.start`). What is left is read and folded by `clew.twin.fold`, the definition,
 where it is few events or difficult ones. Of many simple ones the engine finds the last value of
-each field by itself (`clew.twin.query.aggregate`).
+each field by itself (`clew.twin.state.aggregate`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.twin.fold import Folded, Remark, put_in_order
-from clew.twin.query.aggregate import fold_by_engine, look_at
-from clew.twin.query.quick import fold_rows
-from clew.twin.query.rows import AT, CHANGE_COLUMNS, read_changes
-from clew.twin.query.selection import CHANGING, LIMITS, select_events
-from clew.twin.query.start import Known, Source, Start, Starts, name_aliases
+from clew.twin.state.aggregate import fold_by_engine, look_at
+from clew.twin.state.quick import fold_rows
+from clew.twin.state.rows import AT, CHANGE_COLUMNS, read_changes
+from clew.twin.state.selection import CHANGING, LIMITS, select_events
+from clew.twin.state.start import Known, Source, Start, Starts, name_aliases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from clew.store.engine.contract import Snapshot
     from clew.twin.events import Event, Order
-    from clew.twin.query.selection import Selection, Subject
-    from clew.twin.query.store import Store
+    from clew.twin.state.selection import Selection, Subject
+    from clew.twin.state.store import Store
 
 READ_EVENTS_MAX: Final = 10_000
 """So many events are read and folded here, which takes as long as the engine's two questions."""

@@ -21,16 +21,16 @@ import msgspec
 
 from clew.twin.events import EventType, Order
 from clew.twin.fold import Folded
-from clew.twin.query.rows import AT
-from clew.twin.query.selection import LIMITS
-from clew.twin.query.start import Source
+from clew.twin.state.rows import AT
+from clew.twin.state.selection import LIMITS
+from clew.twin.state.start import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clew.store.engine.contract import Snapshot
-    from clew.twin.query.selection import Selection
-    from clew.twin.query.store import Store
+    from clew.twin.state.selection import Selection
+    from clew.twin.state.store import Store
 
 _PLACE: Final = (
     "bitOr(bitShiftLeft(toUInt128(toUnixTimestamp64Nano(Timestamp)), 64), toUInt128(Seq)) AS place"

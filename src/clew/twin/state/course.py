@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 from clew.twin.events import Order
 from clew.twin.fold import Folded
-from clew.twin.query.rows import read_changes
-from clew.twin.query.start import Known, Source
+from clew.twin.state.rows import read_changes
+from clew.twin.state.start import Known, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pyarrow as pa
 
-    from clew.twin.query.selection import Subject
-    from clew.twin.query.start import Start
+    from clew.twin.state.selection import Subject
+    from clew.twin.state.start import Start
 
 STRETCH: Final = 64
 """Changes between two states that are kept: half a millisecond to decode and fold."""

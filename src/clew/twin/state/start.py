@@ -18,16 +18,16 @@ import msgspec
 from clew.store.engine.contract import Scan
 from clew.twin.events import Order
 from clew.twin.fold import Folded, Remark
-from clew.twin.query.rows import as_object, rename
-from clew.twin.query.selection import LIMITS, Subject, are_among
-from clew.twin.query.store import has_any
+from clew.twin.state.rows import as_object, rename
+from clew.twin.state.selection import LIMITS, Subject, are_among
+from clew.twin.state.store import has_any
 from clew.twin.tables import SNAPSHOTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from clew.store.engine.contract import Snapshot
-    from clew.twin.query.store import Store
+    from clew.twin.state.store import Store
 
 STARTS_MAX: Final = 8
 """Snapshots of one object that a reading looks at, and baselines of which it takes the newest: of

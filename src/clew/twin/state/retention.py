@@ -1,7 +1,7 @@
 """Events go after a time, and what they came to stays.
 
 Theory of operation. Of every object that has events of before the month in which the retention
-ends, a *baseline* is written: what they came to (`clew.twin.query.start`). A round that finds none
+ends, a *baseline* is written: what they came to (`clew.twin.state.start`). A round that finds none
 missing drops the months before, whole. Between the two a while passes, so that no question that
 began before there were baselines looks for events after they are gone. A kill at any point leaves
 baselines whose events are still there, which nobody reads any more, and is mended by the next
@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING, Any, Final
 from clew.base.errors import ClewError
 from clew.base.times import NS_PER_S, format_time
 from clew.store.engine.contract import Snapshot
-from clew.twin.query.folding import fold_after
-from clew.twin.query.rows import AT
-from clew.twin.query.selection import CHANGING, COUNTED, LIMITS, Selection, Subject
-from clew.twin.query.snapshots import Written, write_snapshots
-from clew.twin.query.start import begin_at, find_baselines
+from clew.twin.state.folding import fold_after
+from clew.twin.state.rows import AT
+from clew.twin.state.selection import CHANGING, COUNTED, LIMITS, Selection, Subject
+from clew.twin.state.snapshots import Written, write_snapshots
+from clew.twin.state.start import begin_at, find_baselines
 from clew.twin.tables import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from clew.twin.query.memory import Memory
-    from clew.twin.query.start import Start
+    from clew.twin.state.memory import Memory
+    from clew.twin.state.start import Start
 
 logger = logging.getLogger(__name__)
 

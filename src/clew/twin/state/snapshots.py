@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import pyarrow as pa
 
-from clew.twin.query.start import name_aliases
+from clew.twin.state.start import name_aliases
 from clew.twin.tables import SNAPSHOTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from clew.store.engine.contract import Engine
-    from clew.twin.query.selection import Subject
-    from clew.twin.query.start import Known
+    from clew.twin.state.selection import Subject
+    from clew.twin.state.start import Known
 
 REMARKS_MAX: Final = 1_000
 """Remarks that are written down of one object: ten times as many as a reader is shown."""

@@ -1,0 +1,1 @@
+"""What objects were: events to states, by the engine where it can and by the fold where it must."""
