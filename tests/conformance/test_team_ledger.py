@@ -233,6 +233,8 @@ def test_what_is_written_again_after_its_deletion_changes_the_tombstone(book: Bo
     assert not book.row(said).deleted
     sending = book.claim_one().as_sending()
     assert (sending.operation, sending.version, sending.document["body"]) == (UPDATE, 2, "again")
+    # All of it, though the server had erased what was there.
+    assert sending.document["author"] == "ada"
 
 
 def test_a_network_that_is_not_there_costs_nothing(book: Book) -> None:

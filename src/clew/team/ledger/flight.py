@@ -188,9 +188,12 @@ def confirm(writing: Transaction, claimed: Claim, remote: Remote) -> None:
             ),
         )
         return
-    # What was written meanwhile stays; what the server made of the rest is taken over.
-    sent = decode_document(operation.payload)
-    document = merge_documents(sent, row.document, remote.document, local_wins=True)
+    # What was written meanwhile stays; what the server made of the rest is taken over, unless that
+    # is what a tombstone has left.
+    document = row.document
+    if not remote.deleted:
+        sent = decode_document(operation.payload)
+        document = merge_documents(sent, row.document, remote.document, local_wins=True)
     keep_entity(writing, replace(told, document=document))
     if queued is not None and changed_fields(row.document, document):
         writing.run(
