@@ -52,5 +52,7 @@ def show(found: Lineage) -> list[str]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m examples.lineage.look_back ID")
     with Server(os.environ.get("CLEW_SERVER", DEFAULT_SERVER)) as server:
         print("\n".join(show(find(LineageClient(server), sys.argv[1]))))
