@@ -7,6 +7,7 @@ import { asProblem } from "../state/answer";
 import { addKeys } from "../state/keys";
 import { go, linkTo, place } from "../state/place";
 import { KeyMap, showKeys } from "./KeyMap";
+import { OpenSession } from "./OpenSession";
 import { Palette, showPalette } from "./Palette";
 import { Failed, Loading, Nothing } from "./States";
 import { TimeBar } from "./TimeBar";
@@ -60,6 +61,7 @@ function Rail({ current }: { current: string }) {
 					{each.title} <kbd class="small">g {each.key}</kbd>
 				</a>
 			))}
+			<OpenSession />
 			<div class="rest">
 				<kbd>⌘K</kbd> or <kbd>Ctrl K</kbd> go to anything
 				<br />

@@ -54,6 +54,12 @@ export const SCREENS: readonly Screen[] = [
 		load: () => import("./services/Services"),
 	},
 	{
+		name: "team",
+		title: "Team",
+		key: "m",
+		load: () => import("./team/Team"),
+	},
+	{
 		name: "health",
 		title: "Health",
 		key: "h",
