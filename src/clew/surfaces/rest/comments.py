@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from clew.access.caller import Verb
-from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.body import read_document
 from clew.surfaces.rest.routes import BASE, Asked, OpenRoute, QueryRoute
 from clew.surfaces.rest.visits import choice_of
+from clew.surfaces.rest.writes import wait_durable
 from clew.team.comments import documents as doc
 from clew.team.comments import parameters as ask
 
@@ -59,15 +58,7 @@ def _find_of_trace(desk: Desk, asked: Asked) -> doc.CommentList:
 async def _answer(
     desk: Desk, asked: Asked, writing: Future[doc.Comment], status: int = 200
 ) -> Response:
-    """Answer when a write is durable. No thread is held meanwhile: many wait for one commit."""
-    try:
-        comment = await asyncio.wrap_future(writing)
-    except ClewError as error:
-        if error.code is ErrorCode.FORBIDDEN:
-            scope = asked.request.scope
-            action = f"{scope['method']} {scope['path']}"
-            desk.identity.deny(asked.caller, action, error.message, scope)
-        raise
+    comment = await wait_durable(desk, asked, writing)
     return answer_document(encode(doc.CommentAnswer(comment=comment)), status)
 
 

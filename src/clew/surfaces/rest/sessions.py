@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.access.caller import Verb
-from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.body import read_document
 from clew.surfaces.rest.routes import BASE, Asked, OpenRoute, QueryRoute
 from clew.surfaces.rest.visits import choice_of
+from clew.surfaces.rest.writes import wait_durable
 from clew.team.sessions import documents as doc
 from clew.team.sessions import parameters as ask
 
@@ -108,15 +107,7 @@ def _id(desk: Desk, asked: Asked) -> str:
 
 
 async def _answer(desk: Desk, asked: Asked, writing: Future[Any], status: int = 200) -> Response:
-    """Answer when a write is durable. No thread is held meanwhile: many wait for one commit."""
-    try:
-        document: msgspec.Struct = await asyncio.wrap_future(writing)
-    except ClewError as error:
-        if error.code is ErrorCode.FORBIDDEN:
-            scope = asked.request.scope
-            action = f"{scope['method']} {scope['path']}"
-            desk.identity.deny(asked.caller, action, error.message, scope)
-        raise
+    document: msgspec.Struct = await wait_durable(desk, asked, writing)
     return answer_document(encode(document), status)
 
 
