@@ -32,7 +32,7 @@ def write_banner(
     endpoint = addresses.otlp_http or addresses.http
     lines = [
         f"clew {version('clew')}",
-        f"  REST and live feeds  http://{addresses.http}",
+        f"  page, REST, feeds    http://{addresses.http}",
         f"  OTLP over HTTP       {_shown(addresses.otlp_http)}",
         f"  OTLP over gRPC       {_shown(addresses.otlp_grpc)}",
         f"  apps of the tree     {_shown_socket(addresses.trails, configuration)}",
