@@ -194,7 +194,7 @@ def make_clients(world: World, strategy: ConflictStrategy, seed: int) -> list[Cl
 
 
 @given(st.integers(0, 2**64), st.sampled_from(ConflictStrategy))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_whatever_goes_wrong_all_end_with_the_same_and_nothing_is_lost_or_doubled(
     seed: int, strategy: ConflictStrategy
 ) -> None:
@@ -228,7 +228,7 @@ ALONE = [step for step in STEPS if step not in {Story.give_up, Story.resolve}]
 
 
 @given(st.integers(0, 2**64), st.sampled_from(ConflictStrategy))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_who_writes_alone_meets_no_conflict_and_ends_with_the_last_word(
     seed: int, strategy: ConflictStrategy
 ) -> None:
