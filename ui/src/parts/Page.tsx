@@ -6,6 +6,7 @@ import { SCREENS, type Screen } from "../screens/screens";
 import { asProblem } from "../state/answer";
 import { addKeys } from "../state/keys";
 import { go, linkTo, place } from "../state/place";
+import { Head } from "./Head";
 import { KeyMap, showKeys } from "./KeyMap";
 import { OpenSession } from "./OpenSession";
 import { Palette, showPalette } from "./Palette";
@@ -92,13 +93,16 @@ function Opened({ screen }: { screen: Screen }) {
 
 function Nowhere() {
 	return (
-		<main class="main">
-			<Nothing title="There is no such screen">
-				<p>The link may be of a newer clew, or cut short.</p>
-				<p>
-					<a href={linkTo("find")}>Find something</a>
-				</p>
-			</Nothing>
-		</main>
+		<>
+			<Head title="Nowhere" />
+			<main class="main">
+				<Nothing title="There is no such screen">
+					<p>The link may be of a newer clew, or cut short.</p>
+					<p>
+						<a href={linkTo("find")}>Find something</a>
+					</p>
+				</Nothing>
+			</main>
+		</>
 	);
 }

@@ -76,7 +76,9 @@ function Report({ filters, round, close }: ReportProps) {
 								<th>value</th>
 								<th>in these</th>
 								<th>in the others</th>
-								<th />
+								<th>
+									<span class="hidden">deeds</span>
+								</th>
 							</tr>
 						</thead>
 						<tbody>

@@ -73,7 +73,7 @@ function Intake({ of: key }: { of: string }) {
 						<table>
 							<thead>
 								<tr>
-									<th />
+									<th>signal</th>
 									<th class="number">records</th>
 									<th class="number">requests</th>
 									<th class="number">refused</th>

@@ -297,7 +297,6 @@ function Graph({ nodes, edges, root, notes }: GraphProps) {
 										direction: param("direction"),
 										node: each.trace_id,
 									})}
-									aria-label={`${stage?.operation ?? "unknown"}, ${each.trace_id}`}
 									aria-current={each.trace_id === selected ? "true" : undefined}
 								>
 									<g

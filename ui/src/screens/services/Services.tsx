@@ -195,7 +195,6 @@ function Picture({ found }: { found: Topology }) {
 					<a
 						key={node.name}
 						href={linkTo("find", [], { service: node.kind === "service" ? node.name : null })}
-						aria-label={`${node.kind} ${node.name}`}
 					>
 						<g
 							class={`box ${node.kind === "service" ? "" : "is-missing"}`}

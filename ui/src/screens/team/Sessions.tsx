@@ -117,7 +117,9 @@ function List({ found }: { found: SessionList }) {
 						<th class="number">took</th>
 						<th class="number">found out</th>
 						<th class="number">looked at</th>
-						<th />
+						<th>
+							<span class="hidden">deeds</span>
+						</th>
 					</tr>
 				</thead>
 				<tbody>

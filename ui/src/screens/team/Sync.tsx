@@ -152,7 +152,9 @@ function Operations({ state, heard, count, isBusy, act }: OperationsProps) {
 									<th>since</th>
 									<th class="number">tries</th>
 									<th>why it is not there yet</th>
-									<th />
+									<th>
+										<span class="hidden">deeds</span>
+									</th>
 								</tr>
 							</thead>
 							<tbody>

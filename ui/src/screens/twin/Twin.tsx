@@ -261,7 +261,9 @@ function State({ found, before }: { found: TwinState; before: TwinState | undefi
 						<th>field</th>
 						{before && <th>then</th>}
 						<th>{before ? "at the cursor" : "value"}</th>
-						<th />
+						<th>
+							<span class="hidden">over time</span>
+						</th>
 					</tr>
 				</thead>
 				<tbody>
