@@ -186,10 +186,13 @@ class Line:
         if self.link.state is LinkState.OFFLINE:
             # What is written meanwhile does not bring the server back; what is heard of it does.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._online.wait(), due_s)
+                async with asyncio.timeout(due_s):
+                    await self._online.wait()
             return None
         try:
-            await asyncio.wait_for(self._woken.wait(), max(0.0, due_s))
+            # Not `wait_for`, which swallows a cancel that comes together with the event.
+            async with asyncio.timeout(due_s):
+                await self._woken.wait()
         except TimeoutError:
             return None
         # What is said in one breath is one round.
