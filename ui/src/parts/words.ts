@@ -2,6 +2,7 @@
 
 /** A duration in milliseconds, three figures. */
 export function sayDuration(ms: number): string {
+	if (ms === 0) return "0 ms";
 	if (ms < 0.001) return `${figures(ms * 1e6)} ns`;
 	if (ms < 1) return `${figures(ms * 1000)} µs`;
 	if (ms < 1000) return `${figures(ms)} ms`;

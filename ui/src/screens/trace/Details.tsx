@@ -9,8 +9,9 @@ import { useAnswer } from "../../state/answer";
 import { change, linkTo, param } from "../../state/place";
 import { now, readTime } from "../../state/time";
 import type { Row } from "./layout";
+import { ObjectsPane } from "./Objects";
 
-const PANES = ["span", "logs", "comments", "around"] as const;
+const PANES = ["span", "logs", "comments", "objects", "around"] as const;
 type Pane = (typeof PANES)[number];
 
 export function Details({ trace, row }: { trace: Trace; row: Row | undefined }) {
@@ -18,7 +19,7 @@ export function Details({ trace, row }: { trace: Trace; row: Row | undefined }) 
 	const pane = asked !== null && PANES.includes(asked) ? asked : "span";
 	return (
 		<div class="stack">
-			<div class="bar" role="tablist">
+			<div class="bar" role="tablist" aria-label="Details">
 				{PANES.map((each) => (
 					<button
 						type="button"
@@ -34,6 +35,7 @@ export function Details({ trace, row }: { trace: Trace; row: Row | undefined }) 
 			{pane === "span" && row && <SpanPane row={row} />}
 			{pane === "logs" && <LogPane trace={trace} row={row} />}
 			{pane === "comments" && <CommentPane trace={trace} row={row} />}
+			{pane === "objects" && <ObjectsPane trace={trace} />}
 			{pane === "around" && <AroundPane trace={trace} />}
 		</div>
 	);
@@ -164,8 +166,8 @@ function LogPane({ trace, row }: { trace: Trace; row: Row | undefined }) {
 				{(found) => (
 					<table>
 						<tbody>
-							{found.logs.toReversed().map((log) => (
-								<tr key={log.timestamp + sayValue(log.body)}>
+							{found.logs.toReversed().map((log, at) => (
+								<tr key={at}>
 									<td class="mono soft">
 										+
 										{sayDuration(
@@ -283,6 +285,9 @@ function CommentPane({ trace, row }: { trace: Trace; row: Row | undefined }) {
 	);
 }
 
+/** Log records beside a trace: a taste; Find has them all. */
+const NEARBY = 10;
+
 function AroundPane({ trace }: { trace: Trace }) {
 	const answer = useAnswer<CorrelateReport>(trace.trace_id, (until) =>
 		get("/api/v1/correlate", { query: { trace: trace.trace_id }, until }),
@@ -295,8 +300,15 @@ function AroundPane({ trace }: { trace: Trace }) {
 					{found.apps.length === 0 && <p class="soft">No span names an app of the tree.</p>}
 					{found.apps.map((app) => (
 						<p key={app.app_id}>
-							<a href={linkTo("tree", [app.app_id])}>{app.app_name ?? app.app_id}</a>{" "}
-							<span class="tag">{app.status ?? "unknown to the tree"}</span>
+							<a href={linkTo("tree", [app.app_id], { all: "true" })}>
+								{app.app_name ?? app.app_id}
+							</a>{" "}
+							<span class="tag">{app.status ?? "unknown to the tree"}</span>{" "}
+							<span class="soft small">
+								{app.span_count} spans
+								{app.error_count > 0 && `, ${app.error_count} failed`}
+								{app.path.length > 1 && `, level ${app.path.length} of the tree`}
+							</span>
 						</p>
 					))}
 					<h3>Objects it touched</h3>
@@ -305,7 +317,26 @@ function AroundPane({ trace }: { trace: Trace }) {
 						<p key={`${object.type}/${object.id}`}>
 							<a href={linkTo("twin", [object.type, object.id], { at: trace.end_time })}>
 								{object.type} {object.id}
-							</a>
+							</a>{" "}
+							<span class="soft small">
+								{object.changes} of {object.events} events changed it
+							</span>
+						</p>
+					))}
+					{found.linked_from.length > 0 && <h3>Other traces that link here</h3>}
+					{found.linked_from.map((link) => (
+						<p key={link.trace_id + link.span_id}>
+							<a href={linkTo("trace", [link.trace_id], { span: link.span_id })}>
+								{link.service} · {link.operation}
+							</a>{" "}
+							{link.status === "error" && <span class="tag bad">failed</span>}
+						</p>
+					))}
+					{found.nearby_logs.length > 0 && <h3>Log records of the same services at that time</h3>}
+					{found.nearby_logs.slice(0, NEARBY).map((log, at) => (
+						<p key={at} class="small">
+							<span class="tag">{log.severity}</span> <span class="soft">{log.service}</span>{" "}
+							{sayValue(log.body)}
 						</p>
 					))}
 				</>

@@ -2,8 +2,8 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { addressOf, get } from "../../api/client";
-import type { Trace as TraceDocument } from "../../api/schema";
-import { command } from "../../parts/CopyMenu";
+import type { LogList, Trace as TraceDocument } from "../../api/schema";
+import { type Copies, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Nothing, Shown } from "../../parts/States";
 import { sayCount, sayDuration, sayTime } from "../../parts/words";
@@ -12,6 +12,7 @@ import { change, go, linkTo, param, place } from "../../state/place";
 import { now, readTime } from "../../state/time";
 import { Details } from "./Details";
 import { orderSpans } from "./layout";
+import { copiesOfTranscript, TranscriptView } from "./Transcript";
 import { Waterfall } from "./Waterfall";
 
 export default function Trace() {
@@ -54,22 +55,30 @@ function WhichTrace() {
 	);
 }
 
+/** As many spans as arrive and are read at once; more are asked for on demand. */
+const SPANS = 10_000;
+
+/** As many as the server reads of one trace. */
+const SPANS_MAX = 50_000;
+
+/** Log records that are marked in the waterfall; a trace seldom has more. */
+const LOGS = 1_000;
+
 function OneTrace({ id }: { id: string }) {
-	const answer = useAnswer<TraceDocument>(id, (until) =>
-		get("/api/v1/traces/{trace_id}", { in: { trace_id: id }, query: { limit: 10_000 }, until }),
+	const wanted = Math.min(SPANS_MAX, Number(param("spans")) || SPANS);
+	const answer = useAnswer<TraceDocument>(
+		`${id} ${wanted}`,
+		(until) =>
+			get("/api/v1/traces/{trace_id}", { in: { trace_id: id }, query: { limit: wanted }, until }),
+		id,
 	);
-	const copies = {
-		cli: command(["trace", id]),
-		sql: `SELECT * FROM otel_traces WHERE TraceId = '${id.replaceAll("'", "")}'`,
-		url: addressOf("/api/v1/traces/{trace_id}", { trace_id: id }),
-		mcp: { tool: "trace_outline", arguments: { trace_id: id } },
-	};
+	const isTranscript = param("show") === "transcript";
 	const root = answer.data?.spans[0];
 	return (
 		<>
 			<Head
 				title={root === undefined ? "Trace" : `${root.service} · ${root.operation}`}
-				copies={copies}
+				copies={isTranscript ? copiesOfTranscript(id) : copiesOf(id)}
 			>
 				{answer.data && <Facts trace={answer.data} />}
 			</Head>
@@ -80,22 +89,39 @@ function OneTrace({ id }: { id: string }) {
 	);
 }
 
+function copiesOf(id: string): Copies {
+	return {
+		cli: command(["trace", id]),
+		sql: `SELECT * FROM otel_traces WHERE TraceId = '${id.replaceAll("'", "")}' ORDER BY Timestamp`,
+		url: addressOf("/api/v1/traces/{trace_id}", { trace_id: id }),
+		mcp: { tool: "trace_outline", arguments: { trace_id: id } },
+	};
+}
+
 function Facts({ trace }: { trace: TraceDocument }) {
 	return (
 		<span class="bar small">
 			<span class="soft">{sayTime(readTime(trace.start_time) ?? 0, now.value)}</span>
 			<b>{sayDuration(trace.duration_ms)}</b>
-			<span>{sayCount(trace.span_count)} spans</span>
+			<span>{trace.span_count === 1 ? "1 span" : `${sayCount(trace.span_count)} spans`}</span>
 			{trace.error_count > 0 && <span class="tag bad">{trace.error_count} failed</span>}
-			<span class="soft">{trace.services.length} services</span>
+			<span class="soft">
+				{trace.services.length === 1 ? "1 service" : `${trace.services.length} services`}
+			</span>
 		</span>
 	);
 }
 
 function Opened({ trace }: { trace: TraceDocument }) {
 	const rows = useMemo(() => orderSpans(trace.spans), [trace]);
+	const isRun = useMemo(() => trace.spans.some(isOfAgent), [trace]);
+	const isTranscript = param("show") === "transcript";
 	const selected = param("span");
-	const row = rows.find((each) => each.span.span_id === selected);
+	const row = useMemo(() => rows.find((each) => each.span.span_id === selected), [rows, selected]);
+	// The waterfall does not wait for the log records that are marked in it, nor fail with them.
+	const logs = useAnswer<LogList>(trace.trace_id, (until) =>
+		get("/api/v1/logs", { query: { trace_id: trace.trace_id, limit: LOGS }, until }),
+	);
 	useEffect(() => {
 		// Without a choice, the first that failed is what one came for.
 		if (selected !== null) return;
@@ -104,27 +130,107 @@ function Opened({ trace }: { trace: TraceDocument }) {
 	}, [trace]);
 	return (
 		<>
-			{trace.truncated && (
+			<Remarks trace={trace} logs={logs.data} hasLogs={logs.problem === undefined} />
+			{selected !== null && row === undefined && (
 				<div class="notice" role="note">
-					The first {sayCount(trace.count)} of {sayCount(trace.total)} spans are shown.
+					Span <code>{selected}</code> is not among the spans that are shown.
 				</div>
 			)}
-			{trace.missing_parents.length > 0 && (
-				<div class="notice" role="note">
-					{trace.missing_parents.length} parents of these spans did not come: what called them is
-					not known.
+			{(isRun || isTranscript) && (
+				<div class="bar counted" role="tablist" aria-label="Views">
+					{(["waterfall", "transcript"] as const).map((each) => (
+						<button
+							type="button"
+							role="tab"
+							key={each}
+							aria-selected={(each === "transcript") === isTranscript}
+							onClick={() => change({ show: each === "waterfall" ? null : each })}
+						>
+							{each}
+						</button>
+					))}
 				</div>
 			)}
 			<div class="split">
-				<Waterfall
-					rows={rows}
-					selected={selected}
-					onSelect={(span) => change({ span }, { replace: true })}
-				/>
+				{isTranscript ? (
+					<TranscriptView name={trace.trace_id} />
+				) : (
+					<Waterfall
+						rows={rows}
+						logs={logs.data?.logs ?? NO_LOGS}
+						selected={selected}
+						onSelect={(span) => change({ span }, { replace: true })}
+					/>
+				)}
 				<aside class="side" aria-label="Details">
 					<Details trace={trace} row={row} />
 				</aside>
 			</div>
+		</>
+	);
+}
+
+const NO_LOGS: LogList["logs"] = [];
+
+/** Whether a span is one of an agent's run: a model's answer, a tool's call, an agent's turn. */
+function isOfAgent({ attributes }: TraceDocument["spans"][number]): boolean {
+	return "gen_ai.operation.name" in attributes || "gen_ai.request.model" in attributes;
+}
+
+interface RemarksProps {
+	trace: TraceDocument;
+	logs: LogList | undefined;
+	hasLogs: boolean;
+}
+
+/** What is not all there, and how to get the rest. */
+function Remarks({ trace, logs, hasLogs }: RemarksProps) {
+	const rest = trace.total - trace.count;
+	const more = Math.min(SPANS_MAX, trace.total);
+	return (
+		<>
+			{trace.truncated && (
+				<div class="notice" role="note">
+					The first {sayCount(trace.count)} of {sayCount(trace.total)} spans are shown.
+					{trace.count < more ? (
+						<button
+							type="button"
+							onClick={() => change({ spans: String(more) }, { replace: true })}
+						>
+							{more === trace.total
+								? `Load the other ${sayCount(rest)}`
+								: `Load ${sayCount(more - trace.count)} more`}
+						</button>
+					) : (
+						<>
+							{" "}
+							More are not laid out at once;{" "}
+							<a href={linkTo("find", [], { show: "spans", q: `trace_id = ${trace.trace_id}` })}>
+								find among all of them
+							</a>
+							.
+						</>
+					)}
+				</div>
+			)}
+			{trace.missing_parents.length > 0 && (
+				<div class="notice" role="note">
+					{trace.missing_parents.length === 1
+						? "The parent of some spans did not come"
+						: `${trace.missing_parents.length} parents of these spans did not come`}
+					: what called them is not known.
+				</div>
+			)}
+			{logs?.truncated && (
+				<div class="notice" role="note">
+					The newest {sayCount(logs.count)} log records are marked; there are more.
+				</div>
+			)}
+			{!hasLogs && (
+				<div class="notice" role="note">
+					Log records are not marked: they could not be asked for.
+				</div>
+			)}
 		</>
 	);
 }

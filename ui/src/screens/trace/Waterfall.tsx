@@ -1,36 +1,57 @@
 /** The waterfall: names on the left, bars on the right, one canvas, only what is seen is drawn. */
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { colour, Drawing, hueOf, hues } from "../../canvas/Drawing";
-import { part } from "../../parts/TimeBar";
-import { sayDuration } from "../../parts/words";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { LogRecord } from "../../api/schema";
+import { assignHues, Drawing } from "../../canvas/Drawing";
+import { sayCount, sayDuration } from "../../parts/words";
 import { addKeys } from "../../state/keys";
+import { change, linkTo, param } from "../../state/place";
 import type { Span as Range } from "../../state/time";
-import { layoutBars, layoutMap, ROW, type Row, ticksOf, unfolded, wholeOf } from "./layout";
+import { layoutBars, ROW, type Row, unfolded, wholeOf } from "./layout";
+import { Minimap } from "./Minimap";
+import { arrowsOf, marksOf, placeMarks } from "./marks";
+import { AXIS_HEIGHT, indentOf, type Line, lookOf, paintWaterfall } from "./paint";
 
 interface WaterfallProps {
 	rows: readonly Row[];
+	logs: readonly LogRecord[];
 	selected: string | null;
 	onSelect: (spanId: string) => void;
 }
 
+/** The part of the width that names take: more of it where there is little. */
 const NAMES_SHARE = 0.34;
-const INDENT = 12;
-const MAP_HEIGHT = 48;
-const AXIS_HEIGHT = 20;
+const NAMES_SHARE_NARROW = 0.42;
+const NARROW = 560;
 
 /** One step of the wheel. */
 const ZOOM = 1.15;
 
-export function Waterfall({ rows, selected, onSelect }: WaterfallProps) {
+/** Nothing can be told apart below a microsecond. */
+const LENGTH_MIN_MS = 0.001;
+
+/** Pixels around a mark in which it is pointed at. */
+const NEAR = 7;
+
+export function Waterfall({ rows, logs, selected, onSelect }: WaterfallProps) {
 	const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
 	const [zoomed, setZoomed] = useState<Range | null>(null);
-	const [top, setTop] = useState(0);
-	const frame = useRef<HTMLDivElement>(null);
+	const [seen, setSeen] = useState({ top: 0, height: 0 });
+	const [pointed, setPointed] = useState("");
+	const frame = useRef<HTMLElement>(null);
 	const whole = useMemo(() => wholeOf(rows), [rows]);
 	const shownRows = useMemo(() => unfolded(rows, folded), [rows, folded]);
+	const marks = useMemo(() => marksOf(rows, logs), [rows, logs]);
+	const hueOf = useMemo(() => assignHues(rows.map((row) => row.span.service)), [rows]);
+	const arrows = useMemo(() => arrowsOf(shownRows, selected), [shownRows, selected]);
+	const at = useMemo(
+		() => shownRows.findIndex((row) => row.span.span_id === selected),
+		[shownRows, selected],
+	);
+	const font = useMemo(() => getComputedStyle(document.body).fontFamily, []);
 	const shown = zoomed ?? whole;
-	const at = shownRows.findIndex((row) => row.span.span_id === selected);
+	const onlyCritical = param("critical") === "true";
+	const hasCritical = useMemo(() => rows.some((row) => row.span.critical_path === true), [rows]);
 
 	const fold = (spanId: string) =>
 		setFolded((before) => {
@@ -42,6 +63,29 @@ export function Waterfall({ rows, selected, onSelect }: WaterfallProps) {
 		const row = shownRows[Math.max(0, Math.min(shownRows.length - 1, at + by))];
 		if (row) onSelect(row.span.span_id);
 	};
+	const nextOf = (isWanted: (row: Row) => boolean) => {
+		for (let by = 1; by <= shownRows.length; by += 1) {
+			const row = shownRows[(at + by) % shownRows.length];
+			if (row && isWanted(row)) return onSelect(row.span.span_id);
+		}
+	};
+	const look = (length: number, start: number) => {
+		const longest = whole.end - whole.start;
+		if (length >= longest) return setZoomed(null);
+		const from = Math.max(whole.start, Math.min(start, whole.end - length));
+		setZoomed({ start: from, end: from + length });
+	};
+	const zoom = (by: number, about: number) => {
+		const before = shown.end - shown.start;
+		const length = Math.max(LENGTH_MIN_MS, before * by);
+		look(length, shown.start + about * (before - length));
+	};
+	const pan = (by: number) => {
+		const length = shown.end - shown.start;
+		look(length, shown.start + by * length);
+	};
+	const toggleCritical = () =>
+		change({ critical: onlyCritical ? null : "true" }, { replace: true });
 	useEffect(
 		() =>
 			addKeys([
@@ -50,241 +94,199 @@ export function Waterfall({ rows, selected, onSelect }: WaterfallProps) {
 				{ keys: "ArrowDown", what: "Next span", act: () => step(1) },
 				{ keys: "ArrowUp", what: "Span before", act: () => step(-1) },
 				{ keys: "x", what: "Fold or unfold the span", act: () => selected && fold(selected) },
-				{ keys: "e", what: "Next failed span", act: () => nextFailed() },
+				{
+					keys: "e",
+					what: "Next failed span",
+					act: () => nextOf((row) => row.span.status === "error"),
+				},
+				{ keys: "c", what: "Show the critical path alone", act: toggleCritical },
+				{
+					keys: "n",
+					what: "Next span on the critical path",
+					act: () => nextOf((row) => row.span.critical_path === true),
+				},
 				{ keys: "w", what: "Zoom in", act: () => zoom(1 / ZOOM ** 2, 0.5) },
 				{ keys: "s", what: "Zoom out", act: () => zoom(ZOOM ** 2, 0.5) },
 				{ keys: "a", what: "Move left", act: () => pan(-0.2) },
 				{ keys: "d", what: "Move right", act: () => pan(0.2) },
 				{ keys: "0", what: "The whole trace", act: () => setZoomed(null) },
 			]),
-		[shownRows, at, shown, selected],
+		[shownRows, at, shown, selected, onlyCritical],
 	);
-	const nextFailed = () => {
-		const after = [...shownRows.slice(at + 1), ...shownRows.slice(0, at + 1)];
-		const row = after.find((each) => each.span.status === "error");
-		if (row) onSelect(row.span.span_id);
-	};
-	const zoom = (by: number, about: number) => {
-		const length = Math.min((shown.end - shown.start) * by, whole.end - whole.start);
-		const middle = shown.start + about * (shown.end - shown.start);
-		const start = Math.max(whole.start, Math.min(middle - about * length, whole.end - length));
-		setZoomed({ start, end: start + length });
-	};
-	const pan = (by: number) => {
-		const length = shown.end - shown.start;
-		const start = Math.max(whole.start, Math.min(shown.start + by * length, whole.end - length));
-		setZoomed({ start, end: start + length });
-	};
+	useLayoutEffect(() => {
+		const element = frame.current;
+		if (element === null) return;
+		const measure = () => setSeen({ top: element.scrollTop, height: element.clientHeight });
+		const watch = new ResizeObserver(measure);
+		watch.observe(element);
+		measure();
+		return () => watch.disconnect();
+	}, []);
 	useEffect(() => {
 		const element = frame.current;
 		if (element === null || at < 0) return;
 		const y = at * ROW;
+		const room = element.clientHeight - AXIS_HEIGHT;
 		if (y < element.scrollTop) element.scrollTop = y;
-		else if (y + ROW > element.scrollTop + element.clientHeight)
-			element.scrollTop = y + ROW - element.clientHeight;
+		else if (y + ROW > element.scrollTop + room) element.scrollTop = y + ROW - room;
 	}, [at]);
+	const scrollTo = (share: number) => {
+		const element = frame.current;
+		if (element) element.scrollTop = share * shownRows.length * ROW - element.clientHeight / 2;
+	};
 
 	return (
 		<div class="waterfall">
-			<Drawing
-				label="The whole trace at a glance; drag to look closer"
-				height={MAP_HEIGHT}
-				layout={(size) => layoutMap(rows, whole, size.width, size.height)}
-				paint={(context, bars, size) => {
-					const all = hues();
-					const bad = colour("bad");
-					for (const bar of bars) {
-						context.fillStyle = bar.isFailed ? bad : (all[hueOf(bar.row.span.service)] ?? "");
-						context.fillRect(bar.x, bar.y, bar.width, bar.height);
-					}
-					if (zoomed === null) return;
-					const scale = size.width / (whole.end - whole.start);
-					context.fillStyle = colour("focus");
-					context.globalAlpha = 0.2;
-					context.fillRect(
-						(shown.start - whole.start) * scale,
-						0,
-						Math.max(2, (shown.end - shown.start) * scale),
-						size.height,
-					);
-					context.globalAlpha = 1;
-				}}
-				onBrush={(from, to) => setZoomed(part(whole, from, to))}
-				of={[rows, zoomed]}
+			<div class="bar counted">
+				{hasCritical && (
+					<button
+						type="button"
+						aria-pressed={onlyCritical}
+						title="What made the trace as long as it is (c)"
+						onClick={toggleCritical}
+					>
+						Critical path
+					</button>
+				)}
+				{zoomed !== null && (
+					<button type="button" title="The whole trace (0)" onClick={() => setZoomed(null)}>
+						Whole trace
+					</button>
+				)}
+				<span class="small soft cut grow pointed-at">{pointed || LEGEND}</span>
+			</div>
+			<Minimap
+				rows={shownRows}
+				whole={whole}
+				shown={shown}
+				seen={{ top: seen.top, height: Math.max(0, seen.height - AXIS_HEIGHT) }}
+				hueOf={hueOf}
+				onZoom={setZoomed}
+				onScroll={scrollTo}
 			/>
-			<div
+			<section
 				class="spans"
 				ref={frame}
-				role="listbox"
-				aria-label="Spans"
-				aria-activedescendant={selected === null ? undefined : `span-${selected}`}
+				aria-label="Spans; j and k go from one to the next"
+				// biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
 				tabIndex={0}
-				onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+				onScroll={(event) => {
+					const { scrollTop, clientHeight } = event.currentTarget;
+					setSeen({ top: scrollTop, height: clientHeight });
+				}}
 			>
 				<div style={{ height: `${AXIS_HEIGHT + shownRows.length * ROW}px` }}>
-					<div class="stuck">
-						<Drawing
-							label={`Waterfall of ${rows.length} spans; the list of names beside it is its text`}
+					<div class="stuck" style={{ height: `${seen.height}px` }}>
+						<Drawing<Line>
+							label={`Waterfall of ${rows.length} spans`}
 							height="fill"
 							layout={(size) => {
-								const names = size.width * NAMES_SHARE;
-								const bars = layoutBars(
-									shownRows,
-									shown,
-									size.width - names,
-									top,
-									size.height - AXIS_HEIGHT,
-								);
-								// The whole line can be pointed at, its bar is painted within.
-								return bars.map((bar) => ({
+								const names = namesOf(size.width);
+								const wide = size.width - names;
+								const tall = size.height - AXIS_HEIGHT;
+								return layoutBars(shownRows, shown, wide, seen.top, tall).map((bar) => ({
 									x: 0,
 									y: bar.y + AXIS_HEIGHT,
 									width: size.width,
 									height: ROW,
 									bar,
+									marks: placeMarks(marks.get(bar.row.span.span_id) ?? [], shown, wide),
 								}));
 							}}
-							paint={(context, lines, size) => {
-								const names = size.width * NAMES_SHARE;
-								paintAxis(context, shown, names, size.width, size.height);
-								const look = lookOf();
-								for (const { bar, y } of lines)
-									paintLine(context, bar, y, names, size.width, look, selected);
+							paint={(context, lines, size) =>
+								paintWaterfall(context, lookOf(font), {
+									lines,
+									arrows,
+									shown,
+									start: whole.start,
+									top: seen.top,
+									names: namesOf(size.width),
+									width: size.width,
+									height: size.height,
+									hueOf,
+									selected,
+									onlyCritical,
+								})
+							}
+							onPoint={(line, x) => {
+								const width = frame.current?.clientWidth ?? 0;
+								setPointed(line === null ? "" : sayLine(line, x - namesOf(width), whole.start));
 							}}
 							onPick={(line, x) => {
 								if (line === null) return;
 								const { row } = line.bar;
-								const mark = row.depth * INDENT;
+								const width = frame.current?.clientWidth ?? 0;
+								const mark = indentOf(row.depth, namesOf(width));
 								if (row.below > 0 && x >= mark && x < mark + 16) fold(row.span.span_id);
 								else onSelect(row.span.span_id);
 							}}
 							onWheel={(event, x, width) => {
 								if (!(event.ctrlKey || event.metaKey)) return;
 								event.preventDefault();
-								const about = (x - width * NAMES_SHARE) / (width * (1 - NAMES_SHARE));
+								const names = namesOf(width);
+								const about = (x - names) / (width - names);
 								zoom(event.deltaY > 0 ? ZOOM : 1 / ZOOM, Math.max(0, Math.min(1, about)));
 							}}
-							of={[shownRows, shown, top, selected]}
+							of={[shownRows, shown, seen, selected, marks, arrows, onlyCritical]}
 						/>
 					</div>
 				</div>
-			</div>
-			{at >= 0 && (
-				<p class="hidden" aria-live="polite" id={`span-${selected}`}>
-					{describe(shownRows[at])}
-				</p>
-			)}
+			</section>
+			<Twin rows={shownRows} at={at} selected={selected} />
 		</div>
 	);
 }
 
-/** What a screen reader hears of the span that is selected. */
+const LEGEND = "◇ event, ○ log record, red where it failed; ↗ leads to another trace";
+
+function namesOf(width: number): number {
+	return width * (width < NARROW ? NAMES_SHARE_NARROW : NAMES_SHARE);
+}
+
+/** What is pointed at: a mark where there is one, else the span. */
+function sayLine({ bar, marks }: Line, x: number, start: number): string {
+	const { span } = bar.row;
+	const near = marks.find((each) => Math.abs(each.x - x) <= NEAR);
+	if (near) {
+		const more = near.count > 1 ? ` (and ${near.count - 1} more here)` : "";
+		return `+${sayDuration(near.mark.at - start)} ${near.mark.text}${more}`;
+	}
+	return `${span.service} · ${span.operation} · ${sayDuration(span.duration_ms)} from +${sayDuration(bar.row.start - start)}`;
+}
+
+/** Rows around the selected one that a screen reader can walk. */
+const TWIN_ROWS = 20;
+
+/** The same as the canvas, as text: what is selected is said, and what is around it can be read. */
+function Twin(props: { rows: readonly Row[]; at: number; selected: string | null }) {
+	const { rows, at } = props;
+	const first = Math.max(0, at - TWIN_ROWS);
+	const around = rows.slice(first, first + 2 * TWIN_ROWS);
+	return (
+		<div class="hidden">
+			<p aria-live="polite">{describe(rows[at])}</p>
+			<ol aria-label={`Spans from ${first + 1} of ${sayCount(rows.length)}`} start={first + 1}>
+				{around.map((row) => (
+					<li key={row.index}>
+						<a
+							tabIndex={-1}
+							href={linkTo("trace", [row.span.trace_id], { span: row.span.span_id })}
+							aria-current={row.span.span_id === props.selected ? "true" : undefined}
+						>
+							{describe(row)}
+						</a>
+					</li>
+				))}
+			</ol>
+		</div>
+	);
+}
+
+/** What a screen reader hears of a span. */
 function describe(row: Row | undefined): string {
 	if (row === undefined) return "";
 	const { span } = row;
 	const failed = span.status === "error" ? ", failed" : "";
-	return `${span.service} ${span.operation}, ${sayDuration(span.duration_ms)}${failed}, level ${row.depth + 1}`;
-}
-
-interface Look {
-	ink: string;
-	soft: string;
-	bad: string;
-	wash: string;
-	line: string;
-	critical: string;
-	hues: string[];
-	font: string;
-}
-
-function lookOf(): Look {
-	const font = getComputedStyle(document.body).fontFamily;
-	return {
-		ink: colour("ink"),
-		soft: colour("ink-soft"),
-		bad: colour("bad"),
-		wash: colour("accent-wash"),
-		line: colour("line"),
-		critical: colour("ink"),
-		hues: hues(),
-		font,
-	};
-}
-
-function paintAxis(
-	context: CanvasRenderingContext2D,
-	shown: Range,
-	names: number,
-	width: number,
-	height: number,
-): void {
-	const length = shown.end - shown.start;
-	context.font = "11px sans-serif";
-	context.textBaseline = "middle";
-	for (const tick of ticksOf(length, width - names)) {
-		const x = names + (tick / length) * (width - names);
-		context.fillStyle = colour("line");
-		context.fillRect(x, 0, 1, height);
-		context.fillStyle = colour("ink-faint");
-		context.fillText(sayDuration(tick), x + 4, AXIS_HEIGHT / 2);
-	}
-}
-
-function paintLine(
-	context: CanvasRenderingContext2D,
-	bar: ReturnType<typeof layoutBars>[number],
-	y: number,
-	names: number,
-	width: number,
-	look: Look,
-	selected: string | null,
-): void {
-	const { row } = bar;
-	const { span } = row;
-	const middle = y + ROW / 2;
-	if (span.span_id === selected) {
-		context.fillStyle = look.wash;
-		context.fillRect(0, y, width, ROW);
-	}
-	context.save();
-	context.beginPath();
-	context.rect(0, y, names - 6, ROW);
-	context.clip();
-	const x = row.depth * INDENT;
-	context.textBaseline = "middle";
-	context.font = `12px ${look.font}`;
-	context.fillStyle = look.hues[hueOf(span.service)] ?? look.ink;
-	context.fillRect(x + 14, y + 4, 3, ROW - 8);
-	if (row.below > 0) {
-		context.fillStyle = look.soft;
-		context.fillText(row.isCollapsed ? "▸" : "▾", x + 2, middle);
-	}
-	context.fillStyle = bar.isFailed ? look.bad : look.ink;
-	context.fillText(span.operation, x + 22, middle);
-	const after = x + 28 + context.measureText(span.operation).width;
-	context.fillStyle = look.soft;
-	context.fillText(
-		row.isCollapsed ? `${span.service} · ${row.below} below` : span.service,
-		after,
-		middle,
-	);
-	context.restore();
-	context.save();
-	context.beginPath();
-	context.rect(names, y, width - names, ROW);
-	context.clip();
-	context.fillStyle = bar.isFailed ? look.bad : (look.hues[hueOf(span.service)] ?? look.ink);
-	context.fillRect(names + bar.x, y + 5, bar.width, ROW - 10);
-	if (bar.isCritical) {
-		context.fillStyle = look.critical;
-		context.fillRect(names + bar.x, y + ROW - 5, bar.width, 2);
-	}
-	context.fillStyle = look.soft;
-	context.font = `11px ${look.font}`;
-	const words = sayDuration(span.duration_ms);
-	const wide = context.measureText(words).width;
-	const right = bar.x + bar.width + 6;
-	if (right + wide < width - names) context.fillText(words, names + right, middle);
-	else context.fillText(words, names + Math.max(2, bar.x - wide - 6), middle);
-	context.restore();
+	const critical = span.critical_path ? ", on the critical path" : "";
+	return `${span.service} ${span.operation}, ${sayDuration(span.duration_ms)}${failed}${critical}, level ${row.depth + 1}`;
 }

@@ -124,7 +124,7 @@ export function layoutBars(
 	return bars;
 }
 
-/** Return all spans as thin lines: the whole trace in the height of a line of text. */
+/** Return the rows that are shown as thin lines: the whole trace in the height of a few words. */
 export function layoutMap(
 	rows: readonly Row[],
 	whole: Range,
@@ -135,8 +135,9 @@ export function layoutMap(
 	const step = height / Math.max(rows.length, 1);
 	// No more lines than pixels: the longest of those that share one stands for them.
 	const lines = new Map<number, Bar>();
-	for (const row of rows) {
-		const line = Math.floor(row.index * step);
+	for (let at = 0; at < rows.length; at += 1) {
+		const row = rows[at] as Row;
+		const line = Math.floor(at * step);
 		const wide = Math.max(1, (row.end - row.start) * scale);
 		const before = lines.get(line);
 		const isFailed = row.span.status === "error" || before?.isFailed === true;
@@ -147,12 +148,52 @@ export function layoutMap(
 				x: (row.start - whole.start) * scale,
 				y: line,
 				width: wide,
-				height: Math.max(1, step),
+				height: Math.max(1, Math.min(step - 1, 6)),
 				isCritical: row.span.critical_path === true,
 				isFailed,
 			});
 	}
 	return [...lines.values()];
+}
+
+/** Return the part of the map that the waterfall shows: its time across, its rows down. */
+export function layoutView(
+	shown: Range,
+	whole: Range,
+	seen: { top: number; height: number },
+	rows: number,
+	width: number,
+	height: number,
+): Rect {
+	const scale = width / Math.max(whole.end - whole.start, 1e-6);
+	const tall = Math.max(rows * ROW, 1);
+	const y = Math.min(1, seen.top / tall) * height;
+	return {
+		x: (shown.start - whole.start) * scale,
+		y,
+		width: Math.max(2, (shown.end - shown.start) * scale),
+		height: Math.max(4, Math.min(1, seen.height / tall) * height),
+	};
+}
+
+/** Where the duration of a bar is written, so that it never lies across the edge of one. */
+export interface Label {
+	x: number;
+	/** Whether it stands on the bar itself, in the colour of paper. */
+	isInside: boolean;
+}
+
+const LABEL_GAP = 6;
+
+/** Return where a label of some width goes: after the bar, else before it, else on it; or nowhere. */
+export function placeLabel(bar: Rect, wide: number, width: number): Label | null {
+	const after = bar.x + bar.width + LABEL_GAP;
+	if (after >= 0 && after + wide <= width) return { x: after, isInside: false };
+	const before = bar.x - LABEL_GAP - wide;
+	if (before >= 0 && before + wide <= width) return { x: before, isInside: false };
+	const from = Math.max(bar.x, 0);
+	const to = Math.min(bar.x + bar.width, width);
+	return to - from >= wide + 2 * LABEL_GAP ? { x: to - LABEL_GAP - wide, isInside: true } : null;
 }
 
 /** Return the time that a trace takes. */
@@ -167,13 +208,45 @@ export function wholeOf(rows: readonly Row[]): Range {
 	return { start, end: end > start ? end : start + 0.001 };
 }
 
-/** Return round moments for an axis, in milliseconds from its start. */
-export function ticksOf(lengthMs: number, width: number): number[] {
-	const most = Math.max(2, Math.floor(width / 110));
-	const rough = lengthMs / most;
-	const power = 10 ** Math.floor(Math.log10(rough));
-	const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough) ?? rough;
+/** Return round moments of an axis between two, both in milliseconds from its start. */
+export function ticksOf(from: number, to: number, width: number): number[] {
+	const step = stepOf(to - from, width);
+	// Zero is added so that the first is never a zero below zero.
+	const first = Math.ceil(from / step - 1e-9) + 0;
 	const ticks: number[] = [];
-	for (let at = 0; at <= lengthMs && ticks.length < 100; at += step) ticks.push(at);
+	// By whole steps: a sum of fractions would drift off the round moments.
+	for (let at = first; at * step <= to + step * 1e-9 && ticks.length < 100; at += 1)
+		ticks.push(at * step);
 	return ticks;
+}
+
+/** Pixels that a moment of an axis needs to be read. */
+const TICK_WIDTH = 110;
+
+function stepOf(length: number, width: number): number {
+	const most = Math.max(2, Math.floor(width / TICK_WIDTH));
+	const rough = Math.max(length, 1e-6) / most;
+	const power = 10 ** Math.floor(Math.log10(rough));
+	return [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough) ?? rough;
+}
+
+const TICK_UNITS: readonly [name: string, ms: number][] = [
+	["h", 3_600_000],
+	["min", 60_000],
+	["s", 1000],
+	["ms", 1],
+	["µs", 1e-3],
+	["ns", 1e-6],
+];
+
+/** Return what to write at the moments of an axis: one unit for all, and digits that tell them apart. */
+export function sayTicks(ticks: readonly number[]): string[] {
+	const last = Math.max(...ticks.map(Math.abs), 0);
+	const step = ticks.length > 1 ? Math.abs((ticks[1] ?? 0) - (ticks[0] ?? 0)) : last;
+	const [name, ms] = TICK_UNITS.find((each) => last >= each[1]) ?? ["ns", 1e-6];
+	const digits = Math.max(
+		0,
+		Math.min(9, -Math.floor(Math.log10(Math.max(step / ms, 1e-9)) + 1e-9)),
+	);
+	return ticks.map((tick) => (tick === 0 ? "0" : `${(tick / ms).toFixed(digits)} ${name}`));
 }
