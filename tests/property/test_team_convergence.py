@@ -38,7 +38,7 @@ from tests.property.team_town import (
 
 CREATE, UPDATE, DELETE = SyncOperationType
 
-EXAMPLES = int(os.environ.get("CLEW_TEAM_STORIES", "30"))
+EXAMPLES = int(os.environ.get("CLEW_TEAM_STORIES", "25"))
 
 STEPS_MAX = 40
 
@@ -286,6 +286,7 @@ STEPS = (
 )
 
 
+@pytest.mark.timeout(120 + 3 * EXAMPLES)
 @given(st.integers(0, 2**64), st.sampled_from(ConflictStrategy), st.booleans())
 @settings(
     max_examples=EXAMPLES,
