@@ -1,12 +1,14 @@
 /** One app: what it is, what it said, who asked what of it, and the ways to steer it. */
 
+import { useState } from "preact/hooks";
 import { get } from "../../api/client";
-import type { App, AuditList, MessageList } from "../../api/schema";
+import type { App, AuditList, Command, MessageList } from "../../api/schema";
 import { Shown } from "../../parts/States";
 import { sayAgo, sayTime, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param } from "../../state/place";
 import { now, readTime } from "../../state/time";
+import { commanded, Told } from "./Outcome";
 import { Steer } from "./Steer";
 import { Status } from "./Tree";
 
@@ -16,15 +18,31 @@ type Pane = (typeof PANES)[number];
 interface AppDetailsProps {
 	id: string;
 	apps: readonly App[];
+	/** Whether those that ended long ago are among them. */
+	all: boolean;
 	again: () => void;
 }
 
-export function AppDetails({ id, apps, again }: AppDetailsProps) {
+export function AppDetails({ id, apps, all, again }: AppDetailsProps) {
 	const asked = param("pane") as Pane | null;
 	const pane = asked !== null && PANES.includes(asked) ? asked : "app";
 	const app = apps.find((each) => each.app_id === id);
 	if (app === undefined)
-		return <p class="soft">There is no app {id}, or it is not shown: try "ended ones too".</p>;
+		return (
+			<div class="stack">
+				<p class="soft">
+					There is no app <code>{id}</code>
+					{all ? " that may be seen." : ", or it ended more than a quarter of an hour ago."}
+				</p>
+				{!all && (
+					<div>
+						<button type="button" onClick={() => change({ all: "true" })}>
+							Show ended ones too
+						</button>
+					</div>
+				)}
+			</div>
+		);
 	return (
 		<div class="stack">
 			<div class="bar">
@@ -83,6 +101,42 @@ function About({ app, apps }: { app: App; apps: readonly App[] }) {
 						</dd>
 					</>
 				))}
+				{app.deadline !== null && (
+					<>
+						<dt>deadline</dt>
+						<dd title="Then the server acts by itself">
+							{sayTime(readTime(app.deadline) ?? 0, now.value)}
+						</dd>
+					</>
+				)}
+				{app.held !== null && (
+					<>
+						<dt>held</dt>
+						<dd>It ended as {app.held}, and waits for what is below it.</dd>
+					</>
+				)}
+				{app.detached && (
+					<>
+						<dt>detached</dt>
+						<dd>A cancel of what is above it leaves it out.</dd>
+					</>
+				)}
+				{app.crash && (
+					<>
+						<dt>crash</dt>
+						<dd>
+							<span class="bad">{app.crash.crash_type.replace("_", " ")}</span>{" "}
+							{sayTime(readTime(app.crash.at) ?? 0, now.value)}
+							{app.crash.recovered_at && <span class="good"> it came back</span>}
+						</dd>
+					</>
+				)}
+				{app.role_refs.length > 0 && (
+					<>
+						<dt>roles</dt>
+						<dd>{app.role_refs.join(", ")}</dd>
+					</>
+				)}
 				{app.exit_code !== null && (
 					<>
 						<dt>exit code</dt>
@@ -92,6 +146,7 @@ function About({ app, apps }: { app: App; apps: readonly App[] }) {
 				<dt>process</dt>
 				<dd class="mono">
 					{process.pid ? `${sayValue(process.hostname)} · pid ${sayValue(process.pid)}` : "–"}
+					{process.executable && <div class="soft">{sayValue(process.executable)}</div>}
 				</dd>
 			</dl>
 			<p class="bar">
@@ -124,6 +179,26 @@ function About({ app, apps }: { app: App; apps: readonly App[] }) {
 				</>
 			)}
 		</>
+	);
+}
+
+/** What became of a command that somebody gave, asked for when it is opened. */
+function Became({ id }: { id: string }) {
+	const [isOpen, setOpen] = useState(false);
+	const answer = useAnswer<Command>(isOpen ? id : null, (until) =>
+		get("/api/v1/control/{correlation_id}", { in: { correlation_id: id }, until }),
+	);
+	return (
+		<details onToggle={(event) => setOpen(event.currentTarget.open)}>
+			<summary>outcome</summary>
+			{isOpen && (
+				<Shown of={answer}>
+					{(found) => (
+						<Told outcome={commanded(found)} again={found.over ? undefined : answer.again} />
+					)}
+				</Shown>
+			)}
+		</details>
 	);
 }
 
@@ -194,6 +269,10 @@ function Audit({ app }: { app: App }) {
 								<td>{each.action}</td>
 								<td>{each.caller}</td>
 								<td class={each.allowed ? "good" : "bad"}>{each.allowed ? "allowed" : "denied"}</td>
+								<td>
+									{each.cascade && <span class="tag">all below</span>}
+									{each.correlation_id && <Became id={each.correlation_id} />}
+								</td>
 							</tr>
 						))}
 					</tbody>

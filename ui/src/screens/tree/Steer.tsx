@@ -1,15 +1,21 @@
 /** Send, pause, resume, cancel: who is hit is shown before, what became of each afterwards. */
 
 import { useRef, useState } from "preact/hooks";
-import { post } from "../../api/client";
-import type { App, Cancelled, Command } from "../../api/schema";
-import { asProblem } from "../../state/answer";
+import { get, post } from "../../api/client";
+import type { App } from "../../api/schema";
+import { Wrong } from "../../parts/Wrong";
+import { useDeed } from "../../state/deed";
+import { change, param } from "../../state/place";
 import { LIVE, scopeOf } from "./layout";
+import { cancelled, commanded, type Outcome, Told } from "./Outcome";
 
-/** How long the page waits for outcomes; what takes longer is told by the tree itself. */
+/** How long the page waits for outcomes; what takes longer is asked for again. */
 const WAIT = "20s";
 
 const GRACE_MS = 5_000;
+
+/** Names in a preview; more are counted. */
+const NAMED_MAX = 20;
 
 interface SteerProps {
 	app: App;
@@ -17,85 +23,137 @@ interface SteerProps {
 	again: () => void;
 }
 
-type Outcome =
-	| { kind: "none" }
-	| { kind: "under way" }
-	| { kind: "failed"; message: string; hint?: string | undefined }
-	| { kind: "sent"; done: Command }
-	| { kind: "cancelled"; done: Cancelled };
-
 export function Steer({ app, apps, again }: SteerProps) {
-	const [outcome, setOutcome] = useState<Outcome>({ kind: "none" });
-	const [action, setAction] = useState("");
-	const [payload, setPayload] = useState("");
-	const isLive = LIVE.has(app.status);
+	const [outcome, setOutcome] = useState<Outcome | null>(null);
+	const { isBusy, problem, run } = useDeed();
+	const cascade = param("scope") === "below";
+	const below = scopeOf(apps, app.app_id, true);
+	const hit = cascade ? below : scopeOf(apps, app.app_id, false);
 	const attempt = async (work: () => Promise<Outcome>) => {
-		setOutcome({ kind: "under way" });
-		try {
-			setOutcome(await work());
-		} catch (error) {
-			const { message, hint } = asProblem(error);
-			setOutcome({ kind: "failed", message, hint });
-		}
+		setOutcome(null);
+		await run(async () => setOutcome(await work()));
 		again();
 	};
-	const send = (name: string, said?: unknown) =>
-		attempt(async () => ({
-			kind: "sent",
-			done: await post("/api/v1/apps/{app_id}/control", {
-				in: { app_id: app.app_id },
-				query: { wait: WAIT },
-				body: said === undefined ? { action: name } : { action: name, payload: said },
-			}),
-		}));
+	const inPath = { app_id: app.app_id };
+	const send = (action: string, payload?: unknown) =>
+		attempt(async () =>
+			commanded(
+				await post("/api/v1/apps/{app_id}/control", {
+					in: inPath,
+					query: { wait: WAIT },
+					body: payload === undefined ? { action, cascade } : { action, cascade, payload },
+				}),
+			),
+		);
+	const nobody = hit.length === 0 || isBusy;
+	const many = hit.length > 1 ? ` ${hit.length}` : "";
 	return (
 		<section class="stack" aria-label="Steer">
+			<fieldset class="scope">
+				<legend class="hidden">Who is meant</legend>
+				<label>
+					<input
+						type="radio"
+						name="scope"
+						checked={!cascade}
+						onChange={() => change({ scope: null }, { replace: true })}
+					/>{" "}
+					it alone
+				</label>
+				<label>
+					<input
+						type="radio"
+						name="scope"
+						checked={cascade}
+						onChange={() => change({ scope: "below" }, { replace: true })}
+					/>{" "}
+					all below it as well ({below.length} alive)
+				</label>
+			</fieldset>
 			<div class="bar">
-				<button type="button" disabled={!isLive} onClick={() => send("pause")}>
-					Pause
+				<button type="button" disabled={nobody} onClick={() => send("pause")}>
+					Pause{many}
 				</button>
-				<button type="button" disabled={!isLive} onClick={() => send("resume")}>
-					Resume
+				<button type="button" disabled={nobody} onClick={() => send("resume")}>
+					Resume{many}
 				</button>
-				<Send
-					disabled={!isLive}
-					action={action}
-					payload={payload}
-					setAction={setAction}
-					setPayload={setPayload}
-					send={(said) => send(action, said)}
-				/>
+				<Send disabled={nobody} hit={hit} send={send} />
 				<Cancel
 					app={app}
 					apps={apps}
-					onCancel={(cascade) =>
-						attempt(async () => ({
-							kind: "cancelled",
-							done: await post("/api/v1/apps/{app_id}/cancel", {
-								in: { app_id: app.app_id },
-								query: { cascade, wait: WAIT, grace_ms: GRACE_MS },
-							}),
-						}))
+					cascade={cascade}
+					disabled={isBusy || below.length === 0}
+					onCancel={(include_detached) =>
+						attempt(async () =>
+							cancelled(
+								await post("/api/v1/apps/{app_id}/cancel", {
+									in: inPath,
+									query: { cascade, wait: WAIT, grace_ms: GRACE_MS, include_detached },
+								}),
+							),
+						)
 					}
 				/>
 			</div>
-			{!isLive && <p class="soft small">It has ended: there is nobody to steer.</p>}
-			<Told outcome={outcome} />
+			{!LIVE.has(app.status) && (
+				<p class="soft small">
+					{below.length === 0
+						? "It has ended: there is nobody to steer."
+						: `It has ended; ${below.length} below it live on.`}
+				</p>
+			)}
+			{isBusy && <p role="status">It is under way …</p>}
+			<Wrong problem={problem} />
+			{outcome !== null && (
+				<Told
+					outcome={outcome}
+					again={
+						outcome.isOver
+							? undefined
+							: () =>
+									attempt(async () =>
+										commanded(
+											await get("/api/v1/control/{correlation_id}", {
+												in: { correlation_id: outcome.id },
+											}),
+										),
+									)
+					}
+				/>
+			)}
 		</section>
+	);
+}
+
+/** Who is hit, by name. */
+function Hit({ hit }: { hit: readonly App[] }) {
+	return (
+		<>
+			<p>
+				This hits <b>{hit.length}</b> {hit.length === 1 ? "app" : "apps"}:
+			</p>
+			<ul class="hit">
+				{hit.slice(0, NAMED_MAX).map((each) => (
+					<li key={each.app_id}>
+						{each.app_name} <span class="soft">{each.status.replace("_", " ")}</span>
+					</li>
+				))}
+				{hit.length > NAMED_MAX && <li class="soft">and {hit.length - NAMED_MAX} more</li>}
+			</ul>
+		</>
 	);
 }
 
 interface SendProps {
 	disabled: boolean;
-	action: string;
-	payload: string;
-	setAction: (text: string) => void;
-	setPayload: (text: string) => void;
-	send: (payload: unknown) => void;
+	hit: readonly App[];
+	send: (action: string, payload?: unknown) => void;
 }
 
-function Send({ disabled, action, payload, setAction, setPayload, send }: SendProps) {
+function Send({ disabled, hit, send }: SendProps) {
 	const dialog = useRef<HTMLDialogElement>(null);
+	const [action, setAction] = useState("");
+	const [payload, setPayload] = useState("");
 	const [problem, setProblem] = useState<string | null>(null);
 	return (
 		<>
@@ -110,7 +168,7 @@ function Send({ disabled, action, payload, setAction, setPayload, send }: SendPr
 						try {
 							const said: unknown = payload.trim() === "" ? undefined : JSON.parse(payload);
 							dialog.current?.close();
-							send(said);
+							send(action, said);
 						} catch {
 							setProblem("that is no JSON");
 						}
@@ -145,6 +203,7 @@ function Send({ disabled, action, payload, setAction, setPayload, send }: SendPr
 							{problem}
 						</p>
 					)}
+					<Hit hit={hit} />
 					<div class="bar">
 						<button type="submit" class="primary">
 							Send
@@ -162,23 +221,26 @@ function Send({ disabled, action, payload, setAction, setPayload, send }: SendPr
 interface CancelProps {
 	app: App;
 	apps: readonly App[];
-	onCancel: (cascade: boolean) => void;
+	/** What was chosen outside; the dialog may choose otherwise. */
+	cascade: boolean;
+	disabled: boolean;
+	onCancel: (includeDetached: boolean) => void;
 }
 
-const NAMED_MAX = 20;
-
-function Cancel({ app, apps, onCancel }: CancelProps) {
+function Cancel({ app, apps, cascade, disabled, onCancel }: CancelProps) {
 	const dialog = useRef<HTMLDialogElement>(null);
-	const [cascade, setCascade] = useState(true);
-	const hit = scopeOf(apps, app.app_id, cascade);
-	// An app that ended may still have live ones below it.
-	const possible = scopeOf(apps, app.app_id, true).length > 0;
+	const [withDetached, setWithDetached] = useState(false);
+	const hit = scopeOf(apps, app.app_id, cascade, { withDetached });
+	const apart =
+		scopeOf(apps, app.app_id, cascade).length -
+		scopeOf(apps, app.app_id, cascade, { withDetached: false }).length;
+	const words = `${hit.length} ${hit.length === 1 ? "app" : "apps"}`;
 	return (
 		<>
 			<button
 				type="button"
 				class="danger"
-				disabled={!possible}
+				disabled={disabled}
 				onClick={() => dialog.current?.showModal()}
 			>
 				Cancel …
@@ -193,35 +255,38 @@ function Cancel({ app, apps, onCancel }: CancelProps) {
 						<input
 							type="checkbox"
 							checked={cascade}
-							onChange={(event) => setCascade(event.currentTarget.checked)}
+							onChange={(event) =>
+								change({ scope: event.currentTarget.checked ? "below" : null }, { replace: true })
+							}
 						/>{" "}
 						everything below it as well
 					</label>
-					<p>
-						This hits <b>{hit.length}</b> {hit.length === 1 ? "app" : "apps"}:
-					</p>
-					<ul class="hit">
-						{hit.slice(0, NAMED_MAX).map((each) => (
-							<li key={each.app_id}>
-								{each.app_name} <span class="soft">{each.status}</span>
-							</li>
-						))}
-						{hit.length > NAMED_MAX && <li class="soft">and {hit.length - NAMED_MAX} more</li>}
-					</ul>
+					{apart > 0 && (
+						<label>
+							<input
+								type="checkbox"
+								checked={withDetached}
+								onChange={(event) => setWithDetached(event.currentTarget.checked)}
+							/>{" "}
+							also {apart} that {apart === 1 ? "is" : "are"} detached, or below such
+						</label>
+					)}
+					<Hit hit={hit} />
 					<p class="soft small">
 						Each is told and has {GRACE_MS / 1000} s to end by itself; then whoever started it sends
-						TERM, and KILL.
+						TERM, and KILL. What has ended cannot be brought back.
 					</p>
 					<div class="bar">
 						<button
 							type="button"
 							class="danger"
+							disabled={hit.length === 0}
 							onClick={() => {
 								dialog.current?.close();
-								onCancel(cascade);
+								onCancel(withDetached);
 							}}
 						>
-							Cancel {hit.length} {hit.length === 1 ? "app" : "apps"}
+							Cancel {words}
 						</button>
 						<button type="button" onClick={() => dialog.current?.close()}>
 							Let them run
@@ -230,44 +295,5 @@ function Cancel({ app, apps, onCancel }: CancelProps) {
 				</div>
 			</dialog>
 		</>
-	);
-}
-
-function Told({ outcome }: { outcome: Outcome }) {
-	if (outcome.kind === "none") return null;
-	if (outcome.kind === "under way") return <p role="status">It is under way …</p>;
-	if (outcome.kind === "failed")
-		return (
-			<p class="bad" role="alert">
-				{outcome.message} {outcome.hint && <span class="soft">{outcome.hint}</span>}
-			</p>
-		);
-	const rows =
-		outcome.kind === "cancelled"
-			? outcome.done.outcomes.map((each) => ({
-					name: each.app_name,
-					what: `${each.status}, ${each.phase.replace("_", " ")}`,
-					isWell: each.confirmed,
-					id: each.app_id,
-				}))
-			: outcome.done.targets.map((each) => ({
-					name: each.app_name,
-					what:
-						each.error ?? (each.ack === null ? each.status : each.ack ? "acknowledged" : "refused"),
-					isWell: each.ack === true,
-					id: each.app_id,
-				}));
-	return (
-		<table aria-label="What became of each">
-			<tbody>
-				{rows.map((row) => (
-					<tr key={row.id}>
-						<td>{row.name}</td>
-						<td class={row.isWell ? "good" : "warn"}>{row.what}</td>
-						<td class="soft">{row.isWell ? "confirmed" : "not confirmed"}</td>
-					</tr>
-				))}
-			</tbody>
-		</table>
 	);
 }

@@ -1,52 +1,242 @@
-/** The feed of the tree: counts what happened, so that whoever shows apps asks anew. */
+/** The apps of the tree, kept as they are by the feed: read once, and then only what happened. */
 
 import { useEffect, useState } from "preact/hooks";
+import { get, Problem } from "../../api/client";
 import { listen } from "../../api/events";
+import type { App, WatchEvent } from "../../api/schema";
+import { asProblem } from "../../state/answer";
+import { applyEvent } from "./happenings";
 
-/** Many things happen at once when a tree is cancelled: they are one reason to ask. */
+/** What happens within so long is drawn at once: a cancelled tree is one change, not ten thousand. */
 const GATHER_MS = 250;
 
 /** Between two attempts to listen; doubles up to the second figure. */
 const RETRY_MS = [1_000, 30_000] as const;
 
-/** Return a number that changes whenever something happened in the tree. */
-export function useTreeFeed(): number {
-	const [heard, setHeard] = useState(0);
-	useEffect(() => {
-		const gone = new AbortController();
-		let timer: number | undefined;
-		const tell = () => {
-			timer ??= window.setTimeout(() => {
-				timer = undefined;
-				setHeard((before) => before + 1);
-			}, GATHER_MS);
-		};
-		void follow(gone.signal, tell);
-		return () => {
-			gone.abort();
-			window.clearTimeout(timer);
-		};
-	}, []);
-	return heard;
+/** Without a feed the apps are asked for now and then. */
+const POLL_MS = 5_000;
+
+/** More apps than that are asked for all together. */
+const SINGLY_MAX = 30;
+
+/** Two readings of all apps are at least so far apart. */
+const RELOAD_MS = 2_000;
+
+const PAGE = 10_000;
+
+/** Apps in one picture: the tree of a large run, twice. */
+export const APPS_MAX = 20_000;
+
+/** Trees that ended so long ago are left out unless asked for, as `clew tree` does. */
+export const ACTIVE = "15m";
+
+export interface Tree {
+	apps: readonly App[] | null;
+	/** How many there are, shown or not. */
+	total: number;
+	truncated: boolean;
+	/** Why the apps could not be read, or not renewed. */
+	problem: Problem | null;
+	/** Whether what happens is heard as it does. */
+	isHeard: boolean;
+	again: () => void;
 }
 
-async function follow(until: AbortSignal, tell: () => void): Promise<void> {
-	let wait: number = RETRY_MS[0];
-	let last: string | undefined;
-	while (!until.aborted) {
+const EMPTY = { apps: null, total: 0, truncated: false, problem: null, isHeard: false };
+
+export function useTree(all: boolean): Tree {
+	const [tree, setTree] = useState<Omit<Tree, "again">>(EMPTY);
+	const [keeper, setKeeper] = useState<Keeper | null>(null);
+	useEffect(() => {
+		const own = new Keeper(all, setTree);
+		setKeeper(own);
+		own.start();
+		return () => own.end();
+	}, [all]);
+	return { ...tree, again: () => keeper?.reload() };
+}
+
+/** Keeps apps in step with the server until it is ended. */
+class Keeper {
+	readonly #gone = new AbortController();
+	readonly #all: boolean;
+	readonly #tell: (tree: Omit<Tree, "again">) => void;
+	#apps = new Map<string, App>();
+	#known: Omit<Tree, "again"> = EMPTY;
+	#dirty = new Set<string>();
+	#changed = false;
+	#timer: number | undefined;
+	#poll: number | undefined;
+	#loading: Promise<void> | null = null;
+	#loadedAt = 0;
+	/** Whether everything is to be read anew. */
+	#wanted = true;
+
+	constructor(all: boolean, tell: (tree: Omit<Tree, "again">) => void) {
+		this.#all = all;
+		this.#tell = tell;
+	}
+
+	start(): void {
+		void this.#follow();
+		this.#poll = window.setInterval(() => {
+			if (!this.#known.isHeard && !document.hidden) this.reload();
+		}, POLL_MS);
+	}
+
+	end(): void {
+		this.#gone.abort();
+		window.clearTimeout(this.#timer);
+		window.clearInterval(this.#poll);
+	}
+
+	reload(): void {
+		this.#wanted = true;
+		this.#gather(0);
+	}
+
+	#gather(ms = GATHER_MS): void {
+		if (this.#gone.signal.aborted) return;
+		this.#timer ??= window.setTimeout(() => {
+			this.#timer = undefined;
+			void this.#renew();
+		}, ms);
+	}
+
+	async #renew(): Promise<void> {
+		// One at a time: an older answer must not overwrite a newer one.
+		if (this.#loading !== null) return;
+		this.#loading = this.#ask();
+		await this.#loading;
+		this.#loading = null;
+		if (this.#wanted || this.#dirty.size > 0) this.#gather();
+	}
+
+	async #ask(): Promise<void> {
 		try {
-			for await (const event of listen("/api/v1/watch", {}, until, last)) {
-				last = event.id ?? last;
-				wait = RETRY_MS[0];
-				tell();
+			if (this.#dirty.size > SINGLY_MAX) this.#wanted = true;
+			if (this.#wanted) {
+				const since = performance.now() - this.#loadedAt;
+				if (this.#loadedAt > 0 && since < RELOAD_MS) await this.#rest(RELOAD_MS - since);
+				await this.#readAll();
+			} else if (this.#dirty.size > 0) {
+				await this.#readDirty();
 			}
-		} catch {
-			// The list itself says what is wrong; here one only comes back later.
+			if (this.#changed || this.#known.problem !== null) this.#say({ problem: null });
+		} catch (error) {
+			if (this.#gone.signal.aborted) return;
+			this.#wanted = false;
+			this.#say({ problem: asProblem(error) });
 		}
-		await new Promise((resolve) => {
-			window.setTimeout(resolve, wait);
-			until.addEventListener("abort", resolve, { once: true });
+	}
+
+	async #readAll(): Promise<void> {
+		this.#wanted = false;
+		this.#dirty.clear();
+		const found = new Map<string, App>();
+		let next: string | undefined;
+		let total = 0;
+		do {
+			const page = await get("/api/v1/apps", {
+				query: {
+					limit: Math.min(PAGE, APPS_MAX - found.size),
+					order: "tree",
+					next,
+					active: this.#all ? undefined : ACTIVE,
+				},
+				until: this.#gone.signal,
+			});
+			for (const app of page.apps) found.set(app.app_id, app);
+			total = page.total ?? page.at_least ?? found.size;
+			next = page.next ?? undefined;
+		} while (next !== undefined && found.size < APPS_MAX);
+		this.#apps = found;
+		this.#loadedAt = performance.now();
+		this.#changed = true;
+		this.#known = { ...this.#known, total, truncated: next !== undefined };
+	}
+
+	async #readDirty(): Promise<void> {
+		const ids = [...this.#dirty];
+		this.#dirty.clear();
+		const apps = await Promise.all(ids.map((id) => this.#readOne(id)));
+		const before = this.#apps.size;
+		for (const [at, app] of apps.entries()) {
+			if (app === null) this.#apps.delete(ids[at] as string);
+			else this.#apps.set(app.app_id, app);
+		}
+		this.#known = { ...this.#known, total: this.#known.total + this.#apps.size - before };
+		this.#changed = true;
+	}
+
+	async #readOne(app_id: string): Promise<App | null> {
+		try {
+			return await get("/api/v1/apps/{app_id}", { in: { app_id }, until: this.#gone.signal });
+		} catch (error) {
+			// It is kept no longer.
+			if (error instanceof Problem && error.status === 404) return null;
+			throw error;
+		}
+	}
+
+	#say(more: Partial<Tree>): void {
+		const isNew = this.#changed;
+		this.#changed = false;
+		this.#known = { ...this.#known, ...more };
+		if (isNew) this.#known.apps = [...this.#apps.values()];
+		this.#tell(this.#known);
+	}
+
+	#hear(events: readonly WatchEvent[]): void {
+		for (const event of events) {
+			const app = this.#apps.get(event.app_id);
+			// What happened while all apps are read may be in the answer already, or not.
+			const isSure = app !== undefined && !this.#wanted && this.#loading === null;
+			const after = isSure ? applyEvent(app, event) : null;
+			if (after === null) {
+				this.#dirty.add(event.app_id);
+			} else if (after !== app) {
+				this.#apps.set(event.app_id, after);
+				this.#changed = true;
+			}
+		}
+		this.#gather();
+	}
+
+	async #follow(): Promise<void> {
+		const { signal } = this.#gone;
+		let wait: number = RETRY_MS[0];
+		let last: string | undefined;
+		while (!signal.aborted) {
+			try {
+				for await (const event of listen("/api/v1/watch", {}, signal, last)) {
+					wait = RETRY_MS[0];
+					if (event.type === "ready") {
+						this.#say({ isHeard: true });
+						// What happened before this word is in the next answer, what comes after it is told.
+						this.reload();
+					} else if (event.type === "lagged") {
+						this.reload();
+					} else if (event.type !== "error") {
+						this.#hear(JSON.parse(event.data) as WatchEvent[]);
+					}
+					last = event.id ?? last;
+				}
+			} catch {
+				// The apps are asked for by the clock until it can be heard again.
+			}
+			if (signal.aborted) return;
+			this.#say({ isHeard: false });
+			if (this.#loadedAt === 0) this.reload();
+			await this.#rest(wait);
+			wait = Math.min(wait * 2, RETRY_MS[1]);
+		}
+	}
+
+	#rest(ms: number): Promise<void> {
+		return new Promise((resolve) => {
+			window.setTimeout(resolve, ms);
+			this.#gone.signal.addEventListener("abort", () => resolve(), { once: true });
 		});
-		wait = Math.min(wait * 2, RETRY_MS[1]);
 	}
 }
