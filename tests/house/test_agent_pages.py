@@ -56,7 +56,8 @@ def test_the_commands_that_a_page_names_exist(page: str) -> None:
     app = build()
     for line in named(text):
         words = line.split()
-        name = " ".join(words[:2]) if " ".join(words[:2]) in known else words[0]
+        prefixes = (" ".join(words[:count]) for count in (3, 2))
+        name = next((each for each in prefixes if each in known), words[0])
         assert name in known, f"clew {line}"
         if words[0] in app:
             flags = {word for word in words if word.startswith("--")}

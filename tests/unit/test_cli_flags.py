@@ -174,8 +174,10 @@ def test_every_command_says_what_it_does_and_shows_an_example() -> None:
         for line, why in command.examples:
             assert line.startswith(f"clew {command.name}"), line
             assert why
-        family, _, name = command.name.rpartition(" ")
-        assert (app[family] if family else app)[name].name[0] == name
+        found = app
+        for name in command.name.split():
+            found = found[name]
+            assert found.name[0] == name
 
 
 def test_every_example_is_a_command_line_that_parses() -> None:

@@ -208,9 +208,9 @@ class Server:
         """Change what an address names, with PATCH."""
         return self._ask("PATCH", path, None, body, {"Content-Type": content_type})
 
-    def delete(self, path: str) -> Answer:
+    def delete(self, path: str, pairs: Pairs | None = None) -> Answer:
         """Remove what an address names."""
-        return self._ask("DELETE", path, None, None, {})
+        return self._ask("DELETE", path, pairs, None, {})
 
     @contextmanager
     def stream(

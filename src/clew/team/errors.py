@@ -57,11 +57,15 @@ class AuthError(TeamError):
     CODE = ErrorCode.UNAUTHENTICATED
 
 
+CODE_HINT: Final = "give the code of your authenticator: --totp"
+"""By this hint a client knows that it may ask for a code, and try again."""
+
+
 class MfaRequiredError(AuthError):
     """The password was right, and a one-time code is asked for. `token` is good for two minutes."""
 
     def __init__(self, message: str, *, token: str) -> None:
-        super().__init__(message, hint="give the code of your authenticator: --totp")
+        super().__init__(message, hint=CODE_HINT)
         self.token: Final = token
 
 

@@ -13,7 +13,7 @@ KEEP: Final = "Keep"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A command that only holds others: its name is the first word of theirs."""
+    """A command that only holds others: its name is what theirs begin with, one word or two."""
 
     name: str
     group: str
@@ -24,7 +24,7 @@ class Family:
 class Command:
     """One command: `target` is ``module:function``, `examples` are command lines and why.
 
-    A name of two words belongs to the family of the first.
+    The last word of a name is its own; those before it are the name of its family.
     """
 
     name: str

@@ -82,6 +82,13 @@ def complete_apps(context: Any) -> list[str]:
     return [app.app_name if names[app.app_name] == 1 else app.app_id for app in found]
 
 
+def complete_teams(context: Any) -> list[str]:
+    """Return the names of the teams that one belongs to."""
+    from clew.team.remote import TeamClient
+
+    return [each.name for each in TeamClient(_client(context).server).teams().document().teams]
+
+
 def complete_types(context: Any) -> list[str]:
     """Return the types of the objects that changed last."""
     return sorted({each.type for each in _objects(context)})

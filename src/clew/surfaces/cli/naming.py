@@ -12,13 +12,16 @@ from clew.tree.machine.app import TERMINAL
 from clew.tree.parameters import AppQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from clew.tree.documents import App
     from clew.tree.remote import TreeClient
 
 SHORT_CHARS: Final = 8
 """Of an id in tables: its last digits. Those of apps that start together begin alike."""
+
+PART_CHARS_MIN: Final = 4
+"""Of an id: fewer are typed by mistake."""
 
 CANDIDATES_MAX: Final = 500
 """Apps looked at for one name: one that so many have is no name."""
@@ -35,6 +38,37 @@ _ENDED: Final = frozenset(status.value for status in TERMINAL)
 def short_id(app_id: str) -> str:
     """Return the end of an id, as tables show it and commands take it."""
     return app_id[-SHORT_CHARS:]
+
+
+def pick_id(text: str, find: Callable[[], Sequence[str]], noun: str, lister: str) -> str:
+    """Return the one id that is meant by itself, its beginning or its end.
+
+    `find` gives those that there are, and is asked only for a part of one.
+
+    Raises:
+        ClewError: NOT_FOUND, saying what lists them; INVALID_ARGUMENT when several are meant.
+    """
+    wanted = text.strip().lower().removeprefix("…")
+    if len(wanted) == _UUID_CHARS and wanted.count("-") == 4:
+        return parse_uuid(wanted)
+    if len(wanted) < PART_CHARS_MIN:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{text[:80]!r} is too little of an id",
+            hint=f"give {PART_CHARS_MIN} characters of its beginning or its end",
+        )
+    meant = [each for each in find() if each.startswith(wanted) or each.endswith(wanted)]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{text[:80]!r} may be any of {len(meant)}",
+            hint=f"give more of the id: {', '.join(meant[:3])}",
+        )
+    raise ClewError(
+        ErrorCode.NOT_FOUND, f"there is no {noun} {text[:80]!r}", hint=f"list them with: {lister}"
+    )
 
 
 def find_app(client: TreeClient, text: str) -> str:

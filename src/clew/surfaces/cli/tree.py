@@ -26,6 +26,7 @@ from clew.surfaces.cli.sessions import COMMANDS as SESSION_COMMANDS
 from clew.surfaces.cli.sessions import FAMILIES as SESSION_FAMILIES
 from clew.surfaces.cli.teams import COMMANDS as TEAM_COMMANDS
 from clew.surfaces.cli.teams import FAMILIES as TEAM_FAMILIES
+from clew.surfaces.cli.teams import SHARING as SHARING_COMMANDS
 from clew.surfaces.cli.twins import COMMANDS as TWIN_COMMANDS
 
 if TYPE_CHECKING:
@@ -364,6 +365,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "",
         (("clew comment delete 01964b2e-7c1f-7d3a-9c55-0d6f3a1b2c4d", "it is shown once more"),),
     ),
+    *SHARING_COMMANDS,
     *SESSION_COMMANDS,
     *TEAM_COMMANDS,
     Command(
@@ -477,7 +479,8 @@ def build_app(more: Iterable[Command] = ()) -> App:
             continue  # It comes with its head.
         if family and family not in families:
             families[family] = _open_family(family, place, groups)
-            app.command(families[family])
+            outer = family.rpartition(" ")[0]
+            (families[outer] if outer else app).command(families[family])
         (families[family] if family else app).command(
             command.target,
             name=name,
@@ -497,10 +500,11 @@ def build_app(more: Iterable[Command] = ()) -> App:
 
 def _open_family(name: str, place: int, groups: dict[str, Group]) -> App:
     (family,) = (each for each in FAMILIES if each.name == name)
+    *outer, last = name.split()
     return App(
-        name=name,
+        name=last,
         help=family.summary,
-        group=groups[family.group],
+        group="Commands" if outer else groups[family.group],
         sort_key=place,
         version_flags=[],
     )

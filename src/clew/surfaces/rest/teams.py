@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from clew.access.caller import Verb
-from clew.surfaces.rest.answers import answer_document, encode
+from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.rest.answers import answer_document, answer_problem, encode
 from clew.surfaces.rest.body import read_document
 from clew.surfaces.rest.routes import BASE, Asked, OpenRoute
+from clew.team.errors import AuthError, MfaRequiredError, TeamError
 from clew.team.teams import documents as doc
 from clew.team.teams import parameters as ask
 
@@ -26,12 +28,52 @@ BODY_BYTES_MAX: Final = 1 << 20
 
 CREATED: Final = 201
 
+NOT_SPOKEN: Final = 501
+"""Of what the team's server does not speak, or this installation: 415 is of a body's media type."""
+
 TAG: Final = "team"
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 
-_READ_ERRORS: Final = (400, 404, 429, 503)
-_WRITE_ERRORS: Final = (400, 401, 403, 404, 409, 413, 415, 429, 503)
+_READ_ERRORS: Final = (400, 403, 404, 409, 429, 501, 503)
+_WRITE_ERRORS: Final = (400, 403, 404, 409, 413, 415, 429, 501, 503)
+
+
+async def _answer(
+    desk: Desk, asked: Asked, working: Awaitable[msgspec.Struct], status: int = 200
+) -> Response:
+    """Answer with a document, or with what the team's server refused, told apart from ours."""
+    try:
+        return answer_document(encode(await working), status)
+    except ClewError as error:
+        if error.code is ErrorCode.UNSUPPORTED:
+            return answer_problem(error, status=NOT_SPOKEN)
+        if isinstance(error, TeamError):
+            raise _explained(error) from None
+        if error.code is ErrorCode.FORBIDDEN:
+            scope = asked.request.scope
+            action = f"{scope['method']} {scope['path']}"
+            desk.identity.deny(asked.caller, action, error.message, scope)
+        raise
+
+
+def _explained(error: TeamError) -> ClewError:
+    """Return an error of the team's server as one of ours.
+
+    401 would say that this server does not know the caller, and a program would look for another
+    key of it. So who is not known *there* is forbidden here, and where a one-time code is wanted
+    as well, the question was not complete.
+    """
+    match error:
+        case MfaRequiredError():
+            return ClewError(ErrorCode.INVALID_ARGUMENT, error.message, hint=error.hint)
+        case AuthError():
+            return ClewError(
+                ErrorCode.FORBIDDEN,
+                f"the team's server lets nobody in by this: {error.message}",
+                hint=error.hint,
+            )
+    return error
 
 
 def _read(
@@ -44,7 +86,7 @@ def _read(
     """Return a route that asks."""
 
     async def respond(desk: Desk, asked: Asked) -> Response:
-        return answer_document(encode(await work(desk, asked)))
+        return await _answer(desk, asked, work(desk, asked))
 
     given: dict[str, Any] = {} if parameters is None else {"parameters": parameters}
     return OpenRoute(
@@ -75,7 +117,7 @@ def _send(
         given = await read_document(
             asked.request, body, BODY_BYTES_MAX, what="this", hint="send a JSON object"
         )
-        return answer_document(encode(await work(desk, asked, given)), success)
+        return await _answer(desk, asked, work(desk, asked, given), success)
 
     return OpenRoute(
         path=f"{BASE}/{path}",
@@ -104,7 +146,7 @@ def _end(
     """Return a route that takes something away."""
 
     async def respond(desk: Desk, asked: Asked) -> Response:
-        return answer_document(encode(await work(desk, asked)))
+        return await _answer(desk, asked, work(desk, asked))
 
     given: dict[str, Any] = {} if parameters is None else {"parameters": parameters}
     return OpenRoute(
@@ -235,17 +277,21 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     _send(
         "sessions/{session_id}/share",
-        "Share a session with a team; the copy is kept in step from then on",
+        "Share a session with a team; the copy is kept in step",
         doc.Shared,
         ask.NewShare,
-        lambda desk, asked, body: desk.teams.share_session(asked.path["session_id"], body),
+        lambda desk, asked, body: desk.teams.share_session(
+            asked.path["session_id"], body, asked.caller
+        ),
         verb=Verb.MESSAGE,
     ),
     _end(
         "sessions/{session_id}/share",
-        "Take a session back: what the team's server has of it is erased",
+        "Take a session back: the team's server erases it",
         doc.Changed,
-        lambda desk, asked: desk.teams.unshare_session(asked.path["session_id"], asked.parameters),
+        lambda desk, asked: desk.teams.unshare_session(
+            asked.path["session_id"], asked.parameters, asked.caller
+        ),
         parameters=ask.TeamQuery,
         verb=Verb.MESSAGE,
     ),
@@ -254,14 +300,18 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Share a comment with a team",
         doc.Shared,
         ask.NewShare,
-        lambda desk, asked, body: desk.teams.share_comment(asked.path["comment_id"], body),
+        lambda desk, asked, body: desk.teams.share_comment(
+            asked.path["comment_id"], body, asked.caller
+        ),
         verb=Verb.MESSAGE,
     ),
     _end(
         "comments/{comment_id}/share",
-        "Take a comment back: what the team's server has of it is erased",
+        "Take a comment back: the team's server erases it",
         doc.Changed,
-        lambda desk, asked: desk.teams.unshare_comment(asked.path["comment_id"], asked.parameters),
+        lambda desk, asked: desk.teams.unshare_comment(
+            asked.path["comment_id"], asked.parameters, asked.caller
+        ),
         parameters=ask.TeamQuery,
         verb=Verb.MESSAGE,
     ),

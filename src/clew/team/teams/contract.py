@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from clew.access.caller import LOCAL
+
 if TYPE_CHECKING:
+    from clew.access.caller import Caller
     from clew.team.teams import documents as doc
     from clew.team.teams import parameters as ask
 
@@ -91,23 +94,31 @@ class Teams(Protocol):
         """Agree, or not any more, that kinds of things may be shared with a team."""
         ...
 
-    async def share_session(self, session_id: str, new: ask.NewShare) -> doc.Shared:
+    async def share_session(
+        self, session_id: str, new: ask.NewShare, by: Caller = LOCAL
+    ) -> doc.Shared:
         """Share a session with a team, and keep the copy in step from then on.
 
         Raises:
-            ClewError: FORBIDDEN without consent.
+            ClewError: FORBIDDEN without consent, and to all but its owner and admins.
         """
         ...
 
-    async def unshare_session(self, session_id: str, asked: ask.TeamQuery) -> doc.Changed:
+    async def unshare_session(
+        self, session_id: str, asked: ask.TeamQuery, by: Caller = LOCAL
+    ) -> doc.Changed:
         """Take a session back: what the server has of it is erased."""
         ...
 
-    async def share_comment(self, comment_id: str, new: ask.NewShare) -> doc.Shared:
+    async def share_comment(
+        self, comment_id: str, new: ask.NewShare, by: Caller = LOCAL
+    ) -> doc.Shared:
         """Share a comment with a team."""
         ...
 
-    async def unshare_comment(self, comment_id: str, asked: ask.TeamQuery) -> doc.Changed:
+    async def unshare_comment(
+        self, comment_id: str, asked: ask.TeamQuery, by: Caller = LOCAL
+    ) -> doc.Changed:
         """Take a comment back: what the server has of it is erased."""
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from clew.access.caller import LOCAL
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import new_uuid
 from clew.base.times import NS_PER_S, parse_duration_ns, parse_time
@@ -21,7 +22,7 @@ from clew.team.syncing.course import durable, reading
 from clew.team.teams import documents as doc
 from clew.team.teams.accounts import CONNECT_HINT
 from clew.team.teams.parameters import LIMIT_MAX, TYPES_OF
-from clew.team.teams.sharing import copy_session
+from clew.team.teams.sharing import check_owner, copy_session
 from clew.team.teams.standing import KIND_OF, NOT_CONNECTED, read_status, read_teams
 from clew.team.teams.telling import (
     tell_activity,
@@ -39,6 +40,7 @@ from clew.team.trailbase.login import Credentials
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clew.access.caller import Caller
     from clew.team.comments.contract import Comments
     from clew.team.ledger.rows import Account, EntityRow
     from clew.team.sessions.contract import Sessions
@@ -241,19 +243,26 @@ class TeamService:
             await durable(self._ledger.give_consent(account.account_id, team_id, TYPES_OF[kind]))
         return await self._team_head(account, team_id)
 
-    async def share_session(self, session_id: str, new: ask.NewShare) -> doc.Shared:
+    async def share_session(
+        self, session_id: str, new: ask.NewShare, by: Caller = LOCAL
+    ) -> doc.Shared:
         """Share a session."""
         account, team_id = await self._meant(new.team_id)
         session = await reading(lambda: self._sessions.get(session_id))
+        check_owner(session.owner, by, "a session")
         before = await reading(lambda: self._shared_copy(account, team_id, session.id))
         local_id = new_uuid(self._now()) if before is None else before.local_id
         copy = copy_session(session, local_id, team_id, account.user_id)
         await self._write(account, copy, _CREATE if before is None else _UPDATE)
         return await self._shared(account, SharedSession, copy.local_id)
 
-    async def unshare_session(self, session_id: str, asked: ask.TeamQuery) -> doc.Changed:
+    async def unshare_session(
+        self, session_id: str, asked: ask.TeamQuery, by: Caller = LOCAL
+    ) -> doc.Changed:
         """Take a session back."""
         account, team_id = await self._meant(asked.team_id)
+        session = await reading(lambda: self._sessions.get(session_id))
+        check_owner(session.owner, by, "a session")
         row = await reading(lambda: self._shared_copy(account, team_id, session_id))
         if row is None:
             raise ClewError(
@@ -264,10 +273,13 @@ class TeamService:
         await self._erase(account, row.as_entity(SharedSession))
         return doc.Changed(count=1)
 
-    async def share_comment(self, comment_id: str, new: ask.NewShare) -> doc.Shared:
+    async def share_comment(
+        self, comment_id: str, new: ask.NewShare, by: Caller = LOCAL
+    ) -> doc.Shared:
         """Share a comment."""
         account, team_id = await self._meant(new.team_id)
         said = await reading(lambda: self._comments.get(comment_id))
+        check_owner(said.owner, by, "a comment")
         created_at = datetime_of(parse_time(said.created_at, now=0))
         shared = SharedComment(
             # Its own id, so that it is the same comment on every machine.
@@ -283,8 +295,12 @@ class TeamService:
         await self._write(account, shared, _CREATE)
         return await self._shared(account, SharedComment, shared.local_id)
 
-    async def unshare_comment(self, comment_id: str, asked: ask.TeamQuery) -> doc.Changed:
+    async def unshare_comment(
+        self, comment_id: str, asked: ask.TeamQuery, by: Caller = LOCAL
+    ) -> doc.Changed:
         """Take a comment back."""
+        said = await reading(lambda: self._comments.get(comment_id))
+        check_owner(said.owner, by, "a comment")
         account, _ = await self._meant(asked.team_id)
         await self._erase(account, await self._entity(account, SharedComment, comment_id))
         return doc.Changed(count=1)

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from clew.access.authority import decide
+from clew.access.caller import Verb
+from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, NS_PER_US, parse_time
 from clew.store.database.contract import among
 from clew.team.entities.session import (
@@ -27,6 +30,7 @@ from clew.team.sessions.reading import read_session
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from clew.access.caller import Caller
     from clew.store.database.contract import Reading, Transaction
     from clew.team.sessions.documents import Session
 
@@ -77,6 +81,21 @@ class SharedSessions:
             update = LocalWrite(share["account_id"], entity, SyncOperationType.UPDATE, at=now)
             write_entity(writing, update, now)
             self._wake(share["account_id"])
+
+
+def check_owner(owner: str | None, by: Caller, what: str) -> None:
+    """Return if a caller may share something, or take it back.
+
+    Raises:
+        ClewError: FORBIDDEN to all but its owner and admins; what has no owner is an admin's.
+    """
+    if owner == by.subject or decide(by, Verb.ADMIN, ()).is_allowed:
+        return
+    raise ClewError(
+        ErrorCode.FORBIDDEN,
+        f"only whoever made {what} may share it, or take it back",
+        hint="use the key that it was made with, or an admin's",
+    )
 
 
 def copy_session(session: Session, local_id: str, team_id: str, user_id: str) -> SharedSession:

@@ -12,7 +12,7 @@ import msgspec
 from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.ids import new_uuid, parse_uuid
+from clew.base.ids import new_uuid
 from clew.base.times import NS_PER_S, parse_duration_ns
 from clew.surfaces.cli.completion import complete_apps, complete_services
 from clew.surfaces.cli.errors import ExitCode
@@ -26,7 +26,7 @@ from clew.surfaces.cli.flags import (
     TimeFlags,
     to_query,
 )
-from clew.surfaces.cli.naming import find_app
+from clew.surfaces.cli.naming import find_app, pick_id
 from clew.surfaces.cli.session import Listing, Session, Sheet, paged
 from clew.surfaces.cli.views.session_page import write_page
 from clew.surfaces.cli.views.sessions import (
@@ -59,9 +59,6 @@ STDIN: Final = "-"
 
 CANDIDATES_MAX: Final = 1000
 """Sessions looked at for the end of an id: a year of a team's."""
-
-PART_CHARS_MIN: Final = 4
-"""Of an id: fewer are typed by mistake."""
 
 NO_PLAN: Final = "none"
 
@@ -196,7 +193,7 @@ def note(
         about=_target(about or TargetFlags(), session.client.server),
         id=new_uuid(time.time_ns()),
     )
-    reply = client.note(_find(client, in_session), new)
+    reply = client.note(find_session(client, in_session), new)
     return session.show_sheet(Sheet(reply, note_lines, lambda document, _: document, longest=0))
 
 
@@ -204,14 +201,14 @@ def show(which: Which = CURRENT, /, *, answer: AnswerFlags | None = None) -> Exi
     """Show a session."""
     session = Session(answer)
     client = _client(session)
-    return _show(session, client.get(_find(client, which)))
+    return _show(session, client.get(find_session(client, which)))
 
 
 def stop(which: Which = CURRENT, /, *, answer: AnswerFlags | None = None) -> ExitCode:
     """End a session."""
     session = Session(answer)
     client = _client(session)
-    return _show(session, client.stop(_find(client, which)))
+    return _show(session, client.stop(find_session(client, which)))
 
 
 def list_(*, flags: SessionFlags | None = None, answer: AnswerFlags | None = None) -> ExitCode:
@@ -246,7 +243,7 @@ def export(
 ) -> ExitCode:
     """Write a session as Markdown."""
     client = SessionClient((server or ServerFlags()).open())
-    page = write_page(client.get(_find(client, which)).document())
+    page = write_page(client.get(find_session(client, which)).document())
     if output is None:
         sys.stdout.write(page)
         return ExitCode.OK
@@ -283,7 +280,7 @@ def change(
         title=msgspec.UNSET if title is None else title,
         planned_minutes=msgspec.UNSET if plan is None else minutes,
     )
-    return _show(session, client.change(_find(client, which), changed))
+    return _show(session, client.change(find_session(client, which), changed))
 
 
 def link(
@@ -300,7 +297,7 @@ def link(
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT, "a link is to something", hint="give --trace, --app, …"
         )
-    return _show_link(session, client.link(_find(client, in_session), target))
+    return _show_link(session, client.link(find_session(client, in_session), target))
 
 
 def unlink(
@@ -320,7 +317,7 @@ def unlink(
             "one thing is removed at a time",
             hint="give --note, --query, --trace, --service …, one of them",
         )
-    where = _find(client, in_session)
+    where = find_session(client, in_session)
     if target is not None:
         return _show_link(session, client.delete_link(where, target))
     reply = client.delete_note(where, str(flags.note))
@@ -336,7 +333,7 @@ def delete(
     """Remove a session."""
     session = Session(answer)
     client = _client(session)
-    return _show(session, client.delete(_find(client, which)))
+    return _show(session, client.delete(find_session(client, which)))
 
 
 def _client(session: Session) -> SessionClient:
@@ -358,38 +355,20 @@ def _show_link(session: Session, reply: Reply[doc.Link]) -> ExitCode:
     return session.show_sheet(Sheet(reply, link_lines, lambda document, _: document, longest=0))
 
 
-def _find(client: SessionClient, which: str) -> str:
+def find_session(client: SessionClient, which: str) -> str:
     """Return the id of the session that is meant.
 
     Raises:
         ClewError: NOT_FOUND, or INVALID_ARGUMENT when several are meant.
     """
-    wanted = which.strip().lower().removeprefix("…")
-    if wanted == CURRENT:
+    if which.strip().lower() == CURRENT:
         return CURRENT
-    if len(wanted) == 36:
-        return parse_uuid(wanted)
-    if len(wanted) < PART_CHARS_MIN:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"{which!r} is too little of an id",
-            hint=f"give {PART_CHARS_MIN} characters of its beginning or its end",
-        )
-    found = client.find(SessionQuery(limit=CANDIDATES_MAX)).document().sessions
-    meant = [each for each in found if each.id.startswith(wanted) or each.id.endswith(wanted)]
-    if len(meant) == 1:
-        return meant[0].id
-    if meant:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"{which!r} may be any of {len(meant)} sessions",
-            hint=f"give more of its id: {', '.join(each.id for each in meant[:3])}",
-        )
-    raise ClewError(
-        ErrorCode.NOT_FOUND,
-        f"there is no session {which[:80]!r}",
-        hint="list sessions with: clew session list",
-    )
+
+    def find() -> list[str]:
+        found = client.find(SessionQuery(limit=CANDIDATES_MAX)).document().sessions
+        return [each.id for each in found]
+
+    return pick_id(which, find, "session", "clew session list")
 
 
 def _target(flags: TargetFlags, server: Server) -> Target | None:

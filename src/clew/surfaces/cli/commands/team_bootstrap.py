@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
-import os
-import sys
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli import output
+from clew.surfaces.cli.asking import read_password
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import ANSWER, Format, Switch
 from clew.surfaces.cli.grid import Style
@@ -26,8 +24,6 @@ from clew.team.bootstrap.inspection import inspect_server
 from clew.team.errors import TeamError
 from clew.team.trailbase.client import AsyncTrailBaseClient
 from clew.team.trailbase.login import Credentials
-
-PASSWORD_VARIABLE: Final = "CLEW_TEAM_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 def bootstrap(
@@ -99,15 +95,4 @@ async def _look(url: str, credentials: Credentials | None, *, deep: bool) -> Boo
 
 
 def _credentials(email: str | None, totp: str | None) -> Credentials | None:
-    if email is None:
-        return None
-    password = os.environ.get(PASSWORD_VARIABLE)
-    if password is None and sys.stdin.isatty():
-        password = getpass.getpass(f"Password of {escape(email)}: ")
-    if not password:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            "there is no password",
-            hint=f"set {PASSWORD_VARIABLE}, or run it on a terminal, which asks for it",
-        )
-    return Credentials(email, password, totp)
+    return None if email is None else Credentials(email, read_password(email), totp)
