@@ -6,6 +6,7 @@ import type { Density } from "../api/schema";
 import { colour, Drawing, type Rect } from "../canvas/Drawing";
 import { useAnswer } from "../state/answer";
 import { addKeys } from "../state/keys";
+import { param } from "../state/place";
 import {
 	cursor,
 	isPaused,
@@ -17,6 +18,7 @@ import {
 	range,
 	rangeKey,
 	rangeQuery,
+	readTime,
 	type Span,
 	showLast,
 	showSpan,
@@ -89,14 +91,17 @@ export function TimeBar() {
 					density.data === undefined ? [] : layoutDensity(density.data, shown, size.width, HEIGHT)
 				}
 				paint={(context, columns, size) =>
-					paintDensity(context, columns, size.width, shown, cursor.value)
+					paintDensity(context, columns, size.width, shown, [
+						[readTime(param("from")), "accent"],
+						[cursor.value, "focus"],
+					])
 				}
 				onPick={(_, x) => {
 					const width = document.querySelector(".timebar .drawing")?.clientWidth ?? 1;
 					moveCursor(shown.start + (x / width) * (shown.end - shown.start));
 				}}
 				onBrush={(from, to) => showSpan(part(shown, from, to))}
-				of={[density.data, shown, cursor.value]}
+				of={[density.data, shown, cursor.value, param("from")]}
 			/>
 			<div class="bar">
 				<span class="small soft" title={said}>
@@ -188,17 +193,20 @@ function paintDensity(
 	columns: readonly Column[],
 	width: number,
 	shown: Span,
-	at: number | null,
+	cursors: readonly (readonly [number | null, string])[],
 ): void {
 	const colours = { spans: colour("hue-0"), logs: colour("line-strong"), errors: colour("bad") };
 	for (const each of columns) {
 		context.fillStyle = colours[each.kind];
 		context.fillRect(each.x, each.y, each.width, each.height);
 	}
-	if (at === null) return;
-	const x = ((at - shown.start) / (shown.end - shown.start)) * width;
-	context.fillStyle = colour("focus");
-	context.fillRect(x - 1, 0, 2, HEIGHT);
+	// The moment that is compared with, and over it the one that is shown.
+	for (const [at, name] of cursors) {
+		if (at === null) continue;
+		const x = ((at - shown.start) / (shown.end - shown.start)) * width;
+		context.fillStyle = colour(name);
+		context.fillRect(x - 1, 0, 2, HEIGHT);
+	}
 }
 
 function sayDensity(density: Density): string {

@@ -97,13 +97,13 @@ function Panel({ name }: { name: string }) {
 		.slice(0, 5);
 	return (
 		<section class="panel" aria-label={name}>
-			<h3 class="cut" title={detail.data?.description}>
+			<h2 class="cut" title={detail.data?.description}>
 				<span class="mono">{name}</span>{" "}
 				<span class="soft">
 					{aggregate}
 					{isSum ? " a second" : ""} {detail.data?.unit}
 				</span>
-			</h3>
+			</h2>
 			<Shown
 				of={series}
 				empty={(found) =>

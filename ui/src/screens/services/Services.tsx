@@ -136,8 +136,8 @@ function ServiceMap() {
 		get("/api/v1/topology", { query: rangeQuery(), until }),
 	);
 	return (
-		<Shown of={answer} empty={(found) => (found.edges.length > 0 ? null : <></>)}>
-			{(found) => <Picture found={found} />}
+		<Shown of={answer}>
+			{(found) => (found.edges.length > 0 ? <Picture found={found} /> : null)}
 		</Shown>
 	);
 }

@@ -291,7 +291,9 @@ const TONES: Record<string, string> = {
 };
 
 export function Status({ app }: { app: App }) {
-	return <span class={`tag ${TONES[app.status] ?? ""}`}>{app.status.replace("_", " ")}</span>;
+	return (
+		<span class={`tag status ${TONES[app.status] ?? ""}`}>{app.status.replace("_", " ")}</span>
+	);
 }
 
 /** The link to an app, with all that narrows the list as it is. */

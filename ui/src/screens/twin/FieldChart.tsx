@@ -6,20 +6,25 @@ import { colour, Drawing, type Rect } from "../../canvas/Drawing";
 import { Shown } from "../../parts/States";
 import { sayTime, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
-import { linkTo } from "../../state/place";
+import { linkTo, param } from "../../state/place";
 import { cursor, moveCursor, now, readTime } from "../../state/time";
 
 interface FieldChartProps {
 	type: string;
 	id: string;
 	field: string;
+	/** Of the object as it is shown; another one asks anew. */
+	version: number;
 	close: () => void;
 }
 
 const HEIGHT = 110;
 
-export function FieldChart({ type, id, field, close }: FieldChartProps) {
-	const answer = useAnswer<FieldHistory>(`${type}/${id}/${field}`, (until) =>
+/** Around the line, so that its ends and levels are seen. */
+const PAD = 8;
+
+export function FieldChart({ type, id, field, version, close }: FieldChartProps) {
+	const answer = useAnswer<FieldHistory>(`${type}/${id}/${field} ${version}`, (until) =>
 		get("/api/v1/objects/{type}/{id}/history/{field}", {
 			in: { type, id, field },
 			query: { limit: 1000, distinct: true },
@@ -46,7 +51,7 @@ export function FieldChart({ type, id, field, close }: FieldChartProps) {
 									label={`${field} over time; the table below has its values`}
 									height={HEIGHT}
 									layout={(size) => layoutSteps(found.values, size.width, HEIGHT)}
-									paint={(context, steps) => {
+									paint={(context, steps, size) => {
 										context.strokeStyle = colour("hue-0");
 										context.lineWidth = 2;
 										context.beginPath();
@@ -55,9 +60,10 @@ export function FieldChart({ type, id, field, close }: FieldChartProps) {
 											context.lineTo(step.x + step.width, step.y);
 										}
 										context.stroke();
+										paintCursors(context, found.values, size.width);
 									}}
 									onPick={(step) => step && moveCursor(step.at)}
-									of={[found, cursor.value]}
+									of={[found, cursor.value, param("from")]}
 								/>
 							)}
 						<table>
@@ -86,6 +92,25 @@ export function FieldChart({ type, id, field, close }: FieldChartProps) {
 	);
 }
 
+/** Both cursors, where they stand within the values that are drawn. */
+function paintCursors(
+	context: CanvasRenderingContext2D,
+	values: readonly FieldValue[],
+	width: number,
+): void {
+	const first = readTime(values[0]?.at) ?? 0;
+	const length = Math.max((readTime(values.at(-1)?.at) ?? first) - first, 1);
+	for (const [at, name] of [
+		[readTime(param("from")), "accent"],
+		[cursor.value, "focus"],
+	] as const) {
+		if (at === null) continue;
+		const share = Math.max(0, Math.min(1, (at - first) / length));
+		context.fillStyle = colour(name);
+		context.fillRect(PAD + share * (width - 2 * PAD) - 1, 0, 2, HEIGHT);
+	}
+}
+
 interface Step extends Rect {
 	at: number;
 }
@@ -97,7 +122,7 @@ export function layoutSteps(values: readonly FieldValue[], width: number, height
 	const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
 	const first = times[0] ?? 0;
 	const length = Math.max((times.at(-1) ?? first) - first, 1);
-	const pad = 8;
+	const pad = PAD;
 	return values.map((_, at) => {
 		const x = (((times[at] ?? 0) - first) / length) * (width - 2 * pad) + pad;
 		const next = times[at + 1];

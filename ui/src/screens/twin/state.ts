@@ -1,7 +1,15 @@
 /** States side by side, and the events around a moment. Pure. */
 
 import type { TimelineEvent } from "../../api/schema";
+import { sayValue } from "../../parts/words";
 import { readTime } from "../../state/time";
+
+/** A state, or a change of it, on one line. */
+export function sayState(state: Record<string, unknown>): string {
+	return Object.entries(state)
+		.map(([name, value]) => `${name} ${sayValue(value)}`)
+		.join(" · ");
+}
 
 export interface StateRow {
 	name: string;

@@ -1,0 +1,82 @@
+/** All events of an object; the cursor goes to the one that is picked. */
+
+import type { Timeline } from "../../api/schema";
+import { Rows } from "../../parts/Rows";
+import { sayCount, sayDuration, sayTime } from "../../parts/words";
+import { change, linkTo } from "../../state/place";
+import { cursor, moveCursor, now, readTime } from "../../state/time";
+import { sayState } from "./state";
+
+/** An event that came later than this after it happened is told to be late. */
+const LATE_MS = 5_000;
+
+const HEIGHT = 50;
+
+export function Events({ found }: { found: Timeline }) {
+	const at = cursor.value;
+	const last =
+		at === null
+			? found.events.length - 1
+			: found.events.findLastIndex((event) => (readTime(event.at) ?? 0) <= at);
+	return (
+		<>
+			<h2>{sayCount(found.total ?? found.count)} events</h2>
+			{found.truncated && <p class="soft small">The first {sayCount(found.count)} are shown.</p>}
+			{found.kept_from && (
+				<p class="soft small">
+					Events before {sayTime(readTime(found.kept_from) ?? 0, now.value)} are not kept; the state
+					is.
+				</p>
+			)}
+			<Rows
+				items={found.events}
+				height={HEIGHT}
+				label="Events"
+				reveal={last}
+				render={(event, index) => {
+					const when = readTime(event.at) ?? 0;
+					const late = (readTime(event.received_at) ?? when) - when;
+					return (
+						<div
+							class={`event ${index > last ? "is-later" : ""} ${index === last ? "is-here" : ""}`}
+						>
+							<p>
+								<button type="button" class="plain" onClick={() => moveCursor(when)}>
+									<span class="mono soft small">{sayTime(when, now.value)}</span>{" "}
+									<b>{event.name ?? event.type.replace("_", " ")}</b>
+								</button>
+								{event.phase && <span class="tag">{event.phase}</span>}
+								{event.verdict !== "accepted" && <span class="tag warn">{event.verdict}</span>}
+								{late > LATE_MS && (
+									<span class="tag warn" title="What was known then did not have it yet">
+										{sayDuration(late)} late
+									</span>
+								)}
+								<span class="grow" />
+								{event.trace_id && (
+									<a
+										class="small"
+										href={linkTo("trace", [event.trace_id], { span: event.span_id })}
+									>
+										span
+									</a>
+								)}
+								<button
+									type="button"
+									class="plain small"
+									title="Compare what is at the cursor with this moment"
+									onClick={() => change({ from: event.at })}
+								>
+									compare
+								</button>
+							</p>
+							<p class="mono small cut" title={sayState(event.changes)}>
+								{sayState(event.changes) || <span class="soft">{event.body}</span>}
+							</p>
+						</div>
+					);
+				}}
+			/>
+		</>
+	);
+}

@@ -1,0 +1,174 @@
+/** An object with all that its references reach, as they were at one instant. */
+
+import { useMemo } from "preact/hooks";
+import { get } from "../../api/client";
+import type { ObjectGraph, Reference, TwinState } from "../../api/schema";
+import { Shown } from "../../parts/States";
+import { sayTime } from "../../parts/words";
+import { useAnswer } from "../../state/answer";
+import { linkTo } from "../../state/place";
+import { cursor, mode, now, readTime, writeTime } from "../../state/time";
+import { BOX, layoutMap } from "../services/layout";
+import { sayState } from "./state";
+
+/** Objects of one picture; more is told, and the command has them all. */
+const LIMIT = 100;
+
+export function References({ type, id }: { type: string; id: string }) {
+	const at = cursor.value;
+	const answer = useAnswer<ObjectGraph>(
+		`${type}/${id} ${at ?? (mode.value === "following" ? now.value : "now")}`,
+		(until) =>
+			get("/api/v1/objects/{type}/{id}/graph", {
+				in: { type, id },
+				query: { limit: LIMIT, ...(at === null ? {} : { at: writeTime(at) }) },
+				until,
+			}),
+		`${type}/${id}`,
+	);
+	return (
+		<Shown
+			of={answer}
+			empty={(found) =>
+				found.references.length > 0 ? null : (
+					<div class="state">
+						<h2>It refers to nothing at this moment</h2>
+						<p>
+							Which fields are references is said by the registry: a field of the type{" "}
+							<code>reference</code>, pushed with <code>clew registry push</code>.
+						</p>
+					</div>
+				)
+			}
+		>
+			{(found) => <Picture found={found} />}
+		</Shown>
+	);
+}
+
+interface Shape {
+	name: string;
+	type: string;
+	id: string;
+	twin: TwinState | undefined;
+}
+
+const nameOf = ([type, id]: readonly [string, string]) => `${type}/${id}`;
+
+function Picture({ found }: { found: ObjectGraph }) {
+	const picture = useMemo(() => {
+		const shapes = new Map<string, Shape>();
+		for (const twin of found.objects) {
+			const name = nameOf([twin.type, twin.id]);
+			shapes.set(name, { name, type: twin.type, id: twin.id, twin });
+		}
+		for (const { to } of found.references)
+			if (!shapes.has(nameOf(to)))
+				shapes.set(nameOf(to), { name: nameOf(to), type: to[0], id: to[1], twin: undefined });
+		const edges = found.references.map((each: Reference) => ({
+			...each,
+			from: nameOf(each.from),
+			to: nameOf(each.to),
+		}));
+		return layoutMap([...shapes.values()], edges);
+	}, [found]);
+	return (
+		<div class="stack padded">
+			<p class="soft">
+				{found.objects.length} objects at {sayTime(readTime(found.at) ?? 0, now.value)}, of one
+				instant
+				{found.truncated && "; there are more than are shown"}
+			</p>
+			{found.warnings.map((warning) => (
+				<p class="notice" role="note" key={`${warning.code} ${warning.message}`}>
+					<b>{warning.code}</b> {warning.message}
+				</p>
+			))}
+			<div class="scroll panel">
+				<svg
+					class="graph"
+					width={picture.width}
+					height={picture.height}
+					role="group"
+					aria-label={`${found.objects.length} objects, ${found.references.length} references`}
+				>
+					<defs>
+						<marker
+							id="refers"
+							viewBox="0 0 8 8"
+							refX="7"
+							refY="4"
+							markerWidth="7"
+							markerHeight="7"
+							orient="auto"
+						>
+							<path d="M0 0 8 4 0 8z" class="tip" />
+						</marker>
+					</defs>
+					{picture.arrows.map(({ edge, from, to }) => {
+						const isBack = to.x <= from.x;
+						const [x1, x2] = isBack ? [from.x, to.x + BOX.width] : [from.x + BOX.width, to.x];
+						const [y1, y2] = [from.y + BOX.height / 2, to.y + BOX.height / 2];
+						const middle = (x1 + x2) / 2;
+						return (
+							<g key={`${edge.from} ${edge.field} ${edge.to}`}>
+								<path
+									class={`edge ${edge.is_dangling ? "is-bad" : ""}`}
+									d={`M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`}
+									marker-end="url(#refers)"
+								/>
+								<text x={middle} y={(y1 + y2) / 2 - 5} text-anchor="middle" class="under">
+									{edge.field}
+									{edge.is_dangling && ", to nothing"}
+								</text>
+							</g>
+						);
+					})}
+					{picture.boxes.map(({ node, x, y }) => (
+						<a
+							key={node.name}
+							href={linkTo("twin", [node.type, node.id], { pane: "references" })}
+							aria-label={`${node.type} ${node.id}`}
+						>
+							<g
+								class={`box ${node.twin?.exists ? "" : "is-missing"} ${node.name === nameOf(found.root) ? "is-selected" : ""}`}
+								transform={`translate(${x} ${y})`}
+							>
+								<title>{node.twin ? sayState(node.twin.state) : "nothing is known of it"}</title>
+								<rect width={BOX.width} height={BOX.height} rx="6" />
+								<text x="10" y="19" class="name">
+									{node.type}
+								</text>
+								<text x="10" y="36" class="under">
+									{node.id.length > 26 ? `${node.id.slice(0, 25)}…` : node.id}
+									{node.twin?.exists === false && ", not there"}
+								</text>
+							</g>
+						</a>
+					))}
+				</svg>
+			</div>
+			<table aria-label="References">
+				<thead>
+					<tr>
+						<th>from</th>
+						<th>field</th>
+						<th>to</th>
+					</tr>
+				</thead>
+				<tbody>
+					{found.references.map((each) => (
+						<tr key={`${nameOf(each.from)} ${each.field} ${nameOf(each.to)}`}>
+							<td>{nameOf(each.from)}</td>
+							<td class="mono">{each.field}</td>
+							<td>
+								<a href={linkTo("twin", each.to)}>{nameOf(each.to)}</a>{" "}
+								{each.is_dangling && <span class="tag bad">is not there</span>}
+							</td>
+						</tr>
+					))}
+				</tbody>
+			</table>
+		</div>
+	);
+}
