@@ -23,6 +23,7 @@ from clew.team.syncing.round import run_round
 from clew.team.trailbase import membership
 from clew.team.trailbase.client import AsyncTrailBaseClient
 from clew.team.trailbase.login import Credentials
+from clew.team.trailbase.server import RecordsServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,15 +124,22 @@ async def found_team(ann: Side, bob: Side) -> str:
     ann.write(team, SyncOperationType.CREATE)
     done = await ann.sync()
     assert (done.sent, done.failed) == (1, 0), done
-    server = await ann.client.server()
-    invite = await membership.create_invite(server, team.local_id)  # type: ignore[arg-type]
-    joined = await membership.join_team(await bob.client.server(), invite.code)  # type: ignore[arg-type]
-    assert joined.team_id == team.local_id
+    await join(ann, bob, team.local_id)
     await bob.sync()
     await ann.sync()
     for side in (ann, bob):
         side.agree(team.local_id)
     return team.local_id
+
+
+async def join(owner: Side, other: Side, team_id: str) -> None:
+    """Have somebody invited into a team, and come."""
+    server, theirs = await owner.client.server(), await other.client.server()
+    assert isinstance(server, RecordsServer)
+    assert isinstance(theirs, RecordsServer)
+    invite = await membership.create_invite(server, team_id)
+    joined = await membership.join_team(theirs, invite.code)
+    assert joined.team_id == team_id
 
 
 def add_users(fake: FakeTrailBase, *names: str) -> None:

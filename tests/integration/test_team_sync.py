@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clew.team.entities.member import Member
+from clew.team.entities.team import Team
 from clew.team.ledger.rows import RoundOutcome, Take
 from clew.team.merging.operation import SyncOperationType as Do
 from clew.team.merging.strategy import ConflictStrategy
 from clew.testing.trailbase import FakeTrailBase, Trouble
 from tests.integration.team_sides import (
+    PASSWORD,
     Side,
     add_users,
     comment,
     found_team,
+    fresh_id,
+    join,
     saved_query,
 )
 
@@ -229,5 +234,122 @@ def test_a_session_that_ended_pauses_the_account_and_loses_nothing(
             assert (await ann.sync()).sent == 1
             await bob.sync()
             assert list(bob.queries(team).values()) == ["SELECT 1"]
+
+    asyncio.run(play())
+
+
+def test_who_left_a_team_hears_nothing_of_it_until_they_come_back_and_then_all(
+    fake: FakeTrailBase, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with two_sides(fake, tmp_path) as (ann, bob, team):
+            fake.add_user("cid@example.com", PASSWORD)
+            (mine,) = [r for r in bob.rows("members") if r.document["user_id"] == bob.user_id]
+            bob.write(mine.as_entity(Member), Do.DELETE)
+            assert (await bob.sync()).sent == 1
+            ann.write(saved_query(team, "while he was away"), Do.CREATE)
+            await ann.sync()
+            fake.forget()
+            await bob.sync()
+            asked = {one.path for one in fake.asked if one.who == "bob@example.com"}
+            assert asked == {"/api/records/v1/teams"}
+            # Somebody else came, and his own row changed after that, before he could see either.
+            cid = Side("cid", tmp_path / "cid", fake.url)
+            cid.open()
+            await cid.connect()
+            await join(ann, cid, team)
+            fake.write(
+                "UPDATE team_members SET display_name = 'B', version = version + 1"
+                " WHERE hex(user_id) = ?",
+                (fake.find_user("bob@example.com").key.hex().upper(),),
+            )
+            await join(ann, bob, team)
+            await bob.sync()
+            assert {row.document["email"] for row in bob.rows("members")} == {
+                f"{name}@example.com" for name in ("ann", "bob", "cid")
+            }
+            assert list(bob.queries(team).values()) == ["while he was away"]
+            await cid.client.close()
+            cid.close()
+
+    asyncio.run(play())
+
+
+def test_what_is_taken_back_from_a_team_that_was_deleted_is_taken_from_all(
+    fake: FakeTrailBase, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with two_sides(fake, tmp_path) as (ann, bob, team):
+            query = saved_query(team, "SELECT secret")
+            ann.write(query, Do.CREATE)
+            await ann.sync()
+            await bob.sync()
+            row = ann.ledger.find_entity(ann.account_id, "teams", team)
+            assert row is not None
+            ann.write(row.as_entity(Team), Do.DELETE)
+            await ann.sync()
+            ann.write(query, Do.DELETE, erase=True)
+            assert (await ann.sync()).failed == 0
+            await bob.sync()
+            assert bob.rows("teams") == []
+            assert bob.queries(team) == {}
+
+    asyncio.run(play())
+
+
+def test_a_refusal_for_one_team_keeps_no_other_from_being_pulled(
+    fake: FakeTrailBase, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with two_sides(fake, tmp_path) as (ann, bob, team):
+            other = Team(local_id=fresh_id(), name="Day watch", created_by=ann.user_id)
+            ann.write(other, Do.CREATE)
+            await ann.sync()
+            await join(ann, bob, other.local_id)
+            ann.agree(other.local_id)
+            for each in (team, other.local_id):
+                ann.write(saved_query(each, each), Do.CREATE)
+                ann.write(comment(each, each), Do.CREATE)
+            await ann.sync()
+            await bob.sync()
+            for status, error in ((403, "refuses"), (500, "failed with 500")):
+                for each in (team, other.local_id):
+                    ann.write(saved_query(each, f"{each}-{status}"), Do.CREATE)
+                await ann.sync()
+                fake.order(Trouble.REFUSED, status=status, path="/api/records/v1/comments", times=9)
+                fake.order(
+                    Trouble.REFUSED, status=status, path="/api/records/v1/team_comments", times=9
+                )
+                done = await bob.sync()
+                fake.calm()
+                assert done.outcome is RoundOutcome.FAILED
+                assert error in (done.error or "")
+                for each in (team, other.local_id):
+                    assert f"{each}-{status}" in bob.queries(each).values()
+
+    asyncio.run(play())
+
+
+def test_after_a_purge_everything_is_looked_at_once_and_not_every_time(
+    fake: FakeTrailBase, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with two_sides(fake, tmp_path) as (ann, bob, team):
+            kept, gone = saved_query(team, "kept"), saved_query(team, "gone")
+            ann.write(kept, Do.CREATE)
+            ann.write(gone, Do.CREATE)
+            await ann.sync()
+            await bob.sync()
+            ann.write(gone, Do.DELETE)
+            await ann.sync()
+            fake.write("UPDATE clew_info SET purged_seq = (SELECT seq FROM clew_sequence)")
+            fake.write("DELETE FROM saved_queries WHERE deleted = 1")
+            await bob.client.close()
+            await bob.connect()
+            assert (await bob.sync()).pulled == 1
+            assert list(bob.queries(team).values()) == ["kept"]
+            fake.forget()
+            await bob.sync()
+            assert fake.count("GET", "/api/records/v1/saved_queries") == 1
 
     asyncio.run(play())
