@@ -235,9 +235,10 @@ def read_log(model: Model, record: LogRecord, frame: int) -> None:
     sets = [each.value for each in record.attributes if each.key == "tracelink.parents"]
     is_set = bool(sets) or record.event_name == "tracelink.set"
     missing = [name for name in OURS if name not in texts]
+    if not is_set and record.event_name != "tracelink.item":
+        return
     if not is_set and missing:
-        if record.event_name == "tracelink.item":
-            model.refused["no_trace_id" if OURS[0] in missing else "incomplete"] += 1
+        model.refused["no_trace_id" if OURS[0] in missing else "incomplete"] += 1
         return
     own = number(texts.get(OURS[0], "0"))
     place = [
@@ -369,6 +370,18 @@ def test_log_records_tell_what_each_of_them_says(
         for record in said:
             read_log(model, record, frame)
     check(decoder.finish(), model, tally)
+
+
+def test_what_a_stage_logs_while_it_works_does_not_say_when_its_output_was_put_out() -> None:
+    body = ExportLogsServiceRequest()
+    scope = body.resource_logs.add().scope_logs.add()
+    for at, event in ((NOW - 2 * SECOND, ""), (NOW - SECOND, "else"), (NOW, "tracelink.item")):
+        record = scope.log_records.add(time_unix_nano=at, event_name=event)
+        record.attributes.extend(KeyValue(key=name, value=text_value("7")) for name in OURS)
+    decoder = LineageDecoder.of_logs(open_decoder(Signal.LOGS), LinkTally(), kept_ns=None)
+    decoder.append(body.SerializeToString(), frame=1, received=NOW, oldest=0)
+    items = decoder.finish()["trace_items"]
+    assert [each.value for each in items.column("Timestamp")] == [NOW]
 
 
 def test_what_comes_again_after_a_restart_is_not_counted_again() -> None:

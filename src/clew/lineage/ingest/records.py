@@ -1,4 +1,8 @@
-"""Log records that tell of lineage: link sets and items, as docs/internals/lineage.md has them."""
+"""Log records that tell of lineage: link sets and items, as docs/internals/lineage.md has them.
+
+A record that names an item otherwise is about it, no more: a stage logs before its output is put
+out, and as often as it likes, so its logs say neither that there is one nor when.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 EVENTS: Final = ("tracelink.set", "tracelink.item")
-"""The event names of records that are about nothing else."""
+"""The event names of records that tell of lineage; one with parents is a set without them, too."""
 
 SET_EVENT, ITEM_EVENT = EVENTS
 
@@ -40,8 +44,8 @@ def read_records(
 ) -> Told | None:
     """Return what rows of ``otel_logs`` tell of lineage, None where they tell nothing.
 
-    As `clew.lineage.ingest.spans.read_spans`. An item that several records of a request tell of is
-    told of once: the logs of a stage all carry its item.
+    As `clew.lineage.ingest.spans.read_spans`. An item that a request tells of again is told of
+    once.
     """
     candidates = _find_candidates(rows)
     if candidates is None:
@@ -85,11 +89,11 @@ def read_record(
     """
     parents = texts.get(names.PARENTS)
     is_set = parents is not None or event == SET_EVENT
+    if not is_set and event != ITEM_EVENT:
+        return None
     place = [texts.get(name) for name, _ in _PLACE]
     trace_id = texts.get(names.TRACE_ID)
     if not is_set and None in (trace_id, *place):
-        if event != ITEM_EVENT:
-            return None
         return INCOMPLETE if trace_id is not None else Fault.NO_TRACE_ID.value
     found = [
         0 if text is None else _read_number(text, most)
@@ -144,14 +148,15 @@ def _find_candidates(
     rows: pa.RecordBatch,
 ) -> Iterator[tuple[int, int, str, dict[str, str | None]]] | None:
     """Return the records that may tell something: time, frame, event name, what they say."""
-    events = rows.column("EventName")
-    dictionaries = (rows.column("LogAttributes").keys.dictionary, events.dictionary)
-    if not any(may_hold(each, names.PREFIX) for each in dictionaries):
+    attributes, events = rows.column("LogAttributes"), rows.column("EventName")
+    may_tell = may_hold(attributes.keys.dictionary, names.PARENTS)
+    if not may_tell and not may_hold(events.dictionary, names.PREFIX):
         return None
     import pyarrow.compute as pc
 
-    found = {name: find_values(rows.column("LogAttributes"), name) for name in _NAMES}
-    several = [each[0] for name in (names.TRACE_ID, names.PARENTS) if (each := found[name])]
+    several = []
+    if (parents := find_values(attributes, names.PARENTS)) is not None:
+        several.append(parents[0])
     is_named = pc.is_in(events.dictionary, value_set=texts_of(EVENTS))
     if pc.any(is_named).as_py():
         several.append(pc.indices_nonzero(is_named.take(events.indices)).cast(pa.int64()))
@@ -159,7 +164,7 @@ def _find_candidates(
         return None
     places = pc.unique(pa.concat_arrays(several))
     places = places.take(pc.sort_indices(places))
-    columns = [align(found[name], places).to_pylist() for name in _NAMES]
+    columns = [align(find_values(attributes, name), places).to_pylist() for name in _NAMES]
     return zip(
         rows.column("Timestamp").take(places).cast(pa.int64()).to_pylist(),
         frame_numbers(rows.column(FRAME).take(places)),
