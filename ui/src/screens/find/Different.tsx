@@ -1,124 +1,153 @@
 /** "Why different?": which values set the spans that are looked at apart from all others. */
 
-import { useRef, useState } from "preact/hooks";
-import { get } from "../../api/client";
-import type { DifferenceReport } from "../../api/schema";
+import { useEffect, useRef } from "preact/hooks";
+import { addressOf, get } from "../../api/client";
+import type { DifferenceReport, TraceSummary } from "../../api/schema";
+import { CopyMenu, command } from "../../parts/CopyMenu";
 import { Nothing, Shown } from "../../parts/States";
-import { sayCount, saySharePercent } from "../../parts/words";
+import { sayCount, sayDuration, saySharePercent, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
-import { change, params } from "../../state/place";
-import { rangeQuery } from "../../state/time";
+import { change, param, params } from "../../state/place";
+import { now, rangeQuery, writeTime } from "../../state/time";
 import { asExpression, type Filters } from "./query";
+import { askAbout, type Box } from "./scatter";
 
-export function Different({ filters }: { filters: Filters }) {
+interface DifferentProps {
+	filters: Filters;
+	traces: readonly TraceSummary[];
+	/** What was drawn around in the picture; else all that was found is meant. */
+	box: Box | null;
+}
+
+export function Different({ filters, traces, box }: DifferentProps) {
 	const dialog = useRef<HTMLDialogElement>(null);
-	const [round, setRound] = useState(0);
+	const isOpen = param("why") === "true";
+	useEffect(() => {
+		if (isOpen && !dialog.current?.open) dialog.current?.showModal();
+		if (!isOpen && dialog.current?.open) dialog.current.close();
+	}, [isOpen]);
 	return (
 		<>
 			<button
 				type="button"
+				class={box === null ? "" : "primary"}
 				title="Which attributes set these apart from all others"
-				onClick={() => {
-					setRound(round + 1);
-					dialog.current?.showModal();
-				}}
+				onClick={() => change({ why: "true" })}
 			>
 				Why different?
 			</button>
-			<dialog ref={dialog} aria-label="Why different?" style={{ maxWidth: "min(900px, 94vw)" }}>
-				<form method="dialog" class="bar">
-					<h2 class="grow">Why different?</h2>
-					<button type="submit">Close</button>
-				</form>
-				{round > 0 && (
-					<Report filters={filters} round={round} close={() => dialog.current?.close()} />
-				)}
+			<dialog
+				ref={dialog}
+				aria-label="Why different?"
+				class="why"
+				onClose={() => change({ why: null }, { replace: true })}
+			>
+				{isOpen && <Report filters={filters} traces={traces} box={box} />}
 			</dialog>
 		</>
 	);
 }
 
-interface ReportProps {
-	filters: Filters;
-	round: number;
-	close: () => void;
-}
-
-function Report({ filters, round, close }: ReportProps) {
-	const bad = asExpression(filters) || undefined;
-	const answer = useAnswer<DifferenceReport>(String(round), (until) =>
-		get("/api/v1/diff", { query: { ...rangeQuery(), service: filters.service, bad }, until }),
+function Report({ filters, traces, box }: DifferentProps) {
+	const asked = box === null ? null : askAbout(box, traces, filters);
+	const bad = (asked === null ? asExpression(filters) : asked.bad) || undefined;
+	const time = asked?.time
+		? { start: writeTime(asked.time.start), end: writeTime(asked.time.end) }
+		: rangeQuery();
+	const query = { ...time, service: filters.service, bad };
+	// Asked once for what was chosen: a range that moves on would move the answer under the eye.
+	const answer = useAnswer<DifferenceReport>(
+		JSON.stringify([filters, box]),
+		(until) => get("/api/v1/diff", { query, until }),
+		"why",
 	);
 	return (
-		<Shown
-			of={answer}
-			empty={(report) =>
-				report.values.length > 0 ? null : (
-					<Nothing title="Nothing sets them apart">
-						<p>{report.note ?? "No attribute is more frequent in one than in the other."}</p>
-					</Nothing>
-				)
-			}
-		>
-			{(report) => (
-				<>
-					<p>
-						<b>{sayCount(report.bad.spans)}</b> spans: {report.bad.description}
-						<br />
-						<span class="soft">
-							against {sayCount(report.good.spans)}: {report.good.description}
-						</span>
-					</p>
-					<table class="apart">
-						<thead>
-							<tr>
-								<th>attribute</th>
-								<th>value</th>
-								<th>in these</th>
-								<th>in the others</th>
-								<th>
-									<span class="hidden">deeds</span>
-								</th>
-							</tr>
-						</thead>
-						<tbody>
-							{report.values.map((each) => (
-								<tr key={each.filter}>
-									<td class="mono">{each.key}</td>
-									<td class="mono">{each.value ?? "(not there)"}</td>
-									<td>
-										<Share share={each.bad_share} kind="bad" />
-									</td>
-									<td>
-										<Share share={each.good_share} kind="good" />
-									</td>
-									<td>
-										<button
-											type="button"
-											onClick={() => {
-												const q = [...params("q").map((one) => `(${one})`), each.filter].join(
-													" AND ",
-												);
-												change({ q });
-												close();
-											}}
-										>
-											Show
-										</button>
-									</td>
-								</tr>
-							))}
-						</tbody>
-					</table>
-					{report.truncated && (
-						<p class="soft small">
-							The first {report.count} of {report.total}.
+		<>
+			<form method="dialog" class="bar">
+				<h2 class="grow">Why different?</h2>
+				<CopyMenu
+					cli={command(["diff"], query)}
+					url={addressOf("/api/v1/diff", {}, query)}
+					mcp={{ tool: "diff", arguments: query }}
+				/>
+				<button type="submit">Close</button>
+			</form>
+			<Shown
+				of={answer}
+				empty={(report) =>
+					report.values.length > 0 ? null : (
+						<Nothing title="Nothing sets them apart">
+							<p>{report.note ?? "No attribute is more frequent in one than in the other."}</p>
+						</Nothing>
+					)
+				}
+			>
+				{(report) => (
+					<>
+						<p>
+							<b>{sayCount(report.bad.spans)}</b> spans:{" "}
+							{box ? sayBox(box) : report.bad.description}
+							<br />
+							<span class="soft">
+								against {sayCount(report.good.spans)}:{" "}
+								{box ? "all others in this time" : report.good.description}
+							</span>
 						</p>
-					)}
-				</>
-			)}
-		</Shown>
+						<table class="apart">
+							<thead>
+								<tr>
+									<th>attribute</th>
+									<th>value</th>
+									<th>in these</th>
+									<th>in the others</th>
+									<th>
+										<span class="hidden">deeds</span>
+									</th>
+								</tr>
+							</thead>
+							<tbody>
+								{report.values.map((each) => (
+									<tr key={each.filter}>
+										<td class="mono">{each.key}</td>
+										<td class="mono">{each.value ?? "(not there)"}</td>
+										<td>
+											<Share share={each.bad_share} kind="bad" />
+										</td>
+										<td>
+											<Share share={each.good_share} kind="good" />
+										</td>
+										<td>
+											<button
+												type="button"
+												onClick={() => {
+													const q = [...params("q").map((one) => `(${one})`), each.filter].join(
+														" AND ",
+													);
+													change({ q, why: null, box: null });
+												}}
+											>
+												Show
+											</button>
+										</td>
+									</tr>
+								))}
+							</tbody>
+						</table>
+						{report.truncated && (
+							<p class="soft small">
+								The first {report.count} of {report.total}.
+							</p>
+						)}
+					</>
+				)}
+			</Shown>
+		</>
 	);
+}
+
+function sayBox({ start, end, low, high }: Box): string {
+	const [from, to] = [start, end].map((at) => sayTime(at, now.value, { fraction: false }));
+	return `of the traces that took ${sayDuration(low)} to ${sayDuration(high)}, from ${from} to ${to}`;
 }
 
 function Share({ share, kind }: { share: number; kind: "bad" | "good" }) {

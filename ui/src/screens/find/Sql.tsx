@@ -1,12 +1,14 @@
 /** SQL over everything: one read-only statement, its rows, and the tables there are. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { get, post } from "../../api/client";
 import type { SqlAnswer, SqlSchema } from "../../api/schema";
+import { CompletingText } from "../../parts/CompletingText";
 import { Nothing, Shown } from "../../parts/States";
 import { sayDuration } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, param } from "../../state/place";
+import { completeStatement, faultOfStatement } from "./statement";
 
 const FIRST =
 	"SELECT ServiceName, count() AS spans FROM otel_traces GROUP BY ServiceName ORDER BY spans DESC";
@@ -23,24 +25,31 @@ export function Sql() {
 		(until) => post("/api/v1/sql", { body: { q: asked ?? "", limit: LIMIT }, until }),
 		asked ?? "",
 	);
+	useEffect(() => {
+		if (asked !== null) setText(asked);
+	}, [asked]);
 	const run = () => {
 		change({ sql: text });
 		setRound(round + 1);
 	};
+	// Marked for as long as the statement is the one that was asked.
+	const isWrong = answer.problem?.code === "invalid_argument" && text === asked;
+	const fault = isWrong ? faultOfStatement(answer.problem?.message ?? "", text) : null;
 	return (
 		<div class="split">
 			<div class="sql">
-				<textarea
-					aria-label="Statement"
-					class="mono"
-					spellcheck={false}
+				<CompletingText
+					label="Statement"
+					isLong
 					value={text}
-					onInput={(event) => setText(event.currentTarget.value)}
-					onKeyDown={(event) => {
-						if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey)) return;
-						event.preventDefault();
-						run();
-					}}
+					fault={fault}
+					complete={async (written, caret) =>
+						schema.data === undefined
+							? { from: 0, to: 0, found: [] }
+							: completeStatement(written, caret, schema.data)
+					}
+					onText={setText}
+					onSend={run}
 				/>
 				<div class="bar counted">
 					<button type="button" class="primary" onClick={run}>
@@ -53,7 +62,23 @@ export function Sql() {
 						</span>
 					)}
 				</div>
-				{asked !== null && (
+				{asked === null && (
+					<Nothing title="Ask anything of what is stored">
+						<p>
+							Read-only, in ClickHouse's dialect. Tables, columns and examples are beside this;
+							names complete while you type.
+						</p>
+					</Nothing>
+				)}
+				{answer.problem?.code === "invalid_argument" && (
+					<Nothing title="The statement cannot be run">
+						<p>
+							{fault === null ? answer.problem.message : "Where it goes wrong is marked above."}
+						</p>
+						{answer.problem.hint && <p class="soft">{answer.problem.hint}</p>}
+					</Nothing>
+				)}
+				{asked !== null && answer.problem?.code !== "invalid_argument" && (
 					<Shown
 						of={answer}
 						empty={(found) => (found.count > 0 ? null : <Nothing title="No rows" />)}

@@ -1,5 +1,7 @@
 /** What Find asks, read from the address and written to it. Pure. */
 
+import { readDuration } from "../../state/time";
+
 export const TABS = ["traces", "spans", "logs", "sql"] as const;
 export type Tab = (typeof TABS)[number];
 
@@ -49,15 +51,87 @@ export function isNarrowed(filters: Filters): boolean {
 	return Object.values(filters).some((value) => value !== undefined);
 }
 
+/** Records of one answer: as many dots as can still be told apart. */
+export const LIMIT = 500;
+
+/** Return those of the filters that log records have. */
+export function logFilters({ service, text, q, attribute }: Filters): Filters {
+	return { service, text, q, attribute };
+}
+
 /** Return filters as an expression of `q`, to be handed to questions that take nothing else. */
 export function asExpression(filters: Filters): string {
 	const parts: string[] = [];
-	if (filters.operation) parts.push(`operation = ${quoted(filters.operation)}`);
+	if (filters.operation) parts.push(`operation ~= ${quoted(filters.operation)}`);
 	if (filters.status) parts.push(`status = ${filters.status}`);
 	if (filters.min_duration_ms !== undefined) parts.push(`duration >= ${filters.min_duration_ms}ms`);
 	if (filters.max_duration_ms !== undefined) parts.push(`duration <= ${filters.max_duration_ms}ms`);
+	if (filters.root) parts.push("root");
+	if (filters.text) parts.push(`text ~= ${quoted(filters.text)}`);
+	for (const each of filters.attribute ?? []) parts.push(attributeExpression(each));
 	if (filters.q) parts.push(`(${filters.q})`);
 	return parts.join(" AND ");
+}
+
+const ATTRIBUTE =
+	/^(!?)((?:span|resource|scope|event|link)\.)?("(?:\\.|[^"\\])*"|[^=!~<>]+)(?:(!=|!~|~=|=~|>=|<=|=|>|<)(.*))?$/s;
+
+/** Return an entry of `attribute=` in the words of the expression, where values are quoted. */
+export function attributeExpression(entry: string): string {
+	const found = ATTRIBUTE.exec(entry);
+	if (found === null) return quoted(entry);
+	const [, not = "", place = "", key = "", operator, value = ""] = found;
+	const target = place + (key.startsWith('"') ? key : quoted(key.trim()));
+	const said = operator === undefined ? target : `${target} ${operator} ${quoted(value)}`;
+	return not === "!" ? `NOT ${said}` : said;
+}
+
+/** A time as the server is asked for it. */
+export type Time = { last: string } | { start: string; end: string };
+
+/** Return filters as a statement over a table, with what a statement cannot say beside it. */
+export function asStatement(
+	table: "otel_traces" | "otel_logs",
+	filters: Filters,
+	time: Time,
+): string {
+	const isSpans = table === "otel_traces";
+	const conditions: string[] = [];
+	if ("last" in time) {
+		const seconds = Math.ceil((readDuration(time.last) ?? 0) / 1000);
+		conditions.push(`Timestamp >= now() - INTERVAL ${seconds} SECOND`);
+	} else {
+		const [start, end] = [time.start, time.end].map((each) =>
+			literal(each.slice(0, 23).replace("T", " ").replace("Z", "")),
+		);
+		conditions.push(`Timestamp >= ${start} AND Timestamp < ${end}`);
+	}
+	if (filters.service) conditions.push(`ServiceName = ${literal(filters.service)}`);
+	if (isSpans && filters.operation)
+		conditions.push(`position(SpanName, ${literal(filters.operation)}) > 0`);
+	if (isSpans && filters.status)
+		conditions.push(
+			`StatusCode = '${{ error: "Error", ok: "Ok", unset: "Unset" }[filters.status]}'`,
+		);
+	if (isSpans && filters.min_duration_ms !== undefined)
+		conditions.push(`Duration >= ${Math.round(filters.min_duration_ms * 1e6)}`);
+	if (isSpans && filters.max_duration_ms !== undefined)
+		conditions.push(`Duration <= ${Math.round(filters.max_duration_ms * 1e6)}`);
+	if (isSpans && filters.root) conditions.push("ParentSpanId = ''");
+	if (filters.text) {
+		const text = `%${filters.text.toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;
+		conditions.push(`${isSpans ? "SpanText" : "LogText"} LIKE ${literal(text)}`);
+	}
+	const apart = [...(filters.attribute ?? []), ...(filters.q ? [filters.q] : [])];
+	const remarks = apart.map(
+		(each) => `-- and, in the words of filters: ${each.replace(/\s+/g, " ")}\n`,
+	);
+	const where = conditions.join(" AND ");
+	return `${remarks.join("")}SELECT * FROM ${table} WHERE ${where} ORDER BY Timestamp DESC LIMIT 100`;
+}
+
+function literal(text: string): string {
+	return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }
 
 function quoted(text: string): string {

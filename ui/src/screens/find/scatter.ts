@@ -2,7 +2,8 @@
 
 import type { TraceSummary } from "../../api/schema";
 import type { Rect } from "../../canvas/Drawing";
-import { readTime, type Span } from "../../state/time";
+import { readTime, type Span, writeTime } from "../../state/time";
+import { asExpression, type Filters } from "./query";
 
 export interface Dot extends Rect {
 	trace: TraceSummary;
@@ -50,4 +51,76 @@ export function layoutDots(
 	return dots.sort(
 		(one, other) => Number(one.trace.error_count > 0) - Number(other.trace.error_count > 0),
 	);
+}
+
+/** A part of the picture: a time, and durations. */
+export interface Box extends Span {
+	/** Milliseconds. */
+	low: number;
+	high: number;
+}
+
+/** Return the duration at a height, as `heightOf` places it. */
+export function durationAt(y: number, { low, high }: Axis, height: number): number {
+	const share = 1 - (y - PAD) / (height - 2 * PAD);
+	return 10 ** (low + share * (high - low));
+}
+
+/** Return what a box of shares of the picture covers. */
+export function boxAt(share: Rect, shown: Span, axis: Axis, height: number): Box {
+	const wide = shown.end - shown.start;
+	return {
+		start: shown.start + share.x * wide,
+		end: shown.start + (share.x + share.width) * wide,
+		low: durationAt((share.y + share.height) * height, axis, height),
+		high: durationAt(share.y * height, axis, height),
+	};
+}
+
+export function isWithin(trace: TraceSummary, box: Box): boolean {
+	const at = readTime(trace.start_time) ?? 0;
+	const isThen = at >= box.start && at <= box.end;
+	return isThen && trace.duration_ms >= box.low && trace.duration_ms <= box.high;
+}
+
+/** Return a box as a parameter of the address. */
+export function writeBox({ start, end, low, high }: Box): string {
+	const ms = (value: number) => String(Number(value.toPrecision(6)));
+	return [writeTime(start), writeTime(end), ms(low), ms(high)].join("~");
+}
+
+export function readBox(text: string | null): Box | null {
+	const [from, to, lowest, highest] = (text ?? "").split("~");
+	const [start, end] = [readTime(from), readTime(to)];
+	const [low, high] = [Number(lowest), Number(highest)];
+	if (start === null || end === null || !Number.isFinite(low) || !(high > low)) return null;
+	return { start, end, low, high };
+}
+
+/** More ids than these are too long for an expression of 4096 characters. */
+const IDS_MAX = 100;
+
+/** What sets a box apart from all that is outside of it, as the server is asked for it. */
+export interface BoxQuestion {
+	bad: string;
+	/** The time of the box, where durations alone would not tell it from the rest. */
+	time: Span | null;
+}
+
+/**
+ * Return the expression of what a box holds. Few traces are named one by one, which is exactly what was
+ * drawn around; many are told by their durations, within the time of the box.
+ */
+export function askAbout(box: Box, traces: readonly TraceSummary[], filters: Filters): BoxQuestion {
+	const within = traces.filter((each) => isWithin(each, box));
+	if (within.length <= IDS_MAX)
+		return { bad: `trace_id IN (${within.map((each) => each.trace_id).join(", ")})`, time: null };
+	const ms = (value: number) => `${Number(value.toPrecision(6))}ms`;
+	const { min_duration_ms: _low, max_duration_ms: _high, ...others } = filters;
+	const narrowed = asExpression(others);
+	const duration = `duration >= ${ms(box.low)} AND duration <= ${ms(box.high)}`;
+	return {
+		bad: `${narrowed === "" ? "root" : narrowed} AND ${duration}`,
+		time: { start: box.start, end: box.end },
+	};
 }
