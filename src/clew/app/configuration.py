@@ -35,6 +35,7 @@ from clew.app.settings import (
     parse_seconds,
     parse_size,
     parse_store,
+    parse_strategy,
     parse_switch,
     parse_tier,
     setting,
@@ -44,6 +45,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.transport.address import Address as LinksAddress
 from clew.lineage.transport.address import UdpAddress
 from clew.store.database.address import hide_password, is_postgres
+from clew.team.merging.strategy import ConflictStrategy
 from clew.tree.machine.app import Tier
 from clew.twin.ingest.judge import ReferencePolicy
 
@@ -240,6 +242,19 @@ class Configuration:
         "What becomes of an event with a reference to an object that nobody has told of, or that "
         "was deleted: with `warn` it counts, with the issue `DANGLING_REFERENCE`, with `reject` it "
         "is kept aside, and `off` does not look. It takes a registry to know references by.",
+    )
+    team_interval: float = setting(
+        "300",
+        parse_seconds,
+        "How many seconds between two syncs with a team's server when nothing happens here and "
+        "nothing is heard from there; what is written is sent at once, whatever this says.",
+    )
+    team_strategy: ConflictStrategy = setting(
+        "last_write_wins",
+        parse_strategy,
+        "Which of two versions that met becomes the one of all: `last_write_wins` by the server's "
+        "clock, `local_wins`, `remote_wins`, or `custom_merge`, which joins what each side "
+        "changed. Whichever loses is kept: `clew team conflicts`.",
     )
     genai_prices: Path | None = setting(
         "",

@@ -164,8 +164,8 @@ class Doors:
         genai = open_genai(store, configuration)
         self._analytics = open_analytics(store, genai)
         self.team = TeamHouse(configuration, store.database)
-        self._sessions = open_sessions(store, self.team.sharing)
-        comments = open_comments(store, self._sessions)
+        self._sessions = open_sessions(store, self.team.sessions)
+        comments = open_comments(store, self._sessions, self.team.comments)
         desk = Desk(
             identity=self._identity,
             service=service,

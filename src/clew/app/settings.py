@@ -20,6 +20,7 @@ from clew.lineage.transport.address import Address as LinksAddress
 from clew.lineage.transport.address import parse_address as parse_links_address
 from clew.store.database.address import hide_password, is_postgres
 from clew.surfaces.callers import is_loopback_name
+from clew.team.merging.strategy import ConflictStrategy
 from clew.tree.machine.app import Tier
 from clew.twin.ingest.judge import ReferencePolicy
 
@@ -250,6 +251,14 @@ def parse_references(text: str) -> ReferencePolicy:
         return ReferencePolicy(text.strip().lower())
     except ValueError:
         raise _refuse(text, "a way with references", f"give {', '.join(ReferencePolicy)}") from None
+
+
+def parse_strategy(text: str) -> ConflictStrategy:
+    """Read how conflicts of two versions are settled."""
+    try:
+        return ConflictStrategy(text.strip().lower().replace("-", "_"))
+    except ValueError:
+        raise _refuse(text, "a strategy", f"give {', '.join(ConflictStrategy)}") from None
 
 
 def parse_registry(text: str) -> str:

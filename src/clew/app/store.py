@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from clew.store.database.contract import Database
     from clew.store.decoder import Decoder
     from clew.store.engine.contract import Engine, Snapshot
-    from clew.team.comments.contract import Comments, Findings
+    from clew.team.comments.contract import Comments, CommentSharing, Findings
     from clew.team.sessions.contract import SessionSharing
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
@@ -201,9 +201,9 @@ def open_sessions(store: Store, sharing: SessionSharing) -> TeamSessions:
     return TeamSessions(store.database, time.time_ns, sharing)
 
 
-def open_comments(store: Store, findings: Findings) -> Comments:
+def open_comments(store: Store, findings: Findings, sharing: CommentSharing) -> Comments:
     """Return what people and agents say of traces and spans; `findings` are those of sessions."""
-    return TeamComments(store.database, time.time_ns, findings)
+    return TeamComments(store.database, time.time_ns, findings, sharing)
 
 
 def open_answers(store: Store, service: QueryService, comments: Comments) -> Answers:

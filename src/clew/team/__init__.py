@@ -28,6 +28,17 @@ if TYPE_CHECKING:
         TeamError,
         ValidationError,
     )
+    from clew.team.integration import (
+        clear_failed_syncs,
+        connect_team,
+        disconnect_team,
+        get_sync_status,
+        get_team_activity,
+        get_team_members_sync,
+        retry_failed_syncs,
+        share_session,
+        sync_with_team,
+    )
     from clew.team.ledger.syncqueue import AsyncSyncQueue, SyncQueue
     from clew.team.merging.operation import SyncOperationType
     from clew.team.merging.strategy import ConflictStrategy, resolve_conflict
@@ -63,9 +74,18 @@ __all__ = [
     "TeamError",
     "TrailBaseClient",
     "ValidationError",
+    "clear_failed_syncs",
+    "connect_team",
+    "disconnect_team",
+    "get_sync_status",
+    "get_team_activity",
+    "get_team_members_sync",
     "new_invite_code",
     "parse_invite_code",
     "resolve_conflict",
+    "retry_failed_syncs",
+    "share_session",
+    "sync_with_team",
     "utc_now",
 ]
 
@@ -97,9 +117,18 @@ _HOMES: Final = {
     "TeamError": "clew.team.errors",
     "TrailBaseClient": "clew.team.trailbase.blocking",
     "ValidationError": "clew.team.errors",
+    "clear_failed_syncs": "clew.team.integration",
+    "connect_team": "clew.team.integration",
+    "disconnect_team": "clew.team.integration",
+    "get_sync_status": "clew.team.integration",
+    "get_team_activity": "clew.team.integration",
+    "get_team_members_sync": "clew.team.integration",
     "new_invite_code": "clew.team.entities.team",
     "parse_invite_code": "clew.team.entities.team",
     "resolve_conflict": "clew.team.merging.strategy",
+    "retry_failed_syncs": "clew.team.integration",
+    "share_session": "clew.team.integration",
+    "sync_with_team": "clew.team.integration",
     "utc_now": "clew.team.entities.entity",
 }
 

@@ -1518,7 +1518,7 @@ export interface NewNote {
 	id?: string | null;
 }
 
-/** A question worth keeping, for the whole team. */
+/** A question worth keeping, for the whole team. One of the same name becomes this one. */
 export interface NewQuery {
 	name: string;
 	query: string;

@@ -306,7 +306,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
         f"{_SYNC}:query_save",
         RUN,
         "Keep a query for a team.",
-        f"The team must have agreed to share queries: clew team consent. {_NO_NETWORK}",
+        (
+            "One of the same name becomes this one. The team must have agreed to share queries: "
+            f"clew team consent. {_NO_NETWORK}"
+        ),
         (
             (
                 "clew team query save slow-pay 'SELECT trace_id FROM spans LIMIT 10'",

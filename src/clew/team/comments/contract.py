@@ -69,6 +69,18 @@ class Comments(Protocol):
         ...
 
 
+class CommentSharing(Protocol):
+    """Whoever shares comments with teams. Asked in the transactions of comments."""
+
+    def changed(self, writing: Transaction, comment: Comment) -> None:
+        """Bring shared copies to what a comment says now, if there are any."""
+        ...
+
+    def gone(self, writing: Transaction, comment: Comment) -> None:
+        """Take shared copies back, if there are any: the comment was deleted."""
+        ...
+
+
 class Findings(Protocol):
     """Whoever keeps what was found in a session. Asked in the transactions of comments."""
 

@@ -12,6 +12,7 @@ from clew.access.caller import LOCAL, CallerKind, Verb
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.ids import new_uuid, parse_span_id, parse_trace_id, parse_uuid
 from clew.store.database.contract import Dialect
+from clew.team.comments.mirror import is_mirrored
 from clew.team.comments.parameters import (
     AUTHOR_CHARS_MAX,
     AUTHOR_DEFAULT,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from clew.access.caller import Caller
     from clew.store.database.contract import Database, Reading, Transaction, Value
     from clew.team.comments import parameters as ask
-    from clew.team.comments.contract import Findings
+    from clew.team.comments.contract import CommentSharing, Findings
     from clew.team.comments.documents import Comment, CommentList
 
 _WORDS: Final = "CAST(CAST(:words AS text) AS tsvector)"
@@ -65,12 +66,17 @@ class TeamComments:
     """Implements `clew.team.comments.contract.Comments`, which says what each call does."""
 
     def __init__(
-        self, database: Database, now: Callable[[], int], findings: Findings | None = None
+        self,
+        database: Database,
+        now: Callable[[], int],
+        findings: Findings | None = None,
+        sharing: CommentSharing | None = None,
     ) -> None:
         """Keep comments in a database; `now` gives Unix nanoseconds."""
         self._database = database
         self._now = now
         self._findings = findings
+        self._sharing = sharing
 
     def add(
         self,
@@ -107,7 +113,10 @@ class TeamComments:
 
         def work(writing: Transaction) -> Comment:
             _check_owner(writing, wanted, by)
-            return _update(writing, {"id": wanted, "body": body, "now": self._now()})
+            changed = _update(writing, {"id": wanted, "body": body, "now": self._now()})
+            if self._sharing is not None:
+                self._sharing.changed(writing, changed)
+            return changed
 
         return self._database.submit(work)
 
@@ -120,7 +129,10 @@ class TeamComments:
             gone = writing.rows(
                 f"DELETE FROM comments WHERE id = :id RETURNING {COLUMNS}", {"id": wanted}
             )
-            return _the_one(gone, wanted)
+            removed = _the_one(gone, wanted)
+            if self._sharing is not None:
+                self._sharing.gone(writing, removed)
+            return removed
 
         return self._database.submit(work)
 
@@ -170,9 +182,16 @@ def _words_of(writing: Transaction, body: Value) -> dict[str, Value]:
 
 def _check_owner(reading: Reading, comment_id: str, by: Caller) -> None:
     """Raise unless the caller may change a comment, if there is such a comment."""
-    if decide(by, Verb.ADMIN, ()).is_allowed:
-        return
+    is_admin = decide(by, Verb.ADMIN, ()).is_allowed
     for row in reading.rows("SELECT owner FROM comments WHERE id = :id", {"id": comment_id}):
+        if is_mirrored(row["owner"]):
+            raise ClewError(
+                ErrorCode.FORBIDDEN,
+                "this comment is a team's, and is changed where it was made",
+                hint="say something of your own: clew comment add",
+            )
+        if is_admin:
+            return
         if row["owner"] is None or row["owner"] != by.subject:
             raise ClewError(
                 ErrorCode.FORBIDDEN,

@@ -46,10 +46,22 @@ class Accounts:
         options: SyncOptions | None = None,
         *,
         changed: Callable[[str, Mapping[str, list[str]]], Awaitable[None]] | None = None,
+        leaving: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
+        """Keep accounts.
+
+        Args:
+            ledger: what is kept of them.
+            open_vault: opens where tokens are kept; it may block.
+            now: gives Unix nanoseconds.
+            options: how the background works.
+            changed: hears what a round changed here, by type.
+            leaving: hears of an account whose things are about to be wiped.
+        """
         self.ledger: Final = ledger
         self._open_vault = open_vault
         self._now = now
+        self._leaving = leaving
         self._vault: Vault | None = None
         self._clients: dict[str, AsyncTrailBaseClient] = {}
         self._keeping: set[asyncio.Task[None]] = set()
@@ -143,6 +155,8 @@ class Accounts:
         await asyncio.gather(*self._keeping, return_exceptions=True)
         vault = await self.vault()
         await asyncio.to_thread(vault.wipe, account.server_url, account.user_id)
+        if self._leaving is not None:
+            await self._leaving(account.account_id)
         await durable(self.ledger.forget_account(account.account_id))
 
     async def client(self, account: Account) -> AsyncTrailBaseClient:

@@ -123,7 +123,7 @@ class Teams(Protocol):
         ...
 
     async def save_query(self, new: ask.NewQuery) -> doc.QueryHead:
-        """Keep a query for a team."""
+        """Keep a query for a team; one of the same name becomes this one."""
         ...
 
     async def queries(self, asked: ask.TeamQuery) -> doc.QueryList:

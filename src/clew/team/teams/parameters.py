@@ -99,7 +99,7 @@ class NewShare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class NewQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A question worth keeping, for the whole team."""
+    """A question worth keeping, for the whole team. One of the same name becomes this one."""
 
     name: str
     query: str

@@ -311,12 +311,21 @@ class TeamService:
         query = SavedQuery(
             local_id=new_uuid(self._now()),
             team_id=team_id,
-            name=new.name,
+            name=new.name.strip(),
             query=new.query,
             language=_language(new.language),
             description=new.description,
         )
-        await self._write(account, query, _CREATE)
+        named = [
+            row
+            for row in await reading(lambda: self._rows(account, SavedQuery, team_id))
+            if row.document.get("name") == query.name
+        ]
+        if named:
+            before = named[0].as_entity(SavedQuery)
+            query.local_id, query.remote_id = before.local_id, before.remote_id
+            query.created_at = before.created_at
+        await self._write(account, query, _UPDATE if named else _CREATE)
         row = await self._row(account, SavedQuery, query.local_id)
         return tell_query(row)
 

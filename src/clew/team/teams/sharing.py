@@ -1,6 +1,6 @@
-"""Sessions that are shared: the copy that the team has is kept in step with the one here.
+"""What is shared: the copy that the team has is kept in step with the one here.
 
-In the transactions of sessions, so that a change and what is to be sent of it are one.
+In the transactions of sessions and comments, so that a change and what is to be sent of it are one.
 """
 
 from __future__ import annotations
@@ -8,22 +8,28 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from clew.access.authority import decide
 from clew.access.caller import Verb
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.ids import parse_span_id, parse_trace_id
 from clew.base.times import NS_PER_S, NS_PER_US, parse_time
 from clew.store.database.contract import among
+from clew.team.comments.mirror import TeamComment, drop_mirrored, keep_mirrored
+from clew.team.entities.comment import SharedComment, Subject
 from clew.team.entities.session import (
     PLANNED_MINUTES_MAX,
     PLANNED_MINUTES_MIN,
     SharedSession,
 )
-from clew.team.ledger.entities import find_entity
+from clew.team.entities.team import Team
+from clew.team.ledger.accounts import find_accounts
+from clew.team.ledger.entities import find_entities, find_entity
 from clew.team.ledger.queue import LocalWrite, write_entity
+from clew.team.ledger.rows import datetime_of, unix_ns_of
 from clew.team.merging.operation import SyncOperationType
 from clew.team.sessions.reading import read_session
 
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
 
     from clew.access.caller import Caller
     from clew.store.database.contract import Reading, Transaction
+    from clew.team.comments.documents import Comment
+    from clew.team.ledger.rows import EntityRow
     from clew.team.sessions.documents import Session
 
 _SECONDS_PER_MINUTE = 60
@@ -81,6 +89,109 @@ class SharedSessions:
             update = LocalWrite(share["account_id"], entity, SyncOperationType.UPDATE, at=now)
             write_entity(writing, update, now)
             self._wake(share["account_id"])
+
+
+class SharedComments:
+    """Implements `clew.team.comments.contract.CommentSharing` over the ledger's tables.
+
+    Also mirrors what others said: `bring` after a pull, `drop` before an account is forgotten.
+    Safe to use from any thread.
+    """
+
+    def __init__(self, now: Callable[[], int], wake: Callable[[str], None]) -> None:
+        self._now = now
+        self._wake = wake
+
+    def changed(self, writing: Transaction, comment: Comment) -> None:
+        """Bring shared copies to what a comment says now."""
+        for row in _copies_of(writing, comment.id):
+            entity = row.as_entity(SharedComment)
+            entity.body = comment.body
+            self._write(writing, row.account_id, entity, SyncOperationType.UPDATE)
+
+    def gone(self, writing: Transaction, comment: Comment) -> None:
+        """Take shared copies back; what the server has of them is erased."""
+        for row in _copies_of(writing, comment.id):
+            entity = row.as_entity(SharedComment)
+            self._write(writing, row.account_id, entity, SyncOperationType.DELETE, erase=True)
+
+    def bring(
+        self, writing: Transaction, account_id: str, local_ids: Sequence[str] | None = None
+    ) -> None:
+        """Mirror comments of an account's teams: those of these ids, or all."""
+        rows: list[EntityRow]
+        if local_ids is None:
+            rows = find_entities(writing, account_id, COMMENTS, with_deleted=True)
+        else:
+            found = (find_entity(writing, account_id, COMMENTS, each) for each in local_ids)
+            rows = [row for row in found if row is not None]
+        names: dict[str, str] = {}
+        for row in rows:
+            if row.team_id not in names:
+                team = find_entity(writing, account_id, Team.entity_type(), row.team_id)
+                names[row.team_id] = "" if team is None else str(team.document.get("name", ""))
+            told = None if row.deleted else _told(row, names[row.team_id])
+            if told is None:
+                drop_mirrored(writing, [row.local_id])
+            else:
+                keep_mirrored(writing, told)
+
+    def drop(self, writing: Transaction, account_id: str) -> None:
+        """Remove what is mirrored of an account's teams."""
+        rows = find_entities(writing, account_id, COMMENTS, with_deleted=True)
+        drop_mirrored(writing, [row.local_id for row in rows])
+        for account in find_accounts(writing):
+            # The same comment may have come by two accounts of one team.
+            if account.account_id != account_id:
+                self.bring(writing, account.account_id)
+
+    def _write(
+        self,
+        writing: Transaction,
+        account_id: str,
+        entity: SharedComment,
+        operation: SyncOperationType,
+        *,
+        erase: bool = False,
+    ) -> None:
+        now = self._now()
+        entity.set_last_modified(datetime_of(now))
+        write_entity(writing, LocalWrite(account_id, entity, operation, now, erase), now)
+        self._wake(account_id)
+
+
+COMMENTS: Final = SharedComment.entity_type()
+
+
+def _copies_of(writing: Transaction, comment_id: str) -> list[EntityRow]:
+    found = (
+        find_entity(writing, account.account_id, COMMENTS, comment_id)
+        for account in find_accounts(writing)
+    )
+    return [row for row in found if row is not None and not row.deleted]
+
+
+def _told(row: EntityRow, team: str) -> TeamComment | None:
+    """Return what a team says of a trace or a span; None of anything else, or of no such id."""
+    try:
+        said = row.as_entity(SharedComment)
+        if said.subject not in (Subject.TRACE, Subject.SPAN):
+            return None
+        trace_id = parse_trace_id(said.trace_id)
+        span_id = None if said.span_id is None else parse_span_id(said.span_id)
+    except ClewError:
+        # A newer clew made one that this cannot read, or somebody else something else.
+        return None
+    return TeamComment(
+        id=row.local_id,
+        team=team,
+        trace_id=trace_id,
+        span_id=span_id,
+        author=said.author,
+        body=said.body,
+        created_at=unix_ns_of(said.created_at),
+        updated_at=row.last_modified,
+    )
 
 
 def check_owner(owner: str | None, by: Caller, what: str) -> None:
