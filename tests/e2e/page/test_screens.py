@@ -1,0 +1,175 @@
+"""Every screen shows what it is for, to everybody: in the light, in the dark, when it is read out.
+
+With CLEW_SCREENSHOTS=1 (``make screenshots``) the same run writes the pictures of the guide.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from playwright.sync_api import expect
+
+from clew.base.times import format_time
+from tests.e2e.page.accessibility import find_barriers
+from tests.e2e.page.chromium import DESK, PHONE, ROOT
+from tests.e2e.page.shop import CART, MORNING, OUTPUT, RANGE, SECOND, Shop
+from tests.integration.test_tree_rest import peer
+from tests.integration.tree_house import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.page.chromium import Visit
+
+PICTURES: Final = ROOT / "docs/guide/img"
+
+LOOKED_AT: Final = ROOT / "build/page"
+"""Pictures that are looked at and not kept: small, and dark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A screen as somebody finds it. `shows` must be there; `picture`: the guide shows it."""
+
+    name: str
+    address: str
+    shows: tuple[str, ...]
+    picture: bool = False
+    is_live: bool = False
+
+
+SCENES: Final = (
+    Scene("find", f"#/find?{RANGE}", ("POST /checkout", "GET /products"), picture=True),
+    Scene("find-spans", f"#/find?show=spans&{RANGE}", ("SELECT products",)),
+    Scene("find-logs", f"#/find?show=logs&{RANGE}", ("provider answered 402",)),
+    Scene("find-sql", f"#/find?show=sql&{RANGE}", ("SELECT",)),
+    Scene(
+        "trace",
+        "#/trace/{slow}?span={slow_span}&" + RANGE,
+        ("SELECT … FOR UPDATE", "lock wait"),
+        picture=True,
+    ),
+    Scene("trace-agent", "#/trace/{agent}?" + RANGE, ("researcher",)),
+    Scene("trace-none", f"#/trace?{RANGE}", ("Which trace?",)),
+    Scene("tree", "#/tree/{worker}", ("planner", "reading"), picture=True, is_live=True),
+    Scene("twin-objects", f"#/twin?{RANGE}", (CART, "ShoppingCart")),
+    Scene(
+        "twin",
+        f"#/twin/ShoppingCart/{CART}?at={{broke_at}}&{RANGE}",
+        ("covered does not hold", "129.5"),
+        picture=True,
+    ),
+    Scene("twin-rejected", f"#/twin?show=rejected&{RANGE}", ("Rejected events",)),
+    Scene("lineage-none", f"#/lineage?{RANGE}", (str(OUTPUT),)),
+    Scene("lineage", f"#/lineage/{OUTPUT}?{RANGE}", ("detect", "fuse", "grab frame"), picture=True),
+    Scene("services", f"#/services?{RANGE}", ("checkout",), picture=True),
+    Scene("services-metrics", f"#/services?show=metrics&{RANGE}", ("shop.queue.depth",)),
+    Scene("services-agents", f"#/services?show=agents&{RANGE}", ("researcher", "$0.25")),
+    Scene("services-changes", f"#/services?show=changes&{RANGE}", ("Services",)),
+    Scene("team", f"#/team?{RANGE}", ("Team",)),
+    Scene("live", "#/live", ("Live",), is_live=True),
+    Scene("health", f"#/health?{RANGE}", ("Is it ready?",), picture=True, is_live=True),
+    Scene("nowhere", "#/nowhere", ("There is no such screen",)),
+)
+
+
+@pytest.fixture(scope="module")
+def tree(shop: Shop) -> Iterator[dict[str, str]]:
+    """A planner with three workers, as long as the file's tests run."""
+    ids = {name: new_id() for name in ("planner", "worker", "worker-1", "worker-2")}
+    with peer(shop.server) as app:
+        app.join(ids["planner"], app_name="planner")
+        app.say(ids["planner"], "Status", {"phase": "planning", "progress": 0.4, "cost_usd": 0.31})
+        for number, name in enumerate(("worker", "worker-1", "worker-2")):
+            app.join(ids[name], ids["planner"], app_name=f"worker-{number}")
+            said = {"phase": "reading", "progress": 0.2 + number * 0.3, "tokens": 4200 * number}
+            app.say(ids[name], "Status", said)
+        yield ids
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+def test_a_screen_shows_what_it_is_for_and_keeps_nobody_out(
+    scene: Scene, shop: Shop, tree: dict[str, str], visit: Visit
+) -> None:
+    address = fill(scene, shop, tree)
+    visit.is_live = scene.is_live
+    page = visit.look(f"{shop.server.url}/{address}")
+    expect(page.locator("h1, h2").first).to_be_visible()
+    for text in scene.shows:
+        expect(page.get_by_text(text).filter(visible=True).first).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="loading")).to_have_count(0)
+    if "CLEW_SCREENSHOTS" in os.environ:
+        take_pictures(visit, scene)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        barriers = find_barriers(page)
+        assert not barriers, "\n".join((scheme, *barriers))
+
+
+def take_pictures(visit: Visit, scene: Scene) -> None:
+    """Write what is seen: the guide's picture, and the others to be looked at."""
+    page = visit.page
+    LOOKED_AT.mkdir(parents=True, exist_ok=True)
+    for scheme, (width, height), name in (
+        ("light", DESK, "desk"),
+        ("dark", DESK, "dark"),
+        ("light", PHONE, "phone"),
+    ):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.set_viewport_size({"width": width, "height": height})
+        # What is drawn is drawn in the next frame.
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        page.screenshot(path=LOOKED_AT / f"{scene.name}-{name}.png")
+    page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
+    page.emulate_media(color_scheme="light")
+    if scene.picture:
+        keep_picture(LOOKED_AT / f"{scene.name}-desk.png", PICTURES / f"{scene.name}.png")
+
+
+def keep_picture(taken: Path, kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(taken.read_bytes())
+
+
+def fill(scene: Scene, shop: Shop, tree: dict[str, str]) -> str:
+    """Return a scene's address with the ids of this run."""
+    broke_at = format_time(MORNING + 31 * 60 * SECOND)
+    known = {"slow": shop.slow, "slow_span": shop.slow_span, "agent": shop.agent}
+    return scene.address.format(broke_at=broke_at, **known, **tree)
+
+
+def test_the_page_can_be_used_without_a_mouse(shop: Shop, visit: Visit) -> None:
+    page = visit.look(f"{shop.server.url}/#/find?{RANGE}")
+    expect(page.get_by_text("POST /checkout").first).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Go to anything")
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("w")
+    expect(page.get_by_role("heading", name="Twin")).to_be_visible()
+    assert RANGE.split("&", 1)[0].partition("=")[2].replace(":", "%3A") in page.url
+    page.keyboard.press("Control+k")
+    page.keyboard.type("health")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Health")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Twin")).to_be_visible()
+
+
+@pytest.mark.parametrize(("width", "height"), [DESK, PHONE], ids=["desk", "phone"])
+def test_no_screen_is_wider_than_the_window(
+    width: int, height: int, shop: Shop, tree: dict[str, str], visit: Visit
+) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(f"{shop.server.url}/#/nowhere")
+    for scene in SCENES:
+        address = fill(scene, shop, tree)
+        page.evaluate("(hash) => { window.location.hash = hash; }", address)
+        expect(page.get_by_text(scene.shows[0]).first).to_be_attached()
+        wide = page.evaluate("() => document.documentElement.scrollWidth")
+        assert wide <= width, scene.name
