@@ -14,6 +14,7 @@ export async function* listen(
 	query: Record<string, unknown>,
 	until: AbortSignal,
 	lastId?: string,
+	onOpen?: () => void,
 ): AsyncGenerator<ServerEvent> {
 	const headers: Record<string, string> = { accept: "text/event-stream", ...ownHeaders() };
 	if (lastId !== undefined) headers["last-event-id"] = lastId;
@@ -25,6 +26,7 @@ export async function* listen(
 		throw new Problem("unavailable", "the live feed cannot be reached", 0, String(error));
 	}
 	if (!response.ok || response.body === null) throw await readProblem(response);
+	onOpen?.();
 	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
 	const blocks = new Blocks();
 	try {

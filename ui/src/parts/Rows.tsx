@@ -19,6 +19,8 @@ interface RowsProps<Item> {
 	/** Index of the row to bring into sight. */
 	reveal?: number | undefined;
 	onEnd?: () => void;
+	/** Told when the end comes into sight or goes out of it. */
+	onAway?: (isAway: boolean) => void;
 }
 
 export function Rows<Item>(props: RowsProps<Item>) {
@@ -68,7 +70,9 @@ export function Rows<Item>(props: RowsProps<Item>) {
 			tabIndex={0}
 			onScroll={(event) => {
 				const element = event.currentTarget;
+				const wasAtEnd = atEnd.current;
 				atEnd.current = element.scrollTop + element.clientHeight >= element.scrollHeight - height;
+				if (wasAtEnd !== atEnd.current) props.onAway?.(!atEnd.current);
 				setSeen({ top: element.scrollTop, height: element.clientHeight });
 				if (atEnd.current) onEnd?.();
 			}}

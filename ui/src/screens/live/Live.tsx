@@ -1,10 +1,12 @@
 /** Live: spans, log records and what happens in the tree, as they come. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { addressOf } from "../../api/client";
+import { addressOf, get } from "../../api/client";
 import { listen } from "../../api/events";
-import type { LogRecord, Span, WatchEvent } from "../../api/schema";
-import { command } from "../../parts/CopyMenu";
+import type { LogRecord, Span, SpanList, WatchEvent } from "../../api/schema";
+import { Complete } from "../../parts/Complete";
+import { CompletingText } from "../../parts/CompletingText";
+import { type Copies, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Rows } from "../../parts/Rows";
 import { Nothing, SendData } from "../../parts/States";
@@ -13,7 +15,19 @@ import { asProblem } from "../../state/answer";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
 import { now, readTime } from "../../state/time";
-import { Backlog, type Kind, type Line } from "./backlog";
+import { type Fault, faultOf } from "../find/expression";
+import "../find/find.css";
+import { asStatement } from "../find/query";
+import { completeExpression, suggestServices } from "../find/suggest";
+import {
+	Backlog,
+	isAppWanted,
+	KEPT_MAX,
+	type Kind,
+	type Line,
+	momentOf,
+	type Wanted,
+} from "./backlog";
 
 /** Rows are shown at most so often: a thousand spans a second are not a thousand paintings. */
 const PAINT_MS = 150;
@@ -26,69 +40,96 @@ const PATHS: Record<Kind, string> = {
 	app: "/api/v1/watch",
 };
 
+/** `waiting` for the server, `open`, or why it is not. */
+const KINDS: readonly Kind[] = ["span", "log", "app"];
+
 type Feeds = Record<Kind, "waiting" | "open" | string>;
 
+/** What is shown at once, before anything new comes: a screenful, of the last minutes. */
+const BEFORE = 50;
+const BEFORE_LAST = "15m";
+
+const NOTHING_OPEN: Feeds = { span: "waiting", log: "waiting", app: "waiting" };
+
 export default function Live() {
-	const service = param("service") ?? "";
-	const status = param("status") ?? "";
-	const text = param("text") ?? "";
+	const wanted: Wanted = {
+		service: param("service") ?? "",
+		status: param("status") ?? "",
+		text: param("text") ?? "",
+		q: param("q") ?? "",
+	};
 	const hidden = new Set((param("without") ?? "").split(",").filter((each) => each !== ""));
 	const backlog = useRef(new Backlog());
+	const painted = useRef(-1);
 	const [isPaused, setPaused] = useState(false);
-	const [, setPainted] = useState(0);
-	const [feeds, setFeeds] = useState<Feeds>({ span: "waiting", log: "waiting", app: "waiting" });
-	const key = JSON.stringify([service, status, text, [...hidden].sort()]);
+	const [isAway, setAway] = useState(false);
+	const [isWished, setWished] = useState(false);
+	const [, setRound] = useState(0);
+	const [feeds, setFeeds] = useState<Feeds>(NOTHING_OPEN);
+	const key = JSON.stringify([wanted, [...hidden].sort()]);
 
 	useEffect(() => {
 		const gone = new AbortController();
-		backlog.current = new Backlog();
+		const kept = new Backlog();
+		backlog.current = kept;
+		painted.current = -1;
+		setFeeds(NOTHING_OPEN);
+		setAway(false);
 		const told = (kind: Kind, state: string) =>
-			setFeeds((before) => ({ ...before, [kind]: state }));
-		for (const kind of Object.keys(PATHS) as Kind[]) {
-			if (hidden.has(kind)) continue;
-			const query =
-				kind === "app"
-					? {}
-					: {
-							service: service || undefined,
-							text: text || undefined,
-							status: kind === "span" ? status || undefined : undefined,
-						};
-			void follow(kind, query, gone.signal, backlog.current, told);
-		}
-		const timer = window.setInterval(() => setPainted((before) => before + 1), PAINT_MS);
+			setFeeds((before) => (before[kind] === state ? before : { ...before, [kind]: state }));
+		const kinds = KINDS.filter((kind) => !hidden.has(kind));
+		void recall(kinds, wanted, gone.signal, kept);
+		for (const kind of kinds) void follow(kind, wanted, gone.signal, kept, told);
+		const timer = window.setInterval(() => {
+			// Nothing came: nothing is to be painted.
+			if (painted.current !== kept.version) setRound((before) => before + 1);
+		}, PAINT_MS);
 		return () => {
 			gone.abort();
 			window.clearInterval(timer);
 		};
 	}, [key]);
-	useEffect(
-		() => addKeys([{ keys: " ", what: "Pause or go on", act: () => setPaused((was) => !was) }]),
-		[],
-	);
-
 	const lines = backlog.current.show(isPaused);
+	painted.current = backlog.current.version;
 	const waiting = backlog.current.waiting;
+	const toEnd = () => {
+		setPaused(false);
+		// Whoever is there already need not be brought there.
+		setWished(isAway);
+	};
+	useEffect(
+		() =>
+			addKeys([
+				{ keys: " ", what: "Pause or go on", act: () => setPaused((was) => !was) },
+				{ keys: "G", what: "To the newest", act: toEnd },
+				{
+					keys: "/",
+					what: "Filter",
+					act: () => document.querySelector<HTMLElement>("search input")?.focus(),
+				},
+			]),
+		[isAway],
+	);
 	const without = (kind: Kind) => {
 		const next = new Set(hidden);
 		if (!next.delete(kind)) next.add(kind);
 		change({ without: [...next].sort().join(",") });
 	};
+	const problems = KINDS.filter(
+		(kind) => !hidden.has(kind) && feeds[kind] !== "open" && feeds[kind] !== "waiting",
+	);
+	const fault = problems
+		.map((kind) => faultOf(feeds[kind], wanted.q))
+		.find((each) => each !== null);
 	return (
 		<>
-			<Head
-				title="Live"
-				copies={{
-					cli: command(["live"], { service, status }),
-					url: addressOf("/api/v1/traces/live", {}, { service: service || undefined }),
-				}}
-			>
-				{(Object.keys(PATHS) as Kind[]).map((kind) => (
+			<Head title="Live" copies={copiesOf(wanted)}>
+				{KINDS.map((kind) => (
 					<button
 						type="button"
 						key={kind}
 						aria-pressed={!hidden.has(kind)}
-						title={feeds[kind] === "open" ? "it comes" : feeds[kind]}
+						title={feeds[kind] === "open" ? "they come" : feeds[kind]}
 						onClick={() => without(kind)}
 					>
 						{kind}s {!hidden.has(kind) && feeds[kind] !== "open" && <span class="warn">…</span>}
@@ -99,33 +140,26 @@ export default function Live() {
 				</button>
 			</Head>
 			<main class="main fills">
-				<search class="filters">
-					<Filter name="service" value={service} />
-					<select
-						aria-label="status"
-						value={status}
-						onChange={(event) => change({ status: event.currentTarget.value })}
-					>
-						<option value="">any status</option>
-						<option value="error">failed spans</option>
-					</select>
-					<Filter name="text" value={text} label="words" />
-				</search>
+				<Filters wanted={wanted} fault={fault ?? null} />
 				{backlog.current.dropped > 0 && (
 					<div class="notice" role="note">
 						{sayCount(backlog.current.dropped)} records are not shown: more came than the feed or
-						this page could take.
+						this page could take. They are stored; <a href={linkTo("find")}>Find</a> has them.
 					</div>
 				)}
-				{Object.entries(feeds)
-					.filter(([kind, state]) => !hidden.has(kind) && state !== "open" && state !== "waiting")
-					.map(([kind, state]) => (
+				{wanted.q !== "" && !hidden.has("app") && (
+					<div class="notice" role="note">
+						An expression is about spans and log records: what happens to apps is left out.
+					</div>
+				)}
+				{fault === undefined &&
+					problems.map((kind) => (
 						<div class="notice" role="alert" key={kind}>
-							{kind}s: {state}. It is tried again.
+							{kind}s: {feeds[kind]}. It is tried again.
 						</div>
 					))}
 				{lines.length === 0 ? (
-					<Nothing title="Waiting for what comes">
+					<Nothing title={key === NO_FILTER ? "Waiting for what comes" : "Nothing came that fits"}>
 						<SendData />
 					</Nothing>
 				) : (
@@ -134,42 +168,151 @@ export default function Live() {
 						height={26}
 						label="What came"
 						follow={!isPaused}
+						reveal={isWished ? lines.length - 1 : undefined}
+						onAway={(away) => {
+							setAway(away);
+							if (!away) setWished(false);
+						}}
 						render={(line) => <LiveRow line={line} />}
 					/>
 				)}
+				<div class="bar counted small">
+					<span class="soft grow">
+						{sayCount(lines.length)} records
+						{lines.length >= KEPT_MAX && `: the newest, older ones are let go`}
+					</span>
+					{(isAway || isPaused) && lines.length > 0 && (
+						<button type="button" onClick={toEnd}>
+							To the newest <kbd>G</kbd>
+						</button>
+					)}
+				</div>
 			</main>
 		</>
 	);
 }
 
-function Filter({ name, value, label }: { name: string; value: string; label?: string }) {
+const NO_FILTER = JSON.stringify([{ service: "", status: "", text: "", q: "" }, []]);
+
+function Filters({ wanted, fault }: { wanted: Wanted; fault: Fault | null }) {
+	return (
+		<search class="filters">
+			<Complete
+				label="service"
+				value={wanted.service}
+				suggest={suggestServices}
+				onChoose={(service) => change({ service })}
+			/>
+			<select
+				aria-label="status"
+				value={wanted.status}
+				onChange={(event) => change({ status: event.currentTarget.value })}
+			>
+				<option value="">any status</option>
+				<option value="error">failed</option>
+			</select>
+			<Words value={wanted.text} />
+			<CompletingText
+				label="expression"
+				placeholder="expression: duration > 100ms AND http.route = /cart"
+				value={wanted.q}
+				fault={fault}
+				complete={(text, caret, until) =>
+					completeExpression(text, caret, "spans", { service: wanted.service || undefined }, until)
+				}
+				onSend={(q) => change({ q: q.trim() })}
+			/>
+		</search>
+	);
+}
+
+/** Sent when they are finished: each letter would begin the feeds anew. */
+function Words({ value }: { value: string }) {
+	const [text, setText] = useState(value);
+	useEffect(() => setText(value), [value]);
+	const send = () => {
+		if (text !== value) change({ text });
+	};
 	return (
 		<input
 			type="search"
-			aria-label={label ?? name}
-			placeholder={label ?? name}
-			value={value}
-			onChange={(event) => change({ [name]: event.currentTarget.value })}
+			aria-label="words"
+			placeholder="words"
+			value={text}
+			onInput={(event) => setText(event.currentTarget.value)}
+			onBlur={send}
+			onKeyDown={(event) => {
+				if (event.key === "Enter") send();
+			}}
 		/>
 	);
 }
 
+function copiesOf({ service, status, text, q }: Wanted): Copies {
+	const asked = { service, status, text, q };
+	const said = Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== ""));
+	return {
+		cli: command(["live"], asked),
+		sql: asStatement("otel_traces", said, { last: BEFORE_LAST }),
+		url: addressOf("/api/v1/traces/live", {}, said),
+		mcp: { tool: "find_spans", arguments: { ...said, last: BEFORE_LAST } },
+	};
+}
+
+function queryOf(kind: Kind, { service, status, text, q }: Wanted) {
+	const asked = { service: service || undefined, text: text || undefined, q: q || undefined };
+	if (kind === "span")
+		return { ...asked, status: status === "error" ? status : undefined } as const;
+	return { ...asked, min_severity: status === "error" ? ("error" as const) : undefined };
+}
+
+/** Show the newest that is there already: a screen that waits says nothing. */
+async function recall(
+	kinds: readonly Kind[],
+	wanted: Wanted,
+	until: AbortSignal,
+	backlog: Backlog,
+): Promise<void> {
+	const common = { last: BEFORE_LAST, limit: BEFORE };
+	const asked = kinds.map(async (kind): Promise<Line[]> => {
+		if (kind === "app") return [];
+		const query = { ...common, ...queryOf(kind, wanted) };
+		const records =
+			kind === "span"
+				? ((await get("/api/v1/traces", { query: { ...query, view: "spans" }, until })) as SpanList)
+						.spans
+				: (await get("/api/v1/logs", { query, until })).logs;
+		return records.map((record) => ({
+			kind,
+			at: momentOf(record as unknown as Record<string, unknown>) ?? 0,
+			record,
+		}));
+	});
+	// What cannot be asked for is told by its feed.
+	const found = await Promise.allSettled(asked);
+	if (until.aborted) return;
+	const lines = found.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+	backlog.begin(lines.sort((one, other) => one.at - other.at));
+}
+
 async function follow(
 	kind: Kind,
-	query: Record<string, unknown>,
+	wanted: Wanted,
 	until: AbortSignal,
 	backlog: Backlog,
 	told: (kind: Kind, state: string) => void,
 ): Promise<void> {
+	const query = kind === "app" ? {} : queryOf(kind, wanted);
+	const isWanted = kind === "app" ? (line: Line) => isAppWanted(line, wanted) : undefined;
+	const opened = () => told(kind, "open");
 	let last: string | undefined;
 	while (!until.aborted) {
 		try {
-			told(kind, "open");
-			for await (const event of listen(PATHS[kind], query, until, last)) {
+			for await (const event of listen(PATHS[kind], query, until, last, opened)) {
 				last = event.id ?? last;
-				if (event.type === "dropped") backlog.dropped += Number(JSON.parse(event.data).dropped);
+				if (event.type === "dropped") backlog.drop(Number(JSON.parse(event.data).dropped));
 				else if (event.type === "error") throw new Error(JSON.parse(event.data).detail);
-				else backlog.take(kind, JSON.parse(event.data));
+				else backlog.take(kind, JSON.parse(event.data), isWanted);
 			}
 		} catch (error) {
 			if (!until.aborted) told(kind, asProblem(error).message);
