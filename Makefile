@@ -14,10 +14,10 @@ export UV_PYTHON := $(VENV)/bin/python
 NATIVE_SOURCES := $(shell find native -name '*.rs' -not -path '*/target/*' -not -path '*/fuzz/*') native/Cargo.toml native/Cargo.lock native/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint fmt types house unit ui gen wheels bench soak fuzz clean
+.PHONY: help setup run demo test lint fmt types house unit ui page screenshots gen wheels bench soak fuzz clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMPS)/dev ## install everything for development into .venv
 
@@ -30,6 +30,8 @@ demo: $(STAMPS)/server ## run the demo system against a running clew
 test: $(STAMPS)/dev lint types ## lint, types and every test: what CI runs
 	@if command -v cargo >/dev/null; then cargo test --quiet --locked --manifest-path native/Cargo.toml; \
 	else echo "no cargo: the tests of the native decoder are left out"; fi
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory page; \
+	else echo "no npm: the tests of the page's source, and of its being built anew, are left out"; fi
 	$(BIN)/python -m pytest $(SHARED) --durations 15 $(ARGS)
 
 lint: $(STAMPS)/dev ## check style, format and the floors
@@ -52,6 +54,12 @@ unit: $(STAMPS)/dev ## the quick tests
 
 ui: ui/node_modules ## build the page into src/clew/surfaces/web/static
 	cd ui && npm run --silent check && npm run --silent build -- --logLevel warn
+
+page: ui/node_modules ## check the page's source: style, types, unit tests
+	cd ui && npm run --silent check && npm run --silent test -- --reporter=dot
+
+screenshots: $(STAMPS)/dev ui/node_modules ## take the guide's pictures of the page
+	CLEW_SCREENSHOTS=1 $(BIN)/python -m pytest tests/e2e/page/test_screens.py $(ARGS)
 
 gen: $(STAMPS)/dev ## write every generated file anew
 	$(BIN)/python -m clew.app.generate

@@ -89,6 +89,8 @@ def test_a_runaway_subtree_is_cancelled_and_seen_to_end(
     rows.filter(has_not_text="child-of").get_by_role("link").first.click()
     page.get_by_role("button", name=re.compile("^Cancel")).click()
     asked = page.get_by_role("dialog", name="Cancel")
+    asked.get_by_label("everything below it as well").check()
+    # Whom it hits is named before anybody is hit.
     expect(asked).to_contain_text("child-of-runaway")
     asked.get_by_role("button", name="Cancel 2 apps").click()
     became = page.get_by_role("table", name="What became of each")
