@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { Edge, Node } from "../src/api/schema";
-import { compareIds, layoutGraph, levelNodes } from "../src/screens/lineage/layout";
+import {
+	type Arrow,
+	compareIds,
+	layoutGraph,
+	levelNodes,
+	pathOf,
+} from "../src/screens/lineage/layout";
 
 function graph(pairs: readonly [string, string][]): { nodes: Node[]; edges: Edge[] } {
 	const ids = [...new Set(pairs.flat())];
@@ -55,6 +61,43 @@ describe("the picture of a graph", () => {
 		expect(places(layoutGraph(nodes, edges))).toEqual(
 			places(layoutGraph([...nodes].reverse(), [...edges].reverse())),
 		);
+	});
+
+	it("leads a long arrow beside the boxes that it passes", () => {
+		const { nodes, edges } = graph([
+			["1", "2"],
+			["2", "3"],
+			["3", "4"],
+			["1", "4"],
+		]);
+		const picture = layoutGraph(nodes, edges);
+		const long = picture.arrows.find((arrow) => arrow.through.length > 0);
+		expect(long?.edge).toMatchObject({ parent_trace_id: "1", trace_id: "4" });
+		expect(long?.through).toHaveLength(2);
+		for (const point of long?.through ?? [])
+			for (const box of picture.boxes)
+				expect(
+					point.x > box.x &&
+						point.x < box.x + box.width &&
+						point.y > box.y &&
+						point.y < box.y + box.height,
+				).toBe(false);
+		expect(pathOf(long as Arrow)).toMatch(/^M[\d.]+ [\d.]+ C/);
+	});
+
+	it("holds a thousand nodes apart", () => {
+		const pairs = Array.from(
+			{ length: 1_000 },
+			(_, at) => [String(Math.floor(at / 3) + 1), String(at + 2)] as [string, string],
+		);
+		const { nodes, edges } = graph(pairs);
+		const { boxes, width, height } = layoutGraph(nodes, edges);
+		const places = new Set(boxes.map((box) => `${box.x} ${box.y}`));
+		expect(places.size).toBe(nodes.length);
+		for (const box of boxes) {
+			expect(box.x + box.width).toBeLessThanOrEqual(width);
+			expect(box.y + box.height).toBeLessThanOrEqual(height);
+		}
 	});
 
 	it("orders ids as the numbers that they are", () => {

@@ -1,27 +1,25 @@
 /** Lineage: where a result came from, and what was made of it. */
 
-import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { addressOf, get } from "../../api/client";
-import type {
-	Edge,
-	Lineage as LineageDocument,
-	LineagePath,
-	Node,
-	SqlAnswer,
-} from "../../api/schema";
+import type { Lineage as LineageDocument, LineagePath } from "../../api/schema";
 import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Nothing, Shown } from "../../parts/States";
-import { sayCount, sayDuration, sayTime } from "../../parts/words";
+import { sayCount, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, go, linkTo, param, place } from "../../state/place";
-import { now, readTime } from "../../state/time";
-import { BOX, layoutGraph } from "./layout";
+import { now, rangeKey, readTime, type Span, window_ } from "../../state/time";
+import { Graph } from "./Graph";
 
 const DEPTH = 20;
 
-/** Nodes of one picture: more than that nobody looks at, and the list still tells them. */
+/** Nodes of a picture at first, and when somebody wants more: beyond that nobody sees anything. */
 const LIMIT = 200;
+const LIMIT_MAX = 1_000;
+
+/** Outputs to choose from. */
+const OUTPUTS = 30;
 
 export default function Lineage() {
 	const [id, to] = place.value.names;
@@ -33,21 +31,56 @@ export default function Lineage() {
 	);
 }
 
+interface Output {
+	id: string;
+	at: string;
+	inputs: number;
+	stage: string;
+	service: string;
+}
+
+/** Statement for the outputs that were made last within the range. */
+function outputsSql({ start, end }: Span): string {
+	return (
+		"SELECT toString(TraceId) AS id, max(Timestamp) AS at, uniqExact(ParentTraceId) AS inputs" +
+		` FROM trace_links WHERE Timestamp >= fromUnixTimestamp64Milli(${Math.floor(start)})` +
+		` AND Timestamp < fromUnixTimestamp64Milli(${Math.ceil(end)})` +
+		` GROUP BY TraceId ORDER BY at DESC LIMIT ${OUTPUTS}`
+	);
+}
+
+/** Outputs with the stages that made them, in two questions: the second knows what to look for. */
+async function askOutputs(shown: Span, until: AbortSignal): Promise<Output[]> {
+	const found = await get("/api/v1/sql", { query: { q: outputsSql(shown) }, until });
+	if (found.count === 0) return [];
+	const ids = found.rows.map((row) => String(row.id)).filter((id) => /^\d+$/.test(id));
+	const items = ids.map((id) => `'tracelink.trace_id=${id}'`).join(", ");
+	const named = await get("/api/v1/sql", {
+		query: {
+			q:
+				"SELECT SpanAttributes['tracelink.trace_id'] AS id, any(SpanName) AS stage," +
+				" any(ServiceName) AS service FROM otel_traces" +
+				` WHERE hasAny(SpanAttributeItems, [${items}]) GROUP BY id`,
+		},
+		until,
+	});
+	const stages = new Map(named.rows.map((row) => [String(row.id), row]));
+	return found.rows.map((row) => ({
+		id: String(row.id),
+		at: String(row.at),
+		inputs: Number(row.inputs),
+		stage: String(stages.get(String(row.id))?.stage ?? ""),
+		service: String(stages.get(String(row.id))?.service ?? ""),
+	}));
+}
+
 function Which() {
 	const [text, setText] = useState("");
-	const recent = useAnswer<SqlAnswer>("recent", (until) =>
-		get("/api/v1/sql", {
-			query: {
-				q:
-					"SELECT toString(TraceId) AS id, max(Timestamp) AS at, uniqExact(ParentTraceId) AS inputs" +
-					" FROM trace_links GROUP BY TraceId ORDER BY at DESC LIMIT 30",
-			},
-			until,
-		}),
-	);
+	const shown = window_.value;
+	const recent = useAnswer<Output[]>(rangeKey.value, (until) => askOutputs(shown, until));
 	return (
 		<>
-			<Head title="Lineage" />
+			<Head title="Lineage" copies={{ sql: outputsSql(shown) }} />
 			<main class="main">
 				<Nothing title="Whose origin?">
 					<form
@@ -60,8 +93,8 @@ function Which() {
 						<input
 							type="search"
 							class="grow"
-							aria-label="Trace id of an output"
-							placeholder="the trace id of an output, a decimal number"
+							aria-label="Id of an output"
+							placeholder="a decimal trace id, or TRACEID:SPANID of a span"
 							value={text}
 							onInput={(event) => setText(event.currentTarget.value)}
 						/>
@@ -72,9 +105,9 @@ function Which() {
 					<Shown
 						of={recent}
 						empty={(found) =>
-							found.count > 0 ? null : (
+							found.length > 0 ? null : (
 								<>
-									<p>Nothing was joined yet. A stage says what its output was made of:</p>
+									<p>Nothing was joined in this time. A stage says what its output was made of:</p>
 									<pre>{`from clew import lineage
 with lineage.join([frame, cloud]) as out:
     out.value = fuse(frame, cloud)`}</pre>
@@ -83,19 +116,31 @@ with lineage.join([frame, cloud]) as out:
 						}
 					>
 						{(found) => (
-							<>
-								<p class="soft">Outputs that were made last:</p>
-								<ul>
-									{found.rows.map((row) => (
-										<li key={String(row.id)}>
-											<a class="mono" href={linkTo("lineage", [String(row.id)])}>
-												{String(row.id)}
-											</a>{" "}
-											<span class="soft">of {String(row.inputs)} inputs</span>
-										</li>
+							<table aria-label="Outputs">
+								<thead>
+									<tr>
+										<th>output, the last made first</th>
+										<th>by</th>
+										<th class="number">inputs</th>
+										<th>at</th>
+									</tr>
+								</thead>
+								<tbody>
+									{found.map((each) => (
+										<tr key={each.id}>
+											<td>
+												<a href={linkTo("lineage", [each.id])}>
+													{each.stage || "no stage told"}{" "}
+													<span class="mono small">{each.id.slice(-10)}</span>
+												</a>
+											</td>
+											<td>{each.service}</td>
+											<td class="number">{each.inputs}</td>
+											<td class="mono soft">{sayTime(readTime(each.at) ?? 0, now.value)}</td>
+										</tr>
 									))}
-								</ul>
-							</>
+								</tbody>
+							</table>
 						)}
 					</Shown>
 				</Nothing>
@@ -107,8 +152,13 @@ with lineage.join([frame, cloud]) as out:
 function Walk({ id }: { id: string }) {
 	const direction = param("direction") === "down" ? "down" : "up";
 	const [other, setOther] = useState("");
-	const query = { direction, depth: DEPTH, limit: LIMIT } as const;
-	const answer = useAnswer<LineageDocument>(`${id} ${direction}`, (until) =>
+	const isMore = param("more") === "true";
+	const query = {
+		direction,
+		depth: isMore ? LIMIT_MAX : DEPTH,
+		limit: isMore ? LIMIT_MAX : LIMIT,
+	} as const;
+	const answer = useAnswer<LineageDocument>(`${id} ${direction} ${isMore}`, (until) =>
 		get("/api/v1/lineage/{trace_id}", { in: { trace_id: id }, query, until }),
 	);
 	return (
@@ -118,7 +168,7 @@ function Walk({ id }: { id: string }) {
 				copies={{
 					cli: command(["lineage", id], { [direction]: true }),
 					url: addressOf("/api/v1/lineage/{trace_id}", { trace_id: id }, query),
-					mcp: { tool: "lineage", arguments: { trace_id: id, direction } },
+					mcp: { tool: "lineage", arguments: { id, direction } },
 				}}
 			>
 				<button
@@ -135,6 +185,11 @@ function Walk({ id }: { id: string }) {
 				>
 					effects ▶
 				</button>
+				{answer.data?.truncated && !isMore && (
+					<button type="button" onClick={() => change({ more: "true" })}>
+						Show more of it
+					</button>
+				)}
 				<form
 					class="bar"
 					onSubmit={(event) => {
@@ -178,6 +233,7 @@ function Path({ from, to }: { from: string; to: string }) {
 				copies={{
 					cli: command(["lineage", from], { path: to }),
 					url: addressOf("/api/v1/lineage/path", {}, { from, to }),
+					mcp: { tool: "lineage", arguments: { id: from, to } },
 				}}
 			>
 				<a class="button" href={linkTo("lineage", [from])}>
@@ -219,188 +275,4 @@ function notesOf(found: LineageDocument): string[] {
 	const lost = Object.values(found.losses).reduce((sum, each) => sum + each, 0);
 	if (lost > 0) notes.push(`${sayCount(lost)} messages about links were lost or refused`);
 	return notes;
-}
-
-interface GraphProps {
-	nodes: readonly Node[];
-	edges: readonly Edge[];
-	root: string;
-	notes: readonly string[];
-}
-
-function Graph({ nodes, edges, root, notes }: GraphProps) {
-	const picture = useMemo(() => layoutGraph(nodes, edges), [nodes, edges]);
-	const selected = param("node") ?? root;
-	const node = nodes.find((each) => each.trace_id === selected);
-	const frame = useRef<HTMLDivElement>(null);
-	useLayoutEffect(() => {
-		// What was asked about comes into sight, however long the way to it.
-		const box = picture.boxes.find((each) => each.node.trace_id === selected);
-		const element = frame.current;
-		if (!box || !element) return;
-		const isSeen =
-			box.x >= element.scrollLeft && box.x + box.width <= element.scrollLeft + element.clientWidth;
-		if (!isSeen) element.scrollLeft = box.x + box.width / 2 - element.clientWidth / 2;
-		const isLevel =
-			box.y >= element.scrollTop && box.y + box.height <= element.scrollTop + element.clientHeight;
-		if (!isLevel) element.scrollTop = box.y - element.clientHeight / 2;
-	}, [picture, selected]);
-	return (
-		<>
-			{notes.map((note) => (
-				<div class="notice" role="note" key={note}>
-					{note}
-				</div>
-			))}
-			<div class="split">
-				<div class="column scroll" ref={frame}>
-					<svg
-						class="graph"
-						width={picture.width}
-						height={picture.height}
-						role="group"
-						aria-label={`${nodes.length} nodes, ${edges.length} edges`}
-					>
-						<defs>
-							<marker
-								id="tip"
-								viewBox="0 0 8 8"
-								refX="7"
-								refY="4"
-								markerWidth="7"
-								markerHeight="7"
-								orient="auto"
-							>
-								<path d="M0 0 8 4 0 8z" class="tip" />
-							</marker>
-						</defs>
-						{picture.arrows.map(({ edge, from, to }) => {
-							const [x1, y1] = [from.x + BOX.width, from.y + BOX.height / 2];
-							const [x2, y2] = [to.x, to.y + BOX.height / 2];
-							const bend = Math.max(24, (x2 - x1) / 2);
-							return (
-								<path
-									key={`${edge.parent_trace_id} ${edge.trace_id} ${edge.position}`}
-									class={`edge ${edge.trace_id === selected || edge.parent_trace_id === selected ? "is-near" : ""}`}
-									d={`M${x1} ${y1} C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`}
-									marker-end="url(#tip)"
-								/>
-							);
-						})}
-						{picture.boxes.map((box) => {
-							const { node: each } = box;
-							const stage = each.stages[0];
-							return (
-								<a
-									key={each.trace_id}
-									href={linkTo("lineage", place.value.names, {
-										direction: param("direction"),
-										node: each.trace_id,
-									})}
-									aria-current={each.trace_id === selected ? "true" : undefined}
-								>
-									<g
-										class={`box ${each.trace_id === selected ? "is-selected" : ""} ${each.missing ? "is-missing" : ""}`}
-										transform={`translate(${box.x} ${box.y})`}
-									>
-										<rect width={BOX.width} height={BOX.height} rx="6" />
-										<text x="10" y="21" class="name">
-											{cut(stage?.operation ?? (each.missing ? "not known" : "no stage told"), 26)}
-										</text>
-										<text x="10" y="40" class="under">
-											{cut(`${stage?.service ?? ""} ${each.trace_id.slice(-10)}`, 30)}
-										</text>
-									</g>
-								</a>
-							);
-						})}
-					</svg>
-				</div>
-				<aside class="side" aria-label="Evidence">
-					{node && <Evidence node={node} edges={edges} />}
-				</aside>
-			</div>
-		</>
-	);
-}
-
-function cut(text: string, characters: number): string {
-	return text.length <= characters ? text : `${text.slice(0, characters - 1)}…`;
-}
-
-function Evidence({ node, edges }: { node: Node; edges: readonly Edge[] }) {
-	const inputs = edges.filter((edge) => edge.trace_id === node.trace_id);
-	return (
-		<div class="stack">
-			<h2>{node.stages[0]?.operation ?? "An item"}</h2>
-			<dl>
-				<dt>trace id</dt>
-				<dd class="mono">{node.trace_id}</dd>
-				{node.items.map((item) => (
-					<>
-						<dt>item</dt>
-						<dd class="mono">
-							{item.stream_id} / {item.epoch} / {item.seq}
-							<br />
-							<span class="soft">{sayTime(readTime(item.at) ?? 0, now.value)}</span>
-						</dd>
-					</>
-				))}
-			</dl>
-			<p class="bar">
-				<a class="button" href={linkTo("lineage", [node.trace_id])}>
-					Its causes
-				</a>
-				<a class="button" href={linkTo("lineage", [node.trace_id], { direction: "down" })}>
-					Its effects
-				</a>
-			</p>
-			<h3>Stages and their spans</h3>
-			{node.stages.length === 0 && <p class="soft">No span names it.</p>}
-			{node.stages.map((stage) => (
-				<p key={stage.span_id}>
-					<a href={linkTo("trace", [stage.trace_id], { span: stage.span_id })}>{stage.operation}</a>{" "}
-					<span class="soft">
-						{stage.service}, {sayDuration(stage.duration_ms)}
-					</span>
-					{stage.status === "error" && <span class="tag bad">failed</span>}
-				</p>
-			))}
-			{inputs.length > 0 && <h3>{inputs.length} inputs</h3>}
-			{inputs.map((edge) => (
-				<p key={edge.parent_trace_id}>
-					<a class="mono" href={linkTo("lineage", [edge.parent_trace_id])}>
-						{edge.parent_trace_id}
-					</a>{" "}
-					{edge.age_ms !== null && <span class="soft">{sayDuration(edge.age_ms)} old</span>}
-				</p>
-			))}
-			{node.windows.length > 0 && <h3>Windows</h3>}
-			{node.windows.map((window) => (
-				<p key={`${window.stream_id} ${window.epoch}`}>
-					stream {window.stream_id}: {window.count} items, numbers {window.first_seq} to{" "}
-					{window.last_seq}
-					<br />
-					<span class="soft">
-						over {sayDuration(window.span_ms)}, the oldest {sayDuration(window.oldest_ms)} old
-					</span>
-				</p>
-			))}
-			{node.apps.length > 0 && <h3>Apps</h3>}
-			{node.apps.map((app) => (
-				<p key={app.app_id}>
-					<a href={linkTo("tree", [app.app_id], { all: "true" })}>{app.app_name ?? app.app_id}</a>{" "}
-					<span class="tag">{app.status ?? "unknown"}</span>
-				</p>
-			))}
-			{node.objects.length > 0 && <h3>Objects</h3>}
-			{node.objects.map((object) => (
-				<p key={`${object.type} ${object.id}`}>
-					<a href={linkTo("twin", [object.type, object.id])}>
-						{object.type} {object.id}
-					</a>
-				</p>
-			))}
-		</div>
-	);
 }

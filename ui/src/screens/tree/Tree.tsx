@@ -39,7 +39,7 @@ export default function Tree() {
 				copies={{
 					cli: command(["tree", ...(selected === null ? [] : [selected])], { all }),
 					url: addressOf("/api/v1/apps", {}, asked),
-					mcp: { tool: "tree", arguments: selected === null ? {} : { app: selected } },
+					mcp: { tool: "tree", arguments: selected === null ? {} : { app_id: selected } },
 				}}
 			>
 				<input

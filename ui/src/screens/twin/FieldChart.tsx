@@ -45,27 +45,28 @@ export function FieldChart({ type, id, field, version, close }: FieldChartProps)
 			>
 				{(found) => (
 					<>
-						{found.values.every((each) => typeof each.value === "number") &&
-							found.values.length > 1 && (
-								<Drawing<Step>
-									label={`${field} over time; the table below has its values`}
-									height={HEIGHT}
-									layout={(size) => layoutSteps(found.values, size.width, HEIGHT)}
-									paint={(context, steps, size) => {
-										context.strokeStyle = colour("hue-0");
-										context.lineWidth = 2;
-										context.beginPath();
-										for (const step of steps) {
-											context.lineTo(step.x, step.y);
-											context.lineTo(step.x + step.width, step.y);
-										}
-										context.stroke();
-										paintCursors(context, found.values, size.width);
-									}}
-									onPick={(step) => step && moveCursor(step.at)}
-									of={[found, cursor.value, param("from")]}
-								/>
-							)}
+						{isDrawn(found.values) && (
+							<Drawing<Step>
+								label={`${field} over time; the table below has its values`}
+								height={HEIGHT}
+								layout={(size) => layoutSteps(found.values, size.width, HEIGHT)}
+								paint={(context, steps, size) => {
+									context.strokeStyle = colour("hue-0");
+									context.lineWidth = 2;
+									context.beginPath();
+									for (const [index, step] of steps.entries()) {
+										// Where it had no value the line has a gap.
+										if (steps[index - 1]?.index === step.index - 1) context.lineTo(step.x, step.y);
+										else context.moveTo(step.x, step.y);
+										context.lineTo(step.x + step.width, step.y);
+									}
+									context.stroke();
+									paintCursors(context, found.values, size.width);
+								}}
+								onPick={(step) => step && moveCursor(step.at)}
+								of={[found, cursor.value, param("from")]}
+							/>
+						)}
 						<table>
 							<tbody>
 								{found.values.toReversed().map((each) => (
@@ -111,28 +112,38 @@ function paintCursors(
 	}
 }
 
+/** Whether its values are figures; where it was taken away it has none. */
+function isDrawn(values: readonly FieldValue[]): boolean {
+	const told = values.filter((each) => each.value !== null && each.value !== undefined);
+	return told.length > 1 && told.every((each) => typeof each.value === "number");
+}
+
 interface Step extends Rect {
 	at: number;
+	/** Which value it is. */
+	index: number;
 }
 
 /** Return a level for each value, from its moment to the next one's. Pure. */
 export function layoutSteps(values: readonly FieldValue[], width: number, height: number): Step[] {
 	const times = values.map((each) => readTime(each.at) ?? 0);
-	const numbers = values.map((each) => Number(each.value));
+	const numbers = values.flatMap(({ value }) => (typeof value === "number" ? [value] : []));
 	const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
 	const first = times[0] ?? 0;
 	const length = Math.max((times.at(-1) ?? first) - first, 1);
-	const pad = PAD;
-	return values.map((_, at) => {
-		const x = (((times[at] ?? 0) - first) / length) * (width - 2 * pad) + pad;
-		const next = times[at + 1];
-		const right = next === undefined ? width : ((next - first) / length) * (width - 2 * pad) + pad;
-		const share = high === low ? 0.5 : ((numbers[at] ?? 0) - low) / (high - low);
+	const place = (at: number) => ((at - first) / length) * (width - 2 * PAD) + PAD;
+	return values.flatMap(({ value }, index) => {
+		if (typeof value !== "number") return [];
+		const at = times[index] ?? 0;
+		const next = times[index + 1];
+		const x = place(at);
+		const share = high === low ? 0.5 : (value - low) / (high - low);
 		return {
-			at: times[at] ?? 0,
+			at,
+			index,
 			x,
-			y: pad + (1 - share) * (height - 2 * pad),
-			width: Math.max(1, right - x),
+			y: PAD + (1 - share) * (height - 2 * PAD),
+			width: Math.max(1, (next === undefined ? width : place(next)) - x),
 			height: 2,
 		};
 	});

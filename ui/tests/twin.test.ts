@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import type { FieldValue, TimelineEvent } from "../src/api/schema";
+import { layoutMap } from "../src/screens/services/layout";
+import { layoutSteps } from "../src/screens/twin/FieldChart";
+import { eventAfter, eventBefore, rowsOf, sayState } from "../src/screens/twin/state";
+
+describe("an object", () => {
+	it("is compared field by field", () => {
+		const rows = rowsOf({ a: 1, b: { c: 2 }, d: 4 }, { a: 1, b: { c: 3 }, e: 5 });
+		expect(rows.map((row) => [row.name, row.kind])).toEqual([
+			["a", "same"],
+			["b", "changed"],
+			["d", "added"],
+			["e", "removed"],
+		]);
+		expect(rowsOf({ a: 1 }).every((row) => row.kind === "same")).toBe(true);
+	});
+
+	it("is walked from change to change, to the nanosecond", () => {
+		const events = ["10:00:00.000000001Z", "10:00:00.000000900Z", "10:00:01Z"].map(
+			(at) => ({ at: `2026-11-21T${at}` }) as TimelineEvent,
+		);
+		const last = eventBefore(events, null);
+		expect(last).toBe(events[2]);
+		const at = Date.UTC(2026, 10, 21, 10, 0, 1);
+		expect(eventBefore(events, at)).toBe(events[1]);
+		expect(eventAfter(events, at)).toBeNull();
+		expect(eventAfter(events, at - 1)).toBe(events[2]);
+	});
+
+	it("is said on one line, nested values as JSON", () => {
+		expect(sayState({ a: 1, b: [1, 2], c: null })).toBe("a 1 · b [1,2] · c ");
+	});
+});
+
+describe("the history of a field", () => {
+	it("is a step for each value, with a gap where it had none", () => {
+		const values = [5, null, 7, 9].map(
+			(value, at) => ({ value, at: `2026-11-21T10:00:0${at}Z` }) as FieldValue,
+		);
+		const steps = layoutSteps(values, 300, 100);
+		expect(steps.map((step) => step.index)).toEqual([0, 2, 3]);
+		const heights = steps.map((step) => step.y);
+		expect(heights).toEqual([...heights].sort((one, other) => other - one));
+		for (const step of steps) expect(step.x + step.width).toBeLessThanOrEqual(300);
+	});
+});
+
+describe("a map of names", () => {
+	it("has who is called right of who calls, and a circle without end", () => {
+		const nodes = ["c", "a", "b"].map((name) => ({ name }));
+		const edges = [
+			{ from: "a", to: "b" },
+			{ from: "b", to: "c" },
+			{ from: "c", to: "b" },
+		];
+		const { boxes, arrows } = layoutMap(nodes, edges);
+		const x = (name: string) => boxes.find((box) => box.node.name === name)?.x ?? -1;
+		expect(x("a")).toBeLessThan(x("b"));
+		expect(arrows).toHaveLength(3);
+	});
+});
