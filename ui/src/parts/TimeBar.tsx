@@ -129,7 +129,7 @@ export function TimeBar() {
 	);
 }
 
-function toggleFollow(): void {
+export function toggleFollow(): void {
 	if (range.value.kind === "fixed") showLast(LAST_DEFAULT);
 	else {
 		isPaused.value = !isPaused.value;
@@ -137,11 +137,11 @@ function toggleFollow(): void {
 	}
 }
 
-function togglePlay(): void {
+export function togglePlay(): void {
 	isPlaying.value = !isPlaying.value;
 }
 
-function zoomOut(): void {
+export function zoomOut(): void {
 	const { start, end } = window_.value;
 	const half = (end - start) / 2;
 	showSpan({ start: start - half, end: end + half });

@@ -17,6 +17,7 @@ import { change, linkTo, param } from "../../state/place";
 import { now, readTime } from "../../state/time";
 import { type Fault, faultOf } from "../find/expression";
 import "../find/find.css";
+import "./live.css";
 import { asStatement } from "../find/query";
 import { completeExpression, suggestServices } from "../find/suggest";
 import {
@@ -139,7 +140,7 @@ export default function Live() {
 					{isPaused ? `‖ paused, ${sayCount(waiting)} wait` : "● following"}
 				</button>
 			</Head>
-			<main class="main fills">
+			<main class="main fills live">
 				<Filters wanted={wanted} fault={fault ?? null} />
 				{backlog.current.dropped > 0 && (
 					<div class="notice" role="note">
@@ -321,6 +322,8 @@ async function follow(
 	}
 }
 
+const ONLY_BAD: Wanted = { service: "", status: "error", text: "", q: "" };
+
 const BAD_SEVERITIES = new Set(["error", "fatal"]);
 
 function LiveRow({ line }: { line: Line }) {
@@ -357,10 +360,11 @@ function LiveRow({ line }: { line: Line }) {
 	}
 	const event = line.record as WatchEvent;
 	const said = event.document as Record<string, unknown>;
+	const isBad = isAppWanted(line, ONLY_BAD);
 	return (
 		<a class="row" href={linkTo("tree", [event.app_id], { all: "true" })}>
 			{time}
-			<span class="tag good">{event.kind}</span>
+			<span class={`tag ${isBad ? "bad" : "good"}`}>{event.kind}</span>
 			<span class="service">{sayValue(said.app_name)}</span>
 			<span class="grow cut">
 				{event.kind === "transition"
