@@ -197,7 +197,7 @@ class _Writer:
         if place.is_again:
             return [name, styled("as above", Style.DIM), [], age, [], [], []]
         if node.missing:
-            return [name, styled("nothing is known of it", Style.YELLOW), [], age, [], [], []]
+            return [name, styled(_say_missing(node), Style.YELLOW), [], age, [], [], []]
         return [
             name,
             _stages(node),
@@ -266,6 +266,13 @@ def _stages(node: doc.Node) -> Line:
         service = stage.service
     beyond = node.stage_count - _STAGES_MAX
     return [*line, (f" +{show_count(beyond)}", Style.DIM)] if beyond > 0 else line
+
+
+def _say_missing(node: doc.Node) -> str:
+    """Return what there is to say of a node of which nothing is known."""
+    if not node.span:
+        return "nothing is known of it"
+    return f"its span is not here: {node.span.trace_id}/{node.span.span_id}"
 
 
 def _took(node: doc.Node) -> str:

@@ -53,7 +53,8 @@ class LineageAsked(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class LineageAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     """Nodes by how many steps away they are, and edges: `trace_id` was made of its parent.
 
-    `item` is stream/epoch/number, `span` the OpenTelemetry trace and span of the first stage.
+    `item` is stream/epoch/number, `span` the OpenTelemetry trace and span of the first stage,
+    or of a missing node that others link to as that span.
     `age_ms` is how old the input was when the output was put out. `windows`: what a join took, by
     stream (stream/epoch): how many items, the numbers of the first and the last, and their ages.
     `missing`: nothing is known but that others name it; its set may be lost, see `losses`.
@@ -131,7 +132,8 @@ def _short(ms: float | None) -> float | None:
 
 def _node_row(node: doc.Node) -> list[Any]:
     if node.missing:
-        return [node.trace_id, node.depth, *(None for _ in NODE_COLUMNS[2:-1]), True]
+        span = f"{node.span.trace_id} {node.span.span_id}" if node.span else None
+        return [node.trace_id, node.depth, *(None for _ in NODE_COLUMNS[2:-2]), span, True]
     stage = node.stages[0] if node.stages else None
     item = node.items[0] if node.items else None
     return [
