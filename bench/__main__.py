@@ -26,6 +26,7 @@ BENCHES = (
     "graph",
     "stages",
     "twin",
+    "team",
 )
 SIZES = {"100k": 100_000, "1m": 1_000_000, "10m": 10_000_000}
 
