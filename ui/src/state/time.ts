@@ -118,3 +118,17 @@ export function writeTime(ms: number): string {
 	const text = new Date(whole).toISOString();
 	return micros === 0 ? text : text.replace("Z", `${String(micros).padStart(3, "0")}Z`);
 }
+
+/** No pane shows more points than that, so nothing new is seen before so much of the range went by. */
+const POINTS = 120;
+
+/** Even of a long range something is renewed this often. */
+const SLOW_MS_MAX = 60_000;
+
+/** As `rangeKey`, for what is costly to ask: it changes when the picture would, not with each tick. */
+export const slowRangeKey = computed<string>(() => {
+	const shown = range.value;
+	if (shown.kind === "fixed" || mode.value !== "following") return rangeKey.value;
+	const step = Math.max(TICK_MS, Math.min(SLOW_MS_MAX, shown.ms / POINTS));
+	return JSON.stringify([shown.text, Math.floor(now.value / step)]);
+});

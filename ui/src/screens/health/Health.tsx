@@ -6,21 +6,33 @@ import { Head } from "../../parts/Head";
 import { Shown } from "../../parts/States";
 import { sayAgo, sayBytes, sayCount, sayDuration } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
+import { linkTo } from "../../state/place";
 import { mode, now, readTime } from "../../state/time";
-import { counter, readMetrics, sumOf } from "./metrics";
+import { counter, lossesOf, readMetrics, type Samples, sumOf } from "./metrics";
+
+/** How often the tables are counted. */
+const SLOW_MS = 60_000;
 
 export default function Health() {
-	const key = String(mode.value === "following" ? now.value : 0);
+	const isMoving = mode.value === "following";
+	const key = String(isMoving ? now.value : 0);
+	// Counting every table is not free, and who asks does not change by itself.
+	const slow = String(isMoving ? Math.floor(now.value / SLOW_MS) : 0);
 	return (
 		<>
-			<Head title="Health" copies={{ cli: "clew doctor", url: addressOf("/readyz") }} />
+			<Head
+				title="Health"
+				copies={{ cli: "clew doctor", url: addressOf("/metrics"), sql: SIZES_SQL }}
+			/>
 			<main class="main">
 				<div class="grid wide">
 					<Ready of={key} />
 					<Intake of={key} />
+					<Lost of={key} />
 					<Counters of={key} />
-					<Sizes of={key} />
-					<Who of={key} />
+					<Sizes of={slow} />
+					<Fill of={key} />
+					<Who of={slow} />
 				</div>
 			</main>
 		</>
@@ -134,8 +146,26 @@ function Limit({ name, used, most }: { name: string; used: number; most: number 
 	);
 }
 
-async function askMetrics(until: AbortSignal): Promise<ReturnType<typeof readMetrics>> {
-	const response = await fetch(addressOf("/metrics"), { headers: ownHeaders(), signal: until });
+/** The counters are asked for once for all panes of a tick: whoever comes while it is under way waits along. */
+let underWay: { key: number; found: Promise<Samples> } | null = null;
+
+function askMetrics(): Promise<Samples> {
+	if (underWay === null || underWay.key !== now.value) {
+		underWay = { key: now.value, found: fetchMetrics() };
+		underWay.found.catch(() => {
+			underWay = null;
+		});
+	}
+	return underWay.found;
+}
+
+async function fetchMetrics(): Promise<Samples> {
+	let response: Response;
+	try {
+		response = await fetch(addressOf("/metrics"), { headers: ownHeaders() });
+	} catch {
+		throw new Problem("unavailable", "the server cannot be reached", 0, "is clew serve running?");
+	}
 	if (!response.ok) throw await readProblem(response);
 	return readMetrics(await response.text());
 }
@@ -144,7 +174,7 @@ function Counters({ of: key }: { of: string }) {
 	const answer = useAnswer(key, askMetrics);
 	return (
 		<section class="panel">
-			<h2>Questions</h2>
+			<h2>Questions, the slowest first</h2>
 			<Shown of={answer}>
 				{(found) => {
 					const routes = new Map<string, { answers: number; failed: number; seconds: number }>();
@@ -173,7 +203,7 @@ function Counters({ of: key }: { of: string }) {
 							<table>
 								<thead>
 									<tr>
-										<th>route, the slowest first</th>
+										<th>route</th>
 										<th class="number">answers</th>
 										<th class="number">errors</th>
 										<th class="number">on average</th>
@@ -202,49 +232,142 @@ function Counters({ of: key }: { of: string }) {
 	);
 }
 
+/** What is kept, by table; each has a column that says when its rows were. */
 const SIZES = [
-	["spans", "otel_traces"],
-	["log records", "otel_logs"],
-	["points, sums", "otel_metrics_sum"],
-	["points, gauges", "otel_metrics_gauge"],
-	["points, histograms", "otel_metrics_histogram"],
-	["events of objects", "twin_events"],
-	["edges", "trace_links"],
+	["spans", "otel_traces", "Timestamp"],
+	["log records", "otel_logs", "Timestamp"],
+	["points, sums", "otel_metrics_sum", "TimeUnix"],
+	["points, gauges", "otel_metrics_gauge", "TimeUnix"],
+	["points, histograms", "otel_metrics_histogram", "TimeUnix"],
+	["points, exponential histograms", "otel_metrics_exponential_histogram", "TimeUnix"],
+	["points, summaries", "otel_metrics_summary", "TimeUnix"],
+	["events of objects", "trilog_events", "Timestamp"],
+	["edges of lineage", "trace_links", "Timestamp"],
 ] as const;
+
+export const SIZES_SQL = SIZES.map(
+	([name, table, when]) =>
+		`SELECT '${name}' AS what, '${table}' AS table, count() AS rows, min(${when}) AS first, max(${when}) AS last FROM ${table}`,
+).join(" UNION ALL ");
 
 function Sizes({ of: key }: { of: string }) {
 	const answer = useAnswer<SqlAnswer>(key, (until) =>
-		get("/api/v1/sql", {
-			query: {
-				q: SIZES.map(
-					([name, table]) => `SELECT '${name}' AS what, count() AS rows FROM ${table}`,
-				).join(" UNION ALL "),
-			},
-			until,
-		}),
+		get("/api/v1/sql", { query: { q: SIZES_SQL }, until }),
 	);
 	return (
-		<section class="panel">
+		<section class="panel" aria-label="What is kept">
 			<h2>What is kept</h2>
 			<Shown of={answer}>
 				{(found) => (
-					<table>
-						<tbody>
-							{found.rows
-								.toSorted((one, other) => Number(other.rows) - Number(one.rows))
-								.map((row) => (
-									<tr key={String(row.what)}>
-										<td>{String(row.what)}</td>
-										<td class="number">{sayCount(Number(row.rows))}</td>
-									</tr>
-								))}
-						</tbody>
-					</table>
+					<div class="scroll">
+						<table>
+							<thead>
+								<tr>
+									<th>what</th>
+									<th>table</th>
+									<th class="number">rows</th>
+									<th>from</th>
+									<th>to</th>
+								</tr>
+							</thead>
+							<tbody>
+								{found.rows
+									.toSorted((one, other) => Number(other.rows) - Number(one.rows))
+									.map((row) => (
+										<tr key={String(row.what)}>
+											<td>{String(row.what)}</td>
+											<td class="mono soft">{String(row.table)}</td>
+											<td class="number">{sayCount(Number(row.rows))}</td>
+											<td class="soft">
+												{Number(row.rows) > 0 &&
+													sayAgo(readTime(String(row.first)) ?? 0, now.value)}
+											</td>
+											<td class="soft">
+												{Number(row.rows) > 0 && sayAgo(readTime(String(row.last)) ?? 0, now.value)}
+											</td>
+										</tr>
+									))}
+							</tbody>
+						</table>
+					</div>
 				)}
 			</Shown>
 		</section>
 	);
 }
+
+/** What came and was not kept, or was kept and not told, each with its reason. */
+function Lost({ of: key }: { of: string }) {
+	const answer = useAnswer(key, askMetrics);
+	return (
+		<section class="panel" aria-label="Rejected and dropped">
+			<h2>Rejected and dropped since the start</h2>
+			<Shown of={answer}>
+				{(found) => {
+					const losses = lossesOf(found);
+					return losses.length === 0 ? (
+						<p class="good">Nothing was.</p>
+					) : (
+						<table>
+							<tbody>
+								{losses.map((each) => (
+									<tr key={each.what}>
+										<td>{each.what}</td>
+										<td class="number warn">{sayCount(each.count)}</td>
+									</tr>
+								))}
+							</tbody>
+						</table>
+					);
+				}}
+			</Shown>
+			<p class="small">
+				<a href={linkTo("twin", [], { show: "rejected" })}>Events of objects that were rejected</a>
+			</p>
+		</section>
+	);
+}
+
+/** What fills up, and how full it is. */
+function Fill({ of: key }: { of: string }) {
+	const answer = useAnswer(key, askMetrics);
+	return (
+		<section class="panel" aria-label="At work now">
+			<h2>At work now</h2>
+			<Shown of={answer}>
+				{(found) => (
+					<dl>
+						{AT_WORK.map(([name, words]) => (
+							<>
+								<dt>{words}</dt>
+								<dd>{sayCount(sumOf(found, name))}</dd>
+							</>
+						))}
+						<dt>apps</dt>
+						<dd>
+							{(found.get("clew_tree_apps") ?? [])
+								.filter((each) => each.value > 0)
+								.map((each) => `${sayCount(each.value)} ${each.labels.status}`)
+								.join(", ") || "none"}
+						</dd>
+						<dt>taken in, held in memory</dt>
+						<dd>{sayBytes(counter(found, "clew_ingest_held_bytes"))}</dd>
+					</dl>
+				)}
+			</Shown>
+		</section>
+	);
+}
+
+const AT_WORK = [
+	["clew_live_clients", "live feeds"],
+	["clew_queries_waiting", "questions that wait"],
+	["clew_trails_sockets", "processes that are connected"],
+	["clew_tree_feeds", "listeners to the tree"],
+	["clew_tree_callers_waiting", "callers that wait for the tree"],
+	["clew_tree_journal_behind", "entries that the tree's journal is behind"],
+	["clew_registry_queued_writes", "writes that wait for the registry"],
+] as const;
 
 function Who({ of: key }: { of: string }) {
 	const answer = useAnswer<Whoami>(key, (until) => get("/api/v1/whoami", { until }));

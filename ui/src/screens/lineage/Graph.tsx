@@ -209,8 +209,9 @@ function Drawn({ picture, selected, chosen, scale }: DrawnProps) {
 						viewBox="0 0 8 8"
 						refX="7"
 						refY="4"
-						markerWidth="7"
-						markerHeight="7"
+						markerUnits="userSpaceOnUse"
+						markerWidth="10"
+						markerHeight="10"
 						orient="auto"
 					>
 						<path d="M0 0 8 4 0 8z" class={name} />

@@ -2,16 +2,25 @@
 
 import { useMemo } from "preact/hooks";
 import { addressOf, get } from "../../api/client";
-import type { AgentList, AnomalyReport, ServiceList, Topology } from "../../api/schema";
+import type {
+	AgentList,
+	Anomaly,
+	AnomalyReport,
+	ServiceList,
+	Topology,
+	Window,
+} from "../../api/schema";
 import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Nothing, SendData, Shown } from "../../parts/States";
-import { sayCount, sayDuration, saySharePercent } from "../../parts/words";
+import { sayCount, sayDuration, saySharePercent, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
-import { change, linkTo, param } from "../../state/place";
-import { rangeKey, rangeQuery } from "../../state/time";
+import { change, linkTo, param, place } from "../../state/place";
+import { now, rangeQuery, readTime, slowRangeKey } from "../../state/time";
+import { linkOf } from "../team/links";
 import { BOX, layoutMap } from "./layout";
 import { Metrics } from "./Metrics";
+import { Service } from "./Service";
 
 const TABS = ["services", "metrics", "agents", "changes"] as const;
 type Tab = (typeof TABS)[number];
@@ -19,6 +28,8 @@ type Tab = (typeof TABS)[number];
 export default function Services() {
 	const asked = param("show") as Tab | null;
 	const tab = asked !== null && TABS.includes(asked) ? asked : "services";
+	const service = place.value.names[0];
+	if (service !== undefined) return <Service key={service} service={service} />;
 	return (
 		<>
 			<Head
@@ -54,7 +65,7 @@ export default function Services() {
 }
 
 function Overview() {
-	const services = useAnswer<ServiceList>(rangeKey.value, (until) =>
+	const services = useAnswer<ServiceList>(slowRangeKey.value, (until) =>
 		get("/api/v1/services", { query: { ...rangeQuery(), limit: 500 }, until }),
 	);
 	return (
@@ -88,9 +99,13 @@ function Overview() {
 							{found.services.map((each) => (
 								<tr key={each.name}>
 									<td>
-										<a href={linkTo("find", [], { service: each.name })}>{each.name}</a>
+										<a href={linkTo("services", [each.name])}>{each.name}</a>
 									</td>
-									<td class="number">{sayCount(each.span_count)}</td>
+									<td class="number">
+										<a href={linkTo("find", [], { service: each.name })}>
+											{sayCount(each.span_count)}
+										</a>
+									</td>
 									<td class="number">{each.rate_per_second.toPrecision(3)}</td>
 									<td class={`number ${each.error_count > 0 ? "bad" : "soft"}`}>
 										{each.error_count > 0 ? (
@@ -132,7 +147,7 @@ function Overview() {
 }
 
 function ServiceMap() {
-	const answer = useAnswer<Topology>(rangeKey.value, (until) =>
+	const answer = useAnswer<Topology>(slowRangeKey.value, (until) =>
 		get("/api/v1/topology", { query: rangeQuery(), until }),
 	);
 	return (
@@ -194,7 +209,7 @@ function Picture({ found }: { found: Topology }) {
 				{linked.boxes.map(({ node, x, y }) => (
 					<a
 						key={node.name}
-						href={linkTo("find", [], { service: node.kind === "service" ? node.name : null })}
+						href={node.kind === "service" ? linkTo("services", [node.name]) : linkTo("services")}
 					>
 						<g
 							class={`box ${node.kind === "service" ? "" : "is-missing"}`}
@@ -224,7 +239,7 @@ function Picture({ found }: { found: Topology }) {
 }
 
 function Agents() {
-	const answer = useAnswer<AgentList>(rangeKey.value, (until) =>
+	const answer = useAnswer<AgentList>(slowRangeKey.value, (until) =>
 		get("/api/v1/agents", { query: { ...rangeQuery(), limit: 200 }, until }),
 	);
 	return (
@@ -301,7 +316,7 @@ function Agents() {
 }
 
 function Changes() {
-	const answer = useAnswer<AnomalyReport>(rangeKey.value, (until) =>
+	const answer = useAnswer<AnomalyReport>(slowRangeKey.value, (until) =>
 		get("/api/v1/anomalies", { query: { ...rangeQuery(), limit: 100 }, until }),
 	);
 	return (
@@ -319,29 +334,89 @@ function Changes() {
 			}
 		>
 			{(found) => (
-				<table aria-label="What changed">
-					<thead>
-						<tr>
-							<th>what</th>
-							<th>service</th>
-							<th>what it says</th>
-						</tr>
-					</thead>
-					<tbody>
-						{found.anomalies.map((each, at) => (
-							<tr key={at}>
-								<td>
-									<span class="tag warn">{each.kind.replaceAll("_", " ")}</span>
-								</td>
-								<td>
-									<a href={linkTo("find", [], { service: each.service })}>{each.service}</a>
-								</td>
-								<td>{each.description}</td>
-							</tr>
-						))}
-					</tbody>
-				</table>
+				<div class="stack">
+					<p class="soft">
+						{sayRange(found.window)} compared with {sayRange(found.baseline)};{" "}
+						{sayCount(found.compared.comparisons)} figures of {found.compared.services} services
+					</p>
+					{found.notes.map((note) => (
+						<p class="notice" role="note" key={note}>
+							{note}
+						</p>
+					))}
+					<div class="scroll">
+						<table aria-label="What changed">
+							<thead>
+								<tr>
+									<th>what</th>
+									<th>service</th>
+									<th>what it says</th>
+									<th class="number">before</th>
+									<th class="number">now</th>
+									<th class="number">of so many</th>
+									<th class="number">how sure</th>
+									<th>evidence</th>
+								</tr>
+							</thead>
+							<tbody>
+								{found.anomalies.map((each, at) => (
+									<Changed key={at} anomaly={each} />
+								))}
+							</tbody>
+						</table>
+					</div>
+				</div>
 			)}
 		</Shown>
 	);
+}
+
+const SEVERITIES = { high: "bad", medium: "warn", low: "" } as const;
+
+function Changed({ anomaly: each }: { anomaly: Anomaly }) {
+	const say = (value: number) =>
+		each.unit === "ms"
+			? sayDuration(value)
+			: each.unit === "share"
+				? saySharePercent(value)
+				: each.unit === "per_second"
+					? `${value.toPrecision(3)}/s`
+					: sayCount(value);
+	const link = linkOf({ kind: "query", id: "", path: each.query.rest });
+	return (
+		<tr>
+			<td>
+				<span class={`tag ${SEVERITIES[each.severity]}`}>{each.kind.replaceAll("_", " ")}</span>
+			</td>
+			<td>
+				<a href={linkTo("services", [each.service])}>{each.service}</a>
+				{each.operation && <div class="soft small">{each.operation}</div>}
+			</td>
+			<td>
+				{each.description}
+				{each.pattern && <pre class="soft">{each.pattern}</pre>}
+			</td>
+			<td class="number">{say(each.baseline)}</td>
+			<td class="number">{say(each.current)}</td>
+			<td class="number soft">
+				{sayCount(each.baseline_count)}, {sayCount(each.current_count)}
+			</td>
+			<td class="number" title={`p = ${each.p_value.toPrecision(2)}`}>
+				{saySharePercent(each.confidence)}
+			</td>
+			<td>
+				{each.exemplar_trace_id && <a href={linkTo("trace", [each.exemplar_trace_id])}>a trace</a>}{" "}
+				{link && (
+					<a href={link} title={each.query.cli}>
+						all of them
+					</a>
+				)}
+			</td>
+		</tr>
+	);
+}
+
+function sayRange({ start_time, end_time }: Window): string {
+	const [start, end] = [readTime(start_time) ?? 0, readTime(end_time) ?? 0];
+	return `${sayTime(start, now.value, { fraction: false })} – ${sayTime(end, now.value, { fraction: false })}`;
 }

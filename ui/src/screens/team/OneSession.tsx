@@ -21,7 +21,7 @@ interface OneSessionProps {
 }
 
 export function OneSession({ id, status }: OneSessionProps) {
-	const isOpen = openSession.value?.id === id;
+	const isOpen = id === "current" || openSession.value?.id === id;
 	const deed = useDeed();
 	const answer = useAnswer<Session>(
 		// Only an open one grows by what is looked at.
