@@ -349,7 +349,7 @@ def test_what_was_told_is_there_once_after_a_crash(tmp_path: Path, base: int) ->
         "trace_spans": "SpanTraceId AS far, SpanId AS place",
     }
 
-    def rows() -> list[list[dict[str, Any]]]:
+    def rows(server: ServerProcess) -> list[list[dict[str, Any]]]:
         return [
             ask(
                 server,
@@ -368,14 +368,14 @@ def test_what_was_told_is_there_once_after_a_crash(tmp_path: Path, base: int) ->
                 tracer.start_span("process", links=[Link(first.get_span_context())]).end()
         links = {"sets": [{"trace_id": str(base + 5), "parents": [str(base)]}]}
         assert httpx.post(f"{server.url}/api/v1/links", json=links).status_code == 200
-        before = rows()
+        before = rows(server)
         # What was refused is counted by the process that refused it, and by no later one.
         send_logs(server, own | {"parents": ["0"]})
         assert refused(server) == {"zero_parent": 1}
         server.kill()
     assert [len(each) for each in before] == [6, 2, 6]
     with ServerProcess(tmp_path / "data") as server:
-        assert rows() == before
+        assert rows(server) == before
         assert refused(server) == {}
         assert (
             'clew_links_accepted_total{door="otlp"} 0' in CLIENT.get(f"{server.url}/metrics").text

@@ -61,6 +61,9 @@ PROGRAM = """
                 seq += 2
                 calls += 3
             poller.poll(1024, timeout_s=0.001)
+            # The sender's thread may wait long for its turn, so what it has is waited for.
+            while publisher.statistics().waiting:
+                poller.poll(1024, timeout_s=0.001)
 
     def resident():
         with open("/proc/self/statm") as statm:
