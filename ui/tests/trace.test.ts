@@ -115,6 +115,8 @@ describe("the waterfall", () => {
 		expect(sayTicks([0, 50, 100])).toEqual(["0", "50 ms", "100 ms"]);
 		expect(sayTicks([1234.1, 1234.2])).toEqual(["1.2341 s", "1.2342 s"]);
 		expect(sayTicks([0, 0.25, 0.5])).toEqual(["0", "250 µs", "500 µs"]);
+		expect(sayTicks(ticksOf(0, 60_000, 440))).toEqual(["0", "20 s", "40 s", "60 s"]);
+		expect(sayTicks(ticksOf(0, 400_000, 440))).toEqual(["0", "2 min", "4 min", "6 min"]);
 	});
 
 	it("never writes a duration across the edge of a bar", () => {

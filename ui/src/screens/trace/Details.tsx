@@ -5,7 +5,7 @@ import { get, post } from "../../api/client";
 import type { CommentList, CorrelateReport, LogList, Trace } from "../../api/schema";
 import { Shown } from "../../parts/States";
 import { sayAgo, sayDuration, sayTime, sayValue } from "../../parts/words";
-import { useAnswer } from "../../state/answer";
+import { type Answer, useAnswer } from "../../state/answer";
 import { change, linkTo, param } from "../../state/place";
 import { now, readTime } from "../../state/time";
 import type { Row } from "./layout";
@@ -14,7 +14,16 @@ import { ObjectsPane } from "./Objects";
 const PANES = ["span", "logs", "comments", "objects", "around"] as const;
 type Pane = (typeof PANES)[number];
 
-export function Details({ trace, row }: { trace: Trace; row: Row | undefined }) {
+/** What was said of a trace: marked in the waterfall, read and written here. */
+type Comments = Answer<CommentList> & { again: () => void };
+
+interface DetailsProps {
+	trace: Trace;
+	row: Row | undefined;
+	comments: Comments;
+}
+
+export function Details({ trace, row, comments }: DetailsProps) {
 	const asked = param("pane") as Pane | null;
 	const pane = asked !== null && PANES.includes(asked) ? asked : "span";
 	return (
@@ -29,12 +38,15 @@ export function Details({ trace, row }: { trace: Trace; row: Row | undefined }) 
 						onClick={() => change({ pane: each === "span" ? null : each }, { replace: true })}
 					>
 						{each}
+						{each === "comments" && (comments.data?.count ?? 0) > 0 && (
+							<span class="tag">{comments.data?.count}</span>
+						)}
 					</button>
 				))}
 			</div>
 			{pane === "span" && row && <SpanPane row={row} />}
 			{pane === "logs" && <LogPane trace={trace} row={row} />}
-			{pane === "comments" && <CommentPane trace={trace} row={row} />}
+			{pane === "comments" && <CommentPane trace={trace} row={row} answer={comments} />}
 			{pane === "objects" && <ObjectsPane trace={trace} />}
 			{pane === "around" && <AroundPane trace={trace} />}
 		</div>
@@ -190,13 +202,16 @@ function LogPane({ trace, row }: { trace: Trace; row: Row | undefined }) {
 	);
 }
 
-function CommentPane({ trace, row }: { trace: Trace; row: Row | undefined }) {
+interface CommentPaneProps {
+	trace: Trace;
+	row: Row | undefined;
+	answer: Comments;
+}
+
+function CommentPane({ trace, row, answer }: CommentPaneProps) {
 	const [text, setText] = useState("");
 	const [onSpan, setOnSpan] = useState(true);
 	const [problem, setProblem] = useState<string | null>(null);
-	const answer = useAnswer<CommentList>(trace.trace_id, (until) =>
-		get("/api/v1/traces/{trace_id}/comments", { in: { trace_id: trace.trace_id }, until }),
-	);
 	const say = async () => {
 		setProblem(null);
 		try {

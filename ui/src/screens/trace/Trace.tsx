@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { addressOf, get } from "../../api/client";
-import type { LogList, Trace as TraceDocument } from "../../api/schema";
+import type { CommentList, LogList, Trace as TraceDocument } from "../../api/schema";
 import { type Copies, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Nothing, Shown } from "../../parts/States";
@@ -122,6 +122,9 @@ function Opened({ trace }: { trace: TraceDocument }) {
 	const logs = useAnswer<LogList>(trace.trace_id, (until) =>
 		get("/api/v1/logs", { query: { trace_id: trace.trace_id, limit: LOGS }, until }),
 	);
+	const comments = useAnswer<CommentList>(trace.trace_id, (until) =>
+		get("/api/v1/traces/{trace_id}/comments", { in: { trace_id: trace.trace_id }, until }),
+	);
 	useEffect(() => {
 		// Without a choice, the first that failed is what one came for.
 		if (selected !== null) return;
@@ -158,12 +161,13 @@ function Opened({ trace }: { trace: TraceDocument }) {
 					<Waterfall
 						rows={rows}
 						logs={logs.data?.logs ?? NO_LOGS}
+						comments={comments.data?.comments ?? NO_COMMENTS}
 						selected={selected}
 						onSelect={(span) => change({ span }, { replace: true })}
 					/>
 				)}
 				<aside class="side" aria-label="Details">
-					<Details trace={trace} row={row} />
+					<Details trace={trace} row={row} comments={comments} />
 				</aside>
 			</div>
 		</>
@@ -171,6 +175,7 @@ function Opened({ trace }: { trace: TraceDocument }) {
 }
 
 const NO_LOGS: LogList["logs"] = [];
+const NO_COMMENTS: CommentList["comments"] = [];
 
 /** Whether a span is one of an agent's run: a model's answer, a tool's call, an agent's turn. */
 function isOfAgent({ attributes }: TraceDocument["spans"][number]): boolean {

@@ -1,7 +1,7 @@
 /** The waterfall: names on the left, bars on the right, one canvas, only what is seen is drawn. */
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { LogRecord } from "../../api/schema";
+import type { Comment, LogRecord } from "../../api/schema";
 import { assignHues, Drawing } from "../../canvas/Drawing";
 import { sayCount, sayDuration } from "../../parts/words";
 import { addKeys } from "../../state/keys";
@@ -15,6 +15,7 @@ import { AXIS_HEIGHT, indentOf, type Line, lookOf, paintWaterfall } from "./pain
 interface WaterfallProps {
 	rows: readonly Row[];
 	logs: readonly LogRecord[];
+	comments: readonly Comment[];
 	selected: string | null;
 	onSelect: (spanId: string) => void;
 }
@@ -31,9 +32,9 @@ const ZOOM = 1.15;
 const LENGTH_MIN_MS = 0.001;
 
 /** Pixels around a mark in which it is pointed at. */
-const NEAR = 7;
+const NEAR = 9;
 
-export function Waterfall({ rows, logs, selected, onSelect }: WaterfallProps) {
+export function Waterfall({ rows, logs, comments, selected, onSelect }: WaterfallProps) {
 	const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
 	const [zoomed, setZoomed] = useState<Range | null>(null);
 	const [seen, setSeen] = useState({ top: 0, height: 0 });
@@ -41,7 +42,7 @@ export function Waterfall({ rows, logs, selected, onSelect }: WaterfallProps) {
 	const frame = useRef<HTMLElement>(null);
 	const whole = useMemo(() => wholeOf(rows), [rows]);
 	const shownRows = useMemo(() => unfolded(rows, folded), [rows, folded]);
-	const marks = useMemo(() => marksOf(rows, logs), [rows, logs]);
+	const marks = useMemo(() => marksOf(rows, logs, comments), [rows, logs, comments]);
 	const hueOf = useMemo(() => assignHues(rows.map((row) => row.span.service)), [rows]);
 	const arrows = useMemo(() => arrowsOf(shownRows, selected), [shownRows, selected]);
 	const at = useMemo(

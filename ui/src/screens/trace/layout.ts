@@ -223,11 +223,18 @@ export function ticksOf(from: number, to: number, width: number): number[] {
 /** Pixels that a moment of an axis needs to be read. */
 const TICK_WIDTH = 110;
 
+/** Steps that are round on a clock, in milliseconds. */
+const CLOCK_STEPS = [10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200].map(
+	(seconds) => seconds * 1000,
+);
+
 function stepOf(length: number, width: number): number {
 	const most = Math.max(2, Math.floor(width / TICK_WIDTH));
 	const rough = Math.max(length, 1e-6) / most;
 	const power = 10 ** Math.floor(Math.log10(rough));
-	return [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough) ?? rough;
+	const decimal = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough) ?? rough;
+	if (decimal < (CLOCK_STEPS[0] as number)) return decimal;
+	return CLOCK_STEPS.find((each) => each >= rough) ?? Math.ceil(rough / 86_400_000) * 86_400_000;
 }
 
 const TICK_UNITS: readonly [name: string, ms: number][] = [
@@ -243,7 +250,11 @@ const TICK_UNITS: readonly [name: string, ms: number][] = [
 export function sayTicks(ticks: readonly number[]): string[] {
 	const last = Math.max(...ticks.map(Math.abs), 0);
 	const step = ticks.length > 1 ? Math.abs((ticks[1] ?? 0) - (ticks[0] ?? 0)) : last;
-	const [name, ms] = TICK_UNITS.find((each) => last >= each[1]) ?? ["ns", 1e-6];
+	// Minutes and hours only where the steps are whole ones.
+	const [name, ms] = TICK_UNITS.find((each) => (each[1] > 1000 ? step : last) >= each[1]) ?? [
+		"ns",
+		1e-6,
+	];
 	const digits = Math.max(
 		0,
 		Math.min(9, -Math.floor(Math.log10(Math.max(step / ms, 1e-9)) + 1e-9)),

@@ -1,13 +1,13 @@
 /** What lies on the bars of a waterfall: events, log records, and links as arrows. Pure. */
 
-import type { LogRecord } from "../../api/schema";
+import type { Comment, LogRecord } from "../../api/schema";
 import { sayValue } from "../../parts/words";
 import { type Span as Range, readTime } from "../../state/time";
 import type { Row } from "./layout";
 
 /** Something that happened within a span, at one moment. */
 export interface Mark {
-	kind: "event" | "log";
+	kind: "event" | "log" | "comment";
 	isBad: boolean;
 	/** Milliseconds since 1970. */
 	at: number;
@@ -19,10 +19,11 @@ const BAD_SEVERITIES = new Set(["error", "fatal"]);
 /** A log record may hold a book. */
 const TEXT_MAX = 200;
 
-/** Return the marks of each span by its id: its own events, and the log records that name it. */
+/** Return the marks of each span by its id: its events, log records that name it, what was said of it. */
 export function marksOf(
 	rows: readonly Row[],
 	logs: readonly LogRecord[],
+	comments: readonly Comment[] = [],
 ): ReadonlyMap<string, readonly Mark[]> {
 	const marks = new Map<string, Mark[]>();
 	const add = (spanId: string, mark: Mark) => {
@@ -50,6 +51,15 @@ export function marksOf(
 		const text = `${log.severity}: ${sayValue(log.body).slice(0, TEXT_MAX)}`;
 		add(spanId, { kind: "log", isBad: BAD_SEVERITIES.has(log.severity), at, text });
 	}
+	const starts = new Map(rows.map((row) => [row.span.span_id, row.start]));
+	for (const { span_id, author, body } of comments) {
+		// What is said of the whole trace stands with the first span, at its beginning.
+		const spanId = span_id ?? first;
+		const at = spanId === undefined ? undefined : starts.get(spanId);
+		if (spanId === undefined || at === undefined) continue;
+		const text = `${author}: ${body.slice(0, TEXT_MAX)}`;
+		add(spanId, { kind: "comment", isBad: false, at, text });
+	}
 	for (const each of marks.values()) each.sort((one, other) => one.at - other.at);
 	return marks;
 }
@@ -75,10 +85,15 @@ export function placeMarks(marks: readonly Mark[], shown: Range, width: number):
 		if (before === undefined || x - before.x >= MARK) placed.push({ mark, x, count: 1 });
 		else {
 			before.count += 1;
-			if (mark.isBad && !before.mark.isBad) before.mark = mark;
+			if (rank(mark) > rank(before.mark)) before.mark = mark;
 		}
 	}
 	return placed;
+}
+
+/** Which of two marks on one place is seen: what somebody said, then what failed. */
+function rank(mark: Mark): number {
+	return mark.kind === "comment" ? 2 : Number(mark.isBad);
 }
 
 /** A link between two spans of one trace: what came first, and what names it. */

@@ -21,7 +21,7 @@ export interface Look {
 	faint: string;
 	paper: string;
 	bad: string;
-	warn: string;
+	note: string;
 	wash: string;
 	line: string;
 	focus: string;
@@ -36,7 +36,7 @@ export function lookOf(font: string): Look {
 		faint: colour("ink-faint"),
 		paper: colour("paper"),
 		bad: colour("bad"),
-		warn: colour("warn"),
+		note: colour("warn-wash"),
 		wash: colour("accent-wash"),
 		line: colour("line"),
 		focus: colour("focus"),
@@ -193,7 +193,7 @@ function paintBar(
 	context.globalAlpha = 1;
 }
 
-/** Events are diamonds, log records are dots; both with an edge, so that they are seen on any bar. */
+/** Events are diamonds, log records are dots, comments are bubbles; all with an edge, so that they are seen on any bar. */
 function paintMark(
 	context: CanvasRenderingContext2D,
 	look: Look,
@@ -203,7 +203,13 @@ function paintMark(
 ): void {
 	const size = count > 1 ? 4 : 3;
 	context.beginPath();
-	if (mark.kind === "event") {
+	if (mark.kind === "comment") {
+		// A bubble with its tip below; its left edge is where the span begins.
+		context.rect(left + x + 1, middle - 7, 11, 8);
+		context.moveTo(left + x + 3, middle + 1);
+		context.lineTo(left + x + 3, middle + 5);
+		context.lineTo(left + x + 7, middle + 1);
+	} else if (mark.kind === "event") {
 		context.moveTo(left + x, middle - size - 1);
 		context.lineTo(left + x + size + 1, middle);
 		context.lineTo(left + x, middle + size + 1);
@@ -212,7 +218,7 @@ function paintMark(
 	} else {
 		context.arc(left + x, middle, size, 0, 2 * Math.PI);
 	}
-	context.fillStyle = mark.isBad ? look.bad : look.paper;
+	context.fillStyle = mark.isBad ? look.bad : mark.kind === "comment" ? look.note : look.paper;
 	context.strokeStyle = mark.isBad ? look.paper : look.ink;
 	context.lineWidth = 1.25;
 	context.fill();
