@@ -139,9 +139,17 @@ def _send_visits(server: ServerProcess) -> None:
                 {"status": {"code": 2, "message": "card declined by provider"}} if failed else {}
             )
             root = visit.span("POST /checkout", 0, took, attributes=attributes, **bad)
-            visit.span("reserve stock", 4, 30, root)
+            stock = visit.span("reserve stock", 4, 30, root)
             pay = visit.span("charge card", 32, took - 6, root, attributes=attributes, **bad)
             visit.log(f"charging {number} EUR by {provider}", 33, pay)
+            told = ("inventory", "POST /reserve", stock, 8), ("payments", "POST /charge", pay, 40)
+            for service, operation, parent, at in told:
+                inside = Told(service, number, start)
+                until = 28 if service == "inventory" else took - 8
+                inside.span(operation, at, until, parent, kind=2, **bad if at == 40 else {})
+                # An id of its own in a trace that two services tell of.
+                inside.spans[0]["spanId"] = f"{at << 32 | number:016x}"
+                visits.setdefault(service, []).append(inside)
             if failed:
                 visit.log("provider answered 402: card declined", took - 8, pay, severity=17)
         visits.setdefault(visit.service, []).append(visit)

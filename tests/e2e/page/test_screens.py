@@ -121,11 +121,16 @@ def take_pictures(visit: Visit, scene: Scene) -> None:
     ):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         page.set_viewport_size({"width": width, "height": height})
+        # As somebody opens it at this size.
+        page.reload()
+        expect(page.get_by_text(scene.shows[0]).filter(visible=True).first).to_be_visible()
         # What is drawn is drawn in the next frame.
         page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
         page.screenshot(path=LOOKED_AT / f"{scene.name}-{name}.png")
     page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
     page.emulate_media(color_scheme="light")
+    page.reload()
+    expect(page.get_by_text(scene.shows[0]).filter(visible=True).first).to_be_visible()
     if scene.picture:
         keep_picture(LOOKED_AT / f"{scene.name}-desk.png", PICTURES / f"{scene.name}.png")
 
