@@ -8,6 +8,7 @@ import { sayAgo, sayBytes, sayCount, sayDuration } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { linkTo } from "../../state/place";
 import { mode, now, readTime } from "../../state/time";
+import "./health.css";
 import { counter, lossesOf, readMetrics, type Samples, sumOf } from "./metrics";
 
 /** How often the tables are counted. */
@@ -25,7 +26,7 @@ export default function Health() {
 				copies={{ cli: "clew doctor", url: addressOf("/metrics"), sql: SIZES_SQL }}
 			/>
 			<main class="main">
-				<div class="grid wide">
+				<div class="panes">
 					<Ready of={key} />
 					<Intake of={key} />
 					<Lost of={key} />
@@ -113,7 +114,9 @@ function Intake({ of: key }: { of: string }) {
 											<td class="soft">
 												{each.last_accepted_at
 													? sayAgo(readTime(each.last_accepted_at) ?? 0, now.value)
-													: "never"}
+													: each.records > 0
+														? "not told"
+														: "never"}
 											</td>
 										</tr>
 									);

@@ -173,12 +173,12 @@ function One({ touched, isHit, changed }: OneProps) {
 	const { twin } = touched;
 	return (
 		<section class={`panel ${isHit ? "is-hit" : ""}`} aria-label={`${twin.type} ${twin.id}`}>
-			<h3>
+			<h2>
 				<a href={linkTo("twin", [twin.type, twin.id], { at: twin.at })}>
 					{twin.type} {twin.id}
 				</a>{" "}
 				{!twin.exists && <span class="tag">not there</span>}
-			</h3>
+			</h2>
 			<dl>
 				{Object.entries(twin.state).map(([name, value]) => (
 					<>
