@@ -336,9 +336,15 @@ def test_a_span_that_has_nothing_to_do_with_it_leaves_no_row(
     server: ServerProcess, tracer: Tracer
 ) -> None:
     with tracer.start_as_current_span("alone", attributes={"tracelink.stage": "alone"}) as span:
-        node = node_id(span.get_span_context())
+        context = span.get_span_context()
+    node = node_id(context)
     for table in ("trace_links", "trace_items", "trace_spans"):
         assert not ask(server, f"SELECT 1 FROM {table} WHERE TraceId = {node}")
+    # Whoever asks for it by its name hears that it is there, and that nothing leads to it.
+    document = get(server, f"{context.trace_id:032x}:{context.span_id:016x}")
+    (told,) = document["nodes"]
+    assert (told["trace_id"], document["edges"], document["missing"]) == (str(node), [], 0)
+    assert [stage["operation"] for stage in told["stages"]] == ["alone"]
 
 
 def test_what_was_told_is_there_once_after_a_crash(tmp_path: Path, base: int) -> None:

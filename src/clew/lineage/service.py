@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from clew.lineage import parameters as ask
     from clew.lineage.contract import Witnessed, Witnesses
+    from clew.lineage.naming import SpanName
     from clew.lineage.parameters import Direction
     from clew.lineage.query.store import Store
     from clew.lineage.query.walk import Walk
@@ -62,9 +63,11 @@ class StoredLineages:
 
     def get_lineage(self, trace_id: str, query: ask.LineageQuery) -> doc.Lineage:
         """Return what an id was made of, or what was made of it."""
-        root = self._read_id(trace_id)
+        asked: dict[int, SpanName] = {}
+        root = self._read_id(trace_id, asked)
         told = self._tell(
             query,
+            asked,
             lambda walker: walker.walk(
                 root, query.direction, depth=query.depth, nodes_max=query.limit
             ),
@@ -84,9 +87,11 @@ class StoredLineages:
 
     def find_path(self, query: ask.PathQuery) -> doc.LineagePath:
         """Return how one id leads to another."""
-        start, target = self._read_id(query.from_), self._read_id(query.to)
+        asked: dict[int, SpanName] = {}
+        start, target = self._read_id(query.from_, asked), self._read_id(query.to, asked)
         told = self._tell(
             query,
+            asked,
             lambda walker: find_way(
                 walker, start, target, depth=query.depth, nodes_max=query.limit
             ),
@@ -111,33 +116,43 @@ class StoredLineages:
         """Return the items that have a trace id, or a number in a stream."""
         return find_items(self._store, self._witnesses, query, self._read_id)
 
-    def _read_id(self, name: str) -> int:
+    def _read_id(self, name: str, asked: dict[int, SpanName] | None = None) -> int:
         """Return the id under which something stands in the graph.
 
-        A span stands there under the id that it carries, else under one that follows from its own.
+        A span stands there under the id that it carries, else under one that follows from its own;
+        that is noted in `asked`, for nobody else may know of which span it is.
         """
         named = parse_name(name)
         if isinstance(named, int):
             return named
-        return self._witnesses.find_carried(named) or span_trace_id(*named)
+        if (carried := self._witnesses.find_carried(named)) is not None:
+            return carried
+        trace_id = span_trace_id(*named)
+        if asked is not None:
+            asked[trace_id] = named
+        return trace_id
 
     def _tell(
-        self, query: ask.LineageQuery | ask.PathQuery, walk: Callable[[Walker], Walk]
+        self,
+        query: ask.LineageQuery | ask.PathQuery,
+        asked: Mapping[int, SpanName],
+        walk: Callable[[Walker], Walk],
     ) -> Told:
         """Return a walk and what is told of its nodes and edges, as of the moment that it saw.
 
+        `asked` are the spans that were asked for by name, by their ids.
         Edges in memory tell no times, and one that retention took away is told of no more.
         """
         window = parse_range(last=query.last, start=query.start, end=query.end, now=self._now())
         recent = self._memory.open() if window.is_open else None
         if recent is not None:
             edges = Edges(self._store, recent.snapshot, window)
-            told = self._describe(edges, walk(Walker(recent)))
+            told = self._describe(edges, asked, walk(Walker(recent)))
             if told is not None:
                 return told
             self._memory.forget()
         edges = Edges(self._store, self._store.snapshot(), window)
-        told = self._describe(edges, walk(Walker(edges)))
+        told = self._describe(edges, asked, walk(Walker(edges)))
         if told is None:
             raise ClewError(
                 ErrorCode.UNAVAILABLE,
@@ -147,12 +162,14 @@ class StoredLineages:
             )
         return told
 
-    def _describe(self, edges: Edges, walk: Walk) -> Told | None:
+    def _describe(self, edges: Edges, asked: Mapping[int, SpanName], walk: Walk) -> Told | None:
         """Return what is told of a walk, None where one of its edges is not there any more.
 
         The engine takes a core for each question, so those of the witnesses are asked meanwhile.
         """
-        witnessing = self._threads.submit(self._find_witnesses, edges.snapshot, list(walk.depths))
+        witnessing = self._threads.submit(
+            self._find_witnesses, edges.snapshot, list(walk.depths), asked
+        )
         links = edges.describe(walk.pairs, is_cut=walk.is_cut)
         if links is None:
             witnessing.result()
@@ -163,7 +180,7 @@ class StoredLineages:
         return Told(walk, tell_nodes(walk, history, items, witnessing.result()), told)
 
     def _find_witnesses(
-        self, snapshot: Snapshot, trace_ids: Collection[int]
+        self, snapshot: Snapshot, trace_ids: Collection[int], asked: Mapping[int, SpanName]
     ) -> Mapping[int, Witnessed]:
-        spans = find_spans_of(self._store, snapshot, trace_ids)
+        spans = {**asked, **find_spans_of(self._store, snapshot, trace_ids)}
         return self._witnesses.find_witnesses(trace_ids, spans)
