@@ -75,6 +75,8 @@ def render() -> str:
         *_twin(figures),
         "## What lineage costs the program that tells of it",
         *_lineage(figures),
+        "## What sharing with a team costs",
+        *_team(figures),
         "## Decoders",
         *_decoders(figures),
         "## Remarks of the runs",
@@ -411,6 +413,18 @@ def _twin(figures: dict[str, Figure]) -> list[str]:
     return [told, _table(("", "median and range"), rows)]
 
 
+_TEAM: Final = {
+    "enqueue.cpu_us": "to write and queue one, µs of CPU",
+    "drain.cpu_s_per_1000": "to send 1,000 of 10,000 that wait, CPU-s",
+    "posts.cpu_s_per_1000": "1,000 plain requests of the same records, nothing kept, CPU-s",
+    "drain.of_posts": "ratio of the two",
+    "drain.per_s": "sent a second",
+    "pull.cpu_s_per_1000": "to pull 1,000 of 100,000 changes, CPU-s",
+    "pull.per_s": "pulled a second",
+    "idle_round.cpu_ms": "a round in which nothing happened, ms of CPU",
+}
+
+
 def _lineage(figures: dict[str, Figure]) -> list[str]:
     if "lineage.emit.ring_ns" not in figures:
         return ["Not measured yet."]
@@ -425,6 +439,18 @@ def _lineage(figures: dict[str, Figure]) -> list[str]:
         )
         tables += [told, _table(("ms", "median and range"), asked)]
     return tables
+
+
+def _team(figures: dict[str, Figure]) -> list[str]:
+    if "team.enqueue.cpu_us" not in figures:
+        return ["Not measured yet."]
+    rows = [(what, _show(figures, f"team.{name}")) for name, what in _TEAM.items()]
+    told = (
+        "A saved query each, in batches of 50. CPU is of the process that syncs, its ledger in a "
+        "file included; the server is the fake, in another process on the same cores, so times of "
+        "the clock are mostly its own."
+    )
+    return [told, _table(("", "median and range"), rows)]
 
 
 def _decoders(figures: dict[str, Figure]) -> list[str]:
