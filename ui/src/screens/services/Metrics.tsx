@@ -6,7 +6,7 @@ import "uplot/dist/uPlot.min.css";
 import { get } from "../../api/client";
 import type { MetricDetail, SeriesList, Summary } from "../../api/schema";
 import { colour } from "../../canvas/Drawing";
-import { Nothing, SendData, Shown } from "../../parts/States";
+import { Failed, Nothing, SendData, Shown } from "../../parts/States";
 import { sayCount, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, params } from "../../state/place";
@@ -105,14 +105,18 @@ function Panel({ name }: { name: string }) {
 					{isSum ? " a second" : ""} {detail.data?.unit}
 				</span>
 			</h2>
-			<Shown
-				of={series}
-				empty={(found) =>
-					found.series.length > 0 ? null : <p class="soft">No point in this time.</p>
-				}
-			>
-				{(found) => <Chart found={found} name={name} />}
-			</Shown>
+			{detail.status === "failed" ? (
+				<Failed problem={detail.problem} again={detail.again} />
+			) : (
+				<Shown
+					of={series}
+					empty={(found) =>
+						found.series.length > 0 ? null : <p class="soft">No point in this time.</p>
+					}
+				>
+					{(found) => <Chart found={found} name={name} />}
+				</Shown>
+			)}
 			{exemplars.length > 0 && (
 				<p class="small">
 					examples:{" "}
