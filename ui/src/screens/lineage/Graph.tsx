@@ -250,7 +250,6 @@ function Drawn({ picture, selected, chosen, scale }: DrawnProps) {
 					<a
 						key={node.trace_id}
 						href={nodeLink(node.trace_id)}
-						aria-label={`${stage?.operation ?? "unknown"}, ${node.trace_id}`}
 						aria-current={isSelected ? "true" : undefined}
 						onClick={(event) => {
 							event.preventDefault();
