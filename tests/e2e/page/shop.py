@@ -142,8 +142,8 @@ def _send_visits(server: ServerProcess) -> None:
             stock = visit.span("reserve stock", 4, 30, root)
             pay = visit.span("charge card", 32, took - 6, root, attributes=attributes, **bad)
             visit.log(f"charging {number} EUR by {provider}", 33, pay)
-            told = ("inventory", "POST /reserve", stock, 8), ("payments", "POST /charge", pay, 40)
-            for service, operation, parent, at in told:
+            calls = ("inventory", "POST /reserve", stock, 8), ("payments", "POST /charge", pay, 40)
+            for service, operation, parent, at in calls:
                 inside = Told(service, number, start)
                 until = 28 if service == "inventory" else took - 8
                 inside.span(operation, at, until, parent, kind=2, **bad if at == 40 else {})

@@ -107,7 +107,7 @@ def test_a_runaway_subtree_is_cancelled_and_seen_to_end(
 
 def test_an_output_is_walked_to_the_frames_it_was_made_of(shop: Shop, visit: Visit) -> None:
     page = visit.look(f"{shop.server.url}/#/lineage?{RANGE}")
-    page.get_by_label("Trace id of an output").fill(str(OUTPUT))
+    page.get_by_label("Id of an output").fill(str(OUTPUT))
     page.get_by_role("button", name="Show").click()
     evidence = page.get_by_role("complementary", name="Evidence")
     expect(evidence.get_by_role("heading", name="detect")).to_be_visible()

@@ -64,7 +64,7 @@ SCENES: Final = (
         picture=True,
     ),
     Scene("twin-rejected", f"#/twin?show=rejected&{RANGE}", ("Rejected events",)),
-    Scene("lineage-none", f"#/lineage?{RANGE}", (str(OUTPUT),)),
+    Scene("lineage-none", f"#/lineage?{RANGE}", ("Whose origin?",)),
     Scene("lineage", f"#/lineage/{OUTPUT}?{RANGE}", ("detect", "fuse", "grab frame"), picture=True),
     Scene("services", f"#/services?{RANGE}", ("checkout",), picture=True),
     Scene("services-metrics", f"#/services?show=metrics&{RANGE}", ("shop.queue.depth",)),
