@@ -311,7 +311,7 @@ function AroundPane({ trace }: { trace: Trace }) {
 		<Shown of={answer}>
 			{(found) => (
 				<>
-					<h3>Who ran this</h3>
+					<h2>Who ran this</h2>
 					{found.apps.length === 0 && <p class="soft">No span names an app of the tree.</p>}
 					{found.apps.map((app) => (
 						<p key={app.app_id}>
@@ -326,7 +326,7 @@ function AroundPane({ trace }: { trace: Trace }) {
 							</span>
 						</p>
 					))}
-					<h3>Objects it touched</h3>
+					<h2>Objects it touched</h2>
 					{found.objects.length === 0 && <p class="soft">It says nothing of objects.</p>}
 					{found.objects.map((object) => (
 						<p key={`${object.type}/${object.id}`}>
@@ -338,7 +338,7 @@ function AroundPane({ trace }: { trace: Trace }) {
 							</span>
 						</p>
 					))}
-					{found.linked_from.length > 0 && <h3>Other traces that link here</h3>}
+					{found.linked_from.length > 0 && <h2>Other traces that link here</h2>}
 					{found.linked_from.map((link) => (
 						<p key={link.trace_id + link.span_id}>
 							<a href={linkTo("trace", [link.trace_id], { span: link.span_id })}>
@@ -347,7 +347,7 @@ function AroundPane({ trace }: { trace: Trace }) {
 							{link.status === "error" && <span class="tag bad">failed</span>}
 						</p>
 					))}
-					{found.nearby_logs.length > 0 && <h3>Log records of the same services at that time</h3>}
+					{found.nearby_logs.length > 0 && <h2>Log records of the same services at that time</h2>}
 					{found.nearby_logs.slice(0, NEARBY).map((log, at) => (
 						<p key={at} class="small">
 							<span class="tag">{log.severity}</span> <span class="soft">{log.service}</span>{" "}

@@ -106,14 +106,14 @@ function Stepped({ trace, found }: { trace: Trace; found: TouchedObjects }) {
 				const fields = Object.entries(twin.state);
 				return (
 					<section class="panel" key={`${twin.type}/${twin.id}`}>
-						<h3>
+						<h2>
 							<a href={linkTo("twin", [twin.type, twin.id], { at: found.at })}>
 								{twin.type} {twin.id}
 							</a>{" "}
 							<span class="soft small">
 								{changes} of {events} events changed it
 							</span>
-						</h3>
+						</h2>
 						{!twin.exists && <p class="soft">It is not there at this step.</p>}
 						<dl class="attributes">
 							{fields.map(([name, value]) => (
