@@ -353,3 +353,28 @@ def test_after_a_purge_everything_is_looked_at_once_and_not_every_time(
             assert fake.count("GET", "/api/records/v1/saved_queries") == 1
 
     asyncio.run(play())
+
+
+def test_what_came_twice_and_could_not_be_read_back_is_no_conflict_with_oneself(
+    fake: FakeTrailBase, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with two_sides(fake, tmp_path) as (ann, bob, team):
+            query = saved_query(team, "SELECT 1")
+            ann.write(query, Do.CREATE)
+            await ann.sync()
+            ann.write(replace(query, query="SELECT 2"))
+            record = "/api/records/v1/saved_queries/"
+            fake.order(Trouble.TWICE, method="PATCH", path=record)
+            fake.order(Trouble.REFUSED, method="GET", path=record, status=429, times=2)
+            done = await ann.sync()
+            assert done.outcome is not RoundOutcome.DONE
+            fake.calm()
+            ann.write(replace(query, query="SELECT 3"))
+            done = await ann.sync()
+            assert (done.outcome, done.sent) == (RoundOutcome.DONE, 1)
+            assert ann.ledger.count_conflicts(ann.account_id) == 0
+            await bob.sync()
+            assert bob.queries(team) == {query.local_id: "SELECT 3"}
+
+    asyncio.run(play())

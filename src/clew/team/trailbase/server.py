@@ -181,6 +181,9 @@ class RecordsServer:
             # Of a record that we may not see, a refusal is all that can be said; one that was
             # refused as a double of something else stays that.
             raise refused from None
+        except (AuthError, RateLimitError) as error:
+            # A proxy may have sent it twice, and the refusal be that of the second time.
+            raise _unread(error) from error
         if found.op_id == sending.op_id:
             return found
         if sending.operation is SyncOperationType.DELETE and (
@@ -262,11 +265,11 @@ def _untried(error: TeamError) -> TeamError:
 
 
 def _unread(error: TeamError) -> TeamError:
-    """Return the error of what was carried out and could not be read back.
+    """Return the error of what was, or may have been, carried out and could not be read back.
 
-    Whoever is refused was not heard, and may change what they asked for. This was.
+    Whoever is refused was not heard, and may change what they asked for. This may have been.
     """
-    return NetworkError(f"it was carried out, and not read back: {error.message}")
+    return NetworkError(f"what became of it could not be read: {error.message}")
 
 
 def _type_of(api: str, record: Mapping[str, Any]) -> str:
