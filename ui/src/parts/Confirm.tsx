@@ -1,7 +1,7 @@
 /** A button of which the deed cannot be taken back: it asks once, and shows what it hits. */
 
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 interface ConfirmProps {
 	/** On the button that asks. */
@@ -19,36 +19,38 @@ interface ConfirmProps {
 
 export function Confirm({ ask, title, sure, no, disabled, onSure, children }: ConfirmProps) {
 	const dialog = useRef<HTMLDialogElement>(null);
+	const [isOpen, setOpen] = useState(false);
+	// Shown once its content is there, so that the focus finds a button.
+	useEffect(() => {
+		if (isOpen) dialog.current?.showModal();
+	}, [isOpen]);
 	return (
 		<>
-			<button
-				type="button"
-				class="danger"
-				disabled={disabled}
-				onClick={() => dialog.current?.showModal()}
-			>
+			<button type="button" class="danger" disabled={disabled} onClick={() => setOpen(true)}>
 				{ask}
 			</button>
-			<dialog ref={dialog} aria-label={title}>
-				<div class="stack">
-					<h2>{title}</h2>
-					{children}
-					<div class="bar">
-						<button
-							type="button"
-							class="danger"
-							onClick={() => {
-								dialog.current?.close();
-								onSure();
-							}}
-						>
-							{sure}
-						</button>
-						<button type="button" onClick={() => dialog.current?.close()}>
-							{no ?? "Leave it"}
-						</button>
+			<dialog ref={dialog} aria-label={title} onClose={() => setOpen(false)}>
+				{isOpen && (
+					<div class="stack">
+						<h2>{title}</h2>
+						{children}
+						<div class="bar">
+							<button
+								type="button"
+								class="danger"
+								onClick={() => {
+									dialog.current?.close();
+									onSure();
+								}}
+							>
+								{sure}
+							</button>
+							<button type="button" onClick={() => dialog.current?.close()}>
+								{no ?? "Leave it"}
+							</button>
+						</div>
 					</div>
-				</div>
+				)}
 			</dialog>
 		</>
 	);

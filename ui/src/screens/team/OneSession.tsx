@@ -1,6 +1,6 @@
 /** One session: what was found out, what was looked at, and who may see it. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { get, post, remove } from "../../api/client";
 import type { Link, Note, Session, TeamStatus } from "../../api/schema";
 import { Confirm } from "../../parts/Confirm";
@@ -29,6 +29,12 @@ export function OneSession({ id, status }: OneSessionProps) {
 		(until) => get("/api/v1/sessions/{session_id}", { in: { session_id: id }, until }),
 		id,
 	);
+	const found = answer.data?.id;
+	useEffect(() => {
+		// Which one is current changes; a link is to stay with this one.
+		if (id === "current" && found !== undefined)
+			window.location.replace(linkTo("team", ["sessions", found]));
+	}, [id, found]);
 	const act = async (work: () => Promise<unknown>) => {
 		const done = await deed.run(work);
 		if (done) {
