@@ -355,8 +355,9 @@ def test_after_a_purge_everything_is_looked_at_once_and_not_every_time(
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("is_batch", [False, True], ids=["alone", "in a batch"])
 def test_what_came_twice_and_could_not_be_read_back_is_no_conflict_with_oneself(
-    fake: FakeTrailBase, tmp_path: Path
+    fake: FakeTrailBase, tmp_path: Path, is_batch: bool
 ) -> None:
     async def play() -> None:
         async with two_sides(fake, tmp_path) as (ann, bob, team):
@@ -365,14 +366,20 @@ def test_what_came_twice_and_could_not_be_read_back_is_no_conflict_with_oneself(
             await ann.sync()
             ann.write(replace(query, query="SELECT 2"))
             record = "/api/records/v1/saved_queries/"
-            fake.order(Trouble.TWICE, method="PATCH", path=record)
-            fake.order(Trouble.REFUSED, method="GET", path=record, status=429, times=2)
+            if is_batch:
+                ann.write(comment(team, "with it"), Do.CREATE)
+                fake.order(Trouble.TWICE, path="/api/transaction")
+                fake.order(Trouble.REFUSED, path="/api/records", status=429)
+            else:
+                fake.order(Trouble.TWICE, method="PATCH", path=record)
+                fake.order(Trouble.REFUSED, method="GET", path=record, status=429, times=2)
             done = await ann.sync()
             assert done.outcome is not RoundOutcome.DONE
             fake.calm()
             ann.write(replace(query, query="SELECT 3"))
             done = await ann.sync()
-            assert (done.outcome, done.sent) == (RoundOutcome.DONE, 1)
+            assert done.outcome is RoundOutcome.DONE
+            assert ann.ledger.stats(ann.account_id).pending == 0
             assert ann.ledger.count_conflicts(ann.account_id) == 0
             await bob.sync()
             assert bob.queries(team) == {query.local_id: "SELECT 3"}

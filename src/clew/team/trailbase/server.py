@@ -89,6 +89,7 @@ class RecordsServer:
         """See `TeamServer`."""
         if len(sendings) > BATCH_MAX:
             raise ValueError(f"more than {BATCH_MAX} operations at once")
+        is_doubtful = False
         if len(sendings) > 1 and self._batches:
             try:
                 await execute(self.door, [self._operation(each) for each in sendings])
@@ -100,9 +101,11 @@ class RecordsServer:
             except TeamError as error:
                 if error.status is not None and error.status > 500:
                     return [error] * len(sendings)
+                # Where a proxy sent it twice, this is the answer to the second time.
+                is_doubtful = error.status == 500
             else:
                 return await self._read_back(sendings)
-        return await self._send_each(sendings)
+        return await self._send_each(sendings, is_doubtful=is_doubtful)
 
     async def get(self, entity_type: str, remote_id: str) -> Remote:
         """See `TeamServer`."""
@@ -196,7 +199,10 @@ class RecordsServer:
             ) from refused
         raise refused
 
-    async def _send_each(self, sendings: Sequence[Sending]) -> list[Remote | Exception]:
+    async def _send_each(
+        self, sendings: Sequence[Sending], *, is_doubtful: bool
+    ) -> list[Remote | Exception]:
+        """Send one by one. `is_doubtful` says that they may have been carried out together."""
         outcomes: list[Remote | Exception] = []
         for sending in sendings:
             try:
@@ -205,6 +211,8 @@ class RecordsServer:
                 # What stopped this one stops all; the rest is not even tried, which would cost a
                 # connection's time each.
                 untried = len(sendings) - len(outcomes) - 1
+                if is_doubtful:
+                    return [*outcomes, *([_unread(error)] * (untried + 1))]
                 return [*outcomes, error, *([_untried(error)] * untried)]
             except TeamError as error:
                 outcomes.append(error)
