@@ -161,7 +161,9 @@ def test_who_has_which_node_id_is_listed(server: ServerProcess) -> None:
     post(f"{server.url}/api/v1/lineage/nodes", body, "application/json", status=201)
     told = clew("lineage", "nodes", "--node-id", "901", server=server.url).document
     assert [(each["node_id"], each["process"]) for each in told["leases"]] == [(901, "4711")]
-    shown = clew_on_terminal("lineage", "nodes", server=server.url, environ=PLAIN)
+    shown = clew_on_terminal(
+        *("lineage", "nodes", "--node-id", "901"), server=server.url, environ=PLAIN
+    )
     (line,) = [line for line in shown.stdout.splitlines() if "gpu-3" in line]
     assert line.split()[:3] == ["901", "4711", "gpu-3"]
     assert "leased," in line
