@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-import clew.team
+from clew import team as documented
 from clew.base.errors import ClewError, ErrorCode
 from clew.team.trailbase.tokens import Tokens
 from clew.team.vault.sealed import FileVault
 from clew.testing.server import ServerProcess
 from clew.testing.trailbase import FakeTrailBase
 from tests.e2e.executed import until
+from tests.e2e.terminal import clew
 from tests.integration.wire import Answer, ask
 
 PASSWORD = "correct horse battery staple"
@@ -201,11 +202,22 @@ def test_what_is_taken_back_is_erased_at_the_server(town: Town) -> None:
     titles = [each["title"] for each in bob.ask("GET", "team/activity")["recent_sessions"]]
     assert "a title that nobody is to read any more" in titles
     assert ann.ask("GET", f"sessions/{session_id}")["shared"]
+    listed = bob.ask("GET", "team/sessions?limit=1")
+    (head,) = listed["sessions"]
+    assert (head["display_name"], head["mine"], head["session_id"]) == ("ann", False, session_id)
+    whole = bob.ask("GET", f"team/sessions/{head['id']}")
+    assert [each["body"] for each in whole["notes"]] == [note["body"]]
+    assert bob.ask("GET", f"team/sessions/{session_id}") == whole
+    shown = clew("session", "show", head["id"][-8:], server=bob.process.url)
+    assert shown.document == whole, shown
+    row = clew("session", "list", "--team", "--format", "table", server=bob.process.url)
+    assert "a title that nobody" in row.stdout, row
     ann.ask("DELETE", f"sessions/{session_id}/share")
     ann.sync()
     bob.sync()
     rows = town.fake.read("SELECT * FROM shared_sessions")
     assert "nobody is to read" not in str(rows)
+    bob.ask("GET", f"team/sessions/{session_id}", status=404)
     told = bob.ask("GET", "team/activity")["recent_sessions"]
     assert "nobody is to read" not in str(told)
     assert not ann.ask("GET", f"sessions/{session_id}")["shared"]
@@ -316,7 +328,7 @@ def test_the_documented_functions_ask_the_server(
 ) -> None:
     monkeypatch.setenv("CLEW_SERVER", town.bob.process.url)
     monkeypatch.delenv("CLEW_API_KEY", raising=False)
-    known = clew.team.connect_team(
+    known = documented.connect_team(
         town.fake.url, {"email": "bob@example.org", "password": PASSWORD}
     )
     assert known["email"] == "bob@example.org"
@@ -324,13 +336,13 @@ def test_the_documented_functions_ask_the_server(
     consent(town.bob)
     new = {"title": "what the functions see", "planned_minutes": 30, "switch": True}
     session = town.bob.ask("POST", "sessions", new, status=201)
-    shared_id = clew.team.share_session(session["id"], town.team_id)
+    shared_id = documented.share_session(session["id"], town.team_id)
     assert len(shared_id) == 36
-    stats = clew.team.sync_with_team()
+    stats = documented.sync_with_team()
     assert stats.keys() == {"synced", "failed", "pending"}
     assert (stats["failed"], stats["pending"]) == (0, 0)
-    assert clew.team.get_sync_status().keys() == {"synced", "failed", "pending"}
-    activity = clew.team.get_team_activity()
+    assert documented.get_sync_status().keys() == {"synced", "failed", "pending"}
+    activity = documented.get_team_activity()
     assert activity["total_sessions"] >= 1
     assert activity["recent_sessions"][0].keys() == {
         "user_id",
@@ -339,11 +351,13 @@ def test_the_documented_functions_ask_the_server(
         "duration_minutes",
         "completed",
     }
-    members = {each["email"]: each["role"] for each in clew.team.get_team_members_sync()}
+    members = {each["email"]: each["role"] for each in documented.get_team_members_sync()}
     assert members == {"ann@example.org": "owner", "bob@example.org": "member"}
-    assert (clew.team.retry_failed_syncs(), clew.team.clear_failed_syncs()) == (0, 0)
+    assert (documented.retry_failed_syncs(), documented.clear_failed_syncs()) == (0, 0)
     with pytest.raises(ClewError) as refused:
-        clew.team.connect_team(town.fake.url, {"email": "bob@example.org", "password": "wrong one"})
+        documented.connect_team(
+            town.fake.url, {"email": "bob@example.org", "password": "wrong one"}
+        )
     assert refused.value.code is ErrorCode.FORBIDDEN
 
 

@@ -219,6 +219,15 @@ class TeamClient:
         """Take a session back."""
         return self._end(f"sessions/{quoted(session_id)}/share", asked, team_doc.Changed)
 
+    def sessions(self, query: team_ask.TeamSessionQuery) -> Reply[team_doc.TeamSessionList]:
+        """Return the sessions that were shared with a team."""
+        return self._find("team/sessions", query, team_doc.TeamSessionList)
+
+    def get_session(self, session_id: str) -> Reply[team_doc.TeamSession]:
+        """Return one of them."""
+        answer = self.server.get(f"{BASE}/team/sessions/{quoted(session_id)}")
+        return Reply(answer, team_doc.TeamSession)
+
     def share_comment(self, comment_id: str, new: team_ask.NewShare) -> Reply[team_doc.Shared]:
         """Share a comment."""
         return self._send(f"comments/{quoted(comment_id)}/share", new, team_doc.Shared)

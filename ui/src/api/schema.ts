@@ -2729,6 +2729,50 @@ export interface TeamQuery {
 	team_id?: string | null;
 }
 
+/** A shared session whole: `notes` and `links` are documents of a session's, oldest first. */
+export interface TeamSession {
+	id: string;
+	session_id: string;
+	team_id: string;
+	title: string;
+	user_id: string;
+	display_name: string | null;
+	mine: boolean;
+	start_time: string;
+	end_time: string | null;
+	planned_minutes: number;
+	seconds: number | null;
+	completed: boolean;
+	findings: number;
+	notes: (Record<string, unknown>)[];
+	links: (Record<string, unknown>)[];
+}
+
+/** A session that somebody shared. `session_id` is its id where it was worked, `mine` whose. */
+export interface TeamSessionHead {
+	id: string;
+	session_id: string;
+	team_id: string;
+	title: string;
+	user_id: string;
+	display_name: string | null;
+	mine: boolean;
+	start_time: string;
+	end_time: string | null;
+	planned_minutes: number;
+	seconds: number | null;
+	completed: boolean;
+	findings: number;
+}
+
+/** The sessions that were shared with a team, the newest first. */
+export interface TeamSessionList {
+	sessions: TeamSessionHead[];
+	count: number;
+	total: number;
+	truncated: boolean;
+}
+
 /**
  * How things stand with the team's server.
  *
@@ -3515,6 +3559,16 @@ export interface GetRoutes {
 		query: { limit?: number | undefined };
 		body: undefined;
 		answer: RoundList;
+	};
+	"/api/v1/team/sessions": {
+		query: { team_id?: string | undefined; limit?: number | undefined };
+		body: undefined;
+		answer: TeamSessionList;
+	};
+	"/api/v1/team/sessions/{session_id}": {
+		query: Record<string, never>;
+		body: undefined;
+		answer: TeamSession;
 	};
 	"/api/v1/team/teams": {
 		query: Record<string, never>;

@@ -80,6 +80,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         (
             ("clew session list --mine", "your own"),
             ("clew session list --open", "who is at work"),
+            ("clew session list --team", "what was shared with the chosen team"),
             ("clew session list --owner key:ann --last 7d", "of one, and lately"),
         ),
     ),

@@ -17,6 +17,7 @@ from clew.surfaces.rest.routes import BASE, Asked, QueryRoute
 from clew.surfaces.rest.table import ROUTES
 from clew.surfaces.rest.visits import see, see_statement
 from clew.team.sessions.parameters import AGENT, CURRENT
+from clew.team.teams.parameters import NewShare
 from clew.telemetry.documents import SqlAnswer
 
 if TYPE_CHECKING:
@@ -90,10 +91,13 @@ class InsideQuestions:
         caller = self._allow(Verb.MESSAGE, f"{BASE}/sessions/{{session_id}}/notes")
         return self._desk.sessions.note(self._current(caller), note, caller).result()
 
-    def stop_session(self) -> Session:
+    def stop_session(self, *, share: bool = False) -> Session:
         """End the session that is open."""
         caller = self._allow(Verb.MESSAGE, f"{BASE}/sessions/{{session_id}}/stop")
-        return self._desk.sessions.stop(self._current(caller), caller).result()
+        session_id = self._current(caller)
+        if share:
+            self._wait(self._desk.teams.share_session(session_id, NewShare(), caller))
+        return self._desk.sessions.stop(session_id, caller).result()
 
     def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
         """Give an app a command; the tree decides whether the caller may."""

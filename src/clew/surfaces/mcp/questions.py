@@ -17,8 +17,9 @@ import msgspec
 
 from clew.remote.http import SESSION_VARIABLE, Server, quoted
 from clew.team.comments.documents import CommentAnswer
-from clew.team.remote import SessionClient
+from clew.team.remote import SessionClient, TeamClient
 from clew.team.sessions.parameters import AGENT, CURRENT
+from clew.team.teams.parameters import NewShare
 from clew.telemetry.documents import SqlAnswer
 from clew.telemetry.remote import BASE, decode, to_pairs
 from clew.tree.remote import TreeClient
@@ -67,8 +68,12 @@ class Questions(Protocol):
         """Keep what was found in the session that is open; it is durable when this returns."""
         ...
 
-    def stop_session(self) -> Session:
-        """End the session that is open."""
+    def stop_session(self, *, share: bool = False) -> Session:
+        """End the session that is open; shared with the team before, if it is to be.
+
+        Raises:
+            ClewError: FORBIDDEN where nobody agreed to share sessions; then it stays open.
+        """
         ...
 
     def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
@@ -120,9 +125,14 @@ class RemoteQuestions:
         """Keep what was found in the session that is open."""
         return SessionClient(self._server()).note(CURRENT, note).document()
 
-    def stop_session(self) -> Session:
+    def stop_session(self, *, share: bool = False) -> Session:
         """End the session that is open."""
-        return SessionClient(self._server()).stop(CURRENT).document()
+        server = self._server()
+        client = SessionClient(server)
+        if share:
+            session_id = client.get(CURRENT).document().id
+            TeamClient(server).share_session(session_id, NewShare())
+        return client.stop(CURRENT).document()
 
     def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
         """Give an app a command."""

@@ -165,13 +165,13 @@ def _end(
 ROUTES: Final[tuple[Route, ...]] = (
     _read(
         "team",
-        "How things stand with the team's server: connected, what waits, what met",
+        "How things stand with the team's server",
         doc.TeamStatus,
         lambda desk, _: desk.teams.status(),
     ),
     _send(
         "team/connect",
-        "Become known to a team's server, and keep in step with it from now on",
+        "Become known to a team's server",
         doc.Connection,
         ask.NewConnection,
         lambda desk, _, body: desk.teams.connect(body),
@@ -185,7 +185,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     _send(
         "team/choose",
-        "Choose the account and the team that are meant where none is named",
+        "Choose the account and the team that are meant",
         doc.TeamStatus,
         ask.AccountChoice,
         lambda desk, _, body: desk.teams.choose(body),
@@ -263,17 +263,30 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     _read(
         "team/activity",
-        "What a team did, by the sessions that were shared with it",
+        "What a team did",
         doc.TeamActivity,
         lambda desk, asked: desk.teams.activity(asked.parameters),
         ask.TeamQuery,
     ),
     _send(
         "team/consent",
-        "Agree, or not any more, that kinds of things may be shared with a team",
+        "Agree, or not any more, that kinds of things may be shared",
         doc.TeamHead,
         ask.ConsentChange,
         lambda desk, _, body: desk.teams.consent(body),
+    ),
+    _read(
+        "team/sessions",
+        "Sessions that were shared with a team, the newest first",
+        doc.TeamSessionList,
+        lambda desk, asked: desk.teams.shared_sessions(asked.parameters),
+        ask.TeamSessionQuery,
+    ),
+    _read(
+        "team/sessions/{session_id}",
+        "One of them, with its notes and links",
+        doc.TeamSession,
+        lambda desk, asked: desk.teams.shared_session(asked.path["session_id"]),
     ),
     _send(
         "sessions/{session_id}/share",

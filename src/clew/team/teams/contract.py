@@ -110,6 +110,14 @@ class Teams(Protocol):
         """Take a session back: what the server has of it is erased."""
         ...
 
+    async def shared_sessions(self, asked: ask.TeamSessionQuery) -> doc.TeamSessionList:
+        """Return the sessions that were shared with a team, one's own among them."""
+        ...
+
+    async def shared_session(self, session_id: str) -> doc.TeamSession:
+        """Return one of them, by its own id or that of where it was worked."""
+        ...
+
     async def share_comment(
         self, comment_id: str, new: ask.NewShare, by: Caller = LOCAL
     ) -> doc.Shared:

@@ -166,6 +166,40 @@ class RecentSession(msgspec.Struct, frozen=True, kw_only=True):
     findings: int
 
 
+class TeamSessionHead(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that somebody shared. `session_id` is its id where it was worked, `mine` whose."""
+
+    id: str
+    session_id: str
+    team_id: str
+    title: str
+    user_id: str
+    display_name: str | None
+    mine: bool
+    start_time: str
+    end_time: str | None
+    planned_minutes: int
+    seconds: int | None
+    completed: bool
+    findings: int
+
+
+class TeamSession(TeamSessionHead, frozen=True, kw_only=True):
+    """A shared session whole: `notes` and `links` are documents of a session's, oldest first."""
+
+    notes: list[dict[str, Any]]
+    links: list[dict[str, Any]]
+
+
+class TeamSessionList(msgspec.Struct, frozen=True, kw_only=True):
+    """The sessions that were shared with a team, the newest first."""
+
+    sessions: list[TeamSessionHead]
+    count: int
+    total: int
+    truncated: bool
+
+
 class MemberActivity(msgspec.Struct, frozen=True, kw_only=True):
     """What one member did."""
 

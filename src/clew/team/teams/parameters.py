@@ -55,6 +55,13 @@ class TeamQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     team_id: str | None = None
 
 
+class TeamSessionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which of the sessions that were shared with a team: the newest `limit` of them."""
+
+    team_id: str | None = None
+    limit: int = LIMIT_DEFAULT
+
+
 class NewTeam(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A team to be founded; whoever does is its owner."""
 

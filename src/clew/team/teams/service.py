@@ -16,23 +16,24 @@ from clew.team.entities.session import SharedSession
 from clew.team.entities.team import Team
 from clew.team.errors import NotFoundError
 from clew.team.ledger.queue import LocalWrite
-from clew.team.ledger.rows import Take, datetime_of
+from clew.team.ledger.rows import datetime_of
 from clew.team.merging.operation import SyncOperationType
 from clew.team.syncing.course import durable, reading
 from clew.team.teams import documents as doc
 from clew.team.teams.accounts import CONNECT_HINT
-from clew.team.teams.parameters import LIMIT_MAX, TYPES_OF
+from clew.team.teams.parameters import TYPES_OF
 from clew.team.teams.sharing import check_owner, copy_session
 from clew.team.teams.standing import KIND_OF, NOT_CONNECTED, read_status, read_teams
 from clew.team.teams.telling import (
+    names_of,
     tell_activity,
-    tell_conflict,
     tell_invite,
     tell_members,
-    tell_operation,
     tell_query,
-    tell_round,
+    tell_session,
+    tell_sessions,
 )
+from clew.team.teams.tending import SyncTending, checked_limit
 from clew.team.trailbase import membership
 from clew.team.trailbase.contract import Sending
 from clew.team.trailbase.login import Credentials
@@ -56,7 +57,7 @@ _CREATE, _UPDATE, _DELETE = (
 )
 
 
-class TeamService:
+class TeamService(SyncTending):
     """Implements `clew.team.teams.contract.Teams`, which says what each call does."""
 
     def __init__(
@@ -66,8 +67,7 @@ class TeamService:
         comments: Comments,
         now: Callable[[], int],
     ) -> None:
-        self._accounts = accounts
-        self._ledger = accounts.ledger
+        super().__init__(accounts)
         self._sessions = sessions
         self._comments = comments
         self._now = now
@@ -273,6 +273,38 @@ class TeamService:
         await self._erase(account, row.as_entity(SharedSession))
         return doc.Changed(count=1)
 
+    async def shared_sessions(self, asked: ask.TeamSessionQuery) -> doc.TeamSessionList:
+        """Return the sessions that were shared with a team."""
+        account, team_id = await self._meant(asked.team_id)
+        limit = checked_limit(asked.limit)
+
+        def read() -> doc.TeamSessionList:
+            rows = self._rows(account, SharedSession, team_id)
+            names = names_of(tell_members(self._rows(account, Member, team_id)))
+            return tell_sessions(rows, names, account.user_id, limit)
+
+        return await reading(read)
+
+    async def shared_session(self, session_id: str) -> doc.TeamSession:
+        """Return one of them."""
+        account = await self._accounts.current()
+
+        def read() -> doc.TeamSession | None:
+            row = self._shared_copy(account, None, session_id)
+            if row is None:
+                return None
+            names = names_of(tell_members(self._rows(account, Member, row.team_id)))
+            return tell_session(row, names, account.user_id)
+
+        found = await reading(read)
+        if found is None:
+            raise ClewError(
+                ErrorCode.NOT_FOUND,
+                f"no team shared a session {session_id[:64]}",
+                hint="list them with: clew session list --team",
+            )
+        return found
+
     async def share_comment(
         self, comment_id: str, new: ask.NewShare, by: Caller = LOCAL
     ) -> doc.Shared:
@@ -341,95 +373,6 @@ class TeamService:
         account = await self._accounts.current()
         await self._erase(account, await self._entity(account, SavedQuery, query_id))
         return doc.Changed(count=1)
-
-    # The sync.
-
-    async def sync(self) -> doc.SyncReport:
-        """Send and pull now."""
-        account = await self._accounts.current()
-        done = await self._accounts.engine.sync(account.account_id)
-        stats = await reading(lambda: self._ledger.stats(account.account_id))
-        return doc.SyncReport(
-            synced=done.sent,
-            failed=stats.failed,
-            pending=stats.pending,
-            pulled=done.pulled,
-            conflicts=done.conflicts,
-            outcome=done.outcome.value,
-            error=done.error,
-        )
-
-    async def queue(self, query: ask.QueueQuery) -> doc.OperationList:
-        """Return what waits, or what was set aside."""
-        account = await self._accounts.current()
-        limit = _checked_limit(query.limit)
-        find = self._ledger.find_failed if query.state == "failed" else self._ledger.find_pending
-        found = await reading(lambda: find(account.account_id, limit))
-        stats = await reading(lambda: self._ledger.stats(account.account_id))
-        total = stats.failed if query.state == "failed" else stats.pending
-        return doc.OperationList(
-            operations=[tell_operation(each) for each in found],
-            count=len(found),
-            total=max(total, len(found)),
-            truncated=len(found) < total,
-        )
-
-    async def retry(self, choice: ask.OperationChoice) -> doc.Changed:
-        """Let what was set aside begin anew."""
-        account = await self._accounts.current()
-        count = await durable(self._ledger.retry_failed(account.account_id, choice.op_id))
-        self._accounts.wake(account.account_id)
-        return doc.Changed(count=count)
-
-    async def clear(self, choice: ask.OperationChoice) -> doc.Changed:
-        """Give up what was set aside."""
-        account = await self._accounts.current()
-        count = await durable(self._ledger.clear_failed(account.account_id, choice.op_id))
-        return doc.Changed(count=count)
-
-    async def rounds(self, query: ask.RoundQuery) -> doc.RoundList:
-        """Return what rounds did."""
-        account = await self._accounts.current()
-        limit = _checked_limit(query.limit)
-        found = await reading(lambda: self._ledger.find_rounds(account.account_id, limit))
-        return doc.RoundList(rounds=[tell_round(each) for each in found], count=len(found))
-
-    async def conflicts(self, query: ask.ConflictQuery) -> doc.ConflictList:
-        """Return versions that met."""
-        account = await self._accounts.current()
-        limit = _checked_limit(query.limit)
-        found = await reading(
-            lambda: self._ledger.find_conflicts(
-                account.account_id,
-                with_resolved=query.resolved,
-                before=query.next,
-                limit=limit + 1,
-            )
-        )
-        total = await reading(lambda: self._ledger.count_conflicts(account.account_id))
-        shown, has_more = found[:limit], len(found) > limit
-        return doc.ConflictList(
-            conflicts=[tell_conflict(each) for each in shown],
-            count=len(shown),
-            total=total,
-            truncated=has_more,
-            next=shown[-1].conflict_id if has_more else None,
-        )
-
-    async def get_conflict(self, conflict_id: str) -> doc.ConflictHead:
-        """Return one conflict."""
-        account = await self._accounts.current()
-        found = await reading(lambda: self._ledger.get_conflict(account.account_id, conflict_id))
-        return tell_conflict(found)
-
-    async def resolve(self, conflict_id: str, asked: ask.ConflictResolution) -> doc.ConflictHead:
-        """Decide a conflict."""
-        account = await self._accounts.current()
-        resolved = await durable(
-            self._ledger.resolve(account.account_id, conflict_id, Take(asked.take), asked.document)
-        )
-        self._accounts.wake(account.account_id)
-        return tell_conflict(resolved)
 
     # What the calls above are made of.
 
@@ -563,21 +506,13 @@ class TeamService:
     ) -> list[EntityRow]:
         return self._ledger.find_entities(account.account_id, kind.entity_type(), team_id)
 
-    def _shared_copy(self, account: Account, team_id: str, session_id: str) -> EntityRow | None:
+    def _shared_copy(
+        self, account: Account, team_id: str | None, session_id: str
+    ) -> EntityRow | None:
         for row in self._rows(account, SharedSession, team_id):
             if session_id in (row.document.get("session_id"), row.local_id):
                 return row
         return None
-
-
-def _checked_limit(limit: int) -> int:
-    if not 1 <= limit <= LIMIT_MAX:
-        raise ClewError(
-            ErrorCode.INVALID_ARGUMENT,
-            f"limit must be between 1 and {LIMIT_MAX}",
-            hint="ask for less at once",
-        )
-    return limit
 
 
 def _language(text: str) -> QueryLanguage:

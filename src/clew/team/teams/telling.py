@@ -132,11 +132,59 @@ def tell_query(row: EntityRow) -> doc.QueryHead:
     )
 
 
+def names_of(members: Iterable[doc.MemberHead]) -> dict[str, str]:
+    """Return what people are called, by the ids of users."""
+    return {each.id: each.display_name or each.email.partition("@")[0] for each in members}
+
+
+def tell_sessions(
+    rows: Sequence[EntityRow], names: Mapping[str, str], user_id: str, limit: int
+) -> doc.TeamSessionList:
+    """Return the newest sessions that were shared; `user_id` is one's own."""
+    newest = sorted(rows, key=lambda row: str(row.document.get("start_time")), reverse=True)
+    shown = [doc.TeamSessionHead(**_session(row, names, user_id)) for row in newest[:limit]]
+    return doc.TeamSessionList(
+        sessions=shown, count=len(shown), total=len(rows), truncated=len(shown) < len(rows)
+    )
+
+
+def tell_session(row: EntityRow, names: Mapping[str, str], user_id: str) -> doc.TeamSession:
+    """Return one of them whole."""
+    notes, links = _objects(row.document.get("notes")), _objects(row.document.get("links"))
+    return doc.TeamSession(**_session(row, names, user_id), notes=notes, links=links)
+
+
+def _session(row: EntityRow, names: Mapping[str, str], user_id: str) -> dict[str, Any]:
+    said = row.document
+    whose = str(said.get("user_id", ""))
+    end = said.get("end_time")
+    return {
+        "id": row.local_id,
+        "session_id": str(said.get("session_id", "")),
+        "team_id": row.team_id,
+        "title": str(said.get("title", "")),
+        "user_id": whose,
+        "display_name": names.get(whose),
+        "mine": whose == user_id,
+        "start_time": str(said.get("start_time", "")),
+        "end_time": None if end is None else str(end),
+        "planned_minutes": int(said.get("planned_duration_minutes") or 0),
+        "seconds": said.get("actual_duration_seconds"),
+        "completed": bool(said.get("completed")),
+        "findings": _findings(said),
+    }
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    """Return what of a list from somebody else is an object."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
 def tell_activity(
     team_id: str, sessions: Sequence[EntityRow], members: Sequence[doc.MemberHead]
 ) -> doc.TeamActivity:
     """Return what a team did, by the sessions that were shared with it."""
-    names = {each.id: each.display_name or each.email.partition("@")[0] for each in members}
+    names = names_of(members)
     by_user: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in sessions:
         by_user[str(row.document.get("user_id", ""))].append(row.document)

@@ -36,7 +36,8 @@ from clew.surfaces.cli.views.sessions import (
     session_lines,
     session_table,
 )
-from clew.team.remote import SessionClient
+from clew.surfaces.cli.views.teams import shared_session_lines, shared_session_table
+from clew.team.remote import SessionClient, TeamClient
 from clew.team.sessions.parameters import (
     CURRENT,
     ME,
@@ -48,12 +49,14 @@ from clew.team.sessions.parameters import (
     SessionQuery,
     Target,
 )
+from clew.team.teams.parameters import TeamSessionQuery
 from clew.tree.remote import TreeClient
 
 if TYPE_CHECKING:
     from clew.remote.http import Server
     from clew.remote.reply import Reply
     from clew.team.sessions import documents as doc
+    from clew.team.teams import documents as team_doc
 
 STDIN: Final = "-"
 
@@ -201,7 +204,18 @@ def show(which: Which = CURRENT, /, *, answer: AnswerFlags | None = None) -> Exi
     """Show a session."""
     session = Session(answer)
     client = _client(session)
-    return _show(session, client.get(find_session(client, which)))
+    try:
+        reply = client.get(find_session(client, which))
+    except ClewError as error:
+        # What is none of this server's may be one that somebody of a team shared.
+        if error.code is not ErrorCode.NOT_FOUND or which == CURRENT:
+            raise
+        shared = _find_shared(TeamClient(session.client.server), which)
+        if shared is None:
+            raise
+        sheet = Sheet(shared, shared_session_lines, _first_shared, _longest_of(shared))
+        return session.show_sheet(sheet)
+    return _show(session, reply)
 
 
 def stop(which: Which = CURRENT, /, *, answer: AnswerFlags | None = None) -> ExitCode:
@@ -211,9 +225,18 @@ def stop(which: Which = CURRENT, /, *, answer: AnswerFlags | None = None) -> Exi
     return _show(session, client.stop(find_session(client, which)))
 
 
-def list_(*, flags: SessionFlags | None = None, answer: AnswerFlags | None = None) -> ExitCode:
+def list_(
+    *,
+    team: Annotated[
+        Switch, Parameter(group=FILTERS, help="Those that were shared with the chosen team.")
+    ] = False,
+    flags: SessionFlags | None = None,
+    answer: AnswerFlags | None = None,
+) -> ExitCode:
     """List sessions."""
     flags = flags or SessionFlags()
+    if team:
+        return _list_shared(Session(answer), flags)
     if flags.mine and flags.owner is not None:
         raise ClewError(ErrorCode.INVALID_ARGUMENT, "--mine is --owner me", hint="give one of them")
     query = SessionQuery(
@@ -334,6 +357,54 @@ def delete(
     session = Session(answer)
     client = _client(session)
     return _show(session, client.delete(find_session(client, which)))
+
+
+def _list_shared(session: Session, flags: SessionFlags) -> ExitCode:
+    """List what was shared with a team; the filters are those of sessions here."""
+    if flags != SessionFlags(limit=flags.limit):
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "--team lists all that was shared",
+            hint="leave the other filters out; --limit says how many",
+        )
+    query = TeamSessionQuery()
+    if flags.limit is not None:
+        query = msgspec.structs.replace(query, limit=flags.limit)
+    reply = TeamClient(session.client.server).sessions(query)
+    listing = Listing(reply, "sessions", "session", shared_session_table, how="raise --limit")
+    return session.show(listing, _nothing_shared)
+
+
+def _find_shared(client: TeamClient, which: str) -> Reply[team_doc.TeamSession] | None:
+    """Return a session that somebody of a team shared, None where there is none such."""
+
+    def find() -> list[str]:
+        query = TeamSessionQuery(limit=CANDIDATES_MAX)
+        return [each.id for each in client.sessions(query).document().sessions]
+
+    try:
+        return client.get_session(pick_id(which, find, "session", "clew session list --team"))
+    except ClewError as error:
+        if error.code is ErrorCode.NOT_FOUND:
+            return None
+        raise
+
+
+def _first_shared(whole: team_doc.TeamSession, kept: int) -> team_doc.TeamSession:
+    return msgspec.structs.replace(whole, notes=whole.notes[:kept], links=whole.links[:kept])
+
+
+def _longest_of(reply: Reply[team_doc.TeamSession]) -> int:
+    document = reply.document()
+    return max(len(document.notes), len(document.links))
+
+
+def _nothing_shared() -> ClewError:
+    return ClewError(
+        ErrorCode.NOT_FOUND,
+        "nobody shared a session with this team yet",
+        hint="share one with: clew session share",
+    )
 
 
 def _client(session: Session) -> SessionClient:

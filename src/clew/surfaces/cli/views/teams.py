@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Final
 
 from clew.surfaces.cli.grid import Column, Style, cut_line, lay_out, plain, styled
@@ -9,6 +10,7 @@ from clew.surfaces.cli.naming import short_id
 from clew.surfaces.cli.text import (
     Clock,
     escape,
+    escape_lines,
     plural,
     show_count,
     show_duration,
@@ -19,6 +21,9 @@ from clew.surfaces.cli.text import (
 if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
     from clew.team.teams import documents as doc
+
+FOLD_WIDTH_MAX: Final = 100
+"""Lines wider than this tire the eye."""
 
 CONNECT_HINT: Final = "connect with: clew team connect URL --email …"
 
@@ -230,6 +235,50 @@ def activity_lines(document: doc.TeamActivity, width: int) -> list[Line]:
     return lines
 
 
+def shared_session_table(document: doc.TeamSessionList, width: int) -> list[Line]:
+    """Return a line per session that was shared with a team."""
+    clock = Clock(each.start_time for each in document.sessions)
+    rows = [
+        [
+            plain(short_id(escape(each.id))),
+            plain(escape(each.title)),
+            _whose(each),
+            plain(clock.show(each.start_time, digits=0)),
+            _took(each),
+            plain(show_count(each.findings)),
+        ]
+        for each in document.sessions
+    ]
+    lines = lay_out(_RECENT_COLUMNS, rows, width)
+    return [*lines, styled(clock.legend(), Style.DIM)] if rows else lines
+
+
+def shared_session_lines(document: doc.TeamSession, width: int) -> list[Line]:
+    """Return a session of somebody of a team: what they found, and what they looked at."""
+    lines: list[Line] = [
+        [(escape(document.title), Style.BOLD)],
+        [*_took(document), (" · ", Style.PLAIN), *_whose(document), (" · shared", Style.GREEN)],
+        styled(f"began {show_time(document.start_time)}", Style.DIM),
+        styled(f"id {escape(document.id)}", Style.DIM),
+    ]
+    if document.notes:
+        lines += [[], styled("found", Style.DIM)]
+        for note in document.notes:
+            for line in escape_lines(str(note.get("body", "")).rstrip()):
+                folded = textwrap.wrap(line, max(20, min(width, FOLD_WIDTH_MAX) - 2)) or [""]
+                lines += [plain(f"  {each}") for each in folded]
+    if document.links:
+        lines += [[], styled("looked at", Style.DIM)]
+        for link in document.links:
+            shown = link.get("how") or link.get("title") or link.get("id") or ""
+            told: Line = [
+                (f"  {escape(str(link.get('kind', '')))}", Style.CYAN),
+                (f"  {escape(str(shown))}", Style.PLAIN),
+            ]
+            lines.append(cut_line(told, width))
+    return lines
+
+
 def shared_lines(document: doc.Shared, _width: int) -> list[Line]:
     """Return what is shared, and how far that is."""
     said = {
@@ -285,7 +334,12 @@ def _invite_state(invite: doc.InviteHead) -> Line:
     return styled("open", Style.GREEN)
 
 
-def _took(session: doc.RecentSession) -> Line:
+def _whose(session: doc.TeamSessionHead) -> Line:
+    who = escape(session.display_name or session.user_id)
+    return styled(f"{who} (you)" if session.mine else who, Style.CYAN)
+
+
+def _took(session: doc.RecentSession | doc.TeamSessionHead) -> Line:
     if session.seconds is None:
         return styled("open", Style.GREEN)
     return plain(show_duration(session.seconds * 1000))

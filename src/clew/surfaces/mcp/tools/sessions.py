@@ -33,7 +33,11 @@ class NoteAsked(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StopAsked(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Nothing but a budget."""
+    """Whether others are to see it."""
+
+    share: Annotated[bool, Meta(description="Share it with the team, if that was agreed to")] = (
+        False
+    )
 
 
 class SessionAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
@@ -50,6 +54,7 @@ class SessionAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     findings: int = 0
     links: int = 0
     visits_left_out: int = 0
+    shared: bool = False
 
 
 class NotedAnswer(Answer, frozen=True, kw_only=True):
@@ -78,8 +83,8 @@ def _note(questions: Questions, asked: NoteAsked) -> Draft:
     return whole(NotedAnswer(id=note.id, created_at=note.created_at))
 
 
-def _stop(questions: Questions, _asked: StopAsked) -> Draft:
-    return whole(_told(questions.stop_session()))
+def _stop(questions: Questions, asked: StopAsked) -> Draft:
+    return whole(_told(questions.stop_session(share=asked.share)))
 
 
 def _about(asked: NoteAsked) -> Target | None:
@@ -107,6 +112,7 @@ def _told(session: Session, steps: list[Call] | None = None) -> SessionAnswer:
         findings=session.note_count,
         links=session.link_count,
         visits_left_out=session.visits_left_out,
+        shared=session.shared,
         next=steps or [],
     )
 
