@@ -259,24 +259,25 @@ function Audit({ app }: { app: App }) {
 			}
 		>
 			{(found) => (
-				<table>
-					<tbody>
-						{found.entries.map((each) => (
-							<tr key={each.id}>
-								<td class="soft">
+				<ul class="audit">
+					{found.entries.map((each) => (
+						<li key={each.id}>
+							<p class="bar">
+								<span class="mono soft">
 									{sayTime(readTime(each.at) ?? 0, now.value, { fraction: false })}
-								</td>
-								<td>{each.action}</td>
-								<td>{each.caller}</td>
-								<td class={each.allowed ? "good" : "bad"}>{each.allowed ? "allowed" : "denied"}</td>
-								<td>
-									{each.cascade && <span class="tag">all below</span>}
-									{each.correlation_id && <Became id={each.correlation_id} />}
-								</td>
-							</tr>
-						))}
-					</tbody>
-				</table>
+								</span>
+								<b>{each.action}</b>
+								<span>by {each.caller}</span>
+								<span class={each.allowed ? "good" : "bad"}>
+									{each.allowed ? "allowed" : "denied"}
+								</span>
+								{each.cascade && <span class="tag">all below as well</span>}
+							</p>
+							{each.detail && <p class="soft small">{each.detail}</p>}
+							{each.correlation_id && <Became id={each.correlation_id} />}
+						</li>
+					))}
+				</ul>
 			)}
 		</Shown>
 	);
