@@ -301,6 +301,9 @@ def test_an_agent_keeps_its_investigation_as_a_session(world: World) -> None:
         assert wrong["hint"] == "give trace_id as well"
         said = {"trace_id": trace_id, "body": "found in a session", "author": "robot"}
         answer_of(await client.call_tool("add_comment", said))
+        # With nobody to share it with, it stays open.
+        alone = error_of(await client.call_tool("session_stop", {"share": True}))
+        assert "clew team connect" in alone["hint"]
         ended = answer_of(await client.call_tool("session_stop", {}))
         assert (ended["id"], ended["findings"]) == (begun["id"], 2)
         assert ended["ended_at"]
