@@ -114,7 +114,7 @@ def test_an_output_is_walked_to_the_frames_it_was_made_of(shop: Shop, visit: Vis
     page.get_by_role("link", name=re.compile("^fuse")).click()
     expect(evidence.get_by_role("heading", name="fuse")).to_be_visible()
     for sensor in (CAMERA, LIDAR):
-        expect(evidence.get_by_role("link", name=str(sensor))).to_be_visible()
+        expect(evidence.get_by_role("button", name=f"Go to {sensor}")).to_be_visible()
     page.get_by_role("link", name=re.compile("^grab frame")).click()
     evidence.get_by_role("link", name="grab frame").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("camera")
