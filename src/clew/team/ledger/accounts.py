@@ -173,10 +173,12 @@ def check_consent(reading: Reading, account_id: str, team_id: str, entity_type: 
     if entity_type not in CONSENT_TYPES:
         return
     if entity_type not in find_consents(reading, account_id, team_id):
+        # As a person calls them: shared_sessions are sessions, saved_queries queries.
+        kind = entity_type.removeprefix("shared_").removeprefix("saved_")
         raise ClewError(
             ErrorCode.FORBIDDEN,
-            f"nobody agreed to share {entity_type.replace('_', ' ')} with this team",
-            hint="agree to it for the team first: clew team consent",
+            f"nobody agreed to share {kind} with this team",
+            hint=f"agree to it for the team first: clew team consent --give {kind}",
         )
 
 
