@@ -12,8 +12,8 @@ from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.contract import Snapshot
 from clew.twin.events import Event, EventType, Order
 from clew.twin.fold import fold
-from clew.twin.query import course as course_module
-from clew.twin.query import courses as courses_module
+from clew.twin.state import course as course_module
+from clew.twin.state import courses as courses_module
 from clew.twin.state.courses import Courses
 from clew.twin.state.selection import Subject
 from clew.twin.tables import TABLES

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clew.store.engine.chdb import ChdbEngine
 from clew.twin.events import Event, EventType, Order
 from clew.twin.fold import Folded, fold
-from clew.twin.query import reading
+from clew.twin.state import reading
 from clew.twin.state.folding import fold_events, fold_moments, fold_objects, refold
 from clew.twin.state.memory import Memory
 from clew.twin.state.rows import rename
