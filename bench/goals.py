@@ -160,6 +160,14 @@ GOALS: Final = (
         ("graph.ancestry_ms",),
         "",
     ),
+    Goal("first load of the page, packed", 80.0, "KiB", ("page.first_load_kib",), ""),
+    Goal(
+        "a frame while a trace of 50 000 spans is scrolled, 95 of 100",
+        17.0,
+        "ms",
+        ("page.trace_50000.frame_p95_ms",),
+        "",
+    ),
     Goal("start to ready", 1.5, "s", ("start.ready_s",), "Phoenix 10 to 28"),
     Goal("resident memory when idle", 350.0, "MiB", ("start.idle_rss_mib",), "Phoenix 454"),
 )

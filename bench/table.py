@@ -77,6 +77,8 @@ def render() -> str:
         *_lineage(figures),
         "## What sharing with a team costs",
         *_team(figures),
+        "## The page",
+        *_page(figures),
         "## Decoders",
         *_decoders(figures),
         "## Remarks of the runs",
@@ -409,6 +411,34 @@ def _twin(figures: dict[str, Figure]) -> list[str]:
     told = (
         "Events that set three fields each. CPU over REST is of the server, which shares the cores "
         "with who asks."
+    )
+    return [told, _table(("", "median and range"), rows)]
+
+
+_PAGE: Final = {
+    "first_load_kib": "the first load, packed, KiB",
+    "whole_kib": "all of it, packed, KiB",
+    "interactive.first_ms": "until a list of traces can be used, nothing kept before, ms",
+    "interactive.again_ms": "the same, opened again, ms",
+    "interactive.cpu_ms": "work of the main thread until then, ms",
+    "trace_50000.shown_ms": "until a trace of 50 000 spans is shown, ms",
+    "trace_50000.frame_ms": "a frame while it is scrolled, ms",
+    "trace_50000.frame_p95_ms": "95 of 100 such frames are within, ms",
+    "trace_50000.frame_cpu_ms": "work of the main thread for one of them, ms",
+    "live_1000000.frame_ms": "a frame while a live list of a million rows is scrolled, ms",
+    "live_1000000.frame_p95_ms": "95 of 100 such frames are within, ms",
+    "live_1000000.frame_cpu_ms": "work of the main thread for one of them, ms",
+    "live_1000000.heap_mib": "memory of its million records, MiB",
+}
+
+
+def _page(figures: dict[str, Figure]) -> list[str]:
+    if "page.first_load_kib" not in figures:
+        return ["Not measured yet."]
+    rows = [(what, _show(figures, f"page.{name}")) for name, what in _PAGE.items()]
+    told = (
+        "Chromium without a graphics card, 1440 by 900, on the cores that the server has too. A "
+        "frame of 60 in a second is 16.7 ms, and the browser makes no more of them."
     )
     return [told, _table(("", "median and range"), rows)]
 
