@@ -101,7 +101,7 @@ def test_a_runaway_subtree_is_cancelled_and_seen_to_end(
     run.until_status("cancelled")
     run.process.wait(60)
     page.get_by_role("tab", name="audit").click()
-    entry = page.get_by_role("row").filter(has_text=re.compile("cancel.*allowed"))
+    entry = page.get_by_role("listitem").filter(has_text=re.compile("cancel.*allowed", re.DOTALL))
     expect(entry.first).to_be_visible()
 
 
