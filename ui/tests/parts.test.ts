@@ -3,7 +3,7 @@ import { Blocks } from "../src/api/events";
 import type { Density } from "../src/api/schema";
 import { command, quote } from "../src/parts/CopyMenu";
 import { layoutDensity } from "../src/parts/TimeBar";
-import { sayBytes, sayCount, sayDuration, saySharePercent } from "../src/parts/words";
+import { sayBytes, sayCount, sayDuration, sayMany, saySharePercent } from "../src/parts/words";
 
 describe("what is copied", () => {
 	it("is one word of a shell, whatever it holds", () => {
@@ -33,6 +33,14 @@ describe("words", () => {
 			"1.23 s",
 			"1 min 1 s",
 			"2 h 1 min",
+		]);
+	});
+
+	it("tell one of a thing as one", () => {
+		expect([sayMany(1, "span"), sayMany(0, "span"), sayMany(12_345, "span")]).toEqual([
+			"1 span",
+			"0 spans",
+			"12.3 k spans",
 		]);
 	});
 

@@ -22,6 +22,11 @@ export function sayCount(count: number): string {
 	return `${figures(count / 1e9)} G`;
 }
 
+/** A count and what is counted, one of it or several. */
+export function sayMany(count: number, what: string): string {
+	return count === 1 ? `1 ${what}` : `${sayCount(count)} ${what}s`;
+}
+
 export function sayBytes(bytes: number): string {
 	if (bytes < 1024) return `${bytes} B`;
 	const units = ["KiB", "MiB", "GiB", "TiB"];

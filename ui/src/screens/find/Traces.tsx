@@ -5,7 +5,7 @@ import { get } from "../../api/client";
 import type { TraceList, TraceSummary } from "../../api/schema";
 import { colour, Drawing, type Rect } from "../../canvas/Drawing";
 import { Rows } from "../../parts/Rows";
-import { sayCount, sayDuration, sayTime } from "../../parts/words";
+import { sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
 import { change, go, linkTo, param } from "../../state/place";
 import {
 	now,
@@ -97,9 +97,7 @@ export function Traces({ found, filters, about }: TracesProps) {
 						<span class="service">{trace.service}</span>
 						<span class="grow cut">{trace.operation}</span>
 						{trace.error_count > 0 && <span class="tag bad">{trace.error_count} failed</span>}
-						<span class="soft small">
-							{trace.span_count === 1 ? "1 span" : `${sayCount(trace.span_count)} spans`}
-						</span>
+						<span class="soft small">{sayMany(trace.span_count, "span")}</span>
 						<span class="length" aria-hidden="true">
 							<span style={{ width: `${(trace.duration_ms / longest) * 100}%` }} />
 						</span>

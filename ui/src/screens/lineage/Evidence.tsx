@@ -1,7 +1,7 @@
 /** What is known of a node and of an edge: items, stages, inputs, windows, who and what. */
 
 import type { Edge, Node } from "../../api/schema";
-import { sayDuration, sayTime } from "../../parts/words";
+import { sayDuration, sayMany, sayTime } from "../../parts/words";
 import { change, linkTo, param } from "../../state/place";
 import { now, readTime } from "../../state/time";
 import { edgeKey } from "./edges";
@@ -132,7 +132,7 @@ export function Evidence({ node, edges }: { node: Node; edges: readonly Edge[] }
 					{stage.status === "error" && <span class="tag bad">failed</span>}
 				</p>
 			))}
-			{inputs.length > 0 && <h3>{inputs.length} inputs</h3>}
+			{inputs.length > 0 && <h3>{sayMany(inputs.length, "input")}</h3>}
 			<Ends edges={inputs} end="parent_trace_id" />
 			{outputs.length > 0 && <h3>Went into {outputs.length}</h3>}
 			<Ends edges={outputs} end="trace_id" />

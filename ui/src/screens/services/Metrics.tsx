@@ -137,6 +137,16 @@ function Panel({ name }: { name: string }) {
 
 const HEIGHT = 150;
 
+/** The clock of every other screen, rather than the library's of twelve hours. */
+function sayTicks(_chart: uPlot, seconds: number[]): string[] {
+	const length = (seconds.at(-1) ?? 0) - (seconds[0] ?? 0);
+	return seconds.map((at) => {
+		const told = sayTime(at * 1000, now.peek(), { fraction: false });
+		// Seconds are told only where ticks lie nearer than a minute.
+		return length > 600 ? told.slice(0, -3) : told;
+	});
+}
+
 function Chart({ found, name }: { found: SeriesList; name: string }) {
 	const frame = useRef<HTMLDivElement>(null);
 	useEffect(() => {
@@ -151,7 +161,10 @@ function Chart({ found, name }: { found: SeriesList; name: string }) {
 				height: HEIGHT,
 				cursor: { drag: { x: true, y: false, setScale: false } },
 				legend: { show: found.series.length > 1, live: false },
-				axes: [axis, { ...axis, size: 56 }],
+				axes: [
+					{ ...axis, values: sayTicks },
+					{ ...axis, size: 56 },
+				],
 				series: [
 					{},
 					...found.series.map((each, at) => ({

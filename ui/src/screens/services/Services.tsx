@@ -13,7 +13,7 @@ import type {
 import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Nothing, SendData, Shown } from "../../parts/States";
-import { sayCount, sayDuration, saySharePercent, sayTime } from "../../parts/words";
+import { sayCount, sayDuration, sayMany, saySharePercent, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param, place } from "../../state/place";
 import { now, rangeQuery, readTime, slowRangeKey } from "../../state/time";
@@ -221,7 +221,7 @@ function Picture({ found }: { found: Topology }) {
 							</text>
 							<text x="10" y="36" class={node.errors > 0 ? "under bad" : "under"}>
 								{node.kind === "service"
-									? `${sayCount(node.span_count)} spans`
+									? sayMany(node.span_count, "span")
 									: node.system || node.kind}
 								{node.errors > 0 && `, ${saySharePercent(node.error_rate)} failed`}
 							</text>

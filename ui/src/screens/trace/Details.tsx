@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { get, post } from "../../api/client";
 import type { CommentList, CorrelateReport, LogList, Trace } from "../../api/schema";
 import { Shown } from "../../parts/States";
-import { sayAgo, sayDuration, sayTime, sayValue } from "../../parts/words";
+import { sayAgo, sayDuration, sayMany, sayTime, sayValue } from "../../parts/words";
 import { type Answer, useAnswer } from "../../state/answer";
 import { change, linkTo, param } from "../../state/place";
 import { now, readTime } from "../../state/time";
@@ -320,7 +320,7 @@ function AroundPane({ trace }: { trace: Trace }) {
 							</a>{" "}
 							<span class="tag">{app.status ?? "unknown to the tree"}</span>{" "}
 							<span class="soft small">
-								{app.span_count} spans
+								{sayMany(app.span_count, "span")}
 								{app.error_count > 0 && `, ${app.error_count} failed`}
 								{app.path.length > 1 && `, level ${app.path.length} of the tree`}
 							</span>

@@ -6,7 +6,7 @@ import type { CommentList, LogList, Trace as TraceDocument } from "../../api/sch
 import { type Copies, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Nothing, Shown } from "../../parts/States";
-import { sayCount, sayDuration, sayTime } from "../../parts/words";
+import { sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, go, linkTo, param, place } from "../../state/place";
 import { now, readTime } from "../../state/time";
@@ -103,7 +103,7 @@ function Facts({ trace }: { trace: TraceDocument }) {
 		<span class="bar small">
 			<span class="soft">{sayTime(readTime(trace.start_time) ?? 0, now.value)}</span>
 			<b>{sayDuration(trace.duration_ms)}</b>
-			<span>{trace.span_count === 1 ? "1 span" : `${sayCount(trace.span_count)} spans`}</span>
+			<span>{sayMany(trace.span_count, "span")}</span>
 			{trace.error_count > 0 && <span class="tag bad">{trace.error_count} failed</span>}
 			<span class="soft">
 				{trace.services.length === 1 ? "1 service" : `${trace.services.length} services`}
