@@ -275,8 +275,8 @@ class TeamService(SyncTending):
 
     async def shared_sessions(self, asked: ask.TeamSessionQuery) -> doc.TeamSessionList:
         """Return the sessions that were shared with a team."""
-        account, team_id = await self._meant(asked.team_id)
         limit = checked_limit(asked.limit)
+        account, team_id = await self._meant(asked.team_id)
 
         def read() -> doc.TeamSessionList:
             rows = self._rows(account, SharedSession, team_id)

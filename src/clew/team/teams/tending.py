@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.ids import parse_uuid
 from clew.team.ledger.rows import Take
 from clew.team.syncing.course import durable, reading
 from clew.team.teams import documents as doc
@@ -40,8 +41,8 @@ class SyncTending:
 
     async def queue(self, query: ask.QueueQuery) -> doc.OperationList:
         """Return what waits, or what was set aside."""
-        account = await self._accounts.current()
         limit = checked_limit(query.limit)
+        account = await self._accounts.current()
         find = self._ledger.find_failed if query.state == "failed" else self._ledger.find_pending
         found = await reading(lambda: find(account.account_id, limit))
         stats = await reading(lambda: self._ledger.stats(account.account_id))
@@ -68,20 +69,21 @@ class SyncTending:
 
     async def rounds(self, query: ask.RoundQuery) -> doc.RoundList:
         """Return what rounds did."""
-        account = await self._accounts.current()
         limit = checked_limit(query.limit)
+        account = await self._accounts.current()
         found = await reading(lambda: self._ledger.find_rounds(account.account_id, limit))
         return doc.RoundList(rounds=[tell_round(each) for each in found], count=len(found))
 
     async def conflicts(self, query: ask.ConflictQuery) -> doc.ConflictList:
         """Return versions that met."""
-        account = await self._accounts.current()
         limit = checked_limit(query.limit)
+        before = None if query.next is None else parse_uuid(query.next)
+        account = await self._accounts.current()
         found = await reading(
             lambda: self._ledger.find_conflicts(
                 account.account_id,
                 with_resolved=query.resolved,
-                before=query.next,
+                before=before,
                 limit=limit + 1,
             )
         )
