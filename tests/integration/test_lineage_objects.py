@@ -27,7 +27,7 @@ from clew import lineage
 from clew.twin.context import TriLogLogger, anchor
 from clew.twin.dsl import Object, String
 
-class Parcel(Object):
+class TracedParcel(Object):
     status = String()
 
 run = clew.init("warehouse")
@@ -44,11 +44,11 @@ def pack(first, second):
     for number in range(20):
         logger.warning("looking for paper, attempt %d", number)
     for number in range(3):
-        with anchor(f"p{number}", Parcel):
+        with anchor(f"p{number}", TracedParcel):
             twins.state_change(status="packed")
     return first + second
 
-with anchor("p9", Parcel):
+with anchor("p9", TracedParcel):
     twins.state_change(status="elsewhere")
 parcel = pack(read("lamp"), read("chair"))
 print(json.dumps(str(parcel.trace_id)))
@@ -86,7 +86,7 @@ def test_a_node_names_the_objects_that_its_stage_spoke_of(
     server, trace_id = packed
     root, *inputs = get(server, f"lineage/{trace_id}")["nodes"]
     assert root["stages"] == [], "nothing here is a span"
-    assert root["objects"] == [{"type": "Parcel", "id": f"p{number}"} for number in range(3)]
+    assert root["objects"] == [{"type": "TracedParcel", "id": f"p{number}"} for number in range(3)]
     assert root["log_count"] >= 23
     assert len(inputs) == 2
     assert not any(node["objects"] for node in inputs)
@@ -96,10 +96,10 @@ def test_an_event_of_an_object_leads_to_the_output_that_was_made(
     packed: tuple[ServerProcess, str],
 ) -> None:
     server, trace_id = packed
-    (event,) = get(server, "objects/Parcel/p1/timeline")["events"]
+    (event,) = get(server, "objects/TracedParcel/p1/timeline")["events"]
     assert event["data"]["tracelink.trace_id"] == trace_id
     assert event["data"]["tracelink.stream_id"] == "3"
-    state = get(server, "objects/Parcel/p1")
+    state = get(server, "objects/TracedParcel/p1")
     assert state["state"] == {"status": "packed"}, "it is no field of the object"
-    (other,) = get(server, "objects/Parcel/p9/timeline")["events"]
+    (other,) = get(server, "objects/TracedParcel/p9/timeline")["events"]
     assert not any(name.startswith("tracelink.") for name in other["data"])

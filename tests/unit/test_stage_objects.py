@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NODE_ID = 29
 
 
-class Parcel(Object):
+class StagedParcel(Object):
     """What is packed."""
 
     status = String()
@@ -47,7 +47,7 @@ def of_lineage(attributes: dict[str, Any]) -> dict[str, Any]:
 def test_events_of_objects_name_the_output_that_is_made_there(tracing: lineage.Tracing) -> None:
     emitted = Emitted()
     twins = TriLogLogger("shop", provider=emitted.provider)
-    with lineage.join(stage="pack", stream_id=7) as out, anchor("p1", Parcel):
+    with lineage.join(stage="pack", stream_id=7) as out, anchor("p1", StagedParcel):
         twins.state_change(status="open")
         assert of_lineage(emitted.one()) == {}, "further inputs may come while nobody has the id"
         item = {
@@ -60,7 +60,7 @@ def test_events_of_objects_name_the_output_that_is_made_there(tracing: lineage.T
         twins.event("sealed")
         twins.info("of %s", "paper")
     assert [of_lineage(each) for each in emitted.attributes()] == [item] * 3
-    with anchor("p1", Parcel):
+    with anchor("p1", StagedParcel):
         twins.state_change(status="sent")
     assert of_lineage(emitted.one()) == {}
 
@@ -68,12 +68,12 @@ def test_events_of_objects_name_the_output_that_is_made_there(tracing: lineage.T
 def test_each_record_of_an_event_with_very_many_fields_names_it(tracing: lineage.Tracing) -> None:
     emitted = Emitted()
     twins = TriLogLogger("shop", provider=emitted.provider, validation="off")
-    with lineage.join(stage="pack") as out, anchor("p1", Parcel):
+    with lineage.join(stage="pack") as out, anchor("p1", StagedParcel):
         told = str(out.trace_id)
         twins.state_change({f"field_{number}": number for number in range(250)})
     found = emitted.attributes()
     assert [each["tracelink.trace_id"] for each in found] == [told] * 3
-    assert sum(name.startswith("parcel.field_") for each in found for name in each) == 250
+    assert sum(name.startswith("staged_parcel.field_") for each in found for name in each) == 250
 
 
 def test_a_field_of_the_object_is_never_overwritten(tracing: lineage.Tracing) -> None:
@@ -91,7 +91,7 @@ def test_plain_logs_inside_an_anchor_name_both(tracing: lineage.Tracing) -> None
     handler = RecordHandler(emitted.provider)
     logger.addHandler(handler)
     try:
-        with lineage.join(stage="pack") as out, anchor("p1", Parcel):
+        with lineage.join(stage="pack") as out, anchor("p1", StagedParcel):
             assert out.trace_id
             logger.warning("heavy")
     finally:
@@ -105,7 +105,7 @@ def test_the_server_takes_the_name_of_an_output_for_no_field(prefix: str | None)
     field = "parcel.status" if prefix else "status"
     texts = {
         "trilog.obj.id": "p1",
-        "trilog.obj.type": "Parcel",
+        "trilog.obj.type": "StagedParcel",
         "tracelink.trace_id": "42",
         field: "packed",
     }

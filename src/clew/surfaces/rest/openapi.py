@@ -41,6 +41,7 @@ _STATUS_TEXTS: Final = {
     413: "The question or its answer is too large",
     415: "The body is of a media type that is not understood",
     429: "Too much at once; try again after the time given",
+    501: "The other side does not offer this, or a part of clew is not installed here",
     503: "The store does not answer; try again after the time given",
     504: "The question took too long",
 }
