@@ -12,7 +12,7 @@ from bench.machine import ROOT
 from bench.questions import OURS, PEERS, SEARCHES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bench.figures import Report
 
@@ -404,15 +404,22 @@ _TWIN: Final = {
 }
 
 
-def _twin(figures: dict[str, Figure]) -> list[str]:
-    if "twin.state.first_ms" not in figures:
+def _listed(
+    figures: dict[str, Figure], bench: str, lines: Mapping[str, str], told: str
+) -> list[str]:
+    """Return the figures of a bench below each other; its first one is there if any is."""
+    if f"{bench}.{next(iter(lines))}" not in figures:
         return ["Not measured yet."]
-    rows = [(what, _show(figures, f"twin.{name}")) for name, what in _TWIN.items()]
+    rows = [(what, _show(figures, f"{bench}.{name}")) for name, what in lines.items()]
+    return [told, _table(("", "median and range"), rows)]
+
+
+def _twin(figures: dict[str, Figure]) -> list[str]:
     told = (
         "Events that set three fields each. CPU over REST is of the server, which shares the cores "
         "with who asks."
     )
-    return [told, _table(("", "median and range"), rows)]
+    return _listed(figures, "twin", _TWIN, told)
 
 
 _PAGE: Final = {
@@ -433,14 +440,11 @@ _PAGE: Final = {
 
 
 def _page(figures: dict[str, Figure]) -> list[str]:
-    if "page.first_load_kib" not in figures:
-        return ["Not measured yet."]
-    rows = [(what, _show(figures, f"page.{name}")) for name, what in _PAGE.items()]
     told = (
         "Chromium without a graphics card, 1440 by 900, on the cores that the server has too. A "
         "frame of 60 in a second is 16.7 ms, and the browser makes no more of them."
     )
-    return [told, _table(("", "median and range"), rows)]
+    return _listed(figures, "page", _PAGE, told)
 
 
 _TEAM: Final = {
@@ -472,15 +476,12 @@ def _lineage(figures: dict[str, Figure]) -> list[str]:
 
 
 def _team(figures: dict[str, Figure]) -> list[str]:
-    if "team.enqueue.cpu_us" not in figures:
-        return ["Not measured yet."]
-    rows = [(what, _show(figures, f"team.{name}")) for name, what in _TEAM.items()]
     told = (
         "A saved query each, in batches of 50. CPU is of the process that syncs, its ledger in a "
         "file included; the server is the fake, in another process on the same cores, so times of "
         "the clock are mostly its own."
     )
-    return [told, _table(("", "median and range"), rows)]
+    return _listed(figures, "team", _TEAM, told)
 
 
 def _decoders(figures: dict[str, Figure]) -> list[str]:

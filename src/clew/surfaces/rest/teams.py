@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -144,22 +145,8 @@ def _end(
     verb: Verb = Verb.ADMIN,
 ) -> Route:
     """Return a route that takes something away."""
-
-    async def respond(desk: Desk, asked: Asked) -> Response:
-        return await _answer(desk, asked, work(desk, asked))
-
-    given: dict[str, Any] = {} if parameters is None else {"parameters": parameters}
-    return OpenRoute(
-        path=f"{BASE}/{path}",
-        method="DELETE",
-        verb=verb,
-        summary=summary,
-        tag=TAG,
-        documents=(document,),
-        errors=_WRITE_ERRORS,
-        respond=respond,
-        **given,
-    )
+    asking = _read(path, summary, document, work, parameters)
+    return dataclasses.replace(asking, method="DELETE", verb=verb, errors=_WRITE_ERRORS)
 
 
 ROUTES: Final[tuple[Route, ...]] = (
