@@ -399,6 +399,7 @@ def test_nothing_of_a_team_stays_after_a_disconnect(town: Town) -> None:
     consent(ann)
     said = ann.ask("POST", f"traces/{TRACE}/comments", {"body": "of ann"}, status=201)["comment"]
     ann.ask("POST", f"comments/{said['id']}/share", {})
+    ann.ask("POST", "team/queries", {"name": "hers", "query": "SELECT 2"}, status=201)
     ann.sync()
     bob.sync()
     assert [each["body"] for each in bob.comments()] == ["of ann"]
