@@ -137,8 +137,8 @@ def test_the_intake_tells_what_came(shop: ServerProcess) -> None:
     )
     by_signal = {each.signal: each for each in status.signals}
     assert set(by_signal) == {"traces", "logs", "metrics", "links"}
-    # What the shop's spans link to is told of once somebody has asked, or after a second.
-    assert by_signal.pop("links").malformed == 0
+    # Links may have come to this server in other tests, and nothing of theirs is told here.
+    del by_signal["links"]
     assert all(each.requests >= 1 and each.records >= 2 for each in by_signal.values())
     assert status.writable
     assert status.last_error is None

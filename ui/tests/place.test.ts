@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { change, followAddress, linkTo, place, readPlace, writePlace } from "../src/state/place";
+import {
+	change,
+	followAddress,
+	go,
+	linkTo,
+	place,
+	readPlace,
+	writePlace,
+} from "../src/state/place";
 import { readDuration, readTime, writeTime } from "../src/state/time";
 
 describe("the address", () => {
@@ -19,6 +27,11 @@ describe("the address", () => {
 
 	it("takes a percent sign that means nothing for itself", () => {
 		expect(readPlace("#/find/100%").names).toEqual(["100%"]);
+	});
+
+	it("is another one as soon as somebody went there", () => {
+		go("#/tree/x");
+		expect(place.value.names).toEqual(["x"]);
 	});
 
 	it("takes the time along from screen to screen, and nothing else", () => {

@@ -12,6 +12,7 @@ import {
 	ticksOf,
 	unfolded,
 	wholeOf,
+	within,
 } from "../src/screens/trace/layout";
 import { arrowsOf, leadsAway, marksOf, placeMarks } from "../src/screens/trace/marks";
 
@@ -203,6 +204,21 @@ describe("what lies on the bars", () => {
 	function link(trace_id: string, span_id: string) {
 		return { trace_id, span_id, trace_state: "", attributes: {} };
 	}
+});
+
+describe("what is looked at of a trace", () => {
+	const whole = { start: 100, end: 200 };
+
+	it("stays inside the whole, as long as it was", () => {
+		expect(within(whole, { start: 120, end: 140 })).toEqual({ start: 120, end: 140 });
+		expect(within(whole, { start: 90, end: 110 })).toEqual({ start: 100, end: 120 });
+		expect(within(whole, { start: 195, end: 215 })).toEqual({ start: 180, end: 200 });
+	});
+
+	it("is all of it when it would be as long", () => {
+		expect(within(whole, { start: 150, end: 250 })).toBeNull();
+		expect(within(whole, { start: 0, end: 900 })).toBeNull();
+	});
 });
 
 describe("the hues of a trace", () => {

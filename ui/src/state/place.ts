@@ -58,6 +58,8 @@ export function linkTo(screen: string, names: readonly string[] = [], params: Pa
 /** Go to a link that `linkTo` made. */
 export function go(link: string): void {
 	window.location.hash = link;
+	// The event comes later, and whoever asks until then would be told of the place before.
+	hash.value = window.location.hash;
 }
 
 /** Change parameters and stay where we are. `replace` leaves no step to go back to. */

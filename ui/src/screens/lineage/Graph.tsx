@@ -31,7 +31,7 @@ export function Graph({ nodes, edges, root, notes }: GraphProps) {
 	const chosen = edges.find((each) => edgeKey(each) === param("edge"));
 	const frame = useRef<HTMLDivElement>(null);
 	const zoom = useZoom(frame, picture);
-	useGraphKeys(picture, selected, zoom);
+	useGraphKeys(picture, root, zoom);
 	useLayoutEffect(() => {
 		// What was asked about comes into sight, however long the way to it.
 		const box = picture.boxes.find((each) => each.node.trace_id === selected);
@@ -149,23 +149,25 @@ function useZoom(frame: { current: HTMLElement | null }, picture: Picture): Zoom
 	return { scale, by, fit };
 }
 
-function useGraphKeys(picture: Picture, selected: string, zoom: Zoom): void {
-	const seen = useRef({ picture, selected, zoom });
-	seen.current = { picture, selected, zoom };
+function useGraphKeys(picture: Picture, root: string, zoom: Zoom): void {
+	const seen = useRef({ picture, root, zoom });
+	seen.current = { picture, root, zoom };
 	useEffect(() => {
 		const to = (id: string | undefined) => {
 			if (id !== undefined) change({ node: id, edge: null }, { replace: true });
 		};
+		// Asked of the address: the second of two quick keys comes before the first is drawn.
+		const selected = () => param("node") ?? seen.current.root;
 		const beside = (by: number) => {
 			const { boxes } = seen.current.picture;
-			const own = boxes.find((each) => each.node.trace_id === seen.current.selected);
+			const own = boxes.find((each) => each.node.trace_id === selected());
 			if (own === undefined) return;
 			const column = boxes.filter((each) => each.x === own.x);
 			to(column[column.indexOf(own) + by]?.node.trace_id);
 		};
 		const along = (from: "parent_trace_id" | "trace_id", onto: "parent_trace_id" | "trace_id") => {
-			const { picture: drawn, selected: id } = seen.current;
-			to(drawn.arrows.find(({ edge }) => edge[from] === id)?.edge[onto]);
+			const id = selected();
+			to(seen.current.picture.arrows.find(({ edge }) => edge[from] === id)?.edge[onto]);
 		};
 		return addKeys([
 			{ keys: "[", what: "To a cause", act: () => along("trace_id", "parent_trace_id") },

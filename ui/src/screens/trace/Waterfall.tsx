@@ -7,7 +7,7 @@ import { sayCount, sayDuration } from "../../parts/words";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
 import type { Span as Range } from "../../state/time";
-import { layoutBars, ROW, type Row, unfolded, wholeOf } from "./layout";
+import { layoutBars, ROW, type Row, unfolded, wholeOf, within } from "./layout";
 import { Minimap } from "./Minimap";
 import { arrowsOf, marksOf, placeMarks } from "./marks";
 import { AXIS_HEIGHT, indentOf, type Line, lookOf, paintWaterfall } from "./paint";
@@ -60,33 +60,34 @@ export function Waterfall({ rows, logs, comments, selected, onSelect }: Waterfal
 			if (!after.delete(spanId)) after.add(spanId);
 			return after;
 		});
+	// Asked of the address: the second of two quick keys comes before the first is drawn.
+	const indexNow = () => shownRows.findIndex((row) => row.span.span_id === param("span"));
 	const step = (by: number) => {
-		const row = shownRows[Math.max(0, Math.min(shownRows.length - 1, at + by))];
+		const row = shownRows[Math.max(0, Math.min(shownRows.length - 1, indexNow() + by))];
 		if (row) onSelect(row.span.span_id);
 	};
 	const nextOf = (isWanted: (row: Row) => boolean) => {
+		const from = indexNow();
 		for (let by = 1; by <= shownRows.length; by += 1) {
-			const row = shownRows[(at + by) % shownRows.length];
+			const row = shownRows[(from + by) % shownRows.length];
 			if (row && isWanted(row)) return onSelect(row.span.span_id);
 		}
 	};
-	const look = (length: number, start: number) => {
-		const longest = whole.end - whole.start;
-		if (length >= longest) return setZoomed(null);
-		const from = Math.max(whole.start, Math.min(start, whole.end - length));
-		setZoomed({ start: from, end: from + length });
-	};
-	const zoom = (by: number, about: number) => {
-		const before = shown.end - shown.start;
-		const length = Math.max(LENGTH_MIN_MS, before * by);
-		look(length, shown.start + about * (before - length));
-	};
-	const pan = (by: number) => {
-		const length = shown.end - shown.start;
-		look(length, shown.start + by * length);
-	};
+	const look = (wanted: (before: Range) => Range) =>
+		setZoomed((before) => within(whole, wanted(before ?? whole)));
+	const zoom = (by: number, about: number) =>
+		look(({ start, end }) => {
+			const length = Math.max(LENGTH_MIN_MS, (end - start) * by);
+			const from = start + about * (end - start - length);
+			return { start: from, end: from + length };
+		});
+	const pan = (by: number) =>
+		look(({ start, end }) => ({
+			start: start + by * (end - start),
+			end: end + by * (end - start),
+		}));
 	const toggleCritical = () =>
-		change({ critical: onlyCritical ? null : "true" }, { replace: true });
+		change({ critical: param("critical") === "true" ? null : "true" }, { replace: true });
 	useEffect(
 		() =>
 			addKeys([
@@ -112,7 +113,7 @@ export function Waterfall({ rows, logs, comments, selected, onSelect }: Waterfal
 				{ keys: "d", what: "Move right", act: () => pan(0.2) },
 				{ keys: "0", what: "The whole trace", act: () => setZoomed(null) },
 			]),
-		[shownRows, at, shown, selected, onlyCritical],
+		[shownRows, whole, selected],
 	);
 	useLayoutEffect(() => {
 		const element = frame.current;

@@ -208,6 +208,14 @@ export function wholeOf(rows: readonly Row[]): Range {
 	return { start, end: end > start ? end : start + 0.001 };
 }
 
+/** Return a range moved into the whole, or null for all of it: what is as long as the whole is no part of it. */
+export function within(whole: Range, { start, end }: Range): Range | null {
+	const length = end - start;
+	if (length >= whole.end - whole.start) return null;
+	const from = Math.max(whole.start, Math.min(start, whole.end - length));
+	return { start: from, end: from + length };
+}
+
 /** Return round moments of an axis between two, both in milliseconds from its start. */
 export function ticksOf(from: number, to: number, width: number): number[] {
 	const step = stepOf(to - from, width);

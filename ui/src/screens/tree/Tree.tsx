@@ -159,7 +159,7 @@ function Apps({ tree, apps, selected, all }: AppsProps) {
 	);
 	const at = rows.findIndex((row) => row.app.app_id === selected);
 	const isNarrowed = text !== "" || kind !== null;
-	useTreeKeys(rows, at, fold, foldAll);
+	useTreeKeys(rows, fold, foldAll);
 	const counts = useMemo(() => count(apps), [apps]);
 	return (
 		<div class="split">
@@ -228,23 +228,24 @@ function Apps({ tree, apps, selected, all }: AppsProps) {
 
 function useTreeKeys(
 	rows: readonly Branch[],
-	at: number,
 	fold: (id: string, wanted: boolean) => void,
 	foldAll: (wanted: boolean) => void,
 ): void {
 	// Keys are made known once; what they act on changes with every picture.
-	const seen = useRef({ rows, at, fold, foldAll });
-	seen.current = { rows, at, fold, foldAll };
+	const seen = useRef({ rows, fold, foldAll });
+	seen.current = { rows, fold, foldAll };
 	useEffect(() => {
 		const to = (index: number) => {
 			const shown = seen.current.rows;
 			const row = shown[Math.max(0, Math.min(shown.length - 1, index))];
 			if (row) go(linkToApp(row.app.app_id));
 		};
-		const own = () => seen.current.rows[seen.current.at];
+		// Asked of the address: the second of two quick keys comes before the first is drawn.
+		const at = () => seen.current.rows.findIndex((row) => row.app.app_id === place.value.names[0]);
+		const own = () => seen.current.rows[at()];
 		return addKeys([
-			{ keys: "j", what: "Next app", act: () => to(seen.current.at + 1) },
-			{ keys: "k", what: "App before", act: () => to(seen.current.at - 1) },
+			{ keys: "j", what: "Next app", act: () => to(at() + 1) },
+			{ keys: "k", what: "App before", act: () => to(at() - 1) },
 			{
 				keys: "ArrowLeft",
 				what: "Fold what is below the app, or go to the one above",

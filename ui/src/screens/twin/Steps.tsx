@@ -31,18 +31,20 @@ export function Steps() {
 	};
 	const seen = useRef({ found, to });
 	seen.current = { found, to };
+	// Asked of the address: the second of two quick keys comes before the first is answered.
+	const stepNow = () => Number(param("step") ?? seen.current.found?.step ?? 0);
 	useEffect(
 		() =>
 			addKeys([
 				{
 					keys: "]",
 					what: "Next step of the trace",
-					act: () => seen.current.to((seen.current.found?.step ?? 0) + 1),
+					act: () => seen.current.to(stepNow() + 1),
 				},
 				{
 					keys: "[",
 					what: "Step before",
-					act: () => seen.current.to((seen.current.found?.step ?? 0) - 1),
+					act: () => seen.current.to(stepNow() - 1),
 				},
 			]),
 		[],
