@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from clew.app.configuration import SETTINGS, Configuration, check_exposure, load, show
+from clew.app.configuration import SETTINGS, Configuration, check_exposure, load
 from clew.app.reference import PAGE, write_page
 from clew.app.settings import Address, parse_size
+from clew.app.shown import show
 from clew.base.errors import ClewError, ErrorCode
 
 ROOT = Path(__file__).parents[2]

@@ -15,24 +15,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from clew.app.settings import (
     Address,
+    Role,
     Setting,
+    parse_acks,
     parse_address,
     parse_count,
     parse_door,
     parse_file,
     parse_files,
     parse_folder,
+    parse_lease,
     parse_links,
     parse_list,
     parse_positive,
     parse_references,
     parse_registry,
     parse_retention,
+    parse_role,
     parse_seconds,
+    parse_secret,
+    parse_server,
+    parse_servers,
     parse_size,
     parse_store,
     parse_strategy,
@@ -44,7 +49,6 @@ from clew.app.settings import (
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.transport.address import Address as LinksAddress
 from clew.lineage.transport.address import UdpAddress
-from clew.store.database.address import hide_password, is_postgres
 from clew.team.merging.strategy import ConflictStrategy
 from clew.tree.machine.app import Tier
 from clew.twin.ingest.judge import ReferencePolicy
@@ -123,6 +127,59 @@ class Configuration:
         parse_registry,
         "Where apps, commands, keys and comments are kept: `sqlite`, a file in the data folder, or "
         "`postgresql://user:password@host:port/database`; `docs/guide/postgresql-registry.md`.",
+    )
+    standby: tuple[str, ...] = setting(
+        "",
+        parse_servers,
+        "The other servers of this one's group, each by the URL of its HTTP door: whoever leads "
+        "sends its log to them, and any of them can take over; "
+        "`docs/guide/high-availability.md`. Repeat it, or put commas between.",
+        default_shown="none",
+    )
+    required_acks: int | None = setting(
+        "all",
+        parse_acks,
+        "How many of `--standby` must have what is acknowledged, on disk: `all`, or a number. "
+        "With 0 what was acknowledged last may be lost when the leader is.",
+    )
+    role: Role = setting(
+        "leader",
+        parse_role,
+        "How this server starts in its group: `leader`, which takes what is written, `standby`, "
+        "which follows and answers reads, or `auto`, by `--lease`. Once the servers have heard "
+        "who leads, that decides.",
+    )
+    lease: str | None = setting(
+        "",
+        parse_lease,
+        "Where the group keeps who leads, so that a standby takes over by itself: "
+        "`postgresql://user:password@host:port/database`. It goes with `--role auto`.",
+        default_shown="none",
+    )
+    lease_seconds: float = setting(
+        "10",
+        parse_seconds,
+        "How long the lease holds without being renewed, hence how soon after a leader's end "
+        "another may lead; at least 1.",
+    )
+    ack_timeout: float = setting(
+        "10",
+        parse_seconds,
+        "How many seconds what was sent waits for the standbys that are promised, until its "
+        "sender hears that it is not known whether it was kept.",
+    )
+    advertise: str | None = setting(
+        "",
+        parse_server,
+        "The URL by which the others of the group, and clients, reach this server.",
+        default_shown="made from `--http`",
+    )
+    peer_key: str = setting(
+        "",
+        parse_secret,
+        "An API key of the role `admin` that servers of a group show one another, where keys are "
+        "in use. Better given as `CLEW_PEER_KEY` or in the file than as a flag.",
+        default_shown="none",
     )
     insecure: bool = setting(
         "false",
@@ -308,27 +365,6 @@ class Configuration:
     )
 
 
-class ShownSetting(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of `clew config`: a value as text, and who said so."""
-
-    name: str
-    value: str
-    source: str
-    flag: str
-    variable: str
-    doc: str
-
-
-class ShownConfiguration(msgspec.Struct, frozen=True, kw_only=True):
-    """The document of `clew config`."""
-
-    settings: list[ShownSetting]
-    file: str | None
-    count: int
-    total: int
-    truncated: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A configuration, the text and the source of each value, and the file that was read.
@@ -356,7 +392,8 @@ def _declare() -> tuple[Setting, ...]:
                 doc=metadata["doc"],
                 parse=metadata["parse"],
                 is_switch=metadata["parse"] is parse_switch,
-                is_list=metadata["parse"] is parse_list,
+                is_list=metadata["parse"] in (parse_list, parse_servers),
+                is_secret=metadata["parse"] is parse_secret,
             )
         )
     return tuple(settings)
@@ -436,38 +473,6 @@ def check_exposure(configuration: Configuration, *, is_guarded: bool) -> None:
                 f"--links {place} can be reached from other machines, and datagrams carry no key",
                 hint="use 127.0.0.1 or unix:///PATH, or accept that with --insecure",
             )
-
-
-def show(loaded: Loaded) -> ShownConfiguration:
-    """Return every setting with its value and its source; passwords are left out."""
-    shown = [
-        ShownSetting(
-            name=each.name,
-            value=_shown(loaded.texts[each.name]),
-            source=loaded.sources[each.name],
-            flag=each.flag,
-            variable=each.variable,
-            doc=each.doc,
-        )
-        for each in SETTINGS
-    ]
-    return ShownConfiguration(
-        settings=shown,
-        file=str(loaded.file) if loaded.file is not None else None,
-        count=len(shown),
-        total=len(shown),
-        truncated=False,
-    )
-
-
-def _shown(text: str) -> str:
-    if is_postgres(text):
-        return hide_password(text)
-    scheme, separator, rest = text.partition("://")
-    user, at, host = rest.rpartition("@")
-    if not (separator and at):
-        return text
-    return f"{scheme}://{user.partition(':')[0]}:…@{host}"
 
 
 def _find_file(environ: Mapping[str, str], file: Path | None, folder: Path) -> Path | None:

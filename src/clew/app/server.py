@@ -22,6 +22,7 @@ import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from clew.app.configuration import check_exposure, load
+from clew.app.group import check_group
 from clew.app.machine import keep_large_blocks, raise_descriptor_limit
 from clew.app.settings import SQLITE
 from clew.app.sockets import Sockets, take
@@ -72,6 +73,7 @@ def serve(configuration: Configuration, *, warnings: Sequence[str] = ()) -> int:
     sys.setswitchinterval(SWITCH_S)
     raise_descriptor_limit()
     try:
+        check_group(configuration)
         # Without a registry there is no key: told before anything is made.
         may_have_keys = (
             configuration.registry != SQLITE or (configuration.data_dir / FILE_NAME).exists()

@@ -11,8 +11,10 @@ import os
 import re
 import sys
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, parse_duration_ns
@@ -45,6 +47,17 @@ SQLITE: Final = "sqlite"
 """As the setting `registry`: a file in the data folder."""
 
 
+class Role(StrEnum):
+    """How a server of a group starts: as the one that writes, as one that follows, or by a lease.
+
+    It is what a folder starts with: once servers of a group have heard who leads, that decides.
+    """
+
+    LEADER = "leader"
+    STANDBY = "standby"
+    AUTO = "auto"
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a door listens. Port 0 lets the system choose a free one."""
@@ -75,6 +88,7 @@ class Setting:
     parse: Callable[[str], object]
     is_switch: bool
     is_list: bool
+    is_secret: bool = False
 
     @property
     def flag(self) -> str:
@@ -269,6 +283,67 @@ def parse_registry(text: str) -> str:
     raise _refuse(
         shown, "a registry", "give sqlite, or postgresql://user:password@host:port/database"
     )
+
+
+def parse_role(text: str) -> Role:
+    """Read how a server of a group starts."""
+    try:
+        return Role(text.strip().lower())
+    except ValueError:
+        raise _refuse(text, "a role", f"give {', '.join(Role)}") from None
+
+
+def parse_acks(text: str) -> int | None:
+    """Read how many standbys must have what is acknowledged; None stands for ``all`` of them."""
+    if text.strip().lower() == "all":
+        return None
+    try:
+        return parse_count(text)
+    except ClewError:
+        raise _refuse(text, "a number of standbys", "give all, or a whole number from 0") from None
+
+
+def parse_server(text: str) -> str | None:
+    """Read the URL of a server, without a slash at its end; nothing gives none."""
+    text = text.strip()
+    if not text:
+        return None
+    hint = "give http://HOST:PORT, such as http://10.0.0.2:7701"
+    try:
+        parts = urlsplit(text)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole or parts.query or parts.fragment or parts.username is not None:
+        # What stands before an @ may be a password.
+        raise _refuse(text.rpartition("@")[2], "the URL of a server", hint)
+    return text.rstrip("/")
+
+
+def parse_servers(text: str) -> tuple[str, ...]:
+    """Read URLs of servers, separated by commas; nothing gives none, and one named twice is one."""
+    found = (parse_server(part) for part in parse_list(text))
+    return tuple(dict.fromkeys(url for url in found if url is not None))
+
+
+def parse_lease(text: str) -> str | None:
+    """Read where the lease of leadership is kept: a PostgreSQL database; nothing gives none."""
+    text = text.strip()
+    if not text or is_postgres(text):
+        return text or None
+    shown = hide_password(text) if "://" in text else text
+    raise _refuse(
+        shown, "where a lease is kept", "give postgresql://user:password@host:port/database"
+    )
+
+
+def parse_secret(text: str) -> str:
+    """Read what is shown to nobody."""
+    text = text.strip()
+    if not text.isascii() or not text.isprintable():
+        # What was given is not repeated: it is a secret that somebody mistyped.
+        raise _refuse("…", "a key", "give it as `clew keys create` printed it")
+    return text
 
 
 def user_folder(environ: Mapping[str, str], kind: str) -> Path:

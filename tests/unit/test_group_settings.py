@@ -1,0 +1,111 @@
+"""The settings of a group: what goes together, and what to do where it does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clew.app.configuration import load
+from clew.app.group import check_group, find_url
+from clew.app.settings import Role
+from clew.app.shown import HIDDEN, show
+from clew.base.errors import ClewError, ErrorCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PEER = "http://10.0.0.2:7701"
+OTHER = "http://10.0.0.3:7701/"
+LEASE = "postgresql://clew:secret@10.0.0.9:5432/clew"
+
+
+def test_a_server_alone_has_no_group_and_is_not_asked_for_one(tmp_path: Path) -> None:
+    configuration = load({}, environ={}, folder=tmp_path).configuration
+    check_group(configuration)
+    assert (configuration.standby, configuration.role) == ((), Role.LEADER)
+
+
+def test_standbys_are_named_one_by_one_or_with_commas(tmp_path: Path) -> None:
+    by_flag = load({"standby": [PEER, OTHER, PEER]}, environ={}, folder=tmp_path)
+    by_variable = load({}, environ={"CLEW_STANDBY": f"{PEER}, {OTHER}"}, folder=tmp_path)
+    assert by_flag.configuration.standby == by_variable.configuration.standby
+    assert by_flag.configuration.standby == (PEER, OTHER.rstrip("/"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message", "hint"),
+    [
+        ({"role": "standby"}, "--role standby without --standby", "--standby http"),
+        ({"required_acks": "1"}, "nobody to acknowledge", "--standby http"),
+        ({"standby": [PEER], "required_acks": "2"}, "never be kept", "at most 1, or all"),
+        ({"standby": [PEER], "role": "auto"}, "--role auto without --lease", "give --lease"),
+        ({"standby": [PEER], "lease": LEASE}, "--lease with --role leader", "--role auto"),
+        ({"standby": [PEER], "advertise": PEER}, "is this server itself", "--advertise"),
+        ({"standby": [PEER], "http": "127.0.0.1:0"}, "nobody could find it", "--advertise"),
+        ({"standby": [PEER], "http": "0.0.0.0:7701"}, "every address", "--advertise"),
+        ({"standby": [PEER], "registry": LEASE}, "registry of several", "--registry"),
+        ({"standby": [PEER], "store": "clickhouse://10.0.0.8/x"}, "of several", "--store"),
+        (
+            {"standby": [PEER], "role": "auto", "lease": LEASE, "lease_seconds": "0.2"},
+            "too short",
+            "at least 1",
+        ),
+        ({"standby": [f"http://10.0.1.{n}:1" for n in range(9)]}, "at most 9", "--shards"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_with_what_to_do(
+    flags: dict[str, str], message: str, hint: str, tmp_path: Path
+) -> None:
+    configuration = load(flags, environ={}, folder=tmp_path).configuration
+    with pytest.raises(ClewError) as refused:
+        check_group(configuration)
+    assert refused.value.code is ErrorCode.INVALID_ARGUMENT
+    assert message in refused.value.message
+    assert hint in (refused.value.hint or "")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("standby", "10.0.0.2:7701"),
+        ("standby", "ftp://10.0.0.2"),
+        ("standby", "http://10.0.0.2:port"),
+        ("standby", "http://user:secret@10.0.0.2"),
+        ("advertise", "http://"),
+        ("role", "primary"),
+        ("required_acks", "most"),
+        ("required_acks", "-1"),
+        ("lease", "sqlite:///secret"),
+        ("peer_key", "sécret"),
+    ],
+)
+def test_what_is_no_such_value_is_refused_by_its_name(name: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(ClewError, match=name.replace("_", "-")) as refused:
+        load({name: text}, environ={}, folder=tmp_path)
+    assert refused.value.hint
+    if name == "peer_key":
+        assert text not in str(refused.value)
+
+
+def test_a_group_by_lease_and_one_by_hand_are_both_taken(tmp_path: Path) -> None:
+    by_lease = {"standby": [PEER], "role": "auto", "lease": LEASE}
+    by_hand = {"standby": [PEER, OTHER], "role": "standby", "required_acks": "1"}
+    for flags in (by_lease, by_hand):
+        check_group(load(flags, environ={}, folder=tmp_path).configuration)
+
+
+def test_a_server_is_found_by_its_door_unless_told_otherwise(tmp_path: Path) -> None:
+    door = load({"http": "10.0.0.1:80"}, environ={}, folder=tmp_path).configuration
+    told = load({"advertise": "https://a.example/clew/"}, environ={}, folder=tmp_path).configuration
+    assert (find_url(door), find_url(told)) == ("http://10.0.0.1:80", "https://a.example/clew")
+
+
+def test_neither_the_key_of_the_group_nor_the_password_of_the_lease_is_shown(
+    tmp_path: Path,
+) -> None:
+    loaded = load({"peer_key": "clew_secret", "lease": LEASE}, environ={}, folder=tmp_path)
+    values = {each.name: each.value for each in show(loaded).settings}
+    assert values["peer_key"] == HIDDEN
+    assert "secret" not in values["lease"]
