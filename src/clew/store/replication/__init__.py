@@ -1,0 +1,1 @@
+"""One log on several servers: who leads, what the others have, and how they come to have it."""

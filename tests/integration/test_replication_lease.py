@@ -1,0 +1,199 @@
+"""The lease of leadership in a real PostgreSQL: one holder at a time, whatever happens to it."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.store.replication.lease import MARGIN, Lease
+
+if TYPE_CHECKING:
+    from clew.testing.postgres import PostgresProcess
+
+SECONDS = 30.0
+
+
+class Clock:
+    """A clock of one server's own, which goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def open_lease(url: str, name: str, clock: Clock | None = None, seconds: float = SECONDS) -> Lease:
+    return Lease(url, name, f"http://{name}:7701", seconds, clock=clock or Clock())
+
+
+def end_lease(server: PostgresProcess, url: str) -> None:
+    """Let the database's clock have passed the end, which is the only clock that others see."""
+    server.execute("UPDATE clew_lease SET until = clock_timestamp() - interval '1 second'", url=url)
+
+
+def test_one_of_many_candidates_gets_it_and_the_others_hear_who(
+    postgres_server: PostgresProcess,
+) -> None:
+    url = postgres_server.new_url()
+    names = [f"server-{number}" for number in range(6)]
+    barrier = threading.Barrier(len(names))
+
+    def try_for_it(name: str) -> int | None:
+        with closing(open_lease(url, name)) as lease:
+            barrier.wait(30)
+            return lease.acquire(least=4)
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        epochs = list(pool.map(try_for_it, names))
+    assert sorted(filter(None, epochs)) == [5]
+    with closing(open_lease(url, "onlooker")) as lease:
+        holder = lease.read()
+        assert holder is not None
+        assert holder.node_id == names[epochs.index(5)]
+        assert holder.url == f"http://{holder.node_id}:7701"
+        assert holder.epoch == 5
+        assert 0 < holder.left_s <= SECONDS
+
+
+def test_nobody_holds_what_nobody_took(postgres_server: PostgresProcess) -> None:
+    with closing(open_lease(postgres_server.new_url(), "a")) as lease:
+        assert lease.read() is None
+        assert not lease.is_held()
+        assert not lease.renew()
+        lease.release()
+
+
+def test_its_holder_stops_by_its_own_clock_before_it_ends_for_others(
+    postgres_server: PostgresProcess,
+) -> None:
+    clock = Clock()
+    with closing(open_lease(postgres_server.new_url(), "a", clock)) as lease:
+        assert lease.acquire(0) == 1
+        clock.now += SECONDS * (1 - MARGIN) - 0.001
+        assert lease.is_held()
+        # As after SIGSTOP: nothing was heard in between, and still it is known.
+        clock.now += 0.002
+        assert not lease.is_held()
+        holder = lease.read()
+        assert holder is not None
+        assert holder.left_s > 0
+
+
+def test_the_time_counts_from_before_it_was_asked_for(postgres_server: PostgresProcess) -> None:
+    ticks = iter([1000.0, 1000.0 + SECONDS])
+    late = Clock()
+    lease = Lease(
+        postgres_server.new_url(), "a", "http://a", SECONDS, clock=lambda: next(ticks, late.now)
+    )
+    with closing(lease):
+        assert lease.acquire(0) == 1
+        # The answer took the whole time of the lease: it was over before it was heard of.
+        assert not lease.is_held()
+
+
+def test_whoever_lost_it_changes_nothing_any_more(postgres_server: PostgresProcess) -> None:
+    url = postgres_server.new_url()
+    with closing(open_lease(url, "a")) as first, closing(open_lease(url, "b")) as second:
+        assert first.acquire(0) == 1
+        assert second.acquire(0) is None
+        # The database's clock jumped: for everybody else the lease is over, for its holder not yet.
+        end_lease(postgres_server, url)
+        assert second.acquire(0) == 2
+        assert first.is_held()
+        assert not first.renew()
+        assert not first.is_held()
+        first.release()
+        holder = second.read()
+        assert holder is not None
+        assert (holder.node_id, holder.epoch) == ("b", 2)
+        assert holder.left_s > 0
+        assert second.renew()
+
+
+def test_an_epoch_is_larger_than_any_that_its_taker_has_heard_of(
+    postgres_server: PostgresProcess,
+) -> None:
+    url = postgres_server.new_url()
+    with closing(open_lease(url, "a")) as first, closing(open_lease(url, "b")) as second:
+        assert first.acquire(0) == 1
+        first.release()
+        # Somebody was promoted by hand meanwhile, under an epoch that the row does not know.
+        assert second.acquire(least=7) == 8
+        second.release()
+        assert first.acquire(least=1) == 9
+
+
+def test_given_back_it_can_be_taken_at_once(postgres_server: PostgresProcess) -> None:
+    url = postgres_server.new_url()
+    with closing(open_lease(url, "a")) as first, closing(open_lease(url, "b")) as second:
+        assert first.acquire(0) == 1
+        first.release()
+        assert not first.is_held()
+        assert second.acquire(0) == 2
+
+
+def test_a_holder_that_was_restarted_takes_its_own_lease_again_under_a_new_epoch(
+    postgres_server: PostgresProcess,
+) -> None:
+    url = postgres_server.new_url()
+    with closing(open_lease(url, "a")) as before:
+        assert before.acquire(0) == 1
+    with closing(open_lease(url, "a")) as after:
+        assert after.acquire(0) == 2
+
+
+def test_a_lease_that_ended_and_that_nobody_took_is_held_again(
+    postgres_server: PostgresProcess,
+) -> None:
+    url, clock = postgres_server.new_url(), Clock()
+    with closing(open_lease(url, "a", clock)) as lease:
+        assert lease.acquire(0) == 1
+        end_lease(postgres_server, url)
+        clock.now += 2 * SECONDS
+        assert not lease.is_held()
+        assert lease.renew()
+        assert lease.is_held()
+        assert lease.epoch == 1
+
+
+def test_a_database_that_is_lost_ends_no_lease_and_is_asked_again(
+    postgres_server: PostgresProcess,
+) -> None:
+    url = postgres_server.new_url()
+    with closing(open_lease(url, "a")) as lease:
+        assert lease.acquire(0) == 1
+        postgres_server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND query LIKE '%clew_lease%'"
+        )
+        with pytest.raises(ClewError) as lost:
+            lease.renew()
+        assert lost.value.code is ErrorCode.UNAVAILABLE
+        assert "the lease" in lost.value.message
+        assert lease.is_held()
+        assert lease.renew()
+
+
+def test_a_database_that_is_not_there_is_told_without_its_password() -> None:
+    url = "postgresql://clew:secret@127.0.0.1:1/clew"
+    with closing(Lease(url, "a", "http://a", SECONDS)) as lease:
+        with pytest.raises(ClewError) as away:
+            lease.acquire(0)
+        assert not lease.is_held()
+    assert away.value.code is ErrorCode.UNAVAILABLE
+    assert "secret" not in str(away.value)
+
+
+def test_two_groups_have_a_row_each(postgres_server: PostgresProcess) -> None:
+    url = postgres_server.new_url()
+    one = Lease(url, "a", "http://a", SECONDS, group="one")
+    other = Lease(url, "b", "http://b", SECONDS, group="other")
+    with closing(one), closing(other):
+        assert one.acquire(0) == 1
+        assert other.acquire(0) == 1
