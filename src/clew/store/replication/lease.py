@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError
 from clew.store.database.address import hide_password
@@ -203,7 +203,7 @@ class Lease:
     def _hold_from(self, asked: float) -> None:
         self._held_until = asked + self.seconds * (1 - MARGIN)
 
-    def _ask(self, sql: str, **values: str | int | float) -> list[dict[str, object]]:
+    def _ask(self, sql: str, **values: str | int | float) -> list[dict[str, Any]]:
         given = {"cluster": self._group, "holder": self._node_id} | values
         with self._asking:
             try:
