@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from clew.store.engine.contract import Engine
     from clew.store.hot import Batch, HotRows, Waiting
-    from clew.store.log import Log, Receipt
+    from clew.store.log import Log
+    from clew.store.receipt import Receipt
     from clew.store.recovery import Recovered
     from clew.store.refused import RefusedRecords
     from clew.store.table import Table
@@ -94,7 +95,8 @@ class _StoppedError(Exception):
 class Flusher:
     """Moves rows from memory into the engine until it is stopped.
 
-    `tables` are in the order in which they are inserted into.
+    `tables` are in the order in which they are inserted into. `release` is told up to which frame
+    all rows are in the engine.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Flusher:
         refused: RefusedRecords,
         recovered: Recovered,
         options: FlushOptions,
+        release: Callable[[int], None],
     ) -> None:
         self._hot = hot
         self._log = log
@@ -115,6 +118,7 @@ class Flusher:
         self._refused = refused
         self._recovered = recovered
         self._options = options
+        self._release = release
         # Guards what follows, and is notified when any of it changes.
         self._changed = threading.Condition()
         self._wanted = 0
@@ -183,7 +187,7 @@ class Flusher:
         return self._hot.rows == 0
 
     def _has(self, through: int) -> bool:
-        return self._hot.flushed >= through or self._hot.rows == 0
+        return self._hot.flushed >= through or self._hot.acked_rows == 0
 
     def _is_full(self, waiting: Waiting) -> bool:
         options = self._options
@@ -265,7 +269,7 @@ class Flusher:
         self._insert_s = time.monotonic() - started
         self._hot.release_batch(batch)
         self._log.record_flushed(batch.last)
-        self._log.release(batch.last)
+        self._release(batch.last)
         with self._changed:
             self._changed.notify_all()
 

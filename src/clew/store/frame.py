@@ -24,7 +24,9 @@ header has a checksum of its own so that its length is to be trusted when only t
 damaged, and so that looking for the next whole frame never reads a payload in vain.
 
 Record frames are numbered in ascending order; a number whose write failed is not used again by the
-same process. Control frames use up no number: theirs is the last record frame they speak of.
+same process. The epoch of a frame is the leadership under which it was first written: of a server
+that is alone, its opening of the log. Control frames use up no number: theirs is the last record
+frame they speak of.
 
 =======  ====  =============================================================================
 control  kind  payload
@@ -33,6 +35,8 @@ CUT      1     first, last: these record frames are one batch, inserted under on
 SPLIT    2     first, middle, last, table (UTF-8): for this table the insert of first..last
                is from now on two inserts, first..middle and middle + 1..last
 FLUSHED  3     through: every record frame up to here is in the engine
+ACKED    4     through: every record frame up to here is on as many servers as was promised;
+               not written by a server that is alone
 =======  ====  =============================================================================
 """
 
@@ -55,8 +59,12 @@ PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
 CUT = 1
 SPLIT = 2
 FLUSHED = 3
+ACKED = 4
 RECORD_KIND_MIN = 16
 RECORD_KIND_MAX = 255
+
+CHANGES = 32
+"""The kind of record that is a commit of the registry: it has no rows."""
 
 _CUT = struct.Struct("<QQ")
 _SPLIT = struct.Struct("<QQQ")
@@ -118,6 +126,17 @@ class Flushed:
         return _FLUSHED.pack(self.through)
 
 
+@dataclass(frozen=True, slots=True)
+class Acked:
+    """Every record frame up to `through` is acknowledged by as many servers as was promised."""
+
+    through: int
+
+    def encode(self) -> bytes:
+        """Return the payload."""
+        return _FLUSHED.pack(self.through)
+
+
 def checksum_seed(log_id: bytes) -> int:
     """Return what the checksums of a log start from."""
     return int(isal_zlib.crc32(log_id))
@@ -153,7 +172,7 @@ def is_payload_whole(view: memoryview, offset: int, header: FrameHeader, *, seed
     return len(payload) == header.length and (isal_zlib.crc32(payload, seed) == header.payload_crc)
 
 
-def decode_control(kind: int, payload: bytes) -> Cut | Split | Flushed | None:
+def decode_control(kind: int, payload: bytes) -> Cut | Split | Flushed | Acked | None:
     """Return what a control frame says; None for a kind that a newer program may have added."""
     if kind == CUT:
         return Cut(*_CUT.unpack(payload))
@@ -162,4 +181,6 @@ def decode_control(kind: int, payload: bytes) -> Cut | Split | Flushed | None:
         return Split(first, middle, last, payload[_SPLIT.size :].decode())
     if kind == FLUSHED:
         return Flushed(*_FLUSHED.unpack(payload))
+    if kind == ACKED:
+        return Acked(*_FLUSHED.unpack(payload))
     return None

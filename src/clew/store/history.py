@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.store.cutting import finish_cutting
 from clew.store.folder import open_folder, storage_error, sync_folder
-from clew.store.frame import Cut, Flushed, Split, checksum_seed, decode_control
+from clew.store.frame import CHANGES, Acked, Cut, Flushed, Split, checksum_seed, decode_control
 from clew.store.segment import (
     FORMAT_VERSION,
     SEGMENT_HEADER_BYTES,
@@ -79,6 +80,10 @@ class History:
     Every record frame up to `flushed` is in the engine. `batch` is the batch that may or may not
     be; `frames` are all record frames after `flushed` that can be read, in order: those of the
     batch, then those that were not cut yet. `last` is the highest number given out.
+
+    `acked` is the newest frame that is known to be acknowledged, of a log that other servers have a
+    part in: frames after it may be on too few of them. `changes` are the commits of the registry
+    that can be read, also those up to `flushed`.
     """
 
     folder: Path
@@ -88,8 +93,10 @@ class History:
     last: int = 0
     last_bytes: int = 0
     flushed: int = 0
+    acked: int = 0
     batch: RecordedBatch | None = None
     frames: tuple[FrameRef, ...] = ()
+    changes: tuple[FrameRef, ...] = ()
     segments: tuple[Segment, ...] = ()
     damage: tuple[Damage, ...] = ()
     frames_lost: int = 0
@@ -106,6 +113,7 @@ class History:
         """
         open_folder(folder)
         try:
+            finish_cutting(folder)
             files = _list_files(folder)
             log_id = _one_log_id(folder, [file.name for file in files])
             reader = _Reader(Scan(checksum_seed(log_id), last=0))
@@ -124,8 +132,10 @@ class History:
             last=reader.last_spoken_of(),
             last_bytes=reader.last_bytes,
             flushed=reader.flushed,
+            acked=max(reader.acked, reader.flushed, reader.cut.last if reader.cut else 0),
             batch=reader.open_batch(),
             frames=tuple(reader.frames),
+            changes=tuple(reader.changes),
             segments=tuple(reader.segments),
             damage=tuple(reader.scan.damage),
             frames_lost=reader.scan.frames_lost,
@@ -135,6 +145,12 @@ class History:
         """Yield the frames after `flushed` with their payloads, in order."""
         for frame in self.frames:
             yield frame, read_payload(frame)
+
+    def read_changes(self, after: int, through: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the commits of the registry after a number, up to another, with their payloads."""
+        for frame in self.changes:
+            if after < frame.number <= through:
+                yield frame.number, read_payload(frame)
 
 
 def read_payload(frame: FrameRef) -> bytes:
@@ -217,9 +233,11 @@ class _Reader:
     ordinal: int = 0
     last_bytes: int = 0
     flushed: int = 0
+    acked: int = 0
     cut: Cut | None = None
     splits: list[Split] = field(default_factory=list)
     frames: list[FrameRef] = field(default_factory=list)
+    changes: list[FrameRef] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
 
     def read(self, file: _File, following: _File | None) -> None:
@@ -281,6 +299,8 @@ class _Reader:
             self.epoch = max(self.epoch, frame.epoch)
             if frame.is_record:
                 self.frames.append(frame)
+                if frame.kind == CHANGES:
+                    self.changes.append(frame)
             else:
                 payload = content[frame.offset : frame.offset + frame.length]
                 self._obey(frame.kind, payload)
@@ -297,6 +317,8 @@ class _Reader:
                 self.splits.append(split)
             case Flushed(through):
                 self.flushed = max(self.flushed, through)
+            case Acked(through):
+                self.acked = max(self.acked, through)
             case None:
                 logger.warning("passed over a control frame of unknown kind %d", kind)
 

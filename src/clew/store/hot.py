@@ -231,6 +231,12 @@ class HotRows:
         with self._lock:
             return self._unacked.rows + self._acked_frames.rows + self._rows_in_flush
 
+    @property
+    def acked_rows(self) -> int:
+        """How many of them are acknowledged."""
+        with self._lock:
+            return self._acked_frames.rows + self._rows_in_flush
+
     def decode(self, kind: int, body: bytes, *, frame: int, received: int, oldest: int) -> Decoded:
         """Decode a record and keep its rows; nothing is kept of one that is malformed.
 

@@ -15,6 +15,12 @@ every `probe_s`, whether it would be again.
 
 Files are deleted when every frame in them is in the engine; a file with damaged places is renamed
 to ``*.damaged`` instead and kept.
+
+A log that other servers have a part in (`LogOptions.is_shared`) differs in three things. A frame
+may be on its way to them before it is written here, so it cannot be said of one that could not be
+written that it never happened: the thread writes the same group again until it succeeds. Files are
+kept for servers that were away, within `kept_bytes_max`. And what no other server took over may be
+cut off again (`cut_off`).
 """
 
 from __future__ import annotations
@@ -27,28 +33,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.store.cutting import cut_off
 from clew.store.folder import storage_error
 from clew.store.frame import (
+    ACKED,
     CUT,
     FLUSHED,
     HEADER_BYTES,
     PAYLOAD_BYTES_MAX,
     RECORD_KIND_MIN,
     SPLIT,
+    Acked,
     Cut,
     Flushed,
     Split,
     checksum_seed,
     encode_header,
 )
-from clew.store.history import Segment
+from clew.store.history import History, Segment
+from clew.store.receipt import Group, Receipt
 from clew.store.segment import SegmentHeader
 from clew.store.segment_file import SegmentFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clew.store.history import History
+__all__ = ["Group", "Log", "LogOptions"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +74,9 @@ PROBE_BYTES = 1024 * 1024
 QUEUE_RETRY_MS = 200
 FULL_RETRY_MS = 1000
 
+# Of an entry of the queue that is no frame but an order to the thread.
+_CUT_OFF = -1
+
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
@@ -72,7 +85,8 @@ class LogOptions:
     Segments of 64 MiB keep deletion fine-grained and the number of files below 40. 2 GiB is about
     four million spans: an engine that is down for so long is not coming back by itself. The queue
     holds what arrives while one group is written; it is memory, so it is small. A disk that refused
-    a write is tried again every second.
+    a write is tried again every second. `is_shared` says that other servers have a part in the log;
+    so many bytes of it, `kept_bytes_max`, are kept for them beyond what the engine has.
     """
 
     segment_bytes: int = 64 * 1024 * 1024
@@ -80,43 +94,9 @@ class LogOptions:
     queue_bytes_max: int = 64 * 1024 * 1024
     queue_frames_max: int = 10_000
     probe_s: float = 1.0
+    is_shared: bool = False
+    kept_bytes_max: int = 0
     clock: Callable[[], int] = time.time_ns
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Record frames `first`..`last` were written and synced together, or none of them was."""
-
-    first: int
-    last: int
-    failure: ClewError | None = None
-
-    def error(self) -> ClewError | None:
-        """Return the failure as an error of its own, for one waiter to raise."""
-        return _copy(self.failure) if self.failure else None
-
-
-class Receipt:
-    """The promise that a control frame is durable."""
-
-    def __init__(self) -> None:
-        self._is_settled = threading.Event()
-        self._failure: ClewError | None = None
-
-    def wait(self) -> None:
-        """Return when the frame is durable.
-
-        Raises:
-            ClewError: it could not be written.
-        """
-        self._is_settled.wait()
-        if self._failure is not None:
-            raise _copy(self._failure)
-
-    def settle(self, failure: ClewError | None) -> None:
-        """Let the waiter go on."""
-        self._failure = failure
-        self._is_settled.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +106,7 @@ class _Entry:
     received: int
     oldest: int
     payload: bytes
+    epoch: int
     receipt: Receipt | None = None
 
     @property
@@ -154,6 +135,7 @@ class Log:
         next_number: int,
         settle: Callable[[Group], None],
         options: LogOptions,
+        epoch: int | None = None,
     ) -> None:
         self.id = history.log_id
         self.folder = history.folder
@@ -161,7 +143,7 @@ class Log:
         self._options = options
         self._settle = settle
         self._seed = checksum_seed(history.log_id)
-        self._epoch = history.epoch + 1
+        self._epoch = history.epoch + 1 if epoch is None else epoch
         self._ordinal = history.ordinal
         self._previous_bytes = history.last_bytes
         # Guards the queue, the list of sealed files and what the properties below read.
@@ -170,11 +152,14 @@ class Log:
         self._queued_bytes = 0
         self._is_closing = False
         self._sealed: list[Segment] = list(history.segments)
+        self._released = history.flushed
+        self._acked = 0
         self._failure: ClewError | None = None
         # Of the writer thread alone.
         self._file: SegmentFile | None = None
         self._taken = next_number - 1
         self._in_hand: list[_Entry] = []
+        self._acked_written = 0
         self._thread = threading.Thread(target=self._run, name="clew-log", daemon=True)
 
     @classmethod
@@ -185,22 +170,31 @@ class Log:
         next_number: int,
         settle: Callable[[Group], None],
         options: LogOptions | None = None,
+        epoch: int | None = None,
+        released: int | None = None,
     ) -> Log:
-        """Go on from a history, in a new file, under the next epoch.
+        """Go on from a history, in a new file, under an epoch: the next one unless it is given.
 
-        `settle` is called in the writer thread, in the order of the frames, and must not block.
+        Files are not needed up to frame `released`, by default all that the engine has. `settle` is
+        called in the writer thread, in the order of the frames, and must not block.
 
         Raises:
             ClewError: the folder cannot be written.
         """
         if next_number <= history.last:
             raise ValueError(f"frame {next_number} was given out before")
-        log = cls(history, next_number=next_number, settle=settle, options=options or LogOptions())
+        log = cls(
+            history,
+            next_number=next_number,
+            settle=settle,
+            options=options or LogOptions(),
+            epoch=epoch,
+        )
         try:
             log._file = log._create_file(next_number)
         except OSError as error:
             raise log._failure_of(error) from error
-        log.release(history.flushed)
+        log.release(history.flushed if released is None else released)
         log._thread.start()
         return log
 
@@ -258,16 +252,30 @@ class Log:
                     retry_after_ms=FULL_RETRY_MS,
                 )
 
-    def append(self, kind: int, payload: bytes, *, received: int, oldest: int) -> int:
+    def append(
+        self,
+        kind: int,
+        payload: bytes,
+        *,
+        received: int,
+        oldest: int,
+        number: int | None = None,
+        epoch: int | None = None,
+    ) -> int:
         """Queue a record frame and return its number, which was `next_number` before the call.
 
-        Never blocks on the disk. The caller has called `check_room` since it last waited.
+        A frame that another server wrote has the number and epoch that it has there; the number
+        is not below `next_number`. Never blocks on the disk. The caller has called `check_room`
+        since it last waited.
 
         Raises:
             ClewError: UNAVAILABLE when the log is closed.
         """
-        number = self.next_number
-        self._put(_Entry(kind, number, received, oldest, payload))
+        number = self.next_number if number is None else number
+        if number < self.next_number:
+            raise ValueError(f"frame {number} was given out before")
+        epoch = self._epoch if epoch is None else epoch
+        self._put(_Entry(kind, number, received, oldest, payload, epoch))
         self.next_number = number + 1
         return number
 
@@ -290,11 +298,44 @@ class Log:
         """
         self._put(self._control(FLUSHED, through, Flushed(through).encode(), None))
 
-    def release(self, through: int) -> None:
-        """Delete the files that only speak of frames up to `through`; keep damaged ones aside."""
+    def note_acked(self, through: int) -> None:
+        """Remember that frames are acknowledged; it is written with whatever is written next."""
         with self._changed:
+            self._acked = max(self._acked, through)
+
+    def cut_off(self, after: int) -> None:
+        """Take back the frames after a number, and go on with the next one. Blocks.
+
+        Nothing may be appended meanwhile, and none of the frames may have been acknowledged or
+        cut into a batch. Only of a log that is shared.
+
+        Raises:
+            ClewError: it could not be done; what was in the log still is.
+        """
+        receipt = Receipt()
+        self._put(_Entry(_CUT_OFF, after, 0, 0, b"", self._epoch, receipt))
+        receipt.wait()
+        self.next_number = after + 1
+
+    def release(self, through: int) -> None:
+        """Delete the files that only speak of frames up to `through`; keep damaged ones aside.
+
+        Of a log that is shared the newest of them stay, as many as are to be kept.
+        """
+        with self._changed:
+            self._released = max(self._released, through)
             done = [segment for segment in self._sealed if segment.last <= through]
-            self._sealed = [segment for segment in self._sealed if segment.last > through]
+            kept = 0
+            for at in range(len(done) - 1, -1, -1):
+                kept += done[at].size
+                if kept > self._options.kept_bytes_max or done[at].is_damaged:
+                    # What other servers may still ask for is one stretch without holes.
+                    done = done[: at + 1]
+                    break
+            else:
+                done = []
+            gone = {segment.path for segment in done}
+            self._sealed = [segment for segment in self._sealed if segment.path not in gone]
         for segment in done:
             try:
                 if segment.is_damaged:
@@ -314,11 +355,13 @@ class Log:
             self._thread.join()
 
     def _control(self, kind: int, number: int, payload: bytes, receipt: Receipt | None) -> _Entry:
-        return _Entry(kind, number, self._options.clock(), 0, payload, receipt)
+        return _Entry(kind, number, self._options.clock(), 0, payload, self._epoch, receipt)
 
     def _size(self) -> int:
+        """Count what waits for the engine, and not what is only kept for other servers."""
         written = self._file.end if self._file else 0
-        return sum(segment.size for segment in self._sealed) + written + self._queued_bytes
+        sealed = sum(each.size for each in self._sealed if each.last > self._released)
+        return sealed + written + self._queued_bytes
 
     def _put(self, entry: _Entry) -> None:
         with self._changed:
@@ -331,10 +374,12 @@ class Log:
     def _run(self) -> None:
         try:
             while (group := self._gather()) is not None:
-                if group:
-                    self._commit(group)
-                else:
+                if not group:
                     self._probe()
+                elif group[0].kind == _CUT_OFF:
+                    self._cut_off(group[0])
+                else:
+                    self._commit(group)
             self._finish()
         except Exception as error:
             # The boundary of the thread: a fault of ours must not leave anyone waiting for ever.
@@ -352,6 +397,8 @@ class Log:
             group: list[_Entry] = []
             size = 0
             while self._queue and (not group or size + self._queue[0].size <= GROUP_BYTES_MAX):
+                if group and _CUT_OFF in (group[0].kind, self._queue[0].kind):
+                    break
                 entry = self._queue.popleft()
                 size += entry.size
                 group.append(entry)
@@ -360,13 +407,11 @@ class Log:
 
     def _commit(self, group: list[_Entry]) -> None:
         self._in_hand = group
-        failure: ClewError | None = None
-        try:
-            self._write(group)
-        except OSError as error:
-            self._fall_back()
-            failure = self._failure_of(error)
-        self._note(failure)
+        failure = self._try_to_write(group)
+        while failure is not None and self._options.is_shared and not self._is_closing:
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_closing, self._options.probe_s)
+            failure = self._try_to_write(group)
         records = [entry.number for entry in group if entry.is_record]
         self._in_hand = []
         if records:
@@ -376,7 +421,41 @@ class Log:
             if entry.receipt is not None:
                 entry.receipt.settle(failure)
 
+    def _try_to_write(self, group: list[_Entry]) -> ClewError | None:
+        failure: ClewError | None = None
+        try:
+            self._write(group)
+        except OSError as error:
+            self._fall_back()
+            failure = self._failure_of(error)
+        self._note(failure)
+        return failure
+
+    def _cut_off(self, entry: _Entry) -> None:
+        """Take back the frames after the entry's number: in the files, then in what we know."""
+        assert entry.receipt is not None
+        self._in_hand = [entry]
+        if self._file is not None:
+            self._file.sync()
+            self._seal(self._file)
+        # What goes wrong in here ends the thread: the next opening finishes what was begun.
+        cut_off(self.folder, entry.number)
+        history = History.read(self.folder)
+        self._ordinal, self._previous_bytes = history.ordinal, history.last_bytes
+        with self._changed:
+            self._sealed = list(history.segments)
+        self._taken = entry.number
+        file = self._create_file(entry.number + 1)
+        with self._changed:
+            self._file = file
+        self._in_hand = []
+        entry.receipt.settle(None)
+
     def _write(self, group: list[_Entry]) -> None:
+        acked = self._acked
+        if acked > self._acked_written:
+            note = self._control(ACKED, acked, Acked(acked).encode(), None)
+            group = [*group, note]
         file = self._file_with_room(group)
         buffers: list[bytes] = []
         for entry in group:
@@ -385,7 +464,7 @@ class Log:
                 seed=self._seed,
                 kind=entry.kind,
                 number=entry.number,
-                epoch=self._epoch,
+                epoch=entry.epoch,
                 received=entry.received,
                 oldest=entry.oldest,
             )
@@ -393,6 +472,7 @@ class Log:
             if entry.payload:
                 buffers.append(entry.payload)
         file.write(buffers, last=max(entry.number for entry in group))
+        self._acked_written = acked
         if any(entry.needs_sync for entry in group):
             file.sync()
 
@@ -492,12 +572,6 @@ class Log:
         for entry in left:
             if entry.receipt is not None:
                 entry.receipt.settle(failure)
-
-
-def _copy(error: ClewError) -> ClewError:
-    return ClewError(
-        error.code, error.message, hint=error.hint, retry_after_ms=error.retry_after_ms
-    )
 
 
 def _closed() -> ClewError:

@@ -8,23 +8,28 @@ its last batch is inserted again under its old token, and the records after it a
 with the arguments they were decoded with, into the same rows.
 
 One event loop calls `accept`, `wait_acked` and `close`; everything else may come from any thread.
+
+Where there are several servers, the log carries the commits of the registry as well (`record`).
+They have no rows; the registry keeps them itself, once they are acknowledged, and is given those
+that it may not have (`Changes`) when a log is read back and where another server wrote them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.decoder import MalformedRecordError
 from clew.store.flusher import Flusher, FlushOptions
 from clew.store.folder import FolderLock
-from clew.store.frame import RECORD_KIND_MAX, RECORD_KIND_MIN
+from clew.store.frame import CHANGES, RECORD_KIND_MAX, RECORD_KIND_MIN
 from clew.store.history import History
 from clew.store.hot import append_to_empty, number_rows
 from clew.store.log import Log, LogOptions
@@ -43,7 +48,7 @@ if TYPE_CHECKING:
     from clew.store.log import Group
     from clew.store.table import Table
 
-__all__ = ["KindStatus", "Pipeline", "PipelineOptions", "PipelineStatus", "RecordKind"]
+__all__ = ["Changes", "KindStatus", "Pipeline", "PipelineOptions", "PipelineStatus", "RecordKind"]
 
 _NS_PER_S = 1_000_000_000
 
@@ -93,6 +98,18 @@ class PipelineOptions:
     clock: Callable[[], int] = time.time_ns
 
 
+class Changes(Protocol):
+    """Where the commits of the registry go that the log brings: the registry."""
+
+    def apply(self, number: int, payload: bytes) -> object:
+        """Take in a commit, in the order of the log; what is there already is passed over."""
+        ...
+
+    def applied(self) -> int:
+        """Return up to which number all commits are there to stay."""
+        ...
+
+
 class Pipeline:
     """Takes in records of the kinds it was opened with. `open` it, `close` it once."""
 
@@ -103,6 +120,9 @@ class Pipeline:
         kinds: Sequence[RecordKind],
         options: PipelineOptions,
         lock: FolderLock | None,
+        *,
+        history: History,
+        changes: Changes | None,
     ) -> None:
         self._kinds = {kind.code: kind for kind in kinds}
         self._options = options
@@ -116,7 +136,13 @@ class Pipeline:
         self._is_closed = False
         self._refused = RefusedRecords(folder / "refused")
         tables = list(dict.fromkeys(table for kind in kinds for table in kind.tables))
-        history = History.read(folder / "log")
+        self._changes = changes
+        # Held from the decoding of a record to its `append`, so that frames are appended as they
+        # are numbered, whichever thread brings them.
+        self._appending = threading.Lock()
+        self._recorded: deque[tuple[int, Future[int]]] = deque()
+        applied = changes.applied() if changes is not None else history.last
+        self._unapplied = deque(f.number for f in history.changes if f.number > applied)
         self._damaged_frames = history.frames_lost
         newest = engine.newest_frame(tables)
         self._hot, recovered = recover(history, newest, engine, kinds, self._refused)
@@ -125,6 +151,7 @@ class Pipeline:
             next_number=max(history.last, newest) + 1,
             settle=self._hear_of_group,
             options=options.log,
+            released=self._limit_release(history.flushed),
         )
         self._flusher = Flusher(
             self._hot,
@@ -134,7 +161,11 @@ class Pipeline:
             refused=self._refused,
             recovered=recovered,
             options=options.flush,
+            release=lambda through: self._log.release(self._limit_release(through)),
         )
+        if changes is not None:
+            for number, payload in history.read_changes(applied, history.last):
+                changes.apply(number, payload)
         self._decode_pool = ThreadPoolExecutor(_DECODE_THREADS, "clew-decode")
 
     @classmethod
@@ -146,12 +177,16 @@ class Pipeline:
         options: PipelineOptions | None = None,
         *,
         lock: FolderLock | None = None,
+        history: History | None = None,
+        changes: Changes | None = None,
     ) -> Self:
         """Take a data folder for this process, and go on where the last process stopped.
 
         The tables of `kinds` exist already (`Engine.create`). Blocks while the log is read back.
         The folder's `log` and `refused` are the pipeline's; the engine stays the caller's, who
-        closes it after the pipeline. A caller who holds the folder's lock hands it in and keeps it.
+        closes it after the pipeline. A caller who holds the folder's lock hands it in and keeps it;
+        one who has read the log's `history` since then, too. `changes` is given what the log holds
+        of commits of the registry that it may not have.
 
         Raises:
             ClewError: CONFLICT when another process has the folder; UNAVAILABLE or FORBIDDEN when
@@ -160,7 +195,15 @@ class Pipeline:
         _check_kinds(kinds)
         own_lock = FolderLock.acquire(folder) if lock is None else None
         try:
-            pipeline = cls(folder, engine, kinds, options or PipelineOptions(), own_lock)
+            pipeline = cls(
+                folder,
+                engine,
+                kinds,
+                options or PipelineOptions(),
+                own_lock,
+                history=history or History.read(folder / "log"),
+                changes=changes,
+            )
         except BaseException:
             if own_lock is not None:
                 own_lock.release()
@@ -185,7 +228,7 @@ class Pipeline:
                 of the record was kept.
         """
         tally = self._tallies[kind.code]
-        loop = self._loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         received = self._options.clock()
         oldest = OLDEST_MIN_NS
         if kind.retention_seconds is not None:
@@ -195,23 +238,13 @@ class Pipeline:
             if kind.prepare is not None:
                 await self._prepare(kind, kind.prepare, body)
             if len(body) <= self._options.decode_inline_bytes_max:
-                # From here to `append` nothing waits, so frames are appended as they are numbered.
-                decoded = self._hot.decode(
-                    kind.code,
-                    body,
-                    frame=self._log.next_number,
-                    received=received,
-                    oldest=oldest,
-                )
+                decoded, waiter = self._decode_here(kind, body, received, oldest)
             else:
-                decoded = await self._decode_apart(kind, body, received, oldest)
+                decoded, waiter = await self._decode_apart(kind, body, received, oldest)
         except MalformedRecordError:
             tally.malformed += 1
             raise
-        if decoded.accepted:
-            waiter: asyncio.Future[None] = loop.create_future()
-            number = self._log.append(kind.code, body, received=received, oldest=oldest)
-            self._waiters.append((number, waiter))
+        if waiter is not None:
             try:
                 await waiter
             except ClewError:
@@ -219,6 +252,26 @@ class Pipeline:
                 raise
         tally.count(decoded, received)
         return decoded
+
+    def record(self, payload: bytes) -> Future[int]:
+        """Write a commit of the registry into the log; from any thread, without waiting.
+
+        The future gives the number of its frame once that is acknowledged. It raises ClewError when
+        the commit is not in the log, and never will be.
+        """
+        future: Future[int] = Future()
+        try:
+            with self._appending:
+                self._check_open()
+                self._log.check_room(len(payload))
+                number = self._log.append(
+                    CHANGES, payload, received=self._options.clock(), oldest=0
+                )
+                self._recorded.append((number, future))
+                self._unapplied.append(number)
+        except ClewError as error:
+            future.set_exception(error)
+        return future
 
     def snapshot(self) -> Snapshot:
         """Return what a query that starts now may see. From any thread."""
@@ -296,8 +349,7 @@ class Pipeline:
                 tally.shed += 1
             raise
 
-    def _check_room(self, size: int) -> None:
-        """Raise unless a record of this size can be taken in now."""
+    def _check_open(self) -> None:
         if self._is_closing:
             raise ClewError(
                 ErrorCode.UNAVAILABLE,
@@ -305,6 +357,10 @@ class Pipeline:
                 hint="send again to the next one",
                 retry_after_ms=1000,
             )
+
+    def _check_room(self, size: int) -> None:
+        """Raise unless a record of this size can be taken in now."""
+        self._check_open()
         waiting = self._hot.waiting()
         batches = self._batches_waiting(waiting.rows, waiting.bytes + self._bytes_decoding)
         is_too_much = waiting.sealed_bytes > self._options.hot_bytes_max
@@ -332,9 +388,30 @@ class Pipeline:
             self._bytes_decoding -= len(body)
         self._admit(self._tallies[kind.code], len(body))
 
+    def _decode_here(
+        self, kind: RecordKind, body: bytes, received: int, oldest: int
+    ) -> tuple[Decoded, asyncio.Future[None] | None]:
+        """Decode a record and append it; what to wait for is None when no row of it is kept."""
+        with self._appending:
+            decoded = self._hot.decode(
+                kind.code, body, frame=self._log.next_number, received=received, oldest=oldest
+            )
+            if not decoded.accepted:
+                return decoded, None
+            return decoded, self._append(kind, body, received, oldest)
+
+    def _append(
+        self, kind: RecordKind, body: bytes, received: int, oldest: int
+    ) -> asyncio.Future[None]:
+        assert self._loop is not None
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        number = self._log.append(kind.code, body, received=received, oldest=oldest)
+        self._waiters.append((number, waiter))
+        return waiter
+
     async def _decode_apart(
         self, kind: RecordKind, body: bytes, received: int, oldest: int
-    ) -> Decoded:
+    ) -> tuple[Decoded, asyncio.Future[None] | None]:
         """Decode a large record in another thread, and give it its number only then.
 
         Smaller records overtake it meanwhile, as if it had arrived when it was decoded.
@@ -347,21 +424,52 @@ class Pipeline:
             )
         finally:
             self._bytes_decoding -= len(body)
-        if decoded.accepted:
-            self._admit(self._tallies[kind.code], len(body))
+        if not decoded.accepted:
+            return decoded, None
+        self._admit(self._tallies[kind.code], len(body))
+        with self._appending:
             number = self._log.next_number
             numbered = number_rows(batches, number)
             self._hot.add(kind.code, numbered, frame=number, rows=decoded.accepted, size=len(body))
-        return decoded
+            return decoded, self._append(kind, body, received, oldest)
+
+    def _limit_release(self, through: int) -> int:
+        """Return up to which frame the log is not needed: the registry may lag behind."""
+        if self._changes is None:
+            return through
+        applied = self._changes.applied()
+        with self._appending:
+            while self._unapplied and self._unapplied[0] <= applied:
+                self._unapplied.popleft()
+            return min(through, self._unapplied[0] - 1) if self._unapplied else through
 
     def _hear_of_group(self, group: Group) -> None:
         """Pass the log's word on to the event loop. In the log's thread."""
-        assert self._loop is not None
+        self._answer_recorded(group)
+        if self._loop is None:
+            # Nobody but the registry has written yet.
+            self._take_note(group)
+            return
         try:
             self._loop.call_soon_threadsafe(self._settle, group)
         except RuntimeError:
             # The loop is closed and nobody waits; the rows still go their way.
             self._take_note(group)
+
+    def _answer_recorded(self, group: Group) -> None:
+        """Answer for the commits of a group: at once, since the event loop may wait for them."""
+        answered = []
+        with self._appending:
+            while self._recorded and self._recorded[0][0] <= group.last:
+                answered.append(self._recorded.popleft())
+                if group.failure is not None:
+                    self._unapplied.remove(answered[-1][0])
+        for number, future in answered:
+            error = group.error()
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(number)
 
     def _settle(self, group: Group) -> None:
         self._take_note(group)
@@ -401,6 +509,8 @@ def _check_kinds(kinds: Sequence[RecordKind]) -> None:
     for what in (codes, names):
         if len(set(what)) < len(what):
             raise ValueError(f"kinds of record share something: {what}")
+    if CHANGES in codes:
+        raise ValueError(f"code {CHANGES} is that of the registry's commits")
     if not all(RECORD_KIND_MIN <= code <= RECORD_KIND_MAX for code in codes):
         raise ValueError(f"codes must be {RECORD_KIND_MIN} to {RECORD_KIND_MAX}: {codes}")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from clew.base.errors import ClewError
 from clew.store.decoder import MalformedRecordError
 from clew.store.engine.contract import Snapshot
+from clew.store.frame import CHANGES
 from clew.store.hot import HotRows
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def recover(
     )
     names = {kind.code: kind.name for kind in kinds}
     for frame, payload in _read_prepared(history, newest, kinds):
+        if frame.kind == CHANGES:
+            continue
         if frame.kind not in names:
             unknown = ValueError(f"no kind of record has the code {frame.kind}")
             refused.keep(frame, table="unknown", error=unknown)

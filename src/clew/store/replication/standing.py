@@ -1,0 +1,235 @@
+"""What a server knows of leadership, on disk before it is used: who it is, who leads, since when.
+
+Theory of operation. An *epoch* is one leadership: a number that is larger than any that was seen,
+and that belongs to one server. Everything that servers tell one another names it. The *fence* is
+here: a smaller epoch than the one known is refused, and so is an equal one of another server. As
+what is known is durable before it is acted on, a crash forgets no fence.
+
+`starts` says for each epoch under which this log was written the first number of it. From two such
+lists follows up to where two logs are the same (`clew.store.replication.position`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.ids import new_uuid
+from clew.store.folder import open_folder, storage_error, sync_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE_NAME: Final = "replication.json"
+
+EPOCH_MAX: Final = 2**32 - 1
+"""What a frame's header has room for."""
+
+STARTS_MAX: Final = 64
+"""So many epochs are remembered: a server that missed more leaderships than this takes a snapshot,
+and what two servers tell one another at the beginning stays below a kilobyte."""
+
+Starts = tuple[tuple[int, int], ...]
+"""Epochs with the first number of each, both ascending."""
+
+
+class FencedError(ClewError):
+    """Whoever asked speaks for an epoch that is over, or for one of another server.
+
+    `epoch` is the one it gave, `current` the one known here, which `leader_url` leads.
+    """
+
+    def __init__(self, epoch: int, current: int, leader_url: str | None) -> None:
+        super().__init__(
+            ErrorCode.CONFLICT,
+            f"epoch {epoch} does not lead: epoch {current} is known here",
+            hint=f"the leader is {leader_url}" if leader_url else "another server leads",
+        )
+        self.epoch = epoch
+        self.current = current
+        self.leader_url = leader_url
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    """The file's content."""
+
+    node_id: str
+    epoch: int = 0
+    leader: str | None = None
+    leader_url: str | None = None
+    starts: Starts = ()
+
+
+class Standing:
+    """What is known of leadership. Safe to use from any thread; each change is durable first."""
+
+    def __init__(self, folder: Path, document: _Document) -> None:
+        self._folder = folder
+        self._document = document
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Read what a data folder says, or give the server an id that it has from now on.
+
+        The caller holds the folder's lock.
+
+        Raises:
+            ClewError: the folder cannot be used, or the file is not ours.
+        """
+        found = cls.find(folder)
+        if found is not None:
+            return found
+        open_folder(folder)
+        standing = cls(folder, _Document(node_id=new_uuid(time.time_ns())))
+        standing._write(standing._document)
+        return standing
+
+    @classmethod
+    def find(cls, folder: Path) -> Self | None:
+        """Read what a data folder says, None when it never was one of several servers.
+
+        Raises:
+            ClewError: the file cannot be read, or is not ours.
+        """
+        path = folder / FILE_NAME
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise storage_error(error, f"cannot read {path}", folder) from error
+        try:
+            return cls(folder, msgspec.json.decode(content, type=_Document))
+        except msgspec.DecodeError as error:
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                f"{path} is not what a server writes: {error}",
+                hint="begin anew as a standby: move the data folder away and start again",
+            ) from error
+
+    @property
+    def node_id(self) -> str:
+        """This server's id, for ever."""
+        return self._document.node_id
+
+    @property
+    def epoch(self) -> int:
+        """The newest epoch known; 0 before there was any."""
+        return self._document.epoch
+
+    @property
+    def leader(self) -> str | None:
+        """The id of the server that the epoch belongs to."""
+        return self._document.leader
+
+    @property
+    def leader_url(self) -> str | None:
+        """Where that server is reached."""
+        return self._document.leader_url
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether the newest epoch belongs to this server."""
+        return self._document.leader == self._document.node_id
+
+    @property
+    def starts(self) -> Starts:
+        """The epochs of this server's log, each with its first number."""
+        return self._document.starts
+
+    def accept(self, epoch: int, leader: str, url: str | None) -> bool:
+        """Let a server lead that says it does; return whether that is news.
+
+        Raises:
+            FencedError: the epoch is over, or belongs to another server.
+            ClewError: it could not be made durable.
+        """
+        with self._lock:
+            known = self._document
+            if epoch < known.epoch or (epoch == known.epoch and leader != known.leader):
+                raise FencedError(epoch, known.epoch, known.leader_url)
+            if epoch == known.epoch and url == known.leader_url:
+                return False
+            self._write(msgspec.structs.replace(known, epoch=epoch, leader=leader, leader_url=url))
+            return epoch > known.epoch
+
+    def lead(self, epoch: int, url: str | None = None) -> None:
+        """Begin a leadership of this server's own. `url` is where others reach it.
+
+        Raises:
+            FencedError: the epoch is not larger than the newest known.
+            ClewError: it could not be made durable.
+        """
+        with self._lock:
+            known = self._document
+            if not known.epoch < epoch <= EPOCH_MAX:
+                raise FencedError(epoch, known.epoch, known.leader_url)
+            self._write(
+                msgspec.structs.replace(known, epoch=epoch, leader=known.node_id, leader_url=url)
+            )
+
+    def note_start(self, epoch: int, first: int) -> None:
+        """Remember that frames from `first` on are of an epoch. Before the first is written.
+
+        Of an epoch that is noted already nothing changes; the oldest are forgotten past
+        `STARTS_MAX`.
+
+        Raises:
+            ClewError: it could not be made durable.
+        """
+        with self._lock:
+            known = self._document
+            if known.starts and known.starts[-1][0] >= epoch:
+                return
+            # An epoch that nothing was written in leaves no trace.
+            before = tuple(start for start in known.starts if start[1] < first)
+            starts = (*before, (epoch, first))[-STARTS_MAX:]
+            self._write(msgspec.structs.replace(known, starts=starts))
+
+    def cut_off(self, after: int) -> None:
+        """Forget the epochs that began after a number, as the log was cut off there.
+
+        Raises:
+            ClewError: it could not be made durable.
+        """
+        with self._lock:
+            known = self._document
+            starts = tuple(start for start in known.starts if start[1] <= after)
+            if starts != known.starts:
+                self._write(msgspec.structs.replace(known, starts=starts))
+
+    def begin(self, starts: Starts) -> None:
+        """Take over the epochs of a snapshot's log.
+
+        Raises:
+            ClewError: it could not be made durable.
+        """
+        with self._lock:
+            self._write(msgspec.structs.replace(self._document, starts=starts))
+
+    def _write(self, document: _Document) -> None:
+        """Make a document durable, then what is known."""
+        path = self._folder / FILE_NAME
+        fresh = path.with_suffix(".new")
+        try:
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            try:
+                with os.fdopen(descriptor, "wb", closefd=False) as file:
+                    file.write(msgspec.json.format(msgspec.json.encode(document), indent=1))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            fresh.replace(path)
+            sync_folder(self._folder)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+            raise storage_error(error, f"cannot write {path}", self._folder) from error
+        self._document = document
