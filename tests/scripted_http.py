@@ -79,6 +79,12 @@ class ScriptedServer:
         for thread in self._threads:
             thread.join(SECONDS_MAX)
 
+    def wait_until_left(self) -> None:
+        """Return when every connection that was answered has been closed."""
+        for thread in self._threads[1:]:
+            thread.join(SECONDS_MAX)
+            assert not thread.is_alive()
+
     def _begin(self, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, daemon=True)
         self._threads.append(thread)

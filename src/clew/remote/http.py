@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import selectors
 import socket
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -185,7 +186,7 @@ class Server:
 
     def get(self, path: str, pairs: Pairs | None = None) -> Answer:
         """Ask with GET. `path` starts with a slash; use `quoted` for parts that are data."""
-        return self._ask("GET", path, pairs, None, {})
+        return self._ask("GET", path, pairs, None, {}, is_question=True)
 
     def post(
         self,
@@ -194,11 +195,12 @@ class Server:
         content_type: str,
         pairs: Pairs | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        is_question: bool = False,
     ) -> Answer:
-        """Send a body with POST."""
-        return self._ask(
-            "POST", path, pairs, body, {"Content-Type": content_type, **(headers or {})}
-        )
+        """Send a body with POST. What is a question for all that may be asked twice."""
+        said = {"Content-Type": content_type, **(headers or {})}
+        return self._ask("POST", path, pairs, body, said, is_question=is_question)
 
     def put(self, path: str, body: bytes, content_type: str) -> Answer:
         """Say what an address names, with PUT."""
@@ -249,19 +251,42 @@ class Server:
         pairs: Pairs | None,
         body: bytes | None,
         headers: Mapping[str, str],
+        *,
+        is_question: bool = False,
     ) -> Answer:
-        kept = self._connection is not None
+        if not is_question:
+            self._close_if_gone()
         try:
             return self._ask_once(method, path, pairs, body, headers)
         except _DroppedError as drop:
-            # A kept connection may have been closed by the server while idle; that says nothing
-            # about the server, so the question is asked once more over a fresh one.
-            if not kept:
-                raise self.explain(drop.reason) from drop.reason
+            if not is_question:
+                raise self._explain_unknown(drop.reason) from drop.reason
+        # A connection that breaks says nothing about the server: a kept one may have been closed
+        # while it was idle, and a server may start again. A question does no harm by being asked
+        # twice; a write that was sent may have been done, so nothing sends it a second time.
         try:
             return self._ask_once(method, path, pairs, body, headers)
         except _DroppedError as drop:
             raise self.explain(drop.reason) from drop.reason
+
+    def _close_if_gone(self) -> None:
+        """Let go of a kept connection that the server has ended, before anything is sent on it."""
+        kept = None if self._connection is None else self._connection.sock
+        if kept is not None:
+            with selectors.DefaultSelector() as selector:
+                selector.register(kept, selectors.EVENT_READ)
+                # Nobody has asked anything, so all that can come is the end.
+                if selector.select(0):
+                    self.close()
+
+    def _explain_unknown(self, error: BaseException) -> ClewError:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return ClewError(
+            ErrorCode.UNAVAILABLE,
+            f"{self.url} broke off before it answered ({reason.lower()}): whether it did what was"
+            " sent is not known",
+            hint="look whether it was done before you send it again",
+        )
 
     def _ask_once(
         self,
@@ -276,7 +301,7 @@ class Server:
         try:
             response = self._send(self._connection, method, path, pairs, body, headers)
             answer = Answer(response.read(), _headers(response))
-        except (http.client.RemoteDisconnected, ConnectionError) as error:
+        except (ConnectionError, http.client.IncompleteRead) as error:
             self.close()
             raise _DroppedError(error) from error
         except (OSError, http.client.HTTPException) as error:

@@ -73,8 +73,23 @@ class Span(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     critical_path: bool | None = None
 
 
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """How a list came about: what was read, by which filters, how long it took, and where it ends.
+
+    `filters` are the names of the parameters that narrowed it, `elapsed_ms` is the whole question.
+    """
+
+    table: str
+    filters: list[str]
+    rows_returned: int
+    limit: int
+    limit_reached: bool
+    elapsed_ms: float
+    notes: list[str]
+
+
 class SpanList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Spans, newest first."""
+    """Spans, newest first; with `explain` where that was asked for."""
 
     spans: list[Span]
     count: int
@@ -82,6 +97,7 @@ class SpanList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_least: int | None = None
     truncated: bool
     next: str | None = None
+    explain: Explanation | None = None
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -121,7 +137,7 @@ class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TraceList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Traces that hold a matching span, newest match first."""
+    """Traces that hold a matching span, newest match first; with `explain` as in `SpanList`."""
 
     traces: list[TraceSummary]
     count: int
@@ -129,6 +145,7 @@ class TraceList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_least: int | None = None
     truncated: bool
     next: str | None = None
+    explain: Explanation | None = None
 
 
 class LogRecord(msgspec.Struct, frozen=True, kw_only=True):

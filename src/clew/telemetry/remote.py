@@ -87,7 +87,9 @@ class TelemetryClient:
     def run_sql(self, statement: str, *, limit: int | None = None) -> Reply[doc.SqlAnswer]:
         """Run a statement, read-only."""
         body = {"q": statement} if limit is None else {"q": statement, "limit": limit}
-        answer = self.server.post(f"{BASE}/sql", msgspec.json.encode(body), "application/json")
+        answer = self.server.post(
+            f"{BASE}/sql", msgspec.json.encode(body), "application/json", is_question=True
+        )
         return Reply(answer, doc.SqlAnswer)
 
     def get_sql_schema(self) -> Reply[doc.SqlSchema]:

@@ -42,7 +42,9 @@ class TwinClient:
 
     def get_states(self, query: ask.StatesQuery) -> Reply[doc.TwinStates]:
         """Return what several objects were at one moment."""
-        answer = self.server.post(f"{BASE}/objects/states", msgspec.json.encode(query), _JSON)
+        answer = self.server.post(
+            f"{BASE}/objects/states", msgspec.json.encode(query), _JSON, is_question=True
+        )
         return Reply(answer, doc.TwinStates)
 
     def find_events(

@@ -830,6 +830,21 @@ export interface Exemplar {
 	attributes: Record<string, unknown>;
 }
 
+/**
+ * How a list came about: what was read, by which filters, how long it took, and where it ends.
+ *
+ * `filters` are the names of the parameters that narrowed it, `elapsed_ms` is the whole question.
+ */
+export interface Explanation {
+	table: string;
+	filters: string[];
+	rows_returned: number;
+	limit: number;
+	limit_reached: boolean;
+	elapsed_ms: number;
+	notes: string[];
+}
+
 /** A field that differs, and the event that set it last. */
 export interface FieldChange {
 	from: unknown;
@@ -2453,7 +2468,7 @@ export interface SpanLink {
 	attributes: Record<string, unknown>;
 }
 
-/** Spans, newest first. */
+/** Spans, newest first; with `explain` where that was asked for. */
 export interface SpanList {
 	spans: Span[];
 	count: number;
@@ -2461,6 +2476,7 @@ export interface SpanList {
 	at_least?: number | null;
 	truncated: boolean;
 	next?: string | null;
+	explain?: Explanation | null;
 }
 
 /** One of the two sets of spans: which ones, and how many. */
@@ -2985,7 +3001,7 @@ export interface TraceApp {
 	error_count: number;
 }
 
-/** Traces that hold a matching span, newest match first. */
+/** Traces that hold a matching span, newest match first; with `explain` as in `SpanList`. */
 export interface TraceList {
 	traces: TraceSummary[];
 	count: number;
@@ -2993,6 +3009,7 @@ export interface TraceList {
 	at_least?: number | null;
 	truncated: boolean;
 	next?: string | null;
+	explain?: Explanation | null;
 }
 
 /** The processes that ran under a trace, those that it touched first standing first. */
@@ -3581,7 +3598,7 @@ export interface GetRoutes {
 		answer: Topology;
 	};
 	"/api/v1/traces": {
-		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; limit?: number | undefined; next?: string | undefined; count?: "exact" | undefined; service?: string | undefined; operation?: string | undefined; min_duration_ms?: number | undefined; max_duration_ms?: number | undefined; status?: "error" | "ok" | "unset" | undefined; kind?: "client" | "consumer" | "internal" | "producer" | "server" | undefined; trace_id?: string | undefined; root?: boolean | undefined; attribute?: string[] | undefined; q?: string | undefined; text?: string | undefined; view?: "spans" | "traces" | undefined; attributes?: "text" | "typed" | undefined };
+		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; limit?: number | undefined; next?: string | undefined; count?: "exact" | undefined; service?: string | undefined; operation?: string | undefined; min_duration_ms?: number | undefined; max_duration_ms?: number | undefined; status?: "error" | "ok" | "unset" | undefined; kind?: "client" | "consumer" | "internal" | "producer" | "server" | undefined; trace_id?: string | undefined; root?: boolean | undefined; attribute?: string[] | undefined; q?: string | undefined; text?: string | undefined; view?: "spans" | "traces" | undefined; attributes?: "text" | "typed" | undefined; explain?: boolean | undefined };
 		body: undefined;
 		answer: SpanList | TraceList;
 	};

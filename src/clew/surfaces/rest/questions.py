@@ -17,6 +17,12 @@ from clew.telemetry.query.parameters import (
 SQL_LIMIT_DEFAULT = LIMIT_DEFAULT
 
 
+class SpanListParameters(SpanQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which spans, and whether the answer says how it came about."""
+
+    explain: bool = False
+
+
 class TraceParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one trace is shown: `limit` cuts after so many spans, and the answer says so."""
 

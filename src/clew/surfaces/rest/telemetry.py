@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -26,6 +27,7 @@ from clew.surfaces.rest.questions import (
     MetricExport,
     Readiness,
     SpanExport,
+    SpanListParameters,
     SqlParameters,
     SuggestParameters,
     TraceParameters,
@@ -44,6 +46,7 @@ from clew.surfaces.rest.visits import choice_of, see_statement
 from clew.telemetry import documents as doc
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
+from clew.telemetry.tables import TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,12 +55,44 @@ if TYPE_CHECKING:
 
     from clew.surfaces.rest.desk import Desk
 
+_NO_FILTERS: Final = frozenset({"limit", "next", "count", "view", "attributes"})
+"""Parameters of a list that say how it is shown, not what is in it."""
+
 
 def _ask_spans(desk: Desk, asked: Asked) -> doc.SpanList | doc.TraceList:
-    query: ask.SpanQuery = asked.parameters
+    begun = time.perf_counter()
+    query: ask.SpanQuery = _without(asked.parameters, ask.SpanQuery, "explain")
+    found: doc.SpanList | doc.TraceList
     if query.view == "traces":
-        return desk.service.find_traces(query)
-    return desk.service.find_spans(query)
+        found = desk.service.find_traces(query)
+    else:
+        found = desk.service.find_spans(query)
+    if not asked.parameters.explain:
+        return found
+    elapsed_ms = (time.perf_counter() - begun) * 1000
+    return msgspec.structs.replace(found, explain=_explain(query, found, elapsed_ms))
+
+
+def _explain(
+    query: ask.SpanQuery, found: doc.SpanList | doc.TraceList, elapsed_ms: float
+) -> doc.Explanation:
+    given = {
+        field.encode_name
+        for field in msgspec.structs.fields(query)
+        if getattr(query, field.name) not in (field.default, [])
+    }
+    return doc.Explanation(
+        table=TRACES.name,
+        filters=sorted(given - _NO_FILTERS),
+        rows_returned=found.count,
+        limit=query.limit,
+        limit_reached=found.truncated,
+        elapsed_ms=elapsed_ms,
+        notes=[
+            "rows that are in the store and rows that were acknowledged since, at one moment",
+            "the engine's own plan of a statement: clew sql 'EXPLAIN SELECT …'",
+        ],
+    )
 
 
 def _ask_trace(desk: Desk, asked: Asked) -> doc.Trace:
@@ -158,7 +193,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path=f"{BASE}/traces",
         summary="Find spans, or with view=traces the traces that hold them",
         tag="traces",
-        parameters=ask.SpanQuery,
+        parameters=SpanListParameters,
         documents=(doc.SpanList, doc.TraceList),
         ask=_ask_spans,
     ),

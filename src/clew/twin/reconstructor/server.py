@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import TIME_NS_MAX, format_time, parse_time
+from clew.remote.connections import GivenConnection, OwnConnections
 from clew.remote.http import DEFAULT_SERVER, Server
 from clew.twin import parameters as ask
 from clew.twin.events import Event, EventType
 from clew.twin.reconstructor.clickhouse import ClickHouseEvents
-from clew.twin.reconstructor.connections import GivenConnection, OwnConnections
 from clew.twin.reconstructor.source import EVENTS_MAX, Source, refuse_too_many
 from clew.twin.remote import TwinClient
 from clew.twin.schema.codec import parse_registry
@@ -21,8 +21,8 @@ from clew.twin.schema.lookup import RegistryIndex
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from clew.remote.connections import Connections
     from clew.twin import documents as doc
-    from clew.twin.reconstructor.connections import Connections
     from clew.twin.reconstructor.source import Subject
     from clew.twin.schema.values import ObjectSchema, ProcessSchema
 
