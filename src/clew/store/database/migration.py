@@ -53,8 +53,11 @@ def migrate(
     *,
     path: Path,
     now: Callable[[], int],
+    before: Callable[[], None] | None = None,
 ) -> None:
     """Apply every step that was not applied yet, in order; nothing when all were.
+
+    `before` is called first, when the file is known to be ours and none of a newer program.
 
     Raises:
         ClewError: UNSUPPORTED when the file is not ours, when a newer program wrote it, or when
@@ -72,6 +75,8 @@ def migrate(
                 f" this one knows {newest}",
                 hint=_UPGRADE_HINT,
             )
+    if before is not None:
+        before()
     applied = _applied(connection)
     for schema in schemas:
         assert [step.number for step in schema.steps] == list(range(1, len(schema.steps) + 1))

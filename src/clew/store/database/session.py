@@ -78,6 +78,11 @@ class SqliteWriting:
         """A file is never lost."""
         return 0
 
+    @property
+    def has_room(self) -> bool:
+        """A transaction takes any number of writes."""
+        return True
+
     def begin(self) -> None:
         """Begin a transaction that may write at once."""
         self._connection.execute("BEGIN IMMEDIATE")
@@ -110,6 +115,10 @@ class SqliteWriting:
 
     def is_lost(self, _error: Exception) -> bool:
         """A file is never lost."""
+        return False
+
+    def is_passing(self, _error: Exception) -> bool:
+        """Whatever refuses one group may refuse the next."""
         return False
 
     def explain(self, error: Exception) -> ClewError:

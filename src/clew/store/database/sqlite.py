@@ -3,6 +3,9 @@
 Readers see the last commit and wait for nobody. One connection alone writes and checkpoints, and it
 is the last to be closed: two connections that checkpoint at once are the one race in which SQLite
 before 3.51.3 could damage a file in this mode.
+
+On a server of a group (`changes` is given when it is opened) what is committed goes through the log
+(`clew.store.database.recording`): the registry follows until it is told to lead.
 """
 
 from __future__ import annotations
@@ -12,24 +15,33 @@ import os
 import sqlite3
 import threading
 import time
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
+from clew.base.errors import ClewError, ErrorCode
+from clew.store.database.applied import join_group, leave_group
 from clew.store.database.contract import Result
+from clew.store.database.copies import copy_database
 from clew.store.database.failure import explain
 from clew.store.database.migration import check_library, migrate
 from clew.store.database.readers import ReaderOptions, Readers
+from clew.store.database.recording import Recording
 from clew.store.database.recovery import count_lost_commits, read_marks
 from clew.store.database.session import SqliteReading, SqliteWriting
 from clew.store.database.writer import GroupWriter, WriterOptions
 from clew.store.folder import open_folder, storage_error, sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from clew.store.database.contract import DatabaseStatus, Reading, Schema, Transaction
+    from clew.store.database.recording import Record
+
+    ChangesAfter = Callable[[int], Iterable[tuple[int, bytes]]]
+    """Gives the changes that a log has behind a number, each with its own, in order."""
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +84,12 @@ class SqliteDatabase:
     """Implements `clew.store.database.contract.Database`."""
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, options: DatabaseOptions
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        options: DatabaseOptions,
+        *,
+        is_shared: bool = False,
     ) -> None:
         self.path = path
         self._connection = connection
@@ -80,20 +97,31 @@ class SqliteDatabase:
         self._closing = threading.Lock()
         self._is_closed = False
         self._readers = Readers(self._connect_reader, options.readers)
-        self._writer = GroupWriter(SqliteWriting(connection, path), options.writer)
+        writing = SqliteWriting(connection, path)
+        self._recording = Recording(writing, connection, path) if is_shared else None
+        self._writer = GroupWriter(self._recording or writing, options.writer)
 
     @classmethod
     def open(
-        cls, folder: Path, schemas: Sequence[Schema], options: DatabaseOptions | None = None
+        cls,
+        folder: Path,
+        schemas: Sequence[Schema],
+        options: DatabaseOptions | None = None,
+        *,
+        changes: ChangesAfter | None = None,
     ) -> Self:
         """Open the registry of a data folder and bring it to these schemas. Blocks.
 
         The caller holds the folder's lock. What a crash left in the log is recovered here; where a
         damaged log lost acknowledged commits, that is logged as an error and the log is kept.
 
+        With `changes` it is the registry of a server of a group: what the server's log has and it
+        has not is applied first, and it takes no writes until `lead`.
+
         Raises:
             ClewError: UNSUPPORTED when a newer program wrote it, UNAVAILABLE when it is damaged,
-                locked or full, FORBIDDEN when it may not be opened.
+                locked or full, FORBIDDEN when it may not be opened; CONFLICT or UNSUPPORTED when
+                what the log has does not fit it.
         """
         options = options or DatabaseOptions()
         check_library()
@@ -111,16 +139,94 @@ class SqliteDatabase:
             try:
                 _configure(connection, options.bytes_max)
                 count_lost_commits(connection, marks)
-                migrate(connection, schemas, path=path, now=options.clock)
+                migrate(
+                    connection,
+                    schemas,
+                    path=path,
+                    now=options.clock,
+                    before=lambda: _settle_place(connection, path, changes),
+                )
             except BaseException:
                 connection.close()
                 raise
         except sqlite3.Error as error:
             raise explain(error, path) from error
-        return cls(path, connection, options)
+        return cls(path, connection, options, is_shared=changes is not None)
+
+    def lead(self, record: Record) -> None:
+        """Take writes from now on; each group of them is given to `record` before it is committed.
+
+        `record` is called in the thread that writes, one at a time, and gives the number of the
+        change in the log once that is acknowledged as it was promised. An error says that it never
+        will be; an `OutcomeUnknownError` that nobody knows yet: then nothing is written until
+        `apply` is called with it, or the registry is opened anew.
+        """
+        assert self._recording is not None, "who is alone records nothing"
+        self._recording.lead(record)
+
+    def apply(self, number: int, payload: bytes) -> Future[None]:
+        """Apply a change of the log; those of the log are handed in, in its order, by one thread.
+
+        What was applied before is passed over. A change that does not fit ends it: its future and
+        all later ones, and `check`, say why. What the disk refuses stays here and is tried again by
+        itself, whatever its future said. Blocks only while very many wait.
+        """
+        assert self._recording is not None, "who is alone follows no log"
+        try:
+            self._recording.take(number, payload)
+            return self._writer.submit(_do_nothing)
+        except ClewError as error:
+            future: Future[None] = Future()
+            future.set_exception(error)
+            return future
+
+    def applied(self) -> int:
+        """Return the number of the newest change that is applied, on disk; 0 for none."""
+        assert self._recording is not None, "who is alone follows no log"
+        return self._recording.at.number
+
+    def origin(self) -> str:
+        """Return where the rows come from: registries of different ones share no log.
+
+        It is empty for one that was never written but by changes of its group's log.
+        """
+        assert self._recording is not None, "who is alone follows no log"
+        return self._recording.at.origin
+
+    def copy_to(self, path: Path) -> int:
+        """Copy one moment of the registry to a new file; return the number of its newest change.
+
+        Blocks until it is on disk, and holds up nobody else. Put in an empty folder as `FILE_NAME`,
+        it is opened as any registry of the group.
+
+        Raises:
+            ClewError: UNAVAILABLE when it is closed meanwhile, and what the disk refuses.
+        """
+        assert self._recording is not None, "who is alone has no place in a log"
+        connection = self._open_reader()
+        try:
+            with closing(connection):
+                return copy_database(connection, path, self._refuse_closed, mode=FILE_MODE)
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+        except OSError as error:
+            raise storage_error(
+                error, f"cannot copy the registry to {path}", path.parent
+            ) from error
+
+    def watch(self, tables: Iterable[str], listener: Callable[[], None]) -> None:
+        """Call `listener` when rows of these tables were changed by the log of another server."""
+        if self._recording is not None:
+            self._recording.watch(tables, listener)
 
     def submit(self, work: Callable[[Transaction], Result]) -> Future[Result]:
         """Queue a write; the future holds what `work` returned once the write is durable."""
+        if self._recording is not None and not self._recording.leads:
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                "this server is a standby and takes no writes",
+                hint="write to the one that leads",
+            )
         return self._writer.submit(work)
 
     def read(self, work: Callable[[Reading], Result]) -> Result:
@@ -146,6 +252,8 @@ class SqliteDatabase:
             if self._is_closed:
                 return
             self._is_closed = True
+            if self._recording is not None:
+                self._recording.refuse_more()
             self._writer.close()
             self._readers.close()
             try:
@@ -155,7 +263,14 @@ class SqliteDatabase:
                 logger.warning("the registry's log was not folded in: %s", error)
             self._connection.close()
 
+    def _refuse_closed(self) -> None:
+        if self._is_closed:
+            raise ClewError(ErrorCode.UNAVAILABLE, "the registry is closed")
+
     def _connect_reader(self) -> SqliteReading:
+        return SqliteReading(self._open_reader())
+
+    def _open_reader(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode=ro",
             uri=True,
@@ -164,7 +279,23 @@ class SqliteDatabase:
             check_same_thread=False,
         )
         connection.execute("PRAGMA query_only = ON")
-        return SqliteReading(connection)
+        return connection
+
+
+def _do_nothing(_: Transaction) -> None:
+    """Be a write, before which all is applied that waits."""
+
+
+def _settle_place(connection: sqlite3.Connection, path: Path, changes: ChangesAfter | None) -> None:
+    """Find out where a registry is in its log, and bring it to the log's end.
+
+    With the tables as they are, since the changes were made with those.
+    """
+    if changes is None:
+        leave_group(connection)
+        return
+    at = join_group(connection)
+    Recording(SqliteWriting(connection, path), connection, path).catch_up(changes(at.number))
 
 
 def _prepare(path: Path) -> None:

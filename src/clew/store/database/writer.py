@@ -57,7 +57,10 @@ class WritingConnection(Protocol):
     Every method raises one of `refusals` when the database refuses.
     """
 
-    refusals: type[Exception]
+    @property
+    def refusals(self) -> type[Exception] | tuple[type[Exception], ...]:
+        """What is raised when the database refuses."""
+        ...
 
     @property
     def session(self) -> Transaction:
@@ -72,6 +75,11 @@ class WritingConnection(Protocol):
     @property
     def reconnections(self) -> int:
         """How often a lost connection was replaced."""
+        ...
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another write may join the transaction that is under way."""
         ...
 
     def begin(self) -> None:
@@ -107,6 +115,10 @@ class WritingConnection(Protocol):
 
         Then the whole group is tried once more, over a new one.
         """
+        ...
+
+    def is_passing(self, error: Exception) -> bool:
+        """Whether a refusal says nothing of whether the next group can be written."""
         ...
 
     def explain(self, error: Exception) -> ClewError:
@@ -219,7 +231,9 @@ class GroupWriter:
             while (group := self._next_group()) is not None:
                 self._group = group
                 if group or self._failure is not None:
-                    self._commit(group)
+                    rest = self._commit(group)
+                    while rest:
+                        rest = self._commit(rest)
         except BaseException:
             # A mistake of ours, which the interpreter reports; the registry must not seem ready.
             self._failure = ClewError(
@@ -245,39 +259,40 @@ class GroupWriter:
         # A caller that has gone may take its write back until this moment, and not after.
         return [write for write in taken if write.future.set_running_or_notify_cancel()]
 
-    def _commit(self, group: list[_Write[Any]]) -> None:
-        """Make a group durable as a whole and answer everyone in it."""
+    def _commit(self, group: list[_Write[Any]]) -> list[_Write[Any]]:
+        """Make a group durable as a whole and answer everyone in it; return who found no room."""
         began = time.monotonic()
         try:
-            outcomes = self._write(group)
+            outcomes, rest = self._write(group)
         except self._connection.refusals as error:
             self._connection.abandon()
             try:
                 if not self._connection.is_lost(error):
                     raise
-                outcomes = self._write(group)
+                outcomes, rest = self._write(group)
             except self._connection.refusals as last:
                 self._fail(group, last)
-                return
+                return []
         if self._failure is not None:
             logger.info("the registry can be written again")
             self._failure = None
         counters = self._counters
         counters.commits += 1
         counters.commit_seconds += time.monotonic() - began
-        counters.last_group = len(group)
-        counters.writes += len(group)
+        counters.last_group = len(outcomes)
+        counters.writes += len(outcomes)
         counters.failed_writes += sum(outcome.error is not None for outcome in outcomes)
         for outcome in outcomes:
             outcome.tell()
+        return rest
 
-    def _write(self, group: list[_Write[Any]]) -> list[_Outcome]:
-        outcomes = self._run_all(group)
+    def _write(self, group: list[_Write[Any]]) -> tuple[list[_Outcome], list[_Write[Any]]]:
+        outcomes, rest = self._run_all(group)
         self._connection.commit()
-        return outcomes
+        return outcomes, rest
 
-    def _run_all(self, group: list[_Write[Any]]) -> list[_Outcome]:
-        """Run a group in one transaction and leave it open.
+    def _run_all(self, group: list[_Write[Any]]) -> tuple[list[_Outcome], list[_Write[Any]]]:
+        """Run a group in one transaction and leave it open; return who found no room in it, too.
 
         A write that does not fit into a full registry takes the whole transaction with it; the
         others are begun again without it, since they did nothing wrong.
@@ -288,12 +303,14 @@ class GroupWriter:
             if not group:
                 self._connection.probe()
             outcomes: list[_Outcome] = []
-            for write in group:
+            for taken, write in enumerate(group, 1):
                 outcomes.append(self._run_one(write))
                 if not self._connection.is_open:
                     break
+                if not self._connection.has_room:
+                    return undone + outcomes, group[taken:]
             else:
-                return undone + outcomes
+                return undone + outcomes, []
             undone.append(outcomes[-1])
             group = [write for write in group if write is not outcomes[-1].write]
 
@@ -320,9 +337,10 @@ class GroupWriter:
     def _fail(self, group: list[_Write[Any]], error: Exception) -> None:
         self._connection.abandon()
         failure = self._connection.explain(error)
-        if self._failure is None:
-            logger.error("the registry cannot be written: %s", failure.message)
-        self._failure = failure
+        if not self._connection.is_passing(error):
+            if self._failure is None:
+                logger.error("the registry cannot be written: %s", failure.message)
+            self._failure = failure
         self._counters.failed_commits += 1
         self._counters.writes += len(group)
         self._counters.failed_writes += len(group)

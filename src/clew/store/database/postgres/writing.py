@@ -137,6 +137,11 @@ class PostgresWriting:
         """How often a lost connection was replaced."""
         return self._reconnections
 
+    @property
+    def has_room(self) -> bool:
+        """A transaction takes any number of writes."""
+        return True
+
     def begin(self) -> None:
         """Begin a transaction, over a new connection where the old one is gone."""
         if not self._link.is_open:
@@ -219,6 +224,10 @@ class PostgresWriting:
     def is_lost(self, error: Exception) -> bool:
         """Whether a refusal means that the connection is gone and nothing was written."""
         return isinstance(error, RefusedError) and error.is_lost
+
+    def is_passing(self, _error: Exception) -> bool:
+        """Whatever refuses one group may refuse the next."""
+        return False
 
     def explain(self, error: Exception) -> ClewError:
         """Return what a refusal means to a caller."""
