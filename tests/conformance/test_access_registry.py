@@ -32,6 +32,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S
 from clew.store.database.contract import Database, Dialect
 from tests.conformance.registry_places import PLACES, PostgresPlace, SqlitePlace
+from tests.conformance.registry_replay import LeadingPlace
 
 DAY_NS = 86_400 * NS_PER_S
 
@@ -59,7 +60,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         server = request.getfixturevalue("postgres_server")
         place: PostgresPlace | SqlitePlace = PostgresPlace(server, server.new_url())
     else:
-        place = SqlitePlace(tmp_path)
+        place = LeadingPlace(tmp_path)
     yield place.open(SCHEMA)
     place.close()
 

@@ -24,6 +24,7 @@ from clew.store.database.contract import (
 from clew.store.database.readers import ReaderOptions
 from clew.store.database.writer import WriterOptions
 from tests.conformance.registry_places import PLACES, Place, PostgresPlace, SqlitePlace
+from tests.conformance.registry_replay import LeadingPlace
 from tests.conformance.registry_writes import DEADLINE_S, Gate, error_of, put, result
 
 FIRST = Step(
@@ -72,11 +73,13 @@ COUNTERS = Schema(
 )
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(params=[*PLACES, "leading"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     chosen: Place
     if request.param == "sqlite":
         chosen = SqlitePlace(tmp_path)
+    elif request.param == "leading":
+        chosen = LeadingPlace(tmp_path)
     else:
         server = request.getfixturevalue("postgres_server")
         chosen = PostgresPlace(server, server.new_url())

@@ -16,6 +16,7 @@ from clew.lineage.terms import COOLDOWN_NS, LEASE_NS, NODE_MAX, LeaseQuery, NewL
 from clew.store.database.contract import Database, Dialect
 from tests.conformance.lease_rows import take_nodes
 from tests.conformance.registry_places import PLACES, PostgresPlace, SqlitePlace
+from tests.conformance.registry_replay import LeadingPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         server = request.getfixturevalue("postgres_server")
         place: PostgresPlace | SqlitePlace = PostgresPlace(server, server.new_url())
     else:
-        place = SqlitePlace(tmp_path)
+        place = LeadingPlace(tmp_path)
     yield place.open(SCHEMA)
     place.close()
 

@@ -24,6 +24,7 @@ from clew.team.sessions.schema import SCHEMA
 from clew.team.sessions.service import BESIDE_MAX, TeamSessions
 from clew.team.sessions.targets import Visit, visit_of
 from tests.conformance.registry_places import PLACES, PostgresPlace, SqlitePlace
+from tests.conformance.registry_replay import LeadingPlace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +69,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         server = request.getfixturevalue("postgres_server")
         place: PostgresPlace | SqlitePlace = PostgresPlace(server, server.new_url())
     else:
-        place = SqlitePlace(tmp_path)
+        place = LeadingPlace(tmp_path)
     yield place.open(COMMENTS, SCHEMA)
     place.close()
 

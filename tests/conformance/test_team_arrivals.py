@@ -21,6 +21,7 @@ from clew.team.merging.verdict import Verdict, VerdictKind
 from clew.team.sessions.schema import SCHEMA as SESSIONS
 from clew.team.trailbase.contract import Remote
 from tests.conformance.registry_places import PLACES, PostgresPlace, SqlitePlace
+from tests.conformance.registry_replay import LeadingPlace
 from tests.conformance.team_ledgers import (
     CREATE,
     DELETE,
@@ -44,7 +45,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Book]:
         server = request.getfixturevalue("postgres_server")
         place: PostgresPlace | SqlitePlace = PostgresPlace(server, server.new_url())
     else:
-        place = SqlitePlace(tmp_path)
+        place = LeadingPlace(tmp_path)
     yield Book(place.open(SESSIONS, SCHEMA))
     place.close()
 

@@ -23,6 +23,7 @@ from clew.team.merging.backoff import BASE_NS, TRIES_MAX
 from clew.team.merging.verdict import Verdict, VerdictKind
 from clew.team.sessions.schema import SCHEMA as SESSIONS
 from tests.conformance.registry_places import PLACES, PostgresPlace, SqlitePlace
+from tests.conformance.registry_replay import LeadingPlace
 from tests.conformance.team_ledgers import CREATE, DELETE, TEAM, UPDATE, Book, answer_to, done
 
 OFFLINE = Verdict(VerdictKind.OFFLINE, "no network")
@@ -37,7 +38,7 @@ def book(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Book]:
         server = request.getfixturevalue("postgres_server")
         place: PostgresPlace | SqlitePlace = PostgresPlace(server, server.new_url())
     else:
-        place = SqlitePlace(tmp_path)
+        place = LeadingPlace(tmp_path)
     yield Book(place.open(SESSIONS, SCHEMA))
     place.close()
 

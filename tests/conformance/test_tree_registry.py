@@ -21,6 +21,7 @@ from clew.tree.registry.questions import AppFilter, CrashFilter
 from clew.tree.registry.rows import COLUMNS, encode_app, join_path
 from clew.tree.registry.schema import SCHEMA as TREE
 from tests.conformance.registry_places import PLACES, PostgresPlace, SqlitePlace
+from tests.conformance.registry_replay import LeadingPlace
 
 NOW = 1_800_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -32,7 +33,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         server = request.getfixturevalue("postgres_server")
         place: PostgresPlace | SqlitePlace = PostgresPlace(server, server.new_url())
     else:
-        place = SqlitePlace(tmp_path)
+        place = LeadingPlace(tmp_path)
     yield place.open(ACCESS, TREE)
     place.close()
 

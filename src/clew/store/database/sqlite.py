@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.database.applied import join_group, leave_group
+from clew.store.database.applied import join_group, leave_group, read_schemas
 from clew.store.database.contract import Result
 from clew.store.database.copies import copy_database
 from clew.store.database.failure import explain
@@ -146,6 +146,9 @@ class SqliteDatabase:
                     now=options.clock,
                     before=lambda: _settle_place(connection, path, changes),
                 )
+                if changes is not None:
+                    # A new file had no tables before; for any other this is the end already.
+                    _catch_up(connection, path, changes)
             except BaseException:
                 connection.close()
                 raise
@@ -294,8 +297,14 @@ def _settle_place(connection: sqlite3.Connection, path: Path, changes: ChangesAf
     if changes is None:
         leave_group(connection)
         return
-    at = join_group(connection)
-    Recording(SqliteWriting(connection, path), connection, path).catch_up(changes(at.number))
+    join_group(connection)
+    if read_schemas(connection):
+        _catch_up(connection, path, changes)
+
+
+def _catch_up(connection: sqlite3.Connection, path: Path, changes: ChangesAfter) -> None:
+    recording = Recording(SqliteWriting(connection, path), connection, path)
+    recording.catch_up(changes(recording.at.number))
 
 
 def _prepare(path: Path) -> None:

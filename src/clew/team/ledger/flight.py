@@ -119,7 +119,8 @@ def claim(
     writing.run(
         f"INSERT INTO sync_inflight ({OPERATION_COLUMNS}, claim_id, lease_until)"
         f" SELECT {OPERATION_COLUMNS}, CAST(:claim_id AS TEXT), CAST(:lease_until AS BIGINT)"
-        f" FROM sync_queue WHERE {chosen}",
+        # By name: the same order on every server that does this again.
+        f" FROM sync_queue WHERE {chosen} ORDER BY id",
         {**ids, "claim_id": claim_id, "lease_until": lease_until},
     )
     writing.run(f"DELETE FROM sync_queue WHERE {chosen}", ids)
