@@ -83,7 +83,7 @@ def test_every_tool_has_a_heading_in_the_reference() -> None:
 def test_the_pages_are_short_enough_to_be_read_first() -> None:
     # A skill is loaded whole; the contract is read once, and has a line for each route and command.
     assert tokens_of(read_skill()) < 3000
-    assert tokens_of(read_contract()) < 8000
+    assert tokens_of(read_contract()) < 8300
 
 
 def test_the_set_ups_of_the_guide_are_what_clients_read() -> None:

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from clew.app.configuration import Configuration
     from clew.app.sockets import Sockets
     from clew.app.store import Store
+    from clew.store.decoder import Decoded
+    from clew.surfaces.group import Group
     from clew.surfaces.grpc.export import ExportServices
     from clew.telemetry.query.contract import QueryService
 
@@ -119,16 +121,25 @@ class Doors:
     """All doors of one server. Belongs to one event loop."""
 
     def __init__(
-        self, configuration: Configuration, store: Store, service: QueryService, sockets: Sockets
+        self,
+        configuration: Configuration,
+        store: Store,
+        service: QueryService,
+        sockets: Sockets,
+        group: Group | None = None,
     ) -> None:
+        """Make doors that are shut yet; `group` are the servers that this one is one of, if any."""
         self._configuration = configuration
         self._service = service
         self._sockets = sockets
         self._access = store.access
+        self._group = group
+        # Where another server leads, nothing is written here, by nobody.
+        self._leads = group is None or group.leads
         self._closing = asyncio.Event()
         self._intake = Intake(
             {
-                signal: functools.partial(store.pipeline.accept, kind)
+                signal: self._taking(functools.partial(store.pipeline.accept, kind))
                 for signal, kind in store.kinds.items()
             },
             BodyBudget(configuration.otlp_inflight_bytes_max),
@@ -144,6 +155,7 @@ class Doors:
             is_revoked=store.access.revoked_keys.__contains__,
             sink=TelemetryJournal(store),
             forget=store.access.grants.forget,
+            elsewhere=None if self._leads else self._say_elsewhere,
         )
         self.twin = TwinHouse(configuration, store)
         self._identity = Identity(store.access, TreeCallers(self.tree.keeper, store.database))
@@ -154,7 +166,7 @@ class Doors:
         self._tree_service = TreeService(store.database, self.tree.keeper, store.access)
         self._tree_threads = QueryThreads(TREE_THREADS, name="tree")
         self._links = LinkIntake(
-            functools.partial(store.pipeline.accept, store.links), time.time_ns
+            self._taking(functools.partial(store.pipeline.accept, store.links)), time.time_ns
         )
         self._links.watch_door(OTLP, store.told.read)
         self._link_doors = [
@@ -199,6 +211,7 @@ class Doors:
             tree=self._tree_service,
             tree_threads=self._tree_threads,
             find_endpoint=self.tree.find_endpoint,
+            group=group,
         )
         http = HttpDoor(
             desk, self._otlp_inside, hosts=(*configuration.hosts, configuration.http.host)
@@ -218,17 +231,24 @@ class Doors:
                 grpc_port = await self._open_grpc()
             except ClewError as error:
                 troubles.append(error)
-        # Before any door: whoever asks finds the tree loaded, and apps find it ready for them.
-        keep_permitted(self.tree.keeper, self._access)
-        keep_out_revoked(lambda: self.tree.door, self._access)
-        await self.tree.open(self._sockets.trails)
-        await asyncio.to_thread(self._sessions.load)
-        await self.team.open()
+        if self._leads:
+            await self._begin()
+        else:
+            await self.tree.open(self._sockets.trails)
         for listener in self._listeners:
             await listener.open()
         for door in self._link_doors:
             door.open()
         return self._describe(grpc_port), troubles
+
+    async def _begin(self) -> None:
+        """Begin with everything that writes by itself, before any door is open."""
+        # Whoever asks finds the tree loaded, and apps find it ready for them.
+        keep_permitted(self.tree.keeper, self._access)
+        keep_out_revoked(lambda: self.tree.door, self._access)
+        await self.tree.open(self._sockets.trails)
+        await asyncio.to_thread(self._sessions.load)
+        await self.team.open()
 
     async def close(self) -> None:
         """Let nobody in any more, and wait for those inside, within the time given."""
@@ -246,6 +266,23 @@ class Doors:
         self._tree_service.close()
         await asyncio.to_thread(self._sessions.close)
         await self.twin.close()
+
+    def _taking(
+        self, accept: Callable[[bytes], Awaitable[Decoded]]
+    ) -> Callable[[bytes], Awaitable[Decoded]]:
+        """Return what takes records in: what the store does, or what a standby says."""
+        group = self._group
+        if group is None or group.leads:
+            return accept
+
+        async def refuse(_body: bytes) -> Decoded:
+            raise group.refusal()
+
+        return refuse
+
+    def _say_elsewhere(self) -> str:
+        assert self._group is not None, "a server alone keeps its tree itself"
+        return self._group.refusal().message
 
     def _open_otlp(self) -> OtlpHttpDoor:
         configuration = self._configuration

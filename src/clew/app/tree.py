@@ -53,7 +53,8 @@ class TreeHouse:
     """What keeps the tree, and the door of its apps. Belongs to one event loop.
 
     `deny` hears of what was refused; `is_revoked` tells whether a public key counts no more; `sink`
-    takes what the tree did, as telemetry; `forget` hears of apps that were removed.
+    takes what the tree did, as telemetry; `forget` hears of apps that were removed. Where another
+    server keeps the tree, `elsewhere` says which, and nothing is decided here.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class TreeHouse:
         is_revoked: Callable[[str], bool],
         sink: JournalSink,
         forget: Callable[[Collection[str]], None],
+        elsewhere: Callable[[], str] | None = None,
     ) -> None:
         self._configuration = configuration
         clock = SteadyClock(asyncio.get_running_loop())
@@ -96,6 +98,7 @@ class TreeHouse:
         self.journal = Journal(database, self.keeper.hub, sink)
         self.door: TrailsDoor | None = None
         self._is_revoked = is_revoked
+        self._elsewhere = elsewhere
         self._port: int | None = None
 
     async def open(self, taken: socket.socket | None) -> None:
@@ -105,9 +108,10 @@ class TreeHouse:
             ClewError: the registry cannot be read, or there is no certificate where one is named.
         """
         configuration = self._configuration
-        await self.keeper.open()
-        self.upkeep.open()
-        self.journal.open()
+        if self._elsewhere is None:
+            await self.keeper.open()
+            self.upkeep.open()
+            self.journal.open()
         if taken is None:
             return
         self._port = port_of(taken)
@@ -124,6 +128,7 @@ class TreeHouse:
             is_revoked=self._is_revoked,
             hosts=(*configuration.hosts, *_names(configuration)),
             origins=configuration.cors_origins,
+            elsewhere=self._elsewhere,
         )
         await self.door.open(taken, _open_tls(configuration))
 
@@ -146,9 +151,11 @@ class TreeHouse:
         """Let nobody in, answer what has come, tell everybody to come back, and wait for them."""
         if self.door is not None:
             self.door.shut()
-        await self.upkeep.close()
+        if self._elsewhere is None:
+            await self.upkeep.close()
         await self.keeper.close()
-        await self.journal.close()
+        if self._elsewhere is None:
+            await self.journal.close()
         if self.door is not None:
             await self.door.close(self._configuration.drain_seconds_max)
 

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from clew.telemetry.group import GroupStatus
+
 Status = Literal["ok", "error", "unset"]
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 MetricType = Literal["gauge", "sum", "histogram", "summary", "unknown"]
@@ -442,8 +444,11 @@ class SignalStatus(msgspec.Struct, frozen=True, kw_only=True):
     dropped: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
 
-class IngestStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How the way in is doing: what came, what was refused, what waits, what is wrong."""
+class IngestStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the way in is doing: what came, what was refused, what waits, what is wrong.
+
+    `group` is there for a server of several, and says which of them takes what is written.
+    """
 
     signals: list[SignalStatus]
     acked_frame: int
@@ -457,3 +462,4 @@ class IngestStatus(msgspec.Struct, frozen=True, kw_only=True):
     writable: bool
     last_error: str | None
     decoder: str
+    group: GroupStatus | None = None

@@ -953,6 +953,32 @@ export interface GenAiTotals {
 }
 
 /**
+ * Where a server stands in its group.
+ *
+ * `enabled` is false for a server that runs alone, which leads nobody and follows nobody. `role`
+ * is `leader`, `standby` or `alone`. `leader` and `leader_url` are who leads under `epoch`, as far
+ * as is known here. `behind` is how many frames of that leader are known of and not yet here.
+ * `required_acks` is how many others must have what is acknowledged. `detail` says what keeps this
+ * server from leading, where it was to.
+ */
+export interface GroupStatus {
+	enabled: boolean;
+	role: string;
+	is_leader: boolean;
+	node_id?: string | null;
+	url?: string | null;
+	epoch?: number;
+	leader?: string | null;
+	leader_url?: string | null;
+	acked?: number;
+	behind?: number | null;
+	required_acks?: number;
+	lease?: string | null;
+	peers?: PeerStatus[];
+	detail?: string | null;
+}
+
+/**
  * Buckets of one point: `counts` is one longer than `bounds`; a bound that is NaN is null.
  *
  * An exponential histogram is shown with the bounds its scale means, and keeps `scale`.
@@ -978,7 +1004,11 @@ export interface IncomingLink {
 	to_span_ids: string[];
 }
 
-/** How the way in is doing: what came, what was refused, what waits, what is wrong. */
+/**
+ * How the way in is doing: what came, what was refused, what waits, what is wrong.
+ *
+ * `group` is there for a server of several, and says which of them takes what is written.
+ */
 export interface IngestStatus {
 	signals: SignalStatus[];
 	acked_frame: number;
@@ -992,6 +1022,7 @@ export interface IngestStatus {
 	writable: boolean;
 	last_error: string | null;
 	decoder: string;
+	group?: GroupStatus | null;
 }
 
 /**
@@ -1770,6 +1801,20 @@ export interface Participant {
 }
 
 /**
+ * Another server of the group, as the one that was asked knows it.
+ *
+ * `acked` is the newest frame that it has on disk, `behind` how many it lacks; both are null
+ * where nothing was heard from it. `detail` says why, where something is not well.
+ */
+export interface PeerStatus {
+	url: string;
+	ok: boolean;
+	acked?: number | null;
+	behind?: number | null;
+	detail?: string | null;
+}
+
+/**
  * An error as every REST route answers it (RFC 9457).
  *
  * `code` is one of the closed set of codes, `detail` says what was wrong, `hint` names the next
@@ -1876,6 +1921,25 @@ export interface ProcessTwin {
 	warnings: Remark[];
 }
 
+/**
+ * A promotion that is under way.
+ *
+ * The server's doors close and open again; whether it leads then is in `GroupStatus`. `heard` is
+ * how many servers of the group answered, itself among them, of the `needed`. `epoch` is what it
+ * will lead under at least.
+ */
+export interface Promotion {
+	epoch: number;
+	heard: number;
+	needed: number;
+	forced: boolean;
+}
+
+/** How to promote: `force` where it cannot be known that nothing acknowledged is missing. */
+export interface PromotionAsked {
+	force?: boolean;
+}
+
 /** A document of PROV-JSON: records by their names. Kinds without records are left out. */
 export interface ProvDocument {
 	prefix: Record<string, string>;
@@ -1933,10 +1997,15 @@ export interface QueuedOperation {
 	error: string | null;
 }
 
-/** Whether the server is ready, and what keeps it from being so. */
+/**
+ * Whether the server is ready, and what keeps it from being so.
+ *
+ * `group` is where it stands among several servers; a standby is ready when it answers reads.
+ */
 export interface Readiness {
 	ready: boolean;
 	checks: Check[];
+	group?: GroupStatus | null;
 }
 
 /** A session of a team. `duration_minutes` is what was planned, `seconds` what it took. */
@@ -3627,6 +3696,11 @@ export interface GetRoutes {
 		body: undefined;
 		answer: Whoami;
 	};
+	"/internal/cluster": {
+		query: Record<string, never>;
+		body: undefined;
+		answer: GroupStatus;
+	};
 	"/readyz": {
 		query: Record<string, never>;
 		body: undefined;
@@ -3800,6 +3874,11 @@ export interface PostRoutes {
 		query: Record<string, never>;
 		body: undefined;
 		answer: WatchTicket;
+	};
+	"/internal/promote": {
+		query: Record<string, never>;
+		body: PromotionAsked;
+		answer: Promotion;
 	};
 }
 

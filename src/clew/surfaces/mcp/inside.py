@@ -101,11 +101,13 @@ class InsideQuestions:
 
     def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
         """Give an app a command; the tree decides whether the caller may."""
+        self._desk.check_leads()
         asking = self._desk.tree.command(CALLER.get(), app_id, check_bounds(command), wait_s)
         return self._wait(asking)
 
     def cancel_app(self, app_id: str, asked: CancelParameters, wait_s: int) -> Cancelled:
         """Cancel an app; the tree decides whether the caller may."""
+        self._desk.check_leads()
         return self._wait(self._desk.tree.cancel(CALLER.get(), app_id, check_bounds(asked), wait_s))
 
     def _current(self, caller: Caller) -> str:
@@ -116,7 +118,9 @@ class InsideQuestions:
         return asyncio.run_coroutine_threadsafe(asking, self._loop).result()
 
     def _allow(self, verb: Verb, path: str) -> Caller:
-        """Return who asks, if they may."""
+        """Return who asks, if they may, and if it is done at this server."""
+        if verb is not Verb.OBSERVE:
+            self._desk.check_leads()
         caller = CALLER.get()
         self._desk.identity.authorize(caller, verb, {"method": "MCP", "path": path})
         return caller

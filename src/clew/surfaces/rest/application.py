@@ -241,6 +241,8 @@ def _endpoint(desk: Desk, methods: dict[str, Route]) -> Endpoint:
         request.scope["route_path_format"] = route.path
         if not (route.decides_itself or route.is_public):
             desk.identity.authorize(caller_of(request.scope), route.verb, request.scope)
+        if route.writes:
+            desk.check_leads()
         response = await route.answer(desk, request)
         see_answer(desk, route, request, response.status_code)
         return response

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clew.lineage.leases.book import LeaseBook
     from clew.store.database.contract import DatabaseStatus
     from clew.store.pipeline import Pipeline
+    from clew.surfaces.group import Group
     from clew.surfaces.identity import Identity
     from clew.surfaces.otlp.intake import Intake
     from clew.surfaces.rest.threads import QueryThreads
@@ -121,4 +122,11 @@ class Desk:
     tree: Tree
     tree_threads: QueryThreads
     find_endpoint: Callable[[str], Endpoint | None]
+    group: Group | None = None
+    """The servers that this one is one of; None for a server alone."""
     routes: dict[str, RouteCounters] = field(default_factory=dict)
+
+    def check_leads(self) -> None:
+        """Raise ClewError, naming who leads, where this server is a standby and takes no writes."""
+        if self.group is not None and not self.group.leads:
+            raise self.group.refusal()

@@ -34,16 +34,16 @@ async def answer_healthz(_desk: Desk, _asked: Asked) -> Response:
 async def answer_readyz(desk: Desk, _asked: Asked) -> Response:
     """Say whether records can be written and questions answered; 503 when not."""
     checks = [
-        _check_log(desk),
         await _check(desk, "engine", desk.check_engine),
         await _check(desk, "registry", desk.check_registry),
-        _check_tree(desk),
-        _check_journal(desk),
     ]
+    if desk.group is None or desk.group.leads:
+        checks = [_check_log(desk), *checks, _check_tree(desk), _check_journal(desk)]
+    group = None if desk.group is None else desk.group.status()
     if desk.closing.is_set():
         checks.append(Check(name="server", ok=False, detail="it is closing"))
     is_ready = all(check.ok for check in checks)
-    document = Readiness(ready=is_ready, checks=checks)
+    document = Readiness(ready=is_ready, checks=checks, group=group)
     return answer_document(encode(document), 200 if is_ready else 503)
 
 
@@ -132,6 +132,7 @@ def describe_ingest(desk: Desk) -> IngestStatus:
         writable=status.writable,
         last_error=status.last_error,
         decoder=desk.decoder,
+        group=None if desk.group is None else desk.group.status(),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from clew.telemetry.group import GroupStatus
 from clew.telemetry.query.parameters import (
     LIMIT_DEFAULT,
     LogQuery,
@@ -105,8 +106,12 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None
 
 
-class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the server is ready, and what keeps it from being so."""
+class Readiness(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether the server is ready, and what keeps it from being so.
+
+    `group` is where it stands among several servers; a standby is ready when it answers reads.
+    """
 
     ready: bool
     checks: list[Check]
+    group: GroupStatus | None = None

@@ -55,6 +55,7 @@ class Route:
     `verb` is what a caller must be allowed on this server as a whole. A route about one app
     `decides_itself`, by where in the tree the app is: then its caller is known, and no more.
     A route that `is_public` is answered without asking who calls.
+    A standby refuses what is no GET, unless a route is a question all the same (`on_standby`).
     """
 
     path: str
@@ -72,6 +73,12 @@ class Route:
     verb: Verb = Verb.OBSERVE
     decides_itself: bool = False
     is_public: bool = False
+    on_standby: bool | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes what is kept, which is the leader's to do."""
+        return self.method != "GET" if self.on_standby is None else not self.on_standby
 
     async def answer(self, desk: Desk, request: Request) -> Response:
         """Answer one request.

@@ -11,6 +11,7 @@ from clew.surfaces.rest import (
     correlate,
     genai,
     grants,
+    group,
     lineage,
     lineage_exchange,
     lineage_nodes,
@@ -43,5 +44,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *lineage_exchange.ROUTES,
     *lineage.ROUTES,
     *watch.ROUTES,
+    *group.ROUTES,
 )
 """In the order in which they are tried: what is fixed stands before what is a parameter."""

@@ -304,6 +304,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{BASE}/sql",
         method="POST",
+        on_standby=True,
         summary="Run one read-only SELECT, the statement as JSON or as plain text",
         tag="sql",
         body=SqlParameters,

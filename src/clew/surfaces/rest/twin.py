@@ -78,6 +78,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{BASE}/objects/states",
         method="POST",
+        on_standby=True,
         summary="What several objects were at one moment",
         tag="twin",
         body=ask.StatesQuery,

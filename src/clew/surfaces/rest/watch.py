@@ -235,6 +235,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{PATH}/tickets",
         method="POST",
+        on_standby=True,
         summary="A ticket to open the web socket with from a browser; it counts once, for 30 s",
         tag="tree",
         success=CREATED,

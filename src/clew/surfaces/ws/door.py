@@ -72,7 +72,8 @@ class TrailsDoor:
 
     `hosts` and `origins` are admitted besides those of this machine. `pub_key` and `signer` give
     the server's own key when they are first needed; `is_revoked` tells of a public key whether it
-    counts no more.
+    counts no more. Where the tree is kept by another server, `elsewhere` says by which, and nobody
+    is let in.
     """
 
     server_header = SERVER
@@ -88,6 +89,7 @@ class TrailsDoor:
         is_revoked: Callable[[str], bool],
         hosts: Collection[str] = (),
         origins: Collection[str] = (),
+        elsewhere: Callable[[], str] | None = None,
     ) -> None:
         self.keeper = keeper
         self.tier = tier
@@ -103,6 +105,7 @@ class TrailsDoor:
         self._registrations_paid_at = 0.0
         self._hosts = hosts
         self._origins = origins
+        self._elsewhere = elsewhere
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
         self._silent: Counter[str] = Counter()
@@ -221,6 +224,8 @@ class TrailsDoor:
         origins = request.headers.get_all("Origin")
         if not all(is_origin_admitted(origin, self._origins) for origin in origins):
             return Refusal(403, "pages of this origin may not connect; see --cors-origins\n")
+        if self._elsewhere is not None:
+            return _later(RETRY_AFTER_SECONDS, self._elsewhere())
         if not self.keeper.is_well:
             return _later(RETRY_AFTER_SECONDS, "the tree cannot be kept at present")
         wait = self.pay_registration(self.now())

@@ -1,0 +1,60 @@
+"""What the doors ask of the group of servers that theirs is one of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.telemetry.group import GroupStatus
+
+if TYPE_CHECKING:
+    from clew.telemetry.group import Promotion
+
+RETRY_AFTER_MS: Final = 1000
+"""When to send again what a standby refused: a change of leader takes a few seconds."""
+
+ALONE: Final = GroupStatus(enabled=False, role="alone", is_leader=False)
+"""What a server tells that has no group."""
+
+
+class Group(Protocol):
+    """A server's place in its group, for as long as its doors are open: a change closes them."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether what is written is taken here."""
+        ...
+
+    def refusal(self) -> ClewError:
+        """Return what to say to whoever would write here, where this server does not lead."""
+        ...
+
+    def status(self) -> GroupStatus:
+        """Return where this server stands, and what it knows of the others. MUST NOT block."""
+        ...
+
+    async def promote(self, *, force: bool) -> Promotion:
+        """Begin to make this server the leader.
+
+        Raises:
+            ClewError: it cannot be known that nothing acknowledged would be lost (UNAVAILABLE,
+                CONFLICT), or this server leads already (CONFLICT). The hint says what to do.
+        """
+        ...
+
+
+def refuse_write(leader_url: str | None, own_url: str) -> ClewError:
+    """Say to whoever writes to a standby where to write instead."""
+    if leader_url is None or leader_url == own_url:
+        return ClewError(
+            ErrorCode.UNAVAILABLE,
+            "this server is a standby, and nobody leads its group at present",
+            hint="send again later; or make a server the leader: clew promote --server URL",
+            retry_after_ms=RETRY_AFTER_MS,
+        )
+    return ClewError(
+        ErrorCode.UNAVAILABLE,
+        f"this server is a standby: {leader_url} leads and takes what is written",
+        hint=f"send it to {leader_url}",
+        retry_after_ms=RETRY_AFTER_MS,
+    )
