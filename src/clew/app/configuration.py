@@ -38,6 +38,7 @@ from clew.app.settings import (
     parse_secret,
     parse_server,
     parse_servers,
+    parse_shards,
     parse_size,
     parse_store,
     parse_strategy,
@@ -55,6 +56,8 @@ from clew.twin.ingest.judge import ReferencePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from clew.base.gathering import Shard
 
 FILE_NAME: Final = "clew.toml"
 
@@ -179,6 +182,26 @@ class Configuration:
         parse_secret,
         "An API key of the role `admin` that servers of a group show one another, where keys are "
         "in use. Better given as `CLEW_PEER_KEY` or in the file than as a flag.",
+        default_shown="none",
+    )
+    shards: tuple[Shard, ...] = setting(
+        "",
+        parse_shards,
+        "Be a query tier over these servers, which hold the data: `[NAME=]URL`, with commas "
+        "between. It keeps nothing itself; `docs/guide/shards.md`.",
+        default_shown="none",
+    )
+    shard_timeout: float = setting(
+        "10",
+        parse_seconds,
+        "How many seconds the shards have to answer a reading; whoever has not by then is missing "
+        "from the answer, which says so.",
+    )
+    shard_key: str = setting(
+        "",
+        parse_secret,
+        "An API key that a query tier shows the shards: of the role `reader`, or `operator` where "
+        "comments are written through it. Better given as `CLEW_SHARD_KEY` or in the file.",
         default_shown="none",
     )
     insecure: bool = setting(
@@ -392,7 +415,7 @@ def _declare() -> tuple[Setting, ...]:
                 doc=metadata["doc"],
                 parse=metadata["parse"],
                 is_switch=metadata["parse"] is parse_switch,
-                is_list=metadata["parse"] in (parse_list, parse_servers),
+                is_list=metadata["parse"] in (parse_list, parse_servers, parse_shards),
                 is_secret=metadata["parse"] is parse_secret,
             )
         )

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from clew.app.sockets import Sockets
     from clew.app.store import Store
     from clew.store.decoder import Decoded
+    from clew.store.engine.exchange import ScanAnswer, ScanQuestion
     from clew.surfaces.group import Group
     from clew.surfaces.grpc.export import ExportServices
     from clew.telemetry.query.contract import QueryService
@@ -75,6 +76,14 @@ def import_doors(configuration: Configuration) -> None:
         import clew.surfaces.grpc.identity
         import clew.surfaces.grpc.jaeger
         import clew.surfaces.grpc.server  # noqa: F401 - to have been imported
+
+
+def _answer_foreign(store: Store) -> Callable[[ScanQuestion], ScanAnswer] | None:
+    """Return what answers query tiers at the moment they ask; None on a tier."""
+    foreign = store.foreign
+    if foreign is None:
+        return None
+    return lambda question: foreign.answer(question, store.snapshot())
 
 
 class _Server(uvicorn.Server):
@@ -212,6 +221,8 @@ class Doors:
             tree_threads=self._tree_threads,
             find_endpoint=self.tree.find_endpoint,
             group=group,
+            foreign=_answer_foreign(store),
+            shards=store.shards,
         )
         http = HttpDoor(
             desk, self._otlp_inside, hosts=(*configuration.hosts, configuration.http.host)

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import gc
 import json
 import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from clew.app.configuration import check_exposure, load
@@ -33,7 +35,8 @@ from clew.surfaces.cli.errors import print_error
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from tempfile import TemporaryDirectory
 
     from clew.app.configuration import Configuration
     from clew.app.settings import Address
@@ -72,8 +75,14 @@ def serve(configuration: Configuration, *, warnings: Sequence[str] = ()) -> int:
     keep_large_blocks()
     sys.setswitchinterval(SWITCH_S)
     raise_descriptor_limit()
+    scratch = None
     try:
         check_group(configuration)
+        if configuration.shards:
+            from clew.app.tier import open_scratch, tier_configuration
+
+            scratch = open_scratch()
+            configuration = tier_configuration(configuration, Path(scratch.name))
         # Without a registry there is no key: told before anything is made.
         may_have_keys = (
             configuration.registry != SQLITE or (configuration.data_dir / FILE_NAME).exists()
@@ -82,7 +91,8 @@ def serve(configuration: Configuration, *, warnings: Sequence[str] = ()) -> int:
         sockets, troubles = _take_sockets(configuration)
         import uvloop
 
-        uvloop.run(_live(configuration, sockets, [*warnings, *map(_tell, troubles)]))
+        told = [*warnings, *map(_tell, troubles)]
+        uvloop.run(_live(configuration, sockets, told, scratch))
     except ClewError as error:
         print_error(error)
         return NOT_ALLOWED if error.code is ErrorCode.FORBIDDEN else FAILED
@@ -132,14 +142,24 @@ def _take_sockets(configuration: Configuration) -> tuple[Sockets, list[ClewError
     return Sockets(http, optional["otlp_http"], optional["trails"], tuple(links)), troubles
 
 
-async def _live(configuration: Configuration, sockets: Sockets, warnings: list[str]) -> None:
+async def _live(
+    configuration: Configuration,
+    sockets: Sockets,
+    warnings: list[str],
+    scratch: TemporaryDirectory[str] | None,
+) -> None:
     stop = asyncio.Event()
     _listen_for_signals(stop)
     from clew.app.store import import_engine, open_service, open_store
 
     # Two threads that import would only take turns, and the engine would open after both.
     import_engine(configuration)
-    opening = asyncio.get_running_loop().run_in_executor(None, open_store, configuration)
+    opener: Callable[[], Store] = functools.partial(open_store, configuration)
+    if scratch is not None:
+        from clew.app.tier import open_tier
+
+        opener = functools.partial(open_tier, configuration, scratch)
+    opening = asyncio.get_running_loop().run_in_executor(None, opener)
     from clew.app.doors import Doors, import_doors
 
     import_doors(configuration)

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import Shard
+from clew.base.sharding import endpoint_of
 from clew.base.times import NS_PER_S, parse_duration_ns
 from clew.lineage.transport.address import Address as LinksAddress
 from clew.lineage.transport.address import parse_address as parse_links_address
@@ -42,6 +44,8 @@ SIZE_UNITS: Final = {
     "tib": 1 << 40,
 }
 
+
+_SHARD_NAME = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
 
 SQLITE: Final = "sqlite"
 """As the setting `registry`: a file in the data folder."""
@@ -324,6 +328,37 @@ def parse_servers(text: str) -> tuple[str, ...]:
     """Read URLs of servers, separated by commas; nothing gives none, and one named twice is one."""
     found = (parse_server(part) for part in parse_list(text))
     return tuple(dict.fromkeys(url for url in found if url is not None))
+
+
+def parse_shards(text: str) -> tuple[Shard, ...]:
+    """Read the shards of a query tier, ``[NAME=]URL`` with commas between; nothing gives none.
+
+    Without a name a shard has the one by which Collectors send to it: its host, with OTLP's port.
+    Where two would be called alike, their own ports tell them apart. Order means nothing.
+    """
+    given: list[tuple[str | None, str]] = []
+    for part in parse_list(text):
+        name, equals, url = part.partition("=")
+        # A URL of a server has no query, so what stands before an equals sign is a name.
+        url = parse_server(url if equals else part) or ""
+        if equals and (not name.strip() or not _SHARD_NAME.fullmatch(name.strip())):
+            raise _refuse(name, "a name of a shard", "letters, digits, and . : _ - [ ] are in one")
+        given.append((name.strip() if equals else None, url))
+    usual = [endpoint_of(url) for name, url in given if name is None]
+    shards = []
+    for named, url in given:
+        own = endpoint_of(url) if usual.count(endpoint_of(url)) == 1 else _place(url)
+        shards.append(Shard(named or own, url))
+    for what in ([shard.name for shard in shards], [shard.url for shard in shards]):
+        twice = next((each for each in what if what.count(each) > 1), None)
+        if twice is not None:
+            raise _refuse(twice, "one shard", "it is there twice; give each a name: NAME=URL")
+    return tuple(sorted(shards, key=lambda shard: shard.name))
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.netloc}" if parts.port else endpoint_of(url)
 
 
 def parse_lease(text: str) -> str | None:

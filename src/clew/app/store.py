@@ -22,6 +22,7 @@ from clew.lineage.leases.schema import SCHEMA as NODES
 from clew.lineage.service import StoredLineages
 from clew.lineage.tables import TABLES as LINEAGE
 from clew.store.database.sqlite import SqliteDatabase
+from clew.store.engine.foreign import ForeignScans
 from clew.store.folder import FolderLock
 from clew.store.log import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
@@ -56,14 +57,20 @@ if TYPE_CHECKING:
     from clew.answers.contract import Answers
     from clew.app.configuration import Configuration
     from clew.lineage.contract import Lineages
+    from clew.remote.shards import Shards
     from clew.store.database.contract import Database
     from clew.store.decoder import Decoder
+    from clew.store.engine.chdb import ChdbEngine
+    from clew.store.engine.clickhouse import ClickHouseEngine
     from clew.store.engine.contract import Engine, Snapshot
+    from clew.store.intake import RecordIntake
     from clew.team.comments.contract import Comments, CommentSharing, Findings
     from clew.team.sessions.contract import SessionSharing
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
     from clew.telemetry.query.contract import QueryService
+
+    StoredEngine = ChdbEngine | ClickHouseEngine
 
 CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
 """What stands in the log for each signal. Never change one: logs outlive programs."""
@@ -83,12 +90,15 @@ _TABLES: Final = {
 }
 
 
+_ALL_TABLES: Final = (*TABLES, EVENTS, SNAPSHOTS, *LINEAGE)
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """An open store. `recovered_frames` were in the log and not yet in the engine at the start."""
 
     engine: Engine
-    pipeline: Pipeline
+    pipeline: RecordIntake
     kinds: Mapping[Signal, RecordKind]
     links: RecordKind
     recovered_frames: int
@@ -97,6 +107,10 @@ class Store:
     access: AccessRegistry
     registries: RegistryBook
     told: LinkTally
+    foreign: ForeignScans | None
+    """Answers what query tiers ask; None on a tier."""
+    shards: Shards | None
+    """The shards of a query tier; None on a server that holds data."""
 
     def snapshot(self) -> Snapshot:
         """Return what a query that starts now may see. From any thread."""
@@ -148,7 +162,7 @@ def open_store(configuration: Configuration) -> Store:
             or the engine is not to be had.
     """
     lock = FolderLock.acquire(configuration.data_dir)
-    engine: Engine | None = None
+    engine: StoredEngine | None = None
     database: Database | None = None
     try:
         database = open_registry(configuration)
@@ -158,11 +172,11 @@ def open_store(configuration: Configuration) -> Store:
         told = LinkTally()
         # While the log is read back nothing is new.
         told.pass_over(FRAME_MAX)
-        kinds = _declare_kinds(configuration, registries, presence, told)
-        links = _declare_links(configuration)
+        kinds = declare_kinds(configuration, registries, presence, told)
+        links = declare_links(configuration)
         late = _LatePipeline()
         engine = _open_engine(configuration, late)
-        engine.create((*TABLES, EVENTS, SNAPSHOTS, *LINEAGE))
+        engine.create(_ALL_TABLES)
         if presence is not None:
             # Before the log is read back, which judges what it brings.
             presence.connect(engine)
@@ -187,7 +201,18 @@ def open_store(configuration: Configuration) -> Store:
         raise
     recovered = status.acked - status.flushed
     return Store(
-        engine, pipeline, kinds, links, recovered, lock, database, access, registries, told
+        engine=engine,
+        pipeline=pipeline,
+        kinds=kinds,
+        links=links,
+        recovered_frames=recovered,
+        lock=lock,
+        database=database,
+        access=access,
+        registries=registries,
+        told=told,
+        foreign=ForeignScans(engine, engine, _ALL_TABLES),
+        shards=None,
     )
 
 
@@ -237,12 +262,13 @@ def _open_presence(configuration: Configuration) -> Presence | None:
     return None if configuration.twin_references is ReferencePolicy.OFF else Presence()
 
 
-def _declare_kinds(
+def declare_kinds(
     configuration: Configuration,
     registries: RegistryBook,
     presence: Presence | None,
     told: LinkTally,
 ) -> dict[Signal, RecordKind]:
+    """Return the kinds of record of the three signals."""
     retentions = {
         Signal.TRACES: configuration.retention_traces,
         Signal.LOGS: configuration.retention_logs,
@@ -291,7 +317,8 @@ def _open_decoder(
             return open_decoder(signal)
 
 
-def _declare_links(configuration: Configuration) -> RecordKind:
+def declare_links(configuration: Configuration) -> RecordKind:
+    """Return the kind of record that link sets are."""
     return RecordKind(
         code=LINKS_CODE,
         name="links",
@@ -344,7 +371,7 @@ def open_registry(configuration: Configuration) -> Database:
     return PostgresDatabase.open(configuration.registry, REGISTRY)
 
 
-def _open_engine(configuration: Configuration, late: _LatePipeline) -> Engine:
+def _open_engine(configuration: Configuration, late: _LatePipeline) -> StoredEngine:
     if configuration.store == "chdb":
         from clew.store.engine.chdb import ChdbEngine
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import GATHERING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +32,14 @@ _NO_PART_OF_THE_QUESTION: Final = frozenset(
 """How much of a list is shown, and when: a page may be larger than the one before, and its texts
 longer; and a cursor carries the time range in absolute times."""
 
+_MOMENT: Final = "."
+"""Stands between a cursor and the moment of shards; base64 has no such character."""
+
+_FRAME_END: Final = 2**48
+"""What frames of shards are below (`clew.store.engine.sharded`)."""
+
 Carried = TypeVar("Carried", bound=msgspec.Struct)
+_Decoded = TypeVar("_Decoded")
 
 
 def check_limit(limit: int, most: int) -> None:
@@ -45,8 +53,15 @@ def check_limit(limit: int, most: int) -> None:
 
 
 def encode_cursor(cursor: msgspec.Struct) -> str:
-    """Return a cursor as text that goes into a URL as it is."""
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(cursor)).decode("ascii").rstrip("=")
+    """Return a cursor as text that goes into a URL as it is.
+
+    Over shards it carries the moment of the request as well: a frame for each shard.
+    """
+    text = _encode(cursor)
+    gathering = GATHERING.get()
+    if gathering is None or gathering.frames is None:
+        return text
+    return f"{text}{_MOMENT}{_encode(gathering.frames)}"
 
 
 def decode_cursor(text: str, kind: type[Carried], is_sound: Callable[[Carried], bool]) -> Carried:
@@ -55,11 +70,15 @@ def decode_cursor(text: str, kind: type[Carried], is_sound: Callable[[Carried], 
     Anyone can write a cursor, and its values go into a statement: `is_sound` says whether they can
     be true. `check_digest` says whether it is of the question.
 
+    Over shards the request is pinned to the moment that it carries: whatever is read from here on,
+    by snapshots that were taken before as well, is cut there.
+
     Raises:
         ClewError: INVALID_ARGUMENT when the text is no cursor of this kind.
     """
+    text, mark, moment = text.partition(_MOMENT)
     cursor = _decode(text, kind)
-    if cursor is None or not is_sound(cursor):
+    if cursor is None or not is_sound(cursor) or not _pin(moment if mark else None):
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT,
             "next is not a cursor of this list",
@@ -94,7 +113,26 @@ def digest(document: Mapping[str, object]) -> bytes:
     return blake2b(text, digest_size=_DIGEST_BYTES).digest()
 
 
-def _decode(text: str, kind: type[Carried]) -> Carried | None:
+def _encode(value: object) -> str:
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(value)).decode("ascii").rstrip("=")
+
+
+def _pin(moment: str | None) -> bool:
+    """Pin the request to the moment that a cursor carries; return whether it is one of ours."""
+    gathering = GATHERING.get()
+    if moment is None or gathering is None or not gathering.shards:
+        return moment is None
+    carried = _decode(moment, tuple[int, ...])
+    if carried is None or len(carried) != gathering.shards:
+        return False
+    if not all(0 <= frame < _FRAME_END for frame in carried):
+        return False
+    gathering.frames = carried
+    gathering.is_pinned = True
+    return True
+
+
+def _decode(text: str, kind: type[_Decoded]) -> _Decoded | None:
     if not text.isascii() or len(text) > _CURSOR_CHARS_MAX:
         return None
     try:

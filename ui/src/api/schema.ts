@@ -2454,6 +2454,24 @@ export interface SeverityCounts {
 	unset: number;
 }
 
+/** The shards of a query tier, by name. */
+export interface ShardList {
+	shards: ShardStatus[];
+	count: number;
+	total: number;
+	truncated: boolean;
+}
+
+/** One shard. `newest_frame` is the newest that it has acknowledged. */
+export interface ShardStatus {
+	name: string;
+	url: string;
+	reachable: boolean;
+	latency_ms: number | null;
+	newest_frame: number | null;
+	error: string | null;
+}
+
 /** What is shared: `id` is that of the shared copy, the same on every machine. */
 export interface Shared {
 	id: string;
@@ -3580,6 +3598,11 @@ export interface GetRoutes {
 		query: Record<string, never>;
 		body: undefined;
 		answer: Session;
+	};
+	"/api/v1/shards": {
+		query: Record<string, never>;
+		body: undefined;
+		answer: ShardList;
 	};
 	"/api/v1/sql": {
 		query: { q: string; limit?: number | undefined };

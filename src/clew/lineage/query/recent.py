@@ -134,6 +134,9 @@ class EdgeMemory:
             if self._clock() < self._large_until:
                 return None
             snapshot = self._store.snapshot()
+            if snapshot.frames is not None:
+                # What came since cannot be told from shards' frames.
+                return None
             kept = self._kept
             if kept is not None:
                 kept = self._add(kept, snapshot)

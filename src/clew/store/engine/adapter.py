@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -76,7 +77,7 @@ class ClickHouseAdapter:
         self.database = database
         self._migrations = migrations
         self._clients = ClientPool(lambda: open_client(SESSION_SETTINGS), clients_max=clients_max)
-        self._untrusted = UntrustedStatements(open_client, database, self._list_functions)
+        self._untrusted = UntrustedStatements(open_client, database, self.list_functions)
 
     def create(self, tables: Sequence[Table]) -> None:
         """See `Engine.create`."""
@@ -132,6 +133,35 @@ class ClickHouseAdapter:
         """See `Engine.query_untrusted`; values are as `clew.store.engine.untrusted` says."""
         return self._untrusted.run(sql, limits)
 
+    def parse(self, statements: Sequence[str]) -> list[tuple[dict[str, Any], str]]:
+        """Return the engine's parse tree of each statement, and its own spelling of it.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT when one does not parse.
+        """
+        question = (
+            "SELECT parseQueryToJSON(q) AS tree, formatQuerySingleLine(q) AS text"
+            " FROM (SELECT arrayJoin({statements:Array(String)}) AS q)"
+        )
+        parameters = bind({"statements": list(statements)})
+        with self._clients.borrow() as client, translated(default=ErrorCode.INVALID_ARGUMENT):
+            rows = arrow_table(client.raw_query(question, parameters, fmt="ArrowStream"))
+        return [(json.loads(row["tree"]), row["text"]) for row in rows.to_pylist()]
+
+    def describe(self, sql: str, parameters: Mapping[str, object]) -> dict[str, str]:
+        """Return the engine's types of the columns of a SELECT, by name, in order."""
+        with self._clients.borrow() as client, translated():
+            answer = client.raw_query(
+                f"DESCRIBE TABLE ({sql})", bind(parameters), fmt="ArrowStream"
+            )
+        return {row["name"]: row["type"] for row in arrow_table(answer).to_pylist()}
+
+    def list_functions(self) -> Sequence[Any]:
+        """Return the name of every function that the engine has."""
+        with self._clients.borrow() as client, translated():
+            (names,) = client.query("SELECT name FROM system.functions").result_columns
+        return names
+
     def check(self) -> None:
         """See `Engine.check`."""
         with self._clients.borrow() as client, translated(default=ErrorCode.UNAVAILABLE):
@@ -149,11 +179,6 @@ class ClickHouseAdapter:
             f" ORDER BY {FRAME} DESC LIMIT 1 SETTINGS use_skip_indexes_for_top_k = 1"
         ).result_rows
         return int(rows[0][0]) if rows else 0
-
-    def _list_functions(self) -> Sequence[Any]:
-        with self._clients.borrow() as client, translated():
-            (names,) = client.query("SELECT name FROM system.functions").result_columns
-        return names
 
     def _definition(self, client: Client, table: Table) -> str:
         rows = client.query(

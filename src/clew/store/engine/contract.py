@@ -33,11 +33,15 @@ class Snapshot:
     rows of frames after `flushed`; rows of frames after `acked` may be among them and MUST NOT be
     seen. A table of few chunks is read fastest.
     Immutable and free of locks: hold it as long as the answer takes.
+
+    Over shards `frames` has the frame of each of them; then `acked` is larger than any frame of any
+    row, and says nothing of what came since.
     """
 
     flushed: int
     acked: int
     hot: Mapping[str, pa.Table] = field(default_factory=dict)
+    frames: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class Scan:
     condition over the table's columns and aliases. `order_by` and `limit` are applied to each side
     of the union, which keeps "newest first" searches reading in order; the caller applies them once
     more outside. All text is trusted: values go through query parameters.
+
+    With `group_by`, which are expressions too, each side groups its rows by itself: `columns` then
+    hold these keys and states of aggregate functions (``countState() AS n``), and the caller puts
+    the groups of both sides together with ``-Merge``.
     """
 
     table: Table
@@ -55,6 +63,7 @@ class Scan:
     where: str = "1"
     order_by: str | None = None
     limit: int | None = None
+    group_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ STATEMENT_BYTES_MAX: Final = 64 * 1024
 TABLE_FUNCTIONS: Final = frozenset({"numbers"})
 """Row sources besides tables. Others read files, the network, other tables, or repeat for ever."""
 
+PARAMETER: Final = "QueryParameter"
+
 EXPLAIN_KINDS: Final = frozenset({"EXPLAIN", "EXPLAIN PIPELINE"})
 EXPLAIN_SETTINGS: Final = frozenset({"actions", "description", "header", "indexes", "sorting"})
 
@@ -61,6 +63,10 @@ class Rules:
     database: str
     tables: frozenset[str]
     functions_known: frozenset[str]
+    has_parameters: bool = False
+    """Whether values may be bound: another server's scans have them, a user's statement has not."""
+    more: frozenset[str] = frozenset()
+    """Functions that are allowed besides."""
 
 
 def check(tree: Mapping[str, object], rules: Rules, *, output_format: str | None = None) -> None:
@@ -74,6 +80,9 @@ def check(tree: Mapping[str, object], rules: Rules, *, output_format: str | None
     select = _select_of(dict(tree), output_format)
     names = _names_of(select)
     for node in nodes(select):
+        if rules.has_parameters and kind_of(node) == PARAMETER:
+            _check_parameter(node)
+            continue
         _check_shape(node)
         match kind_of(node):
             case "TableExpression":
@@ -178,6 +187,11 @@ def _check_shape(node: Mapping[str, object]) -> None:
         raise refused(WHAT_IT_IS.get(key, key))
 
 
+def _check_parameter(node: Mapping[str, object]) -> None:
+    if _STATE_TYPE.search(str(node.get("param_type"))):
+        raise refused("a parameter of that type")
+
+
 def _check_source(node: Mapping[str, object]) -> None:
     function = node.get("table_function")
     if isinstance(function, dict) and name_of(function) not in TABLE_FUNCTIONS:
@@ -203,7 +217,7 @@ def _check_function(node: Mapping[str, object], rules: Rules, names: _Names) -> 
     name = name_of(node)
     if node.get("kind", "LAMBDA_FUNCTION") not in {"LAMBDA_FUNCTION", "WINDOW_FUNCTION"}:
         raise refused(f"this use of {name}")
-    if not (is_allowed(name) or name in TABLE_FUNCTIONS):
+    if not (is_allowed(name) or name in TABLE_FUNCTIONS or name in rules.more):
         raise refused(f"the function {name}")
     arguments = items(node, "arguments")
     if _MEMBERSHIP.match(name):

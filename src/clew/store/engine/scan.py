@@ -38,10 +38,24 @@ def expand(sql: str, sources: Mapping[str, str]) -> str:
     return _REFERENCE.sub(source, sql)
 
 
+def references(sql: str) -> frozenset[str]:
+    """Return every name that a text refers to as ``@name``."""
+    return frozenset(_REFERENCE.findall(sql))
+
+
 def stored_rows(database: str, scan: Scan, *, up_to: int | None) -> str:
     """Return the SELECT over the stored rows, of frames up to `up_to` unless it is None."""
     cut = "" if up_to is None else f"{FRAME} <= {up_to} AND "
     return _select(scan, qualified(database, scan.table.name), cut)
+
+
+def plain_rows(database: str, scan: Scan) -> str:
+    """Return the SELECT of what a scan is of, without what limits and orders it: for its types."""
+    return _select(
+        replace(scan, where="1", order_by=None, limit=None),
+        qualified(database, scan.table.name),
+        "",
+    )
 
 
 def hot_rows(scan: Scan, variable: str, snapshot: Snapshot) -> str:
@@ -66,7 +80,7 @@ def row_number_scan(scan: Scan) -> Scan | None:
     """
     names = {column.name for column in scan.table.columns}
     order = set(_WORD.findall(scan.order_by or "")) - {"ASC", "DESC"}
-    if scan.limit is None or not order <= names:
+    if scan.limit is None or scan.group_by or not order <= names:
         return None
     return replace(scan, columns=(ROW_NUMBER,))
 
@@ -93,7 +107,7 @@ def _computed(scan: Scan) -> dict[str, str]:
 
 
 def _text(scan: Scan) -> str:
-    return " ".join((*_columns(scan), scan.where, scan.order_by or ""))
+    return " ".join((*_columns(scan), scan.where, *scan.group_by, scan.order_by or ""))
 
 
 def _columns(scan: Scan) -> tuple[str, ...]:
@@ -108,4 +122,8 @@ def _columns(scan: Scan) -> tuple[str, ...]:
 def _select(scan: Scan, rows: str, cut: str) -> str:
     order = f" ORDER BY {scan.order_by}" if scan.order_by else ""
     limit = f" LIMIT {scan.limit}" if scan.limit is not None else ""
-    return f"SELECT {', '.join(_columns(scan))} FROM {rows} WHERE {cut}({scan.where}){order}{limit}"
+    group = f" GROUP BY {', '.join(scan.group_by)}" if scan.group_by else ""
+    return (
+        f"SELECT {', '.join(_columns(scan))} FROM {rows} WHERE {cut}({scan.where})"
+        f"{group}{order}{limit}"
+    )

@@ -8,11 +8,12 @@ import msgspec
 from starlette.responses import Response
 
 from clew.base.errors import ClewError, ErrorCode, shorten
+from clew.base.gathering import missing_shards
 from clew.surfaces.errors import PROBLEM_TYPE, describe, http_status, retry_after_seconds
 from clew.surfaces.identity import CHALLENGE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 JSON_TYPE = "application/json"
 
@@ -26,8 +27,22 @@ def encode(document: Any) -> bytes:
 
 
 def answer_document(body: bytes, status: int = 200) -> Response:
-    """Return the response that carries an encoded document."""
-    return Response(body, status, media_type=JSON_TYPE)
+    """Return the response that carries an encoded document.
+
+    Where shards are missing, the document says so, and so does the head.
+    """
+    missing = missing_shards()
+    if not missing:
+        return Response(body, status, media_type=JSON_TYPE)
+    return Response(say_partial(body, missing), status, media_type=JSON_TYPE)
+
+
+def say_partial(body: bytes, missing: Sequence[str]) -> bytes:
+    """Return an encoded object with the fields that say which shards it lacks."""
+    if not body.startswith(b"{"):
+        return body
+    said = encode({"partial": True, "missing_shards": missing})
+    return said if body == b"{}" else body[:-1] + b"," + said[1:]
 
 
 def answer_problem(
@@ -35,7 +50,11 @@ def answer_problem(
 ) -> Response:
     """Return the response that carries an error; `status` where it is not the code's own."""
     problem = describe(error, status)
-    response = Response(encode(problem), problem.status, headers, media_type=PROBLEM_TYPE)
+    body = encode(problem)
+    if missing := missing_shards():
+        # What is not found may be where nobody answered.
+        body = say_partial(body, missing)
+    response = Response(body, problem.status, headers, media_type=PROBLEM_TYPE)
     seconds = retry_after_seconds(error)
     if seconds is not None:
         response.headers["retry-after"] = str(seconds)

@@ -13,9 +13,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route as StarletteRoute
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import PARTIAL_HEADER, gather, missing_shards
+from clew.store.refusal import refused_write
 from clew.surfaces.callers import is_host_admitted, is_origin_admitted
 from clew.surfaces.compat.jaeger.door import answer_refusal, jaeger_routes
 from clew.surfaces.identity import NOBODY, SCOPE_KEY, caller_of
+from clew.surfaces.internal.paths import FRAMES_PATH, SCANS_PATH
+from clew.surfaces.internal.scans import answer_frames, answer_scans
 from clew.surfaces.mcp.http import PATH as MCP_PATH
 from clew.surfaces.mcp.http import McpAddress
 from clew.surfaces.mcp.pages import read_contract
@@ -79,6 +83,7 @@ class HttpDoor:
         self._desk = desk
         self._otlp = otlp
         self._hosts = frozenset(host.lower() for host in hosts)
+        self._shards = desk.shards
         self._routes = _open_routes(desk)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,11 +109,19 @@ class HttpDoor:
                     (b"server-timing", b"total;dur=%.3f" % spent_ms),
                     (b"x-content-type-options", b"nosniff"),
                 ]
+                if missing := missing_shards():
+                    message["headers"].append(
+                        (PARTIAL_HEADER.encode(), ",".join(missing).encode("latin-1", "replace"))
+                    )
                 self._count(scope, status, spent_ms / 1000)
             await send(message)
 
         answer, receive = await self._admit(scope, receive)
-        await answer(scope, receive, send_timed)
+        if self._shards is None:
+            await answer(scope, receive, send_timed)
+            return
+        with gather(len(self._shards.shards)):
+            await answer(scope, receive, send_timed)
 
     async def _answer_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an upgrade: there is one web socket, and who asks is looked at as everywhere."""
@@ -206,6 +219,13 @@ def _wants_page(scope: Scope) -> bool:
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
+_INTERNAL: Final = (
+    (SCANS_PATH, "POST", answer_scans),
+    (FRAMES_PATH, "GET", answer_frames),
+)
+"""What other servers of clew ask."""
+
+
 def _open_routes(desk: Desk) -> ASGIApp:
     by_path: dict[str, dict[str, Route]] = {}
     for route in ROUTES:
@@ -215,6 +235,8 @@ def _open_routes(desk: Desk) -> ASGIApp:
         for path, methods in by_path.items()
     ]
     routes.extend(jaeger_routes(desk))
+    for path, method, respond in _INTERNAL:
+        routes.append(StarletteRoute(path, functools.partial(respond, desk), methods=[method]))
     # Pages that say what there is: whoever is known may read them.
     routes.append(StarletteRoute("/openapi.json", _answer_openapi))
     routes.append(StarletteRoute("/llms.txt", _answer_contract))
@@ -243,6 +265,8 @@ def _endpoint(desk: Desk, methods: dict[str, Route]) -> Endpoint:
             desk.identity.authorize(caller_of(request.scope), route.verb, request.scope)
         if route.writes:
             desk.check_leads()
+        if desk.shards is not None and not route.is_on_tier:
+            raise refused_write(desk.shards.shards)
         response = await route.answer(desk, request)
         see_answer(desk, route, request, response.status_code)
         return response

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from clew.lineage.contract import Lineages
     from clew.lineage.ingest.intake import LinkIntake
     from clew.lineage.leases.book import LeaseBook
+    from clew.remote.shards import Shards
     from clew.store.database.contract import DatabaseStatus
-    from clew.store.pipeline import Pipeline
+    from clew.store.engine.exchange import ScanAnswer, ScanQuestion
+    from clew.store.intake import RecordIntake
     from clew.surfaces.group import Group
     from clew.surfaces.identity import Identity
     from clew.surfaces.otlp.intake import Intake
@@ -102,7 +104,7 @@ class Desk:
     lineages: Lineages
     nodes: LeaseBook
     answers: Answers
-    pipeline: Pipeline
+    pipeline: RecordIntake
     intake: Intake
     threads: QueryThreads
     live_threads: QueryThreads
@@ -124,6 +126,10 @@ class Desk:
     find_endpoint: Callable[[str], Endpoint | None]
     group: Group | None = None
     """The servers that this one is one of; None for a server alone."""
+    foreign: Callable[[ScanQuestion], ScanAnswer] | None = None
+    """Blocks: answers what a query tier asks; None on a tier."""
+    shards: Shards | None = None
+    """The shards of a query tier; None on a server that holds data."""
     routes: dict[str, RouteCounters] = field(default_factory=dict)
 
     def check_leads(self) -> None:

@@ -13,6 +13,7 @@ from clew.base.times import format_time
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.prometheus import TEXT_TYPE, write_metrics
 from clew.surfaces.rest.questions import Check, Readiness
+from clew.surfaces.rest.shards import look_at_shards
 from clew.telemetry.documents import IngestStatus, SignalStatus
 
 if TYPE_CHECKING:
@@ -33,16 +34,32 @@ async def answer_healthz(_desk: Desk, _asked: Asked) -> Response:
 
 async def answer_readyz(desk: Desk, _asked: Asked) -> Response:
     """Say whether records can be written and questions answered; 503 when not."""
+    if desk.shards is not None:
+        return await _answer_tier(desk)
     checks = [
         await _check(desk, "engine", desk.check_engine),
         await _check(desk, "registry", desk.check_registry),
     ]
     if desk.group is None or desk.group.leads:
         checks = [_check_log(desk), *checks, _check_tree(desk), _check_journal(desk)]
+    return _answer_ready(desk, checks, is_ready=all(check.ok for check in checks))
+
+
+async def _answer_tier(desk: Desk) -> Response:
+    """Say which shards answer; one is enough to be ready."""
+    shards = await desk.live_threads.run(lambda: look_at_shards(desk))
+    checks = [
+        Check(name=f"shard {shard.name}", ok=shard.reachable, detail=shard.error)
+        for shard in shards
+    ]
+    return _answer_ready(desk, checks, is_ready=any(check.ok for check in checks))
+
+
+def _answer_ready(desk: Desk, checks: list[Check], *, is_ready: bool) -> Response:
     group = None if desk.group is None else desk.group.status()
     if desk.closing.is_set():
         checks.append(Check(name="server", ok=False, detail="it is closing"))
-    is_ready = all(check.ok for check in checks)
+        is_ready = False
     document = Readiness(ready=is_ready, checks=checks, group=group)
     return answer_document(encode(document), 200 if is_ready else 503)
 

@@ -56,6 +56,9 @@ class Route:
     `decides_itself`, by where in the tree the app is: then its caller is known, and no more.
     A route that `is_public` is answered without asking who calls.
     A standby refuses what is no GET, unless a route is a question all the same (`on_standby`).
+
+    `on_tier`: whether a query tier answers it, which keeps nothing itself; unless said, it answers
+    what only reads.
     """
 
     path: str
@@ -74,11 +77,17 @@ class Route:
     decides_itself: bool = False
     is_public: bool = False
     on_standby: bool | None = None
+    on_tier: bool | None = None
 
     @property
     def writes(self) -> bool:
         """Whether it changes what is kept, which is the leader's to do."""
         return self.method != "GET" if self.on_standby is None else not self.on_standby
+
+    @property
+    def is_on_tier(self) -> bool:
+        """Whether a query tier answers it."""
+        return not self.writes if self.on_tier is None else self.on_tier
 
     async def answer(self, desk: Desk, request: Request) -> Response:
         """Answer one request.

@@ -16,6 +16,7 @@ from clew.surfaces.rest import (
     lineage_exchange,
     lineage_nodes,
     sessions,
+    shards,
     teams,
     telemetry,
     tree,
@@ -45,5 +46,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *lineage.ROUTES,
     *watch.ROUTES,
     *group.ROUTES,
+    *shards.ROUTES,
 )
 """In the order in which they are tried: what is fixed stands before what is a parameter."""

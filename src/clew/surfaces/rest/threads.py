@@ -7,6 +7,7 @@ gone away while it waited is never begun; one that runs is ended by its own time
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -54,7 +55,8 @@ class QueryThreads:
                 retry_after_ms=RETRY_AFTER_MS,
             )
         self._open += 1
-        future = self._executor.submit(work)
+        # What the request is about, and what it lacks, is in its context.
+        future = self._executor.submit(contextvars.copy_context().run, work)
         loop = asyncio.get_running_loop()
         # The count follows the thread's work, not the caller's patience.
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._close_one))

@@ -139,6 +139,8 @@ def find_starts(
     """Return what a fold of one object up to a moment may begin at."""
     if not has_any(store):
         return NOTHING
+    # A shard's snapshots are of its own events; only for those that are gone can they stand.
+    kind = "IsBaseline" if snapshot.frames is not None else "1"
     rows = store.engine.query(
         # The baseline is wanted whether it stands before the moment or after it.
         "SELECT * FROM @snapshots ORDER BY IsBaseline, kept_from DESC, at DESC, Seq DESC,"  # noqa: S608 - a number of ours
@@ -148,7 +150,7 @@ def find_starts(
             "snapshots": Scan(
                 SNAPSHOTS,
                 _COLUMNS,
-                "ObjType = {obj_type:String} AND ObjId = {obj_id:String}"
+                f"{kind} AND ObjType = {{obj_type:String}} AND ObjId = {{obj_id:String}}"
                 " AND (IsBaseline OR Timestamp <= fromUnixTimestamp64Nano({until_at:Int64}))",
             )
         },

@@ -1,0 +1,79 @@
+"""What one request learns while several servers answer it: who is missing, and the moment.
+
+Theory of operation. A query tier asks shards deep below the surface, in whatever module needs rows.
+That a shard did not answer is no error there, but it is said in every answer, so it is noted in the
+request's `Gathering`, which a context variable holds; whoever encodes the answer reads it. The
+moment is the newest frame of each shard as the request found it; a cursor carries it, so that the
+pages that follow are cut from what the first page was cut from.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PARTIAL_HEADER: Final = "x-clew-partial"
+"""Names, with commas between, the shards that an answer lacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One server that holds a part of the data: what it is called, and where it is."""
+
+    name: str
+    url: str
+
+
+@dataclass(slots=True)
+class Gathering:
+    """One request, to a tier over so many shards; `shards` is 0 where the server is no tier.
+
+    `missing`: why each missing shard did not answer, by name.
+
+    `frames` is the moment that answers are cut at, a frame for each shard in their order, 0 for one
+    that is left out; None before the first reading, and on a server that is no tier. `is_pinned`:
+    a cursor said so, and nothing found later counts.
+    """
+
+    shards: int = 0
+    missing: dict[str, str] = field(default_factory=dict)
+    frames: tuple[int, ...] | None = None
+    is_pinned: bool = False
+
+    @property
+    def missing_shards(self) -> list[str]:
+        """The names of the shards that did not answer, sorted."""
+        return sorted(self.missing)
+
+
+GATHERING: Final[ContextVar[Gathering | None]] = ContextVar("clew.gathering", default=None)
+"""That of the request which is being answered."""
+
+
+@contextmanager
+def gather(shards: int = 0) -> Iterator[Gathering]:
+    """Begin the gathering of one request over so many shards; what the block does belongs to it."""
+    begun = Gathering(shards)
+    token = GATHERING.set(begun)
+    try:
+        yield begun
+    finally:
+        GATHERING.reset(token)
+
+
+def note_missing(name: str, why: str) -> None:
+    """Take note that a shard did not answer; nothing where no request is being answered."""
+    gathering = GATHERING.get()
+    if gathering is not None:
+        gathering.missing.setdefault(name, why)
+
+
+def missing_shards() -> list[str]:
+    """Return the names of the shards that the answer under way lacks, sorted."""
+    gathering = GATHERING.get()
+    return [] if gathering is None else gathering.missing_shards

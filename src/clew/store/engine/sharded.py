@@ -1,0 +1,389 @@
+"""The engine of a query tier: every reading is asked of all shards, the statement runs here.
+
+Theory of operation. A statement of ours reads tables through scans and through nothing else. So a
+tier asks each shard for the rows of each scan, at one moment of the shard's own, and hands them to
+an engine in this process exactly as hot rows are handed to it on a single server: whatever the
+statement computes, it computes over all rows. A scan with `group_by` gives states of aggregate
+functions instead of rows, which the statement merges.
+
+Frames of shards never compare. Each row's frame is put into one order for the time that it is here:
+of n shards the rows of number i (from 0) get ``(n - 1 - i) * 2^48`` added, so that "newest frame
+first" means the first shard first, and within a shard its own order. What is said of frames in a
+condition is put into the shard's own numbers before it is sent. A moment is a frame for each shard
+(`Snapshot.frames`); the request's `Gathering` holds it, and cursors carry it.
+
+A shard that does not answer is left out of the whole request from then on, and named in its answer.
+"""
+
+# ruff: noqa: S608 - names are quoted, values are bound, and the rest is our own text
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import GATHERING, missing_shards
+from clew.store.engine.adapter import limits_clause
+from clew.store.engine.chdb import ChdbEngine
+from clew.store.engine.contract import Snapshot
+from clew.store.engine.ddl import create_database, quote_name, quote_text
+from clew.store.engine.exchange import (
+    MEDIA_TYPE,
+    AskedScan,
+    NewestFrame,
+    ReadScan,
+    ScanQuestion,
+    decode_answer,
+)
+from clew.store.engine.failure import translated
+from clew.store.engine.scan import expand, references
+from clew.store.refusal import refused_write
+from clew.store.table import FRAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from clew.base.gathering import Shard
+    from clew.store.engine.contract import QueryLimits, Scan
+    from clew.store.table import Table
+
+SCANS_PATH: Final = "/internal/scans"
+FRAMES_PATH: Final = "/internal/frames"
+
+FRAME_BITS: Final = 48
+"""A log of a thousand records a second takes nine thousand years to number so many."""
+
+SHARDS_MAX: Final = 256
+"""Frames of more would not fit beside their shard's number, and no such fan-out answers in time."""
+
+FRAME_LAST: Final = 2**63 - 1
+"""Larger than the frame of any row of any shard, as long as there are no more than that."""
+
+_FRAME_WORD = re.compile(rf"\b{FRAME}\b")
+_FRAME_COLUMN = re.compile(rf"`?{FRAME}`?(?: AS `?(\w+)`?)?")
+_NUMBER = re.compile(r"(?<![\w.'{:])(\d{9,19})(?![\w.'}])")
+
+# What Arrow has no type for, or the engine reads as another than was sent.
+_CAST = re.compile(r"^(?:Nullable\()?(?:Date\b|DateTime\b|Enum|AggregateFunction)")
+_WIDE = re.compile(r"^U?Int(?:128|256)$")
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Answer(Protocol):
+    """What a shard answered."""
+
+    @property
+    def body(self) -> bytes:
+        """The bytes of it."""
+        ...
+
+
+class Link(Protocol):
+    """One shard to be asked, as `clew.remote.http.Server`."""
+
+    def get(self, path: str) -> Answer:
+        """Ask with GET."""
+        ...
+
+    def post(self, path: str, body: bytes, content_type: str) -> Answer:
+        """Ask with POST."""
+        ...
+
+
+class GatheredAnswers(Protocol[T_co]):
+    """What shards answered, in the order of the shards."""
+
+    @property
+    def answers(self) -> Sequence[tuple[Shard, T_co]]:
+        """The shards that answered, each with its answer."""
+        ...
+
+
+class ShardSet(Protocol):
+    """The shards of a tier, as `clew.remote.shards.Shards`: asked at once, under one deadline."""
+
+    @property
+    def shards(self) -> tuple[Shard, ...]:
+        """All of them, in their order."""
+        ...
+
+    def ask_each(
+        self, calls: dict[str, Callable[[Any], T]], *, timeout_s: float | None = None
+    ) -> GatheredAnswers[T]:
+        """Ask shards, each a question of its own.
+
+        Raises:
+            ClewError: UNAVAILABLE when none answers; what a shard says to the question itself.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The rows of a scan from every shard, and the engine's types of its columns."""
+
+    rows: pa.Table
+    types: tuple[str, ...]
+
+
+class ShardedEngine(ChdbEngine):
+    """An engine over shards. It holds no rows; writes are refused.
+
+    `folder` is for the engine that runs the statements, and is the caller's to remove.
+    """
+
+    def __init__(self, folder: Path, shards: ShardSet) -> None:
+        """Read from these shards.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT for too many shards; as `ChdbEngine`.
+        """
+        if not 1 <= len(shards.shards) <= SHARDS_MAX:
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT, f"a query tier has 1 to {SHARDS_MAX} shards"
+            )
+        super().__init__(folder)
+        with self._clients.borrow() as client, translated():
+            client.command(create_database(self.database), use_database=False)
+        # Every statement reads Arrow rows here, so nothing is won by waiting with that.
+        self.get_ready()
+        self._shards = shards
+        self._names = [shard.name for shard in shards.shards]
+
+    def snapshot(self) -> Snapshot:
+        """Return this moment of every shard: it holds what each had acknowledged before the call.
+
+        Within a request that a cursor pinned, it is the moment of the cursor.
+
+        Raises:
+            ClewError: UNAVAILABLE when no shard answers.
+        """
+        gathering = GATHERING.get()
+        if gathering is not None and gathering.frames is not None:
+            return Snapshot(0, FRAME_LAST, frames=gathering.frames)
+        gathered = self._shards.ask_each(dict.fromkeys(self._names, _ask_frame))
+        found = {shard.name: newest.acked for shard, newest in gathered.answers}
+        # Nothing of a shard that was not there at first is in the answer, should it come back.
+        frames = tuple(found.get(name, 0) for name in self._names)
+        if gathering is not None:
+            gathering.frames = frames
+        return Snapshot(0, FRAME_LAST, frames=frames)
+
+    def query(
+        self,
+        sql: str,
+        *,
+        snapshot: Snapshot,
+        scans: Mapping[str, Scan],
+        parameters: Mapping[str, object] | None = None,
+        limits: QueryLimits | None = None,
+    ) -> pa.Table:
+        """See `Engine.query`.
+
+        Raises:
+            ClewError: UNAVAILABLE when no shard answers; whatever a shard says to a scan, by name.
+        """
+        used = references(sql)
+        wanted = {name: scan for name, scan in scans.items() if name in used}
+        gathered = self.gather(snapshot, wanted, parameters, limits)
+        if sql.startswith("@") and sql[1:] in gathered:
+            # The rows as they are.
+            return gathered[sql[1:]].rows
+        variables, sources = [], {}
+        for number, (name, found) in enumerate(gathered.items()):
+            variables.append(found.rows)
+            sources[name] = f"SELECT {_as_they_were(found)} FROM Python(hot_{number})"
+        return self._read(expand(sql, sources) + limits_clause(limits), parameters, variables)
+
+    def gather(
+        self,
+        snapshot: Snapshot,
+        scans: Mapping[str, Scan],
+        parameters: Mapping[str, object] | None = None,
+        limits: QueryLimits | None = None,
+    ) -> dict[str, Gathered]:
+        """Return the rows of scans from every shard, in the order of the shards.
+
+        Raises:
+            ClewError: as `query`.
+        """
+        if not scans:
+            return {}
+        frames = self._frames_of(snapshot)
+        calls: dict[str, Callable[[Link], dict[str, ReadScan]]] = {}
+        last = len(self._names) - 1
+        for number, name in enumerate(self._names):
+            if not frames[number]:
+                continue
+            question = _question(scans, parameters, limits, (last - number) << FRAME_BITS)
+            body = msgspec.msgpack.encode(msgspec.structs.replace(question, up_to=frames[number]))
+            calls[name] = _Ask(body)
+        if not calls:
+            # Every shard that is there is empty: one of them says what the columns are.
+            empty = next((n for n in self._names if n not in missing_shards()), self._names[0])
+            question = _question(scans, parameters, limits, 0)
+            calls[empty] = _Ask(msgspec.msgpack.encode(msgspec.structs.replace(question, up_to=0)))
+        answered = self._shards.ask_each(calls)
+        whole: dict[str, Gathered] = {}
+        for name, scan in scans.items():
+            parts = []
+            types: tuple[str, ...] = ()
+            for shard, read in answered.answers:
+                base = (last - self._names.index(shard.name)) << FRAME_BITS
+                parts.append(_in_one_order(scan, read[name].rows, base))
+                types = read[name].types
+            whole[name] = Gathered(pa.concat_tables(parts), types)
+        return whole
+
+    def newest_frame(self, tables: Sequence[Table]) -> int:
+        """Return 1 for whatever tables: a shard may have rows of any of them."""
+        return 1
+
+    def create(self, tables: Sequence[Table]) -> None:
+        """Nothing is created: the shards have the tables."""
+
+    def retain(self, table: Table, seconds: int | None) -> None:
+        """Nothing is kept here that could be dropped."""
+
+    def insert(self, table: Table, rows: pa.Table, *, token: str) -> None:
+        """Refuse: a tier keeps no rows."""
+        raise refused_write(self._shards.shards)
+
+    def drop_before(self, table: Table, at: int) -> int:
+        """Nothing is kept here that could be dropped."""
+        return 0
+
+    def check(self) -> None:
+        """Raise ClewError(UNAVAILABLE) unless a shard answers, and the engine here."""
+        super().check()
+        self._shards.ask_each(dict.fromkeys(self._names, _ask_frame))
+
+    def _frames_of(self, snapshot: Snapshot) -> tuple[int, ...]:
+        """Return up to which frame each shard is read: what a cursor says comes before the rest."""
+        gathering = GATHERING.get()
+        frames = snapshot.frames
+        if gathering is not None and gathering.frames is not None and gathering.is_pinned:
+            frames = gathering.frames
+        assert frames is not None, "a snapshot of a tier has the frames of its shards"
+        if gathering is None or not gathering.missing:
+            return frames
+        # Whoever was missing once is missing in the whole answer.
+        return tuple(
+            0 if name in gathering.missing else frame
+            for name, frame in zip(self._names, frames, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """Asks a shard for scans."""
+
+    body: bytes
+
+    def __call__(self, link: Link) -> dict[str, ReadScan]:
+        return decode_answer(link.post(SCANS_PATH, self.body, MEDIA_TYPE).body).scans
+
+
+def _ask_frame(link: Link) -> NewestFrame:
+    return msgspec.json.decode(link.get(FRAMES_PATH).body, type=NewestFrame)
+
+
+def _question(
+    scans: Mapping[str, Scan],
+    parameters: Mapping[str, object] | None,
+    limits: QueryLimits | None,
+    base: int,
+) -> ScanQuestion:
+    bound = dict(parameters or {})
+    lift = _Lifted(bound)
+    asked = []
+    for name, scan in scans.items():
+        columns = [
+            column
+            for each in scan.columns
+            for column in (_every_column(scan.table) if each == "*" else (each,))
+        ]
+        where = _FRAME_WORD.sub(f"({FRAME} + {base})", scan.where) if base else scan.where
+        asked.append(
+            AskedScan(
+                name=name,
+                table=scan.table.name,
+                # The name of a column without an alias is its text, so that one stays as it is.
+                columns=[lift.out_of(each) if " AS " in each else each for each in columns],
+                where=lift.out_of(where),
+                order_by=scan.order_by,
+                limit=scan.limit,
+                group_by=list(scan.group_by),
+            )
+        )
+    return ScanQuestion(
+        asked,
+        bound,
+        time_ms_max=limits.time_ms_max if limits else 0,
+        memory_bytes_max=limits.memory_bytes_max if limits else 0,
+    )
+
+
+class _Lifted:
+    """Takes long numbers (times, above all) out of a text and binds them.
+
+    A shard remembers texts that it found sound, and with their times in them no two are alike.
+    """
+
+    def __init__(self, bound: dict[str, object]) -> None:
+        self._bound = bound
+        self._names: dict[str, str] = {}
+
+    def out_of(self, text: str) -> str:
+        return _NUMBER.sub(self._name, text)
+
+    def _name(self, match: re.Match[str]) -> str:
+        number = match[1]
+        if int(number) > FRAME_LAST:
+            return number
+        name = self._names.setdefault(number, f"lifted_{len(self._names)}")
+        self._bound[name] = int(number)
+        return f"{{{name}:Int64}}"
+
+
+def _every_column(table: Table) -> list[str]:
+    return [quote_name(column.name) for column in table.columns]
+
+
+def _in_one_order(scan: Scan, rows: pa.Table, base: int) -> pa.Table:
+    """Return the rows of a shard, their frames put into the order over all shards."""
+    if not base:
+        return rows
+    for column in scan.columns:
+        match = _FRAME_COLUMN.fullmatch(column)
+        if match is None and column != "*":
+            continue
+        name = (match[1] if match else None) or FRAME
+        place = rows.schema.get_field_index(name)
+        moved = pc.add(rows.column(place), pa.scalar(base, pa.uint64()))
+        rows = rows.set_column(place, rows.schema.field(place), moved)
+    return rows
+
+
+def _as_they_were(found: Gathered) -> str:
+    """Return the select list that gives columns of Arrow the engine's own types again."""
+    items = []
+    for name, kind in zip(found.rows.column_names, found.types, strict=True):
+        quoted = quote_name(name)
+        if _WIDE.match(kind):
+            # Arrow has them as their bytes.
+            items.append(f"reinterpretAs{kind}({quoted}) AS {quoted}")
+        elif _CAST.match(kind):
+            items.append(f"CAST({quoted}, {quote_text(kind)}) AS {quoted}")
+        else:
+            items.append(quoted)
+    return ", ".join(items)
