@@ -39,6 +39,10 @@ TEAMS: Final = Team.entity_type()
 
 MEMBERS: Final = Member.entity_type()
 
+PAGES_MAX: Final = 4000
+"""Of one kind in one round: two million changes, or a server that never comes to an end. What is
+pulled by a cursor goes on in the next round; what is pulled whole does not count as such."""
+
 
 @dataclass(slots=True)
 class Pulled:
@@ -88,8 +92,9 @@ async def _pull_teams(course: Course, pulled: Pulled) -> set[str]:
     """Return the teams that the server shows us."""
     arrival = Arrival(course.account_id, "", TEAMS, course.strategy_of(TEAMS), course.ledger.kinds)
     shown: set[str] = set()
-    since, has_more = 0, True
+    since, has_more, pages = 0, True, 0
     while has_more:
+        pages = _next_page(pages, TEAMS)
         page = await course.server.changes(TEAMS, "", since)
         since, has_more = _cursor_after(course, page, since), page.has_more
         shown.update(record.remote_id for record in page.records)
@@ -158,8 +163,9 @@ async def _pull_type(
     if is_whole:
         since = 0
     present: set[str] = set()
-    has_more, purged = True, 0
+    has_more, purged, pages = True, 0, 0
     while has_more:
+        pages = _next_page(pages, entity_type)
         page = await course.server.changes(entity_type, team_id, since)
         if not is_whole and 0 < since < page.purged_seq:
             # Tombstones that we have not seen may be gone for ever: begin anew, and take for
@@ -178,6 +184,14 @@ async def _pull_type(
         _count(pulled, entity_type, await durable(ledger.drop_absent(arrival, present)))
         # Past what was purged, or it would be begun anew every time.
         await durable(ledger.apply_page(arrival, (), max(since, purged)))
+
+
+def _next_page(pages: int, entity_type: str) -> int:
+    if pages == PAGES_MAX:
+        raise SyncError(
+            f"there are more than {PAGES_MAX} pages of {entity_type}", hint="the rest comes later"
+        )
+    return pages + 1
 
 
 def _cursor_after(course: Course, page: Page, since: int) -> int:

@@ -145,10 +145,10 @@ class Accounts:
 
     async def logout(self, account: Account) -> None:
         """End an account here, and its session at the server if that can be told."""
-        client = await self.client(account)
         await self.engine.drop(account.account_id)
         try:
-            await client.logout()
+            # Whoever lost the key of the tokens must be able to go away as well.
+            await (await self.client(account)).logout()
         except TeamError as error:
             logger.info("the session at %s could not be ended: %s", account.server_url, error)
         await self.forget_client(account.account_id)

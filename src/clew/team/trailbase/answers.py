@@ -38,6 +38,9 @@ RETRY_AFTER_S_MAX: Final = 24 * 60 * 60
 
 BOOTSTRAP_HINT: Final = "is it set up for clew? check with: clew team bootstrap"
 
+_DATE_S_MAX: Final = 2**33
+"""The year 2242: its nanoseconds are a number that a database keeps, with room for a difference."""
+
 _CONSTRAINT = re.compile(rb"db constraint: (unique|pk|fk|check|not null|trigger)\b")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -215,8 +218,9 @@ def retry_after_ms(headers: Mapping[str, str], now: int) -> int | None:
 
 
 def http_date_s(text: str) -> int | None:
-    """Return a date of HTTP in Unix seconds, None where it is none."""
+    """Return a date of HTTP in Unix seconds, None where it is none, or none of our time."""
     try:
-        return int(parsedate_to_datetime(text).timestamp()) if text else None
+        at_s = int(parsedate_to_datetime(text).timestamp()) if text else -1
     except (ValueError, OverflowError):
         return None
+    return at_s if 0 <= at_s < _DATE_S_MAX else None

@@ -212,14 +212,17 @@ class DocumentedServer:
         )
 
     def _changed_at(self, document: Mapping[str, Any]) -> int:
+        # Times of documents are those of somebody's machine. One ahead of the server's clock would
+        # be asked on from, and hide what others change until then.
+        now = time.time_ns() + self.clock_offset_ns
         for name in ("updated_at", "last_modified"):
             text = document.get(name)
             if isinstance(text, str):
                 try:
-                    return parse_time(text, now=0)
+                    return min(parse_time(text, now=0), now)
                 except ClewError as error:
                     raise SyncError(f"{self.transport.host} has a time that is none") from error
-        return time.time_ns() + self.clock_offset_ns
+        return now
 
 
 def _path(entity_type: str) -> str:

@@ -142,7 +142,7 @@ def remote_of(entity_type: str, record: Mapping[str, Any]) -> Remote:
             document=_document(entity_type, record, is_whole=not deleted),
             version=_number(record.get("version")),
             seq=_number(record.get("server_seq")),
-            updated_at=_number(record.get("updated_at")) * NS_PER_MS,
+            updated_at=moment_ns(record.get("updated_at")),
             op_id=op_id if isinstance(op_id := record.get("op_id"), str) else None,
             deleted=deleted,
             erased=deleted and bool(_number(record.get("erase", 0))),
@@ -255,6 +255,18 @@ def _string(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
     return value
+
+
+def moment_ns(at_ms: object) -> int:
+    """Return Unix milliseconds of the server's in nanoseconds.
+
+    Raises:
+        TypeError: they are none, or later than a database keeps.
+    """
+    at = _number(at_ms) * NS_PER_MS
+    if at >= 2**63:
+        raise TypeError("no time")
+    return at
 
 
 def _number(value: object) -> int:

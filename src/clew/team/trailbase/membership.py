@@ -28,7 +28,7 @@ from clew.team.errors import (
 )
 from clew.team.trailbase.documented import ACTIVITY, DocumentedServer
 from clew.team.trailbase.filters import LIMIT_MAX, Op, Where
-from clew.team.trailbase.layout import filter_id
+from clew.team.trailbase.layout import filter_id, moment_ns
 from clew.team.trailbase.tokens import uuid_of
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ def _invite(record: dict[str, Any]) -> Invite:
             uuid_of(str(record["team_id"])),
             str(record["code"]),
             Role(record["role"]),
-            int(record["expires_at"]) * NS_PER_MS,
+            moment_ns(record["expires_at"]),
             int(record["uses"]),
             int(record["uses_max"]),
             revoked=bool(record["deleted"]),

@@ -197,7 +197,7 @@ class Session:
         self, transport: Transport, stale: Tokens, outcome: Future[Tokens | None]
     ) -> Tokens | None:
         try:
-            tokens = await self.auth.renew(transport, stale)
+            tokens = _checked_user(await self.auth.renew(transport, stale), stale)
         except BaseException as error:
             with self._lock:
                 self._renewal = None
@@ -227,3 +227,10 @@ class Session:
             hint="connect again: clew team connect",
             status=401,
         )
+
+
+def _checked_user(tokens: Tokens, stale: Tokens) -> Tokens:
+    """Return renewed tokens that are of the same user: what waits is that one's, and no other's."""
+    if stale.user_id is not None and tokens.user_id != stale.user_id:
+        raise AuthError("the server renewed the session of somebody else", status=401)
+    return tokens
