@@ -13,7 +13,8 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S
 from clew.store.database.contract import Dialect
 from clew.team import Comment, ConflictStrategy, SyncStatus
-from clew.team.ledger.rows import Claim, Conflict, Reconciled, Take
+from clew.team.ledger import conflicts
+from clew.team.ledger.rows import Account, Claim, Conflict, Reconciled, Take
 from clew.team.ledger.schema import SCHEMA
 from clew.team.merging.recall import Recalled
 from clew.team.merging.settlement import Winner
@@ -541,3 +542,25 @@ def test_old_tombstones_are_forgotten(desk: Book) -> None:
     assert forget(gone.updated_at) == 0
     assert forget(gone.updated_at + 1) == 1
     assert (desk.find(said), desk.find(kept) is None) == (None, False)
+
+
+def test_conflicts_that_nobody_looks_at_have_a_bound_and_what_goes_is_counted(
+    desk: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conflicts, "OPEN_MAX", 2)
+    done(desk.ledger.connect(Account("a", "https://team.example", "u", desk.clock.at)))
+    met: list[str] = []
+    for number in range(5):
+        said = desk.comment(f"mine {number}")
+        record = desk.synced(said)
+        edited(desk, said, f"mine again {number}", at=record.updated_at)
+        desk.clock.pass_s(1)
+        _, (conflict,) = pull(desk, changed(record, {"body": f"theirs {number}"}))
+        met.append(conflict.conflict_id)
+        if number == 0:
+            done(desk.ledger.resolve("a", conflict.conflict_id, Take.OUTCOME))
+    open_ones = [each.conflict_id for each in desk.ledger.find_conflicts("a")]
+    assert open_ones == [met[4], met[3]]
+    assert desk.ledger.count_dropped_conflicts("a") == 2
+    # What somebody decided is an audit, and none of these.
+    assert desk.ledger.get_conflict("a", met[0]).resolution is Take.OUTCOME

@@ -663,3 +663,48 @@ def test_times_of_the_queue_are_text_that_sorts(book: Book) -> None:
     assert queued is not None
     (row,) = book.database.read(lambda reading: reading.rows("SELECT created_at FROM sync_queue"))
     assert row["created_at"] == format_time(queued.created_at)
+
+
+def test_what_was_queued_before_anybody_connected_is_taken_over(book: Book) -> None:
+    before = book.other("local")
+    fresh, both, gone = before.comment("fresh"), before.comment("said here"), before.comment("no")
+    book.synced(replace(both, body="said before"))
+    failed = before.comment("failed")
+    for said in (fresh, both, failed):
+        before.write(said, CREATE)
+    before.write(gone, CREATE)
+    before.write(gone, DELETE)
+    claimed = next(c for c in before.claim() if c.operation.entity_id == failed.local_id)
+    done(before.ledger.finish([(claimed, REFUSED)]))
+    done(before.ledger.take_back("local"))
+
+    assert done(book.ledger.adopt("local", "a")) == 3
+    waits = {each.entity_id: each for each in book.pending()}
+    assert {waits[each.local_id].operation for each in (fresh, failed)} == {CREATE}
+    assert waits[both.local_id].operation is UPDATE
+    assert (book.row(both).document["body"], book.row(both).version) == ("said here", 1)
+    assert book.ledger.stats("a").failed == 0
+    assert before.ledger.stats("local").pending == 0
+    assert [before.find(each) for each in (fresh, both, failed, gone)] == [None] * 4
+    assert done(book.ledger.adopt("local", "a")) == 0
+    assert {each.operation.entity_id for each in book.claim()} == set(waits)
+
+
+def test_a_round_forgets_tombstones_of_which_nothing_can_come_any_more(book: Book) -> None:
+    said, kept = book.comment(), book.comment()
+    book.synced(said)
+    book.synced(kept)
+    book.write(said, DELETE)
+    book.confirm(book.claim_one(), updated_at=book.clock.at, deleted=True)
+
+    def end_a_round(outcome: RoundOutcome = RoundOutcome.DONE) -> bool:
+        done(book.ledger.keep_round("a", Round(book.clock.at, book.clock.at, outcome)))
+        return book.find(said) is not None
+
+    assert end_a_round()
+    book.clock.pass_s(359 * 86_400)
+    assert end_a_round()
+    book.clock.pass_s(2 * 86_400)
+    assert end_a_round(RoundOutcome.OFFLINE)
+    assert not end_a_round()
+    assert book.find(kept) is not None

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from clew.team.ledger.rows import EntityRow
 
 KEPT_MAX: Final = 1000
-"""Conflicts of an account that somebody looked at: an audit of months. Open ones are never lost."""
+"""Conflicts of an account that somebody looked at: an audit of months."""
+
+OPEN_MAX: Final = 10_000
+"""Conflicts that nobody looked at, of an account: more than anybody will, and up to some hundred
+megabytes. The oldest go first, and the account counts them."""
 
 _COLUMNS: Final = (
     "id, account_id, team_id, entity_type, local_id, strategy, winner, fields, base, local, remote,"
@@ -68,6 +72,7 @@ def keep_conflict(writing: Transaction, conflict: Conflict) -> None:
             "resolution": None,
         },
     )
+    _drop_oldest(writing, conflict.account_id)
 
 
 def erase_conflicts(writing: Transaction, row: EntityRow) -> None:
@@ -117,6 +122,14 @@ def count_conflicts(reading: Reading, account_id: str) -> int:
         {"account_id": account_id},
     )
     return int(counted["count"])
+
+
+def count_dropped(reading: Reading, account_id: str) -> int:
+    """Return how many conflicts nobody looked at were forgotten, for they were too many."""
+    rows = reading.rows(
+        "SELECT conflicts_dropped FROM team_connection WHERE id = :id", {"id": account_id}
+    )
+    return int(rows[0]["conflicts_dropped"]) if rows else 0
 
 
 def get_conflict(reading: Reading, account_id: str, conflict_id: str) -> Conflict:
@@ -196,6 +209,21 @@ def _bring_to(writing: Transaction, conflict: Conflict, chosen: Document | None,
     # A person decided for a deletion that had erased, or for one that had not: the server erases
     # what is deleted by hand.
     requeue(writing, row, erase=deleted, created_at=now, now=now)
+
+
+def _drop_oldest(writing: Transaction, account_id: str) -> None:
+    dropped = writing.run(
+        "DELETE FROM sync_conflicts WHERE account_id = :account_id AND resolved_at IS NULL"
+        " AND id <= (SELECT id FROM sync_conflicts WHERE account_id = :account_id"
+        " AND resolved_at IS NULL ORDER BY id DESC LIMIT 1 OFFSET :kept)",
+        {"account_id": account_id, "kept": OPEN_MAX},
+    )
+    if dropped:
+        writing.run(
+            "UPDATE team_connection SET conflicts_dropped = conflicts_dropped + :dropped"
+            " WHERE id = :id",
+            {"dropped": dropped, "id": account_id},
+        )
 
 
 def _forget_oldest(writing: Transaction, account_id: str) -> None:

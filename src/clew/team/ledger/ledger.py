@@ -19,9 +19,20 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Final
 
+from clew.base.times import NS_PER_S
 from clew.team.entities.kinds import KINDS
-from clew.team.ledger import accounts, arrivals, conflicts, entities, flight, queue, rounds
+from clew.team.ledger import (
+    accounts,
+    adoption,
+    arrivals,
+    conflicts,
+    entities,
+    flight,
+    queue,
+    rounds,
+)
 from clew.team.ledger.queue import LocalWrite
+from clew.team.ledger.rows import RoundOutcome
 from clew.team.merging.operation import SyncOperationType
 from clew.team.merging.strategy import ConflictStrategy
 from clew.team.merging.verdict import Verdict
@@ -48,6 +59,14 @@ if TYPE_CHECKING:
     from clew.team.merging.operation import Operation
     from clew.team.trailbase.contract import Remote
 
+NS_PER_DAY: Final = 24 * 60 * 60 * NS_PER_S
+
+TOMBSTONES_NS: Final = 360 * NS_PER_DAY
+"""Twice as long as a server keeps them: what came before a deletion and is late comes sooner."""
+
+FORGET_EVERY_NS: Final = NS_PER_DAY
+"""It reads all that an account has."""
+
 
 class Ledger:
     """The ledger over a database that was opened with `clew.team.ledger.schema.SCHEMA`."""
@@ -72,6 +91,7 @@ class Ledger:
         self._now = now
         self.kinds: Final = kinds
         self._chance = chance
+        self._forgot_at: dict[str, int] = {}
 
     # Accounts.
 
@@ -89,6 +109,13 @@ class Ledger:
     def find_accounts(self) -> list[Account]:
         """Return all accounts, the current one first."""
         return self._database.read(accounts.find_accounts)
+
+    def adopt(self, before: str, account_id: str) -> Future[int]:
+        """Let what waits under `before`, which belongs to no server, wait under an account.
+
+        Returns how many operations that were.
+        """
+        return self._database.submit(lambda writing: adoption.adopt(writing, before, account_id))
 
     def choose_account(self, account_id: str) -> Future[bool]:
         """Make an account the current one; whether there is such an account."""
@@ -306,8 +333,17 @@ class Ledger:
         )
 
     def keep_round(self, account_id: str, done: Round) -> Future[None]:
-        """Write down what a round did."""
-        return self._database.submit(lambda writing: rounds.keep_round(writing, account_id, done))
+        """Write down what a round did; once a day, forget tombstones that are old enough."""
+
+        def work(writing: Transaction) -> None:
+            rounds.keep_round(writing, account_id, done)
+            now = self._now()
+            is_due = now - self._forgot_at.get(account_id, 0) >= FORGET_EVERY_NS
+            if done.outcome is RoundOutcome.DONE and is_due:
+                entities.forget_tombstones(writing, account_id, now - TOMBSTONES_NS)
+                self._forgot_at[account_id] = now
+
+        return self._database.submit(work)
 
     def find_rounds(self, account_id: str, limit: int = 100) -> list[Round]:
         """Return what rounds did, the last first."""
@@ -333,6 +369,10 @@ class Ledger:
     def count_conflicts(self, account_id: str) -> int:
         """Return how many conflicts nobody looked at yet."""
         return self._database.read(lambda reading: conflicts.count_conflicts(reading, account_id))
+
+    def count_dropped_conflicts(self, account_id: str) -> int:
+        """Return how many conflicts nobody looked at were forgotten, for they were too many."""
+        return self._database.read(lambda reading: conflicts.count_dropped(reading, account_id))
 
     def get_conflict(self, account_id: str, conflict_id: str) -> Conflict:
         """Return one conflict.

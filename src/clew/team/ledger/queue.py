@@ -105,7 +105,7 @@ def write_entity(writing: Transaction, write: LocalWrite, now: int) -> Operation
         team_id=row.team_id,
         erase=deletes and write.erase,
     )
-    return _enqueue(writing, row, operation, is_known=is_known)
+    return enqueue(writing, row, operation, is_known=is_known)
 
 
 def requeue(
@@ -287,9 +287,13 @@ def go_back(writing: Transaction, entity: EntityRow) -> None:
     )
 
 
-def _enqueue(
+def enqueue(
     writing: Transaction, row: EntityRow, operation: Operation, *, is_known: bool
 ) -> Operation | None:
+    """Keep an entity and let an operation of it wait, joined to what waits; return what waits now.
+
+    `is_known` says that the server has it. None where there is nothing to send.
+    """
     queued = find_queued(writing, row.account_id, row.entity_type, row.local_id)
     if queued is None:
         is_known = is_known or is_in_flight(writing, row)

@@ -224,5 +224,15 @@ SCHEMA: Final = Schema(
                 *_SESSION_INDEXES,
             ),
         ),
+        Step(
+            3,
+            "conflicts that were too many",
+            (
+                (
+                    "ALTER TABLE team_connection"
+                    " ADD COLUMN conflicts_dropped INTEGER NOT NULL DEFAULT 0"
+                ),
+            ),
+        ),
     ),
 )

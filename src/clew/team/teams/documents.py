@@ -44,7 +44,8 @@ class TeamStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How things stand with the team's server.
 
     `link` is online, offline, paused or unknown; `live` that it tells of changes as they happen.
-    `tokens` says how they are kept: keyring, file or memory. `conflicts` were not looked at yet.
+    `tokens` says how they are kept: keyring, file or memory. `conflicts` were not looked at yet;
+    `conflicts_dropped` were so old and so many that they were forgotten, without anybody's look.
     """
 
     connected: bool
@@ -60,6 +61,7 @@ class TeamStatus(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: int
     last_round: RoundReport | None
     accounts: list[AccountHead]
+    conflicts_dropped: int = 0
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):

@@ -90,4 +90,5 @@ def read_status(ledger: Ledger, account: Account, link: Link, tokens: str) -> do
             )
             for each in ledger.find_accounts()
         ],
+        conflicts_dropped=ledger.count_dropped_conflicts(account.account_id),
     )

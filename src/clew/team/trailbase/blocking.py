@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from clew.team.entities.member import Member
     from clew.team.entities.team import Team
+    from clew.team.ledger.rows import Round
+    from clew.team.ledger.syncqueue import SyncQueue
     from clew.team.trailbase.login import Credentials
     from clew.team.trailbase.membership import Activity
     from clew.team.trailbase.probe import Api
@@ -159,6 +161,10 @@ class TrailBaseClient:
     ) -> None:
         """See `AsyncTrailBaseClient.delete_entity`."""
         self._wait(self._client.delete_entity(entity, erase=erase, team_id=team_id))
+
+    def sync_queue(self, queue: SyncQueue) -> Round:
+        """See `AsyncTrailBaseClient.sync_queue`."""
+        return self._wait(self._client.sync_queue(queue))
 
     def teams(self) -> list[Team]:
         """See `AsyncTrailBaseClient.teams`."""

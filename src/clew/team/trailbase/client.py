@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     from clew.team.entities.member import Member
     from clew.team.entities.team import Team
+    from clew.team.ledger.rows import Round
+    from clew.team.ledger.syncqueue import SyncQueue
     from clew.team.trailbase.contract import Remote
     from clew.team.trailbase.documented import DocumentedServer
     from clew.team.trailbase.transport import Pairs
@@ -274,6 +276,20 @@ class AsyncTrailBaseClient:
         if server.capabilities.versions:
             version = (await server.get(entity.entity_type(), entity.remote_id)).version
         await server.send(_sending(entity, team_id, SyncOperationType.DELETE, {}, version, erase))
+
+    async def sync_queue(self, queue: SyncQueue) -> Round:
+        """Send what waits in a queue, and pull what changed, in the name of who is logged in.
+
+        What was queued before anybody had connected becomes theirs. What did not go is in the
+        outcome, and waits on.
+
+        Raises:
+            AuthError: nobody is logged in.
+            ValidationError: the queue is another account's.
+        """
+        from clew.team.syncing.program import sync_queue
+
+        return await sync_queue(self, queue)
 
     async def teams(self) -> list[Team]:
         """Return the teams that we belong to, by name."""

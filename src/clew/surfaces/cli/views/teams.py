@@ -107,6 +107,9 @@ def status_lines(document: doc.TeamStatus, width: int) -> list[Line]:
     ]
     if document.pause is not None:
         rows.insert(4, ("paused", styled(escape(document.pause), Style.YELLOW)))
+    if document.conflicts_dropped:
+        told = f"{document.conflicts_dropped} of the oldest were forgotten: they were too many"
+        rows.append(("", styled(told, Style.YELLOW)))
     if document.last_round is not None:
         rows.append(("last sync", plain(_round(document.last_round))))
     lines = [cut_line([(f"{name:<10}", Style.DIM), *told], width) for name, told in rows]
