@@ -564,3 +564,18 @@ def test_conflicts_that_nobody_looks_at_have_a_bound_and_what_goes_is_counted(
     assert desk.ledger.count_dropped_conflicts("a") == 2
     # What somebody decided is an audit, and none of these.
     assert desk.ledger.get_conflict("a", met[0]).resolution is Take.OUTCOME
+
+
+def test_what_was_made_anew_after_its_tombstone_went_is_taken_and_what_comes_late_is_not(
+    desk: Book,
+) -> None:
+    record = a_record(desk)
+    pull(desk, record)
+    gone = buried(record, erased=True, document={})
+    pull(desk, gone)
+    assert pull(desk, record) == ((), ())
+    anew = replace(record, seq=gone.seq + 1)
+    assert pull(desk, anew) == ((record.remote_id,), ())
+    (row,) = desk.ledger.find_entities("a", "comments", TEAM)
+    assert (row.version, row.deleted, row.base) == (record.version, False, record.document)
+    assert desk.pending() == []

@@ -235,9 +235,14 @@ class Story:
     async def purge(self, _person: Person) -> None:
         while self.holds:
             self.holds.pop().release()
-        self.withdrawn |= {str(UUID(hex=each)) for each in purge(self.fake)}
         for person in self.people:
             await person.begin_anew()
+        gone = {str(UUID(hex=each)) for each in purge(self.fake)}
+        self.withdrawn |= gone
+        # Whoever was in doubt of a create for as long as tombstones are kept carries it out anew.
+        for thing in gone & {each for person in self.people for each in doubtful(person)}:
+            self.deleted.discard(thing)
+            self.fake.write("DELETE FROM effects WHERE id = ?", (UUID(thing).bytes,))
 
     # How it ends.
 
@@ -401,6 +406,18 @@ async def check(story: Story) -> None:
     assert len({(each["id"], each["version"]) for each in effects}) == len(effects)
     # What somebody made is one record: nobody made another.
     assert {str(UUID(hex=str(each["id"]))) for each in effects} <= set(story.wrote.values())
+
+
+def doubtful(person: Person) -> set[str]:
+    """Return the things of which somebody does not know whether they made them."""
+    ledger, account = person.ledger, person.account
+    return {
+        row.remote_id
+        for each in (*ledger.find_pending(account), *ledger.find_failed(account))
+        if each.attempted or each.earlier
+        for row in [ledger.find_entity(account, each.entity_type, each.entity_id)]
+        if row is not None and row.version == 0
+    }
 
 
 def is_whole(person: Person, row: EntityRow) -> bool:

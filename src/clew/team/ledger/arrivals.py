@@ -173,6 +173,9 @@ def _apply(
             return None, None
         keep_entity(writing, _first_seen(arrival, record))
         return record.remote_id, None
+    is_reborn = _is_reborn(row, record)
+    if is_reborn:
+        row = replace(row, version=0)
     if _is_known(row, record):
         if record.seq > row.seq:
             keep_entity(writing, replace(row, seq=record.seq))
@@ -181,7 +184,7 @@ def _apply(
     flying = find_flying(writing, row)
     if _is_ours(writing, row, record, queued, flying):
         return None, None
-    is_unheard = row.version == 0 and row.deleted and not record.deleted
+    is_unheard = row.version == 0 and row.deleted and not (record.deleted or is_reborn)
     if queued is None and flying is None and is_unheard:
         # Made and deleted here, and it arrived all the same: it is ours to take away.
         gone = replace(_taken_over(row, record), deleted=True, doubts=())
@@ -242,6 +245,17 @@ def _settle(
     if remote.erased:
         erase_conflicts(writing, row)
     return (row.local_id if is_other else None), conflict
+
+
+def _is_reborn(row: EntityRow, record: Remote) -> bool:
+    """Whether something that was deleted was made anew on the server, where its versions begin anew.
+
+    That takes a tombstone that the server has removed, and a create that was in doubt for as long.
+    The server's numbers tell it from a record that comes late.
+    """
+    was_deleted = row.version > 0 and row.base is None
+    is_older = 0 < record.version <= row.version
+    return was_deleted and not record.deleted and is_older and record.seq > row.seq
 
 
 def _is_known(row: EntityRow, record: Remote) -> bool:
