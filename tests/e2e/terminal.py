@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,9 +80,13 @@ def clew_on_terminal(
     server: str | None = None,
     columns: int = 100,
     stdin: str = "",
+    answers: Sequence[tuple[str, str]] = (),
     environ: Mapping[str, str] | None = None,
 ) -> Ended:
-    """Run a command on a terminal, as a person does; stdout and stderr are one."""
+    """Run a command on a terminal, as a person does; stdout and stderr are one.
+
+    `answers` are questions and what is typed when each appears, in their order.
+    """
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     process = subprocess.Popen(
@@ -100,6 +104,7 @@ def clew_on_terminal(
     waiting = select.poll()
     waiting.register(controller, select.POLLIN)
     said = b""
+    asked, looked_at = list(answers), 0
     deadline = time.monotonic() + SECONDS_MAX
     try:
         while time.monotonic() < deadline:
@@ -111,6 +116,9 @@ def clew_on_terminal(
             if not piece:
                 break
             said += piece
+            while asked and (found := said.find(asked[0][0].encode(), looked_at)) >= 0:
+                looked_at = found + len(asked[0][0])
+                os.write(controller, asked.pop(0)[1].encode())
         code = process.wait(max(0.0, deadline - time.monotonic()))
     finally:
         if process.poll() is None:

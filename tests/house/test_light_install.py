@@ -202,3 +202,15 @@ def test_a_teams_server_is_set_up_from_the_light_install(
     assert (folder / "config.textproto").is_file()
     looked = run(light_python, *command, "http://127.0.0.1:9")
     assert json.loads(looked.stderr)["hint"] == "pip install 'clew[team]'"
+
+
+def test_without_the_http_library_a_teams_server_is_not_spoken_to_and_the_extra_is_named(
+    light_python: Path,
+) -> None:
+    done = run(light_python, "-m", "clew.app.main", "team", "bootstrap", "https://127.0.0.1:9")
+    assert done.returncode == 3
+    assert json.loads(done.stderr)["hint"] == "pip install 'clew[team]'"
+    program = "import clew.team\nfrom clew.base.errors import ClewError\ntry: clew.team.TrailBaseClient('https://127.0.0.1:9')\n"
+    program += "except ClewError as error: print(error.code, error.hint)"
+    said = run(light_python, "-c", program)
+    assert said.stdout == "unsupported pip install 'clew[team]'\n", said.stderr

@@ -107,3 +107,22 @@ def test_a_queue_without_a_network_waits_and_a_pause_holds_over_calls(
             assert client.sync_queue(queue).outcome is RoundOutcome.PAUSED
         (waiting,) = queue.pending()
         assert waiting.retry_count == 0
+
+
+def test_what_is_long_is_packed_on_the_server_and_read_as_it_was(
+    fake: FakeTrailBase, tmp_path: Path
+) -> None:
+    team = a_team()
+    said = "the pool of connections is full from 12:04 on, " * 400
+    with TrailBaseClient(fake.url) as client:
+        login(client, "ann")
+        with SyncQueue(tmp_path / "here.db", kinds=[Finding]) as queue:
+            queue.enqueue(team, SyncOperationType.CREATE)
+            queue.enqueue(Finding("finding-1", team.local_id, said), SyncOperationType.CREATE)
+            assert client.sync_queue(queue).sent == 2
+        with SyncQueue(tmp_path / "there.db", kinds=[Finding]) as queue:
+            client.sync_queue(queue)
+            (found,) = queue.ledger.find_entities(queue.account_id, "findings")
+    assert found.document["data"] == said
+    (row,) = fake.read("SELECT length(document) AS length FROM synced_entities")
+    assert int(str(row["length"])) < len(said) / 4

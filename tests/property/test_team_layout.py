@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import string
+import zlib
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clew.team.errors import TeamError
@@ -15,6 +18,7 @@ from clew.team.trailbase.answers import decode_json
 from clew.team.trailbase.contract import Sending
 from clew.team.trailbase.events import Numbering, read_event
 from clew.team.trailbase.layout import TABLES, changed, created, remote_of
+from clew.team.trailbase.packing import MARK, PACK_CHARS_MIN, pack, unpack
 from clew.team.trailbase.tokens import Tokens, base64_of, make_tokens, uuid_of
 
 UUIDS = st.uuids(version=4).map(str)
@@ -137,3 +141,37 @@ def test_bytes_of_any_kind_are_read_or_refused_as_ours(body: bytes) -> None:
             read()
         except TeamError:
             continue
+
+
+@given(JSON, st.integers(1, 400))
+@example({MARK: "no base64"}, 1)
+@example({MARK: base64.b64encode(zlib.compress(b"[]")).decode()}, 1)
+def test_a_column_reads_the_same_packed_or_not_and_is_never_longer_for_it(
+    value: Any, times: int
+) -> None:
+    for text in (json.dumps(value, separators=(",", ":")), json.dumps([value] * times)):
+        packed = pack(text)
+        assert unpack(packed) == text
+        assert json.loads(packed) is not None or text == "null"
+        if not text.startswith('{"' + MARK):
+            assert len(packed) <= len(text.encode())
+            assert packed == text or len(text) >= PACK_CHARS_MIN
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no base64!",
+        base64.b64encode(b"not deflated").decode(),
+        base64.b64encode(zlib.compress(b"0" * (1 << 20))).decode(),
+        base64.b64encode(zlib.compress(b"[1, 2, 3]")[:-6]).decode(),
+    ],
+)
+def test_what_only_says_that_it_is_packed_ends_its_record(said: str) -> None:
+    row = row_of({"id": UUID_7, "team_id": UUID_7, "owner": UUID_7, "version": 1, "op_id": "o"})
+    notes = json.dumps({MARK: said}, separators=(",", ":"))
+    with pytest.raises(TeamError):
+        remote_of("shared_sessions", {**row, "notes": notes})
+
+
+UUID_7 = "0190c3a4-5b6c-7d8e-8f90-a1b2c3d4e5f6"

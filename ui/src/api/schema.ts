@@ -2880,7 +2880,8 @@ export interface TeamSessionList {
  * How things stand with the team's server.
  *
  * `link` is online, offline, paused or unknown; `live` that it tells of changes as they happen.
- * `tokens` says how they are kept: keyring, file or memory. `conflicts` were not looked at yet.
+ * `tokens` says how they are kept: keyring, file or memory. `conflicts` were not looked at yet;
+ * `conflicts_dropped` were so old and so many that they were forgotten, without anybody's look.
  */
 export interface TeamStatus {
 	connected: boolean;
@@ -2896,6 +2897,7 @@ export interface TeamStatus {
 	conflicts: number;
 	last_round: RoundReport | null;
 	accounts: AccountHead[];
+	conflicts_dropped?: number;
 }
 
 /** How an app shows who it is (`secLevel` of TRAILS). */

@@ -17,7 +17,7 @@ from clew.surfaces.rest.routes import BASE, Asked, QueryRoute
 from clew.surfaces.rest.table import ROUTES
 from clew.surfaces.rest.visits import see, see_statement
 from clew.team.sessions.parameters import AGENT, CURRENT
-from clew.team.teams.parameters import NewShare
+from clew.team.teams.parameters import NewShare, TeamQuery
 from clew.telemetry.documents import SqlAnswer
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from clew.team.comments.parameters import NewComment
     from clew.team.sessions.documents import Note, Session
     from clew.team.sessions.parameters import NewNote, NewSession
+    from clew.team.teams.documents import TeamActivity, TeamStatus
     from clew.tree.documents import Cancelled, Command
     from clew.tree.parameters import CancelParameters, NewCommand
 
@@ -98,6 +99,18 @@ class InsideQuestions:
         if share:
             self._wait(self._desk.teams.share_session(session_id, NewShare(), caller))
         return self._desk.sessions.stop(session_id, caller).result()
+
+    def read_team(self, team: str | None) -> tuple[TeamStatus, TeamActivity | None]:
+        """Return how things stand, and what a team did."""
+        self._allow(Verb.OBSERVE, f"{BASE}/team")
+        return self._wait(self._read_team(team))
+
+    async def _read_team(self, team: str | None) -> tuple[TeamStatus, TeamActivity | None]:
+        teams = self._desk.teams
+        status = await teams.status()
+        if not status.connected or not (await teams.teams()).teams:
+            return status, None
+        return status, await teams.activity(TeamQuery(team_id=team))
 
     def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
         """Give an app a command; the tree decides whether the caller may."""

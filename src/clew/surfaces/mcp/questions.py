@@ -19,7 +19,7 @@ from clew.remote.http import SESSION_VARIABLE, Server, quoted
 from clew.team.comments.documents import CommentAnswer
 from clew.team.remote import SessionClient, TeamClient
 from clew.team.sessions.parameters import AGENT, CURRENT
-from clew.team.teams.parameters import NewShare
+from clew.team.teams.parameters import NewShare, TeamQuery
 from clew.telemetry.documents import SqlAnswer
 from clew.telemetry.remote import BASE, decode, to_pairs
 from clew.tree.remote import TreeClient
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from clew.team.comments.parameters import NewComment
     from clew.team.sessions.documents import Note, Session
     from clew.team.sessions.parameters import NewNote, NewSession
+    from clew.team.teams.documents import TeamActivity, TeamStatus
     from clew.tree.documents import Cancelled, Command
     from clew.tree.parameters import CancelParameters, NewCommand
 
@@ -73,6 +74,13 @@ class Questions(Protocol):
 
         Raises:
             ClewError: FORBIDDEN where nobody agreed to share sessions; then it stays open.
+        """
+        ...
+
+    def read_team(self, team: str | None) -> tuple[TeamStatus, TeamActivity | None]:
+        """Return how the team's server and its queue stand, and what a team did.
+
+        None where one belongs to no team.
         """
         ...
 
@@ -133,6 +141,14 @@ class RemoteQuestions:
             session_id = client.get(CURRENT).document().id
             TeamClient(server).share_session(session_id, NewShare())
         return client.stop(CURRENT).document()
+
+    def read_team(self, team: str | None) -> tuple[TeamStatus, TeamActivity | None]:
+        """Return how things stand, and what a team did."""
+        client = TeamClient(self._server())
+        status = client.status().document()
+        if not status.connected or not client.teams().document().teams:
+            return status, None
+        return status, client.activity(TeamQuery(team_id=team)).document()
 
     def send_command(self, app_id: str, command: NewCommand, wait_s: int) -> Command:
         """Give an app a command."""

@@ -248,7 +248,7 @@ def _settle(
 
 
 def _is_reborn(row: EntityRow, record: Remote) -> bool:
-    """Whether something that was deleted was made anew on the server, where its versions begin anew.
+    """Whether something that was deleted was made anew on the server, its versions from 1 again.
 
     That takes a tombstone that the server has removed, and a create that was in doubt for as long.
     The server's numbers tell it from a record that comes late.

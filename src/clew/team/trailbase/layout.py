@@ -15,6 +15,7 @@ from clew.base.times import NS_PER_MS
 from clew.team.errors import ServerError, SyncError, ValidationError
 from clew.team.trailbase.answers import BOOTSTRAP_HINT, decode_json, encode_json
 from clew.team.trailbase.contract import Remote
+from clew.team.trailbase.packing import pack, unpack
 from clew.team.trailbase.tokens import base64_of, uuid_of
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _columns(sending: Sending, *, is_new: bool) -> dict[str, Any]:
         whole = {k: v for k, v in sending.document.items() if k != "team_id"}
         modified = {"last_modified": whole.get("last_modified")}
         kind = {"entity_type": sending.entity_type} if is_new else {}
-        return {**kind, "document": _json(whole), **modified}
+        return {**kind, "document": pack(_json(whole)), **modified}
     columns: dict[str, Any] = {}
     more: dict[str, Any] = {}
     for name, value in sending.document.items():
@@ -173,12 +174,12 @@ def _columns(sending: Sending, *, is_new: bool) -> dict[str, Any]:
         elif name in table.flags:
             columns[name] = int(bool(value))
         elif name in table.lists:
-            columns[name] = _json(value or [])
+            columns[name] = pack(_json(value or []))
         elif isinstance(value, dict | list):
             raise ValidationError(f"{name} of {sending.entity_type} is a list or an object")
         else:
             columns[name] = value
-    columns["more"] = _json(more)
+    columns["more"] = pack(_json(more))
     return columns
 
 
@@ -204,7 +205,7 @@ def _document(entity_type: str, record: Mapping[str, Any], *, is_whole: bool) ->
         if name in table.flags:
             value = bool(value)
         elif name in table.lists:
-            value = decode_json(value) if value else []
+            value = decode_json(unpack(_string(value))) if value else []
         elif name in table.ids and value is not None:
             value = uuid_of(_string(value))
         document[name] = value
@@ -241,7 +242,7 @@ def _object(text: object, *, is_whole: bool) -> dict[str, Any]:
         return {}
     if text == "{}":
         return {}
-    document = decode_json(_string(text))
+    document = decode_json(unpack(_string(text)))
     if not isinstance(document, dict):
         raise TypeError("document")
     return document

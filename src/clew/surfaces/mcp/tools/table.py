@@ -18,6 +18,7 @@ from clew.surfaces.mcp.tools import (
     sessions,
     skill,
     sql,
+    teams,
     timeline,
     trace,
     tree,
@@ -70,6 +71,7 @@ TOOLS: Final[tuple[Tool, ...]] = (
     sessions.SESSION_START,
     sessions.SESSION_NOTE,
     sessions.SESSION_STOP,
+    teams.TEAM,
     skill.READ_SKILL,
 )
 """The list is answered in this order, always."""
