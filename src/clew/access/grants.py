@@ -47,16 +47,8 @@ class GrantBook:
         self._now = now
         self._guard = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
-        moment = now()
-        rows = database.read(
-            lambda reading: reading.rows(
-                "SELECT * FROM grants WHERE expires_at IS NULL OR expires_at > :now",
-                {"now": moment},
-            )
-        )
-        self._by_app: dict[str, dict[str, Grant]] = {}
-        for row in rows:
-            self._by_app.setdefault(row["app_id"], {})[row["id"]] = _grant_of(row)
+        self._by_app = self._read_all()
+        database.watch(["grants"], self._read_anew)
 
     def of(self, app_ids: Iterable[str]) -> tuple[Grant, ...]:
         """Return the grants of these apps, expired ones among them."""
@@ -147,6 +139,27 @@ class GrantBook:
                 self._by_app.pop(gone["app_id"], None)
 
         return self._write(lambda writing: _delete(writing, grant_id, by, now), change)
+
+    def _read_all(self) -> dict[str, dict[str, Grant]]:
+        moment = self._now()
+        rows = self._database.read(
+            lambda reading: reading.rows(
+                "SELECT * FROM grants WHERE expires_at IS NULL OR expires_at > :now",
+                {"now": moment},
+            )
+        )
+        by_app: dict[str, dict[str, Grant]] = {}
+        for row in rows:
+            by_app.setdefault(row["app_id"], {})[row["id"]] = _grant_of(row)
+        return by_app
+
+    def _read_anew(self) -> None:
+        """Hold what another server has written."""
+        by_app = self._read_all()
+        with self._guard:
+            self._by_app = by_app
+        for listener in self._listeners:
+            listener()
 
     def _write(
         self,

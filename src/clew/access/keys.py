@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from clew.access.parameters import KeyQuery, NewKey
-    from clew.store.database.contract import Database, Transaction, Value
+    from clew.store.database.contract import Database, Reading, Transaction, Value
 
 logger = logging.getLogger(__name__)
 
@@ -82,12 +82,8 @@ class KeyRing:
         self._now = now
         self._guard = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
-        live = database.read(
-            lambda reading: reading.rows("SELECT * FROM api_keys WHERE revoked_at IS NULL")
-        )
-        kept = database.read(lambda reading: reading.rows("SELECT count(*) AS n FROM api_keys"))
-        self._held = {row["id"]: _hold(row) for row in live}
-        self._is_guarding = bool(kept[0]["n"])
+        self._held, self._is_guarding = database.read(_read_all)
+        database.watch(["api_keys"], self._read_anew)
 
     @property
     def is_guarding(self) -> bool:
@@ -221,6 +217,16 @@ class KeyRing:
             next=page.next,
         )
 
+    def _read_anew(self) -> None:
+        """Hold what another server has written."""
+        held, is_guarding = self._database.read(_read_all)
+        with self._guard:
+            for key_id, before in self._held.items():
+                if key_id in held:
+                    held[key_id].used_at = max(before.used_at, held[key_id].used_at)
+            self._held, self._is_guarding = held, is_guarding
+        self._tell()
+
     def _tell(self) -> None:
         for listener in self._listeners:
             listener()
@@ -240,6 +246,13 @@ class KeyRing:
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _read_all(reading: Reading) -> tuple[dict[str, _Held], bool]:
+    """Return the live keys by id, and whether there ever was one."""
+    live = reading.rows("SELECT * FROM api_keys WHERE revoked_at IS NULL")
+    (kept,) = reading.rows("SELECT count(*) AS n FROM api_keys")
+    return {row["id"]: _hold(row) for row in live}, bool(kept["n"])
 
 
 def _hold(row: dict[str, Any]) -> _Held:

@@ -45,8 +45,8 @@ class RevokedKeys:
         self._now = now
         self._guard = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
-        rows = database.read(lambda reading: reading.rows("SELECT pub_key FROM revoked_keys"))
-        self._held = {str(row["pub_key"]) for row in rows}
+        self._held = self._read_all()
+        database.watch(["revoked_keys"], self._read_anew)
 
     def __contains__(self, pub_key: str) -> bool:
         """Tell whether a public key counts no more."""
@@ -55,6 +55,18 @@ class RevokedKeys:
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener`, from any thread and at once, whenever a key has come or gone."""
         self._listeners.append(listener)
+
+    def _read_all(self) -> set[str]:
+        rows = self._database.read(lambda reading: reading.rows("SELECT pub_key FROM revoked_keys"))
+        return {str(row["pub_key"]) for row in rows}
+
+    def _read_anew(self) -> None:
+        """Hold what another server has written."""
+        held = self._read_all()
+        with self._guard:
+            self._held = held
+        for listener in self._listeners:
+            listener()
 
     def find(self, query: RevokedKeyQuery) -> RevokedKeyList:
         """Return one page of revoked keys, the newest first. Blocks."""

@@ -114,8 +114,8 @@ class RoleRefs:
         self._now = now
         self._guard = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
-        rows = database.read(lambda reading: reading.rows("SELECT * FROM role_refs"))
-        self._held = {row["name"]: _hold(row) for row in rows}
+        self._held = self._read_all()
+        database.watch(["role_refs"], self._read_anew)
 
     @property
     def held(self) -> Mapping[str, Held]:
@@ -125,6 +125,18 @@ class RoleRefs:
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener`, from any thread and at once, whenever a ref has changed."""
         self._listeners.append(listener)
+
+    def _read_all(self) -> dict[str, Held]:
+        rows = self._database.read(lambda reading: reading.rows("SELECT * FROM role_refs"))
+        return {row["name"]: _hold(row) for row in rows}
+
+    def _read_anew(self) -> None:
+        """Hold what another server has written."""
+        held = self._read_all()
+        with self._guard:
+            self._held = held
+        for listener in self._listeners:
+            listener()
 
     def get(self, name: str) -> RoleRef:
         """Return one role ref. Blocks.

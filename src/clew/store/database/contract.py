@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from clew.base.errors import ClewError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Future
 
 Value = str | int | float | bytes | None
@@ -165,6 +165,14 @@ class Database(Protocol):
         """Return what `work` returns. Blocks, and never waits for a writer.
 
         All its statements see one moment, with every write whose future was done before the call.
+        """
+        ...
+
+    def watch(self, tables: Iterable[str], listener: Callable[[], None]) -> None:
+        """Call `listener` whenever another server's writing may have changed rows of these tables.
+
+        For whoever keeps rows in memory: what is written here it knows by itself. The change can be
+        read when it is called, from a thread that it MUST NOT hold up for long.
         """
         ...
 

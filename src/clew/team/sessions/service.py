@@ -84,15 +84,22 @@ class TeamSessions:
         database: Database,
         now: Callable[[], int],
         sharing: SessionSharing | None = None,
+        *,
+        follows: bool = False,
     ) -> None:
-        """Keep sessions in a database; `now` gives Unix nanoseconds."""
+        """Keep sessions in a database; `now` gives Unix nanoseconds.
+
+        One that `follows` only answers: on a standby, where another server writes.
+        """
         self._database = database
         self._now = now
         self._sharing = sharing or NothingShared()
-        self.visits = Visits(database, now)
+        self.visits = Visits(database, now, follows=follows)
 
     def load(self) -> None:
         """Learn which sessions were open when the program before this one ended. Blocks."""
+        if self.visits.follows:
+            self._database.watch(["sessions"], self.visits.read_anew)
         self._database.read(self.visits.load)
 
     def close(self) -> None:
@@ -376,6 +383,8 @@ class TeamSessions:
 
     def _settle(self) -> None:
         """Write what was looked at, and end what was forgotten, before somebody reads."""
+        if self.visits.follows:
+            return
         self.visits.flush()
         if not self.visits.is_any_due():
             return

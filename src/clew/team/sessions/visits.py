@@ -59,10 +59,15 @@ class Visits:
     """What is looked at in the sessions that are open. From any thread.
 
     `now` gives Unix nanoseconds. `dropped` counts looks for which there was no room in memory.
+    Where it `follows`, another server writes: it knows which sessions are open there, and nothing
+    that is looked at here is kept.
     """
 
-    def __init__(self, database: Database, now: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, now: Callable[[], int], *, follows: bool = False
+    ) -> None:
         self.dropped = 0
+        self.follows = follows
         self._database = database
         self._now = now
         self._open: dict[str, OpenSession] = {}
@@ -80,6 +85,13 @@ class Visits:
             "SELECT id, owner, kind, active_at FROM sessions WHERE ended_at IS NULL"
         ):
             self.learn(OpenSession(row["id"], row["owner"], row["kind"], row["active_at"]))
+
+    def read_anew(self) -> None:
+        """Learn anew which sessions are open, from what another server has written."""
+        with self._condition:
+            self._open.clear()
+            self._places.clear()
+            self._database.read(self.load)
 
     def learn(self, session: OpenSession) -> None:
         """Learn that a session was started: the one of its owner and kind, or one beside."""
@@ -128,6 +140,8 @@ class Visits:
 
     def see(self, by: Caller, choice: str | None, visits: Sequence[Visit]) -> None:
         """Remember what somebody looked at, if that belongs to a session."""
+        if self.follows:
+            return
         with self._condition:
             session = self._find(by.subject, choice)
             if session is None or self._is_closing:

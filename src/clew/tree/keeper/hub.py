@@ -114,8 +114,8 @@ class Hub:
         """Hand out what has just become durable, with the ids of its entries."""
         if not happened:
             return
-        self.newest = happened[-1][0]
         if not self._feeds:
+            self.newest = happened[-1][0]
             return
         entries = [
             OutboxEntry(
@@ -128,6 +128,13 @@ class Hub:
             )
             for number, each in happened
         ]
+        self.relay(entries)
+
+    def relay(self, entries: Sequence[OutboxEntry]) -> None:
+        """Hand out entries as the outbox has them, in order."""
+        if not entries:
+            return
+        self.newest = entries[-1].id
         for feed in tuple(self._feeds):
             feed.put(entries)
 

@@ -80,7 +80,9 @@ class RegistryBook:
         references: ReferencePolicy = ReferencePolicy.WARN,
     ) -> Self:
         """Read the registries that are kept; `now` gives Unix nanoseconds. Blocks."""
-        return cls(database, now, Shelf.of(database.read(_read_all)), presence, references)
+        book = cls(database, now, Shelf.of(database.read(_read_all)), presence, references)
+        database.watch(["twin_registries"], book._read_anew)
+        return book
 
     @property
     def shelf(self) -> Shelf:
@@ -107,6 +109,10 @@ class RegistryBook:
         future = self._database.submit(work)
         future.add_done_callback(self._take_back)
         return future
+
+    def _read_anew(self) -> None:
+        """Judge by what another server was given."""
+        self._shelf = Shelf.of(self._database.read(_read_all))
 
     def _take_back(self, future: Future[doc.RegistryStored]) -> None:
         """Forget what did not become durable."""

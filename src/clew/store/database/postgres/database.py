@@ -23,7 +23,7 @@ from clew.store.database.readers import ReaderOptions, Readers
 from clew.store.database.writer import GroupWriter, WriterOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
     from clew.store.database.contract import DatabaseStatus, Reading, Schema, Transaction
@@ -113,6 +113,9 @@ class PostgresDatabase:
                 return work(reading)
         except RefusedError as error:
             raise error.explained() from error
+
+    def watch(self, _tables: Iterable[str], _listener: Callable[[], None]) -> None:
+        """Do nothing: while this server has the registry, no other one writes to it."""
 
     def check(self) -> None:
         """Raise ClewError unless rows can be written and read, and the registry is ours."""

@@ -19,7 +19,7 @@ from clew.store.database.postgres.statements import translate_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from clew.store.database.contract import Schema, Step
+    from clew.store.database.contract import Reading, Schema, Step
     from clew.store.database.postgres.link import Link
 
 FORMAT: Final = 1
@@ -77,6 +77,32 @@ def migrate(link: Link, schemas: Sequence[Schema], *, shown: str, now: Callable[
         assert [step.number for step in schema.steps] == list(range(1, len(schema.steps) + 1))
         for step in schema.steps[applied.get(schema.name, 0) :]:
             _apply(link, schema.name, step, now())
+
+
+def check_steps(reading: Reading, schemas: Sequence[Schema], shown: str) -> None:
+    """Raise unless the tables at an address are ours, and just as these schemas say.
+
+    Raises:
+        RefusedError: UNSUPPORTED.
+    """
+    (found,) = reading.rows(_RELATIONS)
+    if not found["ours"]:
+        raise _unsupported(
+            f"{shown} holds no registry of clew", "start the server that leads, then this one"
+        )
+    (state,) = reading.rows("SELECT format FROM registry_state")
+    applied = {
+        row["schema"]: row["step"]
+        for row in reading.rows(
+            "SELECT schema, max(step) AS step FROM schema_steps GROUP BY schema"
+        )
+    }
+    wanted = {schema.name: len(schema.steps) for schema in schemas if schema.steps}
+    if state["format"] != FORMAT or applied != wanted:
+        raise _unsupported(
+            f"the registry at {shown} was written by another version of clew",
+            "all servers of a group run the same clew: upgrade the older one",
+        )
 
 
 def _claim(link: Link, shown: str) -> None:
