@@ -14,7 +14,7 @@ from tests.integration.wire import sql
 
 StartServer = Callable[..., ServerProcess]
 
-ROUNDS = int(os.environ.get("CLEW_CRASH_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("CLEW_CRASH_ROUNDS", "4"))
 TRACES_PER_PAGE = 5000
 SEED = 20261121
 

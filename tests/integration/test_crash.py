@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from clew.store.pipeline import PipelineStatus
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = int(os.environ.get("CLEW_CRASH_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("CLEW_CRASH_ROUNDS", "12"))
 SPANS_EACH = 10
 IN_FLIGHT_MAX = 16
 STARTUP_S = 30.0

@@ -17,9 +17,9 @@ from tests.integration.tree_storm import Fleet, StormApp
 
 StartServer = Callable[..., ServerProcess]
 
-APPS = 200
+APPS = 120
 KILLS = 3
-ACKS_BETWEEN_KILLS = 500
+ACKS_BETWEEN_KILLS = 300
 PAUSE_SECONDS = 0.3
 SECONDS_MAX = 200
 """For all of it: a machine that others use too does the work of a second in ten."""

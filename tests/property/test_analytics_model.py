@@ -148,7 +148,7 @@ def test_a_summary_says_what_counting_by_hand_says(
         assert (int(said[key].trace_id, 16), int(said[key].span_id, 16)) == newest.key
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=spans(), stored=st.integers(0, 12))
 def test_a_graph_has_the_edges_that_looking_at_each_pair_finds(
     store: HeldStore, made: list[Made], stored: int
