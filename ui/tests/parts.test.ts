@@ -65,9 +65,17 @@ describe("server-sent events", () => {
 				events.push(...blocks.take(text.slice(at, at + size)));
 			expect(events).toEqual([
 				{ id: "7", type: "batch", data: "[1,\n2]" },
-				{ id: undefined, type: "message", data: "x" },
+				// As long as no other is told, the last id is where to go on from.
+				{ id: "7", type: "message", data: "x" },
 			]);
 		}
+	});
+
+	it("tell their place even where they tell nothing else", () => {
+		const place = { id: "3" };
+		const blocks = new Blocks(place);
+		expect(blocks.take("id: 12\n\n: alive\n\n")).toEqual([]);
+		expect(place.id).toBe("12");
 	});
 });
 

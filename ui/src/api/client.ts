@@ -1,11 +1,24 @@
 /** The one way to the server: typed by its OpenAPI document, every failure a `Problem`. */
 
+import { GATEWAY, noteHeard, noteLost } from "./reach";
 import type { DeleteRoutes, GetRoutes, PatchRoutes, PostRoutes, PutRoutes } from "./schema";
 
 /** Longer than the server lets any question take (30 s), so that its own words arrive. */
 const TIMEOUT_MS = 35_000;
 
 const KEY_PLACE = "clew.key";
+
+/** The code of a problem that no server told: nobody answered, or a proxy with nobody behind it. */
+const UNREACHABLE = "unreachable";
+
+/** Questions that the page asks by itself, by who may end them: they are no looks of anybody's. */
+const OWN = new WeakSet<AbortSignal>();
+
+/** Mark whatever is asked with a signal as asked by the page itself, which no work session keeps. */
+export function markOwn(until: AbortSignal): AbortSignal {
+	OWN.add(until);
+	return until;
+}
 
 /** Why an answer did not come: what the server said, or that it said nothing. */
 export class Problem extends Error {
@@ -22,7 +35,7 @@ export class Problem extends Error {
 
 	/** Whether nobody answered, as against an answer that says no. */
 	get isUnreachable(): boolean {
-		return this.status === 0;
+		return this.code === UNREACHABLE;
 	}
 }
 
@@ -119,6 +132,15 @@ export function ownHeaders(): Record<string, string> {
 	return key === null ? {} : { authorization: `Bearer ${key}` };
 }
 
+/** Belongs to no work session: what the page asks by itself is no look of whoever sits before it. */
+export const NO_SESSION = { "x-clew-session": "off" } as const;
+
+/** Return what is thrown where nobody answered; from then on the server is asked for. */
+export function unreachable(detail = "the server cannot be reached"): Problem {
+	noteLost(addressOf("/healthz"));
+	return new Problem(UNREACHABLE, detail, 0, "is clew serve running?");
+}
+
 function pageBase(): string {
 	const { origin, pathname } = window.location;
 	return origin + pathname.slice(0, pathname.lastIndexOf("/") + 1);
@@ -131,6 +153,7 @@ async function exchange<Document>(
 ): Promise<Document> {
 	const timeout = AbortSignal.timeout(TIMEOUT_MS);
 	const headers: Record<string, string> = { accept: "application/json", ...ownHeaders() };
+	if (ask.until && OWN.has(ask.until)) Object.assign(headers, NO_SESSION);
 	const init: RequestInit = {
 		method,
 		headers,
@@ -147,7 +170,13 @@ async function exchange<Document>(
 		throw explainSilence(error, ask.until);
 	}
 	if (!response.ok) throw await readProblem(response);
-	return (await response.json()) as Document;
+	noteHeard();
+	try {
+		return (await response.json()) as Document;
+	} catch (error) {
+		// It broke off in the middle.
+		throw explainSilence(error, ask.until);
+	}
 }
 
 function explainSilence(error: unknown, until: AbortSignal | undefined): unknown {
@@ -156,13 +185,17 @@ function explainSilence(error: unknown, until: AbortSignal | undefined): unknown
 	if (error instanceof DOMException && error.name === "TimeoutError") {
 		return new Problem("timeout", "the server did not answer in time", 0, "ask for less at once");
 	}
-	return new Problem("unavailable", "the server cannot be reached", 0, "is clew serve running?");
+	return unreachable();
 }
 
 /** Return what the server said is wrong. */
 export async function readProblem(response: Response): Promise<Problem> {
 	const retryAfter = Number(response.headers.get("retry-after"));
 	const waits = Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter * 1000 : undefined;
+	const isOurs = response.headers.get("content-type")?.includes("json") === true;
+	if (GATEWAY.has(response.status) && !isOurs)
+		return unreachable(`a proxy answers ${response.status}, and no server behind it`);
+	noteHeard();
 	try {
 		const said = (await response.json()) as { code?: string; detail?: string; hint?: string };
 		return new Problem(

@@ -1,73 +1,89 @@
 /** Server-sent events by `fetch`, which unlike `EventSource` can show a key and hear errors. */
 
-import { addressOf, ownHeaders, Problem, readProblem } from "./client";
+import { addressOf, NO_SESSION, ownHeaders, readProblem, unreachable } from "./client";
+import { noteHeard } from "./reach";
 
 export interface ServerEvent {
+	/** The last id that was told up to here: where to go on from. */
 	id: string | undefined;
 	type: string;
 	data: string;
 }
 
-/** Yield events until the connection or `until` ends. Each is one block of lines. */
+/** Where a feed stands: kept by whoever listens, so that the next connection goes on from there. */
+export interface FeedPlace {
+	id: string | undefined;
+}
+
+/** Yield events until the connection or `until` ends; `place` is where to begin, and is kept up. */
 export async function* listen(
 	path: string,
 	query: Record<string, unknown>,
 	until: AbortSignal,
-	lastId?: string,
+	place: FeedPlace,
 	onOpen?: () => void,
 ): AsyncGenerator<ServerEvent> {
-	const headers: Record<string, string> = { accept: "text/event-stream", ...ownHeaders() };
-	if (lastId !== undefined) headers["last-event-id"] = lastId;
+	const headers: Record<string, string> = {
+		accept: "text/event-stream",
+		...NO_SESSION,
+		...ownHeaders(),
+	};
+	if (place.id !== undefined) headers["last-event-id"] = place.id;
 	let response: Response;
 	try {
 		response = await fetch(addressOf(path, {}, query), { headers, signal: until });
-	} catch (error) {
+	} catch {
 		if (until.aborted) return;
-		throw new Problem("unavailable", "the live feed cannot be reached", 0, String(error));
+		throw unreachable();
 	}
 	if (!response.ok || response.body === null) throw await readProblem(response);
+	noteHeard();
 	onOpen?.();
 	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-	const blocks = new Blocks();
+	const blocks = new Blocks(place);
 	try {
 		for (;;) {
 			const { done, value } = await reader.read();
 			if (done) return;
 			yield* blocks.take(value);
 		}
-	} catch (error) {
-		if (!until.aborted)
-			throw new Problem("unavailable", "the live feed broke off", 0, String(error));
+	} catch {
+		if (!until.aborted) throw unreachable("the live feed broke off");
 	} finally {
 		reader.cancel().catch(() => undefined);
 	}
 }
 
-/** Cuts a stream of text into events. */
+/** Cuts a stream of text into events, and keeps its place in it. */
 export class Blocks {
+	readonly #place: FeedPlace;
 	#rest = "";
+
+	constructor(place: FeedPlace = { id: undefined }) {
+		this.#place = place;
+	}
 
 	/** Return the events that end within a piece of text. */
 	take(piece: string): ServerEvent[] {
 		const parts = (this.#rest + piece).replaceAll("\r\n", "\n").split("\n\n");
 		this.#rest = parts.pop() ?? "";
-		return parts.map(readBlock).filter((each) => each !== null);
+		return parts.map((block) => this.#read(block)).filter((each) => each !== null);
 	}
-}
 
-function readBlock(block: string): ServerEvent | null {
-	const data: string[] = [];
-	let id: string | undefined;
-	let type = "message";
-	for (const line of block.split("\n")) {
-		const colon = line.indexOf(":");
-		// A line that begins with a colon is a comment that keeps the connection alive.
-		if (colon === 0) continue;
-		const name = colon < 0 ? line : line.slice(0, colon);
-		const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
-		if (name === "data") data.push(value);
-		else if (name === "id") id = value;
-		else if (name === "event") type = value;
+	#read(block: string): ServerEvent | null {
+		const data: string[] = [];
+		let type = "message";
+		for (const line of block.split("\n")) {
+			const colon = line.indexOf(":");
+			// A line that begins with a colon is a comment that keeps the connection alive.
+			if (colon === 0) continue;
+			const name = colon < 0 ? line : line.slice(0, colon);
+			const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+			if (name === "data") data.push(value);
+			// Even without data: what was looked through and left out need not be looked through again.
+			else if (name === "id") this.#place.id = value;
+			else if (name === "event") type = value;
+		}
+		return data.length === 0 ? null : { id: this.#place.id, type, data: data.join("\n") };
 	}
-	return data.length === 0 ? null : { id, type, data: data.join("\n") };
 }

@@ -1,6 +1,7 @@
 /** A field that completes: what it may hold is asked for while somebody types. */
 
 import { useEffect, useId, useState } from "preact/hooks";
+import { markOwn } from "../api/client";
 
 export interface Suggestion {
 	text: string;
@@ -32,7 +33,7 @@ export function Complete({ label, value, placeholder, suggest, onChoose }: Compl
 		if (!isOpen) return;
 		const gone = new AbortController();
 		const timer = window.setTimeout(() => {
-			suggest(text, gone.signal).then(
+			suggest(text, markOwn(gone.signal)).then(
 				(all) => {
 					if (!gone.signal.aborted) {
 						setFound(all);

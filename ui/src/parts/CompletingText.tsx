@@ -1,6 +1,7 @@
 /** A text that completes piece by piece, and shows in its place what is wrong with it. */
 
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { markOwn } from "../api/client";
 import type { Suggestion } from "./Complete";
 
 /** What may stand at the caret instead of a piece of the text. */
@@ -42,7 +43,7 @@ export function CompletingText(props: CompletingTextProps) {
 		if (caret === null) return setCompletion(NOTHING);
 		const gone = new AbortController();
 		const timer = window.setTimeout(() => {
-			complete(text, caret, gone.signal).then(
+			complete(text, caret, markOwn(gone.signal)).then(
 				(found) => {
 					if (gone.signal.aborted) return;
 					setCompletion(found);

@@ -13,10 +13,22 @@ export interface Copies {
 	mcp?: { tool: string; arguments: Record<string, unknown> } | undefined;
 }
 
-export function CopyMenu(copies: Copies) {
+interface CopyMenuProps extends Copies {
+	/** What is copied, where it is a part of a screen: the screen's own menu says nothing of it. */
+	of?: string;
+	/** Opens upwards. */
+	isLow?: boolean;
+}
+
+export function CopyMenu({ of, isLow = false, ...copies }: CopyMenuProps) {
 	const [copied, setCopied] = useState("");
 	const menu = useRef<HTMLDetailsElement>(null);
-	const entries = writeCopies(copies);
+	const [isOpen, setOpen] = useState(false);
+	const close = () => {
+		if (menu.current) menu.current.open = false;
+	};
+	// What is behind an open menu changes with every tick; a closed one writes nothing.
+	const entries = isOpen ? writeCopies(copies, of === undefined) : [];
 	const copy = async (name: string, text: string) => {
 		try {
 			await navigator.clipboard.writeText(text);
@@ -27,8 +39,32 @@ export function CopyMenu(copies: Copies) {
 		}
 	};
 	return (
-		<details class="menu" ref={menu} onToggle={() => setCopied("")}>
-			<summary class="button">Copy as</summary>
+		<details
+			class={`menu ${isLow ? "is-low" : ""}`}
+			ref={menu}
+			onToggle={(event) => {
+				setOpen(event.currentTarget.open);
+				setCopied("");
+			}}
+			onKeyDown={(event) => {
+				if (event.key !== "Escape" || !isOpen) return;
+				close();
+				menu.current?.querySelector("summary")?.focus();
+				event.stopPropagation();
+			}}
+			onFocusOut={(event) => {
+				// Whoever goes on has no use for it any more; a click on nothing keeps it.
+				const next = event.relatedTarget as Node | null;
+				if (next !== null && !menu.current?.contains(next)) close();
+			}}
+		>
+			<summary
+				class={`button ${of === undefined ? "" : "copy-part"}`}
+				aria-label={of === undefined ? undefined : `Copy ${of} as`}
+				title={of === undefined ? undefined : `Copy ${of} as`}
+			>
+				{of === undefined ? "Copy as" : "⧉"}
+			</summary>
 			<div>
 				{entries.map(([name, text]) => (
 					<button type="button" key={name} title={text} onClick={() => copy(name, text)}>
@@ -41,8 +77,8 @@ export function CopyMenu(copies: Copies) {
 }
 
 /** Return what can be copied, by name. */
-export function writeCopies({ cli, sql, url, mcp }: Copies): [string, string][] {
-	const entries: [string, string][] = [["Link", window.location.href]];
+export function writeCopies({ cli, sql, url, mcp }: Copies, withLink = true): [string, string][] {
+	const entries: [string, string][] = withLink ? [["Link", window.location.href]] : [];
 	if (cli) entries.push(["Command", cli]);
 	if (sql) entries.push(["SQL", sql]);
 	if (url) entries.push(["curl", `curl ${quote(url.href)}`]);

@@ -2,8 +2,9 @@
 
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { type Problem, unreachable } from "../api/client";
+import { returns } from "../api/reach";
 import { SCREENS, type Screen } from "../screens/screens";
-import { asProblem } from "../state/answer";
 import { addKeys } from "../state/keys";
 import { go, linkTo, place } from "../state/place";
 import { Head } from "./Head";
@@ -72,8 +73,25 @@ function Rail({ current }: { current: string }) {
 	);
 }
 
+function reload(): void {
+	window.location.reload();
+}
+
+const RELOADED_PLACE = "clew.reloaded";
+
+/** Not sooner than that again: a part that never comes must not be asked for for ever. */
+const RELOAD_MS = 30_000;
+
+/** Begin anew when the server is back: browsers keep that a part did not come, and it may have newer ones. */
+function reloadByItself(): void {
+	const before = Number(sessionStorage.getItem(RELOADED_PLACE) ?? 0);
+	if (Date.now() - before < RELOAD_MS) return;
+	sessionStorage.setItem(RELOADED_PLACE, String(Date.now()));
+	reload();
+}
+
 function Opened({ screen }: { screen: Screen }) {
-	const [problem, setProblem] = useState<unknown>(null);
+	const [problem, setProblem] = useState<Problem | null>(null);
 	const [, setRound] = useState(0);
 	useEffect(() => {
 		if (loaded.has(screen.name)) return;
@@ -82,13 +100,23 @@ function Opened({ screen }: { screen: Screen }) {
 				loaded.set(screen.name, module.default);
 				setRound((before) => before + 1);
 			},
-			(error: unknown) => setProblem(error),
+			() => setProblem(unreachable("this screen could not be loaded")),
 		);
 	}, [screen]);
+	const back = returns.value;
+	useEffect(() => {
+		if (problem !== null) reloadByItself();
+	}, [back]);
 	const Content = loaded.get(screen.name);
-	if (problem !== null) return <main class="main">{<Failed problem={asProblem(problem)} />}</main>;
-	if (Content === undefined) return <main class="main">{<Loading />}</main>;
-	return <Content />;
+	if (Content !== undefined) return <Content />;
+	return (
+		<>
+			<Head title={screen.title} />
+			<main class="main">
+				{problem === null ? <Loading /> : <Failed problem={problem} again={reload} />}
+			</main>
+		</>
+	);
 }
 
 function Nowhere() {

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get } from "../api/client";
+import { get, markOwn } from "../api/client";
 import { SCREENS } from "../screens/screens";
 import { go, linkTo } from "../state/place";
 import { moveCursor } from "../state/time";
@@ -46,7 +46,7 @@ export function Palette() {
 		setCopied("");
 		dialog.current?.showModal();
 		const gone = new AbortController();
-		get("/api/v1/services", { query: { last: "1d" }, until: gone.signal }).then(
+		get("/api/v1/services", { query: { last: "1d" }, until: markOwn(gone.signal) }).then(
 			(answer) => setServices(answer.services.map((each) => each.name)),
 			// Without names the palette goes to screens and ids; the screen behind it tells the error.
 			() => setServices([]),
@@ -61,7 +61,7 @@ export function Palette() {
 		const timer = window.setTimeout(() => {
 			// Each kind as it comes: one that fails or takes long keeps none of the others back.
 			for (const ask of SOURCES)
-				ask(wanted, gone.signal).then(
+				ask(wanted, markOwn(gone.signal)).then(
 					(more) => {
 						if (!gone.signal.aborted) setFound((before) => [...before, ...more]);
 					},

@@ -2,7 +2,9 @@
 
 import type { ComponentChildren } from "preact";
 import { keepApiKey, type Problem } from "../api/client";
+import { lostSince } from "../api/reach";
 import type { Answer } from "../state/answer";
+import { sayTime } from "./words";
 
 interface ShownProps<Document> {
 	of: Answer<Document> & { again: () => void };
@@ -11,17 +13,23 @@ interface ShownProps<Document> {
 	empty?: (document: Document) => ComponentChildren | null;
 }
 
-/** An answer in whichever state it is. */
+/**
+ * An answer in whichever state it is. What is from before is grey; that the server cannot be reached is
+ * said once for all panes, above the time bar.
+ */
 export function Shown<Document>({ of: answer, children, empty }: ShownProps<Document>) {
 	if (answer.status === "loading") return <Loading />;
 	if (answer.status === "failed") return <Failed problem={answer.problem} again={answer.again} />;
 	const nothing = empty?.(answer.data) ?? null;
+	const { problem } = answer;
 	return (
-		<>
-			{answer.status === "stale" && answer.problem === undefined && <LoadingLine />}
-			{answer.problem && <Stale problem={answer.problem} again={answer.again} />}
+		<div class={`shown ${problem ? "is-stale" : ""}`}>
+			{answer.status === "stale" && problem === undefined && <LoadingLine />}
+			{problem && !problem.isUnreachable && (
+				<Stale problem={problem} again={answer.again} at={answer.at} />
+			)}
 			{nothing ?? children(answer.data)}
-		</>
+		</div>
 	);
 }
 
@@ -29,7 +37,7 @@ export function Loading() {
 	return (
 		<div role="status">
 			<LoadingLine />
-			<span class="hidden">loading</span>
+			<p class="asked soft">Asking the server …</p>
 		</div>
 	);
 }
@@ -38,15 +46,41 @@ function LoadingLine() {
 	return <div class="loading-line" />;
 }
 
-function Stale({ problem, again }: { problem: Problem; again: () => void }) {
+interface StaleProps {
+	problem: Problem;
+	again: () => void;
+	/** When the answer came that is still shown. */
+	at?: number | undefined;
+}
+
+/** Why what is shown is not of now. */
+export function Stale({ problem, again, at }: StaleProps) {
 	return (
 		<div class="notice" role="alert">
 			<span>
-				What you see is from before: <b>{problem.message}</b>
+				What you see is from {at === undefined ? "before" : sayTime(at, at, { fraction: false })}:{" "}
+				<b>{problem.message}</b>
+				{problem.hint && <span class="soft"> {problem.hint}</span>}
 			</span>
 			<button type="button" onClick={again}>
 				Ask again
 			</button>
+		</div>
+	);
+}
+
+/** That nobody answers, on every screen; it goes by itself. */
+export function Away() {
+	const since = lostSince.value;
+	return (
+		<div class={since === null ? "" : "notice away"} role="alert">
+			{since !== null && (
+				<span>
+					<b>The server cannot be reached.</b> What you see is from{" "}
+					{sayTime(since, since, { fraction: false })}, and is renewed by itself as soon as{" "}
+					<code>clew serve</code> answers again.
+				</span>
+			)}
 		</div>
 	);
 }
@@ -57,7 +91,12 @@ export function Failed({ problem, again }: { problem: Problem; again?: (() => vo
 		<div class="state" role="alert">
 			<h2 class="bad">{problem.message}</h2>
 			{problem.hint && <p>{problem.hint}</p>}
-			{problem.isUnreachable && <pre>clew serve</pre>}
+			{problem.isUnreachable && (
+				<>
+					<pre>clew serve</pre>
+					<p class="soft">It is asked again by itself until it answers.</p>
+				</>
+			)}
 			{again && (
 				<div>
 					<button type="button" onClick={again}>
@@ -106,20 +145,5 @@ export function Nothing({ title, children }: { title: string; children?: Compone
 			<h2>{title}</h2>
 			{children}
 		</div>
-	);
-}
-
-/** The three lines that send data, for whoever has none yet. */
-export function SendData() {
-	return (
-		<>
-			<p>Send some, and it appears here at once:</p>
-			<pre>{`import clew
-clew.init("my-service")      # OpenTelemetry to this server
-# … or point any OTLP exporter at http://127.0.0.1:4318`}</pre>
-			<p>
-				Or let a small system run: <code>clew demo</code>
-			</p>
-		</>
 	);
 }

@@ -1,7 +1,7 @@
 /** The time of everything on the page: how much there is and when, the range, the cursor. */
 
 import { useEffect } from "preact/hooks";
-import { get } from "../api/client";
+import { addressOf, get } from "../api/client";
 import type { Density } from "../api/schema";
 import { colour, Drawing, type Rect } from "../canvas/Drawing";
 import { useAnswer } from "../state/answer";
@@ -24,6 +24,8 @@ import {
 	showSpan,
 	window_,
 } from "../state/time";
+import { CopyMenu } from "./CopyMenu";
+import { Away } from "./States";
 import { sayCount, sayTime } from "./words";
 
 const CHOICES = ["5m", "15m", "1h", "6h", "1d", "7d", "30d"];
@@ -65,7 +67,8 @@ export function TimeBar() {
 	);
 	const said = density.data === undefined ? "" : sayDensity(density.data);
 	return (
-		<footer class="timebar">
+		<footer class={`timebar ${density.problem ? "is-stale" : ""}`}>
+			<Away />
 			<div class="modes">
 				<button
 					type="button"
@@ -104,6 +107,12 @@ export function TimeBar() {
 				of={[density.data, shown, cursor.value, param("from")]}
 			/>
 			<div class="bar">
+				<CopyMenu
+					of="the density"
+					isLow
+					sql={densitySql(shown, density.data?.bucket_ms)}
+					url={addressOf("/api/v1/density", {}, rangeQuery())}
+				/>
 				<span class="small soft" title={said}>
 					{cursor.value === null
 						? sayTime(shown.end, now.value, { fraction: false })
@@ -207,6 +216,17 @@ function paintDensity(
 		context.fillStyle = colour(name);
 		context.fillRect(x - 1, 0, 2, HEIGHT);
 	}
+}
+
+/** Statement for what the bar draws of spans. */
+function densitySql({ start, end }: Span, bucketMs = 60_000): string {
+	const [from, to] = [Math.floor(start), Math.ceil(end)];
+	const at = `toStartOfInterval(Timestamp, INTERVAL ${bucketMs} MILLISECOND)`;
+	return (
+		`SELECT ${at} AS at, count() AS spans, countIf(StatusCode = 'Error') AS errors FROM otel_traces` +
+		` WHERE Timestamp >= fromUnixTimestamp64Milli(${from})` +
+		` AND Timestamp < fromUnixTimestamp64Milli(${to}) GROUP BY at ORDER BY at`
+	);
 }
 
 function sayDensity(density: Density): string {

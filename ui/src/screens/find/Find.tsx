@@ -5,7 +5,8 @@ import { addressOf, get } from "../../api/client";
 import type { LogList, SpanList, TraceList } from "../../api/schema";
 import { type Copies, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
-import { Nothing, SendData, Shown } from "../../parts/States";
+import { SendData } from "../../parts/SendData";
+import { Nothing, Shown } from "../../parts/States";
 import { useAnswer } from "../../state/answer";
 import { addKeys } from "../../state/keys";
 import { change, param, place } from "../../state/place";
@@ -14,7 +15,9 @@ import { faultOf } from "./expression";
 import { FilterBar } from "./FilterBar";
 import "./find.css";
 import {
+	asArguments,
 	asStatement,
+	asTraceStatement,
 	type Filters,
 	isNarrowed,
 	LIMIT,
@@ -103,7 +106,7 @@ function Found({ tab, filters }: { tab: Tab; filters: Filters }) {
 			) : (
 				<Shown
 					of={answer}
-					empty={(found) => (found.count > 0 ? null : <Empty filters={filters} />)}
+					empty={(found) => (found.count > 0 ? null : <Empty tab={tab} filters={filters} />)}
 				>
 					{(found) =>
 						"traces" in found ? (
@@ -120,7 +123,7 @@ function Found({ tab, filters }: { tab: Tab; filters: Filters }) {
 	);
 }
 
-function Empty({ filters }: { filters: Filters }) {
+function Empty({ tab, filters }: { tab: Tab; filters: Filters }) {
 	const further = (
 		<div class="bar">
 			<button type="button" onClick={() => change({ last: "1d", start: null, end: null })}>
@@ -141,7 +144,7 @@ function Empty({ filters }: { filters: Filters }) {
 	return (
 		<Nothing title="Nothing came in this time">
 			{further}
-			<SendData />
+			<SendData what={tab === "logs" ? "logs" : "spans"} />
 		</Nothing>
 	);
 }
@@ -171,8 +174,14 @@ function copiesOf(tab: Tab, filters: Filters): Copies {
 	const view = tab === "traces" ? { view: "traces" } : {};
 	return {
 		cli: command(["traces"], { ...asked, ...view }),
-		sql: asStatement("otel_traces", filters, time),
+		sql:
+			tab === "traces"
+				? asTraceStatement(filters, time)
+				: asStatement("otel_traces", filters, time),
 		url: addressOf("/api/v1/traces", {}, { ...asked, ...view }),
-		mcp: { tool: tab === "traces" ? "find_traces" : "find_spans", arguments: asked },
+		mcp: {
+			tool: tab === "traces" ? "find_traces" : "find_spans",
+			arguments: { ...asArguments(filters), ...time },
+		},
 	};
 }

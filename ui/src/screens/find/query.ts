@@ -130,6 +130,21 @@ export function asStatement(
 	return `${remarks.join("")}SELECT * FROM ${table} WHERE ${where} ORDER BY Timestamp DESC LIMIT 100`;
 }
 
+/** Return the statement for the traces that hold such spans, the last begun first. */
+export function asTraceStatement(filters: Filters, time: Time): string {
+	return asStatement("otel_traces", filters, time).replace(
+		/SELECT \* FROM (.*) ORDER BY Timestamp DESC LIMIT (\d+)$/s,
+		"SELECT TraceId, min(Timestamp) AS Started, count() AS Spans FROM $1" +
+			" GROUP BY TraceId ORDER BY Started DESC LIMIT $2",
+	);
+}
+
+/** Return filters as the tools for agents name them; one that they lack is said as an expression. */
+export function asArguments({ root, ...others }: Filters): Record<string, unknown> {
+	if (!root) return others;
+	return { ...others, q: others.q ? `root AND (${others.q})` : "root" };
+}
+
 function literal(text: string): string {
 	return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }

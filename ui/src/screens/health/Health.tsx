@@ -1,6 +1,6 @@
 /** Health: how the server is, how near its limits it is, what it refused, who asked what. */
 
-import { addressOf, get, ownHeaders, Problem, readProblem } from "../../api/client";
+import { addressOf, get, ownHeaders, Problem, readProblem, unreachable } from "../../api/client";
 import type { IngestStatus, Readiness, SqlAnswer, Whoami } from "../../api/schema";
 import { Head } from "../../parts/Head";
 import { Shown } from "../../parts/States";
@@ -167,7 +167,7 @@ async function fetchMetrics(): Promise<Samples> {
 	try {
 		response = await fetch(addressOf("/metrics"), { headers: ownHeaders() });
 	} catch {
-		throw new Problem("unavailable", "the server cannot be reached", 0, "is clew serve running?");
+		throw unreachable();
 	}
 	if (!response.ok) throw await readProblem(response);
 	return readMetrics(await response.text());

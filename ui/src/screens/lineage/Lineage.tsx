@@ -1,12 +1,13 @@
 /** Lineage: where a result came from, and what was made of it. */
 
 import { useState } from "preact/hooks";
-import { addressOf, get } from "../../api/client";
+import { addressOf, get, markOwn } from "../../api/client";
 import type { Lineage as LineageDocument, LineagePath } from "../../api/schema";
 import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
+import { SendData } from "../../parts/SendData";
 import { Nothing, Shown } from "../../parts/States";
-import { sayCount, sayTime } from "../../parts/words";
+import { sayCount, sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, go, linkTo, param, place } from "../../state/place";
 import { now, rangeKey, readTime, type Span, window_ } from "../../state/time";
@@ -62,7 +63,8 @@ async function askOutputs(shown: Span, until: AbortSignal): Promise<Output[]> {
 				" any(ServiceName) AS service FROM otel_traces" +
 				` WHERE hasAny(SpanAttributeItems, [${items}]) GROUP BY id`,
 		},
-		until,
+		// Words for what was found, and no look of its own.
+		until: markOwn(AbortSignal.any([until])),
 	});
 	const stages = new Map(named.rows.map((row) => [String(row.id), row]));
 	return found.rows.map((row) => ({
@@ -78,9 +80,18 @@ function Which() {
 	const [text, setText] = useState("");
 	const shown = window_.value;
 	const recent = useAnswer<Output[]>(rangeKey.value, (until) => askOutputs(shown, until));
+	const q = outputsSql(shown);
 	return (
 		<>
-			<Head title="Lineage" copies={{ sql: outputsSql(shown) }} />
+			<Head
+				title="Lineage"
+				copies={{
+					cli: command(["sql", q]),
+					sql: q,
+					url: addressOf("/api/v1/sql", {}, { q }),
+					mcp: { tool: "sql", arguments: { query: q } },
+				}}
+			/>
 			<main class="main">
 				<Nothing title="Whose origin?">
 					<form
@@ -107,10 +118,8 @@ function Which() {
 						empty={(found) =>
 							found.length > 0 ? null : (
 								<>
-									<p>Nothing was joined in this time. A stage says what its output was made of:</p>
-									<pre>{`from clew import lineage
-with lineage.join([frame, cloud]) as out:
-    out.value = fuse(frame, cloud)`}</pre>
+									<p>Nothing was joined in this time. A stage says what its output was made of.</p>
+									<SendData what="links" />
 								</>
 							)
 						}
@@ -207,7 +216,22 @@ function Walk({ id }: { id: string }) {
 				</form>
 			</Head>
 			<main class="main fills">
-				<Shown of={answer}>
+				<Shown
+					of={answer}
+					empty={(found) =>
+						found.nodes.some((node) => !node.missing) ? null : (
+							<Nothing title="Nothing is known of this id">
+								<p>
+									No link set, no item and no span names <code>{id}</code>. What is known may be out
+									of what is kept, or the id may be cut short.
+								</p>
+								<p>
+									<a href={linkTo("lineage")}>Choose among the outputs that were made last</a>
+								</p>
+							</Nothing>
+						)
+					}
+				>
 					{(found) => (
 						<Graph
 							nodes={found.nodes}
@@ -269,9 +293,9 @@ function notesOf(found: LineageDocument): string[] {
 	const notes: string[] = [];
 	if (found.truncated) notes.push(`this is not all: ${found.stopped_by.join(", ")}`);
 	if (found.missing > 0)
-		notes.push(`${found.missing} inputs are named and nothing is known of them`);
+		notes.push(`of ${sayMany(found.missing, "input")} nothing is known but the name`);
 	if (found.cycles.length > 0)
-		notes.push(`${found.cycles.length} circles: something is its own cause`);
+		notes.push(`${sayMany(found.cycles.length, "circle")}: something is its own cause`);
 	const lost = Object.values(found.losses).reduce((sum, each) => sum + each, 0);
 	if (lost > 0) notes.push(`${sayCount(lost)} messages about links were lost or refused`);
 	return notes;

@@ -3,13 +3,15 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { addressOf, get } from "../../api/client";
 import { listen } from "../../api/events";
+import { lostSince } from "../../api/reach";
 import type { LogRecord, Span, SpanList, WatchEvent } from "../../api/schema";
 import { Complete } from "../../parts/Complete";
 import { CompletingText } from "../../parts/CompletingText";
 import { type Copies, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Rows } from "../../parts/Rows";
-import { Nothing, SendData } from "../../parts/States";
+import { SendData } from "../../parts/SendData";
+import { Nothing } from "../../parts/States";
 import { sayCount, sayDuration, sayTime, sayValue } from "../../parts/words";
 import { asProblem } from "../../state/answer";
 import { addKeys } from "../../state/keys";
@@ -119,6 +121,8 @@ export default function Live() {
 	const problems = KINDS.filter(
 		(kind) => !hidden.has(kind) && feeds[kind] !== "open" && feeds[kind] !== "waiting",
 	);
+	// Said once for all screens, above the time bar.
+	const isLost = lostSince.value !== null;
 	const fault = problems
 		.map((kind) => faultOf(feeds[kind], wanted.q))
 		.find((each) => each !== null);
@@ -154,6 +158,7 @@ export default function Live() {
 					</div>
 				)}
 				{fault === undefined &&
+					!isLost &&
 					problems.map((kind) => (
 						<div class="notice" role="alert" key={kind}>
 							{kind}s: {feeds[kind]}. It is tried again.
@@ -164,30 +169,34 @@ export default function Live() {
 						<SendData />
 					</Nothing>
 				) : (
-					<Rows
-						items={lines}
-						height={26}
-						label="What came"
-						follow={!isPaused}
-						reveal={isWished ? lines.length - 1 : undefined}
-						onAway={(away) => {
-							setAway(away);
-							if (!away) setWished(false);
-						}}
-						render={(line) => <LiveRow line={line} />}
-					/>
+					<div class={`shown ${isLost ? "is-stale" : ""}`}>
+						<Rows
+							items={lines}
+							height={26}
+							label="What came"
+							follow={!isPaused}
+							reveal={isWished ? lines.length - 1 : undefined}
+							onAway={(away) => {
+								setAway(away);
+								if (!away) setWished(false);
+							}}
+							render={(line) => <LiveRow line={line} />}
+						/>
+					</div>
 				)}
-				<div class="bar counted small">
-					<span class="soft grow">
-						{sayCount(lines.length)} records
-						{lines.length >= KEPT_MAX && `: the newest, older ones are let go`}
-					</span>
-					{(isAway || isPaused) && lines.length > 0 && (
-						<button type="button" onClick={toEnd}>
-							To the newest <kbd>G</kbd>
-						</button>
-					)}
-				</div>
+				{lines.length > 0 && (
+					<div class="bar counted small">
+						<span class="soft grow">
+							{sayCount(lines.length)} records
+							{lines.length >= KEPT_MAX && `: the newest, older ones are let go`}
+						</span>
+						{(isAway || isPaused) && (
+							<button type="button" onClick={toEnd}>
+								To the newest <kbd>G</kbd>
+							</button>
+						)}
+					</div>
+				)}
 			</main>
 		</>
 	);
@@ -306,11 +315,10 @@ async function follow(
 	const query = kind === "app" ? {} : queryOf(kind, wanted);
 	const isWanted = kind === "app" ? (line: Line) => isAppWanted(line, wanted) : undefined;
 	const opened = () => told(kind, "open");
-	let last: string | undefined;
+	const place = { id: undefined };
 	while (!until.aborted) {
 		try {
-			for await (const event of listen(PATHS[kind], query, until, last, opened)) {
-				last = event.id ?? last;
+			for await (const event of listen(PATHS[kind], query, until, place, opened)) {
 				if (event.type === "dropped") backlog.drop(Number(JSON.parse(event.data).dropped));
 				else if (event.type === "error") throw new Error(JSON.parse(event.data).detail);
 				else backlog.take(kind, JSON.parse(event.data), isWanted);

@@ -3,10 +3,12 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { get } from "../../api/client";
+import { addressOf, get } from "../../api/client";
 import type { MetricDetail, SeriesList, Summary } from "../../api/schema";
 import { colour } from "../../canvas/Drawing";
-import { Failed, Nothing, SendData, Shown } from "../../parts/States";
+import { CopyMenu, command } from "../../parts/CopyMenu";
+import { SendData } from "../../parts/SendData";
+import { Failed, Nothing, Shown } from "../../parts/States";
 import { sayCount, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, params } from "../../state/place";
@@ -29,7 +31,7 @@ export function Metrics() {
 			empty={(found) =>
 				found.metrics.point_count > 0 ? null : (
 					<Nothing title="No metric was sent in this time">
-						<SendData />
+						<SendData what="metrics" />
 					</Nothing>
 				)
 			}
@@ -98,13 +100,21 @@ function Panel({ name }: { name: string }) {
 		.slice(0, 5);
 	return (
 		<section class="panel" aria-label={name}>
-			<h2 class="cut" title={detail.data?.description}>
-				<span class="mono">{name}</span>{" "}
-				<span class="soft">
-					{aggregate}
-					{isSum ? " a second" : ""} {detail.data?.unit}
-				</span>
-			</h2>
+			<div class="bar">
+				<h2 class="cut grow" title={detail.data?.description}>
+					<span class="mono">{name}</span>{" "}
+					<span class="soft">
+						{aggregate}
+						{isSum ? " a second" : ""} {detail.data?.unit}
+					</span>
+				</h2>
+				<CopyMenu
+					of={name}
+					cli={command(["metric", name], { aggregate, by, ...rangeQuery() })}
+					url={addressOf("/api/v1/metrics/query", {}, { name, aggregate, by, ...rangeQuery() })}
+					mcp={{ tool: "metric_series", arguments: { name, aggregate, by, ...rangeQuery() } }}
+				/>
+			</div>
 			{detail.status === "failed" ? (
 				<Failed problem={detail.problem} again={detail.again} />
 			) : (

@@ -10,13 +10,15 @@ import type {
 	Topology,
 	Window,
 } from "../../api/schema";
-import { command } from "../../parts/CopyMenu";
+import { CopyMenu, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
-import { Nothing, SendData, Shown } from "../../parts/States";
+import { SendData } from "../../parts/SendData";
+import { Nothing, Shown } from "../../parts/States";
 import { sayCount, sayDuration, sayMany, saySharePercent, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param, place } from "../../state/place";
 import { now, rangeQuery, readTime, slowRangeKey } from "../../state/time";
+import { asStatement, type Time } from "../find/query";
 import { linkOf } from "../team/links";
 import { BOX, layoutMap } from "./layout";
 import { Metrics } from "./Metrics";
@@ -29,15 +31,17 @@ export default function Services() {
 	const asked = param("show") as Tab | null;
 	const tab = asked !== null && TABS.includes(asked) ? asked : "services";
 	const service = place.value.names[0];
+	const asTool = tab === "changes" ? "anomalies" : tab;
 	if (service !== undefined) return <Service key={service} service={service} />;
 	return (
 		<>
 			<Head
 				title="Services"
 				copies={{
-					cli: command([tab === "changes" ? "anomalies" : tab], rangeQuery()),
-					url: addressOf(`/api/v1/${tab === "changes" ? "anomalies" : tab}`, {}, rangeQuery()),
-					mcp: { tool: tab === "changes" ? "anomalies" : tab, arguments: rangeQuery() },
+					cli: command([asTool], rangeQuery()),
+					sql: tab === "services" ? servicesSql(rangeQuery()) : undefined,
+					url: addressOf(`/api/v1/${asTool}`, {}, rangeQuery()),
+					mcp: { tool: asTool, arguments: rangeQuery() },
 				}}
 			>
 				<div class="bar" role="tablist">
@@ -62,6 +66,17 @@ export default function Services() {
 			</main>
 		</>
 	);
+}
+
+/** Statement for what services did: how much, how well and how fast. */
+function servicesSql(time: Time): string {
+	return asStatement("otel_traces", {}, time)
+		.replace(
+			"SELECT *",
+			"SELECT ServiceName, count() AS Spans, countIf(StatusCode = 'Error') AS Failed," +
+				" quantiles(0.5, 0.95, 0.99)(Duration / 1e6) AS Ms",
+		)
+		.replace("ORDER BY Timestamp DESC", "GROUP BY ServiceName ORDER BY Spans DESC");
 }
 
 function Overview() {
@@ -167,74 +182,85 @@ function Picture({ found }: { found: Topology }) {
 		);
 	}, [found]);
 	return (
-		<div class="scroll panel">
-			<svg
-				class="graph"
-				width={linked.width}
-				height={linked.height}
-				role="group"
-				aria-label={`Map of ${found.nodes.length} services and what they call`}
-			>
-				<defs>
-					<marker
-						id="call"
-						viewBox="0 0 8 8"
-						refX="7"
-						refY="4"
-						markerWidth="7"
-						markerHeight="7"
-						orient="auto"
-					>
-						<path d="M0 0 8 4 0 8z" class="tip" />
-					</marker>
-				</defs>
-				{linked.arrows.map(({ edge, from, to }) => {
-					const isBack = to.x <= from.x;
-					const [x1, x2] = isBack ? [from.x, to.x + BOX.width] : [from.x + BOX.width, to.x];
-					const [y1, y2] = [from.y + BOX.height / 2, to.y + BOX.height / 2];
-					const middle = (x1 + x2) / 2;
-					return (
-						<g key={`${edge.from} ${edge.to} ${edge.kind}`}>
-							<path
-								class={`edge ${edge.errors > 0 ? "is-bad" : ""}`}
-								d={`M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`}
-								marker-end="url(#call)"
-							/>
-							<text x={middle} y={(y1 + y2) / 2 - 5} text-anchor="middle" class="under">
-								{sayCount(edge.calls)} · {sayDuration(edge.p95_duration_ms)}
-							</text>
-						</g>
-					);
-				})}
-				{linked.boxes.map(({ node, x, y }) => (
-					<a
-						key={node.name}
-						href={node.kind === "service" ? linkTo("services", [node.name]) : linkTo("services")}
-					>
-						<g
-							class={`box ${node.kind === "service" ? "" : "is-missing"}`}
-							transform={`translate(${x} ${y})`}
+		<section class="panel stack" aria-label="Who calls whom">
+			<div class="bar">
+				<h2 class="grow">Who calls whom</h2>
+				<CopyMenu
+					of="this map"
+					cli={command(["topology"], rangeQuery())}
+					url={addressOf("/api/v1/topology", {}, rangeQuery())}
+					mcp={{ tool: "topology", arguments: rangeQuery() }}
+				/>
+			</div>
+			<div class="scroll">
+				<svg
+					class="graph"
+					width={linked.width}
+					height={linked.height}
+					role="group"
+					aria-label={`Map of ${found.nodes.length} services and what they call`}
+				>
+					<defs>
+						<marker
+							id="call"
+							viewBox="0 0 8 8"
+							refX="7"
+							refY="4"
+							markerWidth="7"
+							markerHeight="7"
+							orient="auto"
 						>
-							<rect width={BOX.width} height={BOX.height} rx="6" />
-							<text x="10" y="19" class="name">
-								{node.name.length > 22 ? `${node.name.slice(0, 21)}…` : node.name}
-							</text>
-							<text x="10" y="36" class={node.errors > 0 ? "under bad" : "under"}>
-								{node.kind === "service"
-									? sayMany(node.span_count, "span")
-									: node.system || node.kind}
-								{node.errors > 0 && `, ${saySharePercent(node.error_rate)} failed`}
-							</text>
-						</g>
-					</a>
-				))}
-			</svg>
-			{found.truncated && (
-				<p class="soft small">
-					{found.count} of {found.total} connections are shown.
-				</p>
-			)}
-		</div>
+							<path d="M0 0 8 4 0 8z" class="tip" />
+						</marker>
+					</defs>
+					{linked.arrows.map(({ edge, from, to }) => {
+						const isBack = to.x <= from.x;
+						const [x1, x2] = isBack ? [from.x, to.x + BOX.width] : [from.x + BOX.width, to.x];
+						const [y1, y2] = [from.y + BOX.height / 2, to.y + BOX.height / 2];
+						const middle = (x1 + x2) / 2;
+						return (
+							<g key={`${edge.from} ${edge.to} ${edge.kind}`}>
+								<path
+									class={`edge ${edge.errors > 0 ? "is-bad" : ""}`}
+									d={`M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`}
+									marker-end="url(#call)"
+								/>
+								<text x={middle} y={(y1 + y2) / 2 - 5} text-anchor="middle" class="under">
+									{sayCount(edge.calls)} · {sayDuration(edge.p95_duration_ms)}
+								</text>
+							</g>
+						);
+					})}
+					{linked.boxes.map(({ node, x, y }) => (
+						<a
+							key={node.name}
+							href={node.kind === "service" ? linkTo("services", [node.name]) : linkTo("services")}
+						>
+							<g
+								class={`box ${node.kind === "service" ? "" : "is-missing"}`}
+								transform={`translate(${x} ${y})`}
+							>
+								<rect width={BOX.width} height={BOX.height} rx="6" />
+								<text x="10" y="19" class="name">
+									{node.name.length > 22 ? `${node.name.slice(0, 21)}…` : node.name}
+								</text>
+								<text x="10" y="36" class={node.errors > 0 ? "under bad" : "under"}>
+									{node.kind === "service"
+										? sayMany(node.span_count, "span")
+										: node.system || node.kind}
+									{node.errors > 0 && `, ${saySharePercent(node.error_rate)} failed`}
+								</text>
+							</g>
+						</a>
+					))}
+				</svg>
+				{found.truncated && (
+					<p class="soft small">
+						{found.count} of {found.total} connections are shown.
+					</p>
+				)}
+			</div>
+		</section>
 	);
 }
 
@@ -249,6 +275,7 @@ function Agents() {
 				found.count > 0 ? null : (
 					<Nothing title="No agent called a model in this time">
 						<p>Spans with OpenTelemetry's gen_ai attributes are put together here.</p>
+						<SendData what="runs" />
 					</Nothing>
 				)
 			}
@@ -323,11 +350,16 @@ function Changes() {
 		<Shown
 			of={answer}
 			empty={(found) =>
-				found.anomalies.length > 0 ? null : (
+				found.anomalies.length > 0 ? null : found.compared.services === 0 ? (
+					<Nothing title="There is nothing to compare yet">
+						<p>No service said anything in this time, nor in the time before.</p>
+						<SendData />
+					</Nothing>
+				) : (
 					<Nothing title="Everything is as it was">
 						<p>
-							{sayCount(found.compared.comparisons)} figures of {found.compared.services} services
-							were compared with the time before.
+							{sayCount(found.compared.comparisons)} figures of{" "}
+							{sayMany(found.compared.services, "service")} were compared with the time before.
 						</p>
 					</Nothing>
 				)

@@ -1,8 +1,9 @@
 /** Beside the waterfall: the span that is selected, its logs, what is said, who ran it, what it touched. */
 
 import { useState } from "preact/hooks";
-import { get, post } from "../../api/client";
+import { addressOf, get, post } from "../../api/client";
 import type { CommentList, CorrelateReport, LogList, Trace } from "../../api/schema";
+import { type Copies, CopyMenu, command } from "../../parts/CopyMenu";
 import { Shown } from "../../parts/States";
 import { sayAgo, sayDuration, sayMany, sayTime, sayValue } from "../../parts/words";
 import { type Answer, useAnswer } from "../../state/answer";
@@ -43,6 +44,8 @@ export function Details({ trace, row, comments }: DetailsProps) {
 						)}
 					</button>
 				))}
+				<span class="grow" />
+				<CopyMenu of="this pane" {...copiesOf(pane, trace.trace_id, row?.span.span_id)} />
 			</div>
 			{pane === "span" && row && <SpanPane row={row} />}
 			{pane === "logs" && <LogPane trace={trace} row={row} />}
@@ -51,6 +54,57 @@ export function Details({ trace, row, comments }: DetailsProps) {
 			{pane === "around" && <AroundPane trace={trace} />}
 		</div>
 	);
+}
+
+/** Statement for records of a trace. */
+function recordsSql(table: string, traceId: string, spanId?: string): string {
+	const [trace, span] = [traceId, spanId].map((each) => each?.replaceAll(/\W/g, ""));
+	const only = span === undefined ? "" : ` AND SpanId = '${span}'`;
+	return `SELECT * FROM ${table} WHERE TraceId = '${trace}'${only} ORDER BY Timestamp`;
+}
+
+function copiesOf(pane: Pane, trace_id: string, span_id: string | undefined): Copies {
+	switch (pane) {
+		case "span": {
+			const asked = { trace_id, q: `span_id = ${span_id}`, view: "spans" };
+			return {
+				cli: command(["traces"], asked),
+				sql: recordsSql("otel_traces", trace_id, span_id),
+				url: addressOf("/api/v1/traces", {}, asked),
+				mcp: { tool: "span_details", arguments: { trace_id, span_ids: [span_id] } },
+			};
+		}
+		case "logs":
+			return {
+				cli: command(["logs"], { trace_id }),
+				sql: recordsSql("otel_logs", trace_id),
+				url: addressOf("/api/v1/logs", {}, { trace_id }),
+				mcp: { tool: "find_logs", arguments: { trace_id } },
+			};
+		case "comments":
+			return {
+				cli: command(["comment", "list", trace_id]),
+				url: addressOf("/api/v1/traces/{trace_id}/comments", { trace_id }),
+				mcp: { tool: "comments", arguments: { trace_id } },
+			};
+		case "objects": {
+			const step = param("step") ?? undefined;
+			return {
+				cli: command(["touched", trace_id], { step }),
+				url: addressOf("/api/v1/traces/{trace_id}/objects", { trace_id }, { step }),
+				mcp: {
+					tool: "touched_objects",
+					arguments: { trace_id, step: step === undefined ? undefined : Number(step) },
+				},
+			};
+		}
+		case "around":
+			return {
+				cli: command(["correlate", trace_id]),
+				url: addressOf("/api/v1/correlate", {}, { trace: trace_id }),
+				mcp: { tool: "correlate", arguments: { trace_id } },
+			};
+	}
 }
 
 function SpanPane({ row }: { row: Row }) {

@@ -2,14 +2,16 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { addressOf, get } from "../../api/client";
-import type { CommentList, LogList, Trace as TraceDocument } from "../../api/schema";
+import type { CommentList, LogList, Trace as TraceDocument, TraceList } from "../../api/schema";
 import { type Copies, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
+import { SendData } from "../../parts/SendData";
 import { Nothing, Shown } from "../../parts/States";
 import { sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
-import { useAnswer } from "../../state/answer";
+import { type Answer, useAnswer } from "../../state/answer";
 import { change, go, linkTo, param, place } from "../../state/place";
-import { now, readTime } from "../../state/time";
+import { now, rangeKey, rangeQuery, readTime } from "../../state/time";
+import { asTraceStatement } from "../find/query";
 import { Details } from "./Details";
 import { orderSpans } from "./layout";
 import { copiesOfTranscript, TranscriptView } from "./Transcript";
@@ -20,11 +22,26 @@ export default function Trace() {
 	return id === undefined ? <WhichTrace /> : <OneTrace key={id} id={id} />;
 }
 
+/** Traces to choose from. */
+const RECENT = 12;
+
 function WhichTrace() {
 	const [text, setText] = useState("");
+	const query = { ...rangeQuery(), view: "traces", limit: RECENT } as const;
+	const recent = useAnswer(rangeKey.value, (until) =>
+		get("/api/v1/traces", { query, until }),
+	) as Answer<TraceList> & { again: () => void };
 	return (
 		<>
-			<Head title="Trace" />
+			<Head
+				title="Trace"
+				copies={{
+					cli: command(["traces"], query),
+					sql: asTraceStatement({}, rangeQuery()),
+					url: addressOf("/api/v1/traces", {}, query),
+					mcp: { tool: "find_traces", arguments: { ...rangeQuery(), limit: RECENT } },
+				}}
+			/>
 			<main class="main">
 				<Nothing title="Which trace?">
 					<form
@@ -49,6 +66,47 @@ function WhichTrace() {
 					<p>
 						Or <a href={linkTo("find")}>find one</a>: the slow and the failed ones stand out there.
 					</p>
+					<Shown
+						of={recent}
+						empty={(found) =>
+							found.count > 0 ? null : (
+								<>
+									<p>None came in this time.</p>
+									<SendData />
+								</>
+							)
+						}
+					>
+						{(found) => (
+							<table aria-label="Traces that came last">
+								<thead>
+									<tr>
+										<th>those that came last</th>
+										<th class="number">took</th>
+										<th>at</th>
+									</tr>
+								</thead>
+								<tbody>
+									{found.traces.map((each) => (
+										<tr key={each.trace_id}>
+											<td>
+												<a href={linkTo("trace", [each.trace_id])}>
+													{each.service} · {each.operation}
+												</a>{" "}
+												{each.error_count > 0 && (
+													<span class="tag bad">{each.error_count} failed</span>
+												)}
+											</td>
+											<td class="number">{sayDuration(each.duration_ms)}</td>
+											<td class="mono soft">
+												{sayTime(readTime(each.start_time) ?? 0, now.value, { fraction: false })}
+											</td>
+										</tr>
+									))}
+								</tbody>
+							</table>
+						)}
+					</Shown>
 				</Nothing>
 			</main>
 		</>

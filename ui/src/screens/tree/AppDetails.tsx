@@ -1,8 +1,9 @@
 /** One app: what it is, what it said, who asked what of it, and the ways to steer it. */
 
 import { useState } from "preact/hooks";
-import { get } from "../../api/client";
+import { addressOf, get } from "../../api/client";
 import type { App, AuditList, Command, MessageList } from "../../api/schema";
+import { type Copies, CopyMenu, command } from "../../parts/CopyMenu";
 import { Shown } from "../../parts/States";
 import { sayAgo, sayTime, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
@@ -62,12 +63,35 @@ export function AppDetails({ id, apps, all, again }: AppDetailsProps) {
 						{each}
 					</button>
 				))}
+				<span class="grow" />
+				<CopyMenu of="this pane" {...copiesOf(pane, id)} />
 			</div>
 			{pane === "app" && <About app={app} apps={apps} />}
 			{pane === "messages" && <Messages app={app} />}
 			{pane === "audit" && <Audit app={app} />}
 		</div>
 	);
+}
+
+function copiesOf(pane: Pane, id: string): Copies {
+	switch (pane) {
+		case "app":
+			return {
+				cli: command(["app", id]),
+				url: addressOf("/api/v1/apps/{app_id}", { app_id: id }),
+				mcp: { tool: "app", arguments: { app_id: id } },
+			};
+		case "messages":
+			return {
+				cli: command(["messages", id]),
+				url: addressOf("/api/v1/apps/{app_id}/messages", { app_id: id }),
+			};
+		case "audit":
+			return {
+				cli: command(["audit"], { app_id: id }),
+				url: addressOf("/api/v1/audit", {}, { app_id: id }),
+			};
+	}
 }
 
 function About({ app, apps }: { app: App; apps: readonly App[] }) {

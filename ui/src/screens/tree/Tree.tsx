@@ -6,7 +6,7 @@ import type { App } from "../../api/schema";
 import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Rows } from "../../parts/Rows";
-import { Failed, Loading, Nothing } from "../../parts/States";
+import { Failed, Loading, Nothing, Stale } from "../../parts/States";
 import { sayAgo, sayCount } from "../../parts/words";
 import { addKeys } from "../../state/keys";
 import { change, go, linkTo, param, params, place } from "../../state/place";
@@ -31,15 +31,25 @@ export default function Tree() {
 	const selected = place.value.names[0] ?? null;
 	const all = param("all") === "true";
 	const tree = useTree(all);
-	const asked = { order: "tree", limit: 1000, ...(all ? {} : { active: ACTIVE }) };
+	const asked = {
+		order: "tree",
+		limit: 1000,
+		within: selected ?? undefined,
+		...(all || selected !== null ? {} : { active: ACTIVE }),
+	};
 	return (
 		<>
 			<Head
 				title="Tree"
 				copies={{
-					cli: command(["tree", ...(selected === null ? [] : [selected])], { all }),
+					cli: command(["tree", ...(selected === null ? [] : [selected])], {
+						all: all && selected === null,
+					}),
 					url: addressOf("/api/v1/apps", {}, asked),
-					mcp: { tool: "tree", arguments: selected === null ? {} : { app_id: selected } },
+					mcp: {
+						tool: "tree",
+						arguments: selected === null ? { all: all || undefined } : { app_id: selected },
+					},
 				}}
 			>
 				<input
@@ -85,17 +95,8 @@ function Content({ tree, selected, all }: { tree: Known; selected: string | null
 	if (apps === null)
 		return problem === null ? <Loading /> : <Failed problem={problem} again={again} />;
 	return (
-		<>
-			{problem !== null && (
-				<div class="notice" role="alert">
-					<span>
-						What you see is from before: <b>{problem.message}</b>
-					</span>
-					<button type="button" onClick={again}>
-						Ask again
-					</button>
-				</div>
-			)}
+		<div class={`shown ${problem === null ? "" : "is-stale"}`}>
+			{problem !== null && !problem.isUnreachable && <Stale problem={problem} again={again} />}
 			{apps.length > 0 ? (
 				<Apps tree={tree} apps={apps} selected={selected} all={all} />
 			) : (
@@ -117,7 +118,7 @@ run.status({"phase": "reading", "progress": 0.2})`}</pre>
 					)}
 				</Nothing>
 			)}
-		</>
+		</div>
 	);
 }
 

@@ -1,8 +1,9 @@
 /** The apps of the tree, kept as they are by the feed: read once, and then only what happened. */
 
 import { useEffect, useState } from "preact/hooks";
-import { get, Problem } from "../../api/client";
+import { get, markOwn, Problem } from "../../api/client";
 import { listen } from "../../api/events";
+import { returns } from "../../api/reach";
 import type { App, WatchEvent } from "../../api/schema";
 import { asProblem } from "../../state/answer";
 import { applyEvent } from "./happenings";
@@ -59,6 +60,8 @@ export function useTree(all: boolean): Tree {
 /** Keeps apps in step with the server until it is ended. */
 class Keeper {
 	readonly #gone = new AbortController();
+	/** Of what is asked after the first reading: to keep up is no look of anybody's. */
+	readonly #own = markOwn(AbortSignal.any([this.#gone.signal]));
 	readonly #all: boolean;
 	readonly #tell: (tree: Omit<Tree, "again">) => void;
 	#apps = new Map<string, App>();
@@ -144,7 +147,7 @@ class Keeper {
 					next,
 					active: this.#all ? undefined : ACTIVE,
 				},
-				until: this.#gone.signal,
+				until: this.#loadedAt === 0 ? this.#gone.signal : this.#own,
 			});
 			for (const app of page.apps) found.set(app.app_id, app);
 			total = page.total ?? page.at_least ?? found.size;
@@ -171,7 +174,7 @@ class Keeper {
 
 	async #readOne(app_id: string): Promise<App | null> {
 		try {
-			return await get("/api/v1/apps/{app_id}", { in: { app_id }, until: this.#gone.signal });
+			return await get("/api/v1/apps/{app_id}", { in: { app_id }, until: this.#own });
 		} catch (error) {
 			// It is kept no longer.
 			if (error instanceof Problem && error.status === 404) return null;
@@ -206,10 +209,10 @@ class Keeper {
 	async #follow(): Promise<void> {
 		const { signal } = this.#gone;
 		let wait: number = RETRY_MS[0];
-		let last: string | undefined;
+		const place = { id: undefined };
 		while (!signal.aborted) {
 			try {
-				for await (const event of listen("/api/v1/watch", {}, signal, last)) {
+				for await (const event of listen("/api/v1/watch", {}, signal, place)) {
 					wait = RETRY_MS[0];
 					if (event.type === "ready") {
 						this.#say({ isHeard: true });
@@ -220,7 +223,6 @@ class Keeper {
 					} else if (event.type !== "error") {
 						this.#hear(JSON.parse(event.data) as WatchEvent[]);
 					}
-					last = event.id ?? last;
 				}
 			} catch {
 				// The apps are asked for by the clock until it can be heard again.
@@ -233,10 +235,21 @@ class Keeper {
 		}
 	}
 
+	/** Wait, but no longer than until the server is back or nobody wants it any more. */
 	#rest(ms: number): Promise<void> {
 		return new Promise((resolve) => {
-			window.setTimeout(resolve, ms);
-			this.#gone.signal.addEventListener("abort", () => resolve(), { once: true });
+			const end = () => {
+				window.clearTimeout(timer);
+				forget();
+				this.#gone.signal.removeEventListener("abort", end);
+				resolve();
+			};
+			const timer = window.setTimeout(end, ms);
+			const before = returns.peek();
+			const forget = returns.subscribe((now) => {
+				if (now !== before) window.setTimeout(end);
+			});
+			this.#gone.signal.addEventListener("abort", end);
 		});
 	}
 }

@@ -1,18 +1,26 @@
 /** All events of an object; the cursor goes to the one that is picked. */
 
+import { addressOf } from "../../api/client";
 import type { Timeline } from "../../api/schema";
+import { CopyMenu, command } from "../../parts/CopyMenu";
 import { Rows } from "../../parts/Rows";
-import { sayCount, sayDuration, sayTime } from "../../parts/words";
+import { sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
 import { change, linkTo } from "../../state/place";
 import { cursor, moveCursor, now, readTime } from "../../state/time";
-import { sayState } from "./state";
+import { eventsSql, sayState } from "./state";
 
 /** An event that came later than this after it happened is told to be late. */
 const LATE_MS = 5_000;
 
 const HEIGHT = 50;
 
-export function Events({ found }: { found: Timeline }) {
+interface EventsProps {
+	type: string;
+	id: string;
+	found: Timeline;
+}
+
+export function Events({ type, id, found }: EventsProps) {
 	const at = cursor.value;
 	const last =
 		at === null
@@ -20,7 +28,19 @@ export function Events({ found }: { found: Timeline }) {
 			: found.events.findLastIndex((event) => (readTime(event.at) ?? 0) <= at);
 	return (
 		<>
-			<h2>{sayCount(found.total ?? found.count)} events</h2>
+			<div class="bar">
+				<h2 class="grow">{sayMany(found.total ?? found.count, "event")}</h2>
+				<CopyMenu
+					of="its events"
+					cli={command(["timeline", type, id])}
+					sql={eventsSql(type, id)}
+					url={addressOf("/api/v1/objects/{type}/{id}/timeline", {
+						type: type,
+						id: id,
+					})}
+					mcp={{ tool: "object_timeline", arguments: { type, id } }}
+				/>
+			</div>
 			{found.truncated && <p class="soft small">The first {sayCount(found.count)} are shown.</p>}
 			{found.kept_from && (
 				<p class="soft small">

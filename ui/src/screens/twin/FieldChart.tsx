@@ -1,8 +1,9 @@
 /** The values of one field over time: steps where they are numbers, a list otherwise. */
 
-import { get } from "../../api/client";
+import { addressOf, get } from "../../api/client";
 import type { FieldHistory, FieldValue } from "../../api/schema";
 import { colour, Drawing, type Rect } from "../../canvas/Drawing";
+import { CopyMenu, command } from "../../parts/CopyMenu";
 import { Shown } from "../../parts/States";
 import { sayTime, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
@@ -35,6 +36,16 @@ export function FieldChart({ type, id, field, version, close }: FieldChartProps)
 		<section class="panel" aria-label={`History of ${field}`}>
 			<div class="bar">
 				<h2 class="grow">{field}</h2>
+				<CopyMenu
+					of="this history"
+					cli={command(["history", type, id, field], { distinct: true })}
+					url={addressOf(
+						"/api/v1/objects/{type}/{id}/history/{field}",
+						{ type, id, field },
+						{ distinct: true },
+					)}
+					mcp={{ tool: "field_history", arguments: { type, id, field, distinct: true } }}
+				/>
 				<button type="button" onClick={close}>
 					Close
 				</button>

@@ -139,7 +139,7 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 							of={events}
 							empty={(found) => (found.count > 0 ? null : <p class="soft">It said nothing.</p>)}
 						>
-							{(found) => <Events found={found} />}
+							{(found) => <Events type={type} id={id} found={found} />}
 						</Shown>
 					</aside>
 				</div>

@@ -5,6 +5,7 @@ import type { ProcessList, ProcessPhase, ProcessTwin, TraceProcesses } from "../
 import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Rows } from "../../parts/Rows";
+import { SendData } from "../../parts/SendData";
 import { Nothing, Shown } from "../../parts/States";
 import { sayCount, sayDuration, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
@@ -80,11 +81,9 @@ export function Processes() {
 					of={answer}
 					empty={(found) =>
 						found.count > 0 ? null : (
-							<Nothing title="No process ran in this time">
-								<p>A process says which phase it is in:</p>
-								<pre>{`from clew.twin import Process
-class Checkout(Process):
-    phases = ["cart", "payment", "shipping"]`}</pre>
+							<Nothing title={asked ? "No process is like that" : "No process ran in this time"}>
+								<p>A process is an object that says which phase it is in.</p>
+								<SendData what="processes" />
 							</Nothing>
 						)
 					}

@@ -50,7 +50,11 @@ export function Rejected() {
 					empty={(found) =>
 						found.count > 0 || code !== undefined ? null : (
 							<Nothing title="None was rejected in this time">
-								<p>Every event was what its registry says.</p>
+								<p>
+									Every event that came was what its registry says. A registry is made of the
+									classes of your objects, and given to the server:
+								</p>
+								<pre>clew registry push shop.json</pre>
 							</Nothing>
 						)
 					}

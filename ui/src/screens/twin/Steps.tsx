@@ -5,6 +5,7 @@ import { addressOf, get } from "../../api/client";
 import type { Touched, TouchedObjects } from "../../api/schema";
 import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
+import { SendData } from "../../parts/SendData";
 import { Nothing, Shown } from "../../parts/States";
 import { sayTime, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
@@ -85,7 +86,12 @@ export function Steps() {
 			<main class="main">
 				{trace === null ? (
 					<Nothing title="Of which trace?">
-						<p>Enter its id above, or come here from an object or a trace.</p>
+						<p>
+							Enter its id above, or come here from <a href={linkTo("twin")}>an object</a> or{" "}
+							<a href={linkTo("find")}>a trace</a>. A trace touches an object by saying something of
+							it.
+						</p>
+						<SendData what="objects" />
 					</Nothing>
 				) : (
 					<Shown

@@ -5,6 +5,7 @@ import type { ObjectList } from "../../api/schema";
 import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Rows } from "../../parts/Rows";
+import { SendData } from "../../parts/SendData";
 import { Nothing, Shown } from "../../parts/States";
 import { sayCount, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
@@ -92,10 +93,7 @@ function Objects({ type: inPath }: { type: string | undefined }) {
 							<Nothing
 								title={text ? "No object is like that" : "No object said anything in this time"}
 							>
-								<p>Objects tell of themselves in three lines:</p>
-								<pre>{`from clew.twin import anchor, TriLogLogger
-with anchor("cart_123", "ShoppingCart"):
-    TriLogLogger(__name__).state_change(item_count=5)`}</pre>
+								<SendData what="objects" />
 							</Nothing>
 						)
 					}

@@ -11,6 +11,14 @@ export function sayState(state: Record<string, unknown>): string {
 		.join(" · ");
 }
 
+/** Statement for the events of an object, in the order in which they count. */
+export function eventsSql(type: string, id: string): string {
+	const [wanted, called] = [type, id].map(
+		(each) => `'${each.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`,
+	);
+	return `SELECT * FROM trilog_events WHERE ObjType = ${wanted} AND ObjId = ${called} ORDER BY Timestamp, Seq`;
+}
+
 export interface StateRow {
 	name: string;
 	kind: "same" | "changed" | "added" | "removed";
