@@ -1,9 +1,8 @@
-"""The page where things are not as on a laptop: behind a proxy, with keys, without an answer."""
+"""The page where things are not as on a laptop: behind a proxy, and with keys."""
 
 from __future__ import annotations
 
 import re
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,13 +11,11 @@ from playwright.sync_api import expect
 from tests.e2e.page.chromium import find_chromium
 from tests.e2e.page.prefix import open_prefix
 from tests.e2e.page.shop import RANGE, Shop
-from tests.e2e.telemetry import Trace
 from tests.integration.test_access_doors import SPANS, Guarded, open_guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.conftest import StartServer
     from tests.e2e.page.chromium import Visit
 
 
@@ -74,26 +71,3 @@ def test_whoever_may_only_read_is_told_so_where_he_tries_more(
     ).to_be_visible()
     # What was written is still there for whoever brings a better key.
     expect(page.get_by_label("Comment")).to_have_value("may I?")
-
-
-def test_a_server_that_goes_leaves_what_was_known_and_comes_back(
-    start_server: StartServer, visit: Visit
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = start_server({"http": f"127.0.0.1:{port}"})
-    trace = Trace("steady", 1)
-    trace.span("beat", 0, 5)
-    trace.send(server)
-    visit.is_live = True
-    visit.excused = ("Failed to fetch",)
-    page = visit.look(f"{server.url}/#/find?last=1h")
-    expect(page.get_by_text("beat").first).to_be_visible()
-    server.kill()
-    # It asks anew by itself, and says that nobody answered; what was known stays.
-    notice = page.get_by_role("alert").filter(has_text="cannot be reached").first
-    expect(notice).to_be_visible()
-    expect(page.get_by_text("beat").first).to_be_visible()
-    start_server({"http": f"127.0.0.1:{port}"})
-    expect(page.get_by_role("alert")).to_have_count(0)
-    expect(page.get_by_text("beat").first).to_be_visible()

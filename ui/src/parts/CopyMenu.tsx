@@ -63,7 +63,7 @@ export function CopyMenu({ of, isLow = false, ...copies }: CopyMenuProps) {
 				aria-label={of === undefined ? undefined : `Copy ${of} as`}
 				title={of === undefined ? undefined : `Copy ${of} as`}
 			>
-				{of === undefined ? "Copy as" : "⧉"}
+				{of === undefined ? "Copy as" : <Sheets />}
 			</summary>
 			<div>
 				{entries.map(([name, text]) => (
@@ -73,6 +73,15 @@ export function CopyMenu({ of, isLow = false, ...copies }: CopyMenuProps) {
 				))}
 			</div>
 		</details>
+	);
+}
+
+/** Two sheets, one before the other: not every font has a sign for it. */
+function Sheets() {
+	return (
+		<svg width="14" height="14" viewBox="0 0 14 14" class="sheets" aria-hidden="true">
+			<path d="M4.5 4.5h8v8h-8zM9.5 4.5v-3h-8v8h3" />
+		</svg>
 	);
 }
 

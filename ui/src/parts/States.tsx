@@ -14,7 +14,8 @@ interface ShownProps<Document> {
 }
 
 /**
- * An answer in whichever state it is. What is from before is grey; that the server cannot be reached is
+ * An answer in whichever state it is. What is from before is grey, and so is all that is shown while
+ * nobody could tell whether it still holds; that the server cannot be reached is
  * said once for all panes, above the time bar.
  */
 export function Shown<Document>({ of: answer, children, empty }: ShownProps<Document>) {
@@ -23,7 +24,7 @@ export function Shown<Document>({ of: answer, children, empty }: ShownProps<Docu
 	const nothing = empty?.(answer.data) ?? null;
 	const { problem } = answer;
 	return (
-		<div class={`shown ${problem ? "is-stale" : ""}`}>
+		<div class={`shown ${problem || lostSince.value !== null ? "is-stale" : ""}`}>
 			{answer.status === "stale" && problem === undefined && <LoadingLine />}
 			{problem && !problem.isUnreachable && (
 				<Stale problem={problem} again={answer.again} at={answer.at} />
@@ -72,15 +73,14 @@ export function Stale({ problem, again, at }: StaleProps) {
 /** That nobody answers, on every screen; it goes by itself. */
 export function Away() {
 	const since = lostSince.value;
+	if (since === null) return null;
 	return (
-		<div class={since === null ? "" : "notice away"} role="alert">
-			{since !== null && (
-				<span>
-					<b>The server cannot be reached.</b> What you see is from{" "}
-					{sayTime(since, since, { fraction: false })}, and is renewed by itself as soon as{" "}
-					<code>clew serve</code> answers again.
-				</span>
-			)}
+		<div class="notice away" role="alert">
+			<span>
+				<b>The server cannot be reached.</b> What you see is from{" "}
+				{sayTime(since, since, { fraction: false })}, and is renewed by itself as soon as{" "}
+				<code>clew serve</code> answers again.
+			</span>
 		</div>
 	);
 }

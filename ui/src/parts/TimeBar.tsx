@@ -2,6 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 import { addressOf, get } from "../api/client";
+import { lostSince } from "../api/reach";
 import type { Density } from "../api/schema";
 import { colour, Drawing, type Rect } from "../canvas/Drawing";
 import { useAnswer } from "../state/answer";
@@ -67,7 +68,7 @@ export function TimeBar() {
 	);
 	const said = density.data === undefined ? "" : sayDensity(density.data);
 	return (
-		<footer class={`timebar ${density.problem ? "is-stale" : ""}`}>
+		<footer class={`timebar ${density.problem || lostSince.value !== null ? "is-stale" : ""}`}>
 			<Away />
 			<div class="modes">
 				<button

@@ -125,31 +125,35 @@ function Which() {
 						}
 					>
 						{(found) => (
-							<table aria-label="Outputs">
-								<thead>
-									<tr>
-										<th>output, the last made first</th>
-										<th>by</th>
-										<th class="number">inputs</th>
-										<th>at</th>
-									</tr>
-								</thead>
-								<tbody>
-									{found.map((each) => (
-										<tr key={each.id}>
-											<td>
-												<a href={linkTo("lineage", [each.id])}>
-													{each.stage || "no stage told"}{" "}
-													<span class="mono small">{each.id.slice(-10)}</span>
-												</a>
-											</td>
-											<td>{each.service}</td>
-											<td class="number">{each.inputs}</td>
-											<td class="mono soft">{sayTime(readTime(each.at) ?? 0, now.value)}</td>
+							<div class="scroll">
+								<table aria-label="Outputs">
+									<thead>
+										<tr>
+											<th>output, the last made first</th>
+											<th>by</th>
+											<th class="number">inputs</th>
+											<th>at</th>
 										</tr>
-									))}
-								</tbody>
-							</table>
+									</thead>
+									<tbody>
+										{found.map((each) => (
+											<tr key={each.id}>
+												<td>
+													<a href={linkTo("lineage", [each.id])}>
+														{each.stage || "no stage told"}{" "}
+														<span class="mono small">{each.id.slice(-10)}</span>
+													</a>
+												</td>
+												<td>{each.service}</td>
+												<td class="number">{each.inputs}</td>
+												<td class="mono soft">
+													{sayTime(readTime(each.at) ?? 0, now.value, { fraction: false })}
+												</td>
+											</tr>
+										))}
+									</tbody>
+								</table>
+							</div>
 						)}
 					</Shown>
 				</Nothing>

@@ -23,7 +23,7 @@ export function Service({ service }: { service: string }) {
 			<Head
 				title={service}
 				copies={{
-					cli: command(["services"], { service, ...rangeQuery() }),
+					cli: command(["services", service], rangeQuery()),
 					url: addressOf("/api/v1/services/{service}/operations", { service }, query),
 					mcp: { tool: "services", arguments: { service, ...rangeQuery() } },
 				}}

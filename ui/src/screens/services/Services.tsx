@@ -13,7 +13,7 @@ import type {
 import { CopyMenu, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { SendData } from "../../parts/SendData";
-import { Nothing, Shown } from "../../parts/States";
+import { Loading, Nothing, Shown } from "../../parts/States";
 import { sayCount, sayDuration, sayMany, saySharePercent, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param, place } from "../../state/place";
@@ -83,6 +83,11 @@ function Overview() {
 	const services = useAnswer<ServiceList>(slowRangeKey.value, (until) =>
 		get("/api/v1/services", { query: { ...rangeQuery(), limit: 500 }, until }),
 	);
+	const topology = useAnswer<Topology>(slowRangeKey.value, (until) =>
+		get("/api/v1/topology", { query: rangeQuery(), until }),
+	);
+	// The map stands above the table: that would jump if it came first.
+	if (topology.status === "loading") return <Loading />;
 	return (
 		<Shown
 			of={services}
@@ -96,7 +101,9 @@ function Overview() {
 		>
 			{(found) => (
 				<div class="stack">
-					<ServiceMap />
+					<Shown of={topology}>
+						{(map) => (map.edges.length > 0 ? <Picture found={map} /> : null)}
+					</Shown>
 					<table aria-label="Services">
 						<thead>
 							<tr>
@@ -157,17 +164,6 @@ function Overview() {
 					)}
 				</div>
 			)}
-		</Shown>
-	);
-}
-
-function ServiceMap() {
-	const answer = useAnswer<Topology>(slowRangeKey.value, (until) =>
-		get("/api/v1/topology", { query: rangeQuery(), until }),
-	);
-	return (
-		<Shown of={answer}>
-			{(found) => (found.edges.length > 0 ? <Picture found={found} /> : null)}
 		</Shown>
 	);
 }

@@ -29,22 +29,23 @@ export function Details({ trace, row, comments }: DetailsProps) {
 	const pane = asked !== null && PANES.includes(asked) ? asked : "span";
 	return (
 		<div class="stack">
-			<div class="bar" role="tablist" aria-label="Details">
-				{PANES.map((each) => (
-					<button
-						type="button"
-						role="tab"
-						key={each}
-						aria-selected={each === pane}
-						onClick={() => change({ pane: each === "span" ? null : each }, { replace: true })}
-					>
-						{each}
-						{each === "comments" && (comments.data?.count ?? 0) > 0 && (
-							<span class="tag">{comments.data?.count}</span>
-						)}
-					</button>
-				))}
-				<span class="grow" />
+			<div class="bar">
+				<div class="bar grow" role="tablist" aria-label="Details">
+					{PANES.map((each) => (
+						<button
+							type="button"
+							role="tab"
+							key={each}
+							aria-selected={each === pane}
+							onClick={() => change({ pane: each === "span" ? null : each }, { replace: true })}
+						>
+							{each}
+							{each === "comments" && (comments.data?.count ?? 0) > 0 && (
+								<span class="tag">{comments.data?.count}</span>
+							)}
+						</button>
+					))}
+				</div>
 				<CopyMenu of="this pane" {...copiesOf(pane, trace.trace_id, row?.span.span_id)} />
 			</div>
 			{pane === "span" && row && <SpanPane row={row} />}

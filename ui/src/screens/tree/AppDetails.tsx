@@ -51,19 +51,20 @@ export function AppDetails({ id, apps, all, again }: AppDetailsProps) {
 				<Status app={app} />
 			</div>
 			<Steer app={app} apps={apps} again={again} />
-			<div class="bar" role="tablist">
-				{PANES.map((each) => (
-					<button
-						type="button"
-						role="tab"
-						key={each}
-						aria-selected={each === pane}
-						onClick={() => change({ pane: each === "app" ? null : each }, { replace: true })}
-					>
-						{each}
-					</button>
-				))}
-				<span class="grow" />
+			<div class="bar">
+				<div class="bar grow" role="tablist" aria-label="Details">
+					{PANES.map((each) => (
+						<button
+							type="button"
+							role="tab"
+							key={each}
+							aria-selected={each === pane}
+							onClick={() => change({ pane: each === "app" ? null : each }, { replace: true })}
+						>
+							{each}
+						</button>
+					))}
+				</div>
 				<CopyMenu of="this pane" {...copiesOf(pane, id)} />
 			</div>
 			{pane === "app" && <About app={app} apps={apps} />}

@@ -2,6 +2,7 @@
 
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { addressOf } from "../../api/client";
+import { lostSince } from "../../api/reach";
 import type { App } from "../../api/schema";
 import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
@@ -95,7 +96,7 @@ function Content({ tree, selected, all }: { tree: Known; selected: string | null
 	if (apps === null)
 		return problem === null ? <Loading /> : <Failed problem={problem} again={again} />;
 	return (
-		<div class={`shown ${problem === null ? "" : "is-stale"}`}>
+		<div class={`shown ${problem === null && lostSince.value === null ? "" : "is-stale"}`}>
 			{problem !== null && !problem.isUnreachable && <Stale problem={problem} again={again} />}
 			{apps.length > 0 ? (
 				<Apps tree={tree} apps={apps} selected={selected} all={all} />

@@ -115,7 +115,7 @@ export function Processes() {
 											<span class="service">{each.type}</span>
 											<span class="grow cut mono soft">{each.id}</span>
 											<span>{each.phase}</span>
-											<span class="soft duration">{sayDuration(each.duration_ms)}</span>
+											<span class="soft small duration">{sayDuration(each.duration_ms)}</span>
 											<span class={`tag ${TONES[each.status] ?? ""}`}>
 												{each.status.replace("_", " ")}
 											</span>

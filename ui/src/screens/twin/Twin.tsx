@@ -116,7 +116,7 @@ function Objects({ type: inPath }: { type: string | undefined }) {
 											{sayTime(readTime(object.last_at) ?? 0, now.value)}
 										</span>
 										<span class="service">{object.type}</span>
-										<span class="mono">{object.id}</span>
+										<span class="mono cut">{object.id}</span>
 										<span class="grow cut soft mono">{sayState(object.state)}</span>
 										{!object.exists && <span class="tag">deleted</span>}
 										<span class="soft small">{sayCount(object.events)} events</span>
