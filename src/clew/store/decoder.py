@@ -24,10 +24,14 @@ class DecoderFullError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What became of one record: how many rows were kept, and how many refused, by reason."""
+    """What became of one record: how many rows were kept, and how many refused, by reason.
+
+    `copies` is how many servers are known to have it; None where there is one server.
+    """
 
     accepted: int
     rejected: Mapping[str, int] = field(default_factory=dict)
+    copies: int | None = None
 
 
 class Decoder(Protocol):

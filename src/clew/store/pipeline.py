@@ -18,23 +18,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import math
 import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.store.commits import Commits
+from clew.store.database.contract import OutcomeUnknownError
 from clew.store.decoder import MalformedRecordError
 from clew.store.flusher import Flusher, FlushOptions
 from clew.store.folder import FolderLock
-from clew.store.frame import CHANGES, RECORD_KIND_MAX, RECORD_KIND_MIN
+from clew.store.frame import CHANGES
 from clew.store.history import History
 from clew.store.hot import append_to_empty, number_rows
+from clew.store.kind import NS_PER_S, OLDEST_MIN_NS, Changes, RecordKind, check_kinds
 from clew.store.log import Log, LogOptions
 from clew.store.recovery import recover
-from clew.store.refused import RefusedRecords
+from clew.store.refused import RefusedRecords, keep_aside
+from clew.store.replication.part import Inside, share
+from clew.store.replication.resends import Resends
+from clew.store.replication.wire import Record
 from clew.store.status import KindStatus, PipelineStatus, Tally
 
 if TYPE_CHECKING:
@@ -43,40 +51,23 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from clew.store.decoder import Decoded, Decoder
+    from clew.store.decoder import Decoded
     from clew.store.engine.contract import Engine, Snapshot
-    from clew.store.log import Group
-    from clew.store.table import Table
+    from clew.store.receipt import Group
+    from clew.store.replication.part import Part
 
-__all__ = ["Changes", "KindStatus", "Pipeline", "PipelineOptions", "PipelineStatus", "RecordKind"]
-
-_NS_PER_S = 1_000_000_000
-
-OLDEST_MIN_NS = 946_684_800 * _NS_PER_S
-"""2000-01-01T00:00:00Z. A record that says it is older has a clock that was never set."""
+__all__ = [
+    "OLDEST_MIN_NS",
+    "Changes",
+    "KindStatus",
+    "Pipeline",
+    "PipelineOptions",
+    "PipelineStatus",
+    "RecordKind",
+]
 
 # Two at a time: more would only take turns at the cores, each holding a large body.
 _DECODE_THREADS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class RecordKind:
-    """A kind of record that a strand writes.
-
-    `code` stands in the log for ever (16..255). Kinds may share tables. Rows older than
-    `retention_seconds` are refused; None refuses none but the absurd (`OLDEST_MIN_NS`).
-    `prepare` is called with records before they are decoded, in a thread where it may ask the
-    engine; it is also given how to take a snapshot, which holds every record that was acknowledged
-    before. It MUST NOT raise. While a log is read back it is called with stretches of records, and
-    the snapshot is that of before the first of all.
-    """
-
-    code: int
-    name: str
-    tables: tuple[Table, ...]
-    open_decoder: Callable[[], Decoder]
-    retention_seconds: int | None = None
-    prepare: Callable[[Sequence[bytes], Callable[[], Snapshot]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +89,6 @@ class PipelineOptions:
     clock: Callable[[], int] = time.time_ns
 
 
-class Changes(Protocol):
-    """Where the commits of the registry go that the log brings: the registry."""
-
-    def apply(self, number: int, payload: bytes) -> object:
-        """Take in a commit, in the order of the log; what is there already is passed over."""
-        ...
-
-    def applied(self) -> int:
-        """Return up to which number all commits are there to stay."""
-        ...
-
-
 class Pipeline:
     """Takes in records of the kinds it was opened with. `open` it, `close` it once."""
 
@@ -123,35 +102,47 @@ class Pipeline:
         *,
         history: History,
         changes: Changes | None,
+        part: Part | None,
     ) -> None:
         self._kinds = {kind.code: kind for kind in kinds}
         self._options = options
         self._lock = lock
         self._tallies = {kind.code: Tally() for kind in kinds}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiters: deque[tuple[int, asyncio.Future[int]]] = deque()
         self._group_settled: asyncio.Future[None] | None = None
         self._bytes_decoding = 0
         self._is_closing = False
         self._is_closed = False
         self._refused = RefusedRecords(folder / "refused")
         tables = list(dict.fromkeys(table for kind in kinds for table in kind.tables))
-        self._changes = changes
         # Held from the decoding of a record to its `append`, so that frames are appended as they
         # are numbered, whichever thread brings them.
         self._appending = threading.Lock()
-        self._recorded: deque[tuple[int, Future[int]]] = deque()
+        self._part = part
         applied = changes.applied() if changes is not None else history.last
-        self._unapplied = deque(f.number for f in history.changes if f.number > applied)
+        self._commits = Commits(changes, (f.number for f in history.changes if f.number > applied))
         self._damaged_frames = history.frames_lost
         newest = engine.newest_frame(tables)
-        self._hot, recovered = recover(history, newest, engine, kinds, self._refused)
+        last = max(history.last, newest)
+        acked = last if part is None else max(history.acked, newest)
+        self._hot, recovered = recover(
+            history,
+            newest,
+            engine,
+            kinds,
+            self._refused,
+            acked=acked,
+            # What others may still take back is not decoded: decoders remember.
+            decode_through=last if part is None or part.is_leader else acked,
+        )
         self._log = Log.open(
             history,
-            next_number=max(history.last, newest) + 1,
-            settle=self._hear_of_group,
-            options=options.log,
-            released=self._limit_release(history.flushed),
+            next_number=last + 1,
+            settle=self._hear_of_group if part is None else part.hear_of_group,
+            options=options.log if part is None else share(options.log),
+            epoch=None if part is None else part.begin(history, last + 1),
+            released=self._commits.limit_release(history.flushed),
         )
         self._flusher = Flusher(
             self._hot,
@@ -161,11 +152,19 @@ class Pipeline:
             refused=self._refused,
             recovered=recovered,
             options=options.flush,
-            release=lambda through: self._log.release(self._limit_release(through)),
+            release=lambda through: self._log.release(self._commits.limit_release(through)),
         )
-        if changes is not None:
-            for number, payload in history.read_changes(applied, history.last):
+        for number, payload in history.read_changes(applied, acked):
+            if changes is not None:
                 changes.apply(number, payload)
+        if part is not None and part.is_leader:
+            for number, payload in history.read_changes(acked, last):
+                self._commits.expect(number, payload, math.inf, None)
+        self._pending = [f for f in history.frames if f.number > acked]
+        self._resends = None
+        if part is not None and part.is_leader:
+            self._resends = Resends(part.ack_timeout_s, part.describe_unknown)
+            self._resends.remember_tail(self._log.folder, self._log.id, last, options.clock())
         self._decode_pool = ThreadPoolExecutor(_DECODE_THREADS, "clew-decode")
 
     @classmethod
@@ -179,6 +178,7 @@ class Pipeline:
         lock: FolderLock | None = None,
         history: History | None = None,
         changes: Changes | None = None,
+        part: Part | None = None,
     ) -> Self:
         """Take a data folder for this process, and go on where the last process stopped.
 
@@ -186,13 +186,14 @@ class Pipeline:
         The folder's `log` and `refused` are the pipeline's; the engine stays the caller's, who
         closes it after the pipeline. A caller who holds the folder's lock hands it in and keeps it;
         one who has read the log's `history` since then, too. `changes` is given what the log holds
-        of commits of the registry that it may not have.
+        of commits of the registry that it may not have. `part` is this server's in a group; it is
+        closed with the pipeline.
 
         Raises:
             ClewError: CONFLICT when another process has the folder; UNAVAILABLE or FORBIDDEN when
                 it cannot be written; whatever the engine raises.
         """
-        _check_kinds(kinds)
+        check_kinds(kinds)
         own_lock = FolderLock.acquire(folder) if lock is None else None
         try:
             pipeline = cls(
@@ -203,12 +204,14 @@ class Pipeline:
                 own_lock,
                 history=history or History.read(folder / "log"),
                 changes=changes,
+                part=part,
             )
         except BaseException:
             if own_lock is not None:
                 own_lock.release()
             raise
         pipeline._flusher.start()
+        pipeline._join()
         return pipeline
 
     @property
@@ -221,8 +224,12 @@ class Pipeline:
 
         A record none of whose rows can be kept is not written at all.
 
+        In a group it returns once as many servers have the record as was promised, and says how
+        many that are. The same bytes again, while it is undecided, are not counted again.
+
         Raises:
             MalformedRecordError: the bytes do not parse.
+            OutcomeUnknownError: the other servers did not answer in time.
             ClewError: OVERLOADED with a time to wait; UNAVAILABLE when it could not be written or
                 the pipeline is closing; TOO_LARGE when no frame or no batch can hold it. Nothing
                 of the record was kept.
@@ -230,20 +237,9 @@ class Pipeline:
         tally = self._tallies[kind.code]
         self._loop = asyncio.get_running_loop()
         received = self._options.clock()
-        oldest = OLDEST_MIN_NS
-        if kind.retention_seconds is not None:
-            oldest = max(oldest, received - kind.retention_seconds * _NS_PER_S)
-        self._admit(tally, len(body))
-        try:
-            if kind.prepare is not None:
-                await self._prepare(kind, kind.prepare, body)
-            if len(body) <= self._options.decode_inline_bytes_max:
-                decoded, waiter = self._decode_here(kind, body, received, oldest)
-            else:
-                decoded, waiter = await self._decode_apart(kind, body, received, oldest)
-        except MalformedRecordError:
-            tally.malformed += 1
-            raise
+        if self._resends is not None:
+            return await self._accept_once(kind, body, received, self._resends)
+        decoded, waiter = await self._take(kind, body, received)
         if waiter is not None:
             try:
                 await waiter
@@ -253,22 +249,68 @@ class Pipeline:
         tally.count(decoded, received)
         return decoded
 
+    async def _accept_once(
+        self, kind: RecordKind, body: bytes, received: int, resends: Resends
+    ) -> Decoded:
+        """Accept a record of a group, unless the same bytes are on their way already."""
+        assert self._part is not None
+        is_first = False
+
+        async def take() -> tuple[Decoded, asyncio.Future[int] | None]:
+            nonlocal is_first
+            is_first = True
+            return await self._take(kind, body, received)
+
+        tally = self._tallies[kind.code]
+        try:
+            decoded, number = await resends.once(kind.code, body, take, self.wait_acked)
+        except OutcomeUnknownError:
+            tally.failed += 1
+            raise
+        if is_first:
+            tally.count(decoded, received)
+        return replace(decoded, copies=self._part.count_copies(number))
+
+    async def _take(
+        self, kind: RecordKind, body: bytes, received: int
+    ) -> tuple[Decoded, asyncio.Future[int] | None]:
+        """Decode and append a record; what to wait for is None when no row of it is kept."""
+        tally = self._tallies[kind.code]
+        oldest = OLDEST_MIN_NS
+        if kind.retention_seconds is not None:
+            oldest = max(oldest, received - kind.retention_seconds * NS_PER_S)
+        self._admit(tally, len(body))
+        try:
+            if kind.prepare is not None:
+                await self._prepare(kind, kind.prepare, body)
+            if len(body) <= self._options.decode_inline_bytes_max:
+                return self._decode_here(kind, body, received, oldest)
+            return await self._decode_apart(kind, body, received, oldest)
+        except MalformedRecordError:
+            tally.malformed += 1
+            raise
+
     def record(self, payload: bytes) -> Future[int]:
         """Write a commit of the registry into the log; from any thread, without waiting.
 
         The future gives the number of its frame once that is acknowledged. It raises ClewError when
-        the commit is not in the log, and never will be.
+        the commit is not in the log, and never will be; OutcomeUnknownError when nobody knows that,
+        and then the registry is given the commit if it is acknowledged after all.
         """
         future: Future[int] = Future()
+        timeout_s = math.inf if self._part is None else self._part.ack_timeout_s
+        received = self._options.clock()
         try:
             with self._appending:
                 self._check_open()
                 self._log.check_room(len(payload))
-                number = self._log.append(
-                    CHANGES, payload, received=self._options.clock(), oldest=0
-                )
-                self._recorded.append((number, future))
-                self._unapplied.append(number)
+                number = self._log.next_number
+                self._commits.expect(number, payload, time.monotonic() + timeout_s, future)
+                try:
+                    self._append(CHANGES, payload, received, 0)
+                except ClewError:
+                    self._commits.withdraw(number)
+                    raise
         except ClewError as error:
             future.set_exception(error)
         return future
@@ -290,6 +332,7 @@ class Pipeline:
 
         Returns it also when the time is up or the pipeline closes: then it may be `after` still.
         """
+        self._loop = asyncio.get_running_loop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self._hot.acked <= after and not self._is_closing:
@@ -312,6 +355,7 @@ class Pipeline:
             refused_frames=self._refused.count,
             last_error=error.message if error else None,
             writable=self._log.failure is None and not self._is_closing,
+            group=None if self._part is None else self._part.status(),
         )
 
     async def close(self) -> None:
@@ -323,15 +367,39 @@ class Pipeline:
             return
         self._is_closing = True
         self._announce_group()
+        has_hope = self._part is None or self._part.has_hope
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._options.close_timeout_s):
+            async with asyncio.timeout(self._options.close_timeout_s if has_hope else 0):
                 while self._waiters:
                     await self._next_group()
         await asyncio.to_thread(self._shut)
+        if self._part is not None:
+            for _, waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_exception(self._part.describe_unknown())
+            self._commits.expire(math.inf, self._part.describe_unknown)
         self._is_closed = True
+
+    def _join(self) -> None:
+        """Let this server's part in a group begin."""
+        if self._part is not None:
+            self._part.connect(
+                Inside(
+                    log=self._log,
+                    acked=self._hot.acked,
+                    pending=self._pending,
+                    settle=self._hear_of_group,
+                    take_in=self._take_in,
+                    expire=self._commits.expire,
+                    flushed=lambda: self._hot.flushed,
+                    check_room=self._check_rows,
+                )
+            )
 
     def _shut(self) -> None:
         self._decode_pool.shutdown(wait=True)
+        if self._part is not None:
+            self._part.close()
         self._flusher.stop(timeout_s=self._options.close_timeout_s)
         self._log.close()
         if self._lock is not None:
@@ -357,10 +425,17 @@ class Pipeline:
                 hint="send again to the next one",
                 retry_after_ms=1000,
             )
+        if self._part is not None:
+            self._part.check()
 
     def _check_room(self, size: int) -> None:
         """Raise unless a record of this size can be taken in now."""
         self._check_open()
+        self._check_rows()
+        self._log.check_room(size)
+
+    def _check_rows(self) -> None:
+        """Raise while too many rows wait for the engine."""
         waiting = self._hot.waiting()
         batches = self._batches_waiting(waiting.rows, waiting.bytes + self._bytes_decoding)
         is_too_much = waiting.sealed_bytes > self._options.hot_bytes_max
@@ -371,7 +446,6 @@ class Pipeline:
                 hint="send again after the time given, or send less",
                 retry_after_ms=self._flusher.retry_after_ms,
             )
-        self._log.check_room(size)
 
     async def _prepare(
         self,
@@ -390,7 +464,7 @@ class Pipeline:
 
     def _decode_here(
         self, kind: RecordKind, body: bytes, received: int, oldest: int
-    ) -> tuple[Decoded, asyncio.Future[None] | None]:
+    ) -> tuple[Decoded, asyncio.Future[int] | None]:
         """Decode a record and append it; what to wait for is None when no row of it is kept."""
         with self._appending:
             decoded = self._hot.decode(
@@ -398,20 +472,52 @@ class Pipeline:
             )
             if not decoded.accepted:
                 return decoded, None
-            return decoded, self._append(kind, body, received, oldest)
+            return decoded, self._append_waited(kind, body, received, oldest)
 
-    def _append(
+    def _append_waited(
         self, kind: RecordKind, body: bytes, received: int, oldest: int
-    ) -> asyncio.Future[None]:
+    ) -> asyncio.Future[int]:
         assert self._loop is not None
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        number = self._log.append(kind.code, body, received=received, oldest=oldest)
-        self._waiters.append((number, waiter))
+        waiter: asyncio.Future[int] = self._loop.create_future()
+        self._waiters.append((self._append(kind.code, body, received, oldest), waiter))
         return waiter
+
+    def _append(self, kind: int, payload: bytes, received: int, oldest: int) -> int:
+        number = self._log.append(kind, payload, received=received, oldest=oldest)
+        if self._part is not None:
+            epoch = self._log.epoch
+            self._part.offer(Record(number, epoch, kind, received, oldest, payload))
+        return number
+
+    def _take_in(self, records: Sequence[Record]) -> None:
+        """Decode frames of another server; nothing else brings rows then."""
+        for kind in self._kinds.values():
+            bodies = [record.payload for record in records if record.kind == kind.code]
+            if bodies and kind.prepare is not None:
+                kind.prepare(bodies, self.snapshot)
+        for record in records:
+            if record.kind == CHANGES:
+                self._commits.bring(record.number, record.payload)
+                continue
+            try:
+                self._decode_frame(record)
+            except (MalformedRecordError, ClewError) as error:
+                keep_aside(self._refused, self._log.folder, record.number, error)
+
+    def _decode_frame(self, record: Record) -> None:
+        if record.kind not in self._kinds:
+            raise ClewError(ErrorCode.UNSUPPORTED, f"no kind of record has the code {record.kind}")
+        self._hot.decode(
+            record.kind,
+            record.payload,
+            frame=record.number,
+            received=record.received,
+            oldest=record.oldest,
+        )
 
     async def _decode_apart(
         self, kind: RecordKind, body: bytes, received: int, oldest: int
-    ) -> tuple[Decoded, asyncio.Future[None] | None]:
+    ) -> tuple[Decoded, asyncio.Future[int] | None]:
         """Decode a large record in another thread, and give it its number only then.
 
         Smaller records overtake it meanwhile, as if it had arrived when it was decoded.
@@ -431,56 +537,35 @@ class Pipeline:
             number = self._log.next_number
             numbered = number_rows(batches, number)
             self._hot.add(kind.code, numbered, frame=number, rows=decoded.accepted, size=len(body))
-            return decoded, self._append(kind, body, received, oldest)
-
-    def _limit_release(self, through: int) -> int:
-        """Return up to which frame the log is not needed: the registry may lag behind."""
-        if self._changes is None:
-            return through
-        applied = self._changes.applied()
-        with self._appending:
-            while self._unapplied and self._unapplied[0] <= applied:
-                self._unapplied.popleft()
-            return min(through, self._unapplied[0] - 1) if self._unapplied else through
+            return decoded, self._append_waited(kind, body, received, oldest)
 
     def _hear_of_group(self, group: Group) -> None:
-        """Pass the log's word on to the event loop. In the log's thread."""
-        self._answer_recorded(group)
-        if self._loop is None:
-            # Nobody but the registry has written yet.
+        """Pass the log's word on to the event loop. From the threads of the log, or of the part."""
+        self._commits.answer(group)
+        if self._loop is None or (self._part is not None and not self._part.is_leader):
+            # No event loop waits for frames but for their news.
             self._take_note(group)
-            return
+            if self._loop is None:
+                return
+            tell: Callable[[], None] = self._announce_group
+        else:
+            tell = functools.partial(self._settle, group)
         try:
-            self._loop.call_soon_threadsafe(self._settle, group)
+            self._loop.call_soon_threadsafe(tell)
         except RuntimeError:
             # The loop is closed and nobody waits; the rows still go their way.
             self._take_note(group)
 
-    def _answer_recorded(self, group: Group) -> None:
-        """Answer for the commits of a group: at once, since the event loop may wait for them."""
-        answered = []
-        with self._appending:
-            while self._recorded and self._recorded[0][0] <= group.last:
-                answered.append(self._recorded.popleft())
-                if group.failure is not None:
-                    self._unapplied.remove(answered[-1][0])
-        for number, future in answered:
-            error = group.error()
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(number)
-
     def _settle(self, group: Group) -> None:
         self._take_note(group)
         while self._waiters and self._waiters[0][0] <= group.last:
-            _, waiter = self._waiters.popleft()
+            number, waiter = self._waiters.popleft()
             if waiter.done():
                 continue
             if (error := group.error()) is not None:
                 waiter.set_exception(error)
             else:
-                waiter.set_result(None)
+                waiter.set_result(number)
         self._announce_group()
 
     def _take_note(self, group: Group) -> None:
@@ -501,18 +586,6 @@ class Pipeline:
         if self._group_settled is not None and not self._group_settled.done():
             self._group_settled.set_result(None)
         self._group_settled = None
-
-
-def _check_kinds(kinds: Sequence[RecordKind]) -> None:
-    codes = [kind.code for kind in kinds]
-    names = [kind.name for kind in kinds]
-    for what in (codes, names):
-        if len(set(what)) < len(what):
-            raise ValueError(f"kinds of record share something: {what}")
-    if CHANGES in codes:
-        raise ValueError(f"code {CHANGES} is that of the registry's commits")
-    if not all(RECORD_KIND_MIN <= code <= RECORD_KIND_MAX for code in codes):
-        raise ValueError(f"codes must be {RECORD_KIND_MIN} to {RECORD_KIND_MAX}: {codes}")
 
 
 def _decode_one(

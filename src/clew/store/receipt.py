@@ -45,6 +45,8 @@ class Receipt:
 
 
 def _copy(error: ClewError) -> ClewError:
-    return ClewError(
-        error.code, error.message, hint=error.hint, retry_after_ms=error.retry_after_ms
-    )
+    """Return the same error for another to raise; what kind of error it is stays."""
+    twin = type(error).__new__(type(error))
+    twin.__dict__.update(error.__dict__)
+    twin.args = error.args
+    return twin

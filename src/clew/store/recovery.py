@@ -55,17 +55,22 @@ def recover(
     engine: Engine,
     kinds: Sequence[RecordKind],
     refused: RefusedRecords,
+    *,
+    acked: int,
+    decode_through: int,
 ) -> tuple[HotRows, Recovered]:
-    """Decode what a log holds beyond the engine; `newest` is the engine's newest frame."""
-    acked = max(history.last, newest)
+    """Decode what a log holds beyond the engine; `newest` is the engine's newest frame.
+
+    Frames up to `acked` may be seen; those after `decode_through` are left for later.
+    """
     hot = HotRows(
         {kind.code: kind.open_decoder for kind in kinds},
-        flushed=history.flushed if history.frames else acked,
+        flushed=history.flushed if history.frames else max(history.last, newest),
         acked=history.flushed,
     )
     names = {kind.code: kind.name for kind in kinds}
     for frame, payload in _read_prepared(history, newest, kinds):
-        if frame.kind == CHANGES:
+        if frame.kind == CHANGES or frame.number > decode_through:
             continue
         if frame.kind not in names:
             unknown = ValueError(f"no kind of record has the code {frame.kind}")
@@ -106,6 +111,8 @@ def _read_prepared(
     stretch: list[tuple[FrameRef, bytes]] = []
     size = 0
     for frame, payload in history.read_payloads():
+        if frame.kind == CHANGES:
+            continue
         if stretch and (size + len(payload) > PREPARED_BYTES or len(stretch) >= PREPARED_RECORDS):
             yield from _prepared(stretch, prepares, before)
             stretch, size = [], 0

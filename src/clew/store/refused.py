@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.folder import open_folder, storage_error, sync_folder
-from clew.store.history import read_payload
+from clew.store.history import find_frame, read_payload
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +82,15 @@ class RefusedRecords:
         if frame.number not in self._frames:
             self._frames.add(frame.number)
             self._bytes += frame.length
+
+
+def keep_aside(refused: RefusedRecords, log: Path, number: int, error: Exception) -> None:
+    """Keep a frame of another server aside, whose rows cannot be decoded here."""
+    frame = find_frame(log, number)
+    if frame is None:
+        logger.error("frame %d is lost: the log does not hold it any more", number)
+        return
+    refused.keep(frame, table="unknown", error=error)
 
 
 def _write(path: Path, content: bytes) -> None:

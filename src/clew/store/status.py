@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clew.store.decoder import Decoded
+    from clew.store.replication.status import GroupStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class PipelineStatus:
 
     `acked` and `flushed` are frame numbers. `damaged_frames` is how many records, at most, the log
     had lost when it was opened; `refused_frames` how many the engine would not take and that are
-    kept aside. `last_error` says why rows do not reach the log or the engine at present.
+    kept aside. `last_error` says why rows do not reach the log or the engine at present. `group` is
+    how the servers of the group are, None of a server that is alone.
     """
 
     acked: int
@@ -49,6 +51,7 @@ class PipelineStatus:
     refused_frames: int
     last_error: str | None
     writable: bool
+    group: GroupStatus | None = None
 
 
 @dataclass(slots=True)

@@ -63,6 +63,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int = 0
     leader: str | None = None
     leader_url: str | None = None
+    group: str | None = None
     starts: Starts = ()
 
 
@@ -135,6 +136,11 @@ class Standing:
         return self._document.leader_url
 
     @property
+    def group(self) -> str | None:
+        """Which servers this one belongs to; None before it led or followed any."""
+        return self._document.group
+
+    @property
     def is_leading(self) -> bool:
         """Whether the newest epoch belongs to this server."""
         return self._document.leader == self._document.node_id
@@ -172,7 +178,13 @@ class Standing:
             if not known.epoch < epoch <= EPOCH_MAX:
                 raise FencedError(epoch, known.epoch, known.leader_url)
             self._write(
-                msgspec.structs.replace(known, epoch=epoch, leader=known.node_id, leader_url=url)
+                msgspec.structs.replace(
+                    known,
+                    epoch=epoch,
+                    leader=known.node_id,
+                    leader_url=url,
+                    group=known.group or new_uuid(time.time_ns()),
+                )
             )
 
     def note_start(self, epoch: int, first: int) -> None:
@@ -205,14 +217,24 @@ class Standing:
             if starts != known.starts:
                 self._write(msgspec.structs.replace(known, starts=starts))
 
-    def begin(self, starts: Starts) -> None:
-        """Take over the epochs of a snapshot's log.
+    def join(self, group: str) -> None:
+        """Belong to the servers of a group from now on.
 
         Raises:
             ClewError: it could not be made durable.
         """
         with self._lock:
-            self._write(msgspec.structs.replace(self._document, starts=starts))
+            if group != self._document.group:
+                self._write(msgspec.structs.replace(self._document, group=group))
+
+    def begin(self, starts: Starts, group: str | None) -> None:
+        """Take over the epochs of a snapshot's log, and the group that it is of.
+
+        Raises:
+            ClewError: it could not be made durable.
+        """
+        with self._lock:
+            self._write(msgspec.structs.replace(self._document, starts=starts, group=group))
 
     def _write(self, document: _Document) -> None:
         """Make a document durable, then what is known."""

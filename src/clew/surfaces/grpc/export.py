@@ -45,6 +45,9 @@ MESSAGE_SECONDS_MAX: Final = 30.0
 STATUS_DETAILS: Final = "grpc-status-details-bin"
 """The trailer in which google.rpc.Status travels, and with it RetryInfo."""
 
+ACKS_TRAILER: Final = "x-clew-acks"
+"""How many servers have what was sent, told where there are several."""
+
 _STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -92,6 +95,8 @@ class ExportServices:
                 except ClewError as error:
                     return await self._refuse(error, context)
             self.answers[0] += 1
+            if decoded.copies is not None:
+                context.set_trailing_metadata(((ACKS_TRAILER, str(decoded.copies)),))
             return encode_response(signal, decoded.rejected, Encoding.PROTOBUF)
 
         return export

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 PATHS: Final = {f"/v1/{signal}": signal for signal in Signal}
 
+ACKS_HEADER: Final = b"x-clew-acks"
+"""How many servers have what was sent, told where there are several."""
+
 BODY_SECONDS_MAX: Final = 30.0
 """How long a body may take to arrive: three times the timeout that exporters have by default."""
 
@@ -163,7 +166,10 @@ class OtlpHttpDoor:
                 return
         encoding = request.encoding or Encoding.PROTOBUF
         answer = encode_response(signal, decoded.rejected, encoding)
-        await self._send(send, 200, encoding.value.encode(), answer, self._cors_headers(request))
+        headers = self._cors_headers(request)
+        if decoded.copies is not None:
+            headers.append((ACKS_HEADER, b"%d" % decoded.copies))
+        await self._send(send, 200, encoding.value.encode(), answer, headers)
 
     async def _take(self, request: _Request, hold: Hold, receive: Receive) -> bytes | None:
         """Return the body as protobuf, None when the sender went away.

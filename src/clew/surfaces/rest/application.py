@@ -20,6 +20,7 @@ from clew.surfaces.compat.jaeger.door import answer_refusal, jaeger_routes
 from clew.surfaces.identity import NOBODY, SCOPE_KEY, caller_of
 from clew.surfaces.internal.paths import FRAMES_PATH, SCANS_PATH
 from clew.surfaces.internal.scans import answer_frames, answer_scans
+from clew.surfaces.internal.wal import PATHS as INTERNAL_PATHS
 from clew.surfaces.mcp.http import PATH as MCP_PATH
 from clew.surfaces.mcp.http import McpAddress
 from clew.surfaces.mcp.pages import read_contract
@@ -76,12 +77,21 @@ class HttpDoor:
     """The application. One instance belongs to one event loop.
 
     `hosts` are names by which the door may be called besides loopback names and plain addresses;
-    `otlp` answers ``/v1/{traces,logs,metrics}``, with walls of its own.
+    `otlp` answers ``/v1/{traces,logs,metrics}``, with walls of its own; `internal` what servers of
+    a group ask one another about the log.
     """
 
-    def __init__(self, desk: Desk, otlp: ASGIApp, *, hosts: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        otlp: ASGIApp,
+        *,
+        hosts: Collection[str] = (),
+        internal: ASGIApp | None = None,
+    ) -> None:
         self._desk = desk
         self._otlp = otlp
+        self._internal = internal
         self._hosts = frozenset(host.lower() for host in hosts)
         self._shards = desk.shards
         self._routes = _open_routes(desk)
@@ -163,6 +173,8 @@ class HttpDoor:
         except ClewError as error:
             # What is still to come of its body is nobody's to read.
             return answer_refusal(scope["path"], error), receive
+        if self._internal is not None and scope["path"] in INTERNAL_PATHS:
+            return self._internal, receive
         return self._routes, receive
 
     def _refuse_caller(self, scope: Scope) -> Response | None:

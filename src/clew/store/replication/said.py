@@ -1,0 +1,123 @@
+"""What a leader and a standby say to one another besides frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.store.replication import wire
+from clew.store.replication.position import encode_starts, parse_starts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clew.store.replication.standing import Starts
+
+
+class Need(StrEnum):
+    """Why a standby needs a snapshot."""
+
+    BEHIND = "it is further behind than the leader's log reaches back"
+    DIVERGED = "its engine has frames that the leader does not have"
+    FOREIGN = "its data is not of this group"
+    REGISTRY = "its registry is not the leader's"
+
+
+class GapError(ClewError):
+    """Frames before those that were sent are missing; `expected` is the first of them."""
+
+    def __init__(self, expected: int) -> None:
+        super().__init__(
+            ErrorCode.NOT_FOUND,
+            f"frames from {expected} on are missing here",
+            hint="send those first",
+        )
+        self.expected = expected
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server of the group answers a leader.
+
+    `acked` is the newest frame that it has synced, `last` the newest that it wrote, of epoch
+    `last_epoch`; `snapshot` says why it needs one.
+    """
+
+    acked: int
+    epoch: int
+    node_id: str | None = None
+    last: int = 0
+    last_epoch: int | None = None
+    snapshot: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """What the headers of a leader's request say.
+
+    Without `starts` it is a claim: from now on the sender leads, and wants to know how far this
+    server is. Else its frames follow on number `after`, those up to `acked` are acknowledged, and
+    its log has every frame after `oldest` up to `last`.
+    """
+
+    epoch: int
+    node: str
+    url: str | None
+    group: str | None = None
+    after: int = 0
+    acked: int = 0
+    oldest: int = 0
+    last: int = 0
+    starts: Starts | None = None
+    origin: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers."""
+        headers = {
+            wire.EPOCH_HEADER: str(self.epoch),
+            wire.NODE_HEADER: self.node,
+            wire.LEADER_HEADER: self.url or "",
+        }
+        if self.starts is None:
+            return headers
+        return {
+            **headers,
+            wire.GROUP_HEADER: self.group or "",
+            wire.AFTER_HEADER: str(self.after),
+            wire.ACKED_HEADER: str(self.acked),
+            wire.OLDEST_HEADER: str(self.oldest),
+            wire.LAST_HEADER: str(self.last),
+            wire.STARTS_HEADER: encode_starts(self.starts),
+            wire.ORIGIN_HEADER: self.origin,
+        }
+
+    @classmethod
+    def parse(cls, headers: Mapping[str, str]) -> Shipment:
+        """Return what headers say, names in lower case.
+
+        Raises:
+            ClewError: INVALID_ARGUMENT.
+        """
+        starts = headers.get(wire.STARTS_HEADER)
+        try:
+            return cls(
+                epoch=int(headers[wire.EPOCH_HEADER]),
+                node=headers[wire.NODE_HEADER],
+                url=headers.get(wire.LEADER_HEADER) or None,
+                group=headers.get(wire.GROUP_HEADER) or None,
+                after=int(headers.get(wire.AFTER_HEADER, "0")),
+                acked=int(headers.get(wire.ACKED_HEADER, "0")),
+                oldest=int(headers.get(wire.OLDEST_HEADER, "0")),
+                last=int(headers.get(wire.LAST_HEADER, "0")),
+                starts=None if starts is None else parse_starts(starts),
+                origin=headers.get(wire.ORIGIN_HEADER, ""),
+            )
+        except (KeyError, ValueError) as error:
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"the request does not say who leads: {error}",
+                hint=f"it needs {wire.EPOCH_HEADER} and {wire.NODE_HEADER}",
+            ) from error

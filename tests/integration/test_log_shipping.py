@@ -1,0 +1,171 @@
+"""What a leader takes in is on its standbys before it is acknowledged, in its order, each once."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.store.database.contract import OutcomeUnknownError
+from tests.integration.log_group import DEADLINE_S, Node, log_of, wait_for
+from tests.integration.made_up import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def make_node(tmp_path: Path) -> Iterator[Callable[[str], Node]]:
+    nodes: dict[str, Node] = {}
+
+    def make(name: str) -> Node:
+        nodes[name] = Node(tmp_path / name)
+        return nodes[name]
+
+    yield make
+    for node in nodes.values():
+        node.close()
+
+
+def is_ready(leader: Node) -> bool:
+    status = leader.pipeline.status().group
+    assert status is not None
+    return all(each.state == "following" for each in status.standbys)
+
+
+def wait_ready(leader: Node) -> None:
+    wait_for(lambda: is_ready(leader), "following")
+
+
+def test_a_record_is_acknowledged_once_every_standby_has_it_and_seen_there(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b, c = make_node("a"), make_node("b").follow(), make_node("c").follow()
+    a.lead([b.url, c.url])
+    wait_ready(a)
+    for number in range(20):
+        decoded = a.accept(record(number))
+        assert decoded.copies == 3
+    commit = a.pipeline.record(b"commit").result(DEADLINE_S)
+    expected = Counter(range(20))
+    assert a.seen() == expected
+    for node in (b, c):
+        wait_for(lambda node=node: node.seen() == expected, "being seen")  # type: ignore[misc]
+        wait_for(lambda node=node: node.book.entries == [(commit, b"commit")])  # type: ignore[misc]
+    for node in (a, b, c):
+        node.close()
+    assert log_of(a.folder) == log_of(b.folder) == log_of(c.folder)
+    assert len(log_of(a.folder)) == 21
+
+
+def test_a_standby_refuses_records_and_names_its_leader(make_node: Callable[[str], Node]) -> None:
+    a, b = make_node("a"), make_node("b").follow()
+    a.lead([b.url])
+    wait_ready(a)
+    with pytest.raises(ClewError, match="standby") as refused:
+        b.accept(record(1))
+    assert refused.value.code is ErrorCode.UNAVAILABLE
+    assert a.url in str(refused.value.hint)
+
+
+def test_without_enough_standbys_a_record_is_refused_before_it_is_written(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b = make_node("a"), make_node("b")
+    a.lead([b.url])
+    wait_for(lambda: bool(a.pipeline.status().group.standbys[0].error))  # type: ignore[union-attr]
+    with pytest.raises(ClewError) as refused:
+        a.accept(record(1))
+    assert refused.value.code is ErrorCode.UNAVAILABLE
+    assert b.url in refused.value.message
+    assert refused.value.retry_after_ms
+    assert a.pipeline.record(b"x").exception(DEADLINE_S) is not None
+    a.close()
+    assert log_of(a.folder) == []
+
+
+def test_with_none_required_a_standby_that_was_away_catches_up_from_the_files(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b = make_node("a"), make_node("b")
+    a.lead([b.url], required=0)
+    for number in range(100):
+        assert a.accept(record(number, *range(1000, 1020))).copies == 1
+    a.close()
+    a.lead([b.url], required=0)
+    a.accept(record(100))
+    b.follow()
+    wait_ready(a)
+    wait_for(lambda: b.seen() == a.seen(), "catching up")
+    b.close()
+    for number in range(101, 150):
+        a.accept(record(number))
+    b.follow()
+    wait_for(lambda: b.seen() == a.seen(), "catching up again")
+    a.close()
+    b.close()
+    assert log_of(a.folder) == log_of(b.folder)
+    assert len(log_of(a.folder)) == 150
+
+
+def test_what_times_out_is_unseen_undecided_and_joined_by_the_same_bytes(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b = make_node("a"), make_node("b").follow()
+    a.lead([b.url], ack_timeout_s=0.3)
+    wait_ready(a)
+    a.accept(record(1))
+    held = threading.Event()
+    assert b.part is not None
+    # The standby's only turn is taken: it hears, and answers nobody.
+    b.part._turn.acquire()  # type: ignore[union-attr]
+    try:
+        with pytest.raises(OutcomeUnknownError, match="not known"):
+            a.accept(record(2))
+        with pytest.raises(OutcomeUnknownError):
+            a.accept(record(2))
+        assert isinstance(a.pipeline.record(b"late").exception(DEADLINE_S), OutcomeUnknownError)
+        assert a.seen() == Counter([1])
+        assert a.book.entries == []
+    finally:
+        b.part._turn.release()  # type: ignore[union-attr]
+    held.set()
+    wait_for(lambda: a.seen() == Counter([1, 2]), "being acknowledged")
+    wait_for(lambda: [payload for _, payload in a.book.entries] == [b"late"], "being applied")
+    a.accept(record(2))
+    assert a.seen() == Counter([1, 2]), "the retry of a record that was told to be unknown"
+    a.accept(record(1))
+    assert a.seen() == Counter([1, 1, 2]), "the same bytes after an answer are another record"
+    wait_for(lambda: b.seen() == a.seen())
+
+
+def test_a_deposed_leader_is_fenced_and_its_tail_is_cut_off_when_it_follows(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b = make_node("a"), make_node("b").follow()
+    a.lead([b.url], ack_timeout_s=0.2)
+    wait_ready(a)
+    a.accept(record(1))
+    wait_for(lambda: b.seen() == Counter([1]))
+    b.close()
+    with pytest.raises(ClewError):
+        a.accept(record(66))
+    b.lead([a.url], epoch=9)
+    wait_for(lambda: bool(a.fenced), "being fenced")
+    assert a.fenced[0][0] == 9
+    with pytest.raises(ClewError):
+        a.accept(record(67))
+    with pytest.raises(ClewError):
+        b.accept(record(2))
+    a.close()
+    a.follow()
+    wait_ready(b)
+    assert b.accept(record(2)).copies == 2
+    wait_for(lambda: a.seen() == Counter([1, 2]))
+    a.close()
+    b.close()
+    assert log_of(a.folder) == log_of(b.folder)
