@@ -15,6 +15,7 @@ import uvicorn
 from clew.access.caller import LOCAL
 from clew.access.registry import AccessRegistry
 from clew.access.schema import SCHEMA as ACCESS
+from clew.remote.http import Server
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.flusher import FlushOptions
 from clew.store.log import LogOptions
@@ -109,6 +110,7 @@ class Node:
             standing,
             LeaderOptions(
                 standbys,
+                lambda url, timeout_s: Server(url, read_timeout_s=timeout_s),
                 url=self.url,
                 required=required,
                 ack_timeout_s=ack_timeout_s,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from clew.store.history import History
     from clew.store.replication.part import Inside
+    from clew.store.replication.peer import Connection
     from clew.store.replication.standing import Standing
     from clew.store.replication.wire import Record
 
@@ -57,7 +58,8 @@ SHORT_RETRY_MS: Final = 1000
 class LeaderOptions:
     """How a leader is set.
 
-    `standbys` are the URLs of the other servers; `required` how many of them must have a frame
+    `standbys` are the URLs of the other servers, and `connect` opens a connection to one, with the
+    seconds that an answer may take; `required` says how many of them must have a frame
     before it is acknowledged, None for all. `url` is where others reach this server. A record waits
     for them up to `ack_timeout_s`. `may_acknowledge` is asked right before frames are settled, and
     False leaves them undecided; `on_fenced` is called once, from any thread, with the epoch, id and
@@ -65,10 +67,10 @@ class LeaderOptions:
     """
 
     standbys: Sequence[str]
+    connect: Callable[[str, float], Connection]
     url: str | None = None
     required: int | None = None
     ack_timeout_s: float = 10.0
-    peer_key: str | None = None
     may_acknowledge: Callable[[], bool] = field(default=lambda: True)
     on_fenced: Callable[[int, str | None, str | None], None] = field(
         default=lambda _epoch, _leader, _url: None

@@ -12,18 +12,18 @@ from __future__ import annotations
 import logging
 import threading
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.remote.http import Server
 from clew.store.replication import wire
 from clew.store.replication.reader import LogReader, list_segments
 from clew.store.replication.said import Said
 from clew.store.replication.status import StandbyStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from clew.store.replication.leader import Leader
@@ -61,6 +61,36 @@ class _Known(msgspec.Struct, frozen=True, kw_only=True):
     leader_url: str | None = None
 
 
+class Answer(Protocol):
+    """What another server answered."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, as it came."""
+        ...
+
+
+class Connection(Protocol):
+    """One kept connection to another server; used by one thread at a time.
+
+    Refusals and failures are ClewErrors, with the code that the other server named.
+    """
+
+    def get(self, path: str) -> Answer:
+        """Ask with GET."""
+        ...
+
+    def post(
+        self, path: str, body: bytes, content_type: str, *, headers: Mapping[str, str]
+    ) -> Answer:
+        """Send a body with POST."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
 class Peer:
     """A standby. What is told of it is guarded by the leader's lock."""
 
@@ -72,7 +102,7 @@ class Peer:
         self.error: str | None = None
         self._leader = leader
         timeout = max(leader.options.ack_timeout_s, READ_TIMEOUT_S_MIN)
-        self._server = Server(url, api_key=leader.options.peer_key, read_timeout_s=timeout)
+        self._server = leader.options.connect(url, timeout)
         self._told = -1
         log = leader.inside.log
         self._reader = LogReader(log.folder, log.id)
