@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { ConflictHead } from "../src/api/schema";
+import type { ConflictHead, InviteHead, MemberHead, QueryHead } from "../src/api/schema";
+import { asSaved } from "../src/screens/find/query";
+import { rolesFor, stateOf } from "../src/screens/team/invites";
 import { linkOf } from "../src/screens/team/links";
+import { linkOfQuery } from "../src/screens/team/queries";
 import { layConflict } from "../src/screens/team/sides";
 import { readPlace } from "../src/state/place";
 
@@ -69,5 +72,86 @@ describe("versions that met", () => {
 			outcome: { title: "b" },
 		} as unknown as ConflictHead);
 		expect(rows.map((row) => row.changed)).toEqual(["there"]);
+	});
+});
+
+describe("an invite", () => {
+	const at = Date.parse("2026-11-21T12:00:00Z");
+	const invite = (more: Partial<InviteHead>): InviteHead => ({
+		id: "i",
+		team_id: "t",
+		role: "member",
+		expires_at: "2026-11-22T12:00:00Z",
+		uses: 0,
+		uses_max: 2,
+		revoked: false,
+		...more,
+	});
+
+	it("is open until it was taken back, used up, or ended", () => {
+		expect(stateOf(invite({}), at)).toBe("open");
+		expect(stateOf(invite({ uses: 2 }), at)).toBe("used up");
+		expect(stateOf(invite({ expires_at: "2026-11-21T12:00:00Z" }), at)).toBe("ended");
+		expect(stateOf(invite({ revoked: true, uses: 2 }), at)).toBe("taken back");
+	});
+});
+
+describe("roles that one may give", () => {
+	const member = (role: string): MemberHead => ({
+		id: "u",
+		member_id: "m",
+		email: "bob@example.org",
+		display_name: null,
+		role,
+		joined_at: "2026-11-21T12:00:00Z",
+	});
+
+	it("are all for an owner, none of an owner's for an admin, and none for a member", () => {
+		expect(rolesFor("owner", member("admin"), false)).toEqual(["owner", "admin", "member"]);
+		expect(rolesFor("owner", member("owner"), true)).toEqual([]);
+		expect(rolesFor("admin", member("member"), false)).toEqual(["admin", "member"]);
+		expect(rolesFor("admin", member("owner"), false)).toEqual([]);
+		expect(rolesFor("member", member("member"), false)).toEqual([]);
+		expect(rolesFor(null, member("member"), false)).toEqual([]);
+	});
+});
+
+describe("a saved query", () => {
+	const head = (more: Partial<QueryHead>): QueryHead => ({
+		id: "q",
+		team_id: "t",
+		name: "slow",
+		language: "sql",
+		query: "SELECT 1",
+		description: "",
+		sync_status: "synced",
+		...more,
+	});
+
+	it("opens where it was asked, and nowhere if the page has no such place", () => {
+		const open = (more: Partial<QueryHead>) => {
+			const link = linkOfQuery(head(more));
+			return link === null ? null : readPlace(link);
+		};
+		expect(open({})?.params.get("sql")).toBe("SELECT 1");
+		const filter = { language: "filter", query: "status = error", description: "spans" };
+		expect(open(filter)?.params.get("q")).toBe("status = error");
+		expect(open(filter)?.params.get("show")).toBe("spans");
+		expect(open({ ...filter, description: "of Ann's" })?.params.get("show")).toBeNull();
+		expect(open({ language: "promql" })).toBeNull();
+	});
+
+	it("is what Find asks, in one expression, without its time", () => {
+		expect(asSaved("traces", {}, null)).toBeNull();
+		expect(asSaved("sql", { service: "shop" }, null)).toBeNull();
+		expect(asSaved("sql", {}, "SELECT 2")).toEqual({ language: "sql", query: "SELECT 2" });
+		const filters = { service: "the shop", min_duration_ms: 500, q: "a = 1 OR b" };
+		expect(asSaved("spans", filters, null)).toEqual({
+			language: "filter",
+			query: 'service = "the shop" AND duration >= 500ms AND (a = 1 OR b)',
+			description: "spans",
+		});
+		// Log records have no duration.
+		expect(asSaved("logs", filters, null)?.query).toBe('service = "the shop" AND (a = 1 OR b)');
 	});
 });

@@ -5,6 +5,7 @@ import { addressOf, get } from "../../api/client";
 import type { LogList, SpanList, TraceList } from "../../api/schema";
 import { type Copies, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
+import { SaveQuery } from "../../parts/SaveQuery";
 import { SendData } from "../../parts/SendData";
 import { Nothing, Shown } from "../../parts/States";
 import { useAnswer } from "../../state/answer";
@@ -16,6 +17,7 @@ import { FilterBar } from "./FilterBar";
 import "./find.css";
 import {
 	asArguments,
+	asSaved,
 	asStatement,
 	asTraceStatement,
 	type Filters,
@@ -51,6 +53,7 @@ export default function Find() {
 		<>
 			<Head title="Find" copies={copiesOf(tab, filters)}>
 				<Tabs tab={tab} />
+				<SaveQuery saved={asSaved(tab, filters, param("sql"))} />
 			</Head>
 			<main class="main fills" ref={first}>
 				{tab === "sql" ? <Sql /> : <Found tab={tab} filters={filters} />}

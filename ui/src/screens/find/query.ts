@@ -1,5 +1,6 @@
 /** What Find asks, read from the address and written to it. Pure. */
 
+import type { Saved } from "../../parts/SaveQuery";
 import { readDuration } from "../../state/time";
 
 export const TABS = ["traces", "spans", "logs", "sql"] as const;
@@ -84,6 +85,17 @@ export function attributeExpression(entry: string): string {
 	const target = place + (key.startsWith('"') ? key : quoted(key.trim()));
 	const said = operator === undefined ? target : `${target} ${operator} ${quoted(value)}`;
 	return not === "!" ? `NOT ${said}` : said;
+}
+
+/** Return what Find asks as a query to be kept; null where it asks for everything. */
+export function asSaved(tab: Tab, filters: Filters, statement: string | null): Saved | null {
+	if (tab === "sql") return statement === null ? null : { language: "sql", query: statement };
+	const asked = tab === "logs" ? logFilters(filters) : filters;
+	const parts = asked.service ? [`service = ${quoted(asked.service)}`] : [];
+	const rest = asExpression(asked);
+	const query = [...parts, ...(rest === "" ? [] : [rest])].join(" AND ");
+	if (query === "") return null;
+	return { language: "filter", query, description: tab === "traces" ? "" : tab };
 }
 
 /** A time as the server is asked for it. */

@@ -1,13 +1,15 @@
 /** Teams that one belongs to, and who is in the chosen one. */
 
-import { get, post } from "../../api/client";
-import type { MemberList, TeamList, TeamStatus } from "../../api/schema";
+import { get, patch, post, remove } from "../../api/client";
+import type { MemberHead, MemberList, TeamList, TeamStatus } from "../../api/schema";
+import { Confirm } from "../../parts/Confirm";
 import { Shown } from "../../parts/States";
 import { Wrong } from "../../parts/Wrong";
 import { sayDay } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { useDeed } from "../../state/deed";
 import { readTime } from "../../state/time";
+import { rolesFor } from "./invites";
 
 export function Members({ status }: { status: TeamStatus }) {
 	const heard = `${status.team_id} ${status.queue.synced} ${status.last_round?.pulled}`;
@@ -81,10 +83,19 @@ function InIt({ heard, status }: { heard: string; status: TeamStatus }) {
 		(until) => get("/api/v1/team/members", { until }),
 		status.team_id ?? "",
 	);
+	const { isBusy, problem, run } = useDeed();
 	if (status.team_id === null) return null;
+	const me = status.accounts.find((one) => one.current)?.user_id;
+	const role = answer.data?.members.find((each) => each.id === me)?.role ?? null;
+	const act = async (work: () => Promise<unknown>) => {
+		const done = await run(work);
+		answer.again();
+		return done;
+	};
 	return (
 		<section class="panel stack" aria-label="Members">
 			<h2>Members of {status.team}</h2>
+			<Wrong problem={problem} />
 			<Shown of={answer}>
 				{(found) => (
 					<>
@@ -99,15 +110,32 @@ function InIt({ heard, status }: { heard: string; status: TeamStatus }) {
 									<tr key={each.id}>
 										<td>
 											{each.display_name ?? each.email}
-											{each.id === status.accounts.find((one) => one.current)?.user_id && (
-												<span class="soft"> (you)</span>
-											)}
+											{each.id === me && <span class="soft"> (you)</span>}
 										</td>
 										<td class="soft">{each.display_name === null ? "" : each.email}</td>
 										<td>
-											<span class="tag">{each.role}</span>
+											<Role member={each} roles={rolesFor(role, each, each.id === me)} act={act} />
 										</td>
 										<td class="soft">since {sayDay(new Date(readTime(each.joined_at) ?? 0))}</td>
+										<td>
+											{rolesFor(role, each, each.id === me).length > 0 && (
+												<Confirm
+													ask="Take out …"
+													title={`Take ${each.display_name ?? each.email} out of ${status.team}?`}
+													sure="Take them out"
+													disabled={isBusy}
+													onSure={() =>
+														act(() =>
+															remove("/api/v1/team/members/{user_id}", {
+																in: { user_id: each.id },
+															}),
+														)
+													}
+												>
+													<p>They see nothing of the team any more. What they shared stays.</p>
+												</Confirm>
+											)}
+										</td>
 									</tr>
 								))}
 							</tbody>
@@ -116,5 +144,40 @@ function InIt({ heard, status }: { heard: string; status: TeamStatus }) {
 				)}
 			</Shown>
 		</section>
+	);
+}
+
+interface RoleProps {
+	member: MemberHead;
+	/** What may be chosen; none where it is not ours to say. */
+	roles: string[];
+	act: (work: () => Promise<unknown>) => Promise<boolean>;
+}
+
+function Role({ member, roles, act }: RoleProps) {
+	if (roles.length === 0) return <span class="tag">{member.role}</span>;
+	return (
+		<select
+			aria-label={`Role of ${member.display_name ?? member.email}`}
+			value={member.role}
+			onChange={async (event) => {
+				const chosen = event.currentTarget;
+				const role = chosen.value as "owner" | "admin" | "member";
+				const done = await act(() =>
+					patch("/api/v1/team/members/{user_id}", {
+						in: { user_id: member.id },
+						body: { role },
+					}),
+				);
+				// The server decides: what it refused is not shown as chosen.
+				if (!done) chosen.value = member.role;
+			}}
+		>
+			{roles.map((each) => (
+				<option key={each} value={each}>
+					{each}
+				</option>
+			))}
+		</select>
 	);
 }

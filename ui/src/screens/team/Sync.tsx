@@ -129,7 +129,10 @@ function Operations({ state, heard, count, isBusy, act }: OperationsProps) {
 							disabled={isBusy}
 							onSure={() => act(() => post("/api/v1/team/queue/clear", { body: {} }))}
 						>
-							<p>The team will not see these changes. Here they stay as they are:</p>
+							<p>
+								The team will not see these changes, and here everything becomes again what the
+								team's server has; what it never heard of is shared no more:
+							</p>
 							<ul class="hit">
 								{answer.data?.operations.slice(0, 20).map((each) => (
 									<li key={each.op_id}>

@@ -10,13 +10,23 @@ import { linkTo, place } from "../../state/place";
 import { mode, now, rangeQuery } from "../../state/time";
 import { Activity } from "./Activity";
 import { Conflicts } from "./Conflicts";
+import { Invites } from "./Invites";
 import { Members } from "./Members";
 import { OneSession } from "./OneSession";
+import { Queries } from "./Queries";
 import { Sessions } from "./Sessions";
 import { Sync } from "./Sync";
 import "./team.css";
 
-const PANES = ["sessions", "activity", "members", "sync", "conflicts"] as const;
+const PANES = [
+	"sessions",
+	"activity",
+	"queries",
+	"members",
+	"invites",
+	"sync",
+	"conflicts",
+] as const;
 type Pane = (typeof PANES)[number];
 
 export type Status = Answer<TeamStatus> & { again: () => void };
@@ -56,6 +66,16 @@ export default function Team() {
 				{pane === "members" && (
 					<Shown of={status}>
 						{(found) => (found.connected ? <Members status={found} /> : <NotConnected />)}
+					</Shown>
+				)}
+				{pane === "invites" && (
+					<Shown of={status}>
+						{(found) => (found.connected ? <Invites status={found} /> : <NotConnected />)}
+					</Shown>
+				)}
+				{pane === "queries" && (
+					<Shown of={status}>
+						{(found) => (found.connected ? <Queries status={found} /> : <NotConnected />)}
 					</Shown>
 				)}
 				{pane === "sync" && (
@@ -117,6 +137,8 @@ clew team join CODE-OF-AN-INVITE`}</pre>
 	);
 }
 
+const TOOL = { tool: "team", arguments: {} };
+
 function copiesOf(pane: Pane, id: string | undefined): Copies {
 	switch (pane) {
 		case "sessions":
@@ -130,12 +152,22 @@ function copiesOf(pane: Pane, id: string | undefined): Copies {
 			return {
 				cli: command(["session", "activity"], rangeQuery()),
 				url: addressOf("/api/v1/sessions/activity", {}, rangeQuery()),
+				mcp: TOOL,
 			};
+		case "queries":
+			return { cli: "clew team query list", url: addressOf("/api/v1/team/queries") };
 		case "members":
-			return { cli: "clew team members", url: addressOf("/api/v1/team/members") };
+			return { cli: "clew team members", url: addressOf("/api/v1/team/members"), mcp: TOOL };
+		case "invites":
+			return { cli: "clew team invites", url: addressOf("/api/v1/team/invites") };
 		case "sync":
-			return { cli: "clew team status", url: addressOf("/api/v1/team") };
+			return { cli: "clew team status", url: addressOf("/api/v1/team"), mcp: TOOL };
 		case "conflicts":
-			return { cli: "clew team conflicts", url: addressOf("/api/v1/team/conflicts") };
+			return id === undefined
+				? { cli: "clew team conflicts", url: addressOf("/api/v1/team/conflicts") }
+				: {
+						cli: command(["team", "conflict", id]),
+						url: addressOf("/api/v1/team/conflicts/{conflict_id}", { conflict_id: id }),
+					};
 	}
 }
