@@ -22,7 +22,7 @@ export function SaveQuery({ saved }: { saved: Saved | null }) {
 	const menu = useRef<HTMLDetailsElement>(null);
 	return (
 		<details
-			class="menu"
+			class="menu save"
 			ref={menu}
 			onToggle={async (event) => {
 				setKept(null);

@@ -146,9 +146,8 @@ function List({ found, again }: { found: InviteList; again: () => void }) {
 				<table aria-label="Invites">
 					<thead>
 						<tr>
-							<th>comes in as</th>
+							<th>as</th>
 							<th class="number">used</th>
-							<th>ends</th>
 							<th>stands</th>
 							<th>
 								<span class="hidden">deeds</span>
@@ -165,13 +164,13 @@ function List({ found, again }: { found: InviteList; again: () => void }) {
 									<td class="number">
 										{each.uses} of {each.uses_max}
 									</td>
-									<td class="soft">
-										{state === "open"
-											? `in ${sayDuration(ends - now.value)}`
-											: sayDay(new Date(ends))}
-									</td>
 									<td>
-										<span class={`tag ${state === "open" ? "good" : ""}`}>{state}</span>
+										<span class={`tag ${state === "open" ? "good" : ""}`}>{state}</span>{" "}
+										<span class="soft small">
+											{state === "open"
+												? `for ${sayDuration(ends - now.value)}`
+												: `ends ${sayDay(new Date(ends))}`}
+										</span>
 									</td>
 									<td>
 										{state === "open" && (

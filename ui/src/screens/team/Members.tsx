@@ -104,42 +104,50 @@ function InIt({ heard, status }: { heard: string; status: TeamStatus }) {
 								The team's server is away: this is how it was at the last sync.
 							</p>
 						)}
-						<table aria-label="Members">
-							<tbody>
-								{found.members.map((each) => (
-									<tr key={each.id}>
-										<td>
-											{each.display_name ?? each.email}
-											{each.id === me && <span class="soft"> (you)</span>}
-										</td>
-										<td class="soft">{each.display_name === null ? "" : each.email}</td>
-										<td>
-											<Role member={each} roles={rolesFor(role, each, each.id === me)} act={act} />
-										</td>
-										<td class="soft">since {sayDay(new Date(readTime(each.joined_at) ?? 0))}</td>
-										<td>
-											{rolesFor(role, each, each.id === me).length > 0 && (
-												<Confirm
-													ask="Take out …"
-													title={`Take ${each.display_name ?? each.email} out of ${status.team}?`}
-													sure="Take them out"
-													disabled={isBusy}
-													onSure={() =>
-														act(() =>
-															remove("/api/v1/team/members/{user_id}", {
-																in: { user_id: each.id },
-															}),
-														)
-													}
-												>
-													<p>They see nothing of the team any more. What they shared stays.</p>
-												</Confirm>
-											)}
-										</td>
-									</tr>
-								))}
-							</tbody>
-						</table>
+						<div class="scroll members">
+							<table aria-label="Members">
+								<tbody>
+									{found.members.map((each) => (
+										<tr key={each.id}>
+											<td>
+												{each.display_name ?? each.email}
+												{each.id === me && <span class="soft"> (you)</span>}
+											</td>
+											<td class="soft">{each.display_name === null ? "" : each.email}</td>
+											<td>
+												<Role
+													member={each}
+													roles={rolesFor(role, each, each.id === me)}
+													act={act}
+												/>
+											</td>
+											<td class="soft since">
+												since {sayDay(new Date(readTime(each.joined_at) ?? 0))}
+											</td>
+											<td>
+												{rolesFor(role, each, each.id === me).length > 0 && (
+													<Confirm
+														ask="Take out …"
+														title={`Take ${each.display_name ?? each.email} out of ${status.team}?`}
+														sure="Take them out"
+														disabled={isBusy}
+														onSure={() =>
+															act(() =>
+																remove("/api/v1/team/members/{user_id}", {
+																	in: { user_id: each.id },
+																}),
+															)
+														}
+													>
+														<p>They see nothing of the team any more. What they shared stays.</p>
+													</Confirm>
+												)}
+											</td>
+										</tr>
+									))}
+								</tbody>
+							</table>
+						</div>
 					</>
 				)}
 			</Shown>

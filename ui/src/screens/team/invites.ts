@@ -17,7 +17,3 @@ export function rolesFor(mine: string | null, member: MemberHead, isMe: boolean)
 	if (mine === "admin" && member.role !== "owner" && !isMe) return ["admin", "member"];
 	return [];
 }
-
-export function mayInvite(mine: string | null): boolean {
-	return mine === "owner" || mine === "admin";
-}
