@@ -1,4 +1,4 @@
-import{J as e,R as t,ft as n}from"./States-DgYBSg4X.js";var r={spans:`import clew; clew.init("my-service")
+import{J as e,R as t,pt as n}from"./States-BC8YIfIQ.js";var r={spans:`import clew; clew.init("my-service")
 from opentelemetry import trace
 with trace.get_tracer("mine").start_as_current_span("hello"): pass`,logs:`import clew, logging
 clew.init("my-service")
