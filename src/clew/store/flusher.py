@@ -58,6 +58,9 @@ REFUSALS_MAX = 5
 # takes milliseconds. A disk that takes longer does not hold the batch up; it then ends earlier.
 ALIGN_WAIT_S = 0.1
 
+# So many frames without rows are let go of together; each time takes a look at the log's files.
+ROWLESS_FRAMES = 1000
+
 # What a client is told to wait when the engine is behind: as long as the last batch took, within
 # what is worth a retry and what a client will wait.
 RETRY_AFTER_MS_MIN = 100
@@ -129,6 +132,7 @@ class Flusher:
         self._is_done = False
         self._last_error: ClewError | None = None
         self._insert_s = 0.0
+        self._passed = 0
         # Of the flusher's thread alone: whether the batch in hand was split already.
         self._is_suspect = False
         self._thread = threading.Thread(target=self._run, name="clew-flush", daemon=True)
@@ -232,6 +236,8 @@ class Flusher:
             while (left := self._time_left()) is None or left > 0:
                 if self._is_stopping and left is None:
                     return None
+                if left is None and self._log.is_shared:
+                    self._pass_rowless()
                 self._is_idle = left is None
                 self._changed.wait(left)
                 self._is_idle = False
@@ -245,6 +251,14 @@ class Flusher:
             bytes_max=options.batch_bytes_max,
             arrow_bytes_max=options.batch_arrow_bytes_max,
         )
+
+    def _pass_rowless(self) -> None:
+        """Let go of a log that only commits of the registry came to: no batch ever takes them."""
+        through = self._hot.pass_rowless()
+        if through - self._passed >= ROWLESS_FRAMES:
+            self._passed = through
+            self._log.record_flushed(through)
+            self._release(through)
 
     def _time_left(self) -> float | None:
         """Return how long until a batch is due, None while no acknowledged row waits."""

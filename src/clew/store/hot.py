@@ -375,6 +375,13 @@ class HotRows:
             self._rows_in_flush = 0
             self._version += 1
 
+    def pass_rowless(self) -> int:
+        """Count frames without rows as flushed when no acknowledged row waits; return `flushed`."""
+        with self._lock:
+            if not self._acked_frames.frames and not self._rows_in_flush:
+                self._flushed = self._cut = max(self._flushed, self._acked)
+            return self._flushed
+
     def snapshot(self) -> Snapshot:
         """Return what may be seen now. Cheap when no row came since the last call."""
         with self._lock:

@@ -215,6 +215,11 @@ class Log:
         return self._options.bytes_max
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other servers have a part in the log."""
+        return self._options.is_shared
+
+    @property
     def failure(self) -> ClewError | None:
         """Why the log cannot be written at present, None when it can."""
         return self._failure

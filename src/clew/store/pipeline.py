@@ -24,20 +24,21 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.commits import Commits
 from clew.store.database.contract import OutcomeUnknownError
 from clew.store.decoder import MalformedRecordError
-from clew.store.flusher import Flusher, FlushOptions
+from clew.store.flusher import Flusher
 from clew.store.folder import FolderLock
 from clew.store.frame import CHANGES
 from clew.store.history import History
 from clew.store.hot import append_to_empty, number_rows
 from clew.store.kind import NS_PER_S, OLDEST_MIN_NS, Changes, RecordKind, check_kinds
-from clew.store.log import Log, LogOptions
+from clew.store.log import Log
+from clew.store.options import PipelineOptions
 from clew.store.recovery import recover
 from clew.store.refused import RefusedRecords, keep_aside
 from clew.store.replication.part import Inside, share
@@ -68,25 +69,6 @@ __all__ = [
 
 # Two at a time: more would only take turns at the cores, each holding a large body.
 _DECODE_THREADS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineOptions:
-    """Bounds of the pipeline.
-
-    Records are refused while more than `batches_waiting_max` batches wait for the engine: 200 000
-    rows with the batch that is filling, about 200 MB, and as much again in the insert that runs;
-    and while the rows in memory take more than `hot_bytes_max`, whatever their number.
-    A record of 512 KiB takes about half a millisecond to decode; larger ones leave the event loop.
-    """
-
-    log: LogOptions = field(default_factory=LogOptions)
-    flush: FlushOptions = field(default_factory=FlushOptions)
-    batches_waiting_max: int = 3
-    hot_bytes_max: int = 2 * 1024 * 1024 * 1024
-    decode_inline_bytes_max: int = 512 * 1024
-    close_timeout_s: float = 10.0
-    clock: Callable[[], int] = time.time_ns
 
 
 class Pipeline:
@@ -326,6 +308,15 @@ class Pipeline:
             ClewError: UNAVAILABLE when the engine does not take it in time.
         """
         self._flusher.flush(self._hot.acked, timeout_s=timeout_s)
+
+    def settle_whole(self) -> int:
+        """Flush, and return up to which frame engine and registry have everything. Blocks.
+
+        Raises:
+            ClewError: UNAVAILABLE when the engine does not take it in time.
+        """
+        self.flush()
+        return self._commits.limit_release(self._hot.flushed)
 
     async def wait_acked(self, after: int, timeout_s: float) -> int:
         """Wait until a frame after `after` is acknowledged, and return the newest one.

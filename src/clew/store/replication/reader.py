@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from clew.store.folder import storage_error
 from clew.store.frame import HEADER_BYTES, checksum_seed, is_payload_whole, parse_header
 from clew.store.replication.wire import Record
 from clew.store.segment import SEGMENT_HEADER_BYTES, SegmentHeader, SegmentName
@@ -150,3 +151,21 @@ def oldest_after(folder: Path) -> int:
     """Return after which number a log's files have every frame."""
     names = list_segments(folder)
     return names[0].first - 1 if names else 0
+
+
+def read_once(folder: Path, after: int, bytes_max: int) -> list[Record] | None:
+    """Return frames after a number as `LogReader.read` does, for who asks once.
+
+    Raises:
+        ClewError: they cannot be read.
+    """
+    names = list_segments(folder)
+    if not names:
+        return []
+    reader = LogReader(folder, names[0].log_id)
+    try:
+        return reader.read(after, bytes_max=bytes_max)
+    except OSError as error:
+        raise storage_error(error, f"cannot read the log in {folder}", folder) from error
+    finally:
+        reader.close()
