@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from clew.answers.parameters import CorrelateQuery
     from clew.base.times import TimeRange
     from clew.telemetry.query.around_documents import SeriesSummaries
-    from clew.tree.machine.app import App
+    from clew.tree.machine.app import Status
     from clew.twin.documents import Participant
 
 
@@ -25,10 +25,34 @@ class MetricSource(Protocol):
         ...
 
 
+class KnownApp(Protocol):
+    """As much of an app of the tree as an answer tells."""
+
+    @property
+    def app_name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def status(self) -> Status:
+        """How it stands."""
+        ...
+
+    @property
+    def parent_id(self) -> str | None:
+        """The app that it stands under."""
+        ...
+
+    @property
+    def path(self) -> Sequence[str]:
+        """The ids from the root down to it."""
+        ...
+
+
 class AppSource(Protocol):
     """Knows the apps of the tree. Calls block and may come from any thread."""
 
-    def find_known(self, app_ids: Collection[str]) -> Mapping[str, App]:
+    def find_known(self, app_ids: Collection[str]) -> Mapping[str, KnownApp]:
         """Return those of these apps that are known, by id."""
         ...
 

@@ -30,12 +30,11 @@ from clew.telemetry.query.parameters import LogQuery, SpanQuery
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clew.answers.contract import AppSource, MetricSource, ObjectSource
+    from clew.answers.contract import AppSource, KnownApp, MetricSource, ObjectSource
     from clew.team.comments.contract import Comments
     from clew.telemetry.documents import Span, SpanList, Trace
     from clew.telemetry.query.around_documents import SeriesSummaries
     from clew.telemetry.query.contract import QueryService
-    from clew.tree.machine.app import App
 
 MARGIN_NS_MAX: Final = 24 * 3600 * NS_PER_S
 """A day around a trace is no longer around it."""
@@ -184,7 +183,7 @@ class StrandAnswers:
         )
 
 
-def _trace_app(app_id: str, app: App | None, spans: int, errors: int) -> doc.TraceApp:
+def _trace_app(app_id: str, app: KnownApp | None, spans: int, errors: int) -> doc.TraceApp:
     return doc.TraceApp(
         app_id=app_id,
         app_name=None if app is None else app.app_name,

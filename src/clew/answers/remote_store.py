@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
 from clew.answers.parameters import CorrelateQuery
 from clew.answers.remote import AnswerClient
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import PARTIAL_HEADER, note_missing
 from clew.base.sharding import endpoint_of
 from clew.remote.connections import OwnConnections
+from clew.remote.finding import none_if_absent
 from clew.remote.http import READ_TIMEOUT_S, Server
+from clew.remote.reply import Reply
 from clew.team.comments import parameters as comment_ask
 from clew.team.remote import CommentClient
 from clew.telemetry.analytics.remote import AnalyticsClient
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from clew.answers.documents import CorrelateReport
-    from clew.remote.reply import Reply
     from clew.team.comments import documents as comment_doc
     from clew.telemetry import documents as doc
     from clew.telemetry.analytics import documents as analytics_doc
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from clew.telemetry.analytics import reports
     from clew.telemetry.query import parameters as ask
 
-T = TypeVar("T")
 Document = TypeVar("Document")
 
 
@@ -55,14 +56,20 @@ class RemoteStore:
         name: str | None = None,
         api_key: str | None = None,
         timeout_s: float = READ_TIMEOUT_S,
+        takes_partial: bool = False,
     ) -> None:
         """Ask the server at an address; it is called by it unless a `name` is given.
+
+        A query tier may answer without some of its shards. Such an answer is an error unless
+        `takes_partial`; then it counts, and the gathering of the request, where there is one, is
+        told who is missing (`clew.base.gathering`).
 
         Raises:
             ClewError: INVALID_ARGUMENT for what is no address, and no key.
         """
         self.url: Final = Server(url, api_key=api_key).url
         self.name: Final = name or self.url
+        self._takes_partial = takes_partial
         self._connections = OwnConnections(
             lambda: Server(url, api_key=api_key, read_timeout_s=timeout_s)
         )
@@ -84,7 +91,7 @@ class RemoteStore:
 
     def check(self) -> None:
         """Return when the server takes records and answers questions."""
-        self._ask(lambda server: server.get("/readyz"))
+        self._ask(lambda server: Reply(server.get("/readyz"), object))
 
     # Spans, logs, metrics.
 
@@ -102,7 +109,7 @@ class RemoteStore:
 
     def find_trace_spans(self, trace_id: str, *, typed: bool = False) -> list[doc.Span]:
         """Return the spans of a trace, none where there is no such trace."""
-        trace = _none_if_not_found(lambda: self.get_trace(trace_id, typed=typed))
+        trace = none_if_absent(lambda: self.get_trace(trace_id, typed=typed))
         return [] if trace is None else trace.spans
 
     def find_logs(self, query: ask.LogQuery) -> doc.LogList:
@@ -177,8 +184,8 @@ class RemoteStore:
 
     def correlate(self, query: CorrelateQuery) -> CorrelateReport | None:
         """Return everything that belongs to one trace, None where there is no such trace."""
-        return _none_if_not_found(
-            lambda: self._ask(lambda server: AnswerClient(server).correlate(query).document())
+        return none_if_absent(
+            lambda: self._ask(lambda server: AnswerClient(server).correlate(query))
         )
 
     # Comments.
@@ -201,7 +208,7 @@ class RemoteStore:
 
     def find_comments(self, query: comment_ask.CommentQuery) -> comment_doc.CommentList:
         """Return one page of matching comments, of one trace or of all."""
-        return self._ask(lambda server: CommentClient(server).find(query).document())
+        return self._ask(lambda server: CommentClient(server).find(query))
 
     # What there is no way for.
 
@@ -223,20 +230,22 @@ class RemoteStore:
         return endpoint_of(self.url)
 
     def _telemetry(self, ask_it: Callable[[TelemetryClient], Reply[Document]]) -> Document:
-        return self._ask(lambda server: ask_it(TelemetryClient(server)).document())
+        return self._ask(lambda server: ask_it(TelemetryClient(server)))
 
     def _analytics(self, ask_it: Callable[[AnalyticsClient], Reply[Document]]) -> Document:
-        return self._ask(lambda server: ask_it(AnalyticsClient(server)).document())
+        return self._ask(lambda server: ask_it(AnalyticsClient(server)))
 
     def _comment(
         self, ask_it: Callable[[CommentClient], Reply[comment_doc.CommentAnswer]]
     ) -> comment_doc.Comment:
-        return self._ask(lambda server: ask_it(CommentClient(server)).document().comment)
+        return self._ask(lambda server: ask_it(CommentClient(server))).comment
 
-    def _ask(self, call: Callable[[Server], T]) -> T:
+    def _ask(self, call: Callable[[Server], Reply[Document]]) -> Document:
         with self._connections.borrow() as server:
             try:
-                return call(server)
+                reply = call(server)
+                self._check_whole(reply.answer.headers.get(PARTIAL_HEADER))
+                return reply.document()
             except ClewError as error:
                 raise ClewError(
                     error.code,
@@ -245,11 +254,14 @@ class RemoteStore:
                     retry_after_ms=error.retry_after_ms,
                 ) from error
 
-
-def _none_if_not_found(call: Callable[[], T]) -> T | None:
-    try:
-        return call()
-    except ClewError as error:
-        if error.code is ErrorCode.NOT_FOUND:
-            return None
-        raise
+    def _check_whole(self, missing: str | None) -> None:
+        if missing is None:
+            return
+        if not self._takes_partial:
+            raise ClewError(
+                ErrorCode.UNAVAILABLE,
+                f"the answer lacks what these shards have: {missing}",
+                hint="ask again when they answer, or take answers that are partial",
+            )
+        for name in missing.split(","):
+            note_missing(name, f"{self.name} could not ask it")

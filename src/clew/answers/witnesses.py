@@ -17,9 +17,8 @@ from clew.lineage.numbers import U32_MAX, U64_MAX
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from clew.answers.contract import AppSource
+    from clew.answers.contract import AppSource, KnownApp
     from clew.telemetry.query.tagged import TaggedLog, TaggedSpan
-    from clew.tree.machine.app import App
 
 TRACE_ID: Final = "tracelink.trace_id"
 """The attribute of spans and logs that have to do with an item: its trace id, as decimal text."""
@@ -214,7 +213,7 @@ def _stage(span: TaggedSpan) -> doc.Stage:
     )
 
 
-def _app(app_id: str, app: App | None) -> doc.StageApp:
+def _app(app_id: str, app: KnownApp | None) -> doc.StageApp:
     return doc.StageApp(
         app_id=app_id,
         app_name=None if app is None else app.app_name,

@@ -41,6 +41,7 @@ from clew.surfaces.rest.threads import QueryThreads
 from clew.telemetry.otlp.decode import decoder_name
 from clew.tree.registry.questions import count_by_status
 from clew.tree.service import TreeService
+from clew.tree.sharded import ShardedTree
 
 if TYPE_CHECKING:
     import socket
@@ -196,7 +197,7 @@ class Doors:
             sessions=self._sessions,
             teams=self.team.serve(self._sessions, comments),
             twins=self.twin.twins,
-            registries=store.registries,
+            registries=self.twin.registries,
             links=self._links,
             lineages=open_lineages(store, self._links.count_drops),
             nodes=LeaseBook(store.database, time.time_ns),
@@ -217,7 +218,9 @@ class Doors:
             journal=self.tree.journal,
             count_apps=functools.partial(store.database.read, count_by_status),
             trails=lambda: self.tree.door,
-            tree=self._tree_service,
+            tree=self._tree_service
+            if store.shards is None
+            else ShardedTree(store.shards, time.time_ns),
             tree_threads=self._tree_threads,
             find_endpoint=self.tree.find_endpoint,
             group=group,

@@ -28,9 +28,11 @@ from clew.store.log import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
 from clew.team.comments.schema import SCHEMA as COMMENTS
 from clew.team.comments.service import TeamComments
+from clew.team.comments.sharded import ShardedComments
 from clew.team.ledger.schema import SCHEMA as LEDGER
 from clew.team.sessions.schema import SCHEMA as SESSIONS
 from clew.team.sessions.service import TeamSessions
+from clew.team.sessions.sharded import ShardedSessions
 from clew.telemetry.analytics.service import TelemetryAnalytics
 from clew.telemetry.genai.prices import open_prices
 from clew.telemetry.genai.service import TelemetryGenAi
@@ -43,6 +45,7 @@ from clew.telemetry.tables import LOGS, METRICS, MIGRATIONS, TABLES, TRACES
 from clew.tree.journal.schema import SCHEMA as JOURNAL
 from clew.tree.known import KnownApps
 from clew.tree.registry.schema import SCHEMA as TREE
+from clew.tree.sharded import ShardedTree
 from clew.twin.ingest.judge import ReferencePolicy
 from clew.twin.ingest.presence import Presence
 from clew.twin.query.participants import TraceObjects
@@ -54,7 +57,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from clew.answers.contract import Answers
+    from clew.answers.contract import Answers, AppSource
     from clew.app.configuration import Configuration
     from clew.lineage.contract import Lineages
     from clew.remote.shards import Shards
@@ -64,7 +67,7 @@ if TYPE_CHECKING:
     from clew.store.engine.clickhouse import ClickHouseEngine
     from clew.store.engine.contract import Engine, Snapshot
     from clew.store.intake import RecordIntake
-    from clew.team.comments.contract import Comments, CommentSharing, Findings
+    from clew.team.comments.contract import Comments, CommentSharing
     from clew.team.sessions.contract import SessionSharing
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.genai.contract import GenAi
@@ -221,27 +224,41 @@ def open_service(store: Store) -> QueryService:
     return TelemetryQuery(store, time.time_ns)
 
 
-def open_sessions(store: Store, sharing: SessionSharing) -> TeamSessions:
+def open_sessions(store: Store, sharing: SessionSharing) -> TeamSessions | ShardedSessions:
     """Return what was looked at, and found, in work sessions; `sharing` knows which are shared."""
+    if store.shards is not None:
+        return ShardedSessions(store.shards, time.time_ns)
     return TeamSessions(store.database, time.time_ns, sharing)
 
 
-def open_comments(store: Store, findings: Findings, sharing: CommentSharing) -> Comments:
-    """Return what people and agents say of traces and spans; `findings` are those of sessions."""
-    return TeamComments(store.database, time.time_ns, findings, sharing)
+def open_comments(
+    store: Store, sessions: TeamSessions | ShardedSessions, sharing: CommentSharing
+) -> Comments:
+    """Return what people and agents say of traces and spans, which is a finding of a session."""
+    if store.shards is not None:
+        return ShardedComments(store.shards, time.time_ns)
+    assert isinstance(sessions, TeamSessions), "sessions are kept where comments are"
+    return TeamComments(store.database, time.time_ns, sessions, sharing)
 
 
 def open_answers(store: Store, service: QueryService, comments: Comments) -> Answers:
     """Return what answers questions that take more than one strand."""
-    apps, objects = KnownApps(store.database), TraceObjects(store)
+    apps, objects = _open_apps(store), TraceObjects(store)
     return StrandAnswers(service, ServiceMetrics(store), comments, apps, objects)
 
 
 def open_lineages(store: Store, losses: Callable[[], Mapping[str, int]]) -> Lineages:
     """Return what answers which inputs made which output; `losses` are those of the doors."""
     records = TaggedRecords(store, TRACE_ID, FIELDS)
-    witnesses = StrandWitnesses(records, KnownApps(store.database), TraceObjects(store))
+    witnesses = StrandWitnesses(records, _open_apps(store), TraceObjects(store))
     return StoredLineages(store, witnesses, losses, time.time_ns)
+
+
+def _open_apps(store: Store) -> AppSource:
+    """Return what knows the apps of the tree, for other strands."""
+    if store.shards is not None:
+        return ShardedTree(store.shards, time.time_ns)
+    return KnownApps(store.database)
 
 
 def open_analytics(store: Store, genai: GenAi) -> Analytics:

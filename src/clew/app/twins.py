@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from clew.twin.registries.sharded import ShardedRegistries
 from clew.twin.service import StoredTwins
 from clew.twin.state.kinds import former_names
 from clew.twin.state.memory import Memory
@@ -14,6 +15,7 @@ from clew.twin.state.retention import Retention
 if TYPE_CHECKING:
     from clew.app.configuration import Configuration
     from clew.app.store import Store
+    from clew.twin.registries.book import RegistryBook
 
 
 class TwinHouse:
@@ -21,8 +23,10 @@ class TwinHouse:
 
     def __init__(self, configuration: Configuration, store: Store) -> None:
         self._memory = Memory(store, time.time_ns)
-        self._registries = store.registries
-        self.twins = StoredTwins(self._memory.store, store.registries, time.time_ns)
+        self.registries: RegistryBook | ShardedRegistries = store.registries
+        if store.shards is not None:
+            self.registries = ShardedRegistries(store.shards)
+        self.twins = StoredTwins(self._memory.store, self.registries, time.time_ns)
         self._retention: Retention | None = None
         if configuration.retention_events is not None:
             self._retention = Retention(
@@ -45,4 +49,4 @@ class TwinHouse:
         await asyncio.to_thread(self._memory.close)
 
     def _former_names(self, name: str) -> dict[str, str]:
-        return former_names(self._registries.shelf.find_type(name))
+        return former_names(self.registries.shelf.find_type(name))

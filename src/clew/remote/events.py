@@ -145,22 +145,23 @@ def follow(
                             yield event
             lost = ClewError(ErrorCode.UNAVAILABLE, f"{url} ended the feed")
         except ClewError as error:
-            if is_first or not _passes(error):
+            if is_first or not is_passing(error):
                 raise
             lost = error
         last_id = parser.last_id
-        pause_s = _pause_s(failures, parser.retry_ms)
+        pause_s = pause_seconds(failures, parser.retry_ms)
         failures += 1
         yield Interruption(lost, pause_s)
         wait(pause_s)
 
 
-def _passes(error: ClewError) -> bool:
+def is_passing(error: ClewError) -> bool:
     """Whether a failure may go away by itself."""
     return error.code in {ErrorCode.UNAVAILABLE, ErrorCode.TIMEOUT, ErrorCode.OVERLOADED}
 
 
-def _pause_s(failures: int, retry_ms: int | None) -> float:
+def pause_seconds(failures: int, retry_ms: int | None) -> float:
+    """Return how long to wait after so many failures in a row; `retry_ms` is the server's wish."""
     start_s = retry_ms / 1000 if retry_ms is not None else BACKOFF_S_MIN
     pause_s = min(BACKOFF_S_MAX, start_s * float(2 ** min(failures, 10)))
     # Spread, so that many watchers of one server do not come back in the same instant.

@@ -13,7 +13,7 @@ import json
 import re
 import selectors
 import socket
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
@@ -94,9 +94,13 @@ class Answer:
 class Stream:
     """A body that is read as it comes."""
 
-    def __init__(self, response: http.client.HTTPResponse, server: Server) -> None:
+    def __init__(
+        self, response: http.client.HTTPResponse, server: Server, under: socket.socket
+    ) -> None:
         self._response = response
         self._server = server
+        self._under = under
+        self._is_aborted = False
         self.headers = _headers(response)
 
     @property
@@ -115,10 +119,19 @@ class Stream:
             try:
                 chunk = self._response.read1(CHUNK_BYTES)
             except (OSError, http.client.HTTPException) as error:
+                if self._is_aborted:
+                    return
                 raise self._server.explain(error) from error
             if not chunk:
                 return
             yield chunk
+
+    def abort(self) -> None:
+        """End it for whoever reads it, as if the server had. From any thread; idempotent."""
+        self._is_aborted = True
+        with suppress(OSError):
+            # It may have ended by itself.
+            self._under.shutdown(socket.SHUT_RDWR)
 
 
 class Server:
@@ -220,8 +233,9 @@ class Server:
     ) -> Iterator[Stream]:
         """Ask with GET and read the body as it comes, over a connection of its own."""
         with closing(self._open()) as connection:
+            under = connection.sock
             response = self._send(connection, "GET", path, pairs, None, headers or {})
-            yield Stream(response, self)
+            yield Stream(response, self, under)
 
     def explain(self, error: BaseException) -> ClewError:
         """Say what a failure of the transport means to the one who asked."""

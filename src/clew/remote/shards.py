@@ -107,6 +107,7 @@ class Shards:
         """Ask these shards, in this order, with this API key; each has `timeout_s` to answer."""
         self.shards = tuple(shards)
         self.timeout_s = timeout_s
+        self._api_key = api_key
         self._lines = {shard.name: _Line(shard, api_key, timeout_s) for shard in shards}
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="clew-shard")
 
@@ -170,6 +171,12 @@ class Shards:
             return self._lines[name].ask(call)
         except ClewError as error:
             raise _named(shard, error) from error
+
+    def connect(self, shard: Shard, *, read_timeout_s: float) -> Server:
+        """Return a connection to a shard that is the caller's own, for what is read for long."""
+        return Server(
+            shard.url, api_key=self._api_key, session="off", read_timeout_s=read_timeout_s
+        )
 
     def close(self) -> None:
         """Let go of every connection. What is being asked comes to its end by its own deadline."""

@@ -447,7 +447,9 @@ class SignalStatus(msgspec.Struct, frozen=True, kw_only=True):
 class IngestStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the way in is doing: what came, what was refused, what waits, what is wrong.
 
-    `group` is there for a server of several, and says which of them takes what is written.
+    `group` is there for a server of several, and says which of them takes what is written. Of a
+    query tier the numbers are those of its shards together, each of which `shards` has by its
+    name; frames of several servers make no sum, and are 0.
     """
 
     signals: list[SignalStatus]
@@ -463,3 +465,4 @@ class IngestStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     last_error: str | None
     decoder: str
     group: GroupStatus | None = None
+    shards: dict[str, IngestStatus] | None = None

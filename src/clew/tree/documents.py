@@ -41,7 +41,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     `path` are the ids from the root down to the app. `reason` and `actor` tell of the last
     transition. `deadline` is when the server acts by itself. `confirmed` tells of a cancelled app
     whether its end was witnessed. `held` is how an app has ended whose end is held back by
-    children. `result` is its Result or Error.
+    children. `result` is its Result or Error. `shard` is which server has it, where several were
+    asked.
     """
 
     app_id: str
@@ -72,6 +73,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     process: dict[str, Any]
     has_agent: bool
     crash: AppCrash | None
+    shard: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class AppList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

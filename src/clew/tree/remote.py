@@ -47,6 +47,10 @@ class TreeClient:
         """Return one page of an app's snapshots."""
         return self._get(f"/apps/{quoted(app_id)}/snapshots", to_pairs(query), doc.SnapshotList)
 
+    def get_last_snapshot(self, app_id: str) -> Reply[doc.Snapshot]:
+        """Return what an app said of its state last."""
+        return self._get(f"/apps/{quoted(app_id)}/snapshots/latest", [], doc.Snapshot)
+
     def find_crashes(self, query: ask.CrashQuery) -> Reply[doc.CrashList]:
         """Return one page of crashes."""
         return self._get("/crashes", to_pairs(query), doc.CrashList)

@@ -369,13 +369,17 @@ class RegistryVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegistryList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Registries, the newest first."""
+    """Registries, the newest first.
+
+    `conflicts` tells, of a query tier, where its shards hold events to different versions.
+    """
 
     registries: list[RegistryVersion]
     count: int
     truncated: bool
     total: int | None = None
     next: str | None = None
+    conflicts: list[str] = []
 
 
 class RegistryStored(msgspec.Struct, frozen=True, kw_only=True):

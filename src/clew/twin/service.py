@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from clew.twin import documents as doc
     from clew.twin import exports as out
     from clew.twin import parameters as ask
-    from clew.twin.registries.book import RegistryBook
+    from clew.twin.registries.shelf import Shelved
     from clew.twin.state.store import Store
 
 
 class StoredTwins:
     """Implements `clew.twin.contract.Twins`, which says what each call does."""
 
-    def __init__(self, store: Store, book: RegistryBook, now: Callable[[], int]) -> None:
+    def __init__(self, store: Store, book: Shelved, now: Callable[[], int]) -> None:
         """Answer from a store and the registries; `now` gives Unix nanoseconds."""
         self._store = store
         self._book = book

@@ -144,7 +144,8 @@ export interface AnomalyReport {
  * `path` are the ids from the root down to the app. `reason` and `actor` tell of the last
  * transition. `deadline` is when the server acts by itself. `confirmed` tells of a cancelled app
  * whether its end was witnessed. `held` is how an app has ended whose end is held back by
- * children. `result` is its Result or Error.
+ * children. `result` is its Result or Error. `shard` is which server has it, where several were
+ * asked.
  */
 export interface App {
 	app_id: string;
@@ -175,6 +176,7 @@ export interface App {
 	process: Record<string, unknown>;
 	has_agent: boolean;
 	crash: AppCrash | null;
+	shard?: string;
 }
 
 /** The newest crash of an app; `recovered_at` is set when it turned out to have been none. */
@@ -1007,7 +1009,9 @@ export interface IncomingLink {
 /**
  * How the way in is doing: what came, what was refused, what waits, what is wrong.
  *
- * `group` is there for a server of several, and says which of them takes what is written.
+ * `group` is there for a server of several, and says which of them takes what is written. Of a
+ * query tier the numbers are those of its shards together, each of which `shards` has by its
+ * name; frames of several servers make no sum, and are 0.
  */
 export interface IngestStatus {
 	signals: SignalStatus[];
@@ -1023,6 +1027,7 @@ export interface IngestStatus {
 	last_error: string | null;
 	decoder: string;
 	group?: GroupStatus | null;
+	shards?: Record<string, IngestStatus> | null;
 }
 
 /**
@@ -2045,13 +2050,18 @@ export interface RegistryHead {
 	checksum?: string;
 }
 
-/** Registries, the newest first. */
+/**
+ * Registries, the newest first.
+ *
+ * `conflicts` tells, of a query tier, where its shards hold events to different versions.
+ */
 export interface RegistryList {
 	registries: RegistryVersion[];
 	count: number;
 	truncated: boolean;
 	total?: number | null;
 	next?: string | null;
+	conflicts?: string[];
 }
 
 /**

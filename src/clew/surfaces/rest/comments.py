@@ -83,6 +83,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{BASE}/traces/{{trace_id}}/comments",
         method="POST",
+        on_tier=True,
         verb=Verb.MESSAGE,
         summary="Comment on a trace, or on a span of it; the trace need not be here yet",
         tag="comments",
@@ -114,6 +115,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{BASE}/comments/{{comment_id}}",
         method="PATCH",
+        on_tier=True,
         verb=Verb.MESSAGE,
         summary="Change what a comment says",
         tag="comments",
@@ -126,6 +128,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{BASE}/comments/{{comment_id}}",
         method="DELETE",
+        on_tier=True,
         verb=Verb.MESSAGE,
         summary="Remove a comment; the answer is what it was",
         tag="comments",

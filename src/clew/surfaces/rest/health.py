@@ -13,7 +13,7 @@ from clew.base.times import format_time
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.prometheus import TEXT_TYPE, write_metrics
 from clew.surfaces.rest.questions import Check, Readiness
-from clew.surfaces.rest.shards import look_at_shards
+from clew.surfaces.rest.shards import gather_ingest, look_at_shards
 from clew.telemetry.documents import IngestStatus, SignalStatus
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ async def answer_metrics(desk: Desk, _asked: Asked) -> Response:
 
 async def answer_ingest_status(desk: Desk, _asked: Asked) -> Response:
     """Say how the way in is doing."""
+    if desk.shards is not None:
+        return answer_document(encode(await desk.live_threads.run(lambda: gather_ingest(desk))))
     return answer_document(encode(describe_ingest(desk)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -11,6 +12,8 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.exchange import NewestFrame
 from clew.surfaces.internal.paths import FRAMES_PATH
 from clew.surfaces.rest.routes import BASE, QueryRoute
+from clew.telemetry.documents import IngestStatus, SignalStatus
+from clew.telemetry.remote import TelemetryClient
 
 if TYPE_CHECKING:
     from clew.base.gathering import Shard
@@ -89,6 +92,63 @@ def _status(shard: Shard, looked: tuple[float, int] | None, error: str | None) -
         latency_ms=looked and looked[0],
         newest_frame=looked and looked[1],
         error=error,
+    )
+
+
+def gather_ingest(desk: Desk) -> IngestStatus:
+    """Return how the way in is doing at every shard; blocks.
+
+    Raises:
+        ClewError: UNAVAILABLE when no shard answers.
+    """
+    assert desk.shards is not None, "there are shards to ask"
+    gathered = desk.shards.ask(
+        lambda server: TelemetryClient(server).get_ingest_status().document()
+    )
+    by_name = {shard.name: status for shard, status in gathered.answers}
+    every = list(by_name.values())
+    troubles = [f"{name}: {each.last_error}" for name, each in by_name.items() if each.last_error]
+    return IngestStatus(
+        signals=_add_up([signal for each in every for signal in each.signals]),
+        acked_frame=0,
+        flushed_frame=0,
+        hot_rows=sum(each.hot_rows for each in every),
+        batches_waiting=sum(each.batches_waiting for each in every),
+        log_bytes=sum(each.log_bytes for each in every),
+        log_bytes_max=sum(each.log_bytes_max for each in every),
+        damaged_frames=sum(each.damaged_frames for each in every),
+        refused_frames=sum(each.refused_frames for each in every),
+        writable=all(each.writable for each in every),
+        last_error="; ".join(troubles) or None,
+        decoder=", ".join(sorted({each.decoder for each in every})),
+        shards=by_name,
+    )
+
+
+def _add_up(signals: list[SignalStatus]) -> list[SignalStatus]:
+    """Return what shards say of each signal as one."""
+    together: dict[str, SignalStatus] = {}
+    for one in signals:
+        known = together.setdefault(one.signal, one)
+        if known is not one:
+            together[one.signal] = _together(known, one)
+    return list(together.values())
+
+
+def _together(one: SignalStatus, other: SignalStatus) -> SignalStatus:
+    accepted = [each.last_accepted_at for each in (one, other) if each.last_accepted_at]
+    dropped = one.dropped
+    if isinstance(dropped, dict) and isinstance(other.dropped, dict):
+        dropped = dict(Counter(dropped) + Counter(other.dropped))
+    return SignalStatus(
+        signal=one.signal,
+        requests=one.requests + other.requests,
+        records=one.records + other.records,
+        rejected=dict(Counter(one.rejected) + Counter(other.rejected)),
+        malformed=one.malformed + other.malformed,
+        shed=one.shed + other.shed,
+        last_accepted_at=max(accepted, default=None),
+        dropped=dropped,
     )
 
 

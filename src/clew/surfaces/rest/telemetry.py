@@ -19,6 +19,7 @@ from clew.surfaces.rest.health import (
     answer_readyz,
 )
 from clew.surfaces.rest.live import LiveFeed
+from clew.surfaces.rest.live_shards import ShardedFeed
 from clew.surfaces.rest.prometheus import TEXT_TYPE
 from clew.surfaces.rest.questions import (
     LiveLogParameters,
@@ -144,12 +145,16 @@ async def _post_sql(desk: Desk, asked: Asked) -> Response:
 
 
 async def _feed_spans(desk: Desk, asked: Asked) -> Response:
+    if desk.shards is not None:
+        return ShardedFeed(desk, asked, desk.shards, _resume_at(asked))
     query = _without(asked.parameters, ask.SpanQuery, "after")
     poll = lambda after: desk.service.live_spans(query, after=after)  # noqa: E731
     return LiveFeed(desk, asked, poll, _resume_at(asked))
 
 
 async def _feed_logs(desk: Desk, asked: Asked) -> Response:
+    if desk.shards is not None:
+        return ShardedFeed(desk, asked, desk.shards, _resume_at(asked))
     query = _without(asked.parameters, ask.LogQuery, "after")
     poll = lambda after: desk.service.live_logs(query, after=after)  # noqa: E731
     return LiveFeed(desk, asked, poll, _resume_at(asked))

@@ -255,6 +255,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{BASE}/children",
         method="POST",
+        on_tier=True,
         summary="Announce a child before it is started; the answer holds its join token, once",
         tag="tree",
         body=ask.NewChild,
@@ -268,6 +269,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{BASE}/children/{{app_id}}",
         method="DELETE",
+        on_tier=True,
         summary="Take back a child that has not started",
         tag="tree",
         documents=(doc.ChildCancelled,),
@@ -278,6 +280,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{BASE}/apps/{{app_id}}/control",
         method="POST",
+        on_tier=True,
         summary="Give an app a command, or with cascade all that is below it as well",
         tag="tree",
         parameters=ask.WaitParameters,
@@ -291,6 +294,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     OpenRoute(
         path=f"{BASE}/apps/{{app_id}}/cancel",
         method="POST",
+        on_tier=True,
         summary="Cancel an app, or with cascade everything below it as well",
         tag="tree",
         parameters=ask.CancelParameters,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from clew.twin.schema.lookup import RegistryIndex
 from clew.twin.validation.validator import LogValidator
@@ -60,3 +60,12 @@ class Shelf:
         if found is None and obj_type in self.current:
             found = self.current[obj_type].index.by_name(obj_type)
         return found
+
+
+class Shelved(Protocol):
+    """Whoever has registries on a shelf."""
+
+    @property
+    def shelf(self) -> Shelf:
+        """The registries as they are now; may block, and raise ClewError."""
+        ...
