@@ -192,6 +192,35 @@ def test_nothing_is_written_before_it_is_known_whether_the_last_change_is(group:
     leader.check()
 
 
+def test_a_new_leader_writes_when_the_tail_of_its_log_is_acknowledged(group: Group) -> None:
+    former, follower = group.lead("former"), group.open("leader")
+    for name in ("a", "b", "c"):
+        result(former.submit(put(name)))
+    first, *tail = group.log.changes
+    result(follower.apply(*first))
+    follower.lead(group.log.record, tail)
+    assert error_of(follower.submit(put("early"))).code is ErrorCode.UNAVAILABLE
+    # One is acknowledged, and there is still the other.
+    assert "waits for the other servers" in str(follower.apply(*tail[0]).exception(DEADLINE_S))
+    assert names(follower) == ["a", "b"]
+    assert error_of(follower.submit(put("early"))).code is ErrorCode.UNAVAILABLE
+    result(follower.apply(*tail[1]))
+    result(follower.submit(put("mine")))
+    assert names(follower) == ["a", "b", "c", "mine"]
+    follower.check()
+
+
+def test_a_log_that_begins_anew_is_noticed(group: Group) -> None:
+    leader = group.lead()
+    for name in ("a", "b"):
+        result(leader.submit(put(name)))
+    group.log.changes.clear()
+    error = error_of(leader.submit(put("c")))
+    assert error.code is ErrorCode.CONFLICT
+    assert "is at 6" in error.message
+    assert names(leader) == ["a", "b"]
+
+
 @contextlib.contextmanager
 def full_disk(size: int) -> Iterator[None]:
     """Let no file of this process grow beyond a size."""

@@ -31,12 +31,12 @@ import sqlite3
 import threading
 from collections import deque
 from concurrent.futures import CancelledError, Future
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.database.applied import (
     read_mark,
-    read_numbered_tables,
     read_schemas,
     write_number,
 )
@@ -45,16 +45,14 @@ from clew.store.database.changes import (
     ChangesDraft,
     Mark,
     decode_changes,
-    find_target,
 )
-from clew.store.database.contract import Dialect, OutcomeUnknownError
-from clew.store.database.session import Session
+from clew.store.database.contract import OutcomeUnknownError
+from clew.store.database.session import RecordingSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from clew.store.database.contract import Parameters, Value
     from clew.store.database.session import SqliteWriting
 
     Record = Callable[[bytes], Future[int]]
@@ -103,68 +101,13 @@ class RecordRefusedError(Exception):
         )
 
 
-class RecordingSession:
-    """Implements `Transaction`: runs statements, and notes those that changed something."""
+@dataclass(frozen=True, slots=True)
+class _Undecided:
+    """A change that the log may have: its number or its future, where there is one."""
 
-    def __init__(self, connection: sqlite3.Connection, draft: ChangesDraft) -> None:
-        self._connection = connection
-        self._inner = Session(connection)
-        self._numbered = read_numbered_tables(connection)
-        self.draft = draft
-        # Why this write cannot be kept: what came after a refusal is not known for certain.
-        self.refusal: sqlite3.Error | None = None
-
-    def begin(self, draft: ChangesDraft) -> None:
-        """Note what comes in another draft."""
-        self.draft, self.refusal = draft, None
-
-    @property
-    def dialect(self) -> Dialect:
-        """Whose SQL statements are to be."""
-        return Dialect.SQLITE
-
-    def rows(self, sql: str, parameters: Mapping[str, Value] | None = None) -> list[dict[str, Any]]:
-        """Return the rows of a statement, each by the names of its columns."""
-        before = self._connection.total_changes
-        try:
-            found = self._inner.rows(sql, parameters)
-        except sqlite3.Error as error:
-            self.refusal = error
-            raise
-        self._note(before, sql, (parameters or {},))
-        return found
-
-    def run(self, sql: str, parameters: Parameters | None = None) -> int:
-        """Run a statement and return how many rows it changed."""
-        before = self._connection.total_changes
-        try:
-            changed = self._inner.run(sql, parameters)
-        except sqlite3.Error as error:
-            self.refusal = error
-            raise
-        self._note(before, sql, (parameters or {},))
-        return changed
-
-    def run_many(self, sql: str, parameters: Sequence[Mapping[str, Value]]) -> int:
-        """Run a statement once for each of `parameters`; return how many rows changed."""
-        if not parameters:
-            return 0
-        before = self._connection.total_changes
-        try:
-            changed = self._inner.run_many(sql, parameters)
-        except sqlite3.Error as error:
-            self.refusal = error
-            raise
-        self._note(before, sql, parameters)
-        return changed
-
-    def _note(self, before: int, sql: str, parameters: Sequence[Parameters]) -> None:
-        if self._connection.total_changes == before:
-            target = find_target(sql)
-            # One that adds no row may use up a number all the same.
-            if target is None or not target.is_insert or target.table not in self._numbered:
-                return
-        self.draft.add(sql, parameters)
+    payload: bytes
+    number: int | None = None
+    future: Future[int] | None = None
 
 
 class Recording:
@@ -188,8 +131,8 @@ class Recording:
         self._pending: deque[tuple[int, bytes]] = deque()
         self._drained = threading.Condition()
         self._is_closing = False
-        # What the log may have; its future where it still may tell.
-        self._undecided: tuple[bytes, Future[int] | None] | None = None
+        # What the log may have or not.
+        self._undecided: list[_Undecided] = []
         self._broken: ClewError | None = None
         self._listeners: list[tuple[frozenset[str], Callable[[], None]]] = []
 
@@ -228,8 +171,13 @@ class Recording:
         """Why nothing from the log is applied any more."""
         return self._broken
 
-    def lead(self, record: Record) -> None:
-        """Take writes from now on, and give each group to the log first."""
+    def lead(self, record: Record, tail: Iterable[tuple[int, bytes]] = ()) -> None:
+        """Take writes from now on, and give each group to the log first.
+
+        `tail` are changes that stand in the log and may not be acknowledged yet: nothing is written
+        before all of them came by `take`.
+        """
+        self._undecided = [_Undecided(payload, number) for number, payload in tail]
         self._record = record
 
     def take(self, number: int, payload: bytes) -> None:
@@ -277,9 +225,23 @@ class Recording:
         self._listeners.append((frozenset(tables), listener))
 
     def begin(self) -> None:
-        """Apply what the log has, then begin a transaction."""
-        self._decide()
+        """Apply what the log has, then begin a transaction.
+
+        Raises:
+            RecordRefusedError: what the log has does not fit, or it is not known yet whether it has
+                a change that would come first.
+        """
+        self._undecided = [each for each in self._undecided if not self._is_decided(each)]
         self._catch_up()
+        if self._undecided:
+            raise RecordRefusedError(
+                ClewError(
+                    ErrorCode.UNAVAILABLE,
+                    "an earlier change of the registry waits for the other servers",
+                    hint="see that the standbys run and are reached",
+                    retry_after_ms=RETRY_MS,
+                )
+            )
         self._session.begin(ChangesDraft())
         self._inner.begin()
 
@@ -330,6 +292,15 @@ class Recording:
             return
         payload = draft.encode(self._at, self._schemas)
         number = self._tell_log(payload)
+        if number <= self._at.number:
+            # Every registry of the group takes it for one that it has.
+            self._broken = ClewError(
+                ErrorCode.CONFLICT,
+                f"the log gave a change the number {number}, and this registry is at"
+                f" {self._at.number}: it is not the log that belongs to it",
+                hint=_COPY_HINT,
+            )
+            raise RecordRefusedError(self._broken)
         try:
             write_number(self._connection, number)
             self._inner.commit()
@@ -367,12 +338,12 @@ class Recording:
             future = self._record(payload)
             return future.result(RECORD_S_MAX)
         except OutcomeUnknownError as error:
-            self._undecided = (payload, None)
+            self._undecided.append(_Undecided(payload))
             raise RecordRefusedError(error) from error
         except ClewError as error:
             raise RecordRefusedError(error, is_passing=True) from error
         except (TimeoutError, CancelledError) as error:
-            self._undecided = (payload, None if isinstance(error, CancelledError) else future)
+            self._undecided.append(_Undecided(payload, future=future))
             raise RecordRefusedError(
                 OutcomeUnknownError(
                     ErrorCode.UNAVAILABLE,
@@ -398,40 +369,23 @@ class Recording:
                 )
             ) from error
 
-    def _decide(self) -> None:
-        """Find out about the change that the log may have.
-
-        Raises:
-            RecordRefusedError: it is not known yet, and nothing may be written before it.
-        """
-        if self._undecided is None:
-            return
-        payload, future = self._undecided
-        if any(payload == each for _, each in tuple(self._pending)):
-            self._undecided = None
-        elif future is not None and future.done():
-            self._hear_late(payload, future)
-        if self._undecided is not None:
-            raise RecordRefusedError(
-                ClewError(
-                    ErrorCode.UNAVAILABLE,
-                    "an earlier change of the registry waits for the other servers",
-                    hint="see that the standbys run and are reached",
-                    retry_after_ms=RETRY_MS,
-                )
-            )
-
-    def _hear_late(self, payload: bytes, future: Future[int]) -> None:
+    def _is_decided(self, change: _Undecided) -> bool:
+        """Whether a change came from the log, or never will; one that the future tells is taken."""
+        if change.number is not None and change.number <= self._at.number:
+            return True
+        if any(change.payload == payload for _, payload in tuple(self._pending)):
+            return True
+        if change.future is None or not change.future.done():
+            return False
         try:
-            number = future.result(0)
-        except OutcomeUnknownError:
-            self._undecided = (payload, None)
+            number = change.future.result(0)
+        except (OutcomeUnknownError, CancelledError):
+            return False
         except ClewError:
             # It never came into the log.
-            self._undecided = None
-        else:
-            self._pending.append((number, payload))
-            self._undecided = None
+            return True
+        self._pending.append((number, change.payload))
+        return True
 
     def _catch_up(self) -> None:
         """Apply all that waits, a few at a time, each once.

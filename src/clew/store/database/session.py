@@ -7,6 +7,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from clew.store.database.applied import read_numbered_tables
+from clew.store.database.changes import find_target
 from clew.store.database.contract import Dialect
 from clew.store.database.failure import explain
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clew.base.errors import ClewError
+    from clew.store.database.changes import ChangesDraft
     from clew.store.database.contract import Parameters, Value
 
 _OPCODES_BETWEEN_LOOKS: Final = 10_000
@@ -47,6 +50,70 @@ class Session:
         if not parameters:
             return 0
         return self._connection.executemany(sql, parameters).rowcount
+
+
+class RecordingSession:
+    """Implements `Transaction`: runs statements, and notes those that changed something."""
+
+    def __init__(self, connection: sqlite3.Connection, draft: ChangesDraft) -> None:
+        self._connection = connection
+        self._inner = Session(connection)
+        self._numbered = read_numbered_tables(connection)
+        self.draft = draft
+        # Why this write cannot be kept: what came after a refusal is not known for certain.
+        self.refusal: sqlite3.Error | None = None
+
+    def begin(self, draft: ChangesDraft) -> None:
+        """Note what comes in another draft."""
+        self.draft, self.refusal = draft, None
+
+    @property
+    def dialect(self) -> Dialect:
+        """Whose SQL statements are to be."""
+        return Dialect.SQLITE
+
+    def rows(self, sql: str, parameters: Mapping[str, Value] | None = None) -> list[dict[str, Any]]:
+        """Return the rows of a statement, each by the names of its columns."""
+        before = self._connection.total_changes
+        try:
+            found = self._inner.rows(sql, parameters)
+        except sqlite3.Error as error:
+            self.refusal = error
+            raise
+        self._note(before, sql, (parameters or {},))
+        return found
+
+    def run(self, sql: str, parameters: Parameters | None = None) -> int:
+        """Run a statement and return how many rows it changed."""
+        before = self._connection.total_changes
+        try:
+            changed = self._inner.run(sql, parameters)
+        except sqlite3.Error as error:
+            self.refusal = error
+            raise
+        self._note(before, sql, (parameters or {},))
+        return changed
+
+    def run_many(self, sql: str, parameters: Sequence[Mapping[str, Value]]) -> int:
+        """Run a statement once for each of `parameters`; return how many rows changed."""
+        if not parameters:
+            return 0
+        before = self._connection.total_changes
+        try:
+            changed = self._inner.run_many(sql, parameters)
+        except sqlite3.Error as error:
+            self.refusal = error
+            raise
+        self._note(before, sql, parameters)
+        return changed
+
+    def _note(self, before: int, sql: str, parameters: Sequence[Parameters]) -> None:
+        if self._connection.total_changes == before:
+            target = find_target(sql)
+            # One that adds no row may use up a number all the same.
+            if target is None or not target.is_insert or target.table not in self._numbered:
+                return
+        self.draft.add(sql, parameters)
 
 
 class SqliteWriting:

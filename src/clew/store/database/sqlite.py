@@ -156,16 +156,17 @@ class SqliteDatabase:
             raise explain(error, path) from error
         return cls(path, connection, options, is_shared=changes is not None)
 
-    def lead(self, record: Record) -> None:
+    def lead(self, record: Record, tail: Iterable[tuple[int, bytes]] = ()) -> None:
         """Take writes from now on; each group of them is given to `record` before it is committed.
 
         `record` is called in the thread that writes, one at a time, and gives the number of the
         change in the log once that is acknowledged as it was promised. An error says that it never
         will be; an `OutcomeUnknownError` that nobody knows yet: then nothing is written until
-        `apply` is called with it, or the registry is opened anew.
+        `apply` is called with it, or the registry is opened anew. So it is with `tail`: changes
+        that stand in the log since before, and may not be acknowledged yet.
         """
         assert self._recording is not None, "who is alone records nothing"
-        self._recording.lead(record)
+        self._recording.lead(record, tail)
 
     def apply(self, number: int, payload: bytes) -> Future[None]:
         """Apply a change of the log; those of the log are handed in, in its order, by one thread.
