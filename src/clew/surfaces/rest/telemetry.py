@@ -68,7 +68,7 @@ def _ask_spans(desk: Desk, asked: Asked) -> doc.SpanList | doc.TraceList:
         found = desk.service.find_traces(query)
     else:
         found = desk.service.find_spans(query)
-    if not asked.parameters.explain:
+    if not getattr(asked.parameters, "explain", False):
         return found
     elapsed_ms = (time.perf_counter() - begun) * 1000
     return msgspec.structs.replace(found, explain=_explain(query, found, elapsed_ms))
@@ -169,7 +169,8 @@ def _resume_at(asked: Asked) -> str | None:
 
 def _without(parameters: Any, kind: Callable[..., Any], name: str) -> Any:
     values = msgspec.structs.asdict(parameters)
-    del values[name]
+    # The tools of MCP ask without what only the door has.
+    values.pop(name, None)
     return kind(**values)
 
 
