@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 AXE: Final = ROOT / "ui/node_modules/axe-core/axe.min.js"
 
 _RUN: Final = """
-async () => {
+async (runOnly) => {
     const { violations } = await window.axe.run(document, {
         resultTypes: ["violations"],
-        runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+        runOnly,
     });
     return violations.map(({ id, help, nodes }) => {
         const places = nodes.slice(0, 4).map((node) => `${node.html.slice(0, 160)} :: ${
@@ -30,6 +30,14 @@ async () => {
 """
 
 
+_RULES: Final = {
+    "type": "tag",
+    "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
+
+_COLOURS: Final = {"type": "rule", "values": ["color-contrast"]}
+
+
 @functools.cache
 def _axe() -> str:
     if not AXE.is_file():
@@ -37,10 +45,14 @@ def _axe() -> str:
     return AXE.read_text()
 
 
-def find_barriers(page: Page) -> list[str]:
-    """Return what keeps somebody out, a rule each, with the elements; empty is well."""
+def find_barriers(page: Page, *, colours_alone: bool = False) -> list[str]:
+    """Return what keeps somebody out, a rule each, with the elements; empty is well.
+
+    With `colours_alone` only colours are looked at: the rest of a page that was looked at already
+    is the same in the dark.
+    """
     # By the debugger: the page's own rules for content let no script in, and that is tested too.
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(_axe())
-    found: list[str] = page.evaluate(_RUN)
+    found: list[str] = page.evaluate(_RUN, _COLOURS if colours_alone else _RULES)
     return found
