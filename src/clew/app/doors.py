@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
+from clew.app.beginning import Beginning
 from clew.app.callers import TreeCallers, keep_out_revoked, keep_permitted
+from clew.app.internal import open_internal
 from clew.app.journal import TelemetryJournal
 from clew.app.sockets import Addresses, port_of, take
 from clew.app.store import (
@@ -21,6 +23,7 @@ from clew.app.store import (
     open_genai,
     open_lineages,
     open_sessions,
+    put_registries,
 )
 from clew.app.team import TeamHouse
 from clew.app.tree import TreeHouse
@@ -144,6 +147,8 @@ class Doors:
         self._sockets = sockets
         self._access = store.access
         self._group = group
+        self._store = store
+        self._beginning: Beginning | None = None
         # Where another server leads, nothing is written here, by nobody.
         self._leads = group is None or group.leads
         self._closing = asyncio.Event()
@@ -228,7 +233,10 @@ class Doors:
             shards=store.shards,
         )
         http = HttpDoor(
-            desk, self._otlp_inside, hosts=(*configuration.hosts, configuration.http.host)
+            desk,
+            self._otlp_inside,
+            hosts=(*configuration.hosts, configuration.http.host),
+            internal=None if store.part is None else open_internal(store, self._identity),
         )
         drain = configuration.drain_seconds_max
         self._listeners = [_Listener(http, sockets.http, drain, has_sockets=True)]
@@ -245,21 +253,47 @@ class Doors:
                 grpc_port = await self._open_grpc()
             except ClewError as error:
                 troubles.append(error)
-        if self._leads:
+        if self._group is None:
+            # Before any door: whoever asks finds the tree loaded, and apps find it ready for them.
             await self._begin()
-        else:
+        elif not self._leads:
             await self.tree.open(self._sockets.trails)
         for listener in self._listeners:
             await listener.open()
         for door in self._link_doors:
             door.open()
+        if self._group is not None and self._leads:
+            self._beginning = self._begin_patiently()
         return self._describe(grpc_port), troubles
+
+    def _begin_patiently(self) -> Beginning:
+        """Begin as soon as the group lets anything be written."""
+        store = self._store
+        assert store.part is not None, "a server of a group has a part in it"
+        self._listen_to_access()
+
+        async def finish() -> None:
+            self.twin.open()
+            store.access.audit.prune()
+
+        return Beginning(
+            store.part.check,
+            [
+                lambda: asyncio.to_thread(put_registries, store.registries, self._configuration),
+                lambda: self.tree.open(self._sockets.trails),
+                lambda: asyncio.to_thread(self._sessions.load),
+                self.team.open,
+                finish,
+            ],
+        )
+
+    def _listen_to_access(self) -> None:
+        keep_permitted(self.tree.keeper, self._access)
+        keep_out_revoked(lambda: self.tree.door, self._access)
 
     async def _begin(self) -> None:
         """Begin with everything that writes by itself, before any door is open."""
-        # Whoever asks finds the tree loaded, and apps find it ready for them.
-        keep_permitted(self.tree.keeper, self._access)
-        keep_out_revoked(lambda: self.tree.door, self._access)
+        self._listen_to_access()
         await self.tree.open(self._sockets.trails)
         await asyncio.to_thread(self._sessions.load)
         await self.team.open()
@@ -267,6 +301,8 @@ class Doors:
     async def close(self) -> None:
         """Let nobody in any more, and wait for those inside, within the time given."""
         self._closing.set()
+        if self._beginning is not None:
+            await self._beginning.close()
         closings: list[Awaitable[Any]] = [listener.close() for listener in self._listeners]
         closings.append(self.tree.close())
         closings.append(self.team.close())

@@ -48,6 +48,11 @@ def _about_peers(configuration: Configuration) -> tuple[tuple[bool, str, str], .
             name_others,
         ),
         (
+            bool(peers) and bool(configuration.shards),
+            "--shards with --standby: a query tier keeps nothing that could be copied",
+            "give --standby to each of the shards",
+        ),
+        (
             acks is not None and acks > 0 and not peers,
             f"--required-acks {acks} without --standby: there is nobody to acknowledge",
             name_others,

@@ -150,6 +150,9 @@ async def _live(
 ) -> None:
     stop = asyncio.Event()
     _listen_for_signals(stop)
+    if configuration.standby:
+        await _live_in_group(configuration, sockets, warnings, stop)
+        return
     from clew.app.store import import_engine, open_service, open_store
 
     # Two threads that import would only take turns, and the engine would open after both.
@@ -181,6 +184,20 @@ async def _live(
             await doors.close()
     finally:
         await store.close()
+    logger.info("closed")
+
+
+async def _live_in_group(
+    configuration: Configuration, sockets: Sockets, warnings: list[str], stop: asyncio.Event
+) -> None:
+    """Serve as one server of several, in one role after another."""
+    from clew.app.roles import Course
+
+    def announce(store: Store, addresses: Addresses, troubles: list[ClewError]) -> None:
+        _announce(configuration, store, addresses, [*warnings, *map(_tell, troubles)])
+        _collect_what_comes()
+
+    await Course(configuration, sockets, stop, announce).run()
     logger.info("closed")
 
 

@@ -24,6 +24,7 @@ from clew.lineage.tables import TABLES as LINEAGE
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.engine.foreign import ForeignScans
 from clew.store.folder import FolderLock
+from clew.store.history import History
 from clew.store.log import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
 from clew.team.comments.schema import SCHEMA as COMMENTS
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
     from clew.store.engine.clickhouse import ClickHouseEngine
     from clew.store.engine.contract import Engine, Snapshot
     from clew.store.intake import RecordIntake
+    from clew.store.replication.follower import Follower
+    from clew.store.replication.leader import Leader
     from clew.team.comments.contract import Comments, CommentSharing
     from clew.team.sessions.contract import SessionSharing
     from clew.telemetry.analytics.contract import Analytics
@@ -97,8 +100,22 @@ _ALL_TABLES: Final = (*TABLES, EVENTS, SNAPSHOTS, *LINEAGE)
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """A server's part in a group, for one opening; the folder's `lock` outlives it.
+
+    `open_part` makes the part, which is told where the registry's rows come from.
+    """
+
+    lock: FolderLock
+    open_part: Callable[[Callable[[], str]], Leader | Follower]
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
-    """An open store. `recovered_frames` were in the log and not yet in the engine at the start."""
+    """An open store. `recovered_frames` were in the log and not yet in the engine at the start.
+
+    `part` is what it is in a group of servers; then the folder's lock is kept by whoever opened it.
+    """
 
     engine: Engine
     pipeline: RecordIntake
@@ -114,6 +131,7 @@ class Store:
     """Answers what query tiers ask; None on a tier."""
     shards: Shards | None
     """The shards of a query tier; None on a server that holds data."""
+    part: Leader | Follower | None
 
     def snapshot(self) -> Snapshot:
         """Return what a query that starts now may see. From any thread."""
@@ -143,7 +161,8 @@ class Store:
         self.access.audit.close()
         self.engine.close()
         self.database.close()
-        self.lock.release()
+        if self.part is None:
+            self.lock.release()
 
 
 def import_engine(configuration: Configuration) -> None:
@@ -156,22 +175,36 @@ def import_engine(configuration: Configuration) -> None:
         import clew.store.engine.clickhouse  # noqa: F401 - to have been imported
 
 
-def open_store(configuration: Configuration) -> Store:
+def open_store(configuration: Configuration, member: Membership | None = None) -> Store:
     """Open the store that the configuration names. Blocks; call it off the event loop.
+
+    `member` is what it is in a group of servers, None for a server alone.
 
     Raises:
         ClewError: CONFLICT when another process has the data folder or the registry; what
             `PostgresDatabase.open` raises; UNAVAILABLE or FORBIDDEN when the folder, the registry
             or the engine is not to be had.
     """
-    lock = FolderLock.acquire(configuration.data_dir)
+    lock = FolderLock.acquire(configuration.data_dir) if member is None else member.lock
     engine: StoredEngine | None = None
     database: Database | None = None
+    part: Leader | Follower | None = None
+    shared: SqliteDatabase | None = None
+    history = None
     try:
-        database = open_registry(configuration)
+        if member is None:
+            database = open_registry(configuration)
+        else:
+            history = History.read(configuration.data_dir / "log")
+            database = shared = _open_shared(configuration, history)
+            part = member.open_part(shared.origin)
         access = AccessRegistry.open(database, time.time_ns)
         presence = _open_presence(configuration)
-        registries = _open_registries(database, configuration, presence)
+        registries = RegistryBook.open(
+            database, time.time_ns, presence, configuration.twin_references
+        )
+        if member is None:
+            put_registries(registries, configuration)
         told = LinkTally()
         # While the log is read back nothing is new.
         told.pass_over(FRAME_MAX)
@@ -189,7 +222,12 @@ def open_store(configuration: Configuration) -> Store:
             [*kinds.values(), links],
             PipelineOptions(log=LogOptions(bytes_max=configuration.log_bytes_max)),
             lock=lock,
+            history=history,
+            changes=shared,
+            part=part,
         )
+        if shared is not None and part is not None and part.is_leader:
+            shared.lead(pipeline.record)
         late.pipeline = pipeline
         told.pass_over(pipeline.acked)
         if presence is not None:
@@ -200,7 +238,8 @@ def open_store(configuration: Configuration) -> Store:
             engine.close()
         if database is not None:
             database.close()
-        lock.release()
+        if member is None:
+            lock.release()
         raise
     recovered = status.acked - status.flushed
     return Store(
@@ -216,6 +255,7 @@ def open_store(configuration: Configuration) -> Store:
         told=told,
         foreign=ForeignScans(engine, engine, _ALL_TABLES),
         shards=None,
+        part=part,
     )
 
 
@@ -345,11 +385,12 @@ def declare_links(configuration: Configuration) -> RecordKind:
     )
 
 
-def _open_registries(
-    database: Database, configuration: Configuration, presence: Presence | None
-) -> RegistryBook:
-    """Open the registries of the twin, and put those of files among them."""
-    book = RegistryBook.open(database, time.time_ns, presence, configuration.twin_references)
+def put_registries(book: RegistryBook, configuration: Configuration) -> None:
+    """Put the registries of files among those that the twin knows. Blocks.
+
+    Raises:
+        ClewError: a file cannot be read or holds no registry, or it could not be kept.
+    """
     for file in configuration.twin_registries:
         try:
             book.put(file.read_bytes(), f"file {file.name}").result()
@@ -361,7 +402,15 @@ def _open_registries(
             ) from error
         except ClewError as error:
             raise ClewError(error.code, f"{file}: {error.message}", hint=error.hint) from error
-    return book
+
+
+def _open_shared(configuration: Configuration, history: History) -> SqliteDatabase:
+    """Open the registry of a server of a group, with what its log has and it has not."""
+    return SqliteDatabase.open(
+        configuration.data_dir,
+        REGISTRY,
+        changes=lambda after: history.read_changes(after, history.acked),
+    )
 
 
 class _LatePipeline:

@@ -116,6 +116,7 @@ def open_tier(configuration: Configuration, scratch: tempfile.TemporaryDirectory
         registries=registries,
         told=told,
         foreign=None,
+        part=None,
         shards=shards,
         scratch=scratch,
     )

@@ -151,11 +151,9 @@ class TreeHouse:
         """Let nobody in, answer what has come, tell everybody to come back, and wait for them."""
         if self.door is not None:
             self.door.shut()
-        if self._elsewhere is None:
-            await self.upkeep.close()
+        await self.upkeep.close()
         await self.keeper.close()
-        if self._elsewhere is None:
-            await self.journal.close()
+        await self.journal.close()
         if self.door is not None:
             await self.door.close(self._configuration.drain_seconds_max)
 

@@ -1,0 +1,106 @@
+"""A server and the lease of its group: wanting it, holding it, giving it back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from clew.base.errors import ClewError
+from clew.store.replication.lease import Lease
+
+if TYPE_CHECKING:
+    from clew.app.roles import Course
+
+logger = logging.getLogger(__name__)
+
+
+class Candidacy:
+    """Asks for the lease while another server leads, and renews it while this one does.
+
+    Belongs to one event loop; `is_held` may be asked from any thread.
+    """
+
+    def __init__(self, course: Course, database: str, seconds: float) -> None:
+        self._course = course
+        self._lease = Lease(database, course.standing.node_id, course.url, seconds)
+        self._leads = False
+        self._told: str | None = None
+        self._rests = False
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def shown(self) -> str:
+        """The address of the lease, without its password."""
+        return self._lease.shown
+
+    def is_held(self) -> bool:
+        """Return whether this server may acknowledge at this moment."""
+        return self._lease.is_held()
+
+    async def try_for_it(self) -> int | None:
+        """Take the lease if it is free and this server has all that it takes; return its epoch."""
+        try:
+            return await self._try()
+        except ClewError as error:
+            self._tell(error.message)
+            return None
+
+    def begin(self, *, leads: bool) -> None:
+        """Go on in a role: whoever leads renews, whoever does not looks whether it is free."""
+        self._leads = leads
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="lease")
+
+    async def give_back(self) -> None:
+        """Let another server have it, and rest for one lease before asking again."""
+        self._leads = False
+        self._rests = True
+        try:
+            await asyncio.to_thread(self._lease.release)
+        except ClewError as error:
+            # It ends by itself.
+            self._tell(error.message)
+
+    async def close(self) -> None:
+        """Give the lease back, if it is held, and end."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.give_back()
+        await asyncio.to_thread(self._lease.close)
+
+    async def _run(self) -> None:
+        while True:
+            if self._rests and not self._leads:
+                self._rests = False
+                await asyncio.sleep(self._lease.seconds)
+            try:
+                await (self._renew() if self._lease.is_held() or self._leads else self._want())
+                self._told = None
+            except ClewError as error:
+                self._tell(error.message)
+            await asyncio.sleep(self._lease.renew_every_s)
+
+    async def _renew(self) -> None:
+        if not await asyncio.to_thread(self._lease.renew) and self._leads:
+            self._course.follow("the lease was lost: another server may lead")
+
+    async def _want(self) -> None:
+        epoch = await self._try()
+        if epoch is not None:
+            self._course.lead(epoch)
+
+    async def _try(self) -> int | None:
+        holder = await asyncio.to_thread(self._lease.read)
+        is_own = holder is not None and holder.node_id == self._course.standing.node_id
+        if holder is not None and holder.left_s > 0 and not is_own:
+            return None
+        # Who would be refused afterwards leaves it to one that has more.
+        least = await self._course.check_able()
+        return await asyncio.to_thread(self._lease.acquire, least)
+
+    def _tell(self, message: str) -> None:
+        if message != self._told:
+            self._told = message
+            logger.warning("the lease at %s: %s", self._lease.shown, message)

@@ -1,0 +1,165 @@
+"""The other servers of a group, as one of them asks before its role changes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.remote.http import Server
+from clew.store.replication.wire import (
+    CONTENT_TYPE,
+    EPOCH_HEADER,
+    LEADER_HEADER,
+    NODE_HEADER,
+    POSITION_PATH,
+    RECORDS_PATH,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ANSWER_SECONDS_MAX: Final = 3.0
+"""How long another server may take to say where it is, a sync of its disk included. Who is not
+heard by then counts as away; a change of leader waits so long at most, and twice."""
+
+
+LEADER: Final = "leader"
+"""As a role."""
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What another server says of itself. `last` is the newest frame on its disk."""
+
+    epoch: int
+    node_id: str | None = None
+    leader: str | None = None
+    leader_url: str | None = None
+    role: str | None = None
+    acked: int = 0
+    last: int = 0
+    last_epoch: int | None = None
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """How much of the log it has: of two logs the larger one has all that was acknowledged."""
+        return (self.last_epoch or 0, self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One server of the group: what it told, or why nothing was heard of it."""
+
+    url: str
+    told: Told | None
+    error: ClewError | None = None
+
+
+class Peers:
+    """The servers that `--standby` names. Belongs to one event loop."""
+
+    def __init__(self, urls: Sequence[str], *, own_url: str, key: str) -> None:
+        self.urls = tuple(urls)
+        self._own_url = own_url
+        self._key = key or None
+
+    async def ask(self) -> list[Heard]:
+        """Ask every other server where it is, at once; those that do not answer say why."""
+        return await self._all(lambda server: server.get(POSITION_PATH).body)
+
+    async def claim(self, epoch: int, node_id: str) -> list[Heard]:
+        """Have every other server refuse whoever led before, and say what it has from then on.
+
+        Who refuses because it knows of a newer leadership is an error of the code CONFLICT.
+        """
+        headers = {
+            EPOCH_HEADER: str(epoch),
+            NODE_HEADER: node_id,
+            LEADER_HEADER: self._own_url,
+        }
+        return await self._all(
+            lambda server: server.post(RECORDS_PATH, b"", CONTENT_TYPE, headers=headers).body
+        )
+
+    async def _all(self, call: Callable[[Server], bytes]) -> list[Heard]:
+        return list(
+            await asyncio.gather(*(asyncio.to_thread(self._one, url, call) for url in self.urls))
+        )
+
+    def _one(self, url: str, call: Callable[[Server], bytes]) -> Heard:
+        try:
+            with Server(url, api_key=self._key, read_timeout_s=ANSWER_SECONDS_MAX) as server:
+                return Heard(url, msgspec.json.decode(call(server), type=Told))
+        except msgspec.DecodeError as error:
+            strange = ClewError(
+                ErrorCode.UNSUPPORTED,
+                f"{url} does not speak of its log as this version does: {error}",
+                hint="run the same version of clew on every server of the group",
+            )
+            return Heard(url, None, strange)
+        except ClewError as error:
+            return Heard(url, None, error)
+
+
+def count_needed(servers: int, required: int) -> int:
+    """Return of how many servers one must hear to know of everything that was acknowledged.
+
+    `required` others have each frame besides the leader. So many servers and that many have one in
+    common.
+    """
+    return servers - required
+
+
+def check_extent(own: tuple[int, int], heard: Sequence[Heard], *, required: int) -> None:
+    """Raise unless nothing acknowledged can be missing from the log of this server.
+
+    Raises:
+        ClewError: UNAVAILABLE when too few were heard; CONFLICT when one of them has more.
+    """
+    needed = count_needed(len(heard) + 1, required)
+    answered = [each for each in heard if each.told is not None]
+    if 1 + len(answered) < needed:
+        missing = ", ".join(
+            f"{each.url} ({each.error.message})" for each in heard if each.error is not None
+        )
+        raise ClewError(
+            ErrorCode.UNAVAILABLE,
+            f"only {1 + len(answered)} of the {needed} servers it takes were heard, so what was "
+            f"acknowledged may be missing here; not heard: {missing}",
+            hint="bring one of them back; or lead all the same with --force, which may lose what "
+            "was acknowledged last",
+        )
+    for each in answered:
+        assert each.told is not None
+        if each.told.extent > own:
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                f"{each.url} has more of the log than this server: up to {each.told.last} of epoch "
+                f"{each.told.last_epoch or 0}, against {own[1]} of epoch {own[0]}",
+                hint=f"let that one lead: clew promote --server {each.url}",
+            )
+
+
+def check_nobody_leads(heard: Sequence[Heard]) -> None:
+    """Raise CONFLICT where a leader answers: it would go on, and be cut off."""
+    for each in heard:
+        if each.told is not None and each.told.role == LEADER:
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                f"{each.url} leads and answers",
+                hint="end it first, so that its standbys have everything; or --force",
+            )
+
+
+def check_not_fenced(claimed: Sequence[Heard]) -> None:
+    """Raise CONFLICT where one that was to be claimed knows of a newer leadership."""
+    for each in claimed:
+        if each.error is not None and each.error.code is ErrorCode.CONFLICT:
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                f"{each.url} knows of another leadership: {each.error.message}",
+                hint="ask who leads: GET /internal/cluster; promote again if nobody does",
+            )

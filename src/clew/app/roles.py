@@ -1,0 +1,527 @@
+"""A server of a group through its roles: opened as leader or standby, closed, opened again.
+
+Theory of operation. A role is composition: nothing in a store or in a door changes its mind while
+it is open. What ends a role (a lease that is lost or won, a larger epoch that is heard of, a
+promotion, a need of a snapshot) closes the doors and the store, on the path that the end of the
+process takes, and the same process opens again over the same folder. The addresses stay taken
+meanwhile: who connects waits a second.
+
+Whoever is to lead *claims* it first: it takes an epoch larger than any that was seen, has every
+other server refuse whoever led before, and compares what they have with what it has. It leads only
+when it has heard so many that nothing acknowledged can be missing, and none has more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from clew.app.candidacy import Candidacy
+from clew.app.configuration import check_exposure
+from clew.app.group import find_url
+from clew.app.peers import (
+    Peers,
+    check_extent,
+    check_nobody_leads,
+    check_not_fenced,
+    count_needed,
+)
+from clew.app.settings import Address, Role
+from clew.app.store import Membership, open_service, open_store
+from clew.base.errors import ClewError, ErrorCode
+from clew.lineage.transport.receiver import DatagramReceiver
+from clew.remote.http import Server
+from clew.store.folder import FolderLock
+from clew.store.replication.follower import Follower, FollowerOptions
+from clew.store.replication.leader import Leader, LeaderOptions
+from clew.store.replication.position import Position
+from clew.store.replication.standing import FencedError, Standing
+from clew.surfaces.group import refuse_write
+from clew.telemetry.group import GroupStatus, PeerStatus, Promotion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from clew.app.configuration import Configuration
+    from clew.app.doors import Doors
+    from clew.app.peers import Heard
+    from clew.app.sockets import Addresses, Sockets
+    from clew.app.store import Store
+    from clew.store.replication.part import Part
+    from clew.store.replication.status import GroupStatus as PartStatus
+
+logger = logging.getLogger(__name__)
+
+RESUME_SECONDS: Final = 0.5
+"""So often a leader that was restarted looks whether its standbys are there again."""
+
+FOLLOWING: Final = "following"
+"""The state of a standby that has everything."""
+
+
+class Turn(Enum):
+    """What comes next in a server's life."""
+
+    FOLLOW = auto()
+    LEAD = auto()
+    END = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An end of a role. `epoch` is one that was won with a lease; `force` leads unheard."""
+
+    turn: Turn
+    why: str
+    epoch: int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A store and its doors, in one role."""
+
+    store: Store
+    doors: Doors
+    place: Place
+
+
+class Place:
+    """Implements `clew.surfaces.group.Group` for as long as a server is open in one role."""
+
+    def __init__(self, course: Course, *, leads: bool) -> None:
+        self._course = course
+        self._leads = leads
+        self.part: Part | None = None
+
+    @property
+    def leads(self) -> bool:
+        """See `Group`."""
+        return self._leads
+
+    def refusal(self) -> ClewError:
+        """See `Group`."""
+        return refuse_write(self._course.standing.leader_url, self._course.url)
+
+    def status(self) -> GroupStatus:
+        """See `Group`."""
+        return self._course.describe(self.part, leads=self._leads)
+
+    async def promote(self, *, force: bool) -> Promotion:
+        """See `Group`."""
+        return await self._course.promote(leads=self._leads, force=force)
+
+
+class Course:
+    """A server of a group, from its start to its end. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        sockets: Sockets,
+        stop: asyncio.Event,
+        announce: Callable[[Store, Addresses, list[ClewError]], None],
+    ) -> None:
+        """`announce` is told of the first opening; a `stop` that is set ends the server."""
+        self._configuration = configuration
+        self._sockets = sockets
+        self._links = tuple(receiver.address for receiver in sockets.links)
+        for receiver in sockets.links:
+            receiver.close()
+        self._stop = stop
+        self._announce = announce
+        self.url = find_url(configuration)
+        self.peers = Peers(configuration.standby, own_url=self.url, key=configuration.peer_key)
+        self.servers = len(configuration.standby) + 1
+        acks = configuration.required_acks
+        self.required = self.servers - 1 if acks is None else acks
+        self._changes: asyncio.Queue[Change] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._detail: str | None = None
+        self._lock: FolderLock | None = None
+        self._standing: Standing | None = None
+        self._candidacy: Candidacy | None = None
+        self._part: Part | None = None
+        self._resuming: asyncio.Task[None] | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """What is known of leadership, on disk."""
+        assert self._standing is not None, "the folder is open"
+        return self._standing
+
+    async def run(self) -> None:
+        """Serve until the end.
+
+        Raises:
+            ClewError: the folder is not to be had, or the store does not open.
+        """
+        folder = self._configuration.data_dir
+        self._lock = await asyncio.to_thread(FolderLock.acquire, folder)
+        try:
+            self._standing = await asyncio.to_thread(Standing.open, folder)
+            await self._serve()
+        finally:
+            self._lock.release()
+
+    async def _serve(self) -> None:
+        ending = asyncio.create_task(self._hear_end())
+        if self._configuration.lease is not None:
+            self._candidacy = Candidacy(
+                self, self._configuration.lease, self._configuration.lease_seconds
+            )
+        try:
+            is_first = True
+            turn = await self._first_turn()
+            while turn is not Turn.END:
+                opening, addresses, troubles = await self._open(leads=turn is Turn.LEAD)
+                try:
+                    if is_first:
+                        self._announce(opening.store, addresses, troubles)
+                        is_first = False
+                        self._keep_port(addresses)
+                    self._tell(opening.place)
+                    if self._candidacy is not None:
+                        self._candidacy.begin(leads=opening.place.leads)
+                    change = await self._next_change(leads=opening.place.leads)
+                    logger.info("%s", change.why)
+                finally:
+                    self._part = None
+                    await self._close(opening)
+                turn = await self._prepare(change)
+        finally:
+            ending.cancel()
+            if self._resuming is not None:
+                self._resuming.cancel()
+            if self._candidacy is not None:
+                await self._candidacy.close()
+
+    def _tell(self, place: Place) -> None:
+        if place.leads:
+            # Whoever looks through logs finds who led when.
+            logger.info("this server leads epoch %d", self.standing.epoch)
+        else:
+            whom = self.standing.leader_url or "nobody yet"
+            logger.info("this server is a standby and follows %s", whom)
+
+    def lead(self, epoch: int) -> None:
+        """Begin to lead under an epoch that was won with the lease; from any thread."""
+        self.change(Change(Turn.LEAD, "the lease is held", epoch=epoch))
+
+    def follow(self, why: str) -> None:
+        """Begin to follow; from any thread."""
+        self.change(Change(Turn.FOLLOW, why))
+
+    def change(self, change: Change) -> None:
+        """End the role; from any thread."""
+        self._loop.call_soon_threadsafe(self._changes.put_nowait, change)
+
+    async def _hear_end(self) -> None:
+        await self._stop.wait()
+        self._changes.put_nowait(Change(Turn.END, "closing: waiting for running requests"))
+
+    async def _next_change(self, *, leads: bool) -> Change:
+        """Wait for the end of a role; what would change nothing is passed over."""
+        while True:
+            change = await self._changes.get()
+            if change.turn is Turn.LEAD and leads:
+                continue
+            if change.turn is Turn.FOLLOW and not leads:
+                continue
+            return change
+
+    # The first role, and what lies between two.
+
+    async def _first_turn(self) -> Turn:
+        """Find out who leads; whoever led before goes on unless another does."""
+        await self._learn(await self.peers.ask())
+        standing, role = self.standing, self._configuration.role
+        if self._stop.is_set():
+            return Turn.END
+        if role is Role.AUTO:
+            assert self._candidacy is not None, "the settings were checked"
+            epoch = await self._candidacy.try_for_it()
+            if epoch is None:
+                return Turn.FOLLOW
+            return await self._prepare(Change(Turn.LEAD, "the lease is free", epoch=epoch))
+        if standing.leader is None:
+            begins = role is Role.LEADER
+        else:
+            begins = standing.is_leading
+            if role is Role.LEADER and not begins:
+                logger.warning(
+                    "--role leader, but %s leads under epoch %d: this server follows it; to have "
+                    "it lead: clew promote --server %s",
+                    standing.leader_url or standing.leader,
+                    standing.epoch,
+                    self.url,
+                )
+        if not begins:
+            return Turn.FOLLOW
+        if standing.leader is None:
+            await asyncio.to_thread(standing.lead, standing.epoch + 1, self.url)
+            return Turn.LEAD
+        if not await self._is_missed():
+            # Nobody would acknowledge anything, and somebody may have been promoted meanwhile who
+            # is not heard: reads are answered until that is known.
+            self._resuming = asyncio.create_task(self._resume(), name="resume")
+            return Turn.FOLLOW
+        return await self._prepare(Change(Turn.LEAD, "going on as the leader"))
+
+    async def _is_missed(self) -> bool:
+        """Return whether enough others are there to lead, and none of them leads."""
+        heard = await self.peers.ask()
+        await self._learn(heard)
+        answered = sum(each.told is not None for each in heard)
+        return self.standing.is_leading and answered >= self.required
+
+    async def _resume(self) -> None:
+        """Go on as the leader once the others are there, unless one of them leads by then."""
+        while self.standing.is_leading:
+            if await self._is_missed():
+                self.change(Change(Turn.LEAD, "going on as the leader"))
+                return
+            await asyncio.sleep(RESUME_SECONDS)
+
+    async def _prepare(self, change: Change) -> Turn:
+        """Do what lies between two roles, with nothing open; return the next one."""
+        match change.turn:
+            case Turn.LEAD:
+                try:
+                    await self._claim(change)
+                except ClewError as error:
+                    self._detail = error.message
+                    logger.warning("this server does not lead: %s", error.message)
+                    if self._candidacy is not None:
+                        await self._candidacy.give_back()
+                    return Turn.FOLLOW
+                self._detail = None
+            case Turn.FOLLOW:
+                if self._candidacy is not None:
+                    await self._candidacy.give_back()
+                await self._learn(await self.peers.ask())
+            case Turn.END:
+                return Turn.END
+        return change.turn
+
+    async def _claim(self, change: Change) -> None:
+        """Take a new epoch, and see that nothing acknowledged is missing here.
+
+        Raises:
+            ClewError: it cannot be known; this server does not lead.
+        """
+        heard = await self.peers.ask()
+        await self._learn(heard)
+        own = await asyncio.to_thread(self._read_extent)
+        if not change.force:
+            check_extent(own, heard, required=self.required)
+        epoch = max(self.standing.epoch + 1, change.epoch or 0)
+        # From here on nobody acknowledges anything for whoever led before; so what they have now
+        # is all that was acknowledged.
+        claimed = await self.peers.claim(epoch, self.standing.node_id)
+        check_not_fenced(claimed)
+        if not change.force:
+            check_extent(own, claimed, required=self.required)
+        await asyncio.to_thread(self.standing.lead, epoch, self.url)
+
+    async def _learn(self, heard: Sequence[Heard]) -> None:
+        """Take over the newest leadership that others know of."""
+        told = [each.told for each in heard if each.told is not None and each.told.leader]
+        for newest in sorted(told, key=lambda each: each.epoch)[-1:]:
+            assert newest.leader is not None, "others were left out"
+            try:
+                await asyncio.to_thread(
+                    self.standing.accept, newest.epoch, newest.leader, newest.leader_url
+                )
+            except FencedError:
+                # What is known here is newer.
+                continue
+
+    def _read_extent(self) -> tuple[int, int]:
+        """Return how much of the log is here, by what the folder says. Blocks."""
+        from clew.store.history import History
+
+        last = History.read(self._configuration.data_dir / "log").last
+        return (Position(self.standing.starts, last).epoch_at(last) or 0, last)
+
+    # Opening and closing.
+
+    async def _open(self, *, leads: bool) -> tuple[Opening, Addresses, list[ClewError]]:
+        from clew.app.doors import Doors
+
+        assert self._lock is not None, "the folder is ours"
+        place = Place(self, leads=leads)
+        member = Membership(self._lock, self._open_leader if leads else self._open_follower)
+        store = await asyncio.to_thread(open_store, self._configuration, member)
+        try:
+            check_exposure(self._configuration, is_guarded=store.access.keys.is_guarding)
+            place.part = self._part = store.part
+            doors = Doors(
+                self._configuration, store, open_service(store), self._lend(leads=leads), place
+            )
+            try:
+                addresses, troubles = await doors.open()
+                await asyncio.to_thread(store.retain)
+            except BaseException:
+                await doors.close()
+                raise
+        except BaseException:
+            await store.close()
+            raise
+        return Opening(store, doors, place), addresses, troubles
+
+    def _open_leader(self, origin: Callable[[], str]) -> Leader:
+        configuration = self._configuration
+        candidacy = self._candidacy
+        return Leader(
+            self.standing,
+            LeaderOptions(
+                standbys=configuration.standby,
+                connect=self._connect,
+                url=self.url,
+                required=configuration.required_acks,
+                ack_timeout_s=configuration.ack_timeout,
+                may_acknowledge=(lambda: True) if candidacy is None else candidacy.is_held,
+                on_fenced=self._hear_fence,
+                origin=origin,
+            ),
+        )
+
+    def _connect(self, url: str, timeout_s: float) -> Server:
+        key = self._configuration.peer_key or None
+        return Server(url, api_key=key, read_timeout_s=timeout_s)
+
+    def _open_follower(self, origin: Callable[[], str]) -> Follower:
+        return Follower(
+            self.standing,
+            FollowerOptions(on_snapshot_needed=self._hear_need, origin=origin),
+        )
+
+    def _hear_fence(self, epoch: int, leader: str | None, url: str | None) -> None:
+        """Take note that another server leads. From any thread."""
+        whom = url or leader or "another server"
+        self.change(Change(Turn.FOLLOW, f"{whom} leads under epoch {epoch}: following it"))
+
+    def _hear_need(self, url: str | None) -> None:
+        """Take note that this standby has to begin anew. From any thread."""
+        logger.error(
+            "this standby has to begin anew from %s: end it, move its data folder away, start it",
+            url,
+        )
+
+    async def _close(self, opening: Opening) -> None:
+        try:
+            await opening.doors.close()
+        finally:
+            await opening.store.close()
+
+    def _lend(self, *, leads: bool) -> Sockets:
+        """Return sockets for one opening: copies, so that the addresses stay taken after it."""
+        mine = self._sockets
+        # A datagram that waits for a standby would be lost without a word; to a socket that is not
+        # there its sender is told.
+        links = tuple(map(DatagramReceiver, self._links)) if leads else ()
+        return replace(
+            mine,
+            http=mine.http.dup(),
+            otlp_http=mine.otlp_http.dup() if mine.otlp_http is not None else None,
+            trails=mine.trails.dup() if mine.trails is not None else None,
+            links=links,
+        )
+
+    def _keep_port(self, addresses: Addresses) -> None:
+        """Open gRPC at the port that it had the first time, if the system chose one."""
+        asked = self._configuration.otlp_grpc
+        if asked is None or addresses.otlp_grpc is None:
+            return
+        port = int(addresses.otlp_grpc.rpartition(":")[2])
+        self._configuration = replace(self._configuration, otlp_grpc=Address(asked.host, port))
+
+    # What is asked from outside.
+
+    async def promote(self, *, leads: bool, force: bool) -> Promotion:
+        """Begin to lead by hand; see `Group.promote`."""
+        if leads:
+            raise ClewError(ErrorCode.CONFLICT, "this server leads already", hint="nothing to do")
+        if self._candidacy is not None:
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                "a lease decides who leads this group",
+                hint="end the leader: a standby takes over within "
+                f"{self._configuration.lease_seconds:g} s",
+            )
+        heard = await self.peers.ask()
+        epoch = max([self.standing.epoch, *(e.told.epoch for e in heard if e.told is not None)])
+        if not force:
+            check_nobody_leads(heard)
+            check_extent(self._extent(), heard, required=self.required)
+        self.change(Change(Turn.LEAD, "promoted by hand", force=force))
+        return Promotion(
+            epoch=epoch + 1,
+            heard=1 + sum(each.told is not None for each in heard),
+            needed=count_needed(self.servers, self.required),
+            forced=force,
+        )
+
+    async def check_able(self) -> int:
+        """Return the newest epoch that is known, if this server has all that it takes to lead.
+
+        Raises:
+            ClewError: something acknowledged may be missing here.
+        """
+        heard = await self.peers.ask()
+        await self._learn(heard)
+        own = self._extent() if self._part else await asyncio.to_thread(self._read_extent)
+        check_extent(own, heard, required=self.required)
+        return self.standing.epoch
+
+    def describe(self, part: Part | None, *, leads: bool) -> GroupStatus:
+        """Return where this server stands."""
+        standing = self.standing
+        told = None if part is None else part.status()
+        lease = None if self._candidacy is None else self._candidacy.shown
+        return GroupStatus(
+            enabled=True,
+            role="leader" if leads else "standby",
+            is_leader=leads,
+            node_id=standing.node_id,
+            url=self.url,
+            epoch=standing.epoch,
+            leader=standing.leader,
+            leader_url=standing.leader_url,
+            acked=0 if told is None else told.acked,
+            behind=None if told is None else _count_behind(told),
+            required_acks=self.required,
+            lease=lease,
+            peers=[] if told is None else _describe_peers(told),
+            detail=(told.need if told is not None else None) or self._detail,
+        )
+
+    def _extent(self) -> tuple[int, int]:
+        """Return how much of the log is here while the store is open."""
+        assert self._part is not None, "the store is open"
+        said = self._part.tell()
+        return (said.last_epoch or 0, said.last)
+
+
+def _count_behind(told: PartStatus) -> int | None:
+    """Return how many frames of its leader a standby is known to lack."""
+    if told.role == "leader":
+        return 0
+    return None if told.leader_last is None else max(0, told.leader_last - told.last)
+
+
+def _describe_peers(told: PartStatus) -> list[PeerStatus]:
+    return [
+        PeerStatus(
+            url=each.url,
+            ok=each.error is None and each.state == FOLLOWING,
+            acked=each.acked,
+            behind=each.frames_behind,
+            detail=each.error or each.state.replace("_", " "),
+        )
+        for each in told.standbys
+    ]

@@ -1,0 +1,301 @@
+"""What clients of a group of servers were told, and whether it is what the servers have.
+
+A client writes down each thing that it sent before it sends it, and what became of it. The check
+reads every line of every client and every row of every server: what was acknowledged is there,
+nothing is there twice, all servers have the same, and no epoch had two leaders.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote, urlsplit
+
+from clew.store.replication.reader import LogReader, list_segments
+from clew.testing.load import trace_id
+from clew.testing.requests import spans_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+SPANS_PER_TRACE: Final = 5
+
+ANSWER_SECONDS_MAX: Final = 30.0
+"""How long a client waits for an answer before it asks another server."""
+
+AGAIN_SECONDS: Final = 0.05
+"""Before the same is sent to the next server."""
+
+TRACES_PER_PAGE: Final = 5000
+
+LOG_BYTES_MAX: Final = 1 << 30
+"""Of a log that is read at once: far more than a drill writes."""
+
+_LED = re.compile(r"this server leads epoch (\d+)")
+
+
+class Outcome(StrEnum):
+    """What a client knows of something that it sent."""
+
+    SENT = "sent"
+    """Nothing yet, or for ever: the answer never came."""
+    ACKNOWLEDGED = "acknowledged"
+    REFUSED = "refused"
+
+
+@dataclass(slots=True)
+class ClientHistory:
+    """What one client sent, by its number, and the last it heard of it."""
+
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    notes: dict[str, Outcome] = field(default_factory=dict)
+    """Comments, by their text."""
+
+    def acknowledged(self) -> set[int]:
+        """Return the numbers that were acknowledged."""
+        return {each for each, outcome in self.outcomes.items() if outcome is Outcome.ACKNOWLEDGED}
+
+
+class GroupLoad:
+    """Clients that send traces to whichever server takes them, until told to stop.
+
+    As exporters do, a client sends the same bytes again when it does not know what became of them,
+    to the next of `urls`. Each client's every tenth trace gets a comment, which is sent once.
+    """
+
+    def __init__(
+        self, urls: Sequence[str], *, service: str, first: int = 1, clients: int = 3
+    ) -> None:
+        self._urls = list(urls)
+        self._service = service
+        self._next = first
+        self._lock = threading.Condition()
+        self._acknowledged = 0
+        self._is_stopping = threading.Event()
+        self.histories = [ClientHistory() for _ in range(clients)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(each,), daemon=True) for each in self.histories
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def acknowledged(self) -> int:
+        """How many traces were acknowledged so far."""
+        return self._acknowledged
+
+    def wait_for_more(self, count: int, seconds_max: float = 90.0) -> None:
+        """Return once so many more traces than now were acknowledged.
+
+        Raises:
+            TimeoutError: they were not in time.
+        """
+        with self._lock:
+            goal = self._acknowledged + count
+            if not self._lock.wait_for(lambda: self._acknowledged >= goal, seconds_max):
+                raise TimeoutError(f"{self._acknowledged} of {goal} traces were acknowledged")
+
+    def stop(self) -> None:
+        """Send nothing more, and return when every answer was read or given up; idempotent."""
+        self._is_stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, history: ClientHistory) -> None:
+        turn = 0
+        while not self._is_stopping.is_set():
+            with self._lock:
+                number, self._next = self._next, self._next + 1
+            ids = [
+                (trace_id(number), bytes([1]) * 7 + bytes([i + 1])) for i in range(SPANS_PER_TRACE)
+            ]
+            body = spans_request(self._service, ids).SerializeToString()
+            history.outcomes[number] = Outcome.SENT
+            while not self._is_stopping.is_set():
+                status = _post(
+                    self._urls[turn % len(self._urls)],
+                    "/v1/traces",
+                    body,
+                    "application/x-protobuf",
+                )
+                if status == http.client.OK:
+                    history.outcomes[number] = Outcome.ACKNOWLEDGED
+                    with self._lock:
+                        self._acknowledged += 1
+                        self._lock.notify_all()
+                    break
+                turn += 1
+                self._is_stopping.wait(AGAIN_SECONDS)
+            if number % 10 == 0 and history.outcomes[number] is Outcome.ACKNOWLEDGED:
+                self._comment(self._urls[turn % len(self._urls)], number, history)
+
+    def _comment(self, url: str, number: int, history: ClientHistory) -> None:
+        text = f"note {number}"
+        history.notes[text] = Outcome.SENT
+        body = json.dumps({"author": "drill", "body": text}).encode()
+        path = f"/api/v1/traces/{trace_id(number).hex()}/comments"
+        status = _post(url, path, body, "application/json")
+        if status is not None:
+            is_kept = http.client.OK <= status < http.client.MULTIPLE_CHOICES
+            # A refusal says that nothing was written only where it says that it is not unknown.
+            history.notes[text] = Outcome.ACKNOWLEDGED if is_kept else Outcome.SENT
+
+
+def check_histories(
+    urls: Sequence[str], histories: Iterable[ClientHistory]
+) -> dict[int, tuple[int, int]]:
+    """Hold what every server has against everything that clients were told.
+
+    Returns what was found of each trace at the first server: spans, and different ones.
+
+    Raises:
+        AssertionError: something acknowledged is missing, something is there twice or in part, or
+            two servers have different things.
+    """
+    found = [read_traces(url) for url in urls]
+    sent: set[int] = set()
+    acknowledged: set[int] = set()
+    notes: dict[str, Outcome] = {}
+    for history in histories:
+        sent |= history.outcomes.keys()
+        acknowledged |= history.acknowledged()
+        notes |= history.notes
+    whole = (SPANS_PER_TRACE, SPANS_PER_TRACE)
+    for url, traces in zip(urls, found, strict=True):
+        lost = sorted(number for number in acknowledged if number not in traces)
+        assert not lost, f"{url} lost {len(lost)} acknowledged traces: {lost[:10]}"
+        wrong = {number: counts for number, counts in traces.items() if counts != whole}
+        assert not wrong, f"{url} has traces in part or twice: {dict(list(wrong.items())[:10])}"
+        assert traces.keys() <= sent, f"{url} has traces that nobody sent"
+        assert traces.keys() == found[0].keys(), f"{url} and {urls[0]} have different traces"
+        kept = Counter(read_notes(url))
+        missing = [
+            text for text, told in notes.items() if told is Outcome.ACKNOWLEDGED and not kept[text]
+        ]
+        assert not missing, f"{url} lost acknowledged comments: {missing[:10]}"
+        assert all(count == 1 for count in kept.values()), f"{url} has comments twice"
+        assert kept.keys() <= notes.keys(), f"{url} has comments that nobody sent"
+    return found[0]
+
+
+def read_traces(url: str) -> dict[int, tuple[int, int]]:
+    """Return how many spans, and how many different ones, each trace has at a server."""
+    found: dict[int, tuple[int, int]] = {}
+    after = ""
+    while True:
+        statement = (
+            "SELECT TraceId, count() AS n, uniqExact(SpanId) AS different FROM otel_traces"  # noqa: S608 - our own text
+            f" WHERE TraceId > '{after}' GROUP BY TraceId ORDER BY TraceId LIMIT {TRACES_PER_PAGE}"
+        )
+        rows = _ask(url, f"/api/v1/sql?q={quote(statement)}&limit={TRACES_PER_PAGE}")["rows"]
+        for row in rows:
+            found[int(row["TraceId"], 16)] = (int(row["n"]), int(row["different"]))
+        if len(rows) < TRACES_PER_PAGE:
+            return found
+        after = rows[-1]["TraceId"]
+
+
+def read_notes(url: str) -> list[str]:
+    """Return the text of every comment at a server."""
+    texts: list[str] = []
+    path = "/api/v1/comments?limit=500&last=30d"
+    following = path
+    while True:
+        page = _ask(url, following)
+        texts.extend(each["body"] for each in page["comments"])
+        if not page.get("next"):
+            return texts
+        following = f"{path}&next={quote(page['next'])}"
+
+
+def check_fence(folders: Sequence[Path], told: Sequence[str]) -> None:
+    """Hold the logs of servers that have ended against one another, and what they said of epochs.
+
+    `told` is what each server wrote to stderr.
+
+    Raises:
+        AssertionError: an epoch was led by two servers, or a number has two different frames.
+    """
+    leaders: dict[int, int] = {}
+    for server, text in enumerate(told):
+        for epoch in map(int, _LED.findall(text)):
+            assert leaders.setdefault(epoch, server) == server, f"epoch {epoch} had two leaders"
+    frames: dict[int, tuple[int, bytes]] = {}
+    for folder in folders:
+        for number, frame in read_frames(folder).items():
+            kept = frames.setdefault(number, frame)
+            assert kept == frame, f"{folder} has another frame {number}: {frame[0]}, not {kept[0]}"
+
+
+def read_frames(folder: Path) -> Mapping[int, tuple[int, bytes]]:
+    """Return epoch and payload of every frame in the log of a data folder that nobody has open."""
+    log = folder / "log"
+    segments = list_segments(log)
+    if not segments:
+        return {}
+    reader = LogReader(log, segments[0].log_id)
+    try:
+        records = reader.read(segments[0].first - 1, bytes_max=LOG_BYTES_MAX) or []
+    finally:
+        reader.close()
+    return {each.number: (each.epoch, each.payload) for each in records}
+
+
+def _post(url: str, path: str, body: bytes, kind: str) -> int | None:
+    """Return the status of an answer, None when none came."""
+    connection = http.client.HTTPConnection(str(urlsplit(url).netloc), timeout=ANSWER_SECONDS_MAX)
+    try:
+        connection.request("POST", path, body, {"content-type": kind})
+        response = connection.getresponse()
+        response.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    else:
+        return response.status
+    finally:
+        connection.close()
+
+
+def _ask(url: str, path: str) -> Any:
+    connection = http.client.HTTPConnection(str(urlsplit(url).netloc), timeout=ANSWER_SECONDS_MAX)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+        assert response.status == http.client.OK, body
+        return json.loads(body)
+    finally:
+        connection.close()
+
+
+def wait_until(condition: Callable[[], bool], seconds_max: float, what: str) -> None:
+    """Return once a condition holds.
+
+    Raises:
+        TimeoutError: it does not in time; the message says what was waited for.
+    """
+    pause = threading.Event()
+    for _ in range(int(seconds_max / AGAIN_SECONDS) + 1):
+        if condition():
+            return
+        pause.wait(AGAIN_SECONDS)
+    raise TimeoutError(f"not in {seconds_max:g} s: {what}")
