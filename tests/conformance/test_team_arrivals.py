@@ -579,3 +579,17 @@ def test_what_was_made_anew_after_its_tombstone_went_is_taken_and_what_comes_lat
     (row,) = desk.ledger.find_entities("a", "comments", TEAM)
     assert (row.version, row.deleted, row.base) == (record.version, False, record.document)
     assert desk.pending() == []
+
+
+def test_what_is_gone_there_does_not_come_back_when_its_deletion_here_is_given_up(
+    desk: Book,
+) -> None:
+    said = desk.comment()
+    desk.synced(said)
+    desk.write(said, DELETE)
+    aside = Verdict(VerdictKind.ASIDE, "the server has no such record")
+    done(desk.ledger.finish([(desk.claim_one(), aside)]))
+    done(desk.ledger.drop_absent(desk.arrival(), ()))
+    done(desk.ledger.clear_failed("a"))
+    assert desk.ledger.find_entities("a", "comments", TEAM) == []
+    assert desk.ledger.find_conflicts("a") == []

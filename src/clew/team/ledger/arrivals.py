@@ -132,9 +132,16 @@ def drop_absent(
     """
     changed: list[str] = []
     conflicts: list[Conflict] = []
-    rows = find_entities(writing, arrival.account_id, arrival.entity_type, team_id=arrival.team_id)
+    # Those that are deleted here too: whoever gives that up must not bring back what is gone there.
+    rows = find_entities(
+        writing,
+        arrival.account_id,
+        arrival.entity_type,
+        team_id=arrival.team_id,
+        with_deleted=True,
+    )
     for row in rows:
-        if row.version > 0 and row.remote_id not in present:
+        if row.version > 0 and row.base is not None and row.remote_id not in present:
             gone = replace(_gone(row), version=row.version + 1)
             local_id, conflict = _apply(writing, arrival, gone, now)
             if local_id is not None:
