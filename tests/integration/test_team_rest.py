@@ -286,6 +286,7 @@ def test_invites_end_and_run_out(town: Town) -> None:
         ("PATCH", "team/members/nobody@example.org", {"role": "king"}, 400),
         ("DELETE", "team/members/nobody@example.org", None, 404),
         ("DELETE", f"team/queries/{NOBODY}", None, 404),
+        ("DELETE", f"team/invites/{NOBODY}", None, 404),
         ("POST", "team/queries", {"name": "x", "query": "y", "language": "cobol"}, 400),
         ("POST", "team/teams", {"name": "  "}, 400),
         ("POST", "team/choose", {"account": "nobody"}, 404),

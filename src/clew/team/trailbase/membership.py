@@ -195,14 +195,22 @@ async def revoke_invite(server: RecordsServer, invite_id: str) -> None:
     api = server.api("team_invites")
     try:
         invite = _invite(await api.get(invite_id))
-        if invite.revoked:
-            return
+    except (DeniedError, NotFoundError) as error:
+        # By the rule of reading: it is not there, or not for us. The two look the same.
+        raise NotFoundError(
+            "there is no such invite of a team that you lead",
+            hint="list them with: clew team invites",
+            status=error.status,
+        ) from error
+    if invite.revoked:
+        return
+    try:
         change = {"deleted": 1, "erase": 1, "version": invite.version + 1}
         await api.update(invite_id, {**change, "op_id": new_uuid(time.time_ns())})
     except (DeniedError, ServerError) as error:
         if isinstance(error, ServerError) and error.status != 500:
             raise
-        raise ConflictError("the invite has changed or is not there", hint="look again") from error
+        raise ConflictError("the invite has changed meanwhile", hint="look again") from error
 
 
 async def join_team(
