@@ -24,6 +24,7 @@ BENCHES = (
     "emit",
     "lineage",
     "graph",
+    "fanout",
     "stages",
     "twin",
     "team",

@@ -30,6 +30,8 @@ def write_banner(
         kept += f"   registry: {hide_password(configuration.registry)}"
     # The HTTP door takes OTLP too, so there is always an endpoint to name.
     endpoint = addresses.otlp_http or addresses.http
+    if configuration.shards:
+        return _write_tier_banner(configuration, addresses, warnings)
     lines = [
         f"clew {version('clew')}",
         f"  page, REST, feeds    http://{addresses.http}",
@@ -46,6 +48,25 @@ def write_banner(
         f"  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{endpoint}",
         "  export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
         "  export OTEL_SERVICE_NAME=my-service",
+        "",
+        *(f"warning: {warning}" for warning in warnings),
+        "clew is ready",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _write_tier_banner(
+    configuration: Configuration, addresses: Addresses, warnings: Iterable[str]
+) -> str:
+    """Return what a query tier says: where to ask it, and whom it asks."""
+    first, *others = (f"{shard.name}  {shard.url}" for shard in configuration.shards)
+    lines = [
+        f"clew {version('clew')}, a query tier: it keeps nothing, send telemetry to its shards",
+        f"  page, REST, feeds    http://{addresses.http}",
+        f"  Jaeger UI, Grafana   http://{addresses.http}/jaeger",
+        f"  agents (MCP)         http://{addresses.http}/mcp",
+        f"  shards               {first}",
+        *(f"                       {other}" for other in others),
         "",
         *(f"warning: {warning}" for warning in warnings),
         "clew is ready",

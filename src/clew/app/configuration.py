@@ -200,9 +200,10 @@ class Configuration:
     shard_key: str = setting(
         "",
         parse_secret,
-        "An API key that a query tier shows the shards: of the role `reader`, or `operator` where "
-        "comments are written through it. Better given as `CLEW_SHARD_KEY` or in the file.",
-        default_shown="none",
+        "The API key that a query tier shows the shards, or `NAME=KEY` for each with commas "
+        "between: of the role `reader`, or `operator` where comments are written through it. "
+        "Better given as `CLEW_SHARD_KEY` or in the file.",
+        default_shown="that of whoever asks",
     )
     insecure: bool = setting(
         "false",

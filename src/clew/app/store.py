@@ -96,7 +96,8 @@ _TABLES: Final = {
 }
 
 
-_ALL_TABLES: Final = (*TABLES, EVENTS, SNAPSHOTS, *LINEAGE)
+ALL_TABLES: Final = (*TABLES, EVENTS, SNAPSHOTS, *LINEAGE)
+"""Every table of the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,7 @@ def open_store(configuration: Configuration, member: Membership | None = None) -
         links = declare_links(configuration)
         late = _LatePipeline()
         engine = _open_engine(configuration, late)
-        engine.create(_ALL_TABLES)
+        engine.create(ALL_TABLES)
         if presence is not None:
             # Before the log is read back, which judges what it brings.
             presence.connect(engine)
@@ -253,7 +254,7 @@ def open_store(configuration: Configuration, member: Membership | None = None) -
         access=access,
         registries=registries,
         told=told,
-        foreign=ForeignScans(engine, engine, _ALL_TABLES),
+        foreign=ForeignScans(engine, engine, ALL_TABLES),
         shards=None,
         part=part,
     )

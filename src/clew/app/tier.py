@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clew.access.registry import AccessRegistry
-from clew.app.store import REGISTRY, Store, declare_kinds, declare_links
+from clew.app.store import ALL_TABLES, REGISTRY, Store, declare_kinds, declare_links
+from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.ingest.told import FRAME_MAX, LinkTally
 from clew.remote.shards import Shards
 from clew.store.database.sqlite import SqliteDatabase
@@ -76,6 +77,29 @@ def tier_configuration(configuration: Configuration, scratch: Path) -> Configura
     )
 
 
+def read_keys(configuration: Configuration) -> dict[str, str]:
+    """Return the API key of each shard, by its name: one for all, or ``NAME=KEY`` for each.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT for the name of no shard.
+    """
+    names = [shard.name for shard in configuration.shards]
+    text = configuration.shard_key
+    if "=" not in text:
+        return dict.fromkeys(names, text) if text else {}
+    keys = {}
+    for part in text.split(","):
+        name, _, key = part.strip().partition("=")
+        if name not in names or not key:
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"--shard-key names {name[:100]!r}, which is no shard",
+                hint=f"give NAME=KEY for each of {', '.join(names)}",
+            )
+        keys[name] = key
+    return keys
+
+
 def open_scratch() -> tempfile.TemporaryDirectory[str]:
     """Return a folder for a tier; it goes when the tier closes."""
     return tempfile.TemporaryDirectory(prefix="clew-tier-", ignore_cleanup_errors=True)
@@ -98,14 +122,16 @@ def open_tier(configuration: Configuration, scratch: tempfile.TemporaryDirectory
     told.pass_over(FRAME_MAX)
     shards = Shards(
         configuration.shards,
-        api_key=configuration.shard_key or None,
+        api_keys=read_keys(configuration),
         timeout_s=configuration.shard_timeout,
     )
     kinds = declare_kinds(configuration, registries, None, told)
     links = declare_links(configuration)
     names = [kind.name for kind in (*kinds.values(), links)]
+    engine = ShardedEngine(folder / "store", shards)
+    engine.create(ALL_TABLES)
     return TierStore(
-        engine=ShardedEngine(folder / "store", shards),
+        engine=engine,
         pipeline=ShutIntake(shards.shards, names),
         kinds=kinds,
         links=links,

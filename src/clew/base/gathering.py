@@ -33,7 +33,8 @@ class Shard:
 class Gathering:
     """One request, to a tier over so many shards; `shards` is 0 where the server is no tier.
 
-    `missing`: why each missing shard did not answer, by name.
+    `missing`: why each missing shard did not answer, by name. `key` is the API key of whoever asks:
+    shards are shown it where the tier has none of its own.
 
     `frames` is the moment that answers are cut at, a frame for each shard in their order, 0 for one
     that is left out; None before the first reading, and on a server that is no tier. `is_pinned`:
@@ -42,6 +43,7 @@ class Gathering:
 
     shards: int = 0
     missing: dict[str, str] = field(default_factory=dict)
+    key: str | None = field(default=None, repr=False)
     frames: tuple[int, ...] | None = None
     is_pinned: bool = False
 
@@ -56,9 +58,9 @@ GATHERING: Final[ContextVar[Gathering | None]] = ContextVar("clew.gathering", de
 
 
 @contextmanager
-def gather(shards: int = 0) -> Iterator[Gathering]:
+def gather(shards: int = 0, key: str | None = None) -> Iterator[Gathering]:
     """Begin the gathering of one request over so many shards; what the block does belongs to it."""
-    begun = Gathering(shards)
+    begun = Gathering(shards, key=key)
     token = GATHERING.set(begun)
     try:
         yield begun

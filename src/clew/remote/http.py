@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import PARTIAL_HEADER, note_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -353,6 +354,9 @@ class Server:
         target = self._prefix + path + (f"?{urlencode(pairs)}" if pairs else "")
         connection.request(method, target, body, {**self._own_headers, **headers})
         response = connection.getresponse()
+        for name in (response.headers.get(PARTIAL_HEADER) or "").split(","):
+            if name:
+                note_missing(name, f"{self.url} says that it did not answer")
         if response.status >= http.client.MULTIPLE_CHOICES:
             body = response.read(ERROR_BODY_BYTES_MAX)
             self.close()

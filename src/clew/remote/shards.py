@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import note_missing
+from clew.base.gathering import GATHERING, note_missing
 from clew.remote.http import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from clew.base.gathering import Shard
 
@@ -56,7 +56,7 @@ class _Line:
         self._api_key = api_key
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
-        self._idle: list[Server] = []
+        self._idle: list[tuple[str | None, Server]] = []
         self._is_closed = False
         self._left_out_until = 0.0
 
@@ -69,32 +69,48 @@ class _Line:
         """Do not ask the shard for some seconds."""
         self._left_out_until = time.monotonic() + LEFT_OUT_S
 
-    def ask(self, call: Callable[[Server], T]) -> T:
-        """Return what a call on one of the connections gives."""
-        with self._lock:
-            server = self._idle.pop() if self._idle else None
-        if server is None:
-            server = Server(
-                self.shard.url,
-                api_key=self._api_key,
-                session="off",
-                read_timeout_s=self._timeout_s,
-            )
+    def ask(self, call: Callable[[Server], T], key: str | None = None) -> T:
+        """Return what a call on one of the connections gives.
+
+        `key` is shown where there is none for all.
+        """
+        shown = self._api_key or key
+        server = self._take(shown) or self.connect(shown)
         answer = call(server)
         self._left_out_until = 0.0
         with self._lock:
-            if not self._is_closed and len(self._idle) < IDLE_MAX:
-                self._idle.append(server)
-                return answer
-        server.close()
+            if not self._is_closed:
+                self._idle.append((shown, server))
+                dropped = self._idle.pop(0)[1] if len(self._idle) > IDLE_MAX else None
+            else:
+                dropped = server
+        if dropped is not None:
+            dropped.close()
         return answer
+
+    def connect(self, key: str | None, read_timeout_s: float | None = None) -> Server:
+        """Return a connection of the caller's own."""
+        return Server(
+            self.shard.url,
+            api_key=self._api_key or key,
+            session="off",
+            read_timeout_s=read_timeout_s or self._timeout_s,
+        )
+
+    def _take(self, key: str | None) -> Server | None:
+        with self._lock:
+            # The last that came back comes first: the others may have been closed over there.
+            for place in reversed(range(len(self._idle))):
+                if self._idle[place][0] == key:
+                    return self._idle.pop(place)[1]
+        return None
 
     def close(self) -> None:
         """Close what is idle; what is lent is closed when it comes back."""
         with self._lock:
             self._is_closed = True
             idle, self._idle = self._idle, []
-        for server in idle:
+        for _, server in idle:
             server.close()
 
 
@@ -102,13 +118,22 @@ class Shards:
     """The shards of one tier. Safe to use from any thread; `close` it once."""
 
     def __init__(
-        self, shards: Sequence[Shard], *, api_key: str | None = None, timeout_s: float = 10.0
+        self,
+        shards: Sequence[Shard],
+        *,
+        api_keys: Mapping[str, str] | None = None,
+        timeout_s: float = 10.0,
     ) -> None:
-        """Ask these shards, in this order, with this API key; each has `timeout_s` to answer."""
+        """Ask these shards, in this order; each has `timeout_s` to answer.
+
+        `api_keys` are by the name of the shard. One without is shown the key of whoever asks.
+        """
         self.shards = tuple(shards)
         self.timeout_s = timeout_s
-        self._api_key = api_key
-        self._lines = {shard.name: _Line(shard, api_key, timeout_s) for shard in shards}
+        keys = api_keys or {}
+        self._lines = {
+            shard.name: _Line(shard, keys.get(shard.name), timeout_s) for shard in shards
+        }
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="clew-shard")
 
     def ask(
@@ -141,7 +166,8 @@ class Shards:
         for shard in asked:
             line = self._lines[shard.name]
             if not line.is_left_out:
-                waiting[shard.name] = self._threads.submit(line.ask, calls[shard.name])
+                call = calls[shard.name]
+                waiting[shard.name] = self._threads.submit(line.ask, call, _caller_key())
         seconds = self.timeout_s if timeout_s is None else min(timeout_s, self.timeout_s)
         wait(waiting.values(), timeout=seconds)
         gathered: Gathered[T] = Gathered([])
@@ -168,15 +194,16 @@ class Shards:
         """
         shard = next(shard for shard in self.shards if shard.name == name)
         try:
-            return self._lines[name].ask(call)
+            return self._lines[name].ask(call, _caller_key())
         except ClewError as error:
             raise _named(shard, error) from error
 
     def connect(self, shard: Shard, *, read_timeout_s: float) -> Server:
-        """Return a connection to a shard that is the caller's own, for what is read for long."""
-        return Server(
-            shard.url, api_key=self._api_key, session="off", read_timeout_s=read_timeout_s
-        )
+        """Return a connection to a shard that is the caller's to close: for what lasts, as feeds.
+
+        It shows the key of the request that is being answered, where the tier has none.
+        """
+        return self._lines[shard.name].connect(_caller_key(), read_timeout_s)
 
     def close(self) -> None:
         """Let go of every connection. What is being asked comes to its end by its own deadline."""
@@ -192,6 +219,12 @@ class Shards:
             future.cancel()
             raise ClewError(ErrorCode.TIMEOUT, f"it did not answer in {seconds:g} s")
         return future.result()
+
+
+def _caller_key() -> str | None:
+    """Return the API key of whoever the request under way is of."""
+    gathering = GATHERING.get()
+    return None if gathering is None else gathering.key
 
 
 def none_answers(missing: Sequence[tuple[Shard, ClewError]]) -> ClewError:

@@ -85,6 +85,17 @@ def caller_of(scope: Mapping[str, Any]) -> Caller:
     return caller
 
 
+def find_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Return the API key that a request shows, whether or not it is one."""
+    given = dict(headers)
+    key = given.get(_API_KEY)
+    if key is None:
+        scheme, _, rest = given.get(_AUTHORIZATION, b"").partition(b" ")
+        key = rest.strip() if scheme.lower() + b" " == _BEARER.encode() else b""
+    text = key.decode("latin-1")
+    return text if text.isascii() and text.isprintable() and text and " " not in text else None
+
+
 class Identity:
     """Finds callers, and says no. Belongs to one event loop."""
 

@@ -64,6 +64,26 @@ def create_table(database: str, table: Table) -> str:
     )
 
 
+def create_bare_table(database: str, table: Table) -> str:
+    """Return the statement that makes a table with the same columns and no index, codec or order.
+
+    For rows that are there for one statement.
+    """
+    definitions = (
+        *(f"{quote_name(column.name)} {column.type}" for column in table.columns),
+        *table.derived,
+        *(
+            f"{quote_name(column.name)} {column.type} MATERIALIZED {column.expression}"
+            for column in table.materialized
+        ),
+        *(alias_column(alias) for alias in table.aliases),
+    )
+    return (
+        f"CREATE TABLE IF NOT EXISTS {qualified(database, table.name)} ({', '.join(definitions)})"
+        " ENGINE = MergeTree ORDER BY tuple()"
+    )
+
+
 def keep_for(database: str, table: Table, seconds: int | None) -> str:
     """Return the statement that sets how long rows stay; None keeps them for ever."""
     if seconds is None:

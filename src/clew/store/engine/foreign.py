@@ -5,7 +5,7 @@ may ask may read everything by SQL anyhow, so the wall is the same one: each par
 column, the condition, the order) is parsed by the engine as a SELECT of its own, must be nothing
 but that part, and its tree is checked against the closed lists of `clew.store.engine.guard`. What
 runs is the engine's own spelling of the tree, in which no quote, comment or bracket is left open:
-parts that are sound alone are sound wherever they are put. `docs/adr/` has the reasons.
+parts that are sound alone are sound wherever they are put. ADR 0015 has the reasons.
 
 Parts repeat (values are bound), so what was found sound is remembered. The types of the columns of
 a scan are asked of the engine once for each text as well. States of aggregate functions leave as
@@ -59,6 +59,11 @@ OURS: Final = frozenset({"indexHint"})
 """Functions of our own scans that users have no use for; each only looks at its arguments."""
 
 STATE_TYPE: Final = "AggregateFunction("
+
+_WIDE: Final = "Int128"
+
+WIDE_TYPES: Final = frozenset({"Int128", "UInt128"})
+"""Numbers that Arrow has as their bytes, where they stand alone; within others, as text."""
 
 _PREFIX: Final = "SELECT "
 _ORDER_PREFIX: Final = "SELECT 1 ORDER BY "
@@ -227,15 +232,20 @@ def _no_part() -> ClewError:
 
 def _as_text(scan: Scan, types: Mapping[str, str]) -> str:
     """Return the statement over a scan that gives its rows, states of aggregates as text."""
-    if not any(kind.startswith(STATE_TYPE) for kind in types.values()):
+    if not any(travels_as_text(kind) for kind in types.values()):
         return "@rows"
     columns = (
         f"CAST({quote_name(name)}, 'String') AS {quote_name(name)}"
-        if kind.startswith(STATE_TYPE)
+        if travels_as_text(kind)
         else quote_name(name)
         for name, kind in types.items()
     )
     return f"SELECT {', '.join(columns)} FROM @rows"
+
+
+def travels_as_text(kind: str) -> bool:
+    """Whether values of a type of the engine leave as text, since Arrow cannot hold them."""
+    return STATE_TYPE in kind or (_WIDE in kind and kind not in WIDE_TYPES)
 
 
 def _moment(snapshot: Snapshot, up_to: int | None) -> Snapshot:

@@ -111,6 +111,17 @@ def is_allowed(function: str) -> bool:
     return False
 
 
+def is_aggregate(function: str) -> bool:
+    """Return whether a function puts rows together, aggregate combinators included."""
+    while True:
+        if function.lower() in _AGGREGATES_LOWER:
+            return True
+        suffix = next((c for c in COMBINATORS if function.endswith(c)), None)
+        if suffix is None:
+            return False
+        function = function.removesuffix(suffix)
+
+
 _AGGREGATES_LOWER = frozenset(name.lower() for name in AGGREGATES)
 
 

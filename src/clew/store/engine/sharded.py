@@ -20,6 +20,7 @@ A shard that does not answer is left out of the whole request from then on, and 
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -31,8 +32,14 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import GATHERING, missing_shards
 from clew.store.engine.adapter import limits_clause
 from clew.store.engine.chdb import ChdbEngine
-from clew.store.engine.contract import Snapshot
-from clew.store.engine.ddl import create_database, quote_name, quote_text
+from clew.store.engine.contract import QueryLimits, Snapshot
+from clew.store.engine.ddl import (
+    create_bare_table,
+    create_database,
+    qualified,
+    quote_name,
+    quote_text,
+)
 from clew.store.engine.exchange import (
     MEDIA_TYPE,
     AskedScan,
@@ -42,6 +49,9 @@ from clew.store.engine.exchange import (
     decode_answer,
 )
 from clew.store.engine.failure import translated
+from clew.store.engine.foreign import WIDE_TYPES, travels_as_text
+from clew.store.engine.gathered import scans_of
+from clew.store.engine.hot import readable_rows
 from clew.store.engine.scan import expand, references
 from clew.store.refusal import refused_write
 from clew.store.table import FRAME
@@ -51,7 +61,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clew.base.gathering import Shard
-    from clew.store.engine.contract import QueryLimits, Scan
+    from clew.store.engine.contract import Scan, UntrustedAnswer
     from clew.store.table import Table
 
 SCANS_PATH: Final = "/internal/scans"
@@ -66,13 +76,16 @@ SHARDS_MAX: Final = 256
 FRAME_LAST: Final = 2**63 - 1
 """Larger than the frame of any row of any shard, as long as there are no more than that."""
 
+GATHERED_ROWS_MAX: Final = 2_000_000
+"""Rows of all tables that a statement of a user reads: a few columns of them are half a gigabyte,
+and are put together in some seconds."""
+
 _FRAME_WORD = re.compile(rf"\b{FRAME}\b")
 _FRAME_COLUMN = re.compile(rf"`?{FRAME}`?(?: AS `?(\w+)`?)?")
 _NUMBER = re.compile(r"(?<![\w.'{:])(\d{9,19})(?![\w.'}])")
 
 # What Arrow has no type for, or the engine reads as another than was sent.
-_CAST = re.compile(r"^(?:Nullable\()?(?:Date\b|DateTime\b|Enum|AggregateFunction)")
-_WIDE = re.compile(r"^U?Int(?:128|256)$")
+_CAST = re.compile(r"\b(?:Date|DateTime|Enum8|Enum16)\b")
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -116,6 +129,11 @@ class ShardSet(Protocol):
         """All of them, in their order."""
         ...
 
+    @property
+    def timeout_s(self) -> float:
+        """How many seconds they have."""
+        ...
+
     def ask_each(
         self, calls: dict[str, Callable[[Any], T]], *, timeout_s: float | None = None
     ) -> GatheredAnswers[T]:
@@ -152,8 +170,8 @@ class ShardedEngine(ChdbEngine):
                 ErrorCode.INVALID_ARGUMENT, f"a query tier has 1 to {SHARDS_MAX} shards"
             )
         super().__init__(folder)
-        with self._clients.borrow() as client, translated():
-            client.command(create_database(self.database), use_database=False)
+        self._tables: dict[str, Table] = {}
+        self._statement = threading.Lock()
         # Every statement reads Arrow rows here, so nothing is won by waiting with that.
         self.get_ready()
         self._shards = shards
@@ -210,8 +228,12 @@ class ShardedEngine(ChdbEngine):
         scans: Mapping[str, Scan],
         parameters: Mapping[str, object] | None = None,
         limits: QueryLimits | None = None,
+        *,
+        rows_max: int = 0,
     ) -> dict[str, Gathered]:
         """Return the rows of scans from every shard, in the order of the shards.
+
+        `rows_max` is how many of one scan a shard may have; 0 leaves it to the shard.
 
         Raises:
             ClewError: as `query`.
@@ -225,7 +247,14 @@ class ShardedEngine(ChdbEngine):
             if not frames[number]:
                 continue
             question = _question(scans, parameters, limits, (last - number) << FRAME_BITS)
-            body = msgspec.msgpack.encode(msgspec.structs.replace(question, up_to=frames[number]))
+            asked = msgspec.structs.replace(
+                question,
+                up_to=frames[number],
+                rows_max=rows_max,
+                # Nobody waits for it any longer.
+                time_ms_max=round(self._shards.timeout_s * 1000),
+            )
+            body = msgspec.msgpack.encode(asked)
             calls[name] = _Ask(body)
         if not calls:
             # Every shard that is there is empty: one of them says what the columns are.
@@ -244,12 +273,70 @@ class ShardedEngine(ChdbEngine):
             whole[name] = Gathered(pa.concat_tables(parts), types)
         return whole
 
+    def query_untrusted(self, sql: str, *, limits: QueryLimits) -> UntrustedAnswer:
+        """See `Engine.query_untrusted`: over rows gathered for this statement alone.
+
+        Raises:
+            ClewError: TOO_LARGE when the rows that it reads are too many to be gathered.
+        """
+        self._untrusted.examine(sql, limits)
+        ((tree, text),) = self.parse([sql])
+        scans = scans_of(tree, text, self._tables, self.parse)
+        gathered = self._gather_for_user(scans, limits)
+        # One after the other: the tables that statements read are the same.
+        with self._statement:
+            try:
+                for name, found in gathered.items():
+                    self._fill(self._tables[name], found.rows)
+                return super().query_untrusted(sql, limits=limits)
+            finally:
+                for name in gathered:
+                    self._empty(self._tables[name])
+
+    def _gather_for_user(
+        self, scans: Mapping[str, Scan], limits: QueryLimits
+    ) -> dict[str, Gathered]:
+        if not scans:
+            return {}
+        walls = QueryLimits(limits.time_ms_max, limits.memory_bytes_max)
+        try:
+            gathered = self.gather(self.snapshot(), scans, limits=walls, rows_max=GATHERED_ROWS_MAX)
+        except ClewError as error:
+            if error.code is not ErrorCode.TOO_LARGE:
+                raise
+            raise _too_many(error.message) from error
+        rows = sum(found.rows.num_rows for found in gathered.values())
+        if rows > GATHERED_ROWS_MAX:
+            raise _too_many(f"the statement reads {rows} rows")
+        return gathered
+
+    def _fill(self, table: Table, rows: pa.Table) -> None:
+        if not rows.num_rows:
+            return
+        batch = readable_rows(rows)  # noqa: F841 - the engine finds it by its name
+        columns = ", ".join(map(quote_name, rows.column_names))
+        with self._clients.borrow() as client, translated():
+            client.command(
+                f"INSERT INTO {qualified(self.database, table.name)} ({columns})"
+                f" SELECT {columns} FROM Python(batch)"
+            )
+
+    def _empty(self, table: Table) -> None:
+        with self._clients.borrow() as client, translated():
+            client.command(f"TRUNCATE TABLE {qualified(self.database, table.name)}")
+
     def newest_frame(self, tables: Sequence[Table]) -> int:
         """Return 1 for whatever tables: a shard may have rows of any of them."""
         return 1
 
     def create(self, tables: Sequence[Table]) -> None:
-        """Nothing is created: the shards have the tables."""
+        """Create the tables without their indexes: what users' statements read is put there."""
+        with self._clients.borrow() as client, translated():
+            client.command(create_database(self.database), use_database=False)
+            for table in tables:
+                client.command(create_bare_table(self.database, table))
+        self._tables = {table.name: table for table in tables}
+        self._untrusted.allow(self._tables)
 
     def retain(self, table: Table, seconds: int | None) -> None:
         """Nothing is kept here that could be dropped."""
@@ -293,6 +380,14 @@ class _Ask:
         return decode_answer(link.post(SCANS_PATH, self.body, MEDIA_TYPE).body).scans
 
 
+def _too_many(why: str) -> ClewError:
+    return ClewError(
+        ErrorCode.TOO_LARGE,
+        f"{why}, and a query tier gathers {GATHERED_ROWS_MAX} at most",
+        hint="narrow it by WHERE over columns of one table, or ask one shard by its own address",
+    )
+
+
 def _ask_frame(link: Link) -> NewestFrame:
     return msgspec.json.decode(link.get(FRAMES_PATH).body, type=NewestFrame)
 
@@ -328,7 +423,6 @@ def _question(
     return ScanQuestion(
         asked,
         bound,
-        time_ms_max=limits.time_ms_max if limits else 0,
         memory_bytes_max=limits.memory_bytes_max if limits else 0,
     )
 
@@ -379,10 +473,10 @@ def _as_they_were(found: Gathered) -> str:
     items = []
     for name, kind in zip(found.rows.column_names, found.types, strict=True):
         quoted = quote_name(name)
-        if _WIDE.match(kind):
+        if kind in WIDE_TYPES:
             # Arrow has them as their bytes.
             items.append(f"reinterpretAs{kind}({quoted}) AS {quoted}")
-        elif _CAST.match(kind):
+        elif travels_as_text(kind) or _CAST.search(kind):
             items.append(f"CAST({quoted}, {quote_text(kind)}) AS {quoted}")
         else:
             items.append(quoted)

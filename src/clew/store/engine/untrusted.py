@@ -110,16 +110,7 @@ class UntrustedStatements:
 
     def run(self, sql: str, limits: QueryLimits) -> UntrustedAnswer:
         """Check a statement and run it; see `Engine.query_untrusted`."""
-        if len(sql.encode(errors="replace")) > STATEMENT_BYTES_MAX:
-            raise ClewError(
-                ErrorCode.TOO_LARGE, f"a statement may have {STATEMENT_BYTES_MAX} bytes at most"
-            )
-        if "\0" in sql or not _is_text(sql):
-            raise ClewError(
-                ErrorCode.INVALID_ARGUMENT,
-                "the statement is not text",
-                hint="it holds a NUL character or half of a surrogate pair",
-            )
+        _sound(sql)
         if not self._turns.acquire(timeout=WAIT_SECONDS):
             raise ClewError(
                 ErrorCode.OVERLOADED,
@@ -132,6 +123,10 @@ class UntrustedStatements:
         finally:
             self._turns.release()
 
+    def examine(self, sql: str, limits: QueryLimits) -> None:
+        """Raise what `run` would raise before it runs a statement."""
+        self._examine(self._pool(_walls(limits)), _sound(sql))
+
     def close(self) -> None:
         """Close the clients; idempotent."""
         with self._pools_lock:
@@ -142,16 +137,7 @@ class UntrustedStatements:
             pool.close()
 
     def _run(self, pool: ClientPool, sql: str, walls: QueryLimits) -> UntrustedAnswer:
-        functions = self._functions_known()
-        if "parsequerytojson" not in functions:
-            raise ClewError(
-                ErrorCode.UNSUPPORTED,
-                "this ClickHouse server cannot show how it parses a statement",
-                hint="use one that has the function parseQueryToJSON, or its own SQL door",
-            )
-        rules = Rules(self._database, self._tables, functions)
-        tree, text = _parse(pool, sql)
-        check(tree, rules)
+        tree, text, rules = self._examine(pool, sql)
         # What runs is this very text. That it ends in our FORMAT must not change what it means.
         text = f"{text} FORMAT {_FORMAT}"
         final, _ = _parse(pool, text)
@@ -171,6 +157,20 @@ class UntrustedStatements:
             return _answer(answer, walls.rows_max)
         except RecursionError as error:
             raise _too_deep() from error
+
+    def _examine(self, pool: ClientPool, sql: str) -> tuple[dict[str, Any], str, Rules]:
+        """Return the tree of a statement that is allowed, its canonical text, and the rules."""
+        functions = self._functions_known()
+        if "parsequerytojson" not in functions:
+            raise ClewError(
+                ErrorCode.UNSUPPORTED,
+                "this ClickHouse server cannot show how it parses a statement",
+                hint="use one that has the function parseQueryToJSON, or its own SQL door",
+            )
+        rules = Rules(self._database, self._tables, functions)
+        tree, text = _parse(pool, sql)
+        check(tree, rules)
+        return tree, text, rules
 
     def _functions_known(self) -> frozenset[str]:
         if self._functions is None:
@@ -205,6 +205,21 @@ class UntrustedStatements:
                 "readonly": 1,
             }
         )
+
+
+def _sound(sql: str) -> str:
+    """Return a statement that is text and no longer than one may be."""
+    if len(sql.encode(errors="replace")) > STATEMENT_BYTES_MAX:
+        raise ClewError(
+            ErrorCode.TOO_LARGE, f"a statement may have {STATEMENT_BYTES_MAX} bytes at most"
+        )
+    if "\0" in sql or not _is_text(sql):
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "the statement is not text",
+            hint="it holds a NUL character or half of a surrogate pair",
+        )
+    return sql
 
 
 def _walls(limits: QueryLimits) -> QueryLimits:

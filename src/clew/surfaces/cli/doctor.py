@@ -106,6 +106,7 @@ def examine(client: TelemetryClient, local: Local | None) -> Report:
         owner = find_owner(server.port) if here else None
         checks.append(_check_server(status, server.url, owner))
         checks.append(_check_ready(client))
+        checks.extend(_check_shards(client))
         checks.append(_check_clock(status.answer.headers.get("date")))
     if here and local is not None:
         checks.extend(_check_doors(local, owner, is_up=status is not None))
@@ -145,6 +146,40 @@ def _check_ready(client: TelemetryClient) -> Check:
             hint=f"see {client.server.url}/readyz and the server's own output",
         )
     return Check(name="ready", status="ok", detail="takes records and answers questions")
+
+
+class _Shard(msgspec.Struct, frozen=True):
+    name: str
+    url: str
+    reachable: bool
+    latency_ms: float | None
+    error: str | None
+
+
+class _Shards(msgspec.Struct, frozen=True):
+    shards: list[_Shard]
+
+
+def _check_shards(client: TelemetryClient) -> Iterator[Check]:
+    """Look at each shard, where the server is a query tier."""
+    try:
+        body = client.server.get("/api/v1/shards").body
+    except ClewError:
+        # A server that holds data itself, or an older one: it has none.
+        return
+    for shard in msgspec.json.decode(body, type=_Shards).shards:
+        if shard.reachable:
+            spent = f", {shard.latency_ms:.1f} ms" if shard.latency_ms is not None else ""
+            yield Check(
+                name=f"shard {shard.name}", status="ok", detail=f"answers at {shard.url}{spent}"
+            )
+        else:
+            yield Check(
+                name=f"shard {shard.name}",
+                status="fail",
+                detail=f"{shard.url}: {shard.error}",
+                hint="answers lack what it holds; start it, or take it out of --shards",
+            )
 
 
 def _check_clock(date: str | None) -> Check:

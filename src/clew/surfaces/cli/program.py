@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 from cyclopts.exceptions import CycloptsError, UnknownCommandError, UnusedCliTokensError
 
 from clew.base.errors import ClewError, ErrorCode, shorten
-from clew.surfaces.cli.errors import ARGUMENT_CHARS_MAX, ExitCode, exit_code, print_error
+from clew.base.gathering import gather, missing_shards
+from clew.surfaces.cli.errors import (
+    ARGUMENT_CHARS_MAX,
+    ExitCode,
+    exit_code,
+    print_error,
+    print_note,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +46,18 @@ _SAID = re.compile(
 def run(app: App, arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. Nothing is raised but faults of ours."""
     _widen_stdout()
+    with gather():
+        code = _run_told(app, arguments)
+        if missing := missing_shards():
+            print_note(
+                f"partial: {', '.join(missing)} did not answer",
+                partial=True,
+                missing_shards=missing,
+            )
+        return code
+
+
+def _run_told(app: App, arguments: Sequence[str]) -> int:
     try:
         for argument in arguments:
             _check_text(argument)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import missing_shards
 from clew.surfaces.mcp.taming import CHARS_PER_ENTRY, Taming
 
 if TYPE_CHECKING:
@@ -220,6 +221,8 @@ def finish(answer: Answer, text_chars: int = TEXT_CHARS, draft: Draft | None = N
     document = taming.tame(built)
     if answer.is_recorded:
         document = {"note": NOTE, **document}
+    if missing := missing_shards():
+        document |= {"partial": True, "missing_shards": missing}
     if taming.cut:
         what = f"ends of texts longer than {text_chars} characters, and of lists inside items"
         cut = LeftOut(what=what, count=taming.cut, get=draft.full if draft else None)

@@ -17,7 +17,7 @@ from clew.base.gathering import PARTIAL_HEADER, gather, missing_shards
 from clew.store.refusal import refused_write
 from clew.surfaces.callers import is_host_admitted, is_origin_admitted
 from clew.surfaces.compat.jaeger.door import answer_refusal, jaeger_routes
-from clew.surfaces.identity import NOBODY, SCOPE_KEY, caller_of
+from clew.surfaces.identity import NOBODY, SCOPE_KEY, caller_of, find_key
 from clew.surfaces.internal.paths import FRAMES_PATH, SCANS_PATH
 from clew.surfaces.internal.scans import answer_frames, answer_scans
 from clew.surfaces.internal.wal import PATHS as INTERNAL_PATHS
@@ -130,7 +130,7 @@ class HttpDoor:
         if self._shards is None:
             await answer(scope, receive, send_timed)
             return
-        with gather(len(self._shards.shards)):
+        with gather(len(self._shards.shards), find_key(scope["headers"])):
             await answer(scope, receive, send_timed)
 
     async def _answer_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -278,7 +278,7 @@ def _endpoint(desk: Desk, methods: dict[str, Route]) -> Endpoint:
         if route.writes:
             desk.check_leads()
         if desk.shards is not None and not route.is_on_tier:
-            raise refused_write(desk.shards.shards)
+            return answer_problem(refused_write(desk.shards.shards), status=501)
         response = await route.answer(desk, request)
         see_answer(desk, route, request, response.status_code)
         return response

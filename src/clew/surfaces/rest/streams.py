@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from starlette.responses import Response
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import missing_shards
 from clew.surfaces.rest.feeds import SEND_SECONDS_MAX
 from clew.surfaces.rest.routes import wait_gone
 
@@ -71,11 +72,13 @@ class ExportStream(Response):
             return
         # The first piece is made before the answer begins, so that an error can be one.
         piece = await self._next()
+        lacking = missing_shards()
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         gone = asyncio.ensure_future(wait_gone(self._request))
         try:
             while piece is not None and not gone.done():
                 self._check_caller()
+                _check_present(lacking)
                 async with asyncio.timeout(SEND_SECONDS_MAX):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                 piece = await self._next()
@@ -94,6 +97,12 @@ class ExportStream(Response):
 
     async def _next(self) -> bytes | None:
         return await self._desk.threads.run(lambda: next(self._pieces, None))
+
+
+def _check_present(lacking: list[str]) -> None:
+    """Raise when more shards are missing than the head said, which has been sent."""
+    if missing_shards() != lacking:
+        raise ClewError(ErrorCode.UNAVAILABLE, "a shard went away meanwhile")
 
 
 def export_otlp(

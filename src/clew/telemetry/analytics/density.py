@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 # What lies ahead of our clock belongs to the last bucket: an open window ends now.
 _COUNTED: Final = """
-SELECT signal, least(intDiv(at - {start:Int64}, {step:Int64}), {last:Int64}) AS bucket,
-  count() AS records, countIf(failed) AS failures
+SELECT signal, bucket, sum(n) AS records, sum(failed) AS failures
 FROM (
-  SELECT 0 AS signal, at, failed FROM @spans
-  UNION ALL SELECT 1 AS signal, at, 0 AS failed FROM @logs
+  SELECT 0 AS signal, bucket, n, failed FROM @spans
+  UNION ALL SELECT 1 AS signal, bucket, n, 0 AS failed FROM @logs
 )
 GROUP BY signal, bucket
 """
+_BUCKET: Final = (
+    "least(intDiv(toUnixTimestamp64Nano(Timestamp) - {start:Int64}, {step:Int64}), {last:Int64})"
+)
 
 
 def count_over_time(store: Store, query: ask.DensityQuery, now: int) -> doc.Density:
@@ -52,7 +54,7 @@ def count_over_time(store: Store, query: ask.DensityQuery, now: int) -> doc.Dens
     if query.service is not None:
         of_service = " AND ServiceName = {service:String}"
         parameters["service"] = query.service
-    at = f"toUnixTimestamp64Nano({TRACES.time}) AS at"
+    counted = (f"{_BUCKET} AS bucket", "count() AS n")
     spans, errors, logs = [0] * count, [0] * count, [0] * count
     for row in store.engine.query(
         _COUNTED,
@@ -60,10 +62,16 @@ def count_over_time(store: Store, query: ask.DensityQuery, now: int) -> doc.Dens
         scans={
             "spans": Scan(
                 TRACES,
-                (at, "StatusCode = 'Error' AS failed"),
+                (*counted, "countIf(StatusCode = 'Error') AS failed"),
                 time_condition(TRACES, window.range) + of_service,
+                group_by=(_BUCKET,),
             ),
-            "logs": Scan(LOGS, (at,), time_condition(LOGS, window.range) + of_service),
+            "logs": Scan(
+                LOGS,
+                counted,
+                time_condition(LOGS, window.range) + of_service,
+                group_by=(_BUCKET,),
+            ),
         },
         parameters=parameters,
         limits=LIMITS,

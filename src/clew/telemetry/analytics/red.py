@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.times import NS_PER_MS
 from clew.store.engine.contract import Scan
+from clew.store.engine.groups import Aggregate, Groups
 from clew.telemetry.analytics import documents as doc
 from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.window import time_condition
@@ -55,19 +56,26 @@ FROM (
     SELECT grouping(service) * 2 + grouping(operation) AS level, service, operation,
       sum(n) AS spans, sum(failed) AS errors, sum(time) AS total, max(most) AS longest,
       {quantiles}Merge(0.5, 0.95, 0.99)(durations) AS quantiles
-    FROM (
-      SELECT any(ServiceName) AS service, any(SpanName) AS operation,
-        count() AS n, countIf(failed) AS failed,
-        sum(toFloat64(Duration)) AS time, max(Duration) AS most,
-        {quantiles}State(0.5, 0.95, 0.99)(Duration) AS durations
-      FROM @spans GROUP BY cityHash64(ServiceName) * 31 + cityHash64(SpanName)
-    )
+    FROM @groups
     GROUP BY GROUPING SETS ((service, operation), (service), ())
   )
 )
 WHERE (level = 0 AND (by_p95 <= {{limit:UInt32}} OR (by_errors <= {{limit:UInt32}} AND errors > 0)))
   OR (level = 1 AND by_spans <= {{limit:UInt32}}) OR level = 3
 """
+
+# One row for each operation from each side that is read: what is stored, what is hot, each shard.
+_GROUPS: Final = (
+    "any(ServiceName) AS service",
+    "any(SpanName) AS operation",
+    "count() AS n",
+    "countIf(StatusCode = 'Error') AS failed",
+    "sum(toFloat64(Duration)) AS time",
+    "max(Duration) AS most",
+)
+_BY_OPERATION: Final = "cityHash64(ServiceName) * 31 + cityHash64(SpanName)"
+
+_TRACES: Final = Groups(TRACES, {}, (Aggregate("traces", "uniqExact", "TraceId"),), ("TraceId",))
 
 _EXACT: Final = _SQL.format(quantiles="quantilesExact")
 _CLOSE: Final = _SQL.format(quantiles="quantilesBFloat16")
@@ -96,11 +104,12 @@ def read_span_figures(
     """
     where, parameters = span_condition(window, service)
     is_exact = _count_spans(store, snapshot, where, parameters) <= EXACT_SPANS_MAX
-    columns = ("ServiceName", "SpanName", "StatusCode = 'Error' AS failed", "Duration")
+    kept = "quantilesExactState" if is_exact else "quantilesBFloat16State"
+    columns = (*_GROUPS, f"{kept}(0.5, 0.95, 0.99)(Duration) AS durations")
     rows = store.engine.query(
         _EXACT if is_exact else _CLOSE,
         snapshot=snapshot,
-        scans={"spans": Scan(TRACES, columns, where)},
+        scans={"groups": Scan(TRACES, columns, where, group_by=(_BY_OPERATION,))},
         parameters={**parameters, "limit": limit},
         limits=LIMITS,
     ).to_pylist()
@@ -140,9 +149,9 @@ def _count_spans(
     store: Store, snapshot: Snapshot, where: str, parameters: dict[str, object]
 ) -> int:
     rows = store.engine.query(
-        "SELECT count() AS spans FROM @spans",
+        "SELECT sum(n) AS spans FROM @counts",
         snapshot=snapshot,
-        scans={"spans": Scan(TRACES, ("Timestamp",), where)},
+        scans={"counts": Scan(TRACES, ("count() AS n",), where)},
         parameters=parameters,
         limits=LIMITS,
     ).to_pylist()
@@ -153,10 +162,11 @@ def _count_spans(
 def _count_traces(
     store: Store, snapshot: Snapshot, where: str, parameters: dict[str, object]
 ) -> int:
+    sql, scan = _TRACES.ask(snapshot, "spans", where)
     rows = store.engine.query(
-        "SELECT uniqExact(TraceId) AS traces FROM @spans",
+        sql,
         snapshot=snapshot,
-        scans={"spans": Scan(TRACES, ("TraceId",), where)},
+        scans={"spans": scan},
         parameters=parameters,
         limits=LIMITS,
     ).to_pylist()

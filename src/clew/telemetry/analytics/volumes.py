@@ -30,15 +30,22 @@ SELECT *, count() OVER () - 1 AS services FROM (
         for name, (a, b) in SEVERITY_CLASSES.items()
     )
 }
-  FROM (
-    SELECT any(ServiceName) AS service, any(level) AS severity, count() AS n
-    FROM @logs GROUP BY cityHash64(ServiceName) * 31 + level
-  )
+  FROM @logs
   GROUP BY GROUPING SETS ((service), ())
 )
 ORDER BY is_all DESC, `error` + `fatal` DESC, total DESC, service
 LIMIT {{limit:UInt32}} + 1
 """
+
+
+_SEVERITY_KEY: Final = f"cityHash64(ServiceName) * 31 + {SEVERITY_SQL}"
+
+# One row for each service and severity from each side that is read.
+_BY_SEVERITY: Final = (
+    "any(ServiceName) AS service",
+    f"any({SEVERITY_SQL}) AS severity",
+    "count() AS n",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ def read_log_figures(
     everything, *rows = store.engine.query(
         _LOGS,
         snapshot=snapshot,
-        scans={"logs": Scan(LOGS, ("ServiceName", f"{SEVERITY_SQL} AS level"), where)},
+        scans={"logs": Scan(LOGS, _BY_SEVERITY, where, group_by=(_SEVERITY_KEY,))},
         parameters={**parameters, "limit": limit},
         limits=LIMITS,
     ).to_pylist()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from clew.base.times import NS_PER_MS, NS_PER_S, format_time
 from clew.store.engine.contract import Scan
+from clew.store.engine.groups import Aggregate, Groups
 from clew.telemetry import documents as doc
 from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.slices import cut_slice, read_slice
@@ -33,6 +34,31 @@ _RED: Final = (
     " quantilesExact(0.5, 0.95, 0.99)(Duration) AS quantiles"
 )
 
+
+_SPANS: Final = Groups(
+    TRACES,
+    {"service": "ServiceName"},
+    (
+        Aggregate("traces", "uniqExact", "TraceId"),
+        Aggregate("first", "min", "toUnixTimestamp64Nano(Timestamp)"),
+        Aggregate("last", "max", "toUnixTimestamp64Nano(Timestamp)"),
+        Aggregate("spans", "count"),
+        Aggregate("errors", "countIf", "StatusCode = 'Error'"),
+        Aggregate("mean", "avg", "toFloat64(Duration)"),
+        Aggregate("quantiles", "quantilesExact(0.5, 0.95, 0.99)", "Duration"),
+    ),
+    ("ServiceName", "TraceId", "Timestamp", "StatusCode", "Duration"),
+)
+_LOGS: Final = Groups(
+    LOGS,
+    {"service": "ServiceName"},
+    (
+        Aggregate("logs", "count"),
+        Aggregate("first", "min", "toUnixTimestamp64Nano(Timestamp)"),
+        Aggregate("last", "max", "toUnixTimestamp64Nano(Timestamp)"),
+    ),
+    ("ServiceName", "Timestamp"),
+)
 
 # The engine takes the hash of each name once; grouping by the texts costs a row twice as much.
 _OPERATION: Final = (
@@ -73,34 +99,14 @@ def list_services(store: Store, query: ask.ServiceQuery, now: int) -> doc.Servic
     window = read_window(query, now=now, default_ns=WINDOW_DEFAULT_NS)
     page = read_slice("services", query, snapshot, window=window, now=now)
     window, now = page.window, page.now
-    spans = store.engine.query(
-        "SELECT ServiceName AS service, uniqExact(TraceId) AS traces,"
-        f" toUnixTimestamp64Nano(min(Timestamp)) AS first,"
-        f" toUnixTimestamp64Nano(max(Timestamp)) AS last, {_RED} FROM @spans GROUP BY service",
-        snapshot=snapshot,
-        scans={
-            "spans": Scan(
-                TRACES,
-                ("ServiceName", "TraceId", "Timestamp", "StatusCode", "Duration"),
-                f"{time_condition(TRACES, window)} AND {page.condition}",
-            )
-        },
-        limits=LIMITS,
-    ).to_pylist()
-    logs = store.engine.query(
-        "SELECT ServiceName AS service, count() AS logs,"
-        " toUnixTimestamp64Nano(min(Timestamp)) AS first,"
-        " toUnixTimestamp64Nano(max(Timestamp)) AS last FROM @logs GROUP BY service",
-        snapshot=snapshot,
-        scans={
-            "logs": Scan(
-                LOGS,
-                ("ServiceName", "Timestamp"),
-                f"{time_condition(LOGS, window)} AND {page.condition}",
-            )
-        },
-        limits=LIMITS,
-    ).to_pylist()
+    read: dict[str, list[dict[str, Any]]] = {}
+    for groups in (_SPANS, _LOGS):
+        where = f"{time_condition(groups.table, window)} AND {page.condition}"
+        sql, scan = groups.ask(snapshot, "rows", where)
+        read[groups.table.name] = store.engine.query(
+            sql, snapshot=snapshot, scans={"rows": scan}, limits=LIMITS
+        ).to_pylist()
+    spans, logs = read[TRACES.name], read[LOGS.name]
     seen: dict[str, _Seen] = {}
     for row in spans:
         seen[row["service"]] = _Seen(spans=row, times=[row["first"], row["last"]])
