@@ -385,6 +385,21 @@ def test_a_registry_that_went_its_own_way_is_another(group: Group) -> None:
     assert "continues another registry" in error.message
 
 
+def test_who_leaves_a_group_finds_out_that_the_log_may_have_more(group: Group) -> None:
+    assert not SqliteDatabase.was_shared(group.folder / "leader")
+    group.open("leader", is_alone=True).close()
+    assert not SqliteDatabase.was_shared(group.folder / "leader")
+    leader = group.lead()
+    result(leader.submit(put("a")))
+    leader.close()
+    assert SqliteDatabase.was_shared(group.folder / "leader")
+    # Once it was settled it goes on alone, with what the log had.
+    group.open("leader").close()
+    alone = group.open("leader", is_alone=True)
+    result(alone.submit(put("b")))
+    assert names(alone) == ["a", "b"]
+
+
 def test_a_registry_that_was_alone_goes_on_in_a_group_by_its_copy(group: Group) -> None:
     alone = group.open("leader", is_alone=True)
     result(alone.submit(put("old")))

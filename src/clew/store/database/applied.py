@@ -29,13 +29,18 @@ _NUMBERED: Final = (
 )
 
 
+def is_shared(connection: sqlite3.Connection) -> bool:
+    """Return whether a registry is, or was, one of a group."""
+    return bool(connection.execute(_EXISTS, (TABLE,)).fetchone()[0])
+
+
 def join_group(connection: sqlite3.Connection) -> Mark:
     """Return where a registry is, and begin to keep it where it was alone so far.
 
     Called when the file is ours and before its schemas are brought up to date: one without any was
     never written.
     """
-    if not _has_row(connection):
+    if not is_shared(connection):
         steps = connection.execute("SELECT count(*) FROM schema_steps").fetchone()[0]
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(_CREATE)
@@ -46,7 +51,7 @@ def join_group(connection: sqlite3.Connection) -> Mark:
 
 def leave_group(connection: sqlite3.Connection) -> None:
     """Note that a registry is written alone from now on; nothing where it always was."""
-    if _has_row(connection):
+    if is_shared(connection):
         connection.execute(f"UPDATE {TABLE} SET origin = ?", (_draw(),))  # noqa: S608 - ours
 
 
@@ -73,10 +78,6 @@ def read_numbered_tables(connection: sqlite3.Connection) -> frozenset[str]:
     An INSERT uses one up even where it adds no row.
     """
     return frozenset(name for (name,) in connection.execute(_NUMBERED))
-
-
-def _has_row(connection: sqlite3.Connection) -> bool:
-    return bool(connection.execute(_EXISTS, (TABLE,)).fetchone()[0])
 
 
 def _draw() -> str:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.database.applied import join_group, leave_group, read_schemas
+from clew.store.database.applied import is_shared, join_group, leave_group, read_schemas
 from clew.store.database.contract import Result
 from clew.store.database.copies import copy_database
 from clew.store.database.failure import explain
@@ -89,7 +89,7 @@ class SqliteDatabase:
         connection: sqlite3.Connection,
         options: DatabaseOptions,
         *,
-        is_shared: bool = False,
+        is_of_group: bool = False,
     ) -> None:
         self.path = path
         self._connection = connection
@@ -98,7 +98,7 @@ class SqliteDatabase:
         self._is_closed = False
         self._readers = Readers(self._connect_reader, options.readers)
         writing = SqliteWriting(connection, path)
-        self._recording = Recording(writing, connection, path) if is_shared else None
+        self._recording = Recording(writing, connection, path) if is_of_group else None
         self._writer = GroupWriter(self._recording or writing, options.writer)
 
     @classmethod
@@ -154,7 +154,26 @@ class SqliteDatabase:
                 raise
         except sqlite3.Error as error:
             raise explain(error, path) from error
-        return cls(path, connection, options, is_shared=changes is not None)
+        return cls(path, connection, options, is_of_group=changes is not None)
+
+    @staticmethod
+    def was_shared(folder: Path, options: DatabaseOptions | None = None) -> bool:
+        """Return whether the registry of a folder was ever one of a group.
+
+        Then its server's log may have changes that it lacks: who opens it alone opens it with
+        `changes` first, and closes it again. Blocks; the caller holds the folder's lock.
+
+        Raises:
+            ClewError: the file cannot be read.
+        """
+        path = folder / (options or DatabaseOptions()).file_name
+        if not path.exists():
+            return False
+        try:
+            with closing(sqlite3.connect(path)) as connection:
+                return is_shared(connection)
+        except sqlite3.Error as error:
+            raise explain(error, path) from error
 
     def lead(self, record: Record, tail: Iterable[tuple[int, bytes]] = ()) -> None:
         """Take writes from now on; each group of them is given to `record` before it is committed.
