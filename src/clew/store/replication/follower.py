@@ -154,6 +154,10 @@ class Follower:
         """
         records = parse_records(body)
         with self._turn:
+            if self._is_closing:
+                raise ClewError(
+                    ErrorCode.UNAVAILABLE, "the standby is closing", retry_after_ms=FULL_RETRY_MS
+                )
             self.standing.accept(shipment.epoch, shipment.node, shipment.url)
             self._heard = time.monotonic()
             self._leader_last = max(shipment.last, self._leader_last)
@@ -163,7 +167,9 @@ class Follower:
             if self.need is None and records:
                 self._append(shipment, records)
                 self._wait_synced(records[-1].number)
-            self._hear_acked(shipment.acked)
+            if self.need is None:
+                # Else the numbers here are not the leader's, and neither is its word about them.
+                self._hear_acked(shipment.acked)
             return self.tell()
 
     def tell(self) -> Said:
@@ -210,8 +216,10 @@ class Follower:
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
+        # A request that is under way ends; after it nobody changes the standing through us.
+        with self._turn:
+            if self._thread.is_alive():
+                self._thread.join()
 
     def _align(self, shipment: Shipment) -> None:
         """Cut off what the leader does not have, or find that a snapshot is needed."""
@@ -225,18 +233,25 @@ class Follower:
 
     def _compare(self, shipment: Shipment) -> Need | None:
         assert shipment.starts is not None
-        if self._last and self.standing.group != shipment.group:
+        with self._changed:
+            floor = max(self._taken, self.inside.flushed())
+        if self._last and not self.standing.starts:
+            # It was written when this server was alone, and acknowledged there and then.
             return Need.FOREIGN
+        # Of a log that nothing was taken in of, all can be cut off, whatever it is.
+        is_ours = self.standing.group == shipment.group or not floor
         if shipment.origin != self.options.origin():
             return Need.REGISTRY
         common = find_common(
             Position(self.standing.starts, self._last), Position(shipment.starts, WITHOUT_END)
         )
-        if common is None:
+        if common is None or self.standing.group != shipment.group:
+            common = 0
+        if not is_ours or (floor and not common):
             return Need.FOREIGN
         if common < self._last:
             with self._changed:
-                if common < max(self._taken, self.inside.flushed()):
+                if common < floor:
                     return Need.DIVERGED
                 while self._pending and self._pending[-1].number > common:
                     self._forget_pending(self._pending.pop())

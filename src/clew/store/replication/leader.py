@@ -266,6 +266,8 @@ class Leader:
             ClewError: UNAVAILABLE for everything but a claim.
         """
         with self.changed:
+            if self.is_closing:
+                raise self._not_leading()
             # Under the lock that settles: what was acknowledged was so before this is answered.
             self.standing.accept(shipment.epoch, shipment.node, shipment.url)
         self.fence(shipment.epoch, shipment.node, shipment.url)
