@@ -206,3 +206,87 @@ def test_the_page_can_be_used_without_a_mouse(shop: Shop, visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Health")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name="Twin")).to_be_visible()
+
+
+def test_every_screen_is_reached_and_gone_through_by_keys_alone(
+    shop: Shop, tree: dict[str, str], visit: Visit
+) -> None:
+    visit.is_live = True
+    page = visit.look(f"{shop.server.url}/#/nowhere?{RANGE}")
+    for key, title in zip("lftawismh", TITLES, strict=True):
+        page.keyboard.press("g")
+        page.keyboard.press(key)
+        expect(page.get_by_role("heading", level=1)).to_contain_text(title)
+        expect(page.locator("nav [aria-current=page]", has_text=title).first).to_be_visible()
+        # Past the rail into the screen: whatever has the focus is seen to have it.
+        page.locator(".rail a").last.focus()
+        for _ in range(4):
+            page.keyboard.press("Tab")
+            focused = page.evaluate(_FOCUSED)
+            assert focused["outline"] >= 1, (title, focused)
+        page.keyboard.press("?")
+        keys = page.get_by_role("dialog", name="Keys")
+        expect(keys).to_contain_text("Take the cursor away")
+        page.keyboard.press("Escape")
+        expect(keys).to_have_count(0)
+
+
+TITLES: Final = (
+    *("Live", "Find", "Trace", "Tree", "Twin", "Lineage", "Services", "Team", "Health"),
+)
+
+_FOCUSED: Final = """
+() => {
+    const { tagName, textContent } = document.activeElement;
+    const outline = parseFloat(getComputedStyle(document.activeElement).outlineWidth);
+    return { tagName, text: textContent.slice(0, 40), outline };
+}
+"""
+
+
+def test_the_palette_leads_to_whatever_has_a_name(
+    shop: Shop, tree: dict[str, str], visit: Visit
+) -> None:
+    visit.is_live = True
+    page = visit.look(f"{shop.server.url}/#/find?{RANGE}")
+    for typed, kind, leads in (
+        (shop.slow, "trace", f"trace/{shop.slow}"),
+        ("worker-0", "app", f"tree/{tree['worker']}"),
+        (CART, "object", f"twin/ShoppingCart/{CART}"),
+        (str(OUTPUT), "lineage", f"lineage/{OUTPUT}"),
+        ("checkout", "spans of a service", "find.*service=checkout"),
+    ):
+        page.keyboard.press("Control+k")
+        page.get_by_role("combobox", name="Where to").fill(typed)
+        targets = page.get_by_role("dialog", name="Go to anything").get_by_role("option")
+        wanted = targets.filter(has_text=kind).first
+        expect(wanted, typed).to_be_visible()
+        while wanted.get_attribute("aria-selected") != "true":
+            page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(re.compile(leads))
+    page.keyboard.press("Control+k")
+    page.keyboard.type("show all keys")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+
+
+def test_what_the_page_asks_by_itself_is_no_look_of_anybody(shop: Shop, visit: Visit) -> None:
+    visit.is_live = True
+    asked: list[str | None] = []
+    visit.page.on(
+        "request",
+        lambda request: (
+            asked.append(request.headers.get("x-clew-session"))
+            if "/api/v1/services?" in request.url
+            else None
+        ),
+    )
+    page = visit.look(f"{shop.server.url}/#/services?last=2d")
+    expect(page.get_by_role("table", name="Services")).to_be_visible()
+    assert asked == [None]
+    # Paused and followed again it is asked anew, and shows the same.
+    page.keyboard.press("l")
+    page.keyboard.press("l")
+    page.wait_for_function("() => !document.querySelector('.main .loading-line')")
+    assert set(asked[1:]) == {"off"}

@@ -2,6 +2,8 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { place } from "../state/place";
+import { now } from "../state/time";
 
 /** Rows beyond the edge, so that quick scrolling shows no gap. */
 const OVERSCAN = 8;
@@ -36,6 +38,19 @@ export function Rows<Item>(props: RowsProps<Item>) {
 	const offset = seen.top * scale;
 	const first = Math.max(0, Math.floor(offset / height) - OVERSCAN);
 	const last = Math.min(items.length, Math.ceil((offset + seen.height) / height) + OVERSCAN);
+
+	// What is drawn already is not drawn anew while somebody scrolls; the address and the clock are all
+	// that rows read besides.
+	const of = [render, items, place.value, now.value] as const;
+	const drawn = useRef<{ of: readonly unknown[]; rows: Map<number, ComponentChildren> }>({
+		of: [],
+		rows: new Map(),
+	});
+	const before = of.every((each, at) => each === drawn.current.of[at]) ? drawn.current.rows : null;
+	const rows = new Map<number, ComponentChildren>();
+	for (let index = first; index < last; index += 1)
+		rows.set(index, before?.get(index) ?? render(items[index] as Item, index));
+	drawn.current = { of, rows };
 
 	useLayoutEffect(() => {
 		const element = frame.current;
@@ -78,8 +93,7 @@ export function Rows<Item>(props: RowsProps<Item>) {
 			}}
 		>
 			<ul style={{ height: `${shown}px` }}>
-				{items.slice(first, last).map((item, at) => {
-					const index = first + at;
+				{[...rows].map(([index, row]) => {
 					const top = index * height - offset + seen.top;
 					return (
 						<li
@@ -88,7 +102,7 @@ export function Rows<Item>(props: RowsProps<Item>) {
 							aria-setsize={items.length}
 							style={{ top: `${top}px`, height: `${height}px` }}
 						>
-							{render(item, index)}
+							{row}
 						</li>
 					);
 				})}

@@ -32,6 +32,8 @@ export function hearKeys(): () => void {
 	let before = "";
 	let since = 0;
 	const hear = (event: KeyboardEvent) => {
+		// Before a question everything else waits; Escape is the way out of it.
+		if (document.querySelector("dialog[open]") !== null) return;
 		const name = nameOf(event);
 		if (isTyping(event.target) && !name.startsWith("mod+") && name !== "Escape") return;
 		const wanted = [event.timeStamp - since < SEQUENCE_MS ? `${before} ${name}` : "", name];
