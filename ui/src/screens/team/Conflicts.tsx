@@ -39,6 +39,12 @@ export function Conflicts({ id, status, again }: ConflictsProps) {
 				/>{" "}
 				decided ones too
 			</label>
+			{status.conflicts_dropped !== undefined && status.conflicts_dropped > 0 && (
+				<p class="notice" role="note">
+					{status.conflicts_dropped} of the oldest were forgotten before anybody looked at them:
+					there is room for 10 000.
+				</p>
+			)}
 			<Shown
 				of={answer}
 				empty={(found) =>

@@ -112,8 +112,13 @@ function InIt({ heard, status }: { heard: string; status: TeamStatus }) {
 											<td>
 												{each.display_name ?? each.email}
 												{each.id === me && <span class="soft"> (you)</span>}
+												{each.display_name !== null && (
+													<>
+														<br />
+														<span class="soft small">{each.email}</span>
+													</>
+												)}
 											</td>
-											<td class="soft">{each.display_name === null ? "" : each.email}</td>
 											<td>
 												<Role
 													member={each}
