@@ -1,0 +1,201 @@
+"""Where two logs part, frames on their way, and logs that are cut off, against plain lists."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.store.cutting import INTENT_NAME, cut_off
+from clew.store.frame import Cut
+from clew.store.history import History
+from clew.store.log import Group, Log, LogOptions
+from clew.store.replication.position import (
+    Position,
+    encode_starts,
+    find_common,
+    parse_starts,
+)
+from clew.store.replication.reader import LogReader
+from clew.store.replication.wire import Record, encode_records, parse_records
+
+if TYPE_CHECKING:
+    from clew.store.replication.standing import Starts
+
+DEADLINE_S = 10.0
+
+lengths = st.lists(st.integers(1, 4), max_size=5)
+
+
+def epochs_of(counts: list[int], first_epoch: int, step: int) -> list[int]:
+    """Return the epoch of each frame, one leadership after another."""
+    return [first_epoch + step * at for at, count in enumerate(counts) for _ in range(count)]
+
+
+def position_of(epochs: list[int]) -> Position:
+    starts: dict[int, int] = {}
+    for number, epoch in enumerate(epochs, 1):
+        starts.setdefault(epoch, number)
+    return Position(tuple(starts.items()), len(epochs))
+
+
+@given(shared=lengths, kept=st.integers(0, 20), ours=lengths, theirs=lengths)
+def test_two_logs_are_the_same_up_to_where_the_lists_of_their_frames_part(
+    shared: list[int], kept: int, ours: list[int], theirs: list[int]
+) -> None:
+    base = epochs_of(shared, 1, 1)
+    # Leaderships after the parting are of either one or the other, and larger than all before.
+    here = base + epochs_of(ours, 100, 2)
+    there = base[:kept] + epochs_of(theirs, 101, 2)
+    same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(here, there, strict=False))))
+    expected = same if same or not here else None
+    assert find_common(position_of(here), position_of(there)) == expected
+
+
+@given(shared=lengths)
+def test_epochs_go_through_a_header_and_each_frame_has_one(shared: list[int]) -> None:
+    epochs = epochs_of(shared, 3, 2)
+    position = position_of(epochs)
+    assert parse_starts(encode_starts(position.starts)) == position.starts
+    assert [position.epoch_at(number) for number in range(1, len(epochs) + 1)] == epochs
+    assert position.epoch_at(0) is None
+
+
+@pytest.mark.parametrize("text", ["x", "1", "1:2:3", "2:1,1:5", "1:5,2:5", "1:2,"])
+def test_what_is_no_list_of_epochs_is_refused(text: str) -> None:
+    with pytest.raises(ClewError):
+        parse_starts(text)
+
+
+bodies = st.lists(st.binary(max_size=60), min_size=1, max_size=6)
+
+
+def records_of(payloads: list[bytes]) -> list[Record]:
+    return [Record(2 * n + 1, 7, 16 + n, 5, 3, body) for n, body in enumerate(payloads)]
+
+
+@given(payloads=bodies)
+def test_frames_arrive_as_they_were_sent(payloads: list[bytes]) -> None:
+    records = records_of(payloads)
+    assert parse_records(encode_records(records)) == records
+
+
+@given(payloads=bodies, data=st.data())
+def test_frames_that_were_torn_or_hurt_on_the_way_are_refused(
+    payloads: list[bytes], data: st.DataObject
+) -> None:
+    records = records_of(payloads)
+    body = encode_records(records)
+    hurt = bytearray(body)
+    at = data.draw(st.integers(0, len(body) - 1))
+    hurt[at] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(ClewError) as refused:
+        parse_records(bytes(hurt))
+    assert refused.value.code is ErrorCode.INVALID_ARGUMENT
+    size = data.draw(st.integers(1, len(body) - 1))
+    try:
+        found = parse_records(body[:size])
+    except ClewError:
+        return
+    assert found == records[: len(found)], "torn between two frames"
+
+
+def write_log(folder: Path, payloads: list[bytes], cut: int) -> None:
+    """Write frames into small files, the first `cut` of them a batch that is told of at the end."""
+    settled = threading.Condition()
+    acked = 0
+
+    def hear(group: Group) -> None:
+        nonlocal acked
+        with settled:
+            acked = group.last
+            settled.notify_all()
+
+    log = Log.open(
+        History.read(folder),
+        next_number=1,
+        settle=hear,
+        options=LogOptions(segment_bytes=300, is_shared=True, kept_bytes_max=1 << 20),
+    )
+    for payload in payloads:
+        number = log.append(16, payload, received=1, oldest=1)
+        with settled:
+            assert settled.wait_for(lambda number=number: acked >= number, DEADLINE_S)  # type: ignore[misc]
+    if cut:
+        log.record_cut(Cut(1, cut)).wait()
+    log.note_acked(cut)
+    log.close()
+
+
+def read_log(folder: Path, log_id: bytes) -> list[bytes]:
+    reader = LogReader(folder, log_id)
+    try:
+        return [record.payload for record in reader.read(0, bytes_max=1 << 20) or []]
+    finally:
+        reader.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(payloads=st.lists(st.binary(max_size=150), min_size=1, max_size=12), data=st.data())
+def test_a_log_that_is_cut_off_keeps_what_is_before_and_what_was_said_of_it(
+    payloads: list[bytes], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    cut = data.draw(st.integers(0, len(payloads)))
+    after = data.draw(st.integers(cut, len(payloads)))
+    write_log(folder, payloads, cut)
+    stopped = folder.with_name(folder.name + "-stopped")
+    shutil.copytree(folder, stopped)
+    cut_off(folder, after)
+    # What an interruption leaves at the latest is the word of what is to be done.
+    (stopped / INTENT_NAME).write_text(str(after))
+    for each in (folder, stopped):
+        history = History.read(each)
+        assert read_log(each, history.log_id) == payloads[:after]
+        assert history.last == after
+        assert (history.batch.last if history.batch else 0) == cut
+        assert history.damage == ()
+        assert not (each / INTENT_NAME).exists()
+
+
+def test_a_cut_that_is_interrupted_anywhere_is_finished_at_the_next_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payloads = [bytes([n]) * 120 for n in range(10)]
+    unlink = Path.unlink
+    for allowed in range(12):
+        folder = tmp_path / str(allowed)
+        write_log(folder, payloads, 2)
+        left = allowed
+
+        def fail_later(path: Path, missing_ok: bool = False) -> None:
+            nonlocal left
+            if left == 0:
+                raise OSError(5, "cut")
+            left -= 1
+            unlink(path, missing_ok=missing_ok)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "unlink", fail_later)
+            try:
+                cut_off(folder, 4)
+            except OSError:
+                assert (folder / INTENT_NAME).exists()
+        history = History.read(folder)
+        assert read_log(folder, history.log_id) == payloads[:4]
+        assert history.batch is not None
+        assert history.batch.last == 2
+
+
+def test_starts_are_values() -> None:
+    starts: Starts = ((1, 1), (4, 9))
+    assert Position(starts, 12).end_of(1) == 8
+    assert Position(starts, 12).end_of(4) == 12
+    assert Position(starts, 8).end_of(4) is None, "nothing was written in it yet"
