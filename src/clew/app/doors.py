@@ -45,6 +45,7 @@ from clew.telemetry.otlp.decode import decoder_name
 from clew.tree.registry.questions import count_by_status
 from clew.tree.service import TreeService
 from clew.tree.sharded import ShardedTree
+from clew.tree.watch.following import OutboxFollower
 
 if TYPE_CHECKING:
     import socket
@@ -149,6 +150,7 @@ class Doors:
         self._group = group
         self._store = store
         self._beginning: Beginning | None = None
+        self._following: OutboxFollower | None = None
         # Where another server leads, nothing is written here, by nobody.
         self._leads = group is None or group.leads
         self._closing = asyncio.Event()
@@ -236,7 +238,9 @@ class Doors:
             desk,
             self._otlp_inside,
             hosts=(*configuration.hosts, configuration.http.host),
-            internal=None if store.part is None else open_internal(store, self._identity),
+            internal=None
+            if store.part is None
+            else open_internal(store, self._identity, configuration.data_dir),
         )
         drain = configuration.drain_seconds_max
         self._listeners = [_Listener(http, sockets.http, drain, has_sockets=True)]
@@ -257,7 +261,11 @@ class Doors:
             # Before any door: whoever asks finds the tree loaded, and apps find it ready for them.
             await self._begin()
         elif not self._leads:
+            # What another server decides is read, and told to whoever watches here.
             await self.tree.open(self._sockets.trails)
+            await asyncio.to_thread(self._sessions.load)
+            self._following = OutboxFollower(self._store.database, self.tree.keeper.hub)
+            await self._following.open()
         for listener in self._listeners:
             await listener.open()
         for door in self._link_doors:
@@ -303,6 +311,8 @@ class Doors:
         self._closing.set()
         if self._beginning is not None:
             await self._beginning.close()
+        if self._following is not None:
+            await self._following.close()
         closings: list[Awaitable[Any]] = [listener.close() for listener in self._listeners]
         closings.append(self.tree.close())
         closings.append(self.team.close())

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
+from clew.app.snapshots import give_snapshot
 from clew.store.database.sqlite import SqliteDatabase
-from clew.store.replication.reader import LogReader
+from clew.store.replication.reader import read_once
 from clew.surfaces.internal.wal import InternalDoor
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from clew.app.store import Store
-    from clew.store.replication.wire import Record
     from clew.surfaces.identity import Identity
 
 
-def open_internal(store: Store, identity: Identity) -> InternalDoor:
+SCRATCH_NAME: Final = "outgoing"
+"""Where the registry is copied to before it is sent, in the data folder."""
+
+
+def open_internal(store: Store, identity: Identity, data_dir: Path) -> InternalDoor:
     """Return the door for other servers of the group."""
     part = store.part
     assert part is not None, "a server alone has no such door"
     log = part.inside.log
-
-    def read_log(after: int, bytes_max: int) -> list[Record] | None:
-        with contextlib.closing(LogReader(log.folder, log.id)) as reader:
-            return reader.read(after, bytes_max=bytes_max)
 
     def tell_more() -> dict[str, object]:
         told: dict[str, object] = {"flushed": store.pipeline.status().flushed}
@@ -31,4 +33,10 @@ def open_internal(store: Store, identity: Identity) -> InternalDoor:
             told["registry"] = store.database.origin()
         return told
 
-    return InternalDoor(part, identity, tell_more=tell_more, read_log=read_log)
+    return InternalDoor(
+        part,
+        identity,
+        tell_more=tell_more,
+        read_log=partial(read_once, log.folder),
+        open_snapshot=partial(give_snapshot, store, part.standing, data_dir / SCRATCH_NAME),
+    )

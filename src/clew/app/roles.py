@@ -30,6 +30,7 @@ from clew.app.peers import (
     count_needed,
 )
 from clew.app.settings import Address, Role
+from clew.app.snapshots import take_snapshot
 from clew.app.store import Membership, open_service, open_store
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.transport.receiver import DatagramReceiver
@@ -38,6 +39,8 @@ from clew.store.folder import FolderLock
 from clew.store.replication.follower import Follower, FollowerOptions
 from clew.store.replication.leader import Leader, LeaderOptions
 from clew.store.replication.position import Position
+from clew.store.replication.said import Need
+from clew.store.replication.snapshot import begin_anew
 from clew.store.replication.standing import FencedError, Standing
 from clew.surfaces.group import refuse_write
 from clew.telemetry.group import GroupStatus, PeerStatus, Promotion
@@ -55,6 +58,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SNAPSHOT_TRIES: Final = 5
+SNAPSHOT_AGAIN_S: Final = 1.0
+"""How often, and how soon, a snapshot that broke off is asked for again, before the standby opens
+with what it has; then its leader tells it anew that it needs one."""
+
 RESUME_SECONDS: Final = 0.5
 """So often a leader that was restarted looks whether its standbys are there again."""
 
@@ -67,6 +75,7 @@ class Turn(Enum):
 
     FOLLOW = auto()
     LEAD = auto()
+    SNAPSHOT = auto()
     END = auto()
 
 
@@ -146,6 +155,8 @@ class Course:
         self._candidacy: Candidacy | None = None
         self._part: Part | None = None
         self._resuming: asyncio.Task[None] | None = None
+        self._follower: Follower | None = None
+        self._need: Need | None = None
 
     @property
     def standing(self) -> Standing:
@@ -303,9 +314,34 @@ class Course:
                 if self._candidacy is not None:
                     await self._candidacy.give_back()
                 await self._learn(await self.peers.ask())
+            case Turn.SNAPSHOT:
+                await self._begin_anew()
+                return Turn.FOLLOW
             case Turn.END:
                 return Turn.END
         return change.turn
+
+    async def _begin_anew(self) -> None:
+        """Fill the folder from the leader's; whoever cannot be reached is asked again."""
+        url = self.standing.leader_url
+        if url is None or self.standing.is_leading:
+            return
+        for _ in range(SNAPSHOT_TRIES):
+            if self._stop.is_set():
+                return
+            try:
+                await asyncio.to_thread(
+                    take_snapshot,
+                    self._configuration,
+                    url,
+                    self.standing,
+                    keep_former=self._need is not Need.BEHIND,
+                )
+            except ClewError as error:
+                logger.warning("the snapshot of %s was not had whole: %s", url, error.message)
+                await asyncio.sleep(SNAPSHOT_AGAIN_S)
+            else:
+                return
 
     async def _claim(self, change: Change) -> None:
         """Take a new epoch, and see that nothing acknowledged is missing here.
@@ -354,6 +390,9 @@ class Course:
 
         assert self._lock is not None, "the folder is ours"
         place = Place(self, leads=leads)
+        if not leads:
+            # What an interrupted snapshot left is no data.
+            await asyncio.to_thread(begin_anew, self._configuration.data_dir)
         member = Membership(self._lock, self._open_leader if leads else self._open_follower)
         store = await asyncio.to_thread(open_store, self._configuration, member)
         try:
@@ -395,10 +434,13 @@ class Course:
         return Server(url, api_key=key, read_timeout_s=timeout_s)
 
     def _open_follower(self, origin: Callable[[], str]) -> Follower:
-        return Follower(
+        self._need = None
+        follower = Follower(
             self.standing,
             FollowerOptions(on_snapshot_needed=self._hear_need, origin=origin),
         )
+        self._follower = follower
+        return follower
 
     def _hear_fence(self, epoch: int, leader: str | None, url: str | None) -> None:
         """Take note that another server leads. From any thread."""
@@ -407,10 +449,8 @@ class Course:
 
     def _hear_need(self, url: str | None) -> None:
         """Take note that this standby has to begin anew. From any thread."""
-        logger.error(
-            "this standby has to begin anew from %s: end it, move its data folder away, start it",
-            url,
-        )
+        self._need = None if self._follower is None else self._follower.need
+        self.change(Change(Turn.SNAPSHOT, f"beginning anew from a snapshot of {url}"))
 
     async def _close(self, opening: Opening) -> None:
         try:

@@ -97,7 +97,7 @@ _TABLES: Final = {
 
 
 ALL_TABLES: Final = (*TABLES, EVENTS, SNAPSHOTS, *LINEAGE)
-"""Every table of the engine."""
+"""Every table of the engine, each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +269,8 @@ def open_sessions(store: Store, sharing: SessionSharing) -> TeamSessions | Shard
     """Return what was looked at, and found, in work sessions; `sharing` knows which are shared."""
     if store.shards is not None:
         return ShardedSessions(store.shards, time.time_ns)
-    return TeamSessions(store.database, time.time_ns, sharing)
+    follows = store.part is not None and not store.part.is_leader
+    return TeamSessions(store.database, time.time_ns, sharing, follows=follows)
 
 
 def open_comments(
@@ -436,6 +437,17 @@ def open_registry(configuration: Configuration) -> Database:
     from clew.store.database.postgres.database import PostgresDatabase
 
     return PostgresDatabase.open(configuration.registry, REGISTRY)
+
+
+def open_tables(configuration: Configuration) -> Engine:
+    """Open the engine alone, with empty tables where there are none. Blocks.
+
+    Raises:
+        ClewError: as `open_store`.
+    """
+    engine = _open_engine(configuration, _LatePipeline())
+    engine.create(ALL_TABLES)
+    return engine
 
 
 def _open_engine(configuration: Configuration, late: _LatePipeline) -> StoredEngine:

@@ -36,7 +36,7 @@ class ServerGroup:
         self, folder: Path, servers: int = 2, settings: Mapping[str, str] | None = None
     ) -> None:
         self.folders = [folder / f"server-{number}" for number in range(servers)]
-        self.ports = _free_ports(servers)
+        self.ports = free_ports(servers)
         self.urls = [f"http://127.0.0.1:{port}" for port in self.ports]
         self.processes: dict[int, ServerProcess] = {}
         self._settings = dict(settings or {})
@@ -189,7 +189,7 @@ def ask(
         connection.close()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return ports that nobody has now; all are held until all are chosen."""
     with contextlib.ExitStack() as stack:
         taken = [stack.enter_context(socket.socket()) for _ in range(count)]

@@ -11,6 +11,7 @@ import pytest
 
 from clew.testing.group import ServerGroup, ask
 from clew.testing.history import GroupLoad, check_histories, wait_until
+from clew.testing.server import ServerProcess
 from tests.integration.wire import ask as ask_whole
 from tests.integration.wire import sql
 
@@ -129,4 +130,22 @@ def test_nothing_acknowledged_is_lost_when_leaders_are_killed_and_standbys_promo
         group.wait_in_step(leader)
         check_histories(group.urls, load.histories)
         assert len({group.status(each)["epoch"] for each in (0, 1)}) == 1  # type: ignore[index]
+        group.end()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_new_standby_takes_all_that_a_server_had_when_it_was_alone(tmp_path: Path) -> None:
+    with ServerGroup(tmp_path) as group:
+        with ServerProcess(group.folders[0]) as alone:
+            with GroupLoad([alone.url], service="before", clients=2) as load:
+                load.wait_for_more(30)
+            assert alone.terminate() == 0
+        group.start(0, "leader")
+        group.start(1)
+        group.wait_leading(0)
+        with GroupLoad(group.urls, service="after", first=10_000, clients=2) as later:
+            later.wait_for_more(20)
+        group.wait_in_step(0)
+        check_histories(group.urls, [*load.histories, *later.histories])
         group.end()

@@ -369,6 +369,17 @@ COMMANDS: Final[tuple[Command, ...]] = (
     *SESSION_COMMANDS,
     *TEAM_COMMANDS,
     Command(
+        "promote",
+        "clew.surfaces.cli.commands.promote:promote",
+        RUN,
+        "Have a standby lead its group of servers.",
+        (
+            "It is refused where a leader answers, or where acknowledged records may be missing "
+            "at this server. It takes an admin's key, where keys are in use."
+        ),
+        (("clew promote --server http://10.0.0.2:7701", "once the leader is gone for good"),),
+    ),
+    Command(
         "ingest",
         "clew.surfaces.cli.commands.ingest:ingest",
         RUN,

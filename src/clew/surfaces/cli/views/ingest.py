@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
 from clew.surfaces.cli.text import NOTHING, escape, show_bytes, show_count, show_time
+from clew.surfaces.cli.views.group import group_lines
 
 if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
@@ -64,6 +65,8 @@ def _state(document: IngestStatus) -> list[Line]:
         for name, count, what in wrong
         if count
     )
+    if document.group is not None:
+        lines.extend(group_lines(document.group, 0))
     if not document.writable:
         lines.append(styled("the log takes no records", Style.BOLD_RED))
     if document.last_error:

@@ -1,0 +1,32 @@
+"""Where a server stands in its group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clew.surfaces.cli.grid import Style
+from clew.surfaces.cli.text import escape, show_count
+
+if TYPE_CHECKING:
+    from clew.surfaces.cli.grid import Line
+    from clew.telemetry.group import GroupStatus
+
+
+def group_lines(document: GroupStatus, _width: int) -> list[Line]:
+    """Return what a server says of itself, and a line for each of the others it knows of."""
+    facts = [("role", document.role)]
+    if document.enabled:
+        facts.append(("epoch", show_count(document.epoch)))
+        facts.append(("leader", document.leader_url or document.leader or "nobody"))
+        if document.behind:
+            facts.append(("behind", f"{show_count(document.behind)} frames"))
+    lines: list[Line] = [
+        [(name.ljust(9), Style.DIM), (escape(text), Style.PLAIN)] for name, text in facts
+    ]
+    for peer in document.peers:
+        state = escape(peer.detail or ("well" if peer.ok else "away"))
+        style = Style.PLAIN if peer.ok else Style.YELLOW
+        lines.append([("standby  ", Style.DIM), (f"{escape(peer.url)}: {state}", style)])
+    if document.detail:
+        lines.append([("note     ", Style.DIM), (escape(document.detail), Style.YELLOW)])
+    return lines
