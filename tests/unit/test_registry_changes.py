@@ -385,6 +385,17 @@ def test_a_registry_that_went_its_own_way_is_another(group: Group) -> None:
     assert "continues another registry" in error.message
 
 
+def test_a_registry_that_is_only_read_alone_is_the_same(group: Group) -> None:
+    leader = group.lead()
+    result(leader.submit(put("a")))
+    leader.close()
+    alone = group.open("leader", is_alone=True)
+    assert names(alone) == ["a"]
+    assert error_of(alone.submit(put("a"))).code is ErrorCode.INTERNAL
+    alone.close()
+    assert group.open("leader").origin() == ""
+
+
 def test_who_leaves_a_group_finds_out_that_the_log_may_have_more(group: Group) -> None:
     assert not SqliteDatabase.was_shared(group.folder / "leader")
     group.open("leader", is_alone=True).close()

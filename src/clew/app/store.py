@@ -228,7 +228,9 @@ def open_store(configuration: Configuration, member: Membership | None = None) -
             part=part,
         )
         if shared is not None and part is not None and part.is_leader:
-            shared.lead(pipeline.record)
+            assert history is not None, "a server of a group has read its log"
+            tail = history.read_changes(history.acked, history.last)
+            shared.lead(pipeline.record, tail)
         late.pipeline = pipeline
         told.pass_over(pipeline.acked)
         if presence is not None:
@@ -415,6 +417,16 @@ def _open_shared(configuration: Configuration, history: History) -> SqliteDataba
     )
 
 
+def _settle_shared(configuration: Configuration) -> None:
+    """Give a registry that was one of a group what its server's log has and it lacks."""
+    history = History.read(configuration.data_dir / "log")
+    SqliteDatabase.open(
+        configuration.data_dir,
+        REGISTRY,
+        changes=lambda after: history.read_changes(after, history.last),
+    ).close()
+
+
 class _LatePipeline:
     """Stands for the pipeline that the engine needs and that needs the engine."""
 
@@ -433,6 +445,8 @@ def open_registry(configuration: Configuration) -> Database:
         ClewError: as `open_store`.
     """
     if configuration.registry == SQLITE:
+        if SqliteDatabase.was_shared(configuration.data_dir):
+            _settle_shared(configuration)
         return SqliteDatabase.open(configuration.data_dir, REGISTRY)
     from clew.store.database.postgres.database import PostgresDatabase
 

@@ -15,6 +15,8 @@ from clew.store.database.changes import Mark
 if TYPE_CHECKING:
     import sqlite3
 
+    from clew.store.database.contract import Transaction
+
 TABLE: Final = "registry_applied"
 
 ORIGIN_BYTES: Final = 8
@@ -49,10 +51,9 @@ def join_group(connection: sqlite3.Connection) -> Mark:
     return read_mark(connection)
 
 
-def leave_group(connection: sqlite3.Connection) -> None:
-    """Note that a registry is written alone from now on; nothing where it always was."""
-    if is_shared(connection):
-        connection.execute(f"UPDATE {TABLE} SET origin = ?", (_draw(),))  # noqa: S608 - ours
+def leave_group(writing: Transaction) -> None:
+    """Note that a registry of a group is written alone, in the transaction that does so."""
+    writing.run(f"UPDATE {TABLE} SET origin = :origin", {"origin": _draw()})  # noqa: S608 - ours
 
 
 def read_mark(connection: sqlite3.Connection) -> Mark:

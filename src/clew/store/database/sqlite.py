@@ -99,6 +99,8 @@ class SqliteDatabase:
         self._readers = Readers(self._connect_reader, options.readers)
         writing = SqliteWriting(connection, path)
         self._recording = Recording(writing, connection, path) if is_of_group else None
+        # Whether the next write is the first that no log of the group hears of.
+        self._is_leaving = not is_of_group and is_shared(connection)
         self._writer = GroupWriter(self._recording or writing, options.writer)
 
     @classmethod
@@ -250,7 +252,24 @@ class SqliteDatabase:
                 "this server is a standby and takes no writes",
                 hint="write to the one that leads",
             )
+        if self._is_leaving:
+            return self._leave_with(work)
         return self._writer.submit(work)
+
+    def _leave_with(self, work: Callable[[Transaction], Result]) -> Future[Result]:
+        """Write for the first time alone: the registry is another one from then on."""
+
+        def leave(writing: Transaction) -> Result:
+            leave_group(writing)
+            return work(writing)
+
+        def note(done: Future[Result]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self._is_leaving = False
+
+        future = self._writer.submit(leave)
+        future.add_done_callback(note)
+        return future
 
     def read(self, work: Callable[[Reading], Result]) -> Result:
         """Return what `work` returns; all its statements see one moment."""
@@ -315,7 +334,6 @@ def _settle_place(connection: sqlite3.Connection, path: Path, changes: ChangesAf
     With the tables as they are, since the changes were made with those.
     """
     if changes is None:
-        leave_group(connection)
         return
     join_group(connection)
     if read_schemas(connection):
