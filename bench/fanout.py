@@ -93,7 +93,7 @@ def _fill(whole: ClewServer, shards: Sequence[ClewServer], spans: int) -> str:
             if time.monotonic() > deadline:
                 raise TimeoutError("the rows did not reach the engine in time")
             time.sleep(LOOK_S)
-    found = whole.http.get("/api/v1/traces", params={"limit": 1}).json()["traces"]
+    found = whole.http.get("/api/v1/traces", params={"limit": 1}).json()["spans"]
     return str(found[0]["trace_id"])
 
 
