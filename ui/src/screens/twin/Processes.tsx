@@ -110,7 +110,7 @@ export function Processes() {
 											aria-current={each.trace_id === trace ? "true" : undefined}
 										>
 											<span class="mono soft">
-												{sayTime(readTime(each.started_at) ?? 0, now.value)}
+												{sayTime(readTime(each.started_at) ?? 0, now.value, { fraction: false })}
 											</span>
 											<span class="service">{each.type}</span>
 											<span class="grow cut mono soft">{each.id}</span>
