@@ -203,7 +203,8 @@ class ChaosProxy:
             return
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
+            # Nobody is there, or the proxy is closed while it looks for somebody.
             _reset(writer)
             return
         connection = _Connection(self, writer, far_writer)
@@ -226,6 +227,8 @@ class ChaosProxy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # What was aborted lets go of its socket in the loop's next turn.
+        await asyncio.sleep(0)
 
     def _do(self, work: Callable[[], object]) -> None:
         async def run() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clew.store.status import KindStatus
     from clew.surfaces.rest.desk import Desk
     from clew.surfaces.rest.routes import Asked
+    from clew.telemetry.group import GroupStatus
 
 CHECK_SECONDS_MAX: Final = 2.0
 """How long a part may take to say that it is there: a probe's own timeout is longer."""
@@ -57,11 +58,21 @@ async def _answer_tier(desk: Desk) -> Response:
 
 def _answer_ready(desk: Desk, checks: list[Check], *, is_ready: bool) -> Response:
     group = None if desk.group is None else desk.group.status()
+    if group is not None and group.is_leader:
+        checks.append(_check_standbys(group))
     if desk.closing.is_set():
         checks.append(Check(name="server", ok=False, detail="it is closing"))
         is_ready = False
     document = Readiness(ready=is_ready, checks=checks, group=group)
     return answer_document(encode(document), 200 if is_ready else 503)
+
+
+def _check_standbys(group: GroupStatus) -> Check:
+    """Tell whether enough standbys are there for anything to be acknowledged."""
+    there = sum(peer.ok for peer in group.peers)
+    missing = ", ".join(f"{peer.url} ({peer.detail})" for peer in group.peers if not peer.ok)
+    detail = f"missing: {missing}" if missing else None
+    return Check(name="standbys", ok=there >= group.required_acks, detail=detail)
 
 
 def _check_log(desk: Desk) -> Check:
