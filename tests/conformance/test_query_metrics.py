@@ -330,14 +330,14 @@ def test_points_are_listed_newest_first_page_by_page(store: HeldStore) -> None:
 
 def test_a_metric_is_described(store: HeldStore) -> None:
     name = _name(store)
-    detail = metrics.get_metric(store, f"{name}.calls", ask.TimeParameters(last="1h"), NOW)
+    detail = metrics.get_metric(store, f"{name}.calls", ask.MetricParameters(last="1h"), NOW)
     assert (detail.metric_type, detail.unit) == ("sum", "1")
     assert (detail.point_count, detail.series_count) == (6, 2)
     assert detail.services == [name]
     assert detail.label_keys == ["host"]
     assert (detail.value_min, detail.value_max) == (7.0, 190.0)
     assert not detail.histogram_quantile_available
-    timed = metrics.get_metric(store, f"{name}.time", ask.TimeParameters(last="1h"), NOW)
+    timed = metrics.get_metric(store, f"{name}.time", ask.MetricParameters(last="1h"), NOW)
     assert timed.histogram_quantile_available
     assert timed.points_with_histogram_buckets == 3
     newest = timed.recent_points[0].histogram

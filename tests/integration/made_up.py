@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         QueryLimits,
         Scan,
         Snapshot,
+        TableSize,
         UntrustedAnswer,
     )
     from clew.store.engine.migration import Migration
@@ -187,6 +188,9 @@ class MemoryEngine:
         raise NotImplementedError
 
     def drop_before(self, table: Table, at: int) -> int:
+        raise NotImplementedError
+
+    def measure(self, tables: Sequence[Table]) -> list[TableSize]:
         raise NotImplementedError
 
     def query(

@@ -138,6 +138,7 @@ async def fed(folder: Path, backlog: Backlog) -> AsyncIterator[tuple[Client, Pip
         journal=nothing,
         count_apps=nothing,
         trails=nothing,
+        vitals=nothing,
     )
     client = Client()
     asked = Asked(None, {}, Request(SCOPE, client.receive), LOCAL)

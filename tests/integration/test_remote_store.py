@@ -92,7 +92,7 @@ QUESTIONS: dict[str, Question] = {
     f"traces/{ONE}?attributes=typed": lambda s: s.get_trace(ONE, typed=True),
     "logs?service=SERVICE": lambda s: s.find_logs(ask.LogQuery(service=SERVICE)),
     "metrics?service=SERVICE": lambda s: s.find_metrics(ask.MetricQuery(service=SERVICE)),
-    "metrics/remote.depth": lambda s: s.get_metric("remote.depth", ask.TimeParameters()),
+    "metrics/remote.depth": lambda s: s.get_metric("remote.depth", ask.MetricParameters()),
     "metrics/query?name=remote.depth&WINDOW": lambda s: s.query_series(
         ask.SeriesQuery(name="remote.depth", start=START, end=END)
     ),

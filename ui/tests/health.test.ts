@@ -1,34 +1,73 @@
 import { describe, expect, it } from "vitest";
-import { counter, lossesOf, readMetrics, sumOf } from "../src/screens/health/metrics";
+import type { Limit, Loss } from "../src/api/schema";
+import {
+	foldLimits,
+	isShownInTwin,
+	SHOWN,
+	sayLimits,
+	sayUsed,
+	sinceStart,
+} from "../src/screens/health/nearness";
 
-describe("the server's own counters", () => {
-	const samples = readMetrics(
-		[
-			"# HELP clew_log_bytes what is not yet in the engine",
-			"clew_log_bytes 64",
-			'clew_links_dropped_total{door="udp",reason="ker\\"nel"} 3',
-			'clew_links_dropped_total{door="otlp",reason="queue"} 0',
-			'clew_twin_events_total{verdict="accepted"} 5',
-			'clew_twin_events_total{verdict="rejected"} 7',
-			"no line of Prometheus",
-		].join("\n"),
-	);
+function limit(title: string, share: number | null): Limit {
+	const state = share === null || share < 0.8 ? "ok" : share < 1 ? "near" : "full";
+	return {
+		name: title,
+		title,
+		unit: "count",
+		used: (share ?? 0.3) * 10,
+		max: share === null ? null : 10,
+		share,
+		state,
+		setting: null,
+		advice: "",
+	};
+}
 
-	it("are read with their labels, quotes and all", () => {
-		expect(counter(samples, "clew_log_bytes")).toBe(64);
-		expect(samples.get("clew_links_dropped_total")?.[0]?.labels).toEqual({
-			door: "udp",
-			reason: 'ker"nel',
-		});
-		expect(sumOf(samples, "clew_twin_events_total")).toBe(12);
-		expect(counter(samples, "not_told")).toBe(0);
+describe("limits", () => {
+	it("are told in one sentence, what is full before what is near", () => {
+		expect(sayLimits([limit("log", 1.2), limit("memory", 0.9)])).toBe("Full: log");
+		expect(sayLimits([limit("log", 0.9), limit("memory", 0.85)])).toBe(
+			"Near the limit: log, memory",
+		);
+		expect(sayLimits([limit("disk", 0.355), limit("log", 0)])).toBe(
+			"No limit is near; the nearest is disk at 36 %",
+		);
+		expect(sayLimits([limit("rate", null)])).toBe("No limit is set");
 	});
 
-	it("tell what was lost and why, the most first, and nothing else", () => {
-		expect(lossesOf(samples)).toEqual([
-			{ what: "events of objects: rejected", count: 7 },
-			{ what: 'messages about links that were dropped: udp, ker"nel', count: 3 },
-		]);
-		expect(lossesOf(readMetrics(""))).toEqual([]);
+	it("are folded, but never one that is near", () => {
+		const many = Array.from({ length: SHOWN + 3 }, (_, at) => limit(`${at}`, 0.85));
+		expect(foldLimits(many)).toEqual([many, []]);
+		const far = many.map((each) => ({ ...each, state: "ok" as const }));
+		expect(foldLimits(far).map((each) => each.length)).toEqual([SHOWN, 3]);
+	});
+
+	it("say what is used of how much", () => {
+		expect(sayUsed(limit("log", 0.5))).toBe("5 of 10");
+		expect(sayUsed({ ...limit("log", 0.5), unit: "bytes", used: 2048, max: 4096 })).toBe(
+			"2 KiB of 4 KiB",
+		);
+		expect(sayUsed(limit("rate", null))).toBe("3, no limit is set");
+	});
+});
+
+describe("losses", () => {
+	const loss: Loss = {
+		signal: "events",
+		outcome: "rejected",
+		reason: "they break their registry",
+		count: 1,
+		last_at: null,
+	};
+
+	it("of events are shown by the twin one by one", () => {
+		expect(isShownInTwin(loss)).toBe(true);
+		expect(isShownInTwin({ ...loss, signal: "logs" })).toBe(false);
+	});
+
+	it("are looked for since the start, and a little before", () => {
+		expect(sinceStart(30)).toBe("2m");
+		expect(sinceStart(3601)).toBe("62m");
 	});
 });

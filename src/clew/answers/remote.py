@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clew.answers.documents import CorrelateReport
+from clew.answers.health_documents import Health
 from clew.remote.reply import BASE, Reply, to_pairs
 
 if TYPE_CHECKING:
@@ -21,3 +22,7 @@ class AnswerClient:
     def correlate(self, query: CorrelateQuery) -> Reply[CorrelateReport]:
         """Return everything that belongs to one trace, each list bounded."""
         return Reply(self.server.get(f"{BASE}/correlate", to_pairs(query)), CorrelateReport)
+
+    def get_health(self) -> Reply[Health]:
+        """Return how the server is: limits, sizes, slow questions, losses."""
+        return Reply(self.server.get(f"{BASE}/health", []), Health)

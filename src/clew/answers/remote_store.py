@@ -103,9 +103,9 @@ class RemoteStore:
         """Return one page of traces that hold a matching span, newest match first."""
         return self._telemetry(lambda client: client.find_traces(query))
 
-    def get_trace(self, trace_id: str, *, typed: bool = False) -> doc.Trace:
+    def get_trace(self, trace_id: str, *, typed: bool = False, own: bool = False) -> doc.Trace:
         """Return one trace as a tree laid flat; NOT_FOUND when no span of it is there."""
-        return self._telemetry(lambda client: client.get_trace(trace_id, typed=typed))
+        return self._telemetry(lambda client: client.get_trace(trace_id, typed=typed, own=own))
 
     def find_trace_spans(self, trace_id: str, *, typed: bool = False) -> list[doc.Span]:
         """Return the spans of a trace, none where there is no such trace."""
@@ -120,7 +120,7 @@ class RemoteStore:
         """Return one page of matching metric points, newest first."""
         return self._telemetry(lambda client: client.find_metrics(query))
 
-    def get_metric(self, name: str, query: ask.TimeParameters) -> doc.MetricDetail:
+    def get_metric(self, name: str, query: ask.MetricParameters) -> doc.MetricDetail:
         """Return what is known of a metric; NOT_FOUND when there is none."""
         return self._telemetry(lambda client: client.get_metric(name, query))
 

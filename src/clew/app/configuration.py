@@ -26,6 +26,7 @@ from clew.app.settings import (
     parse_file,
     parse_files,
     parse_folder,
+    parse_interval,
     parse_lease,
     parse_links,
     parse_list,
@@ -294,9 +295,7 @@ class Configuration:
         "crashed; apps may be announced with a window of their own.",
     )
     trails_recovery_window: float = setting(
-        "60",
-        parse_seconds,
-        "Seconds after such a crash in which a return still takes it back.",
+        "60", parse_seconds, "Seconds after such a crash in which a return still takes it back."
     )
     trails_restart_window: float = setting(
         "60",
@@ -376,10 +375,16 @@ class Configuration:
     live_clients_max: int = setting(
         "32", parse_positive, "How many live feeds may be open at once; one more gets 429."
     )
+    slow_question_ms: int = setting(
+        "500", parse_positive, "From how many milliseconds on a question counts as slow."
+    )
+    own_telemetry: float | None = setting(
+        "15",
+        parse_interval,
+        "Seconds between two records that clew keeps of itself, apart from all else; or `off`.",
+    )
     drain_seconds_max: float = setting(
-        "10",
-        parse_seconds,
-        "How long running requests may take to end after SIGTERM or SIGINT.",
+        "10", parse_seconds, "How long running requests may take to end after SIGTERM or SIGINT."
     )
     ready_fd: int = setting(
         "0",

@@ -15,6 +15,7 @@ from clew.app.beginning import Beginning
 from clew.app.callers import TreeCallers, keep_out_revoked, keep_permitted
 from clew.app.internal import open_internal
 from clew.app.journal import TelemetryJournal
+from clew.app.own import OwnTelemetry
 from clew.app.sockets import Addresses, port_of, take
 from clew.app.store import (
     open_analytics,
@@ -28,11 +29,13 @@ from clew.app.store import (
 from clew.app.team import TeamHouse
 from clew.app.tree import TreeHouse
 from clew.app.twins import TwinHouse
+from clew.app.vitals import open_vitals
 from clew.base.errors import ClewError
 from clew.lineage.ingest.intake import LinkIntake
 from clew.lineage.ingest.told import OTLP
 from clew.lineage.leases.book import LeaseBook
 from clew.surfaces.connection import configure
+from clew.surfaces.health.vitals import NamedRate
 from clew.surfaces.identity import Identity
 from clew.surfaces.links.door import LinkDoor
 from clew.surfaces.otlp.http import BodyLimits, OtlpHttpDoor
@@ -176,9 +179,10 @@ class Doors:
         )
         self.twin = TwinHouse(configuration, store)
         self._identity = Identity(store.access, TreeCallers(self.tree.keeper, store.database))
-        self._otlp = self._open_otlp()
+        self.vitals = open_vitals(configuration, store, leads=self._leads)
+        self._otlp = self._open_otlp("otlp-http")
         # A second instance for the HTTP door: each door has a rate and counters of its own.
-        self._otlp_inside = self._open_otlp()
+        self._otlp_inside = self._open_otlp("http")
         self._export: ExportServices | None = None
         self._tree_service = TreeService(store.database, self.tree.keeper, store.access)
         self._tree_threads = QueryThreads(TREE_THREADS, name="tree")
@@ -190,6 +194,10 @@ class Doors:
             LinkDoor(receiver, self._links, per_second=configuration.links_per_second)
             for receiver in sockets.links
         ]
+        self.vitals.rates.extend(
+            NamedRate(str(receiver.address), "--links-per-second", door.rate)
+            for receiver, door in zip(sockets.links, self._link_doors, strict=True)
+        )
         genai = open_genai(store, configuration)
         self._analytics = open_analytics(store, genai)
         self.team = TeamHouse(configuration, store.database)
@@ -230,10 +238,12 @@ class Doors:
             else ShardedTree(store.shards, time.time_ns),
             tree_threads=self._tree_threads,
             find_endpoint=self.tree.find_endpoint,
+            vitals=self.vitals,
             group=group,
             foreign=_answer_foreign(store),
             shards=store.shards,
         )
+        self._own = OwnTelemetry(desk, store)
         http = HttpDoor(
             desk,
             self._otlp_inside,
@@ -270,6 +280,7 @@ class Doors:
             await listener.open()
         for door in self._link_doors:
             door.open()
+        self._own.open()
         if self._group is not None and self._leads:
             self._beginning = self._begin_patiently()
         return self._describe(grpc_port), troubles
@@ -309,6 +320,7 @@ class Doors:
     async def close(self) -> None:
         """Let nobody in any more, and wait for those inside, within the time given."""
         self._closing.set()
+        await self._own.close()
         if self._beginning is not None:
             await self._beginning.close()
         if self._following is not None:
@@ -344,22 +356,26 @@ class Doors:
         assert self._group is not None, "a server alone keeps its tree itself"
         return self._group.refusal().message
 
-    def _open_otlp(self) -> OtlpHttpDoor:
+    def _open_otlp(self, place: str) -> OtlpHttpDoor:
         configuration = self._configuration
         return OtlpHttpDoor(
             self._intake,
             BodyLimits(configuration.otlp_body_bytes_max, configuration.otlp_unpacked_bytes_max),
             identity=self._identity,
-            request_rate=self._request_rate(),
-            byte_rate=self._byte_rate(),
+            request_rate=self._request_rate(place),
+            byte_rate=self._byte_rate(place),
             origins=configuration.cors_origins,
         )
 
-    def _request_rate(self) -> Rate:
-        return Rate(self._configuration.otlp_requests_per_second, "requests")
+    def _request_rate(self, place: str) -> Rate:
+        rate = Rate(self._configuration.otlp_requests_per_second, "requests")
+        self.vitals.rates.append(NamedRate(place, "--otlp-requests-per-second", rate))
+        return rate
 
-    def _byte_rate(self) -> Rate:
-        return Rate(self._configuration.otlp_bytes_per_second, "bytes")
+    def _byte_rate(self, place: str) -> Rate:
+        rate = Rate(self._configuration.otlp_bytes_per_second, "bytes")
+        self.vitals.rates.append(NamedRate(place, "--otlp-bytes-per-second", rate))
+        return rate
 
     async def _open_grpc(self) -> int:
         from clew.surfaces.grpc.export import ExportServices
@@ -370,7 +386,9 @@ class Doors:
         address = self._configuration.otlp_grpc
         assert address is not None
         export = ExportServices(
-            self._intake, request_rate=self._request_rate(), byte_rate=self._byte_rate()
+            self._intake,
+            request_rate=self._request_rate("otlp-grpc"),
+            byte_rate=self._byte_rate("otlp-grpc"),
         )
         jaeger = JaegerQuery(self._service, self._analytics, self._threads)
         server = open_server(

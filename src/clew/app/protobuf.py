@@ -16,6 +16,7 @@ _BYTES: Final = 2
 _UINT64: Final = 1 << 64
 
 _pack_fixed64: Final = Struct("<Q").pack
+_pack_double: Final = Struct("<d").pack
 
 
 def _write_number(number: int) -> bytes:
@@ -56,6 +57,11 @@ def number_field(field: int, number: int) -> bytes:
 def fixed64_field(field: int, number: int) -> bytes:
     """Return a field of eight bytes, such as a time in Unix nanoseconds."""
     return _SMALL[field << 3 | _FIXED64] + _pack_fixed64(number)
+
+
+def double_field(field: int, number: float) -> bytes:
+    """Return a field of a floating-point number of eight bytes."""
+    return _SMALL[field << 3 | _FIXED64] + _pack_double(number)
 
 
 def bytes_field(field: int, octets: bytes) -> bytes:

@@ -224,6 +224,16 @@ def parse_retention(text: str) -> int | None:
     return seconds
 
 
+def parse_interval(text: str) -> float | None:
+    """Read how often something is done, in seconds; ``off`` is never."""
+    if text.strip().lower() == "off":
+        return None
+    try:
+        return parse_seconds(text)
+    except ClewError as error:
+        raise ClewError(error.code, error.message, hint=f"{error.hint}, or off") from None
+
+
 def parse_list(text: str) -> tuple[str, ...]:
     """Read names separated by commas; nothing gives none."""
     return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from clew.app.store import ALL_TABLES, open_tables
+from clew.app.store import STORED, open_tables
 from clew.remote.http import Server
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.pipeline import Pipeline
@@ -33,7 +33,7 @@ def give_snapshot(store: Store, standing: Standing, scratch: Path) -> Iterator[b
     assert isinstance(database, SqliteDatabase), "a server of a group has a registry of its own"
     assert isinstance(pipeline, Pipeline), "a query tier is in no group"
     return write_snapshot(
-        Source(store.engine, ALL_TABLES, pipeline.settle_whole, database.copy_to, standing, scratch)
+        Source(store.engine, STORED, pipeline.settle_whole, database.copy_to, standing, scratch)
     )
 
 
@@ -53,7 +53,7 @@ def take_snapshot(
             configuration.data_dir,
             stream.chunks(),
             partial(open_tables, configuration),
-            ALL_TABLES,
+            STORED,
             standing,
             keep_former=keep_former,
         )

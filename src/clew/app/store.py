@@ -38,11 +38,13 @@ from clew.telemetry.analytics.service import TelemetryAnalytics
 from clew.telemetry.genai.prices import open_prices
 from clew.telemetry.genai.service import TelemetryGenAi
 from clew.telemetry.otlp.decode import open_decoder
+from clew.telemetry.otlp.own import OwnDecoder
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query.around import ServiceMetrics
 from clew.telemetry.query.service import TelemetryQuery
 from clew.telemetry.query.tagged import TaggedRecords
 from clew.telemetry.tables import LOGS, METRICS, MIGRATIONS, TABLES, TRACES
+from clew.telemetry.tables.own import OWN_GAUGE, OWN_SUM, OWN_TABLES, OWN_TRACES
 from clew.tree.journal.schema import SCHEMA as JOURNAL
 from clew.tree.known import KnownApps
 from clew.tree.registry.schema import SCHEMA as TREE
@@ -81,11 +83,31 @@ if TYPE_CHECKING:
 CODES: Final[Mapping[Signal, int]] = {Signal.TRACES: 16, Signal.LOGS: 17, Signal.METRICS: 18}
 """What stands in the log for each signal. Never change one: logs outlive programs."""
 
+OWN_CODES: Final[Mapping[Signal, int]] = {Signal.METRICS: 20, Signal.TRACES: 21}
+"""What stands in the log for what clew tells of itself."""
+
+OWN_RETENTION_SECONDS: Final = 3 * 86_400
+"""How long that is kept: from Friday's trouble to Monday's question about it."""
+
 LINKS_CODE: Final = 19
 """What stands in the log for link sets."""
 
 REGISTRY: Final = (ACCESS, COMMENTS, SESSIONS, LEDGER, TREE, JOURNAL, TWIN, NODES)
 """What the strands keep in the registry's database."""
+
+STORED: Final = (*TABLES, EVENTS, SNAPSHOTS, *LINEAGE, *OWN_TABLES)
+"""Every table of the engine, in the order they are created."""
+
+SIGNALS_STORED: Final[Mapping[str, str]] = {
+    TRACES.name: "traces",
+    LOGS.name: "logs",
+    **{table.name: "metrics" for table in METRICS},
+    EVENTS.name: "events",
+    SNAPSHOTS.name: "events",
+    **{table.name: "links" for table in LINEAGE},
+    **{table.name: "own" for table in OWN_TABLES},
+}
+"""Whose rows stand in each table, as Health tells their sizes."""
 
 _TABLES: Final = {
     # What tells of lineage among spans and logs is so besides, in the same frame.
@@ -94,10 +116,6 @@ _TABLES: Final = {
     Signal.LOGS: (LOGS, EVENTS, *LINEAGE),
     Signal.METRICS: METRICS,
 }
-
-
-ALL_TABLES: Final = (*TABLES, EVENTS, SNAPSHOTS, *LINEAGE)
-"""Every table of the engine, each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +139,7 @@ class Store:
     engine: Engine
     pipeline: RecordIntake
     kinds: Mapping[Signal, RecordKind]
+    own: Mapping[Signal, RecordKind]
     links: RecordKind
     recovered_frames: int
     lock: FolderLock
@@ -148,7 +167,7 @@ class Store:
         Raises:
             ClewError: the engine did not take it; rows stay as long as they were to stay before.
         """
-        for kind in (*self.kinds.values(), self.links):
+        for kind in (*self.kinds.values(), *self.own.values(), self.links):
             for table in kind.tables:
                 if table in LINEAGE and kind is not self.links:
                     continue
@@ -210,17 +229,18 @@ def open_store(configuration: Configuration, member: Membership | None = None) -
         # While the log is read back nothing is new.
         told.pass_over(FRAME_MAX)
         kinds = declare_kinds(configuration, registries, presence, told)
+        own = declare_own()
         links = declare_links(configuration)
         late = _LatePipeline()
         engine = _open_engine(configuration, late)
-        engine.create(ALL_TABLES)
+        engine.create(STORED)
         if presence is not None:
             # Before the log is read back, which judges what it brings.
             presence.connect(engine)
         pipeline = Pipeline.open(
             configuration.data_dir,
             engine,
-            [*kinds.values(), links],
+            [*kinds.values(), *own.values(), links],
             PipelineOptions(log=LogOptions(bytes_max=configuration.log_bytes_max)),
             lock=lock,
             history=history,
@@ -249,6 +269,7 @@ def open_store(configuration: Configuration, member: Membership | None = None) -
         engine=engine,
         pipeline=pipeline,
         kinds=kinds,
+        own=own,
         links=links,
         recovered_frames=recovered,
         lock=lock,
@@ -256,7 +277,7 @@ def open_store(configuration: Configuration, member: Membership | None = None) -
         access=access,
         registries=registries,
         told=told,
-        foreign=ForeignScans(engine, engine, ALL_TABLES),
+        foreign=ForeignScans(engine, engine, STORED),
         shards=None,
         part=part,
     )
@@ -378,6 +399,21 @@ def _open_decoder(
             return open_decoder(signal)
 
 
+def declare_own() -> dict[Signal, RecordKind]:
+    """Return the kinds of record that the server writes of itself."""
+    tables = {Signal.TRACES: (OWN_TRACES,), Signal.METRICS: (OWN_GAUGE, OWN_SUM)}
+    return {
+        signal: RecordKind(
+            code=code,
+            name=f"own-{signal.value}",
+            tables=tables[signal],
+            open_decoder=partial(OwnDecoder, signal),
+            retention_seconds=OWN_RETENTION_SECONDS,
+        )
+        for signal, code in OWN_CODES.items()
+    }
+
+
 def declare_links(configuration: Configuration) -> RecordKind:
     """Return the kind of record that link sets are."""
     return RecordKind(
@@ -460,7 +496,7 @@ def open_tables(configuration: Configuration) -> Engine:
         ClewError: as `open_store`.
     """
     engine = _open_engine(configuration, _LatePipeline())
-    engine.create(ALL_TABLES)
+    engine.create(STORED)
     return engine
 
 

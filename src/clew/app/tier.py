@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clew.access.registry import AccessRegistry
-from clew.app.store import ALL_TABLES, REGISTRY, Store, declare_kinds, declare_links
+from clew.app.store import REGISTRY, STORED, Store, declare_kinds, declare_links, declare_own
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.ingest.told import FRAME_MAX, LinkTally
 from clew.remote.shards import Shards
@@ -129,11 +129,12 @@ def open_tier(configuration: Configuration, scratch: tempfile.TemporaryDirectory
     links = declare_links(configuration)
     names = [kind.name for kind in (*kinds.values(), links)]
     engine = ShardedEngine(folder / "store", shards)
-    engine.create(ALL_TABLES)
+    engine.create(STORED)
     return TierStore(
         engine=engine,
         pipeline=ShutIntake(shards.shards, names),
         kinds=kinds,
+        own=declare_own(),
         links=links,
         recovered_frames=0,
         lock=lock,

@@ -37,13 +37,18 @@ class PipelineStatus:
     `acked` and `flushed` are frame numbers. `damaged_frames` is how many records, at most, the log
     had lost when it was opened; `refused_frames` how many the engine would not take and that are
     kept aside. `last_error` says why rows do not reach the log or the engine at present. `group` is
-    how the servers of the group are, None of a server that is alone.
+    how the servers of the group are, None of a server that is alone. Records are refused when more
+    batches wait than `batches_waiting_max`, or when the rows in memory take more than
+    `hot_bytes_max`.
     """
 
     acked: int
     flushed: int
     hot_rows: int
+    hot_bytes: int
+    hot_bytes_max: int
     batches_waiting: int
+    batches_waiting_max: int
     log_bytes: int
     log_bytes_max: int
     kinds: Mapping[str, KindStatus]

@@ -41,10 +41,12 @@ class TelemetryClient:
         return self._get("/traces", [*pairs, ("view", "traces")], doc.TraceList)
 
     def get_trace(
-        self, trace_id: str, *, typed: bool = False, limit: int | None = None
+        self, trace_id: str, *, typed: bool = False, limit: int | None = None, own: bool = False
     ) -> Reply[doc.Trace]:
         """Return one trace as a tree laid flat."""
         pairs: Pairs = [("attributes", "typed")] if typed else []
+        if own:
+            pairs.append(("own", "true"))
         if limit is not None:
             pairs.append(("limit", str(limit)))
         return self._get(f"/traces/{quoted(trace_id)}", pairs, doc.Trace)
@@ -57,7 +59,7 @@ class TelemetryClient:
         """Return one page of matching metric points, newest first."""
         return self._get("/metrics", to_pairs(query), doc.MetricList)
 
-    def get_metric(self, name: str, query: ask.TimeParameters) -> Reply[doc.MetricDetail]:
+    def get_metric(self, name: str, query: ask.MetricParameters) -> Reply[doc.MetricDetail]:
         """Return what is known of a metric."""
         return self._get(f"/metrics/{quoted(name)}", to_pairs(query), doc.MetricDetail)
 

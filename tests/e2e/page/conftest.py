@@ -22,7 +22,9 @@ expect.set_options(timeout=PATIENCE_MS)
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """A server that knows of the shop's morning; started only where there is a browser."""
     find_chromium()
-    with ServerProcess(tmp_path_factory.mktemp("shop") / "data") as server:
+    # What it tells of itself is seen soon, and stands in nothing that the tests count.
+    settings = {"own_telemetry": "5"}
+    with ServerProcess(tmp_path_factory.mktemp("shop") / "data", settings) as server:
         yield open_shop(server)
 
 

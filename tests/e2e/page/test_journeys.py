@@ -216,3 +216,30 @@ def test_a_range_that_is_chosen_goes_along_to_every_screen(shop: Shop, visit: Vi
         page.get_by_role("navigation").get_by_role("link", name=name).click()
         expect(page.get_by_role("heading", level=1)).to_contain_text(name)
         assert f"start={chosen[1]}" in page.url
+
+
+def test_what_is_near_and_what_was_lost_is_told_and_shown_where_it_is(
+    shop: Shop, visit: Visit
+) -> None:
+    # What the server tells of itself happens now.
+    visit.is_live = True
+    page = visit.look(f"{shop.server.url}/#/health?last=15m")
+    limits = page.get_by_role("region", name="Limits")
+    expect(limits).to_contain_text(re.compile("No limit is near; the nearest is|Near the limit:"))
+    expect(limits.get_by_role("meter").first).to_be_visible()
+    kept = page.get_by_role("region", name="What is kept", exact=True)
+    expect(kept.get_by_role("row").filter(has_text="spans").first).to_contain_text("KiB")
+    memory = page.get_by_role("region", name="Memory")
+    expect(memory.locator("canvas")).to_be_visible()
+    memory.get_by_text("as a table").click()
+    expect(memory.get_by_role("cell").filter(has_text="MiB").first).to_be_visible()
+    # One event of the morning broke its registry, and came today.
+    lost = page.get_by_role("region", name="Rejected and dropped")
+    lost.get_by_role("link", name="rejected: they break their registry").click()
+    expect(page.get_by_role("table", name="Rejected events")).to_contain_text("expected an integer")
+    # Looked for in the morning itself there is none, and the page says why.
+    page.goto(f"{shop.server.url}/#/twin?show=rejected&{RANGE}")
+    page.get_by_role("link", name="Look at the last year").click()
+    expect(page.get_by_role("table", name="Rejected events")).to_contain_text("cart_9")
+    services = {each["name"] for each in ask(shop.server, "GET", "/api/v1/services")["services"]}
+    assert "clew" not in services

@@ -980,6 +980,17 @@ export interface GroupStatus {
 	detail?: string | null;
 }
 
+/** How the server is. `limits` stand nearest first, `losses` newest first. */
+export interface Health {
+	at: string;
+	process: OwnProcess;
+	limits: Limit[];
+	storage: StorageReport;
+	questions: SlowQuestionReport;
+	losses: Loss[];
+	own: OwnTelemetry;
+}
+
 /**
  * Buckets of one point: `counts` is one longer than `bounds`; a bound that is NaN is null.
  *
@@ -1165,6 +1176,25 @@ export interface LeaseList {
 }
 
 /**
+ * One limit, and how near it is.
+ *
+ * `share` is `used` of `max`; a limit that nobody set has neither. `near` begins at four fifths,
+ * `full` at all of it; what only makes others wait their turn is always `ok`. `advice` says what
+ * happens there and what to do; `setting` is the flag of `clew serve` that moves it, if any.
+ */
+export interface Limit {
+	name: string;
+	title: string;
+	unit: "bytes" | "count" | "per_second";
+	used: number;
+	max: number | null;
+	share: number | null;
+	state: "full" | "near" | "ok";
+	setting: string | null;
+	advice: string;
+}
+
+/**
  * What an id was made of, or what was made of it; those fewer steps away stand first.
  *
  * `truncated` with `stopped_by` says that there is more: ``depth``, ``nodes``, ``edges``,
@@ -1295,6 +1325,19 @@ export interface LogRecord {
 	attributes: Record<string, unknown>;
 	resource: Record<string, unknown>;
 	scope: Scope;
+}
+
+/**
+ * What was not kept, or not told, since the start, for one reason.
+ *
+ * `last_at` is when the count was last seen to grow, some seconds late at most.
+ */
+export interface Loss {
+	signal: string;
+	outcome: "denied" | "dropped" | "failed" | "malformed" | "rejected" | "shed";
+	reason: string;
+	count: number;
+	last_at: string | null;
 }
 
 /** What one member did. */
@@ -1775,6 +1818,30 @@ export interface OutlineSpan {
 	critical_path: boolean;
 	status_message?: string;
 	exception?: string | null;
+}
+
+/** The server's process. */
+export interface OwnProcess {
+	version: string;
+	pid: number;
+	started_at: string;
+	uptime_seconds: number;
+	cpu_seconds: number;
+	resident_bytes: number;
+	threads: number;
+}
+
+/**
+ * What the server records of itself; `interval_seconds` is null when it is off.
+ *
+ * `records` were kept since the start, `failures` times it could not be kept.
+ */
+export interface OwnTelemetry {
+	interval_seconds: number | null;
+	retention_seconds: number;
+	records: number;
+	failures: number;
+	last_at: string | null;
 }
 
 /**
@@ -2506,6 +2573,44 @@ export interface SignalStatus {
 	dropped?: Record<string, number>;
 }
 
+/** What all tables of one signal take. `own` is what clew tells of itself. */
+export interface SignalStorage {
+	signal: string;
+	rows: number;
+	bytes: number;
+	uncompressed_bytes: number;
+	index_bytes: number;
+}
+
+/**
+ * One question that was slow or failed.
+ *
+ * `asked` are its parameters without secrets, or the statement; it and `caller` are told to
+ * whoever asked it and to admins, and null to others. `duration_ms` is the time until the answer
+ * began.
+ */
+export interface SlowQuestion {
+	at: string;
+	method: string;
+	route: string;
+	asked: string | null;
+	caller: string | null;
+	duration_ms: number;
+	status: number;
+}
+
+/**
+ * Slow and failed questions since the start: the newest of them, and the slowest of all.
+ *
+ * `seen` of them were at least `threshold_ms` or failed for a reason of the server.
+ */
+export interface SlowQuestionReport {
+	threshold_ms: number;
+	seen: number;
+	newest: SlowQuestion[];
+	slowest: SlowQuestion[];
+}
+
 /** What an app said of its state. */
 export interface Snapshot {
 	id: number;
@@ -2733,6 +2838,23 @@ export interface Step {
 }
 
 /**
+ * What is on disk, largest first; measured at most some seconds ago.
+ *
+ * `registry_bytes` is the file of the registry and its log, None where another server keeps it;
+ * `disk_free_bytes` is what is left where the data folder is.
+ */
+export interface StorageReport {
+	measured_at: string;
+	signals: SignalStorage[];
+	tables: TableStorage[];
+	rows: number;
+	bytes: number;
+	log_bytes: number;
+	registry_bytes: number | null;
+	disk_free_bytes: number | null;
+}
+
+/**
  * Whether a name is known, to the letter; where it is not, known names near it, nearest first.
  *
  * For a name that is known nothing is suggested.
@@ -2797,6 +2919,23 @@ export interface TableColumn {
 export interface TableSchema {
 	name: string;
 	columns: TableColumn[];
+}
+
+/**
+ * What one table takes on disk. `bytes` is all of it; rows in memory are not counted.
+ *
+ * `data_bytes` are the columns compressed, `uncompressed_bytes` the same before; `index_bytes`
+ * the indexes beside them.
+ */
+export interface TableStorage {
+	table: string;
+	signal: string;
+	rows: number;
+	parts: number;
+	bytes: number;
+	data_bytes: number;
+	uncompressed_bytes: number;
+	index_bytes: number;
 }
 
 /**
@@ -3456,6 +3595,11 @@ export interface GetRoutes {
 		body: undefined;
 		answer: DifferenceReport;
 	};
+	"/api/v1/health": {
+		query: Record<string, never>;
+		body: undefined;
+		answer: Health;
+	};
 	"/api/v1/ingest/status": {
 		query: Record<string, never>;
 		body: undefined;
@@ -3502,17 +3646,17 @@ export interface GetRoutes {
 		answer: LogPatternList;
 	};
 	"/api/v1/metrics": {
-		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; limit?: number | undefined; next?: string | undefined; count?: "exact" | undefined; service?: string | undefined; name?: string | undefined; metric_type?: "gauge" | "histogram" | "sum" | "summary" | undefined; attribute?: string[] | undefined; attributes?: "text" | "typed" | undefined };
+		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; limit?: number | undefined; next?: string | undefined; count?: "exact" | undefined; service?: string | undefined; name?: string | undefined; metric_type?: "gauge" | "histogram" | "sum" | "summary" | undefined; attribute?: string[] | undefined; attributes?: "text" | "typed" | undefined; own?: boolean | undefined };
 		body: undefined;
 		answer: MetricList;
 	};
 	"/api/v1/metrics/query": {
-		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; name: string; service?: string | undefined; attribute?: string[] | undefined; step?: string | undefined; aggregate?: "avg" | "count" | "last" | "max" | "min" | "p50" | "p95" | "p99" | "rate" | "sum" | undefined; by?: string[] | undefined; limit?: number | undefined };
+		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; name: string; service?: string | undefined; attribute?: string[] | undefined; step?: string | undefined; aggregate?: "avg" | "count" | "last" | "max" | "min" | "p50" | "p95" | "p99" | "rate" | "sum" | undefined; by?: string[] | undefined; limit?: number | undefined; own?: boolean | undefined };
 		body: undefined;
 		answer: SeriesList;
 	};
 	"/api/v1/metrics/{name}": {
-		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined };
+		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; own?: boolean | undefined };
 		body: undefined;
 		answer: MetricDetail;
 	};
@@ -3702,12 +3846,12 @@ export interface GetRoutes {
 		answer: Topology;
 	};
 	"/api/v1/traces": {
-		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; limit?: number | undefined; next?: string | undefined; count?: "exact" | undefined; service?: string | undefined; operation?: string | undefined; min_duration_ms?: number | undefined; max_duration_ms?: number | undefined; status?: "error" | "ok" | "unset" | undefined; kind?: "client" | "consumer" | "internal" | "producer" | "server" | undefined; trace_id?: string | undefined; root?: boolean | undefined; attribute?: string[] | undefined; q?: string | undefined; text?: string | undefined; view?: "spans" | "traces" | undefined; attributes?: "text" | "typed" | undefined; explain?: boolean | undefined };
+		query: { last?: string | undefined; start?: string | undefined; end?: string | undefined; limit?: number | undefined; next?: string | undefined; count?: "exact" | undefined; service?: string | undefined; operation?: string | undefined; min_duration_ms?: number | undefined; max_duration_ms?: number | undefined; status?: "error" | "ok" | "unset" | undefined; kind?: "client" | "consumer" | "internal" | "producer" | "server" | undefined; trace_id?: string | undefined; root?: boolean | undefined; attribute?: string[] | undefined; q?: string | undefined; text?: string | undefined; view?: "spans" | "traces" | undefined; attributes?: "text" | "typed" | undefined; own?: boolean | undefined; explain?: boolean | undefined };
 		body: undefined;
 		answer: SpanList | TraceList;
 	};
 	"/api/v1/traces/{trace_id}": {
-		query: { attributes?: "text" | "typed" | undefined; limit?: number | undefined };
+		query: { attributes?: "text" | "typed" | undefined; limit?: number | undefined; own?: boolean | undefined };
 		body: undefined;
 		answer: Trace;
 	};

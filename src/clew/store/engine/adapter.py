@@ -12,7 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.clients import ClientPool
-from clew.store.engine.contract import WORD_PART_CHARS_MIN
+from clew.store.engine.contract import WORD_PART_CHARS_MIN, TableSize
 from clew.store.engine.ddl import DATABASE, drop_partition, keep_for, lifetime, qualified
 from clew.store.engine.failure import translated
 from clew.store.engine.migration import bring_up_to_date
@@ -128,6 +128,19 @@ class ClickHouseAdapter:
         """See `Engine.newest_frame`."""
         with self._clients.borrow() as client, translated():
             return max((self._newest(client, table) for table in tables), default=0)
+
+    def measure(self, tables: Sequence[Table]) -> list[TableSize]:
+        """See `Engine.measure`."""
+        with self._clients.borrow() as client, translated():
+            rows = client.query(
+                "SELECT table, sum(rows), count(), sum(bytes_on_disk), sum(data_compressed_bytes),"
+                " sum(data_uncompressed_bytes),"
+                " sum(secondary_indices_compressed_bytes + secondary_indices_marks_bytes)"
+                " FROM system.parts WHERE active AND database = {database:String} GROUP BY table",
+                parameters={"database": self.database},
+            ).result_rows
+        found = {str(name): TableSize(str(name), *map(int, counts)) for name, *counts in rows}
+        return [found.get(table.name, TableSize(table.name)) for table in tables]
 
     def query_untrusted(self, sql: str, *, limits: QueryLimits) -> UntrustedAnswer:
         """See `Engine.query_untrusted`; values are as `clew.store.engine.untrusted` says."""

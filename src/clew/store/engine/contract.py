@@ -92,6 +92,23 @@ class UntrustedAnswer:
     truncated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """What a table takes on disk, by the engine's own count of its parts.
+
+    `bytes` is everything, `data_bytes` the columns as they are compressed, `uncompressed_bytes`
+    the same before, `index_bytes` the indexes beside the columns. Hot rows are not among `rows`.
+    """
+
+    table: str
+    rows: int = 0
+    parts: int = 0
+    bytes: int = 0
+    data_bytes: int = 0
+    uncompressed_bytes: int = 0
+    index_bytes: int = 0
+
+
 class Engine(Protocol):
     """Tables of the ClickHouse dialect. Every call blocks and may come from any thread."""
 
@@ -133,6 +150,10 @@ class Engine(Protocol):
 
     def newest_frame(self, tables: Sequence[Table]) -> int:
         """Return the highest frame number stored in any of the tables, 0 when there is none."""
+        ...
+
+    def measure(self, tables: Sequence[Table]) -> list[TableSize]:
+        """Return what each table takes on disk, in their order; zeros for one without rows."""
         ...
 
     def query(

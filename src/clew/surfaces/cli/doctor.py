@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from clew.base.errors import ClewError
+from clew.answers.remote import AnswerClient
+from clew.base.errors import ClewError, ErrorCode
 from clew.base.version import compare_versions, own_version
 from clew.surfaces.cli.ports import (
     answers,
@@ -117,6 +118,7 @@ def examine(client: TelemetryClient, local: Local | None) -> Report:
         checks.append(_check_arrivals(client, document))
         checks.extend(_check_links(document))
         checks.extend(_check_log(document))
+        checks.extend(_check_limits(client))
     checks.append(_check_files(owner))
     checks.append(_check_versions(status))
     return Report(
@@ -317,6 +319,28 @@ def _check_log(status: IngestStatus) -> Iterator[Check]:
         )
     else:
         yield Check(name="frames", status="ok", detail="none damaged, none refused")
+
+
+def _check_limits(client: TelemetryClient) -> Iterator[Check]:
+    """Tell of every limit of the server that is near; older servers tell of none."""
+    try:
+        health = AnswerClient(client.server).get_health().document()
+    except ClewError as error:
+        if error.code is not ErrorCode.NOT_FOUND:
+            yield Check(name="limits", status="warn", detail=error.message, hint=error.hint)
+        return
+    near = [limit for limit in health.limits if limit.state != "ok"]
+    for limit in near:
+        yield Check(
+            name="limits",
+            status="warn",
+            detail=f"{limit.title}: {show_percent(limit.share or 0.0)} in use",
+            hint=limit.advice,
+        )
+    if not near:
+        nearest = health.limits[0]
+        detail = f"none is near; the nearest is {nearest.title}, {show_percent(nearest.share or 0)}"
+        yield Check(name="limits", status="ok", detail=detail)
 
 
 def _check_files(owner: Owner | None) -> Check:

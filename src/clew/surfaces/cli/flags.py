@@ -201,6 +201,9 @@ class SpanFlags(PageFlags):
     attributes: Literal["text", "typed"] | None = None
     """Attribute values as text, or as typed JSON. [default: text]"""
 
+    own: Switch = False
+    """What clew tells of itself, which no other question shows."""
+
 
 @Parameter(name="*", group=FILTERS)
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +264,9 @@ class MetricFlags(PageFlags):
     attributes: Literal["text", "typed"] | None = None
     """Attribute values as text, or as typed JSON. [default: text]"""
 
+    own: Switch = False
+    """What clew tells of itself, which no other question shows."""
+
 
 @Parameter(name="*", group=FILTERS)
 @dataclass(frozen=True, kw_only=True)
@@ -286,6 +292,9 @@ class SeriesFlags(TimeFlags):
 
     limit: PageNumber = None
     """How many series at most. [default: 100]"""
+
+    own: Switch = False
+    """What clew tells of itself, which no other question shows."""
 
 
 @Parameter(name="*", group=PAGE)

@@ -383,9 +383,20 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "ingest",
         "clew.surfaces.cli.commands.ingest:ingest",
         RUN,
-        "Show how the way in is doing: what came, what was refused, what waits.",
+        "Show what came in, what was refused, what waits.",
         "",
         (("clew ingest", "a line per signal"),),
+    ),
+    Command(
+        "health",
+        "clew.surfaces.cli.commands.health:health",
+        RUN,
+        "Show limits, sizes, slow questions and losses.",
+        "",
+        (
+            ("clew health", "limits, the nearest first; sizes; slow questions; losses"),
+            ("clew health --format json", "the same, with every question and table"),
+        ),
     ),
     Command(
         "audit",

@@ -64,7 +64,7 @@ class LinkDoor:
         """Make a door that takes so many datagrams in a second; 0 sets no rate."""
         self._receiver = receiver
         self._intake = intake
-        self._rate = Rate(per_second, "datagrams")
+        self.rate: Final = Rate(per_second, "datagrams")
         is_udp = isinstance(receiver.address, UdpAddress)
         self.source: Final = "udp" if is_udp else "unix"
         self._lately: set[int] = set()
@@ -157,7 +157,7 @@ class LinkDoor:
 
     def _has_room(self) -> bool:
         try:
-            self._rate.take(1)
+            self.rate.take(1)
         except ClewError:
             return False
         return True

@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
+import time
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 from starlette.requests import Request
 
 from clew.access.caller import Caller, Verb
+from clew.base.errors import ClewError
+from clew.remote.reply import to_pairs
+from clew.surfaces.errors import http_status
+from clew.surfaces.health.questions import STATEMENT_KEY, describe_request, hide_secrets
 from clew.surfaces.identity import NOBODY
 from clew.surfaces.rest.parameters import check_bounds
 from clew.surfaces.rest.routes import BASE, Asked, QueryRoute
@@ -21,7 +28,7 @@ from clew.team.teams.parameters import NewShare, TeamQuery
 from clew.telemetry.documents import SqlAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Coroutine, Iterator, Mapping
 
     import msgspec
 
@@ -39,6 +46,8 @@ Document = TypeVar("Document")
 
 CALLER: ContextVar[Caller] = ContextVar("clew.caller", default=NOBODY)
 """Who called the tool that is at work: a request sets it, and its tasks and threads have it."""
+
+OK: Final = 200
 
 CHOICE: ContextVar[str] = ContextVar("clew.session", default=AGENT)
 """Which work session the call belongs to: that of the caller's agent unless it says so."""
@@ -64,7 +73,8 @@ class InsideQuestions:
         # Routes that answer with a document look at their parameters only, never at the request.
         request = Request({"type": "http", "method": "GET", "path": route.path, "headers": []})
         caller = CALLER.get() if route.decides_itself else self._allow(route.verb, route.path)
-        document: Any = route.ask(self._desk, Asked(parameters, parts or {}, request, caller))
+        with self._watch(path, caller, parameters, parts or {}):
+            document: Any = route.ask(self._desk, Asked(parameters, parts or {}, request, caller))
         assert isinstance(document, kind), f"{path} answers with another document"
         see(self._desk, caller, CHOICE.get(), path, parts or {}, parameters)
         return document
@@ -72,7 +82,8 @@ class InsideQuestions:
     def run_sql(self, statement: str, limit: int) -> SqlAnswer:
         """Return the answer of a statement."""
         caller = self._allow(Verb.OBSERVE, f"{BASE}/sql")
-        answer = self._desk.service.run_sql(statement, limit=limit)
+        with self._watch("/sql", caller, statement, {}):
+            answer = self._desk.service.run_sql(statement, limit=limit)
         see_statement(self._desk, caller, CHOICE.get(), statement)
         return answer
 
@@ -123,6 +134,33 @@ class InsideQuestions:
         self._desk.check_leads()
         return self._wait(self._desk.tree.cancel(CALLER.get(), app_id, check_bounds(asked), wait_s))
 
+    @contextmanager
+    def _watch(
+        self, route: str, caller: Caller, asked: msgspec.Struct | str, parts: Mapping[str, str]
+    ) -> Iterator[None]:
+        """Note a question that takes long or fails, as the door does with those that come to it."""
+        questions = self._desk.vitals.questions
+        started = time.perf_counter()
+        status = OK
+        try:
+            yield
+        except ClewError as error:
+            status = http_status(error.code)
+            raise
+        finally:
+            seconds = time.perf_counter() - started
+            if questions.is_worth_it(seconds, status):
+                scope = {
+                    "method": "MCP",
+                    "route_path_format": BASE + route,
+                    "path": BASE + re.sub(r"\{(\w+)\}", lambda name: parts[name[1]], route),
+                    STATEMENT_KEY: asked if isinstance(asked, str) else _write(asked),
+                }
+                subject = caller.subject
+                questions.note(
+                    describe_request(scope, subject=subject, status=status, seconds=seconds)
+                )
+
     def _current(self, caller: Caller) -> str:
         return self._desk.sessions.resolve(CURRENT, caller, CHOICE.get())
 
@@ -137,6 +175,11 @@ class InsideQuestions:
         caller = CALLER.get()
         self._desk.identity.authorize(caller, verb, {"method": "MCP", "path": path})
         return caller
+
+
+def _write(asked: msgspec.Struct) -> str:
+    """Return parameters as a query string has them."""
+    return hide_secrets("&".join(f"{name}={quote(text)}" for name, text in to_pairs(asked)))
 
 
 @functools.cache

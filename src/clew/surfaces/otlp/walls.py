@@ -66,11 +66,17 @@ class Rate:
     def __init__(
         self, per_second: int, noun: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._per_second = per_second
-        self._noun = noun
+        self.per_second = per_second
+        self.noun = noun
         self._clock = clock
         self._tokens = float(per_second)
         self._filled_at = clock()
+
+    @property
+    def used(self) -> float:
+        """How much of the last second's worth was taken; more than all of it while in debt."""
+        filled = self._tokens + (self._clock() - self._filled_at) * self.per_second
+        return max(0.0, self.per_second - filled)
 
     def take(self, amount: int) -> None:
         """Take tokens; a rate of zero never refuses.
@@ -81,24 +87,24 @@ class Rate:
         Raises:
             ClewError: OVERLOADED, with the time after which there will be room.
         """
-        if not self._per_second:
+        if not self.per_second:
             return
         now = self._clock()
-        filled = self._tokens + (now - self._filled_at) * self._per_second
-        self._tokens = min(float(self._per_second), filled)
+        filled = self._tokens + (now - self._filled_at) * self.per_second
+        self._tokens = min(float(self.per_second), filled)
         self._filled_at = now
-        needed = min(float(amount), float(self._per_second))
+        needed = min(float(amount), float(self.per_second))
         if self._tokens < needed:
-            waiting_ms = int((needed - self._tokens) / self._per_second * 1000) + 1
+            waiting_ms = int((needed - self._tokens) / self.per_second * 1000) + 1
             raise ClewError(
                 ErrorCode.OVERLOADED,
-                f"more than {self._per_second} {self._noun} in a second",
-                hint=f"slow down; the rate is set by --otlp-{self._noun}-per-second",
+                f"more than {self.per_second} {self.noun} in a second",
+                hint=f"slow down; the rate is set by --otlp-{self.noun}-per-second",
                 retry_after_ms=waiting_ms,
             )
         self._tokens -= amount
 
     def owe(self, amount: int) -> None:
         """Count what came before its size was known; the next one pays for it."""
-        if self._per_second:
+        if self.per_second:
             self._tokens -= amount

@@ -17,6 +17,7 @@ from clew.base.gathering import PARTIAL_HEADER, gather, missing_shards
 from clew.store.refusal import refused_write
 from clew.surfaces.callers import is_host_admitted, is_origin_admitted
 from clew.surfaces.compat.jaeger.door import answer_refusal, jaeger_routes
+from clew.surfaces.health.questions import describe_request
 from clew.surfaces.identity import NOBODY, SCOPE_KEY, caller_of, find_key
 from clew.surfaces.internal.paths import FRAMES_PATH, SCANS_PATH
 from clew.surfaces.internal.scans import answer_frames, answer_scans
@@ -212,6 +213,13 @@ class HttpDoor:
         counters = self._desk.routes.setdefault(route, RouteCounters())
         counters.answers[status] += 1
         counters.seconds += seconds
+        questions = self._desk.vitals.questions
+        if questions.is_worth_it(seconds, status) and scope["type"] == "http":
+            subject = caller_of(scope).subject if SCOPE_KEY in scope else ""
+            asked = describe_request(scope, subject=subject, status=status, seconds=seconds)
+            # A command waits for what it brings about: that is no slow answer.
+            if asked.has_failed or asked.is_read:
+                questions.note(asked)
 
 
 PUBLIC: Final = frozenset(route.path for route in ROUTES if route.is_public)

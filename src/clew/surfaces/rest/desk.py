@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clew.store.engine.exchange import ScanAnswer, ScanQuestion
     from clew.store.intake import RecordIntake
     from clew.surfaces.group import Group
+    from clew.surfaces.health.vitals import Vitals
     from clew.surfaces.identity import Identity
     from clew.surfaces.otlp.intake import Intake
     from clew.surfaces.rest.threads import QueryThreads
@@ -124,6 +125,7 @@ class Desk:
     tree: Tree
     tree_threads: QueryThreads
     find_endpoint: Callable[[str], Endpoint | None]
+    vitals: Vitals
     group: Group | None = None
     """The servers that this one is one of; None for a server alone."""
     foreign: Callable[[ScanQuestion], ScanAnswer] | None = None

@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from clew.base.errors import ClewError
 from clew.base.times import format_time
+from clew.surfaces.health.report import describe_health
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.prometheus import TEXT_TYPE, write_metrics
 from clew.surfaces.rest.questions import Check, Readiness
@@ -120,6 +121,15 @@ async def answer_metrics(desk: Desk, _asked: Asked) -> Response:
         # The registry does not answer, which `clew_tree_ready` and /readyz tell; the rest is known.
         apps = {}
     return Response(write_metrics(desk, apps), media_type=TEXT_TYPE)
+
+
+async def answer_health(desk: Desk, asked: Asked) -> Response:
+    """Say how near the limits are, what is kept, what was slow and what was lost.
+
+    Not on the threads of questions: it is asked when those are all at work.
+    """
+    measured = await desk.live_threads.run(desk.vitals.storage.measure)
+    return answer_document(encode(describe_health(desk, measured, asked.caller)))
 
 
 async def answer_ingest_status(desk: Desk, _asked: Asked) -> Response:

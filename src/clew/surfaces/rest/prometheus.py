@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from clew.surfaces.health.families import OWN_KINDS, Family, Sample, vital_families
 from clew.surfaces.rest.registry_metrics import registry_families
 from clew.tree.keeper.upkeep import REMOVED
 from clew.tree.machine.app import Status
@@ -20,19 +21,20 @@ if TYPE_CHECKING:
 
 TEXT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-Sample = tuple[dict[str, str], float]
-
-
-Family = tuple[str, str, str, list[Sample]]
-
 
 def write_metrics(desk: Desk, apps: Mapping[Status, int]) -> str:
+    """Return every counter and gauge of the server as text, as `collect_families` gives them."""
+    return "".join(_write_family(*family) for family in collect_families(desk, apps))
+
+
+def collect_families(desk: Desk, apps: Mapping[Status, int]) -> list[Family]:
     """Return every counter and gauge of the server, families sorted as declared.
 
     `apps` are how many apps of the tree have each status.
     """
     status = desk.pipeline.status()
-    kinds = list(status.kinds.items())
+    # What we tell of ourselves is in no count of what was sent to us.
+    kinds = [(name, kind) for name, kind in status.kinds.items() if name not in OWN_KINDS]
     routes = sorted(desk.routes.items())
     families: list[Family] = [
         (
@@ -171,7 +173,7 @@ def write_metrics(desk: Desk, apps: Mapping[Status, int]) -> str:
     door = desk.trails()
     if door is not None:
         families += _door_families(door)
-    return "".join(_write_family(*family) for family in families)
+    return [*families, *vital_families(desk)]
 
 
 def _links(desk: Desk) -> list[Family]:

@@ -29,6 +29,7 @@ class TraceParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     attributes: Literal["text", "typed"] = "text"
     limit: int | None = None
+    own: bool = False
 
 
 class SqlParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

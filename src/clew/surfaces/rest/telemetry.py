@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from clew.answers.health_documents import Health
 from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.health.questions import STATEMENT_KEY
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.body import read_statement
 from clew.surfaces.rest.feeds import EVENT_STREAM
 from clew.surfaces.rest.health import (
+    answer_health,
     answer_healthz,
     answer_ingest_status,
     answer_metrics,
@@ -102,7 +105,8 @@ def _ask_trace(desk: Desk, asked: Asked) -> doc.Trace:
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT, "limit is below 1", hint="ask for one span or more"
         )
-    trace = desk.service.get_trace(asked.path["trace_id"], typed=wanted.attributes == "typed")
+    typed = wanted.attributes == "typed"
+    trace = desk.service.get_trace(asked.path["trace_id"], typed=typed, own=wanted.own)
     if wanted.limit is None or trace.count <= wanted.limit:
         return trace
     shown = trace.spans[: wanted.limit]
@@ -136,6 +140,7 @@ def _ask_operations(desk: Desk, asked: Asked) -> doc.OperationList:
 
 async def _post_sql(desk: Desk, asked: Asked) -> Response:
     statement = await read_statement(asked.request)
+    asked.request.scope[STATEMENT_KEY] = statement.q
     work = functools.partial(desk.service.run_sql, statement.q, limit=statement.limit)
     body = await run_unless_gone(asked.request, desk.threads.run(lambda: encode(work())))
     if body is None:
@@ -249,7 +254,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path=f"{BASE}/metrics/{{name:path}}",
         summary="What is known of one metric",
         tag="metrics",
-        parameters=ask.TimeParameters,
+        parameters=ask.MetricParameters,
         documents=(doc.MetricDetail,),
         errors=(400, 404, 429, 503, 504),
         ask=lambda desk, asked: desk.service.get_metric(asked.path["name"], asked.parameters),
@@ -332,6 +337,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         documents=(doc.IngestStatus,),
         errors=(400,),
         respond=answer_ingest_status,
+    ),
+    OpenRoute(
+        path=f"{BASE}/health",
+        summary="Limits, sizes, slow questions, losses",
+        tag="server",
+        documents=(Health,),
+        errors=(400, 429, 503),
+        respond=answer_health,
     ),
     QueryRoute(
         path=f"{BASE}/suggest",

@@ -29,14 +29,19 @@ class QueryThreads:
 
     def __init__(self, threads: int, *, name: str, waiting_max: int = WAITING_MAX) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=f"clew-{name}")
-        self._threads = threads
-        self._waiting_max = waiting_max
+        self.threads = threads
+        self.waiting_max = waiting_max
         self._open = 0
+
+    @property
+    def busy(self) -> int:
+        """How many threads are at work."""
+        return min(self._open, self.threads)
 
     @property
     def waiting(self) -> int:
         """How many questions are in line."""
-        return max(0, self._open - self._threads)
+        return max(0, self._open - self.threads)
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Run a blocking call and return what it returns.
@@ -47,10 +52,10 @@ class QueryThreads:
         Raises:
             ClewError: OVERLOADED when the line is full.
         """
-        if self.waiting >= self._waiting_max:
+        if self.waiting >= self.waiting_max:
             raise ClewError(
                 ErrorCode.OVERLOADED,
-                f"{self._waiting_max} questions wait already",
+                f"{self.waiting_max} questions wait already",
                 hint="ask fewer at a time, or raise --query-threads",
                 retry_after_ms=RETRY_AFTER_MS,
             )

@@ -60,7 +60,7 @@ class QueryService(Protocol):
         """Return one page of traces that hold a matching span, newest match first."""
         ...
 
-    def get_trace(self, trace_id: str, *, typed: bool = False) -> doc.Trace:
+    def get_trace(self, trace_id: str, *, typed: bool = False, own: bool = False) -> doc.Trace:
         """Return one trace as a tree laid flat; NOT_FOUND when no span of it is here."""
         ...
 
@@ -72,7 +72,7 @@ class QueryService(Protocol):
         """Return one page of matching metric points, newest first."""
         ...
 
-    def get_metric(self, name: str, query: ask.TimeParameters) -> doc.MetricDetail:
+    def get_metric(self, name: str, query: ask.MetricParameters) -> doc.MetricDetail:
         """Return what is known of a metric; NOT_FOUND with near names when there is none."""
         ...
 

@@ -61,7 +61,7 @@ def find_metrics(store: Store, query: ask.MetricQuery, now: int) -> doc.MetricLi
     )
 
 
-def get_metric(store: Store, name: str, query: ask.TimeParameters, now: int) -> doc.MetricDetail:
+def get_metric(store: Store, name: str, query: ask.MetricParameters, now: int) -> doc.MetricDetail:
     """Return what is known of a metric in a range.
 
     Raises:

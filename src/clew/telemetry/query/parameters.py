@@ -3,7 +3,7 @@
 Times follow the one grammar of `clew.base.times`. `last` excludes `start` and `end`. `attribute`
 entries are ANDed; `q` is a filter expression (`docs/reference/filters.md`). `next` is a cursor from
 the answer before; it fixes the moment the first page was taken, so that later rows never shift a
-page, and it must come with the same filters.
+page, and it must come with the same filters. `own` asks for what clew tells of itself instead.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class SpanQuery(PageParameters, frozen=True, kw_only=True, forbid_unknown_fields
     text: str | None = None
     view: Literal["spans", "traces"] = "spans"
     attributes: Literal["text", "typed"] = "text"
+    own: bool = False
 
 
 class LogQuery(PageParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,6 +75,13 @@ class MetricQuery(PageParameters, frozen=True, kw_only=True, forbid_unknown_fiel
     metric_type: Literal["gauge", "sum", "histogram", "summary"] | None = None
     attribute: list[str] = []
     attributes: Literal["text", "typed"] = "text"
+    own: bool = False
+
+
+class MetricParameters(TimeParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known of one metric, in a time range."""
+
+    own: bool = False
 
 
 class SeriesQuery(TimeParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,6 +100,7 @@ class SeriesQuery(TimeParameters, frozen=True, kw_only=True, forbid_unknown_fiel
     )
     by: list[str] = []
     limit: int = LIMIT_DEFAULT
+    own: bool = False
 
 
 class ServiceQuery(TimeParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -21,6 +21,8 @@ from clew.telemetry.query import (
     traces,
     whole,
 )
+from clew.telemetry.query import parameters as ask
+from clew.telemetry.query.own import OwnStore
 from clew.telemetry.query.parameters import LIMIT_DEFAULT
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
     from clew.telemetry import documents as doc
     from clew.telemetry.otlp.signal import Signal
-    from clew.telemetry.query import parameters as ask
     from clew.telemetry.query.contract import LiveBatch
     from clew.telemetry.query.services import Names
     from clew.telemetry.query.store import Store
@@ -44,19 +45,20 @@ class TelemetryQuery:
     def __init__(self, store: Store, now: Callable[[], int]) -> None:
         """Answer over a store; `now` gives Unix nanoseconds, to which "15m ago" refers."""
         self._store = store
+        self._own = OwnStore(store)
         self._now = now
 
     def find_spans(self, query: ask.SpanQuery) -> doc.SpanList:
         """Return one page of matching spans, newest first."""
-        return spans.find_spans(self._store, query, self._now())
+        return spans.find_spans(self._of(query), query, self._now())
 
     def find_traces(self, query: ask.SpanQuery) -> doc.TraceList:
         """Return one page of traces that hold a matching span, newest match first."""
-        return traces.find_traces(self._store, query, self._now())
+        return traces.find_traces(self._of(query), query, self._now())
 
-    def get_trace(self, trace_id: str, *, typed: bool = False) -> doc.Trace:
+    def get_trace(self, trace_id: str, *, typed: bool = False, own: bool = False) -> doc.Trace:
         """Return one trace as a tree laid flat."""
-        return traces.get_trace(self._store, trace_id, typed=typed)
+        return traces.get_trace(self._own if own else self._store, trace_id, typed=typed)
 
     def find_logs(self, query: ask.LogQuery) -> doc.LogList:
         """Return one page of matching log records, newest first."""
@@ -64,15 +66,15 @@ class TelemetryQuery:
 
     def find_metrics(self, query: ask.MetricQuery) -> doc.MetricList:
         """Return one page of matching metric points, newest first."""
-        return metrics.find_metrics(self._store, query, self._now())
+        return metrics.find_metrics(self._of(query), query, self._now())
 
-    def get_metric(self, name: str, query: ask.TimeParameters) -> doc.MetricDetail:
+    def get_metric(self, name: str, query: ask.MetricParameters) -> doc.MetricDetail:
         """Return what is known of a metric."""
-        return metrics.get_metric(self._store, name, query, self._now())
+        return metrics.get_metric(self._of(query), name, query, self._now())
 
     def query_series(self, query: ask.SeriesQuery) -> doc.SeriesList:
         """Return a metric over time buckets."""
-        return series.query_series(self._store, query, self._now())
+        return series.query_series(self._of(query), query, self._now())
 
     def list_services(self, query: ask.ServiceQuery) -> doc.ServiceList:
         """Return services with rate, errors and duration."""
@@ -114,7 +116,8 @@ class TelemetryQuery:
         self, signal: Signal, query: ask.SpanQuery | ask.LogQuery | ask.MetricQuery
     ) -> Iterator[bytes]:
         """Yield matching records as serialised OTLP requests, oldest first."""
-        return export.export(self._store, signal, query, self._now())
+        store = self._store if isinstance(query, ask.LogQuery) else self._of(query)
+        return export.export(store, signal, query, self._now())
 
     def export_traces(
         self, trace_ids: Sequence[str], query: ask.TimeParameters, *, raw: bool = False
@@ -140,8 +143,14 @@ class TelemetryQuery:
 
     def live_spans(self, query: ask.SpanQuery, *, after: str | None) -> LiveBatch:
         """Return what matched after an event id; from now on when it is None."""
-        return live.live_spans(self._store, query, after, self._now())
+        return live.live_spans(self._of(query), query, after, self._now())
 
     def live_logs(self, query: ask.LogQuery, *, after: str | None) -> LiveBatch:
         """Return what matched after an event id; from now on when it is None."""
         return live.live_logs(self._store, query, after, self._now())
+
+    def _of(
+        self, query: ask.SpanQuery | ask.MetricQuery | ask.MetricParameters | ask.SeriesQuery
+    ) -> Store:
+        """Return where the rows are that are asked for: users' own, unless ours are."""
+        return self._own if query.own else self._store

@@ -1,24 +1,18 @@
 /** Metrics: a panel for each that was chosen; a drag over one sets the time of everything. */
 
-import { useEffect, useRef } from "preact/hooks";
-import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
 import { addressOf, get } from "../../api/client";
 import type { MetricDetail, SeriesList, Summary } from "../../api/schema";
-import { colour } from "../../canvas/Drawing";
+import { Chart, SERIES } from "../../parts/Chart";
 import { CopyMenu, command } from "../../parts/CopyMenu";
 import { SendData } from "../../parts/SendData";
 import { Failed, Nothing, Shown } from "../../parts/States";
-import { sayCount, sayTime } from "../../parts/words";
+import { sayCount } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, params } from "../../state/place";
-import { now, rangeQuery, readTime, showSpan, slowRangeKey } from "../../state/time";
+import { rangeQuery, slowRangeKey } from "../../state/time";
 
 /** Panels that are shown when none was chosen. */
 const FIRST = 6;
-
-/** Series of one panel: more lines nobody tells apart. */
-const SERIES = 8;
 
 export function Metrics() {
 	const chosen = params("metric");
@@ -142,95 +136,5 @@ function Panel({ name }: { name: string }) {
 				</p>
 			)}
 		</section>
-	);
-}
-
-const HEIGHT = 150;
-
-/** The clock of every other screen, rather than the library's of twelve hours. */
-function sayTicks(_chart: uPlot, seconds: number[]): string[] {
-	const length = (seconds.at(-1) ?? 0) - (seconds[0] ?? 0);
-	return seconds.map((at) => {
-		const told = sayTime(at * 1000, now.peek(), { fraction: false });
-		// Seconds are told only where ticks lie nearer than a minute.
-		return length > 600 ? told.slice(0, -3) : told;
-	});
-}
-
-function Chart({ found, name }: { found: SeriesList; name: string }) {
-	const frame = useRef<HTMLDivElement>(null);
-	useEffect(() => {
-		const element = frame.current;
-		const first = found.series[0];
-		if (element === null || first === undefined) return;
-		const times = first.points.map(([at]) => (readTime(at) ?? 0) / 1000);
-		const axis = { stroke: colour("ink-faint"), grid: { stroke: colour("line"), width: 1 } };
-		const plot = new uPlot(
-			{
-				width: element.clientWidth,
-				height: HEIGHT,
-				cursor: { drag: { x: true, y: false, setScale: false } },
-				legend: { show: found.series.length > 1, live: false },
-				axes: [
-					{ ...axis, values: sayTicks },
-					{ ...axis, size: 56 },
-				],
-				series: [
-					{},
-					...found.series.map((each, at) => ({
-						label: Object.values(each.labels).join(" ") || name,
-						stroke: colour(`hue-${at % SERIES}`),
-						width: 1.5,
-						spanGaps: false,
-						points: { show: each.points.filter(([, value]) => value !== null).length < 40 },
-					})),
-				],
-				hooks: {
-					setSelect: [
-						(chart) => {
-							const { left, width } = chart.select;
-							if (width < 4) return;
-							const start = chart.posToVal(left, "x") * 1000;
-							showSpan({ start, end: chart.posToVal(left + width, "x") * 1000 });
-						},
-					],
-				},
-			},
-			[times, ...found.series.map((each) => each.points.map(([, value]) => value))],
-			element,
-		);
-		const watch = new ResizeObserver(() =>
-			plot.setSize({ width: element.clientWidth, height: HEIGHT }),
-		);
-		watch.observe(element);
-		return () => {
-			watch.disconnect();
-			plot.destroy();
-		};
-	}, [found, name]);
-	return (
-		<>
-			<div ref={frame} />
-			<details class="small">
-				<summary class="soft">as a table</summary>
-				<table>
-					<tbody>
-						{found.series.flatMap((each) =>
-							each.points
-								.filter(([, value]) => value !== null)
-								.map(([at, value]) => (
-									<tr key={`${Object.values(each.labels).join(" ")} ${at}`}>
-										<td class="mono soft">
-											{sayTime(readTime(at) ?? 0, now.value, { fraction: false })}
-										</td>
-										<td>{Object.values(each.labels).join(" ")}</td>
-										<td class="number">{value}</td>
-									</tr>
-								)),
-						)}
-					</tbody>
-				</table>
-			</details>
-		</>
 	);
 }

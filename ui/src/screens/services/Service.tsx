@@ -51,17 +51,17 @@ export function Service({ service }: { service: string }) {
 				>
 					{(found) => (
 						<div class="scroll">
-							<table aria-label={`Operations of ${service}`}>
+							<table class="figures" aria-label={`Operations of ${service}`}>
 								<thead>
 									<tr>
 										<th>operation</th>
-										<th>kind</th>
+										<th class="minor">kind</th>
 										<th class="number">spans</th>
 										<th class="number">failed</th>
-										<th class="number">on average</th>
-										<th class="number">p50</th>
+										<th class="number minor">on average</th>
+										<th class="number minor">p50</th>
 										<th class="number">p95</th>
-										<th class="number">p99</th>
+										<th class="number minor">p99</th>
 									</tr>
 								</thead>
 								<tbody>
@@ -69,12 +69,12 @@ export function Service({ service }: { service: string }) {
 										const narrowed = { service, operation: each.operation };
 										return (
 											<tr key={`${each.kind} ${each.operation}`}>
-												<td>
+												<td class="words">
 													<a href={linkTo("find", [], { ...narrowed, show: "spans" })}>
 														{each.operation}
 													</a>
 												</td>
-												<td class="soft">{each.kind}</td>
+												<td class="soft minor">{each.kind}</td>
 												<td class="number">{sayCount(each.span_count)}</td>
 												<td class="number">
 													{each.error_count === 0 ? (
@@ -92,10 +92,10 @@ export function Service({ service }: { service: string }) {
 														</a>
 													)}
 												</td>
-												<td class="number">{sayDuration(each.avg_duration_ms)}</td>
-												<td class="number">{sayDuration(each.p50_ms)}</td>
+												<td class="number minor">{sayDuration(each.avg_duration_ms)}</td>
+												<td class="number minor">{sayDuration(each.p50_ms)}</td>
 												<td class="number">{sayDuration(each.p95_ms)}</td>
-												<td class="number">{sayDuration(each.p99_ms)}</td>
+												<td class="number minor">{sayDuration(each.p99_ms)}</td>
 											</tr>
 										);
 									})}

@@ -104,59 +104,61 @@ function Overview() {
 					<Shown of={topology}>
 						{(map) => (map.edges.length > 0 ? <Picture found={map} /> : null)}
 					</Shown>
-					<table aria-label="Services">
-						<thead>
-							<tr>
-								<th>service</th>
-								<th class="number">spans</th>
-								<th class="number">a second</th>
-								<th class="number">failed</th>
-								<th class="number">p50</th>
-								<th class="number">p95</th>
-								<th class="number">p99</th>
-								<th class="number">log records</th>
-							</tr>
-						</thead>
-						<tbody>
-							{found.services.map((each) => (
-								<tr key={each.name}>
-									<td>
-										<a href={linkTo("services", [each.name])}>{each.name}</a>
-									</td>
-									<td class="number">
-										<a href={linkTo("find", [], { service: each.name })}>
-											{sayCount(each.span_count)}
-										</a>
-									</td>
-									<td class="number">{each.rate_per_second.toPrecision(3)}</td>
-									<td class={`number ${each.error_count > 0 ? "bad" : "soft"}`}>
-										{each.error_count > 0 ? (
-											<a
-												class="bad"
-												href={linkTo("find", [], {
-													service: each.name,
-													status: "error",
-													show: "spans",
-												})}
-											>
-												{saySharePercent(each.error_rate)}
-											</a>
-										) : (
-											"none"
-										)}
-									</td>
-									<td class="number">{sayDuration(each.p50_ms)}</td>
-									<td class="number">{sayDuration(each.p95_ms)}</td>
-									<td class="number">{sayDuration(each.p99_ms)}</td>
-									<td class="number">
-										<a href={linkTo("find", [], { service: each.name, show: "logs" })}>
-											{sayCount(each.log_count)}
-										</a>
-									</td>
+					<div class="scroll">
+						<table class="figures" aria-label="Services">
+							<thead>
+								<tr>
+									<th>service</th>
+									<th class="number">spans</th>
+									<th class="number minor">a second</th>
+									<th class="number">failed</th>
+									<th class="number minor">p50</th>
+									<th class="number">p95</th>
+									<th class="number minor">p99</th>
+									<th class="number minor">log records</th>
 								</tr>
-							))}
-						</tbody>
-					</table>
+							</thead>
+							<tbody>
+								{found.services.map((each) => (
+									<tr key={each.name}>
+										<td>
+											<a href={linkTo("services", [each.name])}>{each.name}</a>
+										</td>
+										<td class="number">
+											<a href={linkTo("find", [], { service: each.name })}>
+												{sayCount(each.span_count)}
+											</a>
+										</td>
+										<td class="number minor">{each.rate_per_second.toPrecision(3)}</td>
+										<td class={`number ${each.error_count > 0 ? "bad" : "soft"}`}>
+											{each.error_count > 0 ? (
+												<a
+													class="bad"
+													href={linkTo("find", [], {
+														service: each.name,
+														status: "error",
+														show: "spans",
+													})}
+												>
+													{saySharePercent(each.error_rate)}
+												</a>
+											) : (
+												"none"
+											)}
+										</td>
+										<td class="number minor">{sayDuration(each.p50_ms)}</td>
+										<td class="number">{sayDuration(each.p95_ms)}</td>
+										<td class="number minor">{sayDuration(each.p99_ms)}</td>
+										<td class="number minor">
+											<a href={linkTo("find", [], { service: each.name, show: "logs" })}>
+												{sayCount(each.log_count)}
+											</a>
+										</td>
+									</tr>
+								))}
+							</tbody>
+						</table>
+					</div>
 					{found.truncated && (
 						<p class="soft small">
 							The first {found.count} of {found.total}.
@@ -277,62 +279,64 @@ function Agents() {
 			}
 		>
 			{(found) => (
-				<table aria-label="Agents">
-					<thead>
-						<tr>
-							<th>agent</th>
-							<th>models</th>
-							<th class="number">runs</th>
-							<th class="number">failed</th>
-							<th class="number">calls of models</th>
-							<th class="number">of tools</th>
-							<th class="number">tokens in</th>
-							<th class="number">out</th>
-							<th class="number">cost</th>
-							<th class="number">p95</th>
-						</tr>
-					</thead>
-					<tbody>
-						{[...found.agents]
-							.sort((one, other) => (other.cost.usd ?? 0) - (one.cost.usd ?? 0))
-							.map((each) => (
-								<tr key={each.agent}>
-									<td>
-										<a
-											href={linkTo("find", [], {
-												attribute: each.named ? `gen_ai.agent.name=${each.agent}` : null,
-												service: each.named ? null : each.services[0],
-											})}
-										>
-											{each.agent}
-										</a>
-									</td>
-									<td>{each.models.join(", ")}</td>
-									<td class="number">{sayCount(each.runs)}</td>
-									<td class={`number ${each.run_failures > 0 ? "bad" : "soft"}`}>
-										{each.run_failures > 0 ? saySharePercent(each.failure_rate) : "none"}
-									</td>
-									<td class="number">{sayCount(each.llm_calls)}</td>
-									<td class="number">{sayCount(each.tool_calls)}</td>
-									<td class="number">{sayCount(each.tokens.input)}</td>
-									<td class="number">{sayCount(each.tokens.output)}</td>
-									<td class="number">
-										{each.cost.usd === null ? (
-											<span
-												class="soft"
-												title={`no price for ${each.cost.unpriced_models.join(", ")}`}
+				<div class="scroll">
+					<table class="figures" aria-label="Agents">
+						<thead>
+							<tr>
+								<th>agent</th>
+								<th class="minor">models</th>
+								<th class="number">runs</th>
+								<th class="number">failed</th>
+								<th class="number minor">calls of models</th>
+								<th class="number minor">of tools</th>
+								<th class="number minor">tokens in</th>
+								<th class="number minor">out</th>
+								<th class="number">cost</th>
+								<th class="number">p95</th>
+							</tr>
+						</thead>
+						<tbody>
+							{[...found.agents]
+								.sort((one, other) => (other.cost.usd ?? 0) - (one.cost.usd ?? 0))
+								.map((each) => (
+									<tr key={each.agent}>
+										<td>
+											<a
+												href={linkTo("find", [], {
+													attribute: each.named ? `gen_ai.agent.name=${each.agent}` : null,
+													service: each.named ? null : each.services[0],
+												})}
 											>
-												not known
-											</span>
-										) : (
-											`$${each.cost.usd.toFixed(each.cost.usd < 1 ? 4 : 2)}`
-										)}
-									</td>
-									<td class="number">{each.p95_ms === null ? "–" : sayDuration(each.p95_ms)}</td>
-								</tr>
-							))}
-					</tbody>
-				</table>
+												{each.agent}
+											</a>
+										</td>
+										<td class="words minor">{each.models.join(", ")}</td>
+										<td class="number">{sayCount(each.runs)}</td>
+										<td class={`number ${each.run_failures > 0 ? "bad" : "soft"}`}>
+											{each.run_failures > 0 ? saySharePercent(each.failure_rate) : "none"}
+										</td>
+										<td class="number minor">{sayCount(each.llm_calls)}</td>
+										<td class="number minor">{sayCount(each.tool_calls)}</td>
+										<td class="number minor">{sayCount(each.tokens.input)}</td>
+										<td class="number minor">{sayCount(each.tokens.output)}</td>
+										<td class="number">
+											{each.cost.usd === null ? (
+												<span
+													class="soft"
+													title={`no price for ${each.cost.unpriced_models.join(", ")}`}
+												>
+													not known
+												</span>
+											) : (
+												`$${each.cost.usd.toFixed(each.cost.usd < 1 ? 4 : 2)}`
+											)}
+										</td>
+										<td class="number">{each.p95_ms === null ? "–" : sayDuration(each.p95_ms)}</td>
+									</tr>
+								))}
+						</tbody>
+					</table>
+				</div>
 			)}
 		</Shown>
 	);
@@ -373,7 +377,7 @@ function Changes() {
 						</p>
 					))}
 					<div class="scroll">
-						<table aria-label="What changed">
+						<table class="figures" aria-label="What changed">
 							<thead>
 								<tr>
 									<th>what</th>
@@ -420,7 +424,7 @@ function Changed({ anomaly: each }: { anomaly: Anomaly }) {
 				<a href={linkTo("services", [each.service])}>{each.service}</a>
 				{each.operation && <div class="soft small">{each.operation}</div>}
 			</td>
-			<td>
+			<td class="words">
 				{each.description}
 				{each.pattern && <pre class="soft">{each.pattern}</pre>}
 			</td>

@@ -14,6 +14,9 @@ import { Ways } from "./Ways";
 
 const LIMIT = 500;
 
+/** Longer than events are kept by default. */
+const LONG = "52w";
+
 export function Rejected() {
 	const code = param("code") ?? undefined;
 	const warned = param("warned") === "true";
@@ -55,6 +58,18 @@ export function Rejected() {
 									classes of your objects, and given to the server:
 								</p>
 								<pre>clew registry push shop.json</pre>
+								<p>
+									The time is that of their coming, whenever they say they were: what was sent late
+									is where it came.{" "}
+									<a
+										href={linkTo("twin", [], {
+											...{ show: "rejected", warned: warned ? "true" : null },
+											...{ last: LONG, start: null, end: null },
+										})}
+									>
+										Look at the last year
+									</a>
+								</p>
 							</Nothing>
 						)
 					}

@@ -19,7 +19,7 @@ from clew.surfaces.cli.views.metrics import (
     series_legend,
     series_table,
 )
-from clew.telemetry.query.parameters import MetricQuery, SeriesQuery, TimeParameters
+from clew.telemetry.query.parameters import MetricParameters, MetricQuery, SeriesQuery
 
 if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
@@ -70,8 +70,8 @@ def metric(
 
 
 def _detail(session: Session, name: str, flags: SeriesFlags) -> Listing[MetricDetail]:
-    times = TimeParameters(last=flags.last, start=flags.start, end=flags.end)
-    reply = session.client.get_metric(name, times)
+    asked = MetricParameters(last=flags.last, start=flags.start, end=flags.end, own=flags.own)
+    reply = session.client.get_metric(name, asked)
 
     def table(document: MetricDetail, _width: int) -> list[Line]:
         return detail_lines(document)

@@ -60,6 +60,9 @@ class TraceFlags:
     attributes: Literal["text", "typed"] | None = None
     """Attribute values as text, or as typed JSON. [default: text]"""
 
+    own: Switch = False
+    """A trace that clew tells of itself."""
+
 
 def trace(
     trace_id: Annotated[str, Parameter(help="The trace's id, 32 hexadecimal digits.")],
@@ -72,9 +75,9 @@ def trace(
     flags = flags or TraceFlags()
     session = Session(answer)
     typed = flags.attributes == "typed"
-    reply = session.client.get_trace(trace_id, typed=typed)
+    reply = session.client.get_trace(trace_id, typed=typed, own=flags.own)
     logs: list[LogRecord] = []
-    if flags.logs and session.format == "table":
+    if flags.logs and not flags.own and session.format == "table":
         query = LogQuery(trace_id=trace_id, limit=TRACE_LOGS_MAX)
         logs = sorted(
             session.client.find_logs(query).document().logs, key=lambda record: record.timestamp

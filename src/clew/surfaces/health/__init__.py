@@ -1,0 +1,1 @@
+"""How the server itself is: what it keeps, how near its limits are, what was slow or lost."""
