@@ -166,11 +166,33 @@ def test_apps_of_all_shards_are_listed_and_commanded_where_they_are(tier: Tier) 
                 assert TreeClient(shard).get_app(child.app_id).document().parent_id == app_id
             cancelled = tree.cancel(app_id, CancelParameters(cascade=True, wait="5")).document()
             assert {each.app_id for each in cancelled.outcomes} == {app_id, child.app_id}
+        for name, app_id in roots.items():
+            happened = happenings(tier.tier.url, app_id)
+            assert {each["app_id"] for each in happened} == {app_id}, name
+        unknown = "00000000-0000-7000-8000-000000000000"
+        assert ask(tier.tier.url, path=f"/api/v1/watch?within={unknown}").status == 404
         with pytest.raises(ClewError) as caught:
             tree.schedule(NewChild(app_name="homeless"))
         assert caught.value.code is ErrorCode.UNSUPPORTED
         with pytest.raises(ClewError, match="there is no app"):
-            tree.get_app("00000000-0000-7000-8000-000000000000")
+            tree.get_app(unknown)
+
+
+def happenings(url: str, app_id: str) -> list[dict[str, Any]]:
+    """Return what has happened to an app, as the feed of the tier tells it from the beginning."""
+    pairs = [("app_id", app_id)]
+    places = "&".join(f"{name.replace(':', '%3A')}=0" for name in NAMES)
+    with (
+        Server(url) as server,
+        server.stream("/api/v1/watch", pairs, {"Last-Event-ID": places}) as stream,
+    ):
+        parser = EventParser()
+        for chunk in stream.chunks():
+            for event in parser.feed(chunk):
+                if event.name == "message":
+                    heard: list[dict[str, Any]] = json.loads(event.data)
+                    return heard
+    return []
 
 
 def test_sessions_of_all_shards_are_read_and_none_is_started(tier: Tier) -> None:

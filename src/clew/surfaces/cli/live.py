@@ -141,12 +141,22 @@ class _Writer:
             noun = "span" if heard.feed.signal == "traces" else "log record"
             print_note(f"{plural(dropped, noun)} left out: this reader lagged", dropped=dropped)
             return
+        if said.name == "shards":
+            self._tell_missing(decode(said.data.encode(), dict[str, Any]).get("missing_shards", []))
+            return
         if heard.feed.signal == "traces":
             for span in decode(said.data.encode(), list[Span]):
                 self._write("span", span, span.start_time, _span_line)
         else:
             for record in decode(said.data.encode(), list[LogRecord]):
                 self._write("log", record, record.timestamp, _log_line)
+
+    def _tell_missing(self, missing: list[str]) -> None:
+        """Say which shards of a query tier cannot be heard."""
+        if missing:
+            print_note(f"not heard: shard {', '.join(missing)}", missing_shards=missing)
+        else:
+            print_note("all shards are heard again", missing_shards=missing)
 
     def _write(
         self, tag: str, record: Any, time: str, line_of: Callable[[Any, Screen], Line]

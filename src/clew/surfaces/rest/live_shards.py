@@ -1,5 +1,7 @@
 """A live feed of a query tier: those of all shards as one, in the order in which they arrive.
 
+It is what their feeds say, word for word; only ids are this feed's own.
+
 An event's id holds the place in each shard's feed, so that a client which comes back goes on
 everywhere where it was. Which shards cannot be heard is told by events of their own (`shards`), at
 the beginning and whenever it changes.
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from clew.base.errors import ClewError
+from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import note_missing
 from clew.remote.feeds import ShardFeeds, write_event_id
 from clew.remote.reply import to_pairs
@@ -41,6 +43,7 @@ class ShardedFeed(EventFeed):
         self._shards = shards
         self._after = after
         self._missing: set[str] = set()
+        self._refused: set[str] = set()
         self._waiting: list[Heard] = []
         self._places: dict[str, str] = {}
         self._feeds: ShardFeeds | None = None
@@ -123,8 +126,13 @@ class ShardedFeed(EventFeed):
                 break
             await self._news.wait()
         if heard.failure is not None:
+            self._refused.add(heard.shard)
             why = heard.failure
-            raise ClewError(why.code, f"shard {heard.shard}: {why.message}", hint=why.hint)
+            # An app is on one shard, and the others do not know it.
+            is_elsewhere = why.code is ErrorCode.NOT_FOUND
+            if not is_elsewhere or len(self._refused) == len(self._shards.shards):
+                raise ClewError(why.code, f"shard {heard.shard}: {why.message}", hint=why.hint)
+            return heard
         if heard.lost is not None:
             self._missing.add(heard.shard)
         else:

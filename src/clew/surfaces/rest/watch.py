@@ -27,6 +27,7 @@ from clew.surfaces.rest.feeds import (
     common_ends,
     send_text,
 )
+from clew.surfaces.rest.live_shards import ShardedFeed
 from clew.surfaces.rest.parameters import parse_parameters
 from clew.surfaces.rest.routes import BASE, Asked, OpenRoute
 from clew.tree import documents as doc
@@ -219,6 +220,8 @@ async def _open_stream(desk: Desk, asked: Asked) -> Response:
         # A client that comes back says where it was; the address still says where it began.
         parameters = msgspec.structs.replace(asked.parameters, after=last)
         asked = Asked(parameters, asked.path, asked.request, asked.caller)
+    if desk.shards is not None:
+        return ShardedFeed(desk, asked, desk.shards, asked.parameters.after)
     return WatchStream(desk, asked)
 
 

@@ -321,7 +321,8 @@ async function follow(
 			for await (const event of listen(PATHS[kind], query, until, place, opened)) {
 				if (event.type === "dropped") backlog.drop(Number(JSON.parse(event.data).dropped));
 				else if (event.type === "error") throw new Error(JSON.parse(event.data).detail);
-				else backlog.take(kind, JSON.parse(event.data), isWanted);
+				// What else there is, such as which shards cannot be heard, is about the feed itself.
+				else if (event.type === "message") backlog.take(kind, JSON.parse(event.data), isWanted);
 			}
 		} catch (error) {
 			if (!until.aborted) told(kind, asProblem(error).message);

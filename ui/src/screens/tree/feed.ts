@@ -220,7 +220,7 @@ class Keeper {
 						this.reload();
 					} else if (event.type === "lagged") {
 						this.reload();
-					} else if (event.type !== "error") {
+					} else if (event.type === "message") {
 						this.#hear(JSON.parse(event.data) as WatchEvent[]);
 					}
 				}
