@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pytest
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.database.contract import OutcomeUnknownError
 from tests.integration.log_group import DEADLINE_S, Node, log_of, wait_for
-from tests.integration.made_up import record
+from tests.integration.made_up import NUMBERS, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,3 +170,35 @@ def test_a_deposed_leader_is_fenced_and_its_tail_is_cut_off_when_it_follows(
     a.close()
     b.close()
     assert log_of(a.folder) == log_of(b.folder)
+
+
+def test_what_is_of_an_earlier_epoch_is_acknowledged_with_a_frame_of_the_leaders_own(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b, c = make_node("a"), make_node("b").follow(), make_node("c").follow()
+    a.lead([b.url, c.url], epoch=2, required=1)
+    wait_ready(a)
+    a.accept(record(1))
+    for node in (b, c):
+        wait_for(lambda node=node: node.seen() == Counter([1]))  # type: ignore[misc]
+        node.close()
+    write_alone(a, record(2))
+    c.lead([a.url, b.url], epoch=3, required=1)
+    write_alone(c, record(3))
+    # `c` has a later epoch than the second frame of `a`, and not that frame.
+    b.follow()
+    a.lead([b.url, c.url], epoch=4, required=1)
+    wait_for(lambda: a.seen() == Counter([1, 2]), "being acknowledged")
+    assert b.part is not None
+    assert b.part.tell().last_epoch == 4
+    a.close()
+    b.close()
+    assert [(number, epoch) for number, epoch, _ in log_of(b.folder)] == [(1, 2), (2, 2), (3, 4)]
+
+
+def write_alone(leader: Node, body: bytes) -> None:
+    """Write a frame that reaches nobody, as one does whose standbys go in that moment; then go."""
+    assert leader.part is not None
+    number = leader.pipeline._append(NUMBERS.code, body, time.time_ns(), 0)
+    wait_for(lambda: leader.part.tell().acked >= number, "being written")  # type: ignore[union-attr]
+    leader.close()

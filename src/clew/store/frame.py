@@ -66,6 +66,12 @@ RECORD_KIND_MAX = 255
 CHANGES = 32
 """The kind of record that is a commit of the registry: it has no rows."""
 
+LEADERSHIP = 33
+"""The kind of record with which a leader begins that found an undecided end of the log: it is
+empty, and only there to be the first frame of its epoch."""
+
+WITHOUT_ROWS = frozenset((CHANGES, LEADERSHIP))
+
 _CUT = struct.Struct("<QQ")
 _SPLIT = struct.Struct("<QQQ")
 _FLUSHED = struct.Struct("<Q")

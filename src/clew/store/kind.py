@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from clew.store.frame import CHANGES, RECORD_KIND_MAX, RECORD_KIND_MIN
+from clew.store.frame import RECORD_KIND_MAX, RECORD_KIND_MIN, WITHOUT_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ def check_kinds(kinds: Sequence[RecordKind]) -> None:
     for what in (codes, names):
         if len(set(what)) < len(what):
             raise ValueError(f"kinds of record share something: {what}")
-    if CHANGES in codes:
-        raise ValueError(f"code {CHANGES} is that of the registry's commits")
+    if not WITHOUT_ROWS.isdisjoint(codes):
+        raise ValueError(f"codes {sorted(WITHOUT_ROWS)} are the store's own")
     if not all(RECORD_KIND_MIN <= code <= RECORD_KIND_MAX for code in codes):
         raise ValueError(f"codes must be {RECORD_KIND_MIN} to {RECORD_KIND_MAX}: {codes}")

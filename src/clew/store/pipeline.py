@@ -33,7 +33,7 @@ from clew.store.database.contract import OutcomeUnknownError
 from clew.store.decoder import MalformedRecordError
 from clew.store.flusher import Flusher
 from clew.store.folder import FolderLock
-from clew.store.frame import CHANGES
+from clew.store.frame import CHANGES, LEADERSHIP
 from clew.store.history import History
 from clew.store.hot import append_to_empty, number_rows
 from clew.store.kind import NS_PER_S, OLDEST_MIN_NS, Changes, RecordKind, check_kinds
@@ -376,19 +376,24 @@ class Pipeline:
 
     def _join(self) -> None:
         """Let this server's part in a group begin."""
-        if self._part is not None:
-            self._part.connect(
-                Inside(
-                    log=self._log,
-                    acked=self._hot.acked,
-                    pending=self._pending,
-                    settle=self._hear_of_group,
-                    take_in=self._take_in,
-                    expire=self._commits.expire,
-                    flushed=lambda: self._hot.flushed,
-                    check_room=self._check_rows,
-                )
+        if self._part is None:
+            return
+        is_undecided = self._log.next_number - 1 > self._hot.acked
+        self._part.connect(
+            Inside(
+                log=self._log,
+                acked=self._hot.acked,
+                pending=self._pending,
+                settle=self._hear_of_group,
+                take_in=self._take_in,
+                expire=self._commits.expire,
+                flushed=lambda: self._hot.flushed,
+                check_room=self._check_rows,
             )
+        )
+        if self._part.is_leader and is_undecided:
+            with self._appending:
+                self._append(LEADERSHIP, b"", self._options.clock(), 0)
 
     def _shut(self) -> None:
         self._decode_pool.shutdown(wait=True)
@@ -492,6 +497,8 @@ class Pipeline:
         for record in records:
             if record.kind == CHANGES:
                 self._commits.bring(record.number, record.payload)
+                continue
+            if record.kind == LEADERSHIP:
                 continue
             try:
                 self._decode_frame(record)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from clew.base.errors import ClewError
 from clew.store.decoder import MalformedRecordError
 from clew.store.engine.contract import Snapshot
-from clew.store.frame import CHANGES
+from clew.store.frame import WITHOUT_ROWS
 from clew.store.hot import HotRows
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def recover(
     )
     names = {kind.code: kind.name for kind in kinds}
     for frame, payload in _read_prepared(history, newest, kinds):
-        if frame.kind == CHANGES or frame.number > decode_through:
+        if frame.kind in WITHOUT_ROWS or frame.number > decode_through:
             continue
         if frame.kind not in names:
             unknown = ValueError(f"no kind of record has the code {frame.kind}")
@@ -111,7 +111,7 @@ def _read_prepared(
     stretch: list[tuple[FrameRef, bytes]] = []
     size = 0
     for frame, payload in history.read_payloads():
-        if frame.kind == CHANGES:
+        if frame.kind in WITHOUT_ROWS:
             continue
         if stretch and (size + len(payload) > PREPARED_BYTES or len(stretch) >= PREPARED_RECORDS):
             yield from _prepared(stretch, prepares, before)

@@ -10,6 +10,11 @@ answer was lost. So a record whose acknowledgement does not come in time has an 
 stays in the log, unseen, and is acknowledged when the standbys are back. What comes while too few
 are there is refused before it is written.
 
+What a leader finds undecided when it opens is of earlier epochs. Copies of it prove nothing: a
+server that has a frame of a later epoch, and not these, would still be thought ahead of those that
+have them, lead, and cut them off. So a leader begins such a log with a frame of its own, and
+acknowledges what was before it together with it.
+
 A leader that hears of a larger epoch is *fenced*: from that moment it acknowledges nothing, and
 says so once (`on_fenced`). The claim of another and the settling of frames are under one lock, so
 whatever was acknowledged was so before the claim was answered.
@@ -97,6 +102,7 @@ class Leader:
         self.window = Window(0)
         self.settled = 0
         self._own = 0
+        self._undecided = 0
         self._peers: list[Peer] = []
         self._inside: Inside | None = None
         self._ticker = threading.Thread(target=self._tick, name="clew-acks", daemon=True)
@@ -127,6 +133,7 @@ class Leader:
         self._inside = inside
         self._own = inside.log.next_number - 1
         self.settled = inside.acked
+        self._undecided = self._own
         self.window = Window(self._own)
         self._peers = [Peer(self, url) for url in self.options.standbys]
         with self.changed:
@@ -303,7 +310,9 @@ class Leader:
         if self.required:
             positions = sorted((peer.position for peer in self._peers), reverse=True)
             reach = min(reach, positions[self.required - 1])
-        if reach <= self.settled or self.is_fenced or not self.options.may_acknowledge():
+        if reach <= max(self.settled, self._undecided):
+            return
+        if self.is_fenced or not self.options.may_acknowledge():
             return
         first, self.settled = self.settled + 1, reach
         self.inside.log.note_acked(reach)

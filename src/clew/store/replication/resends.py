@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError
 from clew.store.decoder import Decoded
-from clew.store.frame import CHANGES
+from clew.store.frame import WITHOUT_ROWS
 from clew.store.replication.reader import LogReader, oldest_after
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Resends:
             reader.close()
         since = now - int(REMEMBERED_S * 1e9)
         for record in records:
-            if record.received >= since and record.kind != CHANGES:
+            if record.received >= since and record.kind not in WITHOUT_ROWS:
                 self.remember(record.kind, record.payload, record.number)
 
     async def once(
