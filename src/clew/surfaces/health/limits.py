@@ -19,14 +19,20 @@ NEAR: Final = 0.8
 """From this share on a limit is near: what grows steadily gives an hour's notice at least."""
 
 
+NO_WALLS: Final = frozenset({"query_threads"})
+"""What may be full and all is well: whoever is busy is not in trouble, and whoever lets others wait
+may be, which the line tells."""
+
+
 def describe_limits(desk: Desk) -> list[Limit]:
     """Return every limit, the nearest first; those that nobody set come last."""
     limits = [*_intake(desk), *_questions(desk), *_tree(desk), *_machine(desk)]
     return sorted(limits, key=_nearness)
 
 
-def _nearness(limit: Limit) -> tuple[bool, bool, float, str]:
-    return limit.state == "ok", limit.share is None, -(limit.share or 0), limit.name
+def _nearness(limit: Limit) -> tuple[bool, bool, bool, float, str]:
+    is_far = limit.share is None
+    return limit.state == "ok", is_far, limit.name in NO_WALLS, -(limit.share or 0), limit.name
 
 
 def make_limit(
@@ -38,12 +44,11 @@ def make_limit(
     *,
     unit: Literal["bytes", "count", "per_second"] = "count",
     setting: str | None = None,
-    is_wall: bool = True,
 ) -> Limit:
-    """Return one limit with its share and state; what is no wall may be full and all is well."""
+    """Return one limit with its share and state."""
     share = None if not most else used / most
     state: LimitState = "ok"
-    if is_wall and share is not None and share >= NEAR:
+    if name not in NO_WALLS and share is not None and share >= NEAR:
         state = "full" if share >= 1 else "near"
     return Limit(
         name=name,
@@ -118,8 +123,6 @@ def _questions(desk: Desk) -> Iterator[Limit]:
         desk.threads.threads,
         "further questions wait their turn: ask fewer at a time, or raise it where cores are idle",
         setting="--query-threads",
-        # Whoever is busy is not in trouble; whoever lets others wait may be, see the next one.
-        is_wall=False,
     )
     yield make_limit(
         "queries_waiting",

@@ -23,7 +23,7 @@ from clew.surfaces.mcp.tool import (
 from clew.telemetry import documents as doc
 from clew.telemetry.analytics import documents as analytics
 from clew.telemetry.analytics.parameters import SUMMARY_LIMIT_MAX, SummaryQuery
-from clew.telemetry.query.parameters import SeriesQuery, TimeParameters
+from clew.telemetry.query.parameters import MetricParameters, SeriesQuery
 
 if TYPE_CHECKING:
     from clew.surfaces.mcp.questions import Questions
@@ -83,7 +83,7 @@ def _metrics(questions: Questions, asked: MetricsAsked) -> Draft:
 
 
 def _metric(questions: Questions, asked: MetricsAsked, name: str) -> Draft:
-    query = pick(asked, TimeParameters)
+    query = pick(asked, MetricParameters)
     found = questions.ask("/metrics/{name}", doc.MetricDetail, query, {"name": name})
 
     def write(items: int) -> MetricsAnswer:
