@@ -102,6 +102,11 @@ class SlowQuestions:
         """Return the slowest ones, slowest first."""
         return [question for *_, question in sorted(self._slowest.copy(), reverse=True)]
 
+    @property
+    def are_waiting(self) -> bool:
+        """Whether any was not recorded yet."""
+        return bool(self._to_record)
+
     def take(self) -> list[AskedQuestion]:
         """Take what was not recorded yet, oldest first."""
         taken, self._to_record = self._to_record, deque()
