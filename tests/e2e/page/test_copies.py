@@ -117,7 +117,7 @@ OTHERS: Final = (
     View(f"#/services?show=agents&{RANGE}", "Command curl MCP", "researcher"),
     View(f"#/services?show=changes&{RANGE}", "Command curl MCP", ""),
     View(f"#/team?{RANGE}", "Command curl", ""),
-    View(f"#/team/activity?{RANGE}", "Command curl", ""),
+    View(f"#/team/activity?{RANGE}", "Command curl MCP", ""),
     View(f"#/find?{RANGE}", "SQL curl", "", part="the density"),
 )
 
