@@ -60,7 +60,9 @@ async def _answer_tier(desk: Desk) -> Response:
 def _answer_ready(desk: Desk, checks: list[Check], *, is_ready: bool) -> Response:
     group = None if desk.group is None else desk.group.status()
     if group is not None and group.is_leader:
-        checks.append(_check_standbys(group))
+        standbys = _check_standbys(group)
+        checks.append(standbys)
+        is_ready = is_ready and standbys.ok
     if desk.closing.is_set():
         checks.append(Check(name="server", ok=False, detail="it is closing"))
         is_ready = False
