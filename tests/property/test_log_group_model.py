@@ -17,7 +17,7 @@ from tests.property.log_town import Town
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCRIPTS = int(os.environ.get("CLEW_GROUP_SCRIPTS", "4"))
+SCRIPTS = int(os.environ.get("CLEW_GROUP_SCRIPTS", "2"))
 STEPS = 25
 
 WEIGHTS = {"send": 8, "again": 3, "crash": 3, "promote": 2, "cut": 2, "heal": 2, "tend": 2}

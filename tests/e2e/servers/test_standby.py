@@ -18,7 +18,7 @@ from tests.integration.wire import sql
 if TYPE_CHECKING:
     from pathlib import Path
 
-KILLS = int(os.environ.get("CLEW_FAILOVER_ROUNDS", "4"))
+KILLS = int(os.environ.get("CLEW_FAILOVER_ROUNDS", "2"))
 SEED = 20261121
 WAIT_SECONDS = 60.0
 
