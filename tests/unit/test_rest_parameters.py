@@ -91,7 +91,7 @@ def shapes_of(kind: Any) -> dict[str, tuple[Any, bool]]:
 def test_a_feed_takes_every_filter_of_its_list_and_nothing_of_its_pages(listed: str) -> None:
     feed = parameters_of(f"{listed}/live")
     filters = shapes_of(parameters_of(listed))
-    for name in ("last", "start", "end", "limit", "next", "count", "view"):
+    for name in ("last", "start", "end", "limit", "next", "count", "view", "explain"):
         filters.pop(name, None)
         with pytest.raises(ClewError, match=f"there is no parameter '{name}'"):
             parse_parameters(f"{name}=1".encode(), feed)

@@ -4,7 +4,7 @@ What a leader's registry did is done again by that of every other server of its 
 as what was asked of the database, not as what became of its pages: the statements of the writes
 that were kept, each with the values that were bound. Whatever a statement depends on is in it or in
 the rows before it; none of ours asks for the clock, for chance, or for an order that it does not
-name (`tests/house/test_registry_statements.py`).
+name (`tests/house/test_recorded_statements.py`).
 
 A payload names what it continues: the number of the change before it, and where the rows come from
 (`Mark`). Who is not there, or whose tables are made by other steps, cannot apply it and says so.

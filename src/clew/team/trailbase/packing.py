@@ -35,9 +35,13 @@ def pack(text: str) -> str:
     is_lookalike = text.startswith(_HEAD)
     if len(text) < PACK_CHARS_MIN and not is_lookalike:
         return text
-    packed = base64.b64encode(zlib.compress(text.encode())).decode()
+    plain = text.encode()
+    if len(plain) > DOCUMENT_BYTES_MAX:
+        # Nobody would unpack it again.
+        return text
+    packed = base64.b64encode(zlib.compress(plain)).decode()
     made = f'{_HEAD}{packed}"}}'
-    is_worth_it = len(made) <= SHARE_MAX * len(text.encode())
+    is_worth_it = len(made) <= SHARE_MAX * len(plain)
     return made if is_worth_it or is_lookalike else text
 
 
