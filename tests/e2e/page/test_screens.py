@@ -224,6 +224,8 @@ def test_every_screen_is_reached_and_gone_through_by_keys_alone(
             page.keyboard.press("Tab")
             focused = page.evaluate(_FOCUSED)
             assert focused["outline"] >= 1, (title, focused)
+        # Where text is typed, a question mark is one.
+        page.locator(".rail a").last.focus()
         page.keyboard.press("?")
         keys = page.get_by_role("dialog", name="Keys")
         expect(keys).to_contain_text("Take the cursor away")
