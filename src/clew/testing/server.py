@@ -39,6 +39,8 @@ LIFELINE_VARIABLE: Final = "CLEW_TESTING_LIFELINE"
 class ServerProcess:
     """A server over `folder`, configured by `settings` (names as in `clew.app.configuration`).
 
+    It records nothing of itself unless a setting says so.
+
     Raises:
         RuntimeError: it ended, or was not ready in time; the message holds what it said.
     """
@@ -152,6 +154,8 @@ class ServerProcess:
             "trails": "127.0.0.1:0",
             "links": "127.0.0.1:0",
             "ready_fd": str(ready_writer),
+            # Frames of its own between two answers would make them differ.
+            "own_telemetry": "off",
         } | settings
         # Settings of whoever runs the tests are none of the server's business.
         clean = {name: text for name, text in environ.items() if not name.startswith("CLEW_")}
