@@ -224,7 +224,7 @@ def test_what_is_near_and_what_was_lost_is_told_and_shown_where_it_is(
     # What the server tells of itself happens now.
     visit.is_live = True
     page = visit.look(f"{shop.server.url}/#/health?last=15m")
-    limits = page.get_by_role("region", name="Limits")
+    limits = page.get_by_role("region", name="Limits", exact=True)
     expect(limits).to_contain_text(re.compile("No limit is near; the nearest is|Near the limit:"))
     expect(limits.get_by_role("meter").first).to_be_visible()
     kept = page.get_by_role("region", name="What is kept", exact=True)
