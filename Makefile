@@ -10,6 +10,8 @@ STAMPS := .make
 SHARED := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 # Where a certificate store of the system is the one that knows the network's authority, uv must use it.
 export UV_SYSTEM_CERTS ?= 1
+# Images for containers often forbid it; then each of a thousand starts compiles every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_PYTHON := $(VENV)/bin/python
 NATIVE_SOURCES := $(shell find native -name '*.rs' -not -path '*/target/*' -not -path '*/fuzz/*') native/Cargo.toml native/Cargo.lock native/pyproject.toml
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +19,11 @@ from clew.testing.server import ServerProcess
 
 if TYPE_CHECKING:
     from clew.testing.postgres import PostgresProcess
+
+# The tests start some thousand processes, and an image for containers often forbids to keep what was
+# compiled: each of them compiled a thousand modules anew, and took twice the time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 WATCHDOG_GRACE_SECONDS = 30.0
 """After the test's own timeout: that one reports better, but needs the interpreter's lock."""

@@ -8,7 +8,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,9 +21,6 @@ from tests.integration.wire import ask
 
 MARK = "EXEC_TEST_MARK"
 """In the environment of all that a test starts, so that nothing of it can hide."""
-
-BYTECODE = Path(tempfile.gettempdir()) / f"clew-tests-bytecode-{os.getuid()}"
-"""Where starts of `clew` find what the first of them compiled, were that forbidden otherwise."""
 
 SAY = f"{sys.executable} -m clew.app.main"
 """The `clew` command, for scripts of a shell."""
@@ -76,7 +72,6 @@ class Runner:
     def environ(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         url = self.server.url if self.server else "http://127.0.0.1:1"
         own = {MARK: self.mark, "CLEW": SAY}
-        own |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(BYTECODE)}
         return environment(url, own | dict(more or {}))
 
     def exec(
