@@ -20,7 +20,7 @@ from clew.testing.server import ServerProcess
 if TYPE_CHECKING:
     from clew.testing.postgres import PostgresProcess
 
-# The tests start some thousand processes, and an image for containers often forbids to keep what was
+# The tests start some thousand processes, and images for containers often forbid to keep what is
 # compiled: each of them compiled a thousand modules anew, and took twice the time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
