@@ -3,7 +3,14 @@ import { Blocks } from "../src/api/events";
 import type { Density } from "../src/api/schema";
 import { command, quote } from "../src/parts/CopyMenu";
 import { layoutDensity } from "../src/parts/TimeBar";
-import { sayBytes, sayCount, sayDuration, sayMany, saySharePercent } from "../src/parts/words";
+import {
+	nameMany,
+	sayBytes,
+	sayCount,
+	sayDuration,
+	sayMany,
+	saySharePercent,
+} from "../src/parts/words";
 
 describe("what is copied", () => {
 	it("is one word of a shell, whatever it holds", () => {
@@ -42,6 +49,27 @@ describe("words", () => {
 			"0 spans",
 			"12.3 k spans",
 		]);
+		expect([1, 2].map((count) => sayMany(count, "process", "processes"))).toEqual([
+			"1 process",
+			"2 processes",
+		]);
+		expect([1, 2].map((count) => nameMany(count, "was", "were"))).toEqual(["was", "were"]);
+	});
+
+	it("are said of counts in no other way on any screen", () => {
+		const sources = import.meta.glob<string>("../src/**/*.{ts,tsx}", {
+			eager: true,
+			query: "?raw",
+			import: "default",
+		});
+		// A figure that is put into a text, and right after it several of something.
+		const several =
+			/(?:sayCount\([^{}]*\)|\b(?:\w*[cC]ount|length|total))\}(?:<\/b>)? (?:\w+ )?[a-z]+s\b/g;
+		const wrong = Object.entries(sources)
+			.filter(([path]) => !path.endsWith("parts/words.ts"))
+			.flatMap(([path, text]) => [...text.matchAll(several)].map(([found]) => `${path}: ${found}`));
+		expect(Object.keys(sources).length).toBeGreaterThan(50);
+		expect(wrong).toEqual([]);
 	});
 
 	it("tell counts, bytes and shares", () => {

@@ -119,7 +119,7 @@ def invite_and_come(office: Office, page: Page) -> None:
 
 def save_from_find(office: Office, page: Page) -> None:
     page.goto(f"{office.server.url}/#/find?show=sql&sql={SQL.replace(' ', '+')}")
-    expect(page.get_by_text("1 rows")).to_be_visible()
+    expect(page.get_by_text("1 row in")).to_be_visible()
     page.get_by_text("Save for the team").click()
     page.get_by_label("Its name").fill("how many")
     page.get_by_role("button", name="Save", exact=True).click()

@@ -27,7 +27,7 @@ import {
 } from "../state/time";
 import { CopyMenu } from "./CopyMenu";
 import { Away } from "./States";
-import { sayCount, sayTime } from "./words";
+import { sayCount, sayMany, sayTime } from "./words";
 
 const CHOICES = ["5m", "15m", "1h", "6h", "1d", "7d", "30d"];
 
@@ -232,5 +232,6 @@ function densitySql({ start, end }: Span, bucketMs = 60_000): string {
 
 function sayDensity(density: Density): string {
 	const sum = (counts: readonly number[]) => counts.reduce((all, each) => all + each, 0);
-	return `${sayCount(sum(density.spans))} spans, ${sayCount(sum(density.errors))} failed, ${sayCount(sum(density.logs))} log records`;
+	const [spans, logs] = [sum(density.spans), sum(density.logs)];
+	return `${sayMany(spans, "span")}, ${sayCount(sum(density.errors))} failed, ${sayMany(logs, "log record")}`;
 }

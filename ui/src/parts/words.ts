@@ -22,9 +22,14 @@ export function sayCount(count: number): string {
 	return `${figures(count / 1e9)} G`;
 }
 
-/** A count and what is counted, one of it or several. */
-export function sayMany(count: number, what: string): string {
-	return count === 1 ? `1 ${what}` : `${sayCount(count)} ${what}s`;
+/** What is counted, as one of it or as several; `many` where it does not end in a plain s. */
+export function nameMany(count: number, one: string, many = `${one}s`): string {
+	return count === 1 ? one : many;
+}
+
+/** A count and what is counted. Whatever the page counts in words is said by this. */
+export function sayMany(count: number, one: string, many?: string): string {
+	return `${sayCount(count)} ${nameMany(count, one, many)}`;
 }
 
 export function sayBytes(bytes: number): string {

@@ -5,7 +5,7 @@ import { addressOf, get } from "../../api/client";
 import type { DifferenceReport, TraceSummary } from "../../api/schema";
 import { CopyMenu, command } from "../../parts/CopyMenu";
 import { Nothing, Shown } from "../../parts/States";
-import { sayCount, sayDuration, saySharePercent, sayTime } from "../../parts/words";
+import { sayCount, sayDuration, sayMany, saySharePercent, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, param, params } from "../../state/place";
 import { now, rangeQuery, writeTime } from "../../state/time";
@@ -85,7 +85,7 @@ function Report({ filters, traces, box }: DifferentProps) {
 				{(report) => (
 					<>
 						<p>
-							<b>{sayCount(report.bad.spans)}</b> spans:{" "}
+							<b>{sayMany(report.bad.spans, "span")}</b>:{" "}
 							{box ? sayBox(box) : report.bad.description}
 							<br />
 							<span class="soft">

@@ -3,7 +3,7 @@
 import { get } from "../../api/client";
 import type { LogList, LogRecord, Span, SpanList } from "../../api/schema";
 import { Rows } from "../../parts/Rows";
-import { sayCount, sayDuration, sayTime, sayValue } from "../../parts/words";
+import { nameMany, sayCount, sayDuration, sayMany, sayTime, sayValue } from "../../parts/words";
 import { linkTo } from "../../state/place";
 import { now, rangeQuery, readTime } from "../../state/time";
 import { type More, useMore } from "./more";
@@ -28,7 +28,7 @@ export function Spans({ found, filters, about }: FoundProps<SpanList>) {
 	return (
 		<>
 			<div class="bar counted">
-				<Count found={found} more={more} what="spans" />
+				<Count found={found} more={more} what="span" />
 			</div>
 			<Rows
 				items={more.items}
@@ -64,7 +64,7 @@ export function Logs({ found, filters, about }: FoundProps<LogList>) {
 	return (
 		<>
 			<div class="bar counted">
-				<Count found={found} more={more} what="log records" />
+				<Count found={found} more={more} what="log record" />
 			</div>
 			<Rows
 				items={more.items}
@@ -109,13 +109,14 @@ interface CountProps {
 /** How many are shown of how many, and the way to the next. */
 export function Count({ found, more, what }: CountProps) {
 	const shown = more.items.length;
-	if (!more.hasMore) return <span>{`${sayCount(shown)} ${what}, all of them`}</span>;
+	if (!more.hasMore)
+		return <span>{`${sayMany(shown, what)}${shown === 1 ? "" : ", all of them"}`}</span>;
 	const least = Math.max(found.at_least ?? found.count, shown + 1);
 	const whole = found.total != null ? sayCount(found.total) : `at least ${sayCount(least)}`;
 	return (
 		<>
 			<span>
-				the newest {sayCount(shown)} of <b>{whole}</b> {what}
+				the newest {sayCount(shown)} of <b>{whole}</b> {nameMany(least, what)}
 			</span>
 			<button
 				type="button"

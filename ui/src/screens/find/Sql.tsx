@@ -5,7 +5,7 @@ import { get, post } from "../../api/client";
 import type { SqlAnswer, SqlSchema } from "../../api/schema";
 import { CompletingText } from "../../parts/CompletingText";
 import { Nothing, Shown } from "../../parts/States";
-import { sayDuration } from "../../parts/words";
+import { sayDuration, sayMany } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, param } from "../../state/place";
 import { completeStatement, faultOfStatement } from "./statement";
@@ -57,8 +57,8 @@ export function Sql() {
 					</button>
 					{answer.data && asked !== null && (
 						<span class="soft">
-							{answer.data.count} rows{answer.data.truncated ? ", and more" : ""} in{" "}
-							{sayDuration(answer.data.elapsed_ms)}
+							{sayMany(answer.data.count, "row")}
+							{answer.data.truncated ? ", and more" : ""} in {sayDuration(answer.data.elapsed_ms)}
 						</span>
 					)}
 				</div>

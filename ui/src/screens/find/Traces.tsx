@@ -5,7 +5,7 @@ import { get } from "../../api/client";
 import type { TraceList, TraceSummary } from "../../api/schema";
 import { colour, Drawing, type Rect } from "../../canvas/Drawing";
 import { Rows } from "../../parts/Rows";
-import { sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
+import { sayDuration, sayMany, sayTime } from "../../parts/words";
 import { change, go, linkTo, param } from "../../state/place";
 import {
 	now,
@@ -72,7 +72,7 @@ export function Traces({ found, filters, about }: TracesProps) {
 			<Scatter traces={more.items} shown={window_.value} box={box} />
 			<div class="bar counted">
 				{box === null ? (
-					<Count found={found} more={more} what="traces" />
+					<Count found={found} more={more} what="trace" />
 				) : (
 					<Chosen box={box} count={traces.length} />
 				)}
@@ -116,7 +116,7 @@ function Chosen({ box, count }: { box: Box; count: number }) {
 	return (
 		<>
 			<span>
-				<b>{sayCount(count)}</b> traces of {durations}, {times.join(" to ")}
+				<b>{sayMany(count, "trace")}</b> of {durations}, {times.join(" to ")}
 			</span>
 			<button
 				type="button"
@@ -162,7 +162,7 @@ function Scatter({ traces, shown, box }: ScatterProps) {
 	return (
 		<div class="scatter">
 			<Drawing<Dot>
-				label={`${traces.length} traces by time and duration; the list below has them all`}
+				label={`${sayMany(traces.length, "trace")} by time and duration; the list below has every one`}
 				height={SCATTER_HEIGHT}
 				layout={(size) => layoutDots(traces, shown, size.width, size.height)}
 				paint={(context, dots, size) => {

@@ -2,7 +2,7 @@
 
 import { get } from "../../api/client";
 import type { Completion } from "../../parts/CompletingText";
-import { sayCount } from "../../parts/words";
+import { sayMany } from "../../parts/words";
 import { rangeQuery } from "../../state/time";
 import {
 	type Field,
@@ -24,7 +24,7 @@ export async function suggestServices(text: string, until: AbortSignal) {
 	const found = await get("/api/v1/services", { query: rangeQuery(), until });
 	return found.services
 		.filter((each) => has(each.name, text))
-		.map((each) => ({ text: each.name, note: `${sayCount(each.span_count)} spans` }));
+		.map((each) => ({ text: each.name, note: sayMany(each.span_count, "span") }));
 }
 
 export async function suggestOperations(
@@ -84,7 +84,7 @@ async function suggestFor(
 		const { attributes } = await get("/api/v1/attributes", { query, until });
 		const keys = attributes.map((each) => ({
 			text: place + writeKey(each.key, place === "" ? fields : []),
-			note: `${each.place}, ${sayCount(each.values)} values`,
+			note: `${each.place}, ${sayMany(each.values, "value")}`,
 		}));
 		const seen = new Set<string>();
 		return [...own, ...keys].filter((each) => !seen.has(each.text) && seen.add(each.text));
@@ -106,6 +106,6 @@ async function suggestFor(
 	});
 	return found.values.map((each) => ({
 		text: writeValue(each.value),
-		note: `${sayCount(each.count)} times`,
+		note: sayMany(each.count, "time"),
 	}));
 }

@@ -2,7 +2,7 @@
 
 import type { Limit } from "../../api/schema";
 import { Shown } from "../../parts/States";
-import { saySharePercent } from "../../parts/words";
+import { sayMany, saySharePercent } from "../../parts/words";
 import type { Asked } from "./Health";
 import { foldLimits, sayLimits, sayUsed } from "./nearness";
 
@@ -25,7 +25,7 @@ export function Limits({ of: answer }: { of: Asked }) {
 							</div>
 							{others.length > 0 && (
 								<details>
-									<summary>{others.length} further limits</summary>
+									<summary>{sayMany(others.length, "further limit")}</summary>
 									<div class="limits">
 										{others.map((each) => (
 											<OneLimit key={each.name} limit={each} />

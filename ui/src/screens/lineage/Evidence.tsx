@@ -139,7 +139,7 @@ export function Evidence({ node, edges }: { node: Node; edges: readonly Edge[] }
 			{node.windows.length > 0 && <h3>Windows</h3>}
 			{node.windows.map((window) => (
 				<p key={`${window.stream_id} ${window.epoch}`}>
-					stream {window.stream_id}: {window.count} items, numbers {window.first_seq} to{" "}
+					stream {window.stream_id}: {sayMany(window.count, "item")}, numbers {window.first_seq} to{" "}
 					{window.last_seq}
 					<br />
 					<span class="soft">

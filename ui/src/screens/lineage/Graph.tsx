@@ -2,6 +2,7 @@
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Edge, Node } from "../../api/schema";
+import { sayMany } from "../../parts/words";
 import { addKeys } from "../../state/keys";
 import { change, param } from "../../state/place";
 import { EdgeEvidence, Evidence } from "./Evidence";
@@ -201,7 +202,7 @@ function Drawn({ picture, selected, chosen, scale }: DrawnProps) {
 			height={height * scale}
 			viewBox={`0 0 ${width} ${height}`}
 			role="group"
-			aria-label={`${boxes.length} nodes, ${arrows.length} edges`}
+			aria-label={`${sayMany(boxes.length, "node")}, ${sayMany(arrows.length, "edge")}`}
 		>
 			<defs>
 				{["tip", "tip-near"].map((name) => (

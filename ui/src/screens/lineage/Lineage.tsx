@@ -7,7 +7,7 @@ import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { SendData } from "../../parts/SendData";
 import { Nothing, Shown } from "../../parts/States";
-import { sayCount, sayMany, sayTime } from "../../parts/words";
+import { nameMany, sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, go, linkTo, param, place } from "../../state/place";
 import { now, rangeKey, readTime, type Span, window_ } from "../../state/time";
@@ -301,6 +301,9 @@ function notesOf(found: LineageDocument): string[] {
 	if (found.cycles.length > 0)
 		notes.push(`${sayMany(found.cycles.length, "circle")}: something is its own cause`);
 	const lost = Object.values(found.losses).reduce((sum, each) => sum + each, 0);
-	if (lost > 0) notes.push(`${sayCount(lost)} messages about links were lost or refused`);
+	if (lost > 0)
+		notes.push(
+			`${sayMany(lost, "message")} about links ${nameMany(lost, "was", "were")} lost or refused`,
+		);
 	return notes;
 }

@@ -12,7 +12,7 @@ import { Head } from "../../parts/Head";
 import { Rows } from "../../parts/Rows";
 import { SendData } from "../../parts/SendData";
 import { Nothing } from "../../parts/States";
-import { sayCount, sayDuration, sayTime, sayValue } from "../../parts/words";
+import { nameMany, sayCount, sayDuration, sayMany, sayTime, sayValue } from "../../parts/words";
 import { asProblem } from "../../state/answer";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
@@ -141,15 +141,17 @@ export default function Live() {
 					</button>
 				))}
 				<button type="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>
-					{isPaused ? `‖ paused, ${sayCount(waiting)} wait` : "● following"}
+					{isPaused
+						? `‖ paused, ${sayCount(waiting)} ${nameMany(waiting, "waits", "wait")}`
+						: "● following"}
 				</button>
 			</Head>
 			<main class="main fills live">
 				<Filters wanted={wanted} fault={fault ?? null} />
 				{backlog.current.dropped > 0 && (
 					<div class="notice" role="note">
-						{sayCount(backlog.current.dropped)} records are not shown: more came than the feed or
-						this page could take. They are stored; <a href={linkTo("find")}>Find</a> has them.
+						Not shown: {sayMany(backlog.current.dropped, "record")}. More came than the feed or this
+						page could take. What came is stored, and <a href={linkTo("find")}>Find</a> has it.
 					</div>
 				)}
 				{wanted.q !== "" && !hidden.has("app") && (
@@ -187,7 +189,7 @@ export default function Live() {
 				{lines.length > 0 && (
 					<div class="bar counted small">
 						<span class="soft grow">
-							{sayCount(lines.length)} records
+							{sayMany(lines.length, "record")}
 							{lines.length >= KEPT_MAX && `: the newest, older ones are let go`}
 						</span>
 						{(isAway || isPaused) && (

@@ -6,7 +6,7 @@ import { Chart, SERIES } from "../../parts/Chart";
 import { CopyMenu, command } from "../../parts/CopyMenu";
 import { SendData } from "../../parts/SendData";
 import { Failed, Nothing, Shown } from "../../parts/States";
-import { sayCount } from "../../parts/words";
+import { sayMany } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, params } from "../../state/place";
 import { rangeQuery, slowRangeKey } from "../../state/time";
@@ -37,7 +37,7 @@ export function Metrics() {
 					<div class="stack">
 						<details class="panel">
 							<summary>
-								{sayCount(found.metrics.unique_names)} metrics, {shown.length} shown
+								{sayMany(found.metrics.unique_names, "metric")}, {shown.length} shown
 							</summary>
 							<div class="choices">
 								{names.map((name) => (

@@ -14,7 +14,14 @@ import { CopyMenu, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { SendData } from "../../parts/SendData";
 import { Loading, Nothing, Shown } from "../../parts/States";
-import { sayCount, sayDuration, sayMany, saySharePercent, sayTime } from "../../parts/words";
+import {
+	nameMany,
+	sayCount,
+	sayDuration,
+	sayMany,
+	saySharePercent,
+	sayTime,
+} from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param, place } from "../../state/place";
 import { now, rangeQuery, readTime, slowRangeKey } from "../../state/time";
@@ -196,7 +203,7 @@ function Picture({ found }: { found: Topology }) {
 					width={linked.width}
 					height={linked.height}
 					role="group"
-					aria-label={`Map of ${found.nodes.length} services and what they call`}
+					aria-label={`Map of ${sayMany(found.nodes.length, "node")}: services and what they call`}
 				>
 					<defs>
 						<marker
@@ -254,7 +261,7 @@ function Picture({ found }: { found: Topology }) {
 				</svg>
 				{found.truncated && (
 					<p class="soft small">
-						{found.count} of {found.total} connections are shown.
+						Shown are {sayCount(found.count)} of {sayMany(found.total ?? 0, "connection")}.
 					</p>
 				)}
 			</div>
@@ -358,8 +365,9 @@ function Changes() {
 				) : (
 					<Nothing title="Everything is as it was">
 						<p>
-							{sayCount(found.compared.comparisons)} figures of{" "}
-							{sayMany(found.compared.services, "service")} were compared with the time before.
+							{sayMany(found.compared.comparisons, "figure")} of{" "}
+							{sayMany(found.compared.services, "service")}{" "}
+							{nameMany(found.compared.comparisons, "was", "were")} compared with the time before.
 						</p>
 					</Nothing>
 				)
@@ -369,7 +377,8 @@ function Changes() {
 				<div class="stack">
 					<p class="soft">
 						{sayRange(found.window)} compared with {sayRange(found.baseline)};{" "}
-						{sayCount(found.compared.comparisons)} figures of {found.compared.services} services
+						{sayMany(found.compared.comparisons, "figure")} of{" "}
+						{sayMany(found.compared.services, "service")}
 					</p>
 					{found.notes.map((note) => (
 						<p class="notice" role="note" key={note}>

@@ -3,7 +3,7 @@
 import { get } from "../../api/client";
 import type { ActivityReport, TeamActivity, TeamStatus } from "../../api/schema";
 import { Nothing, Shown } from "../../parts/States";
-import { sayAgo, sayCount, sayDuration, sayTime } from "../../parts/words";
+import { sayAgo, sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { now, rangeKey, rangeQuery, readTime } from "../../state/time";
 
@@ -87,7 +87,7 @@ function Shared({ status }: { status: TeamStatus }) {
 				{(found) => (
 					<>
 						<p>
-							<b>{sayCount(found.total_sessions)}</b> sessions,{" "}
+							<b>{sayMany(found.total_sessions, "session")}</b>,{" "}
 							<b>{found.total_focus_hours.toFixed(1)}</b> hours, <b>{found.active_members}</b> at
 							work
 						</p>

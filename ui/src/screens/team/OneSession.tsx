@@ -6,7 +6,7 @@ import type { Link, Note, Session, TeamStatus } from "../../api/schema";
 import { Confirm } from "../../parts/Confirm";
 import { Shown } from "../../parts/States";
 import { Wrong } from "../../parts/Wrong";
-import { sayAgo, sayTime } from "../../parts/words";
+import { sayAgo, sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { type Deed, useDeed } from "../../state/deed";
 import { go, linkTo } from "../../state/place";
@@ -120,8 +120,9 @@ function About({ session, status, deed, act }: PartProps & { status: TeamStatus 
 						onSure={() => act(() => remove("/api/v1/sessions/{session_id}/share", { in: inPath }))}
 					>
 						<p>
-							What the team's server has of it is erased: its title, {session.note_count} notes and{" "}
-							{session.link_count} links. Here it stays.
+							What the team's server has of it is erased: its title,{" "}
+							{sayMany(session.note_count, "note")} and {sayMany(session.link_count, "link")}. Here
+							it stays.
 						</p>
 					</Confirm>
 				) : (
@@ -149,8 +150,8 @@ function About({ session, status, deed, act }: PartProps & { status: TeamStatus 
 					}
 				>
 					<p>
-						This removes the session, {session.note_count} notes and {session.link_count} links.
-						Traces, objects and comments stay.
+						This removes the session, {sayMany(session.note_count, "note")} and{" "}
+						{sayMany(session.link_count, "link")}. Traces, objects and comments stay.
 					</p>
 				</Confirm>
 			</div>
@@ -248,7 +249,7 @@ function Looked({ session }: { session: Session }) {
 					<li key={`${each.kind} ${each.id}`}>
 						<span class="tag">{each.kind}</span>
 						<LookedAt link={each} />
-						{each.count > 1 && <span class="soft small">{each.count} times</span>}
+						{each.count > 1 && <span class="soft small">{sayMany(each.count, "time")}</span>}
 						<span class="soft small">{sayAgo(readTime(each.last_at) ?? 0, now.value)}</span>
 					</li>
 				))}

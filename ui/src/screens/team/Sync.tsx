@@ -10,7 +10,7 @@ import type {
 import { Confirm } from "../../parts/Confirm";
 import { Shown } from "../../parts/States";
 import { Wrong } from "../../parts/Wrong";
-import { sayAgo, sayCount, sayDuration, sayTime } from "../../parts/words";
+import { sayAgo, sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { useDeed } from "../../state/deed";
 import { now, readTime } from "../../state/time";
@@ -51,7 +51,7 @@ export function Sync({ status, again }: SyncProps) {
 					<dt>to send</dt>
 					<dd>
 						{sayCount(queue.pending)}
-						{queue.in_flight > 0 && `, ${queue.in_flight} on their way`}
+						{queue.in_flight > 0 && `, ${sayCount(queue.in_flight)} on the way`}
 						{queue.oldest_pending_at && (
 							<span class="soft">
 								{" "}
@@ -124,7 +124,7 @@ function Operations({ state, heard, count, isBusy, act }: OperationsProps) {
 						</button>
 						<Confirm
 							ask="Give all up …"
-							title={`Give up ${count} operations?`}
+							title={`Give up ${sayMany(count, "operation")}?`}
 							sure={`Give up ${count}`}
 							disabled={isBusy}
 							onSure={() => act(() => post("/api/v1/team/queue/clear", { body: {} }))}

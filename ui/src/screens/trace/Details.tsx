@@ -5,7 +5,7 @@ import { addressOf, get, post } from "../../api/client";
 import type { CommentList, CorrelateReport, LogList, Trace } from "../../api/schema";
 import { type Copies, CopyMenu, command } from "../../parts/CopyMenu";
 import { Shown } from "../../parts/States";
-import { sayAgo, sayDuration, sayMany, sayTime, sayValue } from "../../parts/words";
+import { sayAgo, sayCount, sayDuration, sayMany, sayTime, sayValue } from "../../parts/words";
 import { type Answer, useAnswer } from "../../state/answer";
 import { change, linkTo, param } from "../../state/place";
 import { now, readTime } from "../../state/time";
@@ -389,7 +389,7 @@ function AroundPane({ trace }: { trace: Trace }) {
 								{object.type} {object.id}
 							</a>{" "}
 							<span class="soft small">
-								{object.changes} of {object.events} events changed it
+								{sayCount(object.changes)} of {sayMany(object.events, "event")} changed it
 							</span>
 						</p>
 					))}

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { get } from "../../api/client";
 import type { TouchedObjects, Trace } from "../../api/schema";
 import { Shown } from "../../parts/States";
-import { sayDuration, sayValue } from "../../parts/words";
+import { sayCount, sayDuration, sayMany, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param } from "../../state/place";
 import { readTime } from "../../state/time";
@@ -111,7 +111,7 @@ function Stepped({ trace, found }: { trace: Trace; found: TouchedObjects }) {
 								{twin.type} {twin.id}
 							</a>{" "}
 							<span class="soft small">
-								{changes} of {events} events changed it
+								{sayCount(changes)} of {sayMany(events, "event")} changed it
 							</span>
 						</h2>
 						{!twin.exists && <p class="soft">It is not there at this step.</p>}
@@ -129,7 +129,10 @@ function Stepped({ trace, found }: { trace: Trace; found: TouchedObjects }) {
 				);
 			})}
 			{found.truncated && (
-				<p class="soft small">The first {found.count} objects are shown; the trace touched more.</p>
+				<p class="soft small">
+					{sayMany(found.count, "object")} of this trace {found.count === 1 ? "is" : "are"} shown;
+					it touched more.
+				</p>
 			)}
 		</>
 	);

@@ -163,9 +163,7 @@ function Facts({ trace }: { trace: TraceDocument }) {
 			<b>{sayDuration(trace.duration_ms)}</b>
 			<span>{sayMany(trace.span_count, "span")}</span>
 			{trace.error_count > 0 && <span class="tag bad">{trace.error_count} failed</span>}
-			<span class="soft">
-				{trace.services.length === 1 ? "1 service" : `${trace.services.length} services`}
-			</span>
+			<span class="soft">{sayMany(trace.services.length, "service")}</span>
 		</span>
 	);
 }
@@ -254,7 +252,7 @@ function Remarks({ trace, logs, hasLogs }: RemarksProps) {
 		<>
 			{trace.truncated && (
 				<div class="notice" role="note">
-					The first {sayCount(trace.count)} of {sayCount(trace.total)} spans are shown.
+					The first {sayCount(trace.count)} of {sayMany(trace.total, "span")} are shown.
 					{trace.count < more ? (
 						<button
 							type="button"
@@ -280,13 +278,13 @@ function Remarks({ trace, logs, hasLogs }: RemarksProps) {
 				<div class="notice" role="note">
 					{trace.missing_parents.length === 1
 						? "The parent of some spans did not come"
-						: `${trace.missing_parents.length} parents of these spans did not come`}
+						: `${sayMany(trace.missing_parents.length, "parent")} of these spans did not come`}
 					: what called them is not known.
 				</div>
 			)}
 			{logs?.truncated && (
 				<div class="notice" role="note">
-					The newest {sayCount(logs.count)} log records are marked; there are more.
+					Only the newest are marked: {sayMany(logs.count, "log record")}.
 				</div>
 			)}
 			{!hasLogs && (

@@ -5,7 +5,7 @@ import { addressOf, get } from "../../api/client";
 import type { Step, Transcript } from "../../api/schema";
 import { type Copies, command } from "../../parts/CopyMenu";
 import { Nothing, Shown } from "../../parts/States";
-import { sayCount, sayDuration, sayValue } from "../../parts/words";
+import { sayCount, sayDuration, sayMany, sayValue } from "../../parts/words";
 import { asProblem, useAnswer } from "../../state/answer";
 import { change, param } from "../../state/place";
 
@@ -88,7 +88,7 @@ function Conversation({ first, name }: { first: Transcript; name: string }) {
 			{next !== null && (
 				<div>
 					<button type="button" onClick={() => void goOn()}>
-						Show the next {Math.min(LIMIT, first.total - steps.length)} steps
+						Show {sayMany(Math.min(LIMIT, first.total - steps.length), "further step")}
 					</button>
 				</div>
 			)}
@@ -108,10 +108,10 @@ function Figures({ found }: { found: Transcript }) {
 		<p class="bar small">
 			<b>{found.agents.join(", ") || "a run"}</b>
 			<span class="soft">{found.models.join(", ")}</span>
-			<span>{sayCount(found.turns)} turns</span>
-			<span>{sayCount(found.tool_calls)} tool calls</span>
+			<span>{sayMany(found.turns, "turn")}</span>
+			<span>{sayMany(found.tool_calls, "tool call")}</span>
 			<span>
-				{sayCount(tokens.input)} tokens in, {sayCount(tokens.output)} out
+				{sayMany(tokens.input, "token")} in, {sayCount(tokens.output)} out
 			</span>
 			<span title={cost.prices}>
 				{usd === null
@@ -147,7 +147,9 @@ function StepOf({ step }: { step: Step }) {
 				</span>
 			</button>
 			{(step.repeated_messages ?? 0) > 0 && (
-				<p class="soft small">{step.repeated_messages} messages from before, told above</p>
+				<p class="soft small">
+					{sayMany(step.repeated_messages ?? 0, "message")} from before, told above
+				</p>
 			)}
 			{step.messages?.map((message, at) => (
 				<Said key={at} message={message} />
@@ -156,7 +158,7 @@ function StepOf({ step }: { step: Step }) {
 			{step.result != null && <Content title="gave" value={step.result} />}
 			{step.error && <p class="bad">{step.error}</p>}
 			{(step.left_out ?? 0) > 0 && (
-				<p class="soft small">{sayCount(step.left_out ?? 0)} characters are left out</p>
+				<p class="soft small">left out: {sayMany(step.left_out ?? 0, "character")}</p>
 			)}
 		</li>
 	);

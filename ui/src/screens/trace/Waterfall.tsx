@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Comment, LogRecord } from "../../api/schema";
 import { assignHues, Drawing } from "../../canvas/Drawing";
-import { sayCount, sayDuration } from "../../parts/words";
+import { sayCount, sayDuration, sayMany } from "../../parts/words";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
 import type { Span as Range } from "../../state/time";
@@ -180,7 +180,7 @@ export function Waterfall({ rows, logs, comments, selected, onSelect }: Waterfal
 				<div style={{ height: `${AXIS_HEIGHT + shownRows.length * ROW}px` }}>
 					<div class="stuck" style={{ height: `${seen.height}px` }}>
 						<Drawing<Line>
-							label={`Waterfall of ${rows.length} spans`}
+							label={`Waterfall of ${sayMany(rows.length, "span")}`}
 							height="fill"
 							layout={(size) => {
 								const names = namesOf(size.width);

@@ -4,6 +4,7 @@ import { useRef, useState } from "preact/hooks";
 import { get, post } from "../../api/client";
 import type { App } from "../../api/schema";
 import { Wrong } from "../../parts/Wrong";
+import { nameMany, sayCount, sayMany } from "../../parts/words";
 import { useDeed } from "../../state/deed";
 import { change, param } from "../../state/place";
 import { LIVE, scopeOf } from "./layout";
@@ -99,7 +100,7 @@ export function Steer({ app, apps, again }: SteerProps) {
 				<p class="soft small">
 					{below.length === 0
 						? "It has ended: there is nobody to steer."
-						: `It has ended; ${below.length} below it live on.`}
+						: `It has ended; ${sayCount(below.length)} below it ${nameMany(below.length, "lives", "live")} on.`}
 				</p>
 			)}
 			{isBusy && <p role="status">It is under way …</p>}
@@ -130,7 +131,7 @@ function Hit({ hit }: { hit: readonly App[] }) {
 	return (
 		<>
 			<p>
-				This hits <b>{hit.length}</b> {hit.length === 1 ? "app" : "apps"}:
+				This hits <b>{sayMany(hit.length, "app")}</b>:
 			</p>
 			<ul class="hit">
 				{hit.slice(0, NAMED_MAX).map((each) => (
@@ -234,7 +235,7 @@ function Cancel({ app, apps, cascade, disabled, onCancel }: CancelProps) {
 	const apart =
 		scopeOf(apps, app.app_id, cascade).length -
 		scopeOf(apps, app.app_id, cascade, { withDetached: false }).length;
-	const words = `${hit.length} ${hit.length === 1 ? "app" : "apps"}`;
+	const words = sayMany(hit.length, "app");
 	return (
 		<>
 			<button
@@ -268,7 +269,7 @@ function Cancel({ app, apps, cascade, disabled, onCancel }: CancelProps) {
 								checked={withDetached}
 								onChange={(event) => setWithDetached(event.currentTarget.checked)}
 							/>{" "}
-							also {apart} that {apart === 1 ? "is" : "are"} detached, or below such
+							also {sayCount(apart)} that {nameMany(apart, "is", "are")} detached, or below such
 						</label>
 					)}
 					<Hit hit={hit} />

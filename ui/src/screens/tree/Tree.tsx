@@ -8,7 +8,7 @@ import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Rows } from "../../parts/Rows";
 import { Failed, Loading, Nothing, Stale } from "../../parts/States";
-import { sayAgo, sayCount } from "../../parts/words";
+import { sayAgo, sayCount, sayMany } from "../../parts/words";
 import { addKeys } from "../../state/keys";
 import { change, go, linkTo, param, params, place } from "../../state/place";
 import { now, readTime } from "../../state/time";
@@ -171,7 +171,7 @@ function Apps({ tree, apps, selected, all }: AppsProps) {
 						<b>{sayCount(counts.live)}</b> alive, {sayCount(counts.failed)} failed, of{" "}
 						{sayCount(tree.total)}
 						{isNarrowed && (
-							<span> · {sayCount(rows.filter((row) => !row.isContext).length)} are like that</span>
+							<span> · {sayCount(rows.filter((row) => !row.isContext).length)} like that</span>
 						)}
 						{tree.truncated && (
 							<span class="soft">, the first {sayCount(apps.length)} are shown</span>
@@ -358,7 +358,7 @@ function AppRow({ row, isSelected, isOrphan: isAlone, fold }: AppRowProps) {
 			{progress.share !== null && <progress value={progress.share} max={1} aria-label="progress" />}
 			{progress.cost !== null && <span class="soft small">${progress.cost.toFixed(2)}</span>}
 			{progress.tokens !== null && (
-				<span class="soft small">{sayCount(progress.tokens)} tokens</span>
+				<span class="soft small">{sayMany(progress.tokens, "token")}</span>
 			)}
 			<span class="soft small host cut">{String(app.process.hostname ?? "")}</span>
 			<span class="soft small ago">{sayAgo(seen, now.value)}</span>

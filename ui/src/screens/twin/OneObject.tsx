@@ -6,7 +6,7 @@ import type { Difference, EventPlace, Timeline, TimelineEvent, TwinState } from 
 import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Shown } from "../../parts/States";
-import { sayTime, sayValue } from "../../parts/words";
+import { nameMany, sayCount, sayMany, sayTime, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
@@ -252,11 +252,12 @@ function State({ found, before, difference }: StateProps) {
 			</div>
 			{before !== undefined && (
 				<p class="soft">
-					<b>{changed.length}</b> of {rows.length} fields differ between{" "}
+					<b>{sayCount(changed.length)}</b> of {sayMany(rows.length, "field")}{" "}
+					{nameMany(changed.length, "differs", "differ")} between{" "}
 					{sayTime(readTime(before.at) ?? 0, now.value)} and{" "}
 					{cursor.value === null ? "now" : sayTime(cursor.value, now.value)}
-					{difference && `, ${difference.versions} versions apart`}. Move the cursor, or step with{" "}
-					<kbd>[</kbd> <kbd>]</kbd>.{" "}
+					{difference && `, ${sayMany(difference.versions, "version")} apart`}. Move the cursor, or
+					step with <kbd>[</kbd> <kbd>]</kbd>.{" "}
 					<label>
 						<input
 							type="checkbox"

@@ -7,7 +7,7 @@ import { Head } from "../../parts/Head";
 import { Rows } from "../../parts/Rows";
 import { SendData } from "../../parts/SendData";
 import { Nothing, Shown } from "../../parts/States";
-import { sayCount, sayDuration, sayTime } from "../../parts/words";
+import { sayDuration, sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param } from "../../state/place";
 import {
@@ -92,7 +92,7 @@ export function Processes() {
 						<div class="split">
 							<div class="column">
 								<div class="bar counted">
-									{sayCount(found.total ?? found.count)} processes
+									{sayMany(found.total ?? found.count, "process", "processes")}
 									{found.truncated && <span class="soft">, the last {found.count} are shown</span>}
 								</div>
 								<Rows

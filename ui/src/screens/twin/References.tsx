@@ -4,7 +4,7 @@ import { useMemo } from "preact/hooks";
 import { get } from "../../api/client";
 import type { ObjectGraph, Reference, TwinState } from "../../api/schema";
 import { Shown } from "../../parts/States";
-import { sayTime } from "../../parts/words";
+import { sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { linkTo } from "../../state/place";
 import { cursor, mode, now, readTime, writeTime } from "../../state/time";
@@ -75,8 +75,8 @@ function Picture({ found }: { found: ObjectGraph }) {
 	return (
 		<div class="stack padded">
 			<p class="soft">
-				{found.objects.length} objects at {sayTime(readTime(found.at) ?? 0, now.value)}, of one
-				instant
+				{sayMany(found.objects.length, "object")} at {sayTime(readTime(found.at) ?? 0, now.value)},
+				of one instant
 				{found.truncated && "; there are more than are shown"}
 			</p>
 			{found.warnings.map((warning) => (
@@ -90,7 +90,7 @@ function Picture({ found }: { found: ObjectGraph }) {
 					width={picture.width}
 					height={picture.height}
 					role="group"
-					aria-label={`${found.objects.length} objects, ${found.references.length} references`}
+					aria-label={`${sayMany(found.objects.length, "object")}, ${sayMany(found.references.length, "reference")}`}
 				>
 					<defs>
 						<marker

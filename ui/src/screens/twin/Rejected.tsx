@@ -5,7 +5,7 @@ import type { RejectedList } from "../../api/schema";
 import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Nothing, Shown } from "../../parts/States";
-import { sayCount, sayTime, sayValue } from "../../parts/words";
+import { sayMany, sayTime, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param } from "../../state/place";
 import { now, rangeKey, rangeQuery, readTime } from "../../state/time";
@@ -77,7 +77,7 @@ export function Rejected() {
 					{(found) => (
 						<>
 							<p class="bar">
-								<b>{sayCount(found.total ?? found.count)}</b> events
+								<b>{sayMany(found.total ?? found.count, "event")}</b>
 								{Object.entries(found.by_code).map(([each, count]) => (
 									<button
 										type="button"

@@ -7,7 +7,7 @@ import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { SendData } from "../../parts/SendData";
 import { Nothing, Shown } from "../../parts/States";
-import { sayTime, sayValue } from "../../parts/words";
+import { sayMany, sayTime, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
@@ -166,7 +166,9 @@ function At({ found, to }: { found: TouchedObjects; to: (step: number) => void }
 					/>
 				))}
 			</div>
-			{found.truncated && <p class="soft small">The first {found.count} objects are shown.</p>}
+			{found.truncated && (
+				<p class="soft small">Shown of them: {sayMany(found.count, "object")}.</p>
+			)}
 		</div>
 	);
 }

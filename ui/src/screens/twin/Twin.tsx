@@ -7,7 +7,7 @@ import { Head } from "../../parts/Head";
 import { Rows } from "../../parts/Rows";
 import { SendData } from "../../parts/SendData";
 import { Nothing, Shown } from "../../parts/States";
-import { sayCount, sayTime } from "../../parts/words";
+import { sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param, place } from "../../state/place";
 import { now, rangeKey, rangeQuery, readTime } from "../../state/time";
@@ -101,7 +101,7 @@ function Objects({ type: inPath }: { type: string | undefined }) {
 					{(found) => (
 						<>
 							<div class="bar counted">
-								{sayCount(found.total ?? found.count)} objects
+								{sayMany(found.total ?? found.count, "object")}
 								{found.truncated && (
 									<span class="soft">, the {found.count} that changed last are shown</span>
 								)}
@@ -119,7 +119,7 @@ function Objects({ type: inPath }: { type: string | undefined }) {
 										<span class="mono cut">{object.id}</span>
 										<span class="grow cut soft mono">{sayState(object.state)}</span>
 										{!object.exists && <span class="tag">deleted</span>}
-										<span class="soft small">{sayCount(object.events)} events</span>
+										<span class="soft small">{sayMany(object.events, "event")}</span>
 									</a>
 								)}
 							/>
