@@ -25,6 +25,7 @@ BENCHES = (
     "lineage",
     "graph",
     "fanout",
+    "replication",
     "stages",
     "twin",
     "team",

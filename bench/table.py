@@ -77,6 +77,8 @@ def render() -> str:
         *_lineage(figures),
         "## What sharing with a team costs",
         *_team(figures),
+        "## What a standby costs, and a change of leader",
+        *_replication(figures),
         "## The page",
         *_page(figures),
         "## Decoders",
@@ -420,6 +422,75 @@ def _twin(figures: dict[str, Figure]) -> list[str]:
         "with who asks."
     )
     return _listed(figures, "twin", _TWIN, told)
+
+
+_GROUPS: Final = {
+    "alone": "a server alone",
+    "one_ack": "one standby that must have each record",
+    "no_ack": "one standby, nothing waited for",
+}
+
+_COSTS: Final = {
+    "CPU-s/M, both servers": "cpu_s_per_million",
+    "of it the leader": "leader_cpu_s_per_million",
+    "ack p50 ms": "ack_p50_ms",
+    "ack p99 ms": "ack_p99_ms",
+    "spans/s unpaced": "spans_per_s",
+}
+
+_RATIOS: Final = ("cpu", "leader_cpu", "ack_p50", "ack_p99")
+
+_WAYS_OVER: Final = {
+    "promote": "promoted by hand, two of three left",
+    "lease": "by the lease of 10 s, two of three left",
+    "pair": "a pair, the killed one started again at once",
+}
+
+_STEPS: Final = (
+    "whole",
+    "noticing",
+    "doors_closed",
+    "store_closed",
+    "others_asked",
+    "store_opened",
+    "doors_opened",
+    "first_write",
+)
+
+
+def _replication(figures: dict[str, Figure]) -> list[str]:
+    if "replication.alone.cpu_s_per_million" not in figures:
+        return ["Not measured yet."]
+    costs = [
+        (what, *(_show(figures, f"replication.{mode}.{name}") for name in _COSTS.values()))
+        for mode, what in _GROUPS.items()
+    ]
+    costs += [
+        (
+            f"{_GROUPS[mode]}, of a server alone",
+            *(f"{_show(figures, f'replication.{mode}_of_alone.{name}')} x" for name in _RATIOS),
+            "",
+        )
+        for mode in list(_GROUPS)[1:]
+    ]
+    over = [
+        (what, *(_show(figures, f"failover.{way}.{step}_s") for step in _STEPS))
+        for way, what in _WAYS_OVER.items()
+    ]
+    told = (
+        "All servers, the load and its clients share the same cores and the same disk. The load "
+        "that acks are of is paced, so that no core is full."
+    )
+    then = (
+        "A leader is killed (`kill -9`) under load; seconds until the first write that any client "
+        "gets acknowledged by the next one, and of its parts:"
+    )
+    return [
+        told,
+        _table(("", *_COSTS), costs),
+        then,
+        _table(("s", *(step.replace("_", " ") for step in _STEPS)), over),
+    ]
 
 
 _PAGE: Final = {

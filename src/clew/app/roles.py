@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from clew.app.candidacy import Candidacy
@@ -32,6 +31,7 @@ from clew.app.peers import (
 from clew.app.settings import Address, Role
 from clew.app.snapshots import take_snapshot
 from clew.app.store import Membership, open_service, open_store
+from clew.app.turn import Change, Stopwatch, Turn
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.transport.receiver import DatagramReceiver
 from clew.remote.http import Server
@@ -68,25 +68,6 @@ RESUME_SECONDS: Final = 0.5
 
 FOLLOWING: Final = "following"
 """The state of a standby that has everything."""
-
-
-class Turn(Enum):
-    """What comes next in a server's life."""
-
-    FOLLOW = auto()
-    LEAD = auto()
-    SNAPSHOT = auto()
-    END = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """An end of a role. `epoch` is one that was won with a lease; `force` leads unheard."""
-
-    turn: Turn
-    why: str
-    epoch: int | None = None
-    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +138,7 @@ class Course:
         self._resuming: asyncio.Task[None] | None = None
         self._follower: Follower | None = None
         self._need: Need | None = None
+        self._watch = Stopwatch()
 
     @property
     def standing(self) -> Standing:
@@ -194,15 +176,19 @@ class Course:
                         self._announce(opening.store, addresses, troubles)
                         is_first = False
                         self._keep_port(addresses)
+                    else:
+                        logger.info("this server changed its role in %s", self._watch)
                     self._tell(opening.place)
                     if self._candidacy is not None:
                         self._candidacy.begin(leads=opening.place.leads)
                     change = await self._next_change(leads=opening.place.leads)
                     logger.info("%s", change.why)
+                    self._watch = Stopwatch()
                 finally:
                     self._part = None
                     await self._close(opening)
                 turn = await self._prepare(change)
+                self._watch.note("others asked")
         finally:
             ending.cancel()
             if self._resuming is not None:
@@ -395,6 +381,7 @@ class Course:
             await asyncio.to_thread(begin_anew, self._configuration.data_dir)
         member = Membership(self._lock, self._open_leader if leads else self._open_follower)
         store = await asyncio.to_thread(open_store, self._configuration, member)
+        self._watch.note("store opened")
         try:
             check_exposure(self._configuration, is_guarded=store.access.keys.is_guarding)
             place.part = self._part = store.part
@@ -404,6 +391,7 @@ class Course:
             try:
                 addresses, troubles = await doors.open()
                 await asyncio.to_thread(store.retain)
+                self._watch.note("doors opened")
             except BaseException:
                 await doors.close()
                 raise
@@ -455,8 +443,10 @@ class Course:
     async def _close(self, opening: Opening) -> None:
         try:
             await opening.doors.close()
+            self._watch.note("doors closed")
         finally:
             await opening.store.close()
+            self._watch.note("store closed")
 
     def _lend(self, *, leads: bool) -> Sockets:
         """Return sockets for one opening: copies, so that the addresses stay taken after it."""

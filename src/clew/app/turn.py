@@ -1,0 +1,44 @@
+"""What comes next in the life of a server of a group, and how long the way there took."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Turn(Enum):
+    """What comes next in a server's life."""
+
+    FOLLOW = auto()
+    LEAD = auto()
+    SNAPSHOT = auto()
+    END = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An end of a role. `epoch` is one that was won with a lease; `force` leads unheard."""
+
+    turn: Turn
+    why: str
+    epoch: int | None = None
+    force: bool = False
+
+
+class Stopwatch:
+    """Times the parts of a change of role, one after another."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.monotonic()
+        self._parts: list[str] = []
+
+    def note(self, part: str) -> None:
+        """Say what was done since the last part."""
+        now = time.monotonic()
+        self._parts.append(f"{part} {now - self._last:.3f} s")
+        self._last = now
+
+    def __str__(self) -> str:
+        """Return all of it as one line of a log."""
+        return f"{self._last - self._began:.3f} s: {', '.join(self._parts)}"
