@@ -218,8 +218,8 @@ def measure_failovers(session: Session, rounds: int, ways: Sequence[str] = WAYS)
         for parts in _measure(way, rounds):
             for name, seconds in parts.items():
                 found.setdefault(name, []).append(seconds)
-        for name, seconds in found.items():
-            session.add(f"failover.{way}.{name}", median_of(seconds, "s"))
+        for name, rounds_of_it in found.items():
+            session.add(f"failover.{way}.{name}", median_of(rounds_of_it, "s"))
     session.note(
         f"failover: {CLIENTS} clients over HTTP that try the next server {1000 * AGAIN_S:g} ms "
         "after a refusal; promote and lease: three servers with --required-acks 1, the lease of "
