@@ -16,6 +16,7 @@ from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 
 from clew.testing.server import ServerProcess
+from tests.examples import EXAMPLES_USUAL, examples
 
 if TYPE_CHECKING:
     from clew.testing.postgres import PostgresProcess
@@ -35,7 +36,7 @@ def pytest_configure() -> None:
     And let no test fail because the machine was busy: what is slow, the watchdog ends.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    settings.register_profile("clew", deadline=None)
+    settings.register_profile("clew", deadline=None, max_examples=examples(EXAMPLES_USUAL))
     settings.load_profile("clew")
 
 

@@ -18,6 +18,7 @@ from clew.telemetry.tables import TABLES, TRACES
 from tests.conformance import genai_runs as runs
 from tests.conformance.query_requests import NOW, span, traces_request
 from tests.conformance.query_store import HeldStore
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -274,9 +275,7 @@ SPAN_NAMES: Final = st.sampled_from(
 )
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(6), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(SPAN_NAMES, ATTRIBUTES), min_size=1, max_size=40))
 def test_columns_are_those_of_the_oracle(
     engine: ChdbEngine, described: list[tuple[str, dict[str, str]]]

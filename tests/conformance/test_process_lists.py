@@ -30,6 +30,7 @@ from clew.twin.state.selection import Subject
 from clew.twin.state.snapshots import Written, write_snapshots
 from clew.twin.state.start import Source
 from clew.twin.tables import EVENTS, TABLES
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -146,7 +147,7 @@ def _get(house: _House, shelf: Shelf, name: str, at: int) -> Sequence[doc.Proces
         return []
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(6))
 @given(events=_processes(), now=st.integers(0, 20), shelf=st.sampled_from([SHELF, SHELF, Shelf()]))
 def test_what_the_engine_lists_is_what_walking_the_events_finds(
     house: _House, events: list[Event], now: int, shelf: Shelf

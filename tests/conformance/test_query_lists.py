@@ -27,6 +27,7 @@ from tests.conformance.query_requests import (
     traces_request,
 )
 from tests.conformance.query_store import HeldStore
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -225,7 +226,7 @@ SPANS = st.builds(
 REQUESTS = st.lists(st.lists(SPANS, min_size=1, max_size=6), min_size=1, max_size=3)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), suppress_health_check=list(HealthCheck))
 @given(REQUESTS, REQUESTS, st.integers(1, 5), st.lists(st.booleans(), max_size=4))
 def test_pages_give_what_was_there_at_the_first_once_each_while_rows_come(
     store: HeldStore,

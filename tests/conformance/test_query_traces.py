@@ -17,6 +17,7 @@ from clew.telemetry.query.traces import find_traces, get_trace
 from clew.telemetry.tables import TABLES
 from tests.conformance.query_requests import NOW, SECOND, span, traces_request
 from tests.conformance.query_store import HeldStore
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +160,7 @@ SPANS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), suppress_health_check=list(HealthCheck))
 @given(st.lists(SPANS, min_size=1, max_size=3), st.integers(1, 4), st.booleans())
 def test_pages_of_traces_hold_each_once_by_its_newest_match(
     store: HeldStore, requests: list[list[tuple[int, int, int]]], limit: int, flush: bool

@@ -25,6 +25,7 @@ from clew.team.sessions.service import BESIDE_MAX, TeamSessions
 from clew.team.sessions.targets import Visit, visit_of
 from tests.conformance.registry_places import PLACES, PostgresPlace, SqlitePlace
 from tests.conformance.registry_replay import LeadingPlace
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -281,9 +282,7 @@ def test_what_is_seen_again_soon_is_one_look(sessions: TeamSessions, clock: Hand
     assert (twice.count, twice.first_at) == (2, once.first_at)
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(

@@ -18,6 +18,7 @@ from clew.twin.state.courses import Courses
 from clew.twin.state.selection import Subject
 from clew.twin.tables import TABLES
 from tests.conformance.twin_house import MORNING, MOSTLY_CHANGES, House, histories
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +39,7 @@ def stretch() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(10))
 @given(
     batches=st.lists(
         st.tuples(histories(types=MOSTLY_CHANGES), st.integers(0, 3)), min_size=1, max_size=3

@@ -19,6 +19,7 @@ from clew.twin.state.rows import rename
 from clew.twin.state.selection import Subject
 from clew.twin.tables import TABLES
 from tests.conformance.twin_house import MORNING, MOSTLY_CHANGES, House, histories
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     engine.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(15))
 @given(events=histories(), until=st.integers(-1, 5))
 def test_any_events_give_the_state_of_the_definition(
     house: House, events: list[Event], until: int
@@ -45,7 +46,7 @@ def test_any_events_give_the_state_of_the_definition(
     assert known.folded == fold(events, MORNING + until)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(15))
 @given(
     events=histories(
         types=(
@@ -65,7 +66,7 @@ def test_the_engine_alone_gives_it_where_nothing_was_deleted(
     assert (known.source is None) == (known.folded.last is None)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(8))
 @given(
     batches=st.lists(histories(types=MOSTLY_CHANGES), min_size=1, max_size=4),
     moments=st.lists(st.integers(-1, 5), min_size=4, max_size=4),
@@ -120,7 +121,7 @@ def _renamed(events: list[Event], aliases: dict[str, str]) -> list[Event]:
     return [replace(each, patch=rename(dict(each.patch), aliases)) for each in events]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(8))
 @given(
     events=histories(types=MOSTLY_CHANGES),
     moments=st.lists(

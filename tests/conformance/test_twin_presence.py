@@ -16,6 +16,7 @@ from clew.twin.ingest.presence import PAUSE_S, Presence
 from clew.twin.state.selection import Subject
 from clew.twin.tables import TABLES
 from tests.conformance.twin_house import House, histories
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,7 +43,7 @@ def tell(presence: Presence, subject: Subject, events: Iterable[Event]) -> None:
         presence.tell(subject, event.type, event.order)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20))
 @given(events=histories(), cuts=st.tuples(st.integers(0, 16), st.integers(0, 16)))
 def test_what_is_stored_and_what_is_told_are_one_whatever_comes_first(
     house: House, events: list[Event], cuts: tuple[int, int]

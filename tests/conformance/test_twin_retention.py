@@ -22,6 +22,7 @@ from clew.twin.state.retention import Retention, Taken
 from clew.twin.state.selection import Subject
 from clew.twin.tables import EVENTS, SNAPSHOTS, TABLES
 from tests.conformance.twin_house import MORNING, MOSTLY_CHANGES, House, histories
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +133,7 @@ def change(at: int, seq: int, **patch: Any) -> Event:
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(6))
 @given(
     november=histories(types=MOSTLY_CHANGES, name="n"),
     december=histories(types=MOSTLY_CHANGES, start=DECEMBER, name="d"),

@@ -24,6 +24,7 @@ from clew.twin.ingest.judge import NoRegistries
 from clew.twin.ingest.record import LogRecord
 from clew.twin.ingest.rows import EventRows
 from clew.twin.tables import EVENTS, TABLES
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,7 +138,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
 _NAMES = (f"o{n}" for n in itertools.count())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(15))
 @given(events=_events, until=st.integers(-1, 5))
 def test_any_events_give_the_state_of_the_definition(
     table: Table, events: list[Event], until: int

@@ -20,6 +20,7 @@ from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.tables import TABLES
 from tests.conformance.query_requests import NOW
 from tests.conformance.query_store import DAY_NS, HeldStore
+from tests.examples import examples
 from tests.property.spans_model import (
     KINDS,
     MINUTE,
@@ -101,7 +102,7 @@ def fill(store: HeldStore, made: list[Made], stored: int) -> dict[str, Any]:
     return {"start": format_time(start), "end": format_time(start + LENGTH)}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), suppress_health_check=list(HealthCheck))
 @given(made=spans(), stored=st.integers(0, 12))
 def test_a_summary_says_what_counting_by_hand_says(
     store: HeldStore, made: list[Made], stored: int
@@ -148,7 +149,7 @@ def test_a_summary_says_what_counting_by_hand_says(
         assert (int(said[key].trace_id, 16), int(said[key].span_id, 16)) == newest.key
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(8), suppress_health_check=list(HealthCheck))
 @given(made=spans(), stored=st.integers(0, 12))
 def test_a_graph_has_the_edges_that_looking_at_each_pair_finds(
     store: HeldStore, made: list[Made], stored: int

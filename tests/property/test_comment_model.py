@@ -20,6 +20,7 @@ from clew.team.comments.parameters import CommentEdit, CommentQuery, NewComment,
 from clew.team.comments.schema import SCHEMA
 from clew.team.comments.service import TeamComments
 from tests.conformance.registry_places import PLACES, Place, PostgresPlace, SqlitePlace
+from tests.examples import examples
 
 NS = 10**9
 START = 1_790_812_800 * NS
@@ -152,7 +153,7 @@ def replace_page(query: CommentQuery, limit: int, cursor: str | None) -> Comment
 
 
 @given(STEPS, QUERIES, st.integers(1, 7))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20))
 def test_a_search_finds_what_a_list_would(
     database: Database, steps: list[tuple[object, ...]], asked: dict[str, str], limit: int
 ) -> None:
@@ -173,7 +174,7 @@ def test_a_search_finds_what_a_list_would(
     st.integers(1, 5),
     st.data(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20))
 def test_pages_stand_still_while_comments_come_and_change(
     database: Database,
     bodies: list[str],

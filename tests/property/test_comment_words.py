@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clew.base.errors import ClewError, ErrorCode
@@ -47,7 +47,6 @@ def both(request: pytest.FixtureRequest) -> Iterator[Both]:
 @example(["time-out of the bank"], "time-o")
 @example(["crème brûlée"], '"creme brulee"')
 @example(["say: it's O'Neil"], "o'n")
-@settings(max_examples=150, deadline=None)
 def test_what_is_found_does_not_depend_on_where_it_is_kept(
     both: Both, bodies: list[str], looked_for: str
 ) -> None:

@@ -41,6 +41,7 @@ from clew.telemetry.query.regex import RegexJudge
 from clew.telemetry.query.vocabulary import OPERATORS, SPANS, FieldKind
 from clew.telemetry.tables import TABLES, TRACES
 from tests.conformance.query_store import HeldStore
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -350,7 +351,7 @@ ASKS: list[Condition] = [
 ]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), suppress_health_check=list(HealthCheck))
 @given(requests(), st.lists(CONDITIONS, min_size=1, max_size=8))
 @example(LONG_KEY, ASKS)
 @example(LONG_VALUE, ASKS)

@@ -23,6 +23,7 @@ from clew.lineage.service import StoredLineages
 from clew.lineage.tables import ITEMS, LINKS, TABLES
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.contract import Snapshot
+from tests.examples import examples
 from tests.lineage_graphs import Pair, depths_of, find_ways, pairs_of, walk_plainly
 
 MORNING = 1_764_000_000_000_000_000
@@ -105,7 +106,7 @@ def service(graph: Graph, request: pytest.FixtureRequest) -> StoredLineages:
 
 
 few = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

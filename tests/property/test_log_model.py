@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from clew.store.frame import Cut, Split
 from clew.store.history import History, RecordedBatch
 from clew.store.log import Group, Log, LogOptions
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,7 +138,7 @@ operations = st.one_of(
 
 
 @settings(
-    max_examples=60,
+    max_examples=examples(30),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -232,7 +233,7 @@ def test_hurt_at_any_byte_a_log_loses_only_the_frame_that_holds_it(tmp_path: Pat
             assert history.batch == (None if cut_is_hurt else RecordedBatch(1, 4))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30))
 @given(data=st.data())
 def test_hurt_in_many_places_a_log_never_gives_a_frame_that_was_not_written(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -25,6 +25,7 @@ from clew.store.replication.position import (
 )
 from clew.store.replication.reader import LogReader
 from clew.store.replication.wire import Record, encode_records, parse_records
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from clew.store.replication.standing import Starts
@@ -142,7 +143,7 @@ def read_log(folder: Path, log_id: bytes) -> list[bytes]:
         reader.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(payloads=st.lists(st.binary(max_size=150), min_size=1, max_size=12), data=st.data())
 def test_a_log_that_is_cut_off_keeps_what_is_before_and_what_was_said_of_it(
     payloads: list[bytes], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from clew.surfaces.mcp.outline import Line, Outline, first_errors, outline
 from clew.telemetry.documents import Scope, Span, Status
+from tests.examples import examples
 
-BOUNDS = settings(max_examples=60, deadline=None)
+BOUNDS = settings(max_examples=examples(25))
 
 OPERATIONS = ("a", "b", "c")
 
@@ -136,7 +137,7 @@ def test_the_outline_of_a_span_is_about_what_is_below_it(spans: list[Span], numb
     assert {span.span_id for line in every_line(tree) for span in line.spans} == below
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(5))
 @given(st.integers(2_000, 5_000))
 def test_a_long_chain_and_a_long_loop_are_no_trouble(size: int) -> None:
     chain = [

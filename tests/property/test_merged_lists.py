@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.base.errors import ClewError, ErrorCode
@@ -79,7 +79,6 @@ def made(keys: dict[str, list[str]]) -> dict[str, list[Row]]:
 
 
 @given(ROWS, st.integers(1, 7), st.integers(1, 5), st.data())
-@settings(max_examples=150)
 def test_pages_give_every_row_once_in_order_and_nothing_that_came_since(
     shards: Shards,
     keys: dict[str, list[str]],

@@ -19,6 +19,7 @@ from clew.telemetry.otlp.limits import WEIGHT_MAX
 from clew.telemetry.otlp.reference import ReferenceDecoder
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.tables import TABLES
+from tests.examples import examples
 from tests.otlp_native import require_native
 from tests.property.otlp_canonical import plain_batch
 from tests.property.otlp_strategies import OLDEST, RECEIVED, maximal_requests, requests
@@ -26,7 +27,7 @@ from tests.property.otlp_strategies import OLDEST, RECEIVED, maximal_requests, r
 SCHEMAS = {table.name: table.arrow_schema for table in TABLES}
 
 bodies = settings(
-    max_examples=100,
+    max_examples=examples(30),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -91,7 +92,7 @@ def test_both_decoders_give_equal_rows_and_refusals(
     assert_equal_outcome(signal, body, other[1].SerializeToString(), body)
 
 
-@settings(bodies, max_examples=60)
+@settings(bodies, max_examples=examples(20))
 @given(st.lists(requests, min_size=2, max_size=3))
 def test_both_decoders_read_concatenated_requests_as_one(drawn: list[tuple[Signal, Any]]) -> None:
     signal = drawn[0][0]
@@ -111,7 +112,7 @@ def is_taken(decoder: Decoder, body: bytes) -> bool:
 WEIGHT_TRIED_MAX = 1 << 20
 
 
-@settings(bodies, max_examples=80)
+@settings(bodies, max_examples=examples(20))
 @given(requests)
 def test_both_decoders_find_a_request_too_heavy_at_the_same_byte(drawn: tuple[Signal, Any]) -> None:
     signal, body = drawn[0], drawn[1].SerializeToString()
@@ -126,7 +127,7 @@ def test_both_decoders_find_a_request_too_heavy_at_the_same_byte(drawn: tuple[Si
         assert not is_taken(NativeDecoder(signal, weight_max=weight - 1), body)
 
 
-@settings(bodies, max_examples=60)
+@settings(bodies, max_examples=examples(20))
 @given(st.lists(requests, min_size=1, max_size=6), st.integers(0, 5000), st.integers(0, 20_000))
 def test_both_decoders_are_full_at_the_same_request_and_take_it_when_emptied(
     drawn: list[tuple[Signal, Any]], weight_max: int, held_bytes_max: int
@@ -168,7 +169,7 @@ def damaged_bodies(draw: st.DrawFn) -> tuple[Signal, bytes]:
     return signal, bytes(body)
 
 
-@settings(bodies, max_examples=220)
+@settings(bodies, max_examples=examples(60))
 @given(damaged_bodies(), st.sampled_from([WEIGHT_MAX, 1000]))
 def test_both_decoders_agree_on_damaged_bytes(drawn: tuple[Signal, bytes], weight_max: int) -> None:
     assert_equal_outcome(*drawn, weight_max=weight_max)

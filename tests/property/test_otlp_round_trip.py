@@ -22,6 +22,7 @@ from clew.telemetry.otlp.json_codec import format_message, parse_request
 from clew.telemetry.otlp.messages import REQUESTS
 from clew.telemetry.otlp.reference import ReferenceDecoder
 from clew.telemetry.otlp.signal import Signal
+from tests.examples import examples
 from tests.property.otlp_canonical import (
     PROFILE_FIELDS,
     canonical,
@@ -31,7 +32,7 @@ from tests.property.otlp_canonical import (
 from tests.property.otlp_strategies import OLDEST, RECEIVED, maximal_requests, requests
 
 whole_requests = settings(
-    max_examples=150,
+    max_examples=examples(50),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -12,6 +12,7 @@ from clew.twin.fold import fold, put_in_order
 from clew.twin.query.phases import ENDS, Course, next_phases, tell_status, walk
 from clew.twin.schema.transitions import may_follow
 from clew.twin.schema.values import ProcessSchema
+from tests.examples import examples
 
 CHECKOUT = ProcessSchema(
     name="Checkout",
@@ -60,7 +61,7 @@ def course_of(events: list[Event]) -> Course:
     return walk(put_in_order(events), lambda _checksum: CHECKOUT)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(events=EVENTS)
 def test_phases_stand_in_a_row_and_agree_with_the_fold(events: list[Event]) -> None:
     folded = fold(events)
@@ -78,7 +79,7 @@ def test_phases_stand_in_a_row_and_agree_with_the_fold(events: list[Event]) -> N
     assert (course.ended_at is None) == (goes_on or not folded.version)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(events=EVENTS, seed=st.randoms(use_true_random=False))
 def test_the_order_of_arrival_is_no_matter(events: list[Event], seed: object) -> None:
     doubled = [*events, *events[::2]]
@@ -86,7 +87,7 @@ def test_the_order_of_arrival_is_no_matter(events: list[Event], seed: object) ->
     assert course_of(doubled) == course_of(events)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(events=EVENTS)
 def test_a_phase_is_allowed_exactly_when_its_type_says_so(events: list[Event]) -> None:
     """Of one life without ends, where each change of phase is one step of the type's table."""

@@ -35,6 +35,7 @@ from clew.twin.schema.values import RegistrySchema
 from tests.conformance.registry_replay import MemoryLog, check_statements, dump
 from tests.conformance.registry_writes import DEADLINE_S, Gate, result
 from tests.conformance.team_ledgers import CREATE, UPDATE, Book, Clock
+from tests.examples import examples
 
 TRACE: Final = "1" * 32
 
@@ -166,7 +167,7 @@ def play(database: SqliteDatabase, steps: list[tuple[str, int, int]]) -> None:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False
+    max_examples=examples(10), suppress_health_check=[HealthCheck.too_slow], derandomize=False
 )
 @given(steps=STEPS, cuts=st.lists(st.integers(0, 60), max_size=3))
 def test_what_was_recorded_makes_the_same_registry_again_in_any_pieces(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from clew.store.database.contract import Database, Schema, Step, Transaction
 from clew.store.database.writer import WriterOptions
 from tests.conformance.registry_places import PLACES, Place, PostgresPlace, SqlitePlace
+from tests.examples import examples
 
 DEADLINE_S = 20.0
 CELLS = Schema("cells", (Step(1, "cells", ("CREATE TABLE cells (k INTEGER UNIQUE, v INTEGER)",)),))
@@ -82,7 +83,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 
 @given(WRITES, st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(20))
 def test_writes_of_one_caller_do_what_they_would_one_after_another(
     database: Database, writes: list[Write], is_gathered: bool
 ) -> None:

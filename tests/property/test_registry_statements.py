@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.store.database.contract import Database, Schema
@@ -52,7 +52,6 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 
 @given(st.lists(TANGLED.map("".join), min_size=1, max_size=4), st.data())
-@settings(max_examples=60, deadline=None)
 def test_the_server_reads_texts_as_they_were_meant(
     database: Database, texts: list[str], data: st.DataObject
 ) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from clew.remote.reply import decode
 from clew.surfaces.rest.answers import encode
 from clew.surfaces.rest.table import ROUTES
+from tests.examples import examples
 
 TAGS = {"traces", "logs", "metrics", "services", "attributes", "sql", "analytics", "comments"}
 
@@ -71,7 +72,7 @@ def test_every_answer_of_telemetry_and_comments_is_among_them() -> None:
 
 @pytest.mark.parametrize("kind", DOCUMENTS, ids=lambda kind: kind.__name__)
 @given(chance=st.data())
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 def test_a_document_comes_through_a_client_as_it_was_sent(
     kind: type[msgspec.Struct], chance: st.DataObject
 ) -> None:

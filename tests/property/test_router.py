@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -71,7 +71,6 @@ def check(request: Any, parts: Any, noun: str, records: str) -> None:
 
 
 @given(SHAPES)
-@settings(max_examples=60)
 def test_spans_go_to_the_owner_of_their_trace(shape: Shape) -> None:
     request = fill(ExportTraceServiceRequest(), "spans", "spans", shape)
     parts: Any = split_spans(request, RING)
@@ -83,7 +82,6 @@ def test_spans_go_to_the_owner_of_their_trace(shape: Shape) -> None:
 
 
 @given(SHAPES)
-@settings(max_examples=60)
 def test_log_records_go_with_their_trace_or_else_with_their_service(shape: Shape) -> None:
     request = fill(ExportLogsServiceRequest(), "logs", "log_records", shape)
     parts: Any = split_logs(request, RING)
@@ -97,7 +95,6 @@ def test_log_records_go_with_their_trace_or_else_with_their_service(shape: Shape
 
 
 @given(SHAPES)
-@settings(max_examples=60)
 def test_metrics_go_with_their_service(shape: Shape) -> None:
     request = fill(ExportMetricsServiceRequest(), "metrics", "metrics", shape)
     parts: Any = split_metrics(request, RING)

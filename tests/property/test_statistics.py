@@ -25,6 +25,7 @@ from clew.telemetry.analytics.statistics import (
     expect_none,
     find_quantile,
 )
+from tests.examples import examples
 
 few = st.integers(0, 14)
 
@@ -51,7 +52,6 @@ def test_small_shares_are_compared_exactly(one: Share, two: Share) -> None:
     assert compare_shares(one, two) == pytest.approx(fisher_by_fractions(one, two))
 
 
-@settings(deadline=None)
 @given(shares(400), shares(400))
 @example(Share(60, 400), Share(90, 400))
 def test_larger_shares_are_compared_nearly_as_exactly(one: Share, two: Share) -> None:
@@ -90,7 +90,7 @@ def test_few_events_are_compared_exactly(one: int, two: int, here: int, there: i
     assert compare_rates(one, here, two, there) == pytest.approx(expected)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10))
 @given(st.integers(900, 1300), st.integers(900, 1300))
 def test_many_events_are_compared_nearly_as_exactly(one: int, two: int) -> None:
     weights = [1]
@@ -140,7 +140,6 @@ def test_superiority_is_the_share_of_pairs(one: list[int], two: list[int]) -> No
     assert found.superiority == pytest.approx(wins / len(one) / len(two))
 
 
-@settings(deadline=None)
 @given(values, values)
 def test_ranks_vary_as_much_as_over_all_arrangements(one: list[int], two: list[int]) -> None:
     """The variance, ties included, is that of every way to deal the values to the two sides."""

@@ -39,7 +39,7 @@ from tests.property.team_town import (
 
 CREATE, UPDATE, DELETE = SyncOperationType
 
-EXAMPLES = int(os.environ.get("CLEW_TEAM_STORIES", "20"))
+EXAMPLES = int(os.environ.get("CLEW_TEAM_STORIES", "10"))
 
 STEPS_MAX = 40
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.base.times import NS_PER_S
@@ -194,7 +194,6 @@ def make_clients(world: World, strategy: ConflictStrategy, seed: int) -> list[Cl
 
 
 @given(st.integers(0, 2**64), st.sampled_from(ConflictStrategy))
-@settings(max_examples=100, deadline=None)
 def test_whatever_goes_wrong_all_end_with_the_same_and_nothing_is_lost_or_doubled(
     seed: int, strategy: ConflictStrategy
 ) -> None:
@@ -228,7 +227,6 @@ ALONE = [step for step in STEPS if step not in {Story.give_up, Story.resolve}]
 
 
 @given(st.integers(0, 2**64), st.sampled_from(ConflictStrategy))
-@settings(max_examples=100, deadline=None)
 def test_who_writes_alone_meets_no_conflict_and_ends_with_the_last_word(
     seed: int, strategy: ConflictStrategy
 ) -> None:

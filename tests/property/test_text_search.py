@@ -36,6 +36,7 @@ from clew.telemetry.query.vocabulary import LOGS as LOG_VOCABULARY
 from clew.telemetry.query.vocabulary import SPANS as SPAN_VOCABULARY
 from clew.telemetry.tables import LOGS, TABLES, TRACES
 from tests.conformance.query_store import HeldStore
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +162,7 @@ def text_of(needle: str) -> Condition:
     return Compare(Field("text"), Operator.CONTAINS, needle)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), suppress_health_check=list(HealthCheck))
 @given(SPANS, st.lists(needles(), min_size=1, max_size=5))
 @example(TRICKY_SPANS, ["oom", "oom ", " oom", "om-98", "om_98", ".oom.", "öß", "größe", "o o"])
 def test_a_search_finds_exactly_the_spans_with_the_text(
@@ -191,7 +192,7 @@ def test_a_search_finds_exactly_the_spans_with_the_text(
     assert answers == expected, "flushed"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), suppress_health_check=list(HealthCheck))
 @given(RECORDS, st.lists(needles(), min_size=1, max_size=5))
 def test_a_search_finds_exactly_the_log_records_with_the_text(
     store: HeldStore, sent: tuple[LogRecord, ...], searched: list[str]

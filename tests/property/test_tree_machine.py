@@ -634,6 +634,4 @@ class TreeStory(RuleBasedStateMachine):
 
 
 TestTreeStory = TreeStory.TestCase
-TestTreeStory.settings = settings(
-    max_examples=120, stateful_step_count=60, deadline=None, print_blob=True
-)
+TestTreeStory.settings = settings(stateful_step_count=60, deadline=None, print_blob=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 
@@ -152,7 +152,6 @@ def values_of(state: Mapping[str, Any]) -> dict[str, Any]:
 @given(
     st.lists(STEPS, max_size=12), st.randoms(use_true_random=False), st.sampled_from([None, "off"])
 )
-@settings(deadline=None, max_examples=120)
 def test_the_fold_of_what_was_said_is_the_object(
     steps: list[tuple[str, Any]], chance: Any, validation: Any
 ) -> None:

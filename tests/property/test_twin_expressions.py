@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from clew.twin.schema.expressions import parse_expression
 from clew.twin.schema.patterns import Pattern
+from tests.examples import examples
 
 CHARACTERS = "ab0_ \n]-é"
 
@@ -32,7 +33,7 @@ PATTERNS = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50))
 @given(PATTERNS, st.lists(st.text(CHARACTERS, max_size=6), min_size=1, max_size=5))
 def test_a_pattern_matches_what_python_matches(text: str, samples: list[str]) -> None:
     pattern = Pattern(text)
@@ -65,14 +66,13 @@ CONDITIONS = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50))
 @given(CONDITIONS, st.integers(-5, 5), st.floats(-5, 5))
 def test_a_condition_over_values_that_are_there_is_pythons(text: str, a: int, b: float) -> None:
     expected: Any = eval(text, {"__builtins__": {}}, {"a": a, "b": b})
     assert parse_expression(text).holds({"a": a, "b": b}) == expected
 
 
-@settings(max_examples=100, deadline=None)
 @given(CONDITIONS, st.integers(-5, 5))
 def test_what_is_missing_never_turns_a_condition_into_the_opposite(text: str, a: int) -> None:
     """Unknown may become either when the value comes; what is said without it must stay."""

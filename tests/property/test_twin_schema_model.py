@@ -16,10 +16,11 @@ from clew.twin.schema.comparison import compare
 from clew.twin.schema.conversion import from_attribute, to_attribute
 from clew.twin.schema.faults import FieldError
 from clew.twin.schema.values import FieldSchema, FieldType, RegistrySchema
+from tests.examples import examples
 from tests.property.registries import VALUES, as_text, field_schemas, is_same, registries
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50))
 @given(field_schemas(), VALUES)
 def test_coercing_twice_is_coercing_once(field: FieldSchema, value: Any) -> None:
     try:
@@ -36,7 +37,7 @@ def test_coercing_twice_is_coercing_once(field: FieldSchema, value: Any) -> None
     assert is_same(msgspec.json.decode(msgspec.json.encode(taken)), taken)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(150))
 @given(field_schemas(), VALUES)
 def test_a_value_comes_back_from_its_attribute_typed_or_as_text(
     field: FieldSchema, value: Any
@@ -54,7 +55,6 @@ def test_a_value_comes_back_from_its_attribute_typed_or_as_text(
     assert is_same(from_attribute(field, as_text(attribute)), taken)
 
 
-@settings(max_examples=50, deadline=None)
 @given(registries())
 def test_a_registry_comes_back_from_its_file(registry: RegistrySchema) -> None:
     assert check_registry(registry) == []
@@ -65,7 +65,7 @@ def test_a_registry_comes_back_from_its_file(registry: RegistrySchema) -> None:
     assert compare(registry, read) == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(registries())
 def test_classes_of_a_file_make_the_same_file(registry: RegistrySchema) -> None:
     dynamic = Registry.from_schema(registry)
@@ -91,7 +91,6 @@ EDITS: dict[str, Any] = {
 }
 
 
-@settings(max_examples=60, deadline=None)
 @given(registries(), st.data())
 def test_any_edit_of_a_field_changes_the_checksum(registry: RegistrySchema, data: Any) -> None:
     kinds = [each for each in registry.objects.values() if each.fields]

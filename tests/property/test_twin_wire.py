@@ -9,13 +9,14 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 
 from clew.twin.anchoring.baggage import HEADER_BYTES_MAX
 from clew.twin.context import anchor, anchor_from_headers, get_current_anchor, inject
+from tests.examples import examples
 
 IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=300)
 TYPES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=100)
 
 
 @given(IDS, TYPES)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=examples(100))
 def test_opentelemetry_reads_what_we_write(obj_id: str, obj_type: str) -> None:
     headers: dict[str, str] = {}
     with anchor(obj_id, obj_type):
@@ -28,7 +29,7 @@ def test_opentelemetry_reads_what_we_write(obj_id: str, obj_type: str) -> None:
 
 
 @given(IDS, TYPES)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=examples(100))
 def test_we_read_what_opentelemetry_writes(obj_id: str, obj_type: str) -> None:
     headers: dict[str, str] = {}
     with anchor(obj_id, obj_type):
@@ -39,7 +40,7 @@ def test_we_read_what_opentelemetry_writes(obj_id: str, obj_type: str) -> None:
 
 
 @given(IDS, TYPES)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=examples(100))
 def test_we_read_what_we_write(obj_id: str, obj_type: str) -> None:
     headers: dict[str, str] = {}
     with anchor(obj_id, obj_type) as opened:
@@ -51,7 +52,7 @@ def test_we_read_what_we_write(obj_id: str, obj_type: str) -> None:
 
 
 @given(st.text(max_size=400), st.booleans())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=examples(100))
 def test_no_header_does_any_harm(value: str, names_an_object: bool) -> None:
     begin = "trilog.obj.id=" if names_an_object else ""
     with anchor_from_headers({"baggage": f"{begin}{value}", "traceparent": value}):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.base.errors import ClewError
@@ -53,13 +53,11 @@ def test_a_second_implementation_agrees_with_the_collectors_code(vector: dict[st
 
 
 @given(NAMES, KEYS)
-@settings(max_examples=60, deadline=None)
 def test_both_implementations_agree_on_any_names(names: list[str], key: bytes) -> None:
     assert Ring(names).owner_of(key) == walk_the_circle(names, key)
 
 
 @given(NAMES, st.randoms(use_true_random=False), KEYS)
-@settings(max_examples=60, deadline=None)
 def test_the_order_of_the_shards_means_nothing(names: list[str], chance: Any, key: bytes) -> None:
     turned = [*names, names[0]]
     chance.shuffle(turned)
@@ -67,7 +65,6 @@ def test_the_order_of_the_shards_means_nothing(names: list[str], chance: Any, ke
 
 
 @given(NAMES, st.text(min_size=1, max_size=12), st.lists(KEYS, min_size=1, max_size=50))
-@settings(max_examples=60, deadline=None)
 def test_a_shard_that_is_added_takes_keys_and_moves_none_between_others(
     names: list[str], added: str, keys: list[bytes]
 ) -> None:
