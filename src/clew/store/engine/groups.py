@@ -65,14 +65,37 @@ class Groups:
     aggregates: tuple[Aggregate, ...]
     columns: tuple[str, ...]
 
-    def ask(self, snapshot: Snapshot, name: str, where: str) -> tuple[str, Scan]:
-        """Return the SELECT that gives the groups out of a scan by this name, and the scan."""
+    def ask(self, snapshot: Snapshot, name: str, where: str, *, sets: str = "") -> tuple[str, Scan]:
+        """Return the SELECT that gives the groups out of a scan by this name, and the scan.
+
+        `sets` are the grouping sets over the keys, where there are others than all of them; then
+        each key has a column ``no_KEY`` that is 1 where the row is of no one value of it.
+        """
+        sql, scans = self.ask_all(snapshot, {name: (self.table, where)}, sets=sets)
+        return sql, scans[name]
+
+    def ask_all(
+        self, snapshot: Snapshot, sources: Mapping[str, tuple[Table, str]], *, sets: str = ""
+    ) -> tuple[str, dict[str, Scan]]:
+        """Return the SELECT that gives the groups of several tables together, and its scans.
+
+        `sources` are tables and conditions by the names of the scans.
+        """
         named = tuple(f"{expression} AS {key}" for key, expression in self.keys.items())
-        group = f" GROUP BY {', '.join(self.keys)}" if self.keys else ""
+        group = f" GROUP BY {sets or ', '.join(self.keys)}" if self.keys else ""
+        marks = tuple(f"grouping({key}) AS no_{key}" for key in self.keys) if sets else ()
+        by: tuple[str, ...] = ()
         if snapshot.frames is None:
-            figures = ", ".join((*named, *(each.whole for each in self.aggregates)))
-            return f"SELECT {figures} FROM @{name}{group}", Scan(self.table, self.columns, where)
-        states = tuple(each.state for each in self.aggregates)
-        scan = Scan(self.table, (*named, *states), where, group_by=tuple(self.keys.values()))
-        figures = ", ".join((*self.keys, *(each.merged for each in self.aggregates)))
-        return f"SELECT {figures} FROM @{name}{group}", scan
+            columns = self.columns
+            figures = (*marks, *named, *(each.whole for each in self.aggregates))
+        else:
+            columns = (*named, *(each.state for each in self.aggregates))
+            by = tuple(self.keys.values())
+            figures = (*marks, *self.keys, *(each.merged for each in self.aggregates))
+        scans = {
+            name: Scan(table, columns, where, group_by=by)
+            for name, (table, where) in sources.items()
+        }
+        rows = " UNION ALL ".join(f"SELECT * FROM @{name}" for name in sources)
+        source = f"({rows})" if len(sources) > 1 else f"@{next(iter(sources))}"
+        return f"SELECT {', '.join(figures)} FROM {source}{group}", scans

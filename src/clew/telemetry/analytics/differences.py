@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from clew.base.times import NS_PER_MS
 from clew.store.engine.contract import QueryLimits, Scan
+from clew.store.engine.groups import Aggregate, Groups
 from clew.telemetry.analytics import reports as doc
 from clew.telemetry.analytics.evidence import quote_value
 from clew.telemetry.analytics.span_sets import Ordinary, SpanSets, is_defining, read_sets
@@ -28,11 +29,12 @@ from clew.telemetry.analytics.windows import read_baseline, read_current
 from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.severity import SEVERITY_CLASSES, SEVERITY_SQL
 from clew.telemetry.query.slices import check_limit
-from clew.telemetry.query.window import time_condition
+from clew.telemetry.query.window import SECONDS, time_condition
 from clew.telemetry.tables import LOGS, TRACES
 
 if TYPE_CHECKING:
     from clew.store.engine.contract import Snapshot
+    from clew.store.table import Table
     from clew.telemetry.analytics import parameters as ask
     from clew.telemetry.analytics.windows import Window
     from clew.telemetry.query.store import Store
@@ -104,6 +106,27 @@ _WANTED_KEYS_SQL: Final = ", ".join(
     for place, sql in _MAPS.items()
 )
 """Of the same entries, and of keys, the hashes that are asked for."""
+
+_ENTRY_COLUMNS: Final = (
+    "ServiceName",
+    "SpanName",
+    "StatusCode",
+    "SpanKind",
+    *_MAPS.values(),
+)
+"""What entries are made of."""
+
+_SPAN_FIGURES: Final = (
+    Aggregate("spans", "count"),
+    Aggregate("errors", "countIf", "StatusCode = 'Error'"),
+    # As floats: two spans that never end wrap the engine's sum of integers.
+    Aggregate("mean", "avg", "toFloat64(Duration)"),
+    Aggregate("quantiles", "quantilesExact(0.5, 0.95, 0.99)", "Duration"),
+)
+_LOG_FIGURES: Final = (
+    Aggregate("logs", "count"),
+    Aggregate("log_errors", "countIf", f"{SEVERITY_SQL} >= {_ERRORS_FROM}"),
+)
 
 _SAID_BY_FIELDS: Final = frozenset({("resource", "service.name")})
 
@@ -180,36 +203,8 @@ class _Reader:
 
     def read_figures(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return counts and durations of the current window and of the baseline."""
-        spans = self._by_window(
-            "SELECT is_current, count() AS spans, countIf(StatusCode = 'Error') AS errors,"
-            # As floats: two spans that never end wrap the engine's sum of integers.
-            " avg(toFloat64(Duration)) AS mean,"
-            " quantilesExact(0.5, 0.95, 0.99)(Duration) AS quantiles"
-            " FROM @spans GROUP BY is_current",
-            Scan(
-                TRACES,
-                (
-                    f"{time_condition(TRACES, self._current.range)} AS is_current",
-                    "StatusCode",
-                    "Duration",
-                ),
-                both_windows(TRACES, self._current, self._baseline),
-            ),
-            "spans",
-        )
-        logs = self._by_window(
-            "SELECT is_current, count() AS logs, countIf(failed) AS log_errors"
-            " FROM @logs GROUP BY is_current",
-            Scan(
-                LOGS,
-                (
-                    f"{time_condition(LOGS, self._current.range)} AS is_current",
-                    f"{SEVERITY_SQL} >= {_ERRORS_FROM} AS failed",
-                ),
-                both_windows(LOGS, self._current, self._baseline),
-            ),
-            "logs",
-        )
+        spans = self._by_window(TRACES, _SPAN_FIGURES, ("StatusCode", "Duration"))
+        logs = self._by_window(LOGS, _LOG_FIGURES, ("SeverityNumber", "SeverityText"))
         nothing = {
             "spans": 0,
             "errors": 0,
@@ -221,16 +216,25 @@ class _Reader:
         here, there = ({**nothing, **spans.get(side, {}), **logs.get(side, {})} for side in (1, 0))
         return here, there
 
-    def _by_window(self, sql: str, scan: Scan, name: str) -> dict[int, dict[str, Any]]:
+    def _by_window(
+        self, table: Table, figures: tuple[Aggregate, ...], columns: tuple[str, ...]
+    ) -> dict[int, dict[str, Any]]:
         parameters: dict[str, object] = {}
+        where = both_windows(table, self._current, self._baseline)
         if self._service is not None:
-            where = f"{scan.where} AND ServiceName = {{service:String}}"
-            scan = Scan(scan.table, scan.columns, where)
+            where += " AND ServiceName = {service:String}"
             parameters["service"] = self._service
+        groups = Groups(
+            table,
+            {"is_current": f"({time_condition(table, self._current.range)})"},
+            figures,
+            (table.time, SECONDS, *columns),
+        )
+        sql, scan = groups.ask(self._snapshot, "rows", where)
         rows = self._store.engine.query(
             sql,
             snapshot=self._snapshot,
-            scans={name: scan},
+            scans={"rows": scan},
             parameters=parameters,
             limits=LIMITS,
         ).to_pylist()
@@ -238,8 +242,9 @@ class _Reader:
 
     def count_sets(self, sets: SpanSets) -> tuple[int, int]:
         """Return how many spans are bad and how many good."""
-        [row] = self._ask(
-            sets, (), "SELECT countIf(is_bad) AS bad, count() AS n FROM @spans", sets.where
+        counted = Scan(TRACES, (f"countIf({sets.is_bad}) AS bads", "count() AS spans"), sets.where)
+        [row] = self._query(
+            "SELECT sum(bads) AS bad, sum(spans) AS n FROM @spans", counted, sets.parameters
         )
         return row["bad"], row["n"] - row["bad"]
 
@@ -269,27 +274,33 @@ class _Reader:
 
     def _read_keys(self, sets: SpanSets) -> list[dict[str, Any]]:
         """Return the keys of the bad spans, with what their values are like."""
+        entry = f"arrayJoin({_ENTRIES_SQL})"
+        groups = _groups_of_entries(
+            entry,
+            ("place", "key"),
+            Aggregate("n", "count"),
+            Aggregate("values", "uniqCombined", f"tupleElement({entry}, 3)"),
+            Aggregate("longest", "max", f"length(tupleElement({entry}, 3))"),
+        )
         return self._ask(
             sets,
-            (f"{_ENTRIES_SQL} AS entries",),
-            "SELECT entry.1 AS place, entry.2 AS key, cityHash64(place, key) AS hash,"
-            " count() AS n, uniqCombined(entry.3) AS values, max(length(entry.3)) AS longest"
-            " FROM (SELECT arrayJoin(entries) AS entry FROM @spans)"
-            f" GROUP BY place, key ORDER BY n DESC, place, key LIMIT {KEYS_MAX}",
+            groups,
+            "SELECT *, cityHash64(place, key) AS hash FROM ({})"
+            f" ORDER BY n DESC, place, key LIMIT {KEYS_MAX}",
             f"{sets.where} AND ({sets.is_bad})",
         )
 
     def _read_bad_values(self, sets: SpanSets, keys: list[str]) -> tuple[dict[int, _Value], int]:
         """Return the commonest values of some keys among the bad spans, by their hashes."""
+        entry = (
+            "arrayJoin(arrayFilter(entry -> concat(entry.1, '.', entry.2)"
+            f" IN {{keys:Array(String)}}, {_ENTRIES_SQL}))"
+        )
         rows = self._ask(
             sets,
-            (f"{_ENTRIES_SQL} AS entries",),
-            "SELECT *, count() OVER () AS candidates FROM ("
-            "SELECT entry.1 AS place, entry.2 AS key, entry.3 AS value,"
-            " cityHash64(place, key, value) AS hash, count() AS n"
-            " FROM (SELECT arrayJoin(entries) AS entry FROM @spans)"
-            " WHERE concat(entry.1, '.', entry.2) IN {keys:Array(String)}"
-            f" GROUP BY place, key, value HAVING n >= {BAD_MIN})"
+            _groups_of_entries(entry, ("place", "key", "value"), Aggregate("n", "count")),
+            "SELECT *, cityHash64(place, key, value) AS hash, count() OVER () AS candidates"
+            f" FROM ({{}}) WHERE n >= {BAD_MIN}"
             f" ORDER BY n DESC, place, key, value LIMIT {VALUES_MAX}",
             f"{sets.where} AND ({sets.is_bad})",
             keys=keys,
@@ -306,8 +317,13 @@ class _Reader:
         wanted = f"{_WANTED_HASHES_SQL}, {_WANTED_KEYS_SQL}" if with_keys else _WANTED_HASHES_SQL
         rows = self._ask(
             sets,
-            (f"arrayDistinct(arrayConcat({wanted})) AS hashes",),
-            "SELECT arrayJoin(hashes) AS hash, count() AS n FROM @spans GROUP BY hash",
+            Groups(
+                TRACES,
+                {"hash": f"arrayJoin(arrayDistinct(arrayConcat({wanted})))"},
+                (Aggregate("n", "count"),),
+                _ENTRY_COLUMNS,
+            ),
+            "{}",
             f"{sets.where} AND NOT ({sets.is_bad})",
             hashes=hashes,
         )
@@ -316,21 +332,32 @@ class _Reader:
     def _ask(
         self,
         sets: SpanSets,
-        columns: tuple[str, ...],
+        groups: Groups,
         sql: str,
         where: str,
         **parameters: object,
     ) -> list[dict[str, Any]]:
-        """Run a statement over columns of the spans of the sets, of which `where` takes some."""
-        scan = Scan(TRACES, columns or (f"({sets.is_bad}) AS is_bad",), where)
+        """Run a statement over groups of the spans of the sets, of which `where` takes some."""
+        grouped, scan = groups.ask(self._snapshot, "spans", where)
+        return self._query(sql.format(grouped), scan, {**sets.parameters, **parameters})
+
+    def _query(
+        self, sql: str, scan: Scan, parameters: Mapping[str, object]
+    ) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._store.engine.query(
             sql,
             snapshot=self._snapshot,
             scans={"spans": scan},
-            parameters={**sets.parameters, **parameters},
+            parameters=parameters,
             limits=QueryLimits(time_ms_max=LIMITS.time_ms_max, memory_bytes_max=MEMORY_BYTES_MAX),
         ).to_pylist()
         return found
+
+
+def _groups_of_entries(entry: str, keys: tuple[str, ...], *figures: Aggregate) -> Groups:
+    """Return groups by the first parts of entries, of which `entry` gives one for each row."""
+    named = {key: f"tupleElement({entry}, {place})" for place, key in enumerate(keys, start=1)}
+    return Groups(TRACES, named, figures, _ENTRY_COLUMNS)
 
 
 def _rank(values: list[_Value], bad: int, good: int) -> list[doc.ValueDifference]:

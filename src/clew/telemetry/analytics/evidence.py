@@ -1,7 +1,5 @@
 """What shows a finding: exact quantiles, a trace to look at, and the question to ask next."""
 
-# ruff: noqa: S608 - values are bound; the rest is our own text
-
 from __future__ import annotations
 
 import shlex
@@ -10,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from clew.base.times import format_time
-from clew.store.engine.contract import Scan
+from clew.store.engine.groups import Aggregate, Groups
 from clew.telemetry.analytics import reports as doc
 from clew.telemetry.analytics.subjects import both_windows
 from clew.telemetry.analytics.templates import PLACEHOLDER
 from clew.telemetry.query.newest import LIMITS
 from clew.telemetry.query.severity import SEVERITY_CLASSES, SEVERITY_SQL
-from clew.telemetry.query.window import time_condition
+from clew.telemetry.query.window import SECONDS, time_condition
 from clew.telemetry.tables import LOGS, TRACES
 
 if TYPE_CHECKING:
@@ -50,13 +48,16 @@ def read_p95_ms(
     subjects: Collection[Key],
 ) -> Mapping[Key, tuple[float, float]]:
     """Return the exact p95 of both windows, of some services and operations, in milliseconds."""
+    is_current = f"({time_condition(TRACES, current.range)})"
     rows = _by_subject(
         store,
         snapshot,
         both_windows(TRACES, current, baseline),
-        ("Duration", f"{time_condition(TRACES, current.range)} AS is_current"),
-        "quantileExactIf(0.95)(Duration, is_current) AS now,"
-        " quantileExactIf(0.95)(Duration, NOT is_current) AS before",
+        ("Duration", "Timestamp", SECONDS),
+        (
+            Aggregate("now", "quantileExactIf(0.95)", f"Duration, {is_current}"),
+            Aggregate("before", "quantileExactIf(0.95)", f"Duration, NOT {is_current}"),
+        ),
         subjects,
     )
     return {_key(row): (row["now"] / 1e6, row["before"] / 1e6) for row in rows}
@@ -70,9 +71,15 @@ def read_exemplars(
         store,
         snapshot,
         time_condition(TRACES, window.range),
-        ("Duration", "TraceId", "Timestamp AS at", "StatusCode = 'Error' AS failed"),
-        "argMax(TraceId, Duration) AS slowest, argMaxIf(TraceId, Duration, failed) AS failed_one,"
-        " argMax(TraceId, at) AS newest",
+        ("Duration", "TraceId", "Timestamp", "StatusCode"),
+        # Of equal ones the trace's id decides, so that the answer is always the same one.
+        (
+            Aggregate("slowest", "argMax", "TraceId, (Duration, TraceId)"),
+            Aggregate(
+                "failed_one", "argMaxIf", "TraceId, (Duration, TraceId), StatusCode = 'Error'"
+            ),
+            Aggregate("newest", "argMax", "TraceId, (Timestamp, TraceId)"),
+        ),
         subjects,
     )
     return {
@@ -87,17 +94,22 @@ def read_log_exemplars(
     """Return, by service, the trace of the newest error record that has one."""
     if not services:
         return {}
+    groups = Groups(
+        LOGS,
+        {"service": "ServiceName"},
+        (Aggregate("trace", "argMax", "TraceId, (Timestamp, TraceId)"),),
+        ("ServiceName", "TraceId", "Timestamp"),
+    )
+    sql, scan = groups.ask(
+        snapshot,
+        "logs",
+        f"{time_condition(LOGS, window.range)} AND {SEVERITY_SQL} >= {_ERRORS_FROM}"
+        " AND TraceId != '' AND ServiceName IN {services:Array(String)}",
+    )
     rows = store.engine.query(
-        "SELECT service, argMax(TraceId, at) AS trace FROM @logs GROUP BY service",
+        sql,
         snapshot=snapshot,
-        scans={
-            "logs": Scan(
-                LOGS,
-                ("ServiceName AS service", "TraceId", "Timestamp AS at"),
-                f"{time_condition(LOGS, window.range)} AND {SEVERITY_SQL} >= {_ERRORS_FROM}"
-                " AND TraceId != '' AND ServiceName IN {services:Array(String)}",
-            )
-        },
+        scans={"logs": scan},
         parameters={"services": sorted(services)},
         limits=LIMITS,
     ).to_pylist()
@@ -169,24 +181,28 @@ def _by_subject(
     snapshot: Snapshot,
     where: str,
     columns: tuple[str, ...],
-    select: str,
+    figures: tuple[Aggregate, ...],
     subjects: Collection[Key],
 ) -> list[dict[str, Any]]:
     if not subjects:
         return []
+    groups = Groups(
+        TRACES,
+        {"service": "ServiceName", "operation": "SpanName"},
+        figures,
+        ("ServiceName", "SpanName", *columns),
+    )
+    sql, scan = groups.ask(
+        snapshot,
+        "spans",
+        f"{where} AND ServiceName IN {{services:Array(String)}}",
+        sets="GROUPING SETS ((service, operation), (service))",
+    )
     rows: list[dict[str, Any]] = store.engine.query(
-        f"SELECT grouping(operation) AS is_service, service, operation, {select} FROM @spans"
-        " GROUP BY GROUPING SETS ((service, operation), (service))"
         # Names may hold ids: no more rows come out than were asked about.
-        " HAVING is_service OR operation IN {operations:Array(String)}",
+        f"{sql} HAVING no_operation OR operation IN {{operations:Array(String)}}",
         snapshot=snapshot,
-        scans={
-            "spans": Scan(
-                TRACES,
-                ("ServiceName AS service", "SpanName AS operation", *columns),
-                f"{where} AND ServiceName IN {{services:Array(String)}}",
-            )
-        },
+        scans={"spans": scan},
         parameters={
             "services": sorted({service for service, _ in subjects}),
             "operations": sorted({name for _, name in subjects if name is not None}),
@@ -197,4 +213,4 @@ def _by_subject(
 
 
 def _key(row: Mapping[str, Any]) -> Key:
-    return row["service"], None if row["is_service"] else row["operation"]
+    return row["service"], None if row["no_operation"] else row["operation"]

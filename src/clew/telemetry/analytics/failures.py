@@ -26,8 +26,8 @@ _NAMES: Final = (
     "ServiceName AS service",
     "SpanName AS operation",
     f"substringUTF8(StatusMessage, 1, {MESSAGE_CHARS}) AS message",
-    f"toUInt32({SECONDS}) AS second",
 )
+_SECOND: Final = f"toUInt32({SECONDS})"
 _FAILED: Final = (*_NAMES, f"{_EXCEPTION} AS exception")
 
 # Attributes of events are dear to read even where there are none, so spans without events are read
@@ -35,8 +35,8 @@ _FAILED: Final = (*_NAMES, f"{_EXCEPTION} AS exception")
 _SILENT: Final = (*_NAMES, "'' AS exception")
 
 _GROUPS: Final = """
-SELECT service, operation, message, exception, count() AS errors,
-  max(second) AS last, count() OVER () AS groups
+SELECT service, operation, message, exception, sum(n) AS errors,
+  max(latest) AS last, count() OVER () AS groups
 FROM (SELECT * FROM @failed UNION ALL SELECT * FROM @silent)
 GROUP BY service, operation, message, exception
 ORDER BY errors DESC, last DESC, service, operation, message, exception
@@ -60,8 +60,8 @@ def read_error_groups(
         _GROUPS,
         snapshot=snapshot,
         scans={
-            "failed": Scan(TRACES, _FAILED, f"{where} AND notEmpty(Events.Name)"),
-            "silent": Scan(TRACES, _SILENT, f"{where} AND empty(Events.Name)"),
+            "failed": _counted(_FAILED, f"{where} AND notEmpty(Events.Name)"),
+            "silent": _counted(_SILENT, f"{where} AND empty(Events.Name)"),
         },
         parameters={**parameters, "limit": limit},
         limits=LIMITS,
@@ -80,6 +80,7 @@ def read_error_groups(
                 TRACES,
                 (
                     *_FAILED,
+                    f"{_SECOND} AS second",
                     "Timestamp",
                     "TraceId",
                     "SpanId",
@@ -95,6 +96,13 @@ def read_error_groups(
     for row in found:
         newest[_key(row)] = max(newest.get(_key(row), ()), tuple(row["newest"].values()))
     return [_group(row, newest[_key(row)]) for row in groups], groups[0]["groups"]
+
+
+def _counted(names: tuple[str, ...], where: str) -> Scan:
+    """Return the scan of groups of failed spans, one from each side that is read."""
+    figures = ("count() AS n", f"max({_SECOND}) AS latest")
+    by = ("service", "operation", "message", "exception")
+    return Scan(TRACES, (*names, *figures), where, group_by=by)
 
 
 def _key(row: dict[str, Any]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from clew.telemetry.analytics.patterns import (
     BODY_SQL,
     SEVERITY_CLASS_SQL,
     TEXTS_MAX,
+    body_sql,
     mask_sql,
 )
 from clew.telemetry.analytics.templates import PLACEHOLDER, find_templates
@@ -139,15 +140,16 @@ class PatternReader:
         for place, (service, text) in enumerate(searched):
             parameters |= {f"service_{place}": service, f"pattern_{place}": _expression(text)}
             figures.append(
-                f"max(service_name = {{service_{place}:String}}"
-                f" AND match(body, {{pattern_{place}:String}})) AS found_{place}"
+                f"max(ServiceName = {{service_{place}:String}}"
+                f" AND match({BODY_SQL}, {{pattern_{place}:String}})) AS seen_{place}"
             )
+        found = [f"max(seen_{place}) AS found_{place}" for place in range(len(searched))]
         [row] = self._query(
             window,
-            ("ServiceName AS service_name", f"{BODY_SQL} AS body"),
-            f"SELECT {', '.join(figures)} FROM @logs"
-            " WHERE service_name IN {services:Array(String)}",
-            **parameters,
+            tuple(figures),
+            f"SELECT {', '.join(found)} FROM @logs",
+            parameters,
+            also="ServiceName IN {services:Array(String)}",
         )
         new = {key: wanted[key] for place, key in enumerate(searched) if not row[f"found_{place}"]}
         return new, len(by_count) - len(searched)
@@ -158,16 +160,19 @@ class PatternReader:
             window,
             (
                 f"{_SIGNATURE_SQL} AS signature",
-                "ServiceName AS service_name",
                 f"{SEVERITY_CLASS_SQL} AS severity",
-                "Body",
+                "count() AS records",
+                "any(ServiceName) AS name",
+                # Always the same one of them, and no more of it than is looked at.
+                f"{body_sql('min(Body)')} AS body",
             ),
-            f"SELECT signature, severity, n, service, {mask_sql(BODY_SQL)} AS text FROM ("
-            "SELECT signature, severity, count() AS n, any(service_name) AS service,"
-            " any(Body) AS Body FROM @logs GROUP BY signature, severity"
+            f"SELECT signature, severity, n, service, {mask_sql('body')} AS text FROM ("
+            "SELECT signature, severity, sum(records) AS n, any(name) AS service,"
+            " min(body) AS body FROM @logs GROUP BY signature, severity"
             " ORDER BY has({first:Array(UInt64)}, signature) DESC, n DESC, signature, severity"
             f" LIMIT {TEXTS_MAX})",
-            first=sorted(first),
+            {"first": sorted(first)},
+            group_by=(_SIGNATURE_SQL, SEVERITY_CLASS_SQL),
         )
 
     def _read_traces(
@@ -179,24 +184,32 @@ class PatternReader:
             return {}
         rows = self._query(
             window,
-            (f"{_SIGNATURE_SQL} AS signature", "TraceId"),
-            "SELECT signature, any(TraceId) AS trace FROM @logs"
-            " WHERE TraceId != '' AND signature IN {signatures:Array(UInt64)} GROUP BY signature",
-            signatures=signatures,
+            (f"{_SIGNATURE_SQL} AS signature", "min(TraceId) AS one"),
+            "SELECT signature, min(one) AS trace FROM @logs GROUP BY signature",
+            {"signatures": signatures},
+            also=f"TraceId != '' AND {_SIGNATURE_SQL} IN {{signatures:Array(UInt64)}}",
+            group_by=(_SIGNATURE_SQL,),
         )
         return {row["signature"]: row["trace"] for row in rows}
 
     def _query(
-        self, window: Window, columns: tuple[str, ...], sql: str, **parameters: object
+        self,
+        window: Window,
+        columns: tuple[str, ...],
+        sql: str,
+        parameters: Mapping[str, object],
+        *,
+        also: str = "1",
+        group_by: tuple[str, ...] = (),
     ) -> list[Row]:
-        where = time_condition(LOGS, window.range)
+        where = f"{time_condition(LOGS, window.range)} AND {also}"
         if self._service is not None:
             where += " AND ServiceName = {service:String}"
-            parameters["service"] = self._service
+            parameters = {**parameters, "service": self._service}
         rows: list[Row] = self._store.engine.query(
             sql,
             snapshot=self._snapshot,
-            scans={"logs": Scan(LOGS, columns, where)},
+            scans={"logs": Scan(LOGS, columns, where, group_by=group_by)},
             parameters=parameters,
             limits=LIMITS,
         ).to_pylist()

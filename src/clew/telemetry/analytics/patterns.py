@@ -7,6 +7,8 @@ most frequent ones first, and the answer says how many records they cover. Why n
 docs/adr/0007.
 """
 
+# ruff: noqa: S608 - values are bound; the rest is our own text
+
 from __future__ import annotations
 
 from collections import Counter
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.times import format_time
-from clew.store.engine.contract import Scan
+from clew.store.engine.groups import Aggregate, Groups
 from clew.telemetry.analytics import reports as doc
 from clew.telemetry.analytics.templates import PLACEHOLDER, find_templates
 from clew.telemetry.analytics.windows import Window, read_current
@@ -54,7 +56,13 @@ _IDS: Final = "|".join(
 )
 _QUOTED: Final = '"[^"]*"'
 
-BODY_SQL: Final = f"if(length(Body) > {BODY_CHARS_MAX}, leftUTF8(Body, {BODY_CHARS_MAX}), Body)"
+
+def body_sql(body: str) -> str:
+    """Return the SQL of what is looked at of a body."""
+    return f"if(length({body}) > {BODY_CHARS_MAX}, leftUTF8({body}, {BODY_CHARS_MAX}), {body})"
+
+
+BODY_SQL: Final = body_sql("Body")
 """What is looked at of a body, over the columns of the log table."""
 
 _OPENING_BRACE: Final = ord("{")
@@ -73,6 +81,31 @@ SEVERITY_CLASS_SQL: Final = f"intDiv({SEVERITY_SQL} + 3, 4)"
 """The place of a record's severity in `SEVERITY_CLASSES`."""
 
 _CLASSES: Final = tuple(SEVERITY_CLASSES)
+
+_AT: Final = "toUnixTimestamp64Nano(Timestamp)"
+_TEXTS: Final = Groups(
+    LOGS,
+    {
+        "text": mask_sql(BODY_SQL),
+        "service": "ServiceName",
+        "severity": SEVERITY_CLASS_SQL,
+    },
+    (
+        Aggregate("n", "count"),
+        Aggregate("first", "min", _AT),
+        Aggregate("last", "max", _AT),
+        Aggregate("example", "any", f"tuple({_AT}, {BODY_SQL}, TraceId, SpanId)"),
+    ),
+    (
+        "Body",
+        "ServiceName",
+        "SeverityNumber",
+        "SeverityText",
+        "Timestamp",
+        "TraceId",
+        "SpanId",
+    ),
+)
 
 
 @dataclass(slots=True)
@@ -155,28 +188,16 @@ def _read_texts(
         q=query.q,
     )
     predicate = log_predicate(store, filters)
+    grouped, scan = _TEXTS.ask(
+        snapshot,
+        "logs",
+        f"{time_condition(LOGS, page.window)} AND {page.condition} AND ({predicate.sql})",
+    )
     answer = store.engine.query(
-        "SELECT *, sum(n) OVER () AS records FROM ("
-        "SELECT text, service, severity, count() AS n, min(at) AS first, max(at) AS last,"
-        " any(tuple(at, body, trace_id, span_id)) AS example"
-        " FROM @logs GROUP BY text, service, severity)"
+        f"SELECT *, sum(n) OVER () AS records FROM ({grouped})"
         " ORDER BY n DESC, text, service, severity LIMIT {texts:UInt32}",
         snapshot=snapshot,
-        scans={
-            "logs": Scan(
-                LOGS,
-                (
-                    f"{mask_sql(BODY_SQL)} AS text",
-                    "ServiceName AS service",
-                    f"{SEVERITY_CLASS_SQL} AS severity",
-                    "toUnixTimestamp64Nano(Timestamp) AS at",
-                    f"{BODY_SQL} AS body",
-                    "TraceId AS trace_id",
-                    "SpanId AS span_id",
-                ),
-                f"{time_condition(LOGS, page.window)} AND {page.condition} AND ({predicate.sql})",
-            )
-        },
+        scans={"logs": scan},
         parameters={**predicate.parameters, "texts": TEXTS_MAX},
         limits=LIMITS,
     )

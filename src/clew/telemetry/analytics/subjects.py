@@ -52,6 +52,11 @@ _SUBJECT_SQL: Final = "bitXor(cityHash64(ServiceName), cityHash64(SpanName) * 0x
 
 _ERRORS_FROM: Final = SEVERITY_CLASSES["error"][0]
 
+# One row for each subject (and bucket, or slice) from each side that is read.
+_NAMES: Final = ("any(ServiceName) AS service", "any(SpanName) AS operation")
+_FAILED: Final = "StatusCode = 'Error'"
+_LOG_FAILED: Final = f"({SEVERITY_SQL} >= {_ERRORS_FROM})"
+
 
 @dataclass(slots=True)
 class Slice:
@@ -184,30 +189,27 @@ class SubjectReader:
 
     def _read_durations(self) -> list[dict[str, Any]]:
         """Return counts and histograms by operation and by service, the busiest first."""
+        now = f"({time_condition(TRACES, self._current.range)})"
         return self._query(
             TRACES,
             (
-                f"{_SUBJECT_SQL} AS subject",
-                "ServiceName AS service_name",
-                "SpanName AS operation_name",
+                *_NAMES,
                 f"{_BUCKET_SQL} AS bucket",
-                "StatusCode = 'Error' AS failed",
-                f"{time_condition(TRACES, self._current.range)} AS is_current",
+                "count() AS n",
+                f"countIf({now}) AS here",
+                f"countIf({_FAILED}) AS f",
+                f"countIf({_FAILED} AND {now}) AS e",
             ),
             both_windows(TRACES, self._current, self._baseline),
+            (_SUBJECT_SQL, _BUCKET_SQL),
             """
             SELECT *, count() OVER (PARTITION BY is_service) AS subjects FROM (
               SELECT grouping(operation) AS is_service, service, operation, sum(n) AS spans,
-                uniqExact(name) AS operations,
+                uniqExact(operation) AS operations,
                 sum(e) AS errors_now, sum(f - e) AS errors_before,
                 sumMapIf(map(bucket, here), here > 0) AS now,
                 sumMapIf(map(bucket, n - here), n > here) AS before
-              FROM (
-                SELECT any(service_name) AS service, any(operation_name) AS operation,
-                  operation AS name, bucket, count() AS n, countIf(is_current) AS here,
-                  countIf(failed) AS f, countIf(failed AND is_current) AS e
-                FROM @rows GROUP BY subject, bucket
-              )
+              FROM @rows
               GROUP BY GROUPING SETS ((service, operation), (service))
             )
             ORDER BY spans DESC, service, operation
@@ -217,35 +219,38 @@ class SubjectReader:
         )
 
     def _read_log_counts(self) -> list[dict[str, Any]]:
+        now = f"({time_condition(LOGS, self._current.range)})"
         return self._query(
             LOGS,
             (
                 "ServiceName AS service",
-                f"{SEVERITY_SQL} >= {_ERRORS_FROM} AS failed",
-                f"{time_condition(LOGS, self._current.range)} AS is_current",
+                "count() AS n",
+                f"countIf({now}) AS n_here",
+                f"countIf({_LOG_FAILED}) AS f",
+                f"countIf({_LOG_FAILED} AND {now}) AS f_here",
             ),
             both_windows(LOGS, self._current, self._baseline),
-            "SELECT service, count() AS records, countIf(is_current) AS here,"
-            " countIf(failed) AS errors, countIf(failed AND is_current) AS errors_here"
-            " FROM @rows GROUP BY service",
+            ("ServiceName",),
+            "SELECT service, sum(n) AS records, sum(n_here) AS here,"
+            " sum(f) AS errors, sum(f_here) AS errors_here FROM @rows GROUP BY service",
         )
 
     def _read_span_slices(self, services: Collection[str]) -> list[dict[str, Any]]:
         return self._query(
             TRACES,
             (
-                f"{_SUBJECT_SQL} AS subject",
-                "ServiceName AS service_name",
-                "SpanName AS operation_name",
-                f"{_BUCKET_SQL} AS bucket",
-                "StatusCode = 'Error' AS failed",
+                *_NAMES,
                 f"{self._slice_sql(TRACES)} AS slice",
+                "count() AS spans",
+                f"countIf({_FAILED}) AS f",
+                f"sum({_BUCKET_SQL}) AS buckets",
+                f"sum(toUInt64({_BUCKET_SQL}) * {_BUCKET_SQL}) AS squared",
             ),
             f"{time_condition(TRACES, self._baseline.range)} AND {_CHOSEN}",
-            "SELECT any(service_name) AS service, any(operation_name) AS operation, slice,"
-            " count() AS n, countIf(failed) AS errors,"
-            " sum(bucket) AS total, sum(toUInt64(bucket) * bucket) AS squares"
-            " FROM @rows GROUP BY subject, slice",
+            (_SUBJECT_SQL, self._slice_sql(TRACES)),
+            "SELECT service, operation, slice, sum(spans) AS n, sum(f) AS errors,"
+            " sum(buckets) AS total, sum(squared) AS squares"
+            " FROM @rows GROUP BY service, operation, slice",
             services=sorted(services),
         )
 
@@ -254,11 +259,13 @@ class SubjectReader:
             LOGS,
             (
                 "ServiceName AS service",
-                f"{SEVERITY_SQL} >= {_ERRORS_FROM} AS failed",
                 f"{self._slice_sql(LOGS)} AS slice",
+                "count() AS records",
+                f"countIf({_LOG_FAILED}) AS f",
             ),
             f"{time_condition(LOGS, self._baseline.range)} AND {_CHOSEN}",
-            "SELECT service, slice, count() AS n, countIf(failed) AS errors"
+            ("ServiceName", self._slice_sql(LOGS)),
+            "SELECT service, slice, sum(records) AS n, sum(f) AS errors"
             " FROM @rows GROUP BY service, slice",
             services=sorted(services),
         )
@@ -269,7 +276,13 @@ class SubjectReader:
         return f"toUInt8(intDiv(toUnixTimestamp64Nano({table.time}) - {start}, {width}))"
 
     def _query(
-        self, table: Table, columns: Sequence[str], where: str, sql: str, **parameters: object
+        self,
+        table: Table,
+        columns: Sequence[str],
+        where: str,
+        group_by: tuple[str, ...],
+        sql: str,
+        **parameters: object,
     ) -> list[dict[str, Any]]:
         if self._service is not None:
             where += " AND ServiceName = {service:String}"
@@ -277,7 +290,7 @@ class SubjectReader:
         rows: list[dict[str, Any]] = self._store.engine.query(
             sql,
             snapshot=self._snapshot,
-            scans={"rows": Scan(table, tuple(columns), where)},
+            scans={"rows": Scan(table, tuple(columns), where, group_by=group_by)},
             parameters=parameters,
             limits=LIMITS,
         ).to_pylist()

@@ -48,6 +48,15 @@ _BY_SEVERITY: Final = (
 )
 
 
+_METRIC_KEY: Final = "cityHash64(MetricName) * 31 + cityHash64(ServiceName)"
+
+_BY_METRIC: Final = (
+    "any(MetricName) AS name",
+    "any(ServiceName) AS service",
+    "count() AS n",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class LogFigures:
     """Log records of a window; `services` are the first ones of `service_count`."""
@@ -87,11 +96,9 @@ def read_metric_totals(
     parameters: dict[str, object] = {}
     for number, table in enumerate(METRICS):
         where, parameters = _condition(time_condition(table, window.range), service)
-        scans[f"points_{number}"] = Scan(table, ("MetricName", "ServiceName"), where)
+        scans[f"points_{number}"] = Scan(table, _BY_METRIC, where, group_by=(_METRIC_KEY,))
     points = " UNION ALL ".join(
-        f"SELECT '{METRIC_TYPES[table.name]}' AS type, any(MetricName) AS name,"
-        f" any(ServiceName) AS service, count() AS n FROM @points_{number}"
-        " GROUP BY cityHash64(MetricName) * 31 + cityHash64(ServiceName)"
+        f"SELECT '{METRIC_TYPES[table.name]}' AS type, * FROM @points_{number}"
         for number, table in enumerate(METRICS)
     )
     rows = store.engine.query(

@@ -279,7 +279,7 @@ def _is_any(store: Store, snapshot: Snapshot, where: str, parameters: Mapping[st
     found = store.engine.query(
         "SELECT 1 AS found FROM @spans LIMIT 1",
         snapshot=snapshot,
-        scans={"spans": Scan(TRACES, ("Timestamp",), where)},
+        scans={"spans": Scan(TRACES, ("Timestamp",), where, limit=1)},
         parameters=parameters,
         limits=LIMITS,
     )

@@ -1,15 +1,13 @@
 """Which attributes there are, and which values they take."""
 
-# ruff: noqa: S608 - values are bound; the rest is our own text
-
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.base.times import NS_PER_S
-from clew.store.engine.contract import Scan
+from clew.store.engine.groups import Aggregate, Groups
 from clew.telemetry import documents as doc
 from clew.telemetry.query.names import NAME_CHARS_MAX, suggest_attributes
 from clew.telemetry.query.newest import LIMITS
@@ -38,6 +36,8 @@ class _Column:
     map: str
     many: bool = False
 
+
+_ENTRY: Final = "ENTRY"
 
 _RESOURCE: Final = _Column("resource", "ResourceAttributes")
 _SCOPE: Final = _Column("scope", "ScopeAttributes")
@@ -74,9 +74,12 @@ def list_attributes(store: Store, query: ask.AttributeQuery, now: int) -> doc.At
             column,
             page,
             snapshot,
-            select="entry.1 AS key, count() AS count, uniqExact(entry.2) AS values",
+            key="key",
+            figures=(
+                Aggregate("count", "count"),
+                Aggregate("values", "uniqExact", f"tupleElement({_ENTRY}, 2)"),
+            ),
             where=condition,
-            group_by="key",
             parameters=parameters,
         )
     ]
@@ -110,9 +113,9 @@ def list_attribute_values(
             column,
             page,
             snapshot,
-            select="entry.2 AS value, count() AS count",
+            key="value",
+            figures=(Aggregate("count", "count"),),
             where="entry.1 = {key:String} AND startsWith(entry.2, {prefix:String})",
-            group_by="value",
             parameters={"key": key, "prefix": query.prefix or ""},
         ):
             counts[row["value"]] = counts.get(row["value"], 0) + row["count"]
@@ -157,29 +160,40 @@ def _entries(
     page: Slice,
     snapshot: Snapshot,
     *,
-    select: str,
+    key: Literal["key", "value"],
+    figures: tuple[Aggregate, ...],
     where: str,
-    group_by: str,
     parameters: Mapping[str, object],
 ) -> list[dict[str, Any]]:
-    """Return figures over the entries ``(key, value)`` of one column of maps."""
+    """Return figures over the entries ``(key, value)`` of one column of maps, by key or by value.
+
+    `where` is a condition of an ``entry``; ``ENTRY`` in a figure's argument is one that meets it.
+    """
+    pairs = "CAST({}, 'Array(Tuple(String, String))')".format
+    entries = (
+        f"arrayFlatten(arrayMap(each -> {pairs('each')}, {column.map}))"
+        if column.many
+        else pairs(column.map)
+    )
+    # The engine takes one row for each entry, however often the same text stands in a SELECT.
+    entry = f"arrayJoin({entries if where == '1' else f'arrayFilter(entry -> {where}, {entries})'})"
+    groups = Groups(
+        TRACES,
+        {key: f"tupleElement({entry}, {1 if key == 'key' else 2})"},
+        tuple(replace(each, arguments=each.arguments.replace(_ENTRY, entry)) for each in figures),
+        (column.map,),
+    )
     bound = dict(parameters)
-    scans = {}
+    sources = {}
     for number, table in enumerate(_SIGNALS[query.signal][0]):
         rows = f"{time_condition(table, page.window)} AND {page.condition}"
         if query.service is not None:
             rows += " AND ServiceName = {service:String}"
             bound["service"] = query.service
-        scans[f"rows_{number}"] = Scan(table, (f"{column.map} AS map",), rows)
-    sources = " UNION ALL ".join(f"SELECT map FROM @{name}" for name in scans)
-    maps = f"SELECT arrayJoin(map) AS map FROM ({sources})" if column.many else sources
-    entries = f"SELECT arrayJoin(CAST(map, 'Array(Tuple(String, String))')) AS entry FROM ({maps})"
+        sources[f"rows_{number}"] = (table, rows)
+    sql, scans = groups.ask_all(snapshot, sources)
     answer = store.engine.query(
-        f"SELECT {select} FROM ({entries}) WHERE {where} GROUP BY {group_by}",
-        snapshot=snapshot,
-        scans=scans,
-        parameters=bound,
-        limits=LIMITS,
+        sql, snapshot=snapshot, scans=scans, parameters=bound, limits=LIMITS
     )
     rows_found: list[dict[str, Any]] = answer.to_pylist()
     return rows_found

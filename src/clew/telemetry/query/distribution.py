@@ -84,7 +84,7 @@ def distribution_values(
     which: Which,
     grid: Grid,
     *,
-    labels: Sequence[str],
+    labels: Mapping[str, str],
     parameters: Mapping[str, object],
 ) -> Values:
     """Return the aggregate of a histogram metric by bucket and labels.
@@ -103,8 +103,14 @@ def distribution_values(
     form = _EXPLICIT if table is HISTOGRAM else _EXPONENTIAL
     scan = Scan(
         table,
-        (*_COLUMNS, *form, *labels),
+        (
+            *_COLUMNS,
+            *form,
+            *(f"{expression} AS {name}" for name, expression in labels.items()),
+        ),
         f"{which.over(table, window)} AND bitAnd(Flags, 1) = 0",
+        # So many are too many, wherever they are.
+        limit=POINTS_MAX + 1,
     )
     rows = store.engine.query(
         f"SELECT * FROM @points ORDER BY series, at LIMIT {POINTS_MAX + 1}",
@@ -119,12 +125,11 @@ def distribution_values(
             f"more than {POINTS_MAX} histogram points in this range",
             hint="narrow the range, or name a service or an attribute",
         )
-    names = [f"label_{i}" for i in range(len(labels))]
     measured: dict[tuple[int, tuple[str, ...]], _Measured] = {}
     for row, added in _additions(rows.to_pylist(), began=window.start or 0):
         if row["at"] < grid.start:
             continue
-        key = ((row["at"] - grid.start) // grid.step, tuple(row[name] for name in names))
+        key = ((row["at"] - grid.start) // grid.step, tuple(row[name] for name in labels))
         _measure(measured.setdefault(key, _Measured()), row, added)
     return {key: _aggregate(one, query.aggregate, grid) for key, one in measured.items()}
 

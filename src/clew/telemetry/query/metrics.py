@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.times import NS_PER_S, format_time
-from clew.store.engine.contract import Scan
+from clew.store.engine.groups import Aggregate, Groups
 from clew.telemetry import documents as doc
 from clew.telemetry.query.newest import LIMITS, Reader, Rows, read_merged_page
 from clew.telemetry.query.point_documents import POINT_COLUMNS, PointDocuments
@@ -107,26 +107,35 @@ def _figures(
     store: Store, snapshot: Snapshot, table: Table, which: Which, window: TimeRange
 ) -> dict[str, Any]:
     value = "Value" if METRIC_TYPES[table.name] in {"gauge", "sum"} else "Sum"
-    scan = Scan(
+    finite = f"{value}, isFinite({value})"
+    figures_of = Groups(
         table,
+        {},
+        (
+            # Of points at one time the texts decide, so that the answer is always the same one.
+            Aggregate("unit", "argMax", "MetricUnit, (TimeUnix, MetricUnit)"),
+            Aggregate("description", "argMax", "MetricDescription, (TimeUnix, MetricDescription)"),
+            Aggregate("series", "uniqExact", SERIES),
+            Aggregate("services", "groupUniqArray", "toString(ServiceName)"),
+            Aggregate("keys", "groupUniqArrayArray", "CAST(mapKeys(Attributes), 'Array(String)')"),
+            Aggregate("low", "minIf", finite),
+            Aggregate("high", "maxIf", finite),
+            Aggregate("latest", "max", "toUnixTimestamp64Nano(TimeUnix)"),
+        ),
         (
             "TimeUnix",
             "ServiceName",
+            "ScopeName",
             "MetricUnit",
             "MetricDescription",
             "Attributes",
-            f"{value} AS value",
-            f"{SERIES} AS series",
+            "ResourceAttributes",
+            value,
         ),
-        which.over(table, window),
     )
+    sql, scan = figures_of.ask(snapshot, "points", which.over(table, window))
     answer = store.engine.query(
-        "SELECT argMax(MetricUnit, TimeUnix) AS unit,"
-        " argMax(MetricDescription, TimeUnix) AS description,"
-        " uniqExact(series) AS series, groupUniqArray(toString(ServiceName)) AS services,"
-        " groupUniqArrayArray(CAST(mapKeys(Attributes), 'Array(String)')) AS keys,"
-        " minIf(value, isFinite(value)) AS low, maxIf(value, isFinite(value)) AS high,"
-        " toUnixTimestamp64Nano(max(TimeUnix)) AS latest FROM @points",
+        sql,
         snapshot=snapshot,
         scans={"points": scan},
         parameters=which.parameters,

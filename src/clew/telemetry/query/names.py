@@ -139,7 +139,7 @@ def _is_anywhere(store: Store, wanted: Mapping[Table, Predicate]) -> bool:
 def _names(store: Store, expression: str, tables: Sequence[Table]) -> set[str]:
     """Return the different texts of an expression over whole tables, at most `NAMES_MAX`."""
     scans = {
-        f"rows_{number}": Scan(table, (f"{expression} AS name",))
+        f"rows_{number}": Scan(table, (f"{expression} AS name",), group_by=(expression,))
         for number, table in enumerate(tables)
     }
     sources = " UNION ALL ".join(f"SELECT name FROM @{name}" for name in scans)

@@ -203,7 +203,7 @@ class Reader(Generic[Document]):
 
     def _count(self, where: str) -> int:
         answer = self._query(
-            "SELECT count() AS rows FROM @rows", Scan(self._rows.table, (FRAME,), where)
+            "SELECT sum(n) AS rows FROM @rows", Scan(self._rows.table, ("count() AS n",), where)
         )
         return int(answer.column("rows")[0].as_py())
 

@@ -109,11 +109,11 @@ def count_points(
 ) -> dict[str, int]:
     """Return how many points each table holds, by table name; tables without any are absent."""
     scans = {
-        f"points_{i}": Scan(table, ("TimeUnix",), which.over(table, window))
+        f"points_{i}": Scan(table, ("count() AS n",), which.over(table, window))
         for i, table in enumerate(METRICS)
     }
     counts = " UNION ALL ".join(
-        f"SELECT {i} AS kind, count() AS points FROM @points_{i}" for i in range(len(METRICS))
+        f"SELECT {i} AS kind, sum(n) AS points FROM @points_{i}" for i in range(len(METRICS))
     )
     rows = store.engine.query(
         counts, snapshot=snapshot, scans=scans, parameters=which.parameters, limits=LIMITS
@@ -123,7 +123,10 @@ def count_points(
 
 def no_such_metric(store: Store, snapshot: Snapshot, name: str) -> ClewError:
     """Return the error of a name that has no points in the range, with what may have been meant."""
-    scans = {f"points_{i}": Scan(table, ("MetricName",)) for i, table in enumerate(METRICS)}
+    name_of = ("MetricName",)
+    scans = {
+        f"points_{i}": Scan(table, name_of, group_by=name_of) for i, table in enumerate(METRICS)
+    }
     names = " UNION ALL ".join(f"SELECT MetricName AS name FROM @{each}" for each in scans)
     known = store.engine.query(
         f"SELECT DISTINCT name FROM ({names}) LIMIT {NAMES_MAX}",

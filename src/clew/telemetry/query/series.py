@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, TimeRange, format_time, parse_duration_ns
 from clew.store.engine.contract import Scan
+from clew.store.engine.groups import Aggregate, Groups
 from clew.telemetry import documents as doc
 from clew.telemetry.query.distribution import distribution_values
 from clew.telemetry.query.newest import LIMITS
@@ -49,27 +50,56 @@ LABELS_MAX: Final = 16
 _STEPS_S: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400)
 """Steps that people read easily; the smallest that gives at most the default number of buckets."""
 
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """What becomes of the points of a bucket: figures, and the value made of them."""
+
+    figures: tuple[Aggregate, ...]
+    value: str
+
+
+_SHARES: Final = {"p50": "0.5", "p95": "0.95", "p99": "0.99"}
+
+
+def _one(function: str, arguments: str) -> _Fold:
+    """Return the fold that is one figure."""
+    return _Fold((Aggregate("one", function, arguments),), "one")
+
+
+_SUM_OF_SUMS: Final = Aggregate("total", "sum", "Sum")
+_SUM_OF_COUNTS: Final = Aggregate("counted", "sum", "Count")
 _FOLDS: Final = {
-    "avg": "avg(value)",
-    "sum": "sum(value)",
-    "min": "min(value)",
-    "max": "max(value)",
-    "count": "toFloat64(count())",
-    "last": "argMax(value, at)",
-    "p50": "quantileExact(0.5)(value)",
-    "p95": "quantileExact(0.95)(value)",
-    "p99": "quantileExact(0.99)(value)",
+    "avg": _one("avg", "Value"),
+    "sum": _one("sum", "Value"),
+    "min": _one("min", "Value"),
+    "max": _one("max", "Value"),
+    "count": _Fold((Aggregate("counted", "count"),), "toFloat64(counted)"),
+    # Of points at one time the largest, so that the answer is always the same one.
+    "last": _one("argMax", "Value, (TimeUnix, Value)"),
+    **{name: _one(f"quantileExact({share})", "Value") for name, share in _SHARES.items()},
 }
 _SUMMARY_FOLDS: Final = {
-    "avg": "sum(Sum) / nullIf(sum(Count), 0)",
-    "sum": "sum(Sum)",
-    "count": "toFloat64(sum(Count))",
+    "avg": _Fold((_SUM_OF_SUMS, _SUM_OF_COUNTS), "total / nullIf(counted, 0)"),
+    "sum": _Fold((_SUM_OF_SUMS,), "total"),
+    "count": _Fold((_SUM_OF_COUNTS,), "toFloat64(counted)"),
     **{
-        name: "avg(if(has(`ValueAtQuantiles.Quantile`, {q}), `ValueAtQuantiles.Value`"
-        "[indexOf(`ValueAtQuantiles.Quantile`, {q})], NULL))".replace("{q}", share)
-        for name, share in (("p50", "0.5"), ("p95", "0.95"), ("p99", "0.99"))
+        name: _one(
+            "avg",
+            "if(has(`ValueAtQuantiles.Quantile`, {q}), `ValueAtQuantiles.Value`"
+            "[indexOf(`ValueAtQuantiles.Quantile`, {q})], NULL)".replace("{q}", share),
+        )
+        for name, share in _SHARES.items()
     },
 }
+
+_VALUE_COLUMNS: Final = {
+    GAUGE.name: ("Value",),
+    SUM.name: ("Value",),
+    SUMMARY.name: ("Sum", "Count", "`ValueAtQuantiles.Quantile`", "`ValueAtQuantiles.Value`"),
+}
+_LABEL_COLUMNS: Final = ("ServiceName", "Attributes", "ResourceAttributes")
+"""What labels are made of."""
 
 Labels = tuple[str, ...]
 Values = dict[tuple[int, Labels], float | None]
@@ -89,10 +119,9 @@ class Grid:
         """The range that the buckets cover."""
         return TimeRange(self.start, self.start + self.step * self.count)
 
-    @property
-    def bucket(self) -> str:
-        """The SQL number of the bucket in which ``at`` lies."""
-        return f"intDiv(at - toInt64({self.start}), toInt64({self.step}))"
+    def bucket(self, at: str) -> str:
+        """Return the SQL of the number of the bucket in which a time lies."""
+        return f"intDiv({at} - toInt64({self.start}), toInt64({self.step}))"
 
     def looking_back(self) -> TimeRange:
         """The range in which a point before the first bucket's points is looked for."""
@@ -177,64 +206,87 @@ def _values(
         return distribution_values(
             store, snapshot, table, query, which, grid, labels=labels, parameters=parameters
         )
-    if table is SUMMARY:
-        columns: tuple[str, ...] = (
-            "Sum",
-            "Count",
-            "`ValueAtQuantiles.Quantile`",
-            "`ValueAtQuantiles.Value`",
-        )
-        fold = _SUMMARY_FOLDS.get(query.aggregate)
-        source, window = "@points", grid.window
-    elif query.aggregate == "rate":
-        fold = f"sum(added) / {grid.step / NS_PER_S!r}" if table is SUM else None
-        columns = (
-            "Value AS value",
-            f"{SERIES} AS series",
-            "toUnixTimestamp64Nano(StartTimeUnix) AS started",
-            "AggregationTemporality AS temporality",
-            "IsMonotonic AS monotonic",
-        )
-        window = grid.looking_back()
-        source = _added("@points", len(labels), window)
+    if query.aggregate == "rate" and table is SUM:
+        sql, scan = _rates(which, grid, labels)
     else:
-        fold = _FOLDS[query.aggregate]
-        columns, source, window = ("Value AS value",), "@points", grid.window
-    if fold is None:
-        raise _no_such_aggregate(table, query.aggregate)
-    names = [f"label_{i}" for i in range(len(labels))]
-    scan = Scan(
-        table,
-        ("toUnixTimestamp64Nano(TimeUnix) AS at", *columns, *labels),
-        # Bit 0 of the flags says that the point recorded no value.
-        f"{which.over(table, window)} AND bitAnd(Flags, 1) = 0",
-    )
+        folds = _SUMMARY_FOLDS if table is SUMMARY else _FOLDS
+        fold = folds.get(query.aggregate)
+        if fold is None:
+            raise _no_such_aggregate(table, query.aggregate)
+        sql, scan = _folded(snapshot, table, fold, which, grid, labels)
     rows = store.engine.query(
-        f"SELECT {', '.join([f'{grid.bucket} AS bucket', *names])}, {fold} AS folded"
-        f" FROM {source} WHERE at >= {grid.start} GROUP BY {', '.join(['bucket', *names])}",
+        sql,
         snapshot=snapshot,
         scans={"points": scan},
         parameters=parameters,
         limits=LIMITS,
     ).to_pylist()
-    return {(row["bucket"], tuple(row[name] for name in names)): row["folded"] for row in rows}
+    return {(row["bucket"], tuple(row[name] for name in labels)): row["folded"] for row in rows}
 
 
-def _labels(by: Sequence[str], which: Which) -> tuple[list[str], dict[str, object]]:
-    """Return label columns: the service, else an attribute of the point, else of the resource."""
-    columns = []
+def _folded(
+    snapshot: Snapshot,
+    table: Table,
+    fold: _Fold,
+    which: Which,
+    grid: Grid,
+    labels: Mapping[str, str],
+) -> tuple[str, Scan]:
+    """Return the question for the figures of each bucket and its labels."""
+    groups = Groups(
+        table,
+        {"bucket": grid.bucket("toUnixTimestamp64Nano(TimeUnix)"), **labels},
+        fold.figures,
+        ("TimeUnix", *_VALUE_COLUMNS[table.name], *(_LABEL_COLUMNS if labels else ())),
+    )
+    grouped, scan = groups.ask(snapshot, "points", _having_values(which, table, grid.window))
+    return f"SELECT *, {fold.value} AS folded FROM ({grouped})", scan
+
+
+def _rates(which: Which, grid: Grid, labels: Mapping[str, str]) -> tuple[str, Scan]:
+    """Return the question for what was added in each bucket, for each second of it."""
+    window = grid.looking_back()
+    scan = Scan(
+        SUM,
+        (
+            "toUnixTimestamp64Nano(TimeUnix) AS at",
+            "Value AS value",
+            f"{SERIES} AS series",
+            "toUnixTimestamp64Nano(StartTimeUnix) AS started",
+            "AggregationTemporality AS temporality",
+            "IsMonotonic AS monotonic",
+            *(f"{expression} AS {name}" for name, expression in labels.items()),
+        ),
+        _having_values(which, SUM, window),
+    )
+    by = ", ".join(("bucket", *labels))
+    sql = (
+        f"SELECT {grid.bucket('at')} AS {by}, sum(added) / {grid.step / NS_PER_S!r} AS folded"
+        f" FROM {_added('@points', len(labels), window)} WHERE at >= {grid.start} GROUP BY {by}"
+    )
+    return sql, scan
+
+
+def _having_values(which: Which, table: Table, window: TimeRange) -> str:
+    # Bit 0 of the flags says that the point recorded no value.
+    return f"{which.over(table, window)} AND bitAnd(Flags, 1) = 0"
+
+
+def _labels(by: Sequence[str], which: Which) -> tuple[dict[str, str], dict[str, object]]:
+    """Return labels by their columns: the service, else of the point, else of the resource."""
+    labels = {}
     parameters = dict(which.parameters)
     for i, key in enumerate(by):
         if key == "service":
-            columns.append(f"toString(ServiceName) AS label_{i}")
+            labels[f"label_{i}"] = "toString(ServiceName)"
             continue
         bound = f"{{label_{i}:String}}"
         parameters[f"label_{i}"] = key
-        columns.append(
+        labels[f"label_{i}"] = (
             f"if(mapContains(Attributes, {bound}), Attributes[{bound}],"
-            f" ResourceAttributes[{bound}]) AS label_{i}"
+            f" ResourceAttributes[{bound}])"
         )
-    return columns, parameters
+    return labels, parameters
 
 
 def _added(points: str, labels: int, window: TimeRange) -> str:

@@ -30,10 +30,11 @@ WINDOW_DEFAULT_NS: Final = 24 * 3600 * NS_PER_S
 # Durations are added as floats: the engine's average of integers adds them up in 64 bits, in which
 # two spans that never end wrap.
 _RED: Final = (
-    "count() AS spans, countIf(StatusCode = 'Error') AS errors, avg(toFloat64(Duration)) AS mean,"
-    " quantilesExact(0.5, 0.95, 0.99)(Duration) AS quantiles"
+    Aggregate("spans", "count"),
+    Aggregate("errors", "countIf", "StatusCode = 'Error'"),
+    Aggregate("mean", "avg", "toFloat64(Duration)"),
+    Aggregate("quantiles", "quantilesExact(0.5, 0.95, 0.99)", "Duration"),
 )
-
 
 _SPANS: Final = Groups(
     TRACES,
@@ -42,10 +43,7 @@ _SPANS: Final = Groups(
         Aggregate("traces", "uniqExact", "TraceId"),
         Aggregate("first", "min", "toUnixTimestamp64Nano(Timestamp)"),
         Aggregate("last", "max", "toUnixTimestamp64Nano(Timestamp)"),
-        Aggregate("spans", "count"),
-        Aggregate("errors", "countIf", "StatusCode = 'Error'"),
-        Aggregate("mean", "avg", "toFloat64(Duration)"),
-        Aggregate("quantiles", "quantilesExact(0.5, 0.95, 0.99)", "Duration"),
+        *_RED,
     ),
     ("ServiceName", "TraceId", "Timestamp", "StatusCode", "Duration"),
 )
@@ -63,6 +61,17 @@ _LOGS: Final = Groups(
 # The engine takes the hash of each name once; grouping by the texts costs a row twice as much.
 _OPERATION: Final = (
     "cityHash64(ServiceName) * 961 + cityHash64(SpanName) * 31 + cityHash64(SpanKind)"
+)
+_OPERATIONS: Final = Groups(
+    TRACES,
+    {"subject": _OPERATION},
+    (
+        Aggregate("service", "any", "ServiceName"),
+        Aggregate("operation", "any", "SpanName"),
+        Aggregate("kind", "any", "SpanKind"),
+        *_RED,
+    ),
+    ("ServiceName", "SpanName", "SpanKind", "StatusCode", "Duration"),
 )
 
 NAMES_MAX: Final = 10_000
@@ -138,16 +147,11 @@ def list_operations(store: Store, query: ask.OperationQuery, now: int) -> doc.Op
     if query.service is not None:
         where += " AND ServiceName = {service:String}"
         parameters["service"] = query.service
+    sql, scan = _OPERATIONS.ask(snapshot, "spans", where)
     rows = store.engine.query(
-        "SELECT any(ServiceName) AS service, any(SpanName) AS operation, any(SpanKind) AS kind,"
-        f" {_RED} FROM @spans GROUP BY {_OPERATION}"
-        " ORDER BY spans DESC, service, operation, kind",
+        f"{sql} ORDER BY spans DESC, service, operation, kind",
         snapshot=snapshot,
-        scans={
-            "spans": Scan(
-                TRACES, ("ServiceName", "SpanName", "SpanKind", "StatusCode", "Duration"), where
-            )
-        },
+        scans={"spans": scan},
         parameters=parameters,
         limits=LIMITS,
     ).to_pylist()
@@ -163,7 +167,7 @@ def list_operations(store: Store, query: ask.OperationQuery, now: int) -> doc.Op
 
 def name_services(store: Store) -> Names[str]:
     """Return the name of every service that ever sent a span. Cheaper than their figures."""
-    rows = _name(store, ("ServiceName AS service",), "1", {})
+    rows = _name(store, {"service": "ServiceName"}, "1", {})
     return _names([row["service"] for row in rows])
 
 
@@ -174,7 +178,7 @@ def name_operations(store: Store, service: str) -> Names[tuple[str, str]]:
     """
     rows = _name(
         store,
-        ("SpanName AS operation", "SpanKind AS kind"),
+        {"operation": "SpanName", "kind": "SpanKind"},
         "ServiceName = {service:String}",
         {"service": service},
     )
@@ -187,13 +191,12 @@ def name_operations(store: Store, service: str) -> Names[tuple[str, str]]:
     )
 
 
-def _name(
-    store: Store, columns: tuple[str, ...], where: str, parameters: dict[str, Any]
-) -> list[Any]:
+def _name(store: Store, named: dict[str, str], where: str, parameters: dict[str, Any]) -> list[Any]:
+    columns = tuple(f"{expression} AS {name}" for name, expression in named.items())
     rows: list[Any] = store.engine.query(
         f"SELECT DISTINCT * FROM @spans ORDER BY ALL LIMIT {NAMES_MAX + 1}",
         snapshot=store.snapshot(),
-        scans={"spans": Scan(TRACES, columns, where)},
+        scans={"spans": Scan(TRACES, columns, where, group_by=tuple(named.values()))},
         parameters=parameters,
         limits=LIMITS,
     ).to_pylist()
