@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +48,9 @@ PRUNE_EVERY: Final = 10_000
 
 TEXT_CHARS_MAX: Final = 300
 """Of any text of a row: paths and names are of somebody else's choosing."""
+
+WAIT_SECONDS_MAX: Final = 10.0
+"""How long a question waits for denials: a registry that takes longer answers nothing either."""
 
 UNWRITTEN: Final = "denials_not_written"
 """The action of the row that says how many rows there are not."""
@@ -150,6 +154,7 @@ class AuditLog:
         self._of_apps = _Room(clock())
         self._unwritten = 0
         self._written = 0
+        self._last: Future[None] | None = None
         self.denials = 0
         self.unwritten = 0
 
@@ -168,6 +173,13 @@ class AuditLog:
             self.unwritten += 1
             return
         self._submit([*self._told_unwritten(), entry])
+
+    def wait(self) -> None:
+        """Return once what was denied so far is written, or lost. Blocks; from any thread."""
+        last = self._last
+        if last is not None:
+            # The registry takes them in their order. Whatever became of it, it was looked at.
+            wait([last], WAIT_SECONDS_MAX)
 
     def close(self) -> None:
         """Write how many denials were not, if any."""
@@ -209,6 +221,7 @@ class AuditLog:
         except ClewError as error:
             self._lose(len(entries), error)
             return
+        self._last = future
         future.add_done_callback(lambda done: self._look(done, len(entries)))
 
     def _look(self, done: Future[None], count: int) -> None:

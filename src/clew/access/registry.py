@@ -78,6 +78,8 @@ class AccessRegistry:
     def find_entries(self, query: AuditQuery) -> AuditList:
         """Return one page of the audit log, the newest first. Blocks; from any thread.
 
+        Every denial that was answered before is in it: they are written behind their answers.
+
         Raises:
             ClewError: INVALID_ARGUMENT.
         """
@@ -86,6 +88,7 @@ class AccessRegistry:
             window = parse_range(last=query.last, start=query.start, end=query.end, now=self.now())
         else:
             window = TimeRange(cursor.start, cursor.end)
+        self.audit.wait()
         where = Where()
         where.equal("caller", query.caller)
         where.equal("action", query.action)

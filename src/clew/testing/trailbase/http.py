@@ -110,19 +110,30 @@ class Listener:
             self._server = None
         await self.hang_up()
 
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        try:
-            await self._converse(reader, writer)
-        except (asyncio.CancelledError, ConnectionError, h11.RemoteProtocolError, Cut):
-            # Whoever is on the other side went, or was sent away.
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            # It was accepted before the door was closed, and gets here after it.
             writer.transport.abort()
-        finally:
-            self._open.discard(task)
+            return
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._open.add(task)
+        # Not in the task: one that is sent away before its first step would let go of nothing.
+        task.add_done_callback(lambda done: self._let_go(done, writer))
+
+    def _let_go(self, task: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
+        self._open.discard(task)
+        if task.cancelled():
+            writer.transport.abort()
+        else:
             with contextlib.suppress(ConnectionError):
                 writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._converse(reader, writer)
+        except (ConnectionError, h11.RemoteProtocolError, Cut):
+            # Whoever is on the other side went, or was sent away.
+            writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         wire = h11.Connection(h11.SERVER)
