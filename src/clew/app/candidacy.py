@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError
 from clew.store.replication.lease import Lease
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from clew.app.roles import Course
 
 logger = logging.getLogger(__name__)
+
+END_MARGIN_S: Final = 0.02
+"""How long after its end a lease is asked for: who asks a moment too early waits a third of it."""
 
 
 class Candidacy:
@@ -27,6 +31,7 @@ class Candidacy:
         self._leads = False
         self._told: str | None = None
         self._rests = False
+        self._ends: float | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -80,7 +85,15 @@ class Candidacy:
                 self._told = None
             except ClewError as error:
                 self._tell(error.message)
-            await asyncio.sleep(self._lease.renew_every_s)
+            await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        """Return after how many seconds to look at the lease again: right after its end."""
+        every = self._lease.renew_every_s
+        ends, self._ends = self._ends, None
+        if ends is None or self._leads:
+            return every
+        return min(every, max(0.0, ends - time.monotonic()) + END_MARGIN_S)
 
     async def _renew(self) -> None:
         if not await asyncio.to_thread(self._lease.renew) and self._leads:
@@ -95,6 +108,7 @@ class Candidacy:
         holder = await asyncio.to_thread(self._lease.read)
         is_own = holder is not None and holder.node_id == self._course.standing.node_id
         if holder is not None and holder.left_s > 0 and not is_own:
+            self._ends = time.monotonic() + holder.left_s
             return None
         # Who would be refused afterwards leaves it to one that has more.
         least = await self._course.check_able()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-import uvicorn
-
 from clew.app.beginning import Beginning
 from clew.app.callers import TreeCallers, keep_out_revoked, keep_permitted
 from clew.app.internal import open_internal
 from clew.app.journal import TelemetryJournal
+from clew.app.listener import Listener
 from clew.app.own import OwnTelemetry
 from clew.app.sockets import Addresses, port_of, take
 from clew.app.store import (
@@ -34,7 +32,6 @@ from clew.base.errors import ClewError
 from clew.lineage.ingest.intake import LinkIntake
 from clew.lineage.ingest.told import OTLP
 from clew.lineage.leases.book import LeaseBook
-from clew.surfaces.connection import configure
 from clew.surfaces.health.vitals import NamedRate
 from clew.surfaces.identity import Identity
 from clew.surfaces.links.door import LinkDoor
@@ -51,9 +48,8 @@ from clew.tree.sharded import ShardedTree
 from clew.tree.watch.following import OutboxFollower
 
 if TYPE_CHECKING:
-    import socket
     from collections import Counter
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable
 
     import grpc.aio
 
@@ -92,46 +88,6 @@ def _answer_foreign(store: Store) -> Callable[[ScanQuestion], ScanAnswer] | None
     if foreign is None:
         return None
     return lambda question: foreign.answer(question, store.snapshot())
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, which leaves the signals to us."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
-class _Listener:
-    """One HTTP door: a socket, an application, and the tasks of its connections."""
-
-    def __init__(
-        self,
-        app: Callable[..., Awaitable[None]],
-        taken: socket.socket,
-        drain_seconds: float,
-        *,
-        has_sockets: bool = False,
-    ) -> None:
-        configuration = configure(app, has_sockets=has_sockets)
-        configuration.timeout_graceful_shutdown = max(1, round(drain_seconds))
-        self._server = _Server(configuration)
-        self._socket = taken
-        self._loop: asyncio.Task[None] | None = None
-
-    async def open(self) -> None:
-        """Begin to accept connections."""
-        self._server.config.load()
-        self._server.lifespan = self._server.config.lifespan_class(self._server.config)
-        await self._server.startup(sockets=[self._socket])
-        self._loop = asyncio.create_task(self._server.main_loop())
-
-    async def close(self) -> None:
-        """Accept nothing more and let what runs come to its end, within the time given."""
-        self._server.should_exit = True
-        if self._loop is not None:
-            await self._loop
-            await self._server.shutdown(sockets=[self._socket])
 
 
 class Doors:
@@ -253,9 +209,9 @@ class Doors:
             else open_internal(store, self._identity, configuration.data_dir),
         )
         drain = configuration.drain_seconds_max
-        self._listeners = [_Listener(http, sockets.http, drain, has_sockets=True)]
+        self._listeners = [Listener(http, sockets.http, drain, has_sockets=True)]
         if sockets.otlp_http is not None:
-            self._listeners.append(_Listener(self._otlp, sockets.otlp_http, drain))
+            self._listeners.append(Listener(self._otlp, sockets.otlp_http, drain))
         self._grpc: grpc.aio.Server | None = None
 
     async def open(self) -> tuple[Addresses, list[ClewError]]:

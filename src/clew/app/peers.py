@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,9 +27,23 @@ ANSWER_SECONDS_MAX: Final = 3.0
 """How long another server may take to say where it is, a sync of its disk included. Who is not
 heard by then counts as away; a change of leader waits so long at most, and twice."""
 
+CONNECT_SECONDS_MAX: Final = 1.0
+"""How long a machine may take to answer a connection: one that is gone says nothing at all, and a
+packet that was lost is sent again within this."""
 
+AGAIN_SECONDS: Final = 0.1
+"""A server that is about to open its doors is asked again after this."""
+
+GRACE_SECONDS: Final = 0.3
+"""How much longer than the others the last ones may take, where enough have answered."""
+
+
+STANDBY: Final = "standby"
 LEADER: Final = "leader"
-"""As a role."""
+"""As roles."""
+
+CANDIDATE: Final = "candidate"
+"""As the role of a server that is about to lead, and finds out whether it may."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,14 +81,18 @@ class Peers:
         self._own_url = own_url
         self._key = key or None
 
-    async def ask(self) -> list[Heard]:
-        """Ask every other server where it is, at once; those that do not answer say why."""
-        return await self._all(lambda server: server.get(POSITION_PATH).body)
+    async def ask(self, enough: int | None = None) -> list[Heard]:
+        """Ask every other server where it is, at once; those that do not answer say why.
 
-    async def claim(self, epoch: int, node_id: str) -> list[Heard]:
+        Once `enough` have answered the others are not waited for any longer than `GRACE_SECONDS`.
+        """
+        return await self._all(lambda server: server.get(POSITION_PATH).body, enough)
+
+    async def claim(self, epoch: int, node_id: str, enough: int | None = None) -> list[Heard]:
         """Have every other server refuse whoever led before, and say what it has from then on.
 
         Who refuses because it knows of a newer leadership is an error of the code CONFLICT.
+        `enough` is as for `ask`.
         """
         headers = {
             EPOCH_HEADER: str(epoch),
@@ -81,17 +100,50 @@ class Peers:
             LEADER_HEADER: self._own_url,
         }
         return await self._all(
-            lambda server: server.post(RECORDS_PATH, b"", CONTENT_TYPE, headers=headers).body
+            lambda server: server.post(RECORDS_PATH, b"", CONTENT_TYPE, headers=headers).body,
+            enough,
         )
 
-    async def _all(self, call: Callable[[Server], bytes]) -> list[Heard]:
-        return list(
-            await asyncio.gather(*(asyncio.to_thread(self._one, url, call) for url in self.urls))
-        )
+    async def _all(self, call: Callable[[Server], bytes], enough: int | None) -> list[Heard]:
+        asked = {url: asyncio.create_task(self._reach(url, call)) for url in self.urls}
+        waiting = set(asked.values())
+        while waiting:
+            answered = sum(
+                each.done() and each.result().told is not None for each in asked.values()
+            )
+            patience = GRACE_SECONDS if enough is not None and answered >= enough else None
+            done, waiting = await asyncio.wait(
+                waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                break
+        for task in waiting:
+            # Its thread ends by itself, within the time that an answer may take.
+            task.cancel()
+        late = ClewError(ErrorCode.TIMEOUT, "it did not answer as soon as others did")
+        return [
+            Heard(url, None, late) if task in waiting else task.result()
+            for url, task in asked.items()
+        ]
+
+    async def _reach(self, url: str, call: Callable[[Server], bytes]) -> Heard:
+        """Ask one server; one that is about to open its doors again and again."""
+        deadline = time.monotonic() + ANSWER_SECONDS_MAX
+        while True:
+            heard = await asyncio.to_thread(self._one, url, call)
+            is_opening = heard.error is not None and heard.error.code is ErrorCode.OVERLOADED
+            if not is_opening or time.monotonic() > deadline:
+                return heard
+            await asyncio.sleep(AGAIN_SECONDS)
 
     def _one(self, url: str, call: Callable[[Server], bytes]) -> Heard:
         try:
-            with Server(url, api_key=self._key, read_timeout_s=ANSWER_SECONDS_MAX) as server:
+            with Server(
+                url,
+                api_key=self._key,
+                read_timeout_s=ANSWER_SECONDS_MAX,
+                connect_timeout_s=CONNECT_SECONDS_MAX,
+            ) as server:
                 return Heard(url, msgspec.json.decode(call(server), type=Told))
         except msgspec.DecodeError as error:
             strange = ClewError(
@@ -146,10 +198,11 @@ def check_extent(own: tuple[int, int], heard: Sequence[Heard], *, required: int)
 def check_nobody_leads(heard: Sequence[Heard]) -> None:
     """Raise CONFLICT where a leader answers: it would go on, and be cut off."""
     for each in heard:
-        if each.told is not None and each.told.role == LEADER:
+        if each.told is not None and each.told.role in (LEADER, CANDIDATE):
+            does = "leads and answers" if each.told.role == LEADER else "is about to lead"
             raise ClewError(
                 ErrorCode.CONFLICT,
-                f"{each.url} leads and answers",
+                f"{each.url} {does}",
                 hint="end it first, so that its standbys have everything; or --force",
             )
 

@@ -4,7 +4,8 @@ Theory of operation. A role is composition: nothing in a store or in a door chan
 it is open. What ends a role (a lease that is lost or won, a larger epoch that is heard of, a
 promotion, a need of a snapshot) closes the doors and the store, on the path that the end of the
 process takes, and the same process opens again over the same folder. The addresses stay taken
-meanwhile: who connects waits a second.
+meanwhile, and whoever connects is told so at once (`clew.app.porch`). The engine alone stays open:
+what it holds does not depend on the role, and opening it is most of a start.
 
 Whoever is to lead *claims* it first: it takes an epoch larger than any that was seen, has every
 other server refuse whoever led before, and compares what they have with what it has. It leads only
@@ -22,12 +23,18 @@ from clew.app.candidacy import Candidacy
 from clew.app.configuration import check_exposure
 from clew.app.group import find_url
 from clew.app.peers import (
+    CANDIDATE,
+    LEADER,
+    STANDBY,
     Peers,
+    Told,
     check_extent,
     check_nobody_leads,
     check_not_fenced,
     count_needed,
 )
+from clew.app.place import Place, count_behind, describe_peers
+from clew.app.porch import Porch, is_registry_guarded, refuse_while_shut
 from clew.app.settings import Address, Role
 from clew.app.snapshots import take_snapshot
 from clew.app.store import Membership, open_service, open_store
@@ -42,8 +49,7 @@ from clew.store.replication.position import Position
 from clew.store.replication.said import Need
 from clew.store.replication.snapshot import begin_anew
 from clew.store.replication.standing import FencedError, Standing
-from clew.surfaces.group import refuse_write
-from clew.telemetry.group import GroupStatus, PeerStatus, Promotion
+from clew.telemetry.group import GroupStatus, Promotion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,9 +58,8 @@ if TYPE_CHECKING:
     from clew.app.doors import Doors
     from clew.app.peers import Heard
     from clew.app.sockets import Addresses, Sockets
-    from clew.app.store import Store
+    from clew.app.store import Store, StoredEngine
     from clew.store.replication.part import Part
-    from clew.store.replication.status import GroupStatus as PartStatus
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +71,6 @@ with what it has; then its leader tells it anew that it needs one."""
 RESUME_SECONDS: Final = 0.5
 """So often a leader that was restarted looks whether its standbys are there again."""
 
-FOLLOWING: Final = "following"
-"""The state of a standby that has everything."""
-
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -77,32 +79,6 @@ class Opening:
     store: Store
     doors: Doors
     place: Place
-
-
-class Place:
-    """Implements `clew.surfaces.group.Group` for as long as a server is open in one role."""
-
-    def __init__(self, course: Course, *, leads: bool) -> None:
-        self._course = course
-        self._leads = leads
-        self.part: Part | None = None
-
-    @property
-    def leads(self) -> bool:
-        """See `Group`."""
-        return self._leads
-
-    def refusal(self) -> ClewError:
-        """See `Group`."""
-        return refuse_write(self._course.standing.leader_url, self._course.url)
-
-    def status(self) -> GroupStatus:
-        """See `Group`."""
-        return self._course.describe(self.part, leads=self._leads)
-
-    async def promote(self, *, force: bool) -> Promotion:
-        """See `Group`."""
-        return await self._course.promote(leads=self._leads, force=force)
 
 
 class Course:
@@ -139,6 +115,18 @@ class Course:
         self._follower: Follower | None = None
         self._need: Need | None = None
         self._watch = Stopwatch()
+        self._engine: StoredEngine | None = None
+        self._doors: asyncio.Task[type[Doors]] | None = None
+        # What other servers are told between two roles: how much of the log is here, and as what.
+        self._extent: tuple[int, int] | None = None
+        self._posture = STANDBY
+        self._porch = Porch(
+            tell_position=self._tell_position,
+            tell_group=lambda: self.describe(None, leads=False),
+            refuse=self._refuse,
+            hosts=(*configuration.hosts, configuration.http.host),
+            key=configuration.peer_key,
+        )
 
     @property
     def standing(self) -> Standing:
@@ -156,8 +144,18 @@ class Course:
         self._lock = await asyncio.to_thread(FolderLock.acquire, folder)
         try:
             self._standing = await asyncio.to_thread(Standing.open, folder)
+            self._porch.is_guarded = await asyncio.to_thread(is_registry_guarded, folder)
+            await self._open_porch()
+            # Beside what the engine does in its own code, and what other servers are asked.
+            self._doors = asyncio.create_task(
+                asyncio.to_thread(_import_doors, self._configuration), name="import"
+            )
+            self._extent = await asyncio.to_thread(self._read_extent)
             await self._serve()
         finally:
+            await self._porch.end()
+            if self._engine is not None:
+                self._engine.close()
             self._lock.release()
 
     async def _serve(self) -> None:
@@ -171,6 +169,7 @@ class Course:
             turn = await self._first_turn()
             while turn is not Turn.END:
                 opening, addresses, troubles = await self._open(leads=turn is Turn.LEAD)
+                change = None
                 try:
                     if is_first:
                         self._announce(opening.store, addresses, troubles)
@@ -185,8 +184,7 @@ class Course:
                     logger.info("%s", change.why)
                     self._watch = Stopwatch()
                 finally:
-                    self._part = None
-                    await self._close(opening)
+                    await self._close(opening, change)
                 turn = await self._prepare(change)
                 self._watch.note("others asked")
         finally:
@@ -272,8 +270,9 @@ class Course:
         """Return whether enough others are there to lead, and none of them leads."""
         heard = await self.peers.ask()
         await self._learn(heard)
-        answered = sum(each.told is not None for each in heard)
-        return self.standing.is_leading and answered >= self.required
+        told = [each.told for each in heard if each.told is not None]
+        is_alone = all(each.role == STANDBY for each in told)
+        return self.standing.is_leading and is_alone and len(told) >= self.required
 
     async def _resume(self) -> None:
         """Go on as the leader once the others are there, unless one of them leads by then."""
@@ -287,21 +286,26 @@ class Course:
         """Do what lies between two roles, with nothing open; return the next one."""
         match change.turn:
             case Turn.LEAD:
+                self._posture = CANDIDATE
                 try:
                     await self._claim(change)
                 except ClewError as error:
+                    self._posture = STANDBY
                     self._detail = error.message
                     logger.warning("this server does not lead: %s", error.message)
                     if self._candidacy is not None:
                         await self._candidacy.give_back()
                     return Turn.FOLLOW
+                self._posture = LEADER
                 self._detail = None
             case Turn.FOLLOW:
                 if self._candidacy is not None:
                     await self._candidacy.give_back()
                 await self._learn(await self.peers.ask())
             case Turn.SNAPSHOT:
+                self._extent = None
                 await self._begin_anew()
+                self._extent = await asyncio.to_thread(self._read_extent)
                 return Turn.FOLLOW
             case Turn.END:
                 return Turn.END
@@ -335,15 +339,18 @@ class Course:
         Raises:
             ClewError: it cannot be known; this server does not lead.
         """
-        heard = await self.peers.ask()
+        # Whoever leads by hand waits for everybody: a leader that is slow to answer is one.
+        enough = count_needed(self.servers, self.required) - 1
+        heard = await self.peers.ask(None if change.epoch is None else enough)
         await self._learn(heard)
-        own = await asyncio.to_thread(self._read_extent)
+        assert self._extent is not None, "nothing is open"
+        own = self._extent
         if not change.force:
             check_extent(own, heard, required=self.required)
         epoch = max(self.standing.epoch + 1, change.epoch or 0)
         # From here on nobody acknowledges anything for whoever led before; so what they have now
         # is all that was acknowledged.
-        claimed = await self.peers.claim(epoch, self.standing.node_id)
+        claimed = await self.peers.claim(epoch, self.standing.node_id, enough)
         check_not_fenced(claimed)
         if not change.force:
             check_extent(own, claimed, required=self.required)
@@ -372,26 +379,30 @@ class Course:
     # Opening and closing.
 
     async def _open(self, *, leads: bool) -> tuple[Opening, Addresses, list[ClewError]]:
-        from clew.app.doors import Doors
-
         assert self._lock is not None, "the folder is ours"
         place = Place(self, leads=leads)
         if not leads:
             # What an interrupted snapshot left is no data.
             await asyncio.to_thread(begin_anew, self._configuration.data_dir)
-        member = Membership(self._lock, self._open_leader if leads else self._open_follower)
+        member = Membership(
+            self._lock, self._open_leader if leads else self._open_follower, self._engine
+        )
+        self._engine = None
         store = await asyncio.to_thread(open_store, self._configuration, member)
         self._watch.note("store opened")
         try:
             check_exposure(self._configuration, is_guarded=store.access.keys.is_guarding)
             place.part = self._part = store.part
-            doors = Doors(
+            assert self._doors is not None, "the server has begun"
+            doors = (await self._doors)(
                 self._configuration, store, open_service(store), self._lend(leads=leads), place
             )
             try:
                 addresses, troubles = await doors.open()
-                await asyncio.to_thread(store.retain)
+                self._porch.close()
                 self._watch.note("doors opened")
+                if member.engine is None:
+                    await asyncio.to_thread(store.retain)
             except BaseException:
                 await doors.close()
                 raise
@@ -440,13 +451,48 @@ class Course:
         self._need = None if self._follower is None else self._follower.need
         self.change(Change(Turn.SNAPSHOT, f"beginning anew from a snapshot of {url}"))
 
-    async def _close(self, opening: Opening) -> None:
+    async def _close(self, opening: Opening, change: Change | None) -> None:
+        part, self._part, self._extent = self._part, None, None
+        self._posture = STANDBY
+        self._porch.is_guarded = opening.store.access.keys.is_guarding
+        goes_on = change is not None and change.turn in (Turn.LEAD, Turn.FOLLOW)
         try:
+            if goes_on:
+                await self._open_porch()
             await opening.doors.close()
             self._watch.note("doors closed")
         finally:
-            await opening.store.close()
+            await opening.store.close(keeps_engine=goes_on)
             self._watch.note("store closed")
+        if goes_on:
+            self._engine = opening.store.engine
+        if part is not None:
+            # Nothing is written any more.
+            self._extent = _extent_of(part)
+
+    async def _open_porch(self) -> None:
+        mine = self._sockets
+        await self._porch.open([each.dup() for each in (mine.http, mine.otlp_http) if each])
+
+    def _tell_position(self) -> Told | None:
+        """Return what other servers ask for, while nothing is open."""
+        if self._extent is None:
+            return None
+        epoch, last = self._extent
+        standing = self.standing
+        return Told(
+            epoch=standing.epoch,
+            node_id=standing.node_id,
+            leader=standing.leader,
+            leader_url=standing.leader_url,
+            role=self._posture,
+            last=last,
+            last_epoch=epoch,
+        )
+
+    def _refuse(self) -> ClewError:
+        standing = self.standing
+        return refuse_while_shut(None if standing.is_leading else standing.leader_url)
 
     def _lend(self, *, leads: bool) -> Sockets:
         """Return sockets for one opening: copies, so that the addresses stay taken after it."""
@@ -487,7 +533,9 @@ class Course:
         epoch = max([self.standing.epoch, *(e.told.epoch for e in heard if e.told is not None)])
         if not force:
             check_nobody_leads(heard)
-            check_extent(self._extent(), heard, required=self.required)
+            check_extent(self._own_extent(), heard, required=self.required)
+        # What an earlier try came to is not what this one is asked about.
+        self._detail = None
         self.change(Change(Turn.LEAD, "promoted by hand", force=force))
         return Promotion(
             epoch=epoch + 1,
@@ -502,10 +550,9 @@ class Course:
         Raises:
             ClewError: something acknowledged may be missing here.
         """
-        heard = await self.peers.ask()
+        heard = await self.peers.ask(count_needed(self.servers, self.required) - 1)
         await self._learn(heard)
-        own = self._extent() if self._part else await asyncio.to_thread(self._read_extent)
-        check_extent(own, heard, required=self.required)
+        check_extent(self._own_extent(), heard, required=self.required)
         return self.standing.epoch
 
     def describe(self, part: Part | None, *, leads: bool) -> GroupStatus:
@@ -523,35 +570,28 @@ class Course:
             leader=standing.leader,
             leader_url=standing.leader_url,
             acked=0 if told is None else told.acked,
-            behind=None if told is None else _count_behind(told),
+            behind=None if told is None else count_behind(told),
             required_acks=self.required,
             lease=lease,
-            peers=[] if told is None else _describe_peers(told),
+            peers=[] if told is None else describe_peers(told),
             detail=(told.need if told is not None else None) or self._detail,
         )
 
-    def _extent(self) -> tuple[int, int]:
-        """Return how much of the log is here while the store is open."""
-        assert self._part is not None, "the store is open"
-        said = self._part.tell()
-        return (said.last_epoch or 0, said.last)
+    def _own_extent(self) -> tuple[int, int]:
+        """Return how much of the log is here."""
+        if self._part is not None:
+            return _extent_of(self._part)
+        assert self._extent is not None, "nothing is open"
+        return self._extent
 
 
-def _count_behind(told: PartStatus) -> int | None:
-    """Return how many frames of its leader a standby is known to lack."""
-    if told.role == "leader":
-        return 0
-    return None if told.leader_last is None else max(0, told.leader_last - told.last)
+def _import_doors(configuration: Configuration) -> type[Doors]:
+    from clew.app.doors import Doors, import_doors
+
+    import_doors(configuration)
+    return Doors
 
 
-def _describe_peers(told: PartStatus) -> list[PeerStatus]:
-    return [
-        PeerStatus(
-            url=each.url,
-            ok=each.error is None and each.state == FOLLOWING,
-            acked=each.acked,
-            behind=each.frames_behind,
-            detail=each.error or each.state.replace("_", " "),
-        )
-        for each in told.standbys
-    ]
+def _extent_of(part: Part) -> tuple[int, int]:
+    said = part.tell()
+    return (said.last_epoch or 0, said.last)

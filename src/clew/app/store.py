@@ -122,11 +122,13 @@ _TABLES: Final = {
 class Membership:
     """A server's part in a group, for one opening; the folder's `lock` outlives it.
 
-    `open_part` makes the part, which is told where the registry's rows come from.
+    `open_part` makes the part, which is told where the registry's rows come from. `engine` is one
+    that is open over the folder already, with its tables.
     """
 
     lock: FolderLock
     open_part: Callable[[Callable[[], str]], Leader | Follower]
+    engine: StoredEngine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class Store:
     `part` is what it is in a group of servers; then the folder's lock is kept by whoever opened it.
     """
 
-    engine: Engine
+    engine: StoredEngine
     pipeline: RecordIntake
     kinds: Mapping[Signal, RecordKind]
     own: Mapping[Signal, RecordKind]
@@ -175,11 +177,15 @@ class Store:
                 seconds = None if table is EVENTS else kind.retention_seconds
                 self.engine.retain(table, seconds)
 
-    async def close(self) -> None:
-        """Bring to the engine what can be brought, then let go of everything."""
+    async def close(self, *, keeps_engine: bool = False) -> None:
+        """Bring to the engine what can be brought, then let go of everything.
+
+        An engine that is kept is for the next opening over the same folder.
+        """
         await self.pipeline.close()
         self.access.audit.close()
-        self.engine.close()
+        if not keeps_engine:
+            self.engine.close()
         self.database.close()
         if self.part is None:
             self.lock.release()
@@ -232,8 +238,11 @@ def open_store(configuration: Configuration, member: Membership | None = None) -
         own = declare_own()
         links = declare_links(configuration)
         late = _LatePipeline()
-        engine = _open_engine(configuration, late)
-        engine.create(STORED)
+        if member is not None and member.engine is not None:
+            engine = member.engine
+        else:
+            engine = _open_engine(configuration, late)
+            engine.create(STORED)
         if presence is not None:
             # Before the log is read back, which judges what it brings.
             presence.connect(engine)

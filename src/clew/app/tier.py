@@ -50,9 +50,9 @@ class TierStore(Store):
     def retain(self) -> None:
         """Nothing is kept here; each shard keeps its rows as long as it was told."""
 
-    async def close(self) -> None:
+    async def close(self, *, keeps_engine: bool = False) -> None:
         """Let go of everything."""
-        await super(TierStore, self).close()
+        await super(TierStore, self).close(keeps_engine=keeps_engine)
         assert self.shards is not None, "a tier has shards"
         self.shards.close()
         self.scratch.cleanup()

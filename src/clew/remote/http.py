@@ -149,6 +149,7 @@ class Server:
         api_key: str | None = None,
         session: str | None = None,
         read_timeout_s: float = READ_TIMEOUT_S,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
         """`api_key` is sent with every question, where there is one; so is `session`.
 
@@ -169,6 +170,7 @@ class Server:
         if session:
             self._own_headers[SESSION_HEADER] = checked_session(session)
         self._read_timeout_s = read_timeout_s
+        self._connect_timeout_s = connect_timeout_s
         self._connection: http.client.HTTPConnection | None = None
 
     def __enter__(self) -> Server:
@@ -328,13 +330,14 @@ class Server:
 
     def _open(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
-        connection = kind(self.host, self.port, timeout=CONNECT_TIMEOUT_S)
+        connection = kind(self.host, self.port, timeout=self._connect_timeout_s)
         try:
             connection.connect()
         except TimeoutError as error:
             raise ClewError(
                 ErrorCode.UNAVAILABLE,
-                f"no clew server answers at {self.url} (no connection in {CONNECT_TIMEOUT_S:g} s)",
+                f"no clew server answers at {self.url} "
+                f"(no connection in {self._connect_timeout_s:g} s)",
                 hint=START_HINT,
             ) from error
         except OSError as error:

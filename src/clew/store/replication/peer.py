@@ -157,6 +157,9 @@ class Peer:
                     self._send_next()
             except (ClewError, OSError, msgspec.DecodeError) as error:
                 self._note_trouble(error)
+                if isinstance(error, ClewError) and error.code is ErrorCode.OVERLOADED:
+                    # It is there, and about to take what it is sent.
+                    delay = RETRY_S_MIN
             except Exception as error:
                 # The boundary of the thread: without it nothing would ever be acknowledged again.
                 logger.exception("shipping to %s failed", self.url)
@@ -208,6 +211,9 @@ class Peer:
                 self._change(PeerState.NEEDS_SNAPSHOT)
                 return
             self.position = max(after, said.acked)
+            if leader.window.has(self.position):
+                # At once: until then it does not count, and writes are refused.
+                self._change(PeerState.FOLLOWING)
             leader.hear_of_peer()
 
     def _has_news(self) -> bool:

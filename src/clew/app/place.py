@@ -1,0 +1,64 @@
+"""A server's place in its group, as its doors tell it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from clew.surfaces.group import refuse_write
+from clew.telemetry.group import GroupStatus, PeerStatus, Promotion
+
+if TYPE_CHECKING:
+    from clew.app.roles import Course
+    from clew.base.errors import ClewError
+    from clew.store.replication.part import Part
+    from clew.store.replication.status import GroupStatus as PartStatus
+
+FOLLOWING: Final = "following"
+"""The state of a standby that has everything."""
+
+
+class Place:
+    """Implements `clew.surfaces.group.Group` for as long as a server is open in one role."""
+
+    def __init__(self, course: Course, *, leads: bool) -> None:
+        self._course = course
+        self._leads = leads
+        self.part: Part | None = None
+
+    @property
+    def leads(self) -> bool:
+        """See `Group`."""
+        return self._leads
+
+    def refusal(self) -> ClewError:
+        """See `Group`."""
+        return refuse_write(self._course.standing.leader_url, self._course.url)
+
+    def status(self) -> GroupStatus:
+        """See `Group`."""
+        return self._course.describe(self.part, leads=self._leads)
+
+    async def promote(self, *, force: bool) -> Promotion:
+        """See `Group`."""
+        return await self._course.promote(leads=self._leads, force=force)
+
+
+def count_behind(told: PartStatus) -> int | None:
+    """Return how many frames of its leader a standby is known to lack."""
+    if told.role == "leader":
+        return 0
+    return None if told.leader_last is None else max(0, told.leader_last - told.last)
+
+
+def describe_peers(told: PartStatus) -> list[PeerStatus]:
+    """Return how the standbys of a leader are."""
+    return [
+        PeerStatus(
+            url=each.url,
+            ok=each.error is None and each.state == FOLLOWING,
+            acked=each.acked,
+            behind=each.frames_behind,
+            detail=each.error or each.state.replace("_", " "),
+        )
+        for each in told.standbys
+    ]
