@@ -22,6 +22,10 @@ OPERATIONS: Final = {
 SEVERITIES: Final = ((5, "DEBUG"), (9, "INFO"), (13, "WARN"), (17, "ERROR"))
 MS: Final = 1_000_000
 
+NOT_COMPARED: Final = frozenset({"next", "elapsed_ms", "received_at", "example"})
+"""What is of the server that answers: its cursors, what it took, when a record came to it, and
+which of its records stands for a pattern."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -71,6 +75,84 @@ def divide(pieces: Sequence[Piece], shards: int, seed: int) -> list[list[Piece]]
     for piece in pieces:
         chance.choice(parts).append(piece)
     return parts
+
+
+def scatter(pieces: Iterable[Piece]) -> list[Piece]:
+    """Return the same records with each span and each log record in a request of its own."""
+    found: list[Piece] = []
+    for piece in pieces:
+        match piece.body:
+            case {"resourceSpans": resources}:
+                found += _alone(piece, "resourceSpans", "scopeSpans", "spans", resources)
+            case {"resourceLogs": resources}:
+                found += _alone(piece, "resourceLogs", "scopeLogs", "logRecords", resources)
+            case _:
+                found.append(piece)
+    return found
+
+
+def _alone(
+    piece: Piece, resources: str, scopes: str, records: str, held: list[dict[str, Any]]
+) -> Iterable[Piece]:
+    for one in held:
+        for scope in one[scopes]:
+            for record in scope[records]:
+                lone = {"resource": one["resource"], scopes: [{records: [record]}]}
+                yield Piece(piece.path, {resources: [lone]})
+
+
+def make_change(seed: int, start: int) -> list[Piece]:
+    """Return spans and log records of services that are not in the second five minutes as before.
+
+    `start` as in `make_pieces`.
+    """
+    chance = random.Random(seed)
+    pieces = []
+    for number in range(80):
+        is_after = number >= 40
+        at = start + (number % 40 * 7 + 300 * is_after) * 1000 * MS
+        span = {
+            "traceId": f"{0xC0000 + number:032x}",
+            "spanId": f"{0xC0000 + number:016x}",
+            "name": chance.choice(("quote", "rate")),
+            "kind": 2,
+            "startTimeUnixNano": str(at),
+            "endTimeUnixNano": str(at + (900 if is_after else 20) * MS + chance.randrange(MS)),
+            "attributes": _attributes({"version": "v2" if is_after else "v1"}),
+            "status": {"code": 2, "message": "no rate"} if is_after and number % 3 else {},
+        }
+        spans = {"resource": _resource("rates"), "scopeSpans": [{"spans": [span]}]}
+        pieces.append(Piece("/v1/traces", {"resourceSpans": [spans]}))
+        text = f"rate {number} was lost" if is_after else f"rate {number} was found"
+        record = {
+            "timeUnixNano": str(at),
+            "severityNumber": 17 if is_after else 9,
+            "body": {"stringValue": text},
+            "traceId": span["traceId"],
+        }
+        logs = {"resource": _resource("rates"), "scopeLogs": [{"logRecords": [record]}]}
+        pieces.append(Piece("/v1/logs", {"resourceLogs": [logs]}))
+    return pieces
+
+
+def compared(document: Any) -> Any:
+    """Return a document without what is of the server, and lists of equal times in one order."""
+    if isinstance(document, dict):
+        return {
+            name: compared(value) for name, value in document.items() if name not in NOT_COMPARED
+        }
+    if isinstance(document, list):
+        items = [compared(item) for item in document]
+        if items and isinstance(items[0], dict):
+            times = [item.get("timestamp") or item.get("start_time") for item in items]
+            if None not in times:
+                order = sorted(
+                    range(len(items)),
+                    key=lambda place: (times[place], json.dumps(items[place], sort_keys=True)),
+                )
+                return [items[place] for place in order]
+        return items
+    return document
 
 
 def trace_id(number: int) -> str:

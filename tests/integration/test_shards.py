@@ -15,7 +15,7 @@ import pytest
 from clew.remote.http import Server
 from clew.store.engine.exchange import MEDIA_TYPE, AskedScan, ScanQuestion, decode_answer
 from clew.testing.server import ServerProcess
-from tests.sharded_data import MS, Piece, divide, make_pieces, send, trace_id
+from tests.sharded_data import MS, Piece, compared, divide, make_pieces, send, trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +28,6 @@ QUIET: Final = {"otlp_http": "off", "otlp_grpc": "off", "trails": "off", "links"
 
 # A shard that works off its first question beside the others' starts has time for it here.
 PATIENT: Final = {"shard_timeout": "60"}
-
-NOT_COMPARED: Final = frozenset({"next", "elapsed_ms", "received_at", "example"})
-"""What is of the server that answers: its cursors, what it took, when a record came to it, and
-which of its records stands for a pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +154,7 @@ def test_a_tier_answers_as_one_server_with_everything(town: Town, question: str)
         event=seconds + 4,
     )
     whole, tier = ask(town.whole, path), ask(town.tier, path)
-    assert (tier.status, _compared(tier.document)) == (whole.status, _compared(whole.document))
+    assert (tier.status, compared(tier.document)) == (whole.status, compared(whole.document))
     assert "partial" not in tier.document
 
 
@@ -199,7 +195,7 @@ def test_sql_over_shards_gives_what_one_server_gives(town: Town, statement: str)
     path = f"/api/v1/sql?q={quote(statement)}"
     whole, tier = ask(town.whole, path), ask(town.tier, path)
     assert whole.status == 200
-    assert (tier.status, _compared(tier.document)) == (whole.status, _compared(whole.document))
+    assert (tier.status, compared(tier.document)) == (whole.status, compared(whole.document))
 
 
 def test_pages_are_stable_while_records_come_in_at_every_shard(town: Town) -> None:
@@ -351,23 +347,3 @@ def test_shards_are_shown_the_key_of_the_tier_or_of_whoever_asks(
             tmp_path / "keyed", PATIENT | {"shards": shards, "shard_key": f"here={key}"}
         ) as tier:
             assert ask(tier, "/api/v1/traces").status == 200
-
-
-def _compared(document: Any) -> Any:
-    """Return a document without what is of the server, and lists of equal times in one order."""
-    if isinstance(document, dict):
-        return {
-            name: _compared(value) for name, value in document.items() if name not in NOT_COMPARED
-        }
-    if isinstance(document, list):
-        items = [_compared(item) for item in document]
-        if items and isinstance(items[0], dict):
-            times = [item.get("timestamp") or item.get("start_time") for item in items]
-            if None not in times:
-                order = sorted(
-                    range(len(items)),
-                    key=lambda place: (times[place], json.dumps(items[place], sort_keys=True)),
-                )
-                return [items[place] for place in order]
-        return items
-    return document

@@ -417,7 +417,8 @@ def _question(
                 where=lift.out_of(where),
                 order_by=scan.order_by,
                 limit=scan.limit,
-                group_by=list(scan.group_by),
+                # As the columns that say the same, or they would be other expressions.
+                group_by=[lift.out_of(each) for each in scan.group_by],
             )
         )
     return ScanQuestion(

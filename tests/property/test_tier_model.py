@@ -1,0 +1,309 @@
+"""A query tier over records spread at random answers what one server with all of them answers."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from clew.app.configuration import load
+from clew.app.store import REGISTRY, STORED, declare_kinds
+from clew.base.errors import ClewError
+from clew.lineage.ingest.told import LinkTally
+from clew.lineage.parameters import ItemQuery, LineageQuery, PathQuery
+from clew.lineage.service import StoredLineages
+from clew.store.database.sqlite import SqliteDatabase
+from clew.store.engine.contract import QueryLimits
+from clew.telemetry.analytics import parameters as look
+from clew.telemetry.analytics.service import TelemetryAnalytics
+from clew.telemetry.genai.parameters import AgentQuery, ConversationQuery, TranscriptQuery
+from clew.telemetry.genai.prices import PriceBook
+from clew.telemetry.genai.service import TelemetryGenAi
+from clew.telemetry.otlp.json_codec import parse_request
+from clew.telemetry.otlp.signal import Signal
+from clew.telemetry.query import parameters as ask
+from clew.telemetry.query.service import TelemetryQuery
+from clew.twin import parameters as twin
+from clew.twin.ingest.judge import ReferencePolicy
+from clew.twin.registries.book import RegistryBook
+from clew.twin.service import StoredTwins
+from tests.examples import examples
+from tests.property.test_lineage_walk import Nobody
+from tests.sharded_data import (
+    Piece,
+    compared,
+    divide,
+    make_change,
+    make_pieces,
+    scatter,
+    trace_id,
+)
+from tests.tier_model import SHARDS, TierModel, View, open_model
+
+TRACES: Final = 24
+ALWAYS: Final = ("anomalies", "topology")
+"""What takes the most steps, of which each could differ."""
+
+ASKED: Final = 5
+"""Further questions of one example, of 0.1 to 2 s of CPU each: a statement is asked of the whole,
+of each shard, and once more of what those said."""
+
+SEEDS: Final = st.integers(0, 2**32 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What answers over one view of the store."""
+
+    telemetry: TelemetryQuery
+    analytics: TelemetryAnalytics
+    genai: TelemetryGenAi
+    twins: StoredTwins
+    lineages: StoredLineages
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """A store whole and in shards, what decodes records for it, and the time that it is there."""
+
+    model: TierModel
+    kinds: Mapping[Signal, Any]
+    whole: Services
+    tier: Services
+    now: int
+
+    @property
+    def start(self) -> int:
+        return (self.now // 10**9 - 1200) * 10**9
+
+    def decode(self, pieces: list[Piece], first: int) -> dict[str, list[pa.RecordBatch]]:
+        """Return the rows of requests by table; their frames are numbered from `first`."""
+        decoders = {signal: kind.open_decoder() for signal, kind in self.kinds.items()}
+        for frame, piece in enumerate(pieces, start=first):
+            signal = Signal(piece.path.rpartition("/")[2])
+            body = parse_request(signal, json.dumps(piece.body).encode())
+            decoded = decoders[signal].append(body, frame=frame, received=self.now, oldest=0)
+            assert not decoded.rejected
+        rows: dict[str, list[pa.RecordBatch]] = {}
+        for decoder in decoders.values():
+            for table, batch in decoder.finish().items():
+                rows.setdefault(table, []).append(batch)
+        return rows
+
+    def spread(self, seed: int, shards: int) -> None:
+        """Fill the store with random records, divided at random."""
+        pieces = make_pieces(seed, self.start, TRACES) + make_change(seed, self.start)
+        # Whole requests, or each record by itself: traces lie in one shard, or in all.
+        chance = random.Random(seed)
+        pieces = scatter(pieces) if chance.random() < 0.5 else pieces
+        parts = divide(pieces, shards, seed)
+        self.model.hold([self.decode(part, 1) for part in parts])
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    folder: Path = tmp_path_factory.mktemp("tier")
+    now = time.time_ns()
+    database = SqliteDatabase.open(folder, REGISTRY)
+    book = RegistryBook.open(database, lambda: now, None, ReferencePolicy.OFF)
+    configuration = load({}, environ={}, folder=folder).configuration
+    kinds = declare_kinds(configuration, book, None, LinkTally())
+    model = open_model(folder / "engine", STORED)
+
+    def serve(view: View) -> Services:
+        def clock() -> int:
+            return now
+
+        genai = TelemetryGenAi(view, clock, PriceBook())
+        return Services(
+            TelemetryQuery(view, clock),
+            TelemetryAnalytics(view, clock, genai),
+            genai,
+            StoredTwins(view, book, clock),
+            StoredLineages(view, Nobody(), dict, clock),
+        )
+
+    yield Town(model, kinds, serve(model.whole), serve(model.tier), now)
+    model.engine.close()
+    database.close()
+
+
+def window(town: Town) -> dict[str, Any]:
+    seconds = town.start // 10**9
+    return {"start": str(seconds), "end": str(seconds + 700)}
+
+
+def halves(town: Town) -> dict[str, Any]:
+    seconds = town.start // 10**9
+    return {
+        "start": str(seconds + 300),
+        "end": str(seconds + 700),
+        "baseline_start": str(seconds),
+        "baseline_end": str(seconds + 300),
+    }
+
+
+Question = Callable[[Services, Town], object]
+
+
+def series(name: str, aggregate: str) -> Question:
+    return lambda on, town: on.telemetry.query_series(
+        ask.SeriesQuery(
+            **window(town),
+            name=name,
+            aggregate=aggregate,  # type: ignore[arg-type]
+            step="60s",
+            by=["http.route", "service"],
+        )
+    )
+
+
+def attributes(signal: Any, **also: Any) -> Question:
+    return lambda on, town: on.telemetry.list_attributes(
+        ask.AttributeQuery(**window(town), signal=signal, **also)
+    )
+
+
+QUESTIONS: Final[Mapping[str, Question]] = {
+    "spans": lambda on, town: on.telemetry.find_spans(
+        ask.SpanQuery(**window(town), limit=500, count="exact")
+    ),
+    "failed spans": lambda on, town: on.telemetry.find_spans(
+        ask.SpanQuery(**window(town), status="error", q="duration > 2ms or tenant = t1")
+    ),
+    "traces": lambda on, town: on.telemetry.find_traces(ask.SpanQuery(**window(town), limit=50)),
+    "trace": lambda on, _: on.telemetry.get_trace(trace_id(4), typed=True),
+    "logs": lambda on, town: on.telemetry.find_logs(
+        ask.LogQuery(**window(town), limit=500, min_severity="warn", count="exact")
+    ),
+    "metrics": lambda on, town: on.telemetry.find_metrics(
+        ask.MetricQuery(**window(town), limit=500)
+    ),
+    "metric": lambda on, town: on.telemetry.get_metric(
+        "orders", ask.MetricParameters(**window(town))
+    ),
+    "a gauge": series("queue.length", "last"),
+    "a median": series("queue.length", "p50"),
+    "a maximum": series("queue.length", "max"),
+    "a sum": series("orders", "sum"),
+    "a rate": series("orders", "rate"),
+    "a histogram": series("http.server.duration", "p95"),
+    "services": lambda on, town: on.telemetry.list_services(ask.ServiceQuery(**window(town))),
+    "operations": lambda on, town: on.telemetry.list_operations(
+        ask.OperationQuery(**window(town), service="pay")
+    ),
+    "names": lambda on, _: (
+        on.telemetry.name_services(),
+        on.telemetry.name_operations("pay"),
+        on.telemetry.suggest_services("shpo"),
+        on.telemetry.suggest_attributes("tennant"),
+    ),
+    "attributes of spans": attributes("traces"),
+    "attributes of logs": attributes("logs", prefix="t"),
+    "attributes of metrics": attributes("metrics", service="pay"),
+    "values": lambda on, town: on.telemetry.list_attribute_values(
+        "tenant", ask.AttributeQuery(**window(town))
+    ),
+    "summary": lambda on, town: on.analytics.summarize(look.SummaryQuery(**window(town))),
+    "density": lambda on, town: on.analytics.count_over_time(look.DensityQuery(**window(town))),
+    "topology": lambda on, town: on.analytics.map_topology(look.TopologyQuery(**window(town))),
+    "topology of one": lambda on, town: on.analytics.map_topology(
+        look.TopologyQuery(**window(town), service="pay")
+    ),
+    "anomalies": lambda on, town: on.analytics.find_anomalies(look.AnomalyQuery(**halves(town))),
+    "diff": lambda on, town: on.analytics.diff(look.DiffQuery(**halves(town))),
+    "diff of two sets": lambda on, town: on.analytics.diff(
+        look.DiffQuery(**halves(town), against="rest", bad="service = rates")
+    ),
+    "patterns": lambda on, town: on.analytics.list_patterns(look.PatternQuery(**window(town))),
+    "conversations": lambda on, town: on.genai.list_conversations(
+        ConversationQuery(**window(town))
+    ),
+    "agents": lambda on, town: on.genai.list_agents(AgentQuery(**window(town))),
+    "transcript": lambda on, _: on.genai.get_transcript("c3", TranscriptQuery()),
+    "objects": lambda on, _: on.twins.find_objects(twin.ObjectQuery()),
+    "an object": lambda on, _: on.twins.get_state("cart", "cart_2", twin.StateQuery()),
+    "an object then": lambda on, town: on.twins.get_state(
+        "cart", "cart_0", twin.StateQuery(at=str(town.start // 10**9 + 2))
+    ),
+    "events": lambda on, _: on.twins.find_events("cart", "cart_2", twin.TimelineQuery()),
+    "values of a field": lambda on, _: on.twins.find_values(
+        "cart", "cart_2", "items", twin.HistoryQuery()
+    ),
+    "touched": lambda on, _: on.twins.find_touched(trace_id(4), twin.TouchedQuery()),
+    "processes": lambda on, _: on.twins.find_processes(twin.ProcessQuery()),
+    "causes": lambda on, _: on.lineages.get_lineage("1004", LineageQuery()),
+    "effects": lambda on, _: on.lineages.get_lineage("1000", LineageQuery(direction="down")),
+    "path": lambda on, _: on.lineages.find_path(PathQuery(from_="1004", to="1000")),
+    "items": lambda on, _: on.lineages.find_items(ItemQuery(trace_id="1004")),
+}
+
+
+@settings(
+    max_examples=examples(3),
+    # What is drawn is a seed: no smaller one is any simpler.
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    seed=SEEDS,
+    shards=st.integers(1, SHARDS),
+    asked=st.permutations(sorted({*QUESTIONS} - {*ALWAYS})).map(lambda names: names[:ASKED]),
+)
+def test_a_tier_says_what_one_server_says(
+    town: Town, seed: int, shards: int, asked: list[str]
+) -> None:
+    town.spread(seed, shards)
+    for name in (*ALWAYS, *asked):
+        question = QUESTIONS[name]
+        assert said(question, town.tier, town) == said(question, town.whole, town), name
+
+
+def said(question: Question, on: Services, town: Town) -> Any:
+    """Return an answer as it would be told, or the error."""
+    try:
+        answer = question(on, town)
+    except ClewError as error:
+        return error.code, error.message
+    return compared(json.loads(msgspec.json.encode(answer)))
+
+
+STATEMENTS: Final = (
+    "SELECT ServiceName, count() AS n, max(Duration) FROM otel_traces GROUP BY 1 ORDER BY 1",
+    "SELECT uniqExact(TraceId), quantilesExact(0.5, 0.99)(Duration) FROM otel_traces",
+    "SELECT SpanId, Duration FROM otel_traces WHERE ServiceName = 'pay' ORDER BY 2, 1 LIMIT 5",
+    (
+        "SELECT t.ServiceName, count() FROM otel_traces AS t JOIN otel_logs AS l"
+        " ON l.TraceId = t.TraceId GROUP BY 1 ORDER BY 1"
+    ),
+    "SELECT MetricName, sum(Count) FROM otel_metrics_histogram GROUP BY MetricName",
+)
+
+
+@settings(
+    max_examples=examples(2),
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+@given(seed=SEEDS, shards=st.integers(2, SHARDS), statement=st.sampled_from(STATEMENTS))
+def test_sql_over_shards_is_sql_over_one(
+    town: Town, seed: int, shards: int, statement: str
+) -> None:
+    limits = QueryLimits(time_ms_max=30_000, rows_max=1000)
+    rows = []
+    for number in (shards, 1):
+        town.spread(seed, number)
+        answer = town.model.engine.query_untrusted(statement, limits=limits)
+        rows.append([dict(row) for row in answer.rows])
+    assert rows[0] == rows[1]
+    assert rows[0]
