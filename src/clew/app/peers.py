@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,8 @@ from clew.store.replication.wire import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS_MAX: Final = 3.0
 """How long another server may take to say where it is, a sync of its disk included. Who is not
@@ -64,6 +67,10 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
         return (self.last_epoch or 0, self.last)
 
 
+REFUSALS: Final = frozenset({ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN})
+"""What a server says to one whose key it does not know, or that has not the role."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One server of the group: what it told, or why nothing was heard of it."""
@@ -80,6 +87,7 @@ class Peers:
         self.urls = tuple(urls)
         self._own_url = own_url
         self._key = key or None
+        self._refusals: dict[str, str] = {}
 
     async def ask(self, enough: int | None = None) -> list[Heard]:
         """Ask every other server where it is, at once; those that do not answer say why.
@@ -121,10 +129,27 @@ class Peers:
             # Its thread ends by itself, within the time that an answer may take.
             task.cancel()
         late = ClewError(ErrorCode.TIMEOUT, "it did not answer as soon as others did")
-        return [
+        heard = [
             Heard(url, None, late) if task in waiting else task.result()
             for url, task in asked.items()
         ]
+        for each in heard:
+            self._tell_refusal(each)
+        return heard
+
+    def _tell_refusal(self, heard: Heard) -> None:
+        """Say it once when another server does not know our key, or why it lets us not in."""
+        error = heard.error
+        if error is None or error.code not in REFUSALS:
+            self._refusals.pop(heard.url, None)
+        elif self._refusals.get(heard.url) != error.message:
+            self._refusals[heard.url] = error.message
+            logger.warning(
+                "%s does not let this server in: %s; give every server of the group the same "
+                "--peer-key, a key of the role admin",
+                heard.url,
+                error.message,
+            )
 
     async def _reach(self, url: str, call: Callable[[Server], bytes]) -> Heard:
         """Ask one server; one that is about to open its doors again and again."""

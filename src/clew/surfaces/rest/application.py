@@ -93,6 +93,7 @@ class HttpDoor:
         self._desk = desk
         self._otlp = otlp
         self._internal = internal
+        self._has_told_stranger = False
         self._hosts = frozenset(host.lower() for host in hosts)
         self._shards = desk.shards
         self._routes = _open_routes(desk)
@@ -172,11 +173,25 @@ class HttpDoor:
         try:
             _, receive = await self._desk.identity.identify(scope, receive)
         except ClewError as error:
+            if scope["path"] in INTERNAL_PATHS and self._internal is not None:
+                self._tell_stranger(scope["path"], error)
             # What is still to come of its body is nobody's to read.
             return answer_refusal(scope["path"], error), receive
         if self._internal is not None and scope["path"] in INTERNAL_PATHS:
+            self._has_told_stranger = False
             return self._internal, receive
         return self._routes, receive
+
+    def _tell_stranger(self, path: str, error: ClewError) -> None:
+        """Say it once, until the next is let in: most likely it is a server of the group."""
+        if not self._has_told_stranger:
+            self._has_told_stranger = True
+            logger.warning(
+                "somebody was not let in at %s: %s; if it is a server of this group, give it the "
+                "same --peer-key as this one",
+                path,
+                error.message,
+            )
 
     def _refuse_caller(self, scope: Scope) -> Response | None:
         host, origin = "", None

@@ -1,0 +1,154 @@
+"""Every door of a standby reads, refuses what is written, and names the leader; with API keys."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+
+from clew.surfaces.grpc._gen import query_service_pb2 as pb
+from clew.surfaces.grpc.jaeger import SERVICE
+from clew.testing.group import ServerGroup
+from clew.testing.history import wait_until
+from clew.testing.requests import spans_request
+from tests.e2e.terminal import clew
+from tests.integration.wire import ask
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clew.testing.server import ServerProcess
+    from tests.e2e.terminal import Ended
+
+WAIT_SECONDS = 60.0
+TRACE = "07" * 16
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+BODY = spans_request("checkout", [(bytes([7]) * 16, bytes([1]) * 8)]).SerializeToString()
+PROTOBUF = {"content-type": "application/x-protobuf"}
+JSON = {"content-type": "application/json"}
+
+
+def call_tool(url: str, key: str, tool: str, arguments: dict[str, Any]) -> str:
+    """Return the text that a tool of MCP answers, over streamable HTTP."""
+    asked = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": tool, "arguments": arguments},
+    }
+    headers = {
+        **JSON,
+        "accept": "application/json, text/event-stream",
+        "mcp-protocol-version": "2025-11-25",
+        "x-api-key": key,
+    }
+    answer = ask(url, "POST", "/mcp", json.dumps(asked).encode(), headers)
+    assert answer.status == 200, answer.body
+    return str(answer.document["result"]["content"][0]["text"])
+
+
+def run(standby: ServerProcess, key: str, *words: str) -> Ended:
+    """Run a command at the standby."""
+    return clew(*words, server=standby.url, environ={"CLEW_API_KEY": key})
+
+
+def check_refusals(standby: ServerProcess, leader: str, key: str) -> None:
+    """Write at every door; each refusal names the leader."""
+    known = {"x-api-key": key}
+    with grpc.insecure_channel(standby.otlp_grpc) as channel:
+        with pytest.raises(grpc.RpcError) as refused:
+            channel.unary_unary(EXPORT)(BODY, timeout=30, metadata=[("x-api-key", key)])
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert leader in refused.value.details()
+    for url in (standby.url, standby.otlp_url):
+        answer = ask(url, "POST", "/v1/traces", BODY, {**PROTOBUF, **known})
+        assert answer.status == 503
+        assert int(answer.headers["retry-after"]) >= 1
+        assert leader.encode() in answer.body
+    upgrade = {
+        "connection": "Upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "sec-websocket-version": "13",
+        **known,
+    }
+    plane = standby.trails_url.replace("ws://", "http://").removesuffix("/ws")
+    answer = ask(plane, "GET", "/ws", headers=upgrade)
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert leader.encode() in answer.body
+    for tool, arguments in (
+        ("add_comment", {"trace_id": TRACE, "body": "no"}),
+        ("session_start", {"title": "no"}),
+        ("cancel", {"app_id": "11111111-1111-4111-8111-111111111111"}),
+    ):
+        assert leader in call_tool(standby.url, key, tool, arguments)
+    for words in (
+        ("comment", "add", TRACE, "no"),
+        ("session", "start", "no"),
+        ("cancel", "11111111-1111-4111-8111-111111111111"),
+        ("keys", "create", "more", "--role", "reader"),
+    ):
+        ended = run(standby, key, *words)
+        assert ended.code != 0, ended.stdout
+        assert leader in ended.stderr, (words, ended.stderr)
+
+
+def check_reads(standby: ServerProcess, key: str) -> None:
+    """Read at every door that has anything to read."""
+    known = {"x-api-key": key}
+    assert ask(standby.url, "GET", f"/api/v1/traces/{TRACE}", headers=known).status == 200
+    assert ask(standby.url, "GET", f"/jaeger/api/traces/{TRACE}", headers=known).status == 200
+    with grpc.insecure_channel(standby.otlp_grpc) as channel:
+        asking = channel.unary_unary(f"/{SERVICE}/GetServices")
+        services = asking(b"", timeout=30, metadata=[("x-api-key", key)])
+        assert "checkout" in pb.GetServicesResponse.FromString(services).services
+    assert "checkout" in call_tool(standby.url, key, "trace_outline", {"trace_id": TRACE})
+    ended = run(standby, key, "trace", TRACE)
+    assert (ended.code, ended.stderr) == (0, "")
+    assert "checkout" in ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_standby_with_keys_reads_at_all_doors_and_refuses_writes_with_the_leaders_address(
+    tmp_path: Path,
+) -> None:
+    doors = {"otlp_grpc": "127.0.0.1:0", "trails": "127.0.0.1:0"}
+    with ServerGroup(tmp_path, settings=doors) as group:
+        folder = ("--offline", "--data-dir", str(group.folders[0]))
+        made = clew("keys", "create", "peer", "--role", "admin", *folder)
+        assert made.code == 0, made.stderr
+        key = json.loads(made.stdout)["api_key"]
+        known = {"x-api-key": key}
+        group.start(0, "leader", peer_key=key)
+        standby = group.start(1, peer_key=key)
+        group.wait_leading(0)
+        leader = group.urls[0]
+        sent = ask(leader, "POST", "/v1/traces", BODY, {**PROTOBUF, **known})
+        assert sent.status == 200, sent.body
+
+        def has_it() -> bool:
+            path = f"/api/v1/traces/{TRACE}"
+            return ask(group.urls[1], "GET", path, headers=known).status == 200
+
+        wait_until(has_it, WAIT_SECONDS, "the standby has the span and the key")
+        # It took the leader's registry, so it is shut to whoever has no key.
+        assert ask(group.urls[1], "GET", "/api/v1/traces").status == 401
+        check_refusals(standby, leader, key)
+        check_reads(standby, key)
+
+        # A key that is none: both say so, and what the leader sends arrives all the same.
+        assert group.processes.pop(1).terminate() == 0
+        wrong = f"{key[:-4]}AAAA"
+        standby = group.start(1, peer_key=wrong)
+        wait_until(lambda: "--peer-key" in standby.stderr, WAIT_SECONDS, "the standby says so")
+        wait_until(
+            lambda: "--peer-key" in group.processes[0].stderr, WAIT_SECONDS, "the leader says so"
+        )
+        for process in group.processes.values():
+            assert wrong not in process.stderr
+        group.wait_leading(0)
+        group.end()
