@@ -146,6 +146,29 @@ def test_rows_without_retention_stay(place: Place) -> None:
     assert _column(engine, LOGS, "Frame") == [1]
 
 
+def test_a_table_is_made_with_its_retention_and_keeps_it_when_it_exists(place: Place) -> None:
+    engine = place.open([])
+    engine.create([LOGS], {LOGS.name: DAY_SECONDS})
+    engine.create([LOGS], {LOGS.name: None})
+    engine.insert(LOGS, rows_of(LOGS, [{"Timestamp": 10**18, "Frame": 1}]), token="1")
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while _column(engine, LOGS, "Frame"):
+        assert time.monotonic() < deadline
+        with engine._clients.borrow() as client:  # type: ignore[attr-defined]
+            client.command(f"OPTIMIZE TABLE {LOGS.name} FINAL")
+
+
+def test_a_retention_that_would_drop_everything_is_left_out_where_a_table_is_made(
+    place: Place,
+) -> None:
+    engine = place.open([])
+    engine.create([LOGS], {LOGS.name: 0})
+    engine.insert(LOGS, rows_of(LOGS, [{"Timestamp": 10**18, "Frame": 1}]), token="1")
+    with engine._clients.borrow() as client:  # type: ignore[attr-defined]
+        client.command(f"OPTIMIZE TABLE {LOGS.name} FINAL")
+    assert _column(engine, LOGS, "Frame") == [1]
+
+
 @pytest.mark.parametrize("partition", ["day", "month"])
 def test_whole_partitions_before_a_moment_go_at_once(
     place: Place, partition: Literal["day", "month"]

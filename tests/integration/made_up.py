@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         TableSize,
         UntrustedAnswer,
     )
-    from clew.store.engine.migration import Migration
 
 COLUMNS = (Column("Value", "UInt64"), Column("Frame", "UInt64"))
 EVENS = Table(name="evens", time="Value", columns=COLUMNS, order_by="Value")
@@ -181,7 +180,7 @@ class MemoryEngine:
     def close(self) -> None:
         """Nothing to release."""
 
-    def create(self, tables: Sequence[Table], migrations: Sequence[Migration] = ()) -> None:
+    def create(self, tables: Sequence[Table], kept: Mapping[str, int | None] | None = None) -> None:
         """Tables make themselves."""
 
     def retain(self, table: Table, seconds: int | None) -> None:

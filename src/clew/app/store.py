@@ -57,7 +57,7 @@ from clew.twin.registries.schema import SCHEMA as TWIN
 from clew.twin.tables import EVENTS, SNAPSHOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from clew.answers.contract import Answers, AppSource
@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from clew.store.intake import RecordIntake
     from clew.store.replication.follower import Follower
     from clew.store.replication.leader import Leader
+    from clew.store.table import Table
     from clew.team.comments.contract import Comments, CommentSharing
     from clew.team.sessions.contract import SessionSharing
     from clew.telemetry.analytics.contract import Analytics
@@ -169,13 +170,8 @@ class Store:
         Raises:
             ClewError: the engine did not take it; rows stay as long as they were to stay before.
         """
-        for kind in (*self.kinds.values(), *self.own.values(), self.links):
-            for table in kind.tables:
-                if table in LINEAGE and kind is not self.links:
-                    continue
-                # Events go when a baseline stands for them, which the engine could not know.
-                seconds = None if table is EVENTS else kind.retention_seconds
-                self.engine.retain(table, seconds)
+        for table, seconds in _lifetimes(self.kinds, self.own, self.links):
+            self.engine.retain(table, seconds)
 
     async def close(self, *, keeps_engine: bool = False) -> None:
         """Bring to the engine what can be brought, then let go of everything.
@@ -242,7 +238,9 @@ def open_store(configuration: Configuration, member: Membership | None = None) -
             engine = member.engine
         else:
             engine = _open_engine(configuration, late)
-            engine.create(STORED)
+            engine.create(
+                STORED, {table.name: kept for table, kept in _lifetimes(kinds, own, links)}
+            )
         if presence is not None:
             # Before the log is read back, which judges what it brings.
             presence.connect(engine)
@@ -406,6 +404,18 @@ def _open_decoder(
             return LineageDecoder.of_logs(fingerprints, told, kept_ns=kept_ns)
         case Signal.METRICS:
             return open_decoder(signal)
+
+
+def _lifetimes(
+    kinds: Mapping[Signal, RecordKind], own: Mapping[Signal, RecordKind], links: RecordKind
+) -> Iterator[tuple[Table, int | None]]:
+    """Yield for how many seconds the rows of each table stay, None for ever."""
+    for kind in (*kinds.values(), *own.values(), links):
+        for table in kind.tables:
+            if table in LINEAGE and kind is not links:
+                continue
+            # Events go when a baseline stands for them, which the engine could not know.
+            yield table, None if table is EVENTS else kind.retention_seconds
 
 
 def declare_own() -> dict[Signal, RecordKind]:

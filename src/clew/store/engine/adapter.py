@@ -79,15 +79,20 @@ class ClickHouseAdapter:
         self._clients = ClientPool(lambda: open_client(SESSION_SETTINGS), clients_max=clients_max)
         self._untrusted = UntrustedStatements(open_client, database, self.list_functions)
 
-    def create(self, tables: Sequence[Table]) -> None:
+    def create(self, tables: Sequence[Table], kept: Mapping[str, int | None] | None = None) -> None:
         """See `Engine.create`."""
+        lifetimes = {
+            name: seconds
+            for name, seconds in (kept or {}).items()
+            if seconds is not None and is_lifetime(seconds)
+        }
         with self._clients.borrow() as client, translated():
-            bring_up_to_date(client, self.database, tables, self._migrations)
+            bring_up_to_date(client, self.database, tables, self._migrations, lifetimes)
         self._untrusted.allow(table.name for table in tables)
 
     def retain(self, table: Table, seconds: int | None) -> None:
         """See `Engine.retain`. Rows go by whole days, some time after the last one is due."""
-        if seconds is not None and not 0 < seconds <= RETENTION_SECONDS_MAX:
+        if seconds is not None and not is_lifetime(seconds):
             raise ClewError(
                 ErrorCode.INVALID_ARGUMENT,
                 f"rows are kept for 1 to {RETENTION_SECONDS_MAX} seconds",
@@ -202,6 +207,11 @@ class ClickHouseAdapter:
         if not rows:
             raise ClewError(ErrorCode.NOT_FOUND, f"there is no table {table.name}")
         return str(rows[0][0])
+
+
+def is_lifetime(seconds: int) -> bool:
+    """Whether rows can be kept for so many seconds."""
+    return 0 < seconds <= RETENTION_SECONDS_MAX
 
 
 def prepare(client: Client, database: str, settings: Mapping[str, object]) -> Client:

@@ -109,9 +109,9 @@ class ChdbEngine(ClickHouseAdapter):
         # threads that never end.
         self._anchor = self._open({})
 
-    def create(self, tables: Sequence[Table]) -> None:
+    def create(self, tables: Sequence[Table], kept: Mapping[str, int | None] | None = None) -> None:
         """See `Engine.create`."""
-        super().create(tables)
+        super().create(tables, kept)
         for table in tables:
             self._begin(table, self.newest_frame([table]))
 

@@ -112,8 +112,12 @@ class TableSize:
 class Engine(Protocol):
     """Tables of the ClickHouse dialect. Every call blocks and may come from any thread."""
 
-    def create(self, tables: Sequence[Table]) -> None:
+    def create(self, tables: Sequence[Table], kept: Mapping[str, int | None] | None = None) -> None:
         """Create what does not exist yet and bring older tables up to date (versioned migrations).
+
+        `kept` says, by name, for how many seconds the rows of tables that do not exist yet stay,
+        None for ever. `retain` finds it so then: to change it later takes as long as to make the
+        table. What `retain` would refuse is left to it.
 
         Raises:
             ClewError: UNSUPPORTED when the stored schema is newer than this program, or when the

@@ -42,11 +42,11 @@ def create_database(database: str) -> str:
     return f"CREATE DATABASE IF NOT EXISTS {quote_name(database)} ENGINE = Atomic"
 
 
-def create_table(database: str, table: Table) -> str:
+def create_table(database: str, table: Table, seconds: int | None = None) -> str:
     """Return the statement that makes a table with its aliases, indexes and settings.
 
     Partitions are days or months of the table's time column, in UTC: retention drops whole parts,
-    and a late row goes to the day it belongs to.
+    and a late row goes to the day it belongs to. Rows stay for so many seconds, None for ever.
     """
     definitions = (
         *(_column(column) for column in table.columns),
@@ -56,10 +56,11 @@ def create_table(database: str, table: Table) -> str:
         *table.indexes,
     )
     settings = f" SETTINGS {', '.join(table.settings)}" if table.settings else ""
+    kept = f" TTL {lifetime(table, seconds)}" if seconds is not None else ""
     return (
         f"CREATE TABLE IF NOT EXISTS {qualified(database, table.name)} ({', '.join(definitions)})"
         f" ENGINE = MergeTree PARTITION BY {_PARTITIONS[table.partition]}({quote_name(table.time)})"
-        f" ORDER BY {table.order_by}{settings}"
+        f" ORDER BY {table.order_by}{kept}{settings}"
         + (f" COMMENT {quote_text(table.comment)}" if table.comment else "")
     )
 

@@ -33,7 +33,7 @@ from clew.store.engine.ddl import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from clickhouse_connect.driver.client import Client
 
@@ -126,9 +126,15 @@ def drop_index(table: Table, name: str) -> tuple[str, ...]:
 
 
 def bring_up_to_date(
-    client: Client, database: str, tables: Sequence[Table], migrations: Sequence[Migration]
+    client: Client,
+    database: str,
+    tables: Sequence[Table],
+    migrations: Sequence[Migration],
+    kept: Mapping[str, int],
 ) -> int:
     """Create and migrate until the stored schema is the declared one; return its version.
+
+    `kept` says for how many seconds the rows of tables that are made now stay, by their names.
 
     Raises:
         ClewError: UNSUPPORTED when the stored schema is newer than this program, or when its tables
@@ -148,8 +154,11 @@ def bring_up_to_date(
                     "bringing the store to schema version %s of %s", migration.version, newest
                 )
                 _apply(client, database, migration)
+    # The engine reads a whole declaration before it sees that the table exists.
+    existing = _table_names(client, database)
     for table in tables:
-        client.command(create_table(database, table))
+        if table.name not in existing:
+            client.command(create_table(database, table, kept.get(table.name)))
     _verify(client, database, tables)
     if not stored:
         _note(client, database, Migration(BASE_VERSION, ()))
@@ -193,6 +202,14 @@ def _schema_table(database: str) -> str:
 def _stored_checksums(client: Client, database: str) -> dict[int, str]:
     sql = f"SELECT version, checksum FROM {qualified(database, SCHEMA_TABLE)}"
     return {int(version): str(checksum) for version, checksum in client.query(sql).result_rows}
+
+
+def _table_names(client: Client, database: str) -> set[str]:
+    rows = client.query(
+        "SELECT name FROM system.tables WHERE database = {database:String}",
+        parameters={"database": database},
+    ).result_rows
+    return {str(name) for (name,) in rows}
 
 
 def _apply(client: Client, database: str, migration: Migration) -> None:

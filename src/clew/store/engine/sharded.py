@@ -329,7 +329,7 @@ class ShardedEngine(ChdbEngine):
         """Return 1 for whatever tables: a shard may have rows of any of them."""
         return 1
 
-    def create(self, tables: Sequence[Table]) -> None:
+    def create(self, tables: Sequence[Table], kept: Mapping[str, int | None] | None = None) -> None:
         """Create the tables without their indexes: what users' statements read is put there."""
         with self._clients.borrow() as client, translated():
             client.command(create_database(self.database), use_database=False)
