@@ -193,7 +193,7 @@ def test_phases_whose_events_are_gone_are_told_of(house: _House) -> None:
     memory = Memory(house, lambda: MORNING + 20 * SECOND)
     try:
         kept_from = MORNING + 5 * SECOND
-        written = Written(subject, known, house.snapshot().flushed, {}, kept_from=kept_from)
+        written = Written(subject, known, house.snapshot().flushed, {}, MORNING, kept_from)
         write_snapshots(house.engine, [written], now=MORNING)
         memory.hear_of_written()
         at = MORNING + 10 * SECOND

@@ -15,7 +15,7 @@ from clew.store.engine.contract import Scan
 from clew.twin.events import Event, EventType, Order
 from clew.twin.fold import fold
 from clew.twin.ingest.presence import read_standings
-from clew.twin.query.states import find_first
+from clew.twin.query.states import First, find_first
 from clew.twin.state.folding import fold_events, fold_objects
 from clew.twin.state.memory import Memory
 from clew.twin.state.retention import Retention, Taken
@@ -199,7 +199,7 @@ def test_a_moment_before_what_is_kept_is_told_from_one_before_the_first_event(
     for moment in (MORNING + 9, MORNING - 5, Order(MORNING + 10, 1, "z")):
         known = fold_events(store, subject, moment)
         assert (known.folded.version, known.expired) == (0, DECEMBER)
-    assert find_first(store, keeper.house.snapshot(), subject) == MORNING
+    assert find_first(store, keeper.house.snapshot(), subject) == First(MORNING)
 
 
 def test_an_event_that_comes_after_those_of_its_time_are_gone_is_told_of(keeper: _Keeper) -> None:

@@ -65,32 +65,58 @@ def histories(
 
 
 class House:
-    """A store of events that are all in the engine."""
+    """A store of events that are all in the engine, but for those that were taken in last."""
 
     def __init__(self, engine: ChdbEngine) -> None:
         self.engine = engine
         self.frame = 0
         self._names = (f"o{n}" for n in itertools.count())
+        self._hot: list[pa.RecordBatch] = []
+        self._flushed = 0
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(flushed=self.frame, acked=self.frame)
+        if not self._hot:
+            return Snapshot(flushed=self.frame, acked=self.frame)
+        hot = {EVENTS.name: pa.Table.from_batches(self._hot)}
+        return Snapshot(flushed=self._flushed, acked=self.frame, hot=hot)
 
-    def store(self, events: Sequence[Event], subject: Subject | None = None) -> Subject:
-        """Store events in a frame of their own, of a new object unless one is named."""
+    def store(
+        self, events: Sequence[Event], subject: Subject | None = None, *, received: int = 0
+    ) -> Subject:
+        """Store events in a frame of their own, of a new object unless one is named.
+
+        Each came when it happened, unless `received` says when all of them did.
+        """
+        subject = self.take_in(events, subject, received=received)
+        self.flush()
+        return subject
+
+    def take_in(
+        self, events: Sequence[Event], subject: Subject | None = None, *, received: int = 0
+    ) -> Subject:
+        """Do the same, and leave the rows hot."""
         if subject is None:
             subject = Subject("Cart", next(self._names))
+        if not self._hot:
+            self._flushed = self.frame
         self.frame += 1
         rows = EventRows(NoRegistries())
         for event in events:
-            rows.append(_record(event, subject), self.frame)
+            rows.append(_record(event, subject, received or event.at), self.frame)
         batch = rows.finish()
         if batch is not None:
-            token = f"frame-{self.frame}"
-            self.engine.insert(EVENTS, pa.Table.from_batches([batch]), token=token)
+            self._hot.append(batch)
         return subject
 
+    def flush(self) -> None:
+        """Bring what is hot to the engine."""
+        if self._hot:
+            token = f"frame-{self.frame}"
+            self.engine.insert(EVENTS, pa.Table.from_batches(self._hot), token=token)
+            self._hot.clear()
 
-def _record(event: Event, subject: Subject) -> LogRecord:
+
+def _record(event: Event, subject: Subject, received: int) -> LogRecord:
     texts: dict[str, str] = {
         "trilog.obj.id": subject.id,
         "trilog.obj.type": subject.type,
@@ -112,7 +138,7 @@ def _record(event: Event, subject: Subject) -> LogRecord:
     return LogRecord(
         at=event.at,
         observed=0,
-        received=event.at,
+        received=received,
         severity=9,
         body="",
         trace_id="",

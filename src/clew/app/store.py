@@ -51,6 +51,7 @@ from clew.tree.registry.schema import SCHEMA as TREE
 from clew.tree.sharded import ShardedTree
 from clew.twin.ingest.judge import ReferencePolicy
 from clew.twin.ingest.presence import Presence
+from clew.twin.migrations import MIGRATIONS as TWIN_MIGRATIONS
 from clew.twin.query.participants import TraceObjects
 from clew.twin.registries.book import RegistryBook
 from clew.twin.registries.schema import SCHEMA as TWIN
@@ -95,6 +96,9 @@ LINKS_CODE: Final = 19
 
 REGISTRY: Final = (ACCESS, COMMENTS, SESSIONS, LEDGER, TREE, JOURNAL, TWIN, NODES)
 """What the strands keep in the registry's database."""
+
+STEPS: Final = (*MIGRATIONS, *TWIN_MIGRATIONS)
+"""What brings the tables of an older store up to date, in order."""
 
 STORED: Final = (*TABLES, EVENTS, SNAPSHOTS, *LINEAGE, *OWN_TABLES)
 """Every table of the engine, in the order they are created."""
@@ -523,10 +527,10 @@ def _open_engine(configuration: Configuration, late: _LatePipeline) -> StoredEng
     if configuration.store == "chdb":
         from clew.store.engine.chdb import ChdbEngine
 
-        return ChdbEngine(_engine_folder(configuration.data_dir), migrations=MIGRATIONS)
+        return ChdbEngine(_engine_folder(configuration.data_dir), migrations=STEPS)
     from clew.store.engine.clickhouse import ClickHouseEngine
 
-    return ClickHouseEngine(configuration.store, flush=late.flush, migrations=MIGRATIONS)
+    return ClickHouseEngine(configuration.store, flush=late.flush, migrations=STEPS)
 
 
 def _engine_folder(data_dir: Path) -> Path:

@@ -22,7 +22,8 @@ class EventPlace(msgspec.Struct, frozen=True, kw_only=True):
 class Remark(msgspec.Struct, frozen=True, kw_only=True):
     """Something that the reader of a state should know.
 
-    `code`: ``before_first_event``, ``change_after_delete``, ``created_again``, ``bad_value``,
+    `code`: ``before_first_event``, ``before_first_arrival`` (nothing of it had come by the recorded
+    time that was asked for), ``change_after_delete``, ``created_again``, ``bad_value``,
     ``unknown_registry``, ``invariant``, ``clock_skew``, ``events_expired``, ``left_out``. Of a
     process besides: ``unknown_phase``, ``phase_not_allowed``, ``phase_after_end``, ``timed_out``
     (it ended later than its type allows), ``unknown_status``, ``rejected``.
@@ -40,7 +41,8 @@ class TwinState(msgspec.Struct, frozen=True, kw_only=True):
 
     `exists` is false before the first event and after a deletion; then `state` is empty, or the
     last one. `version` counts its changes. `state_hash` is equal for equal states. `phase` and
-    `status` are those of a process.
+    `status` are those of a process. `recorded_at` is there where it was asked for: what counts had
+    come by then.
     """
 
     type: str
@@ -57,6 +59,7 @@ class TwinState(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[Remark]
     phase: str | msgspec.UnsetType = msgspec.UNSET
     status: str | msgspec.UnsetType = msgspec.UNSET
+    recorded_at: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class TwinStates(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,8 +98,8 @@ class ObjectList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class TimelineEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event. `changes` are the fields that it sets, `data` what it says besides.
 
-    `verdict` is accepted, warned or rejected; `issues` say why. `late_ns` is how long after its
-    time it came.
+    `verdict` is accepted, warned or rejected; `issues` say why. `received_at` is its recorded time:
+    when the server took it in, for the first time where it was sent again.
     """
 
     event_id: str
@@ -131,7 +134,10 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Events of one object. Those of before `kept_from` are gone, where there is such a moment."""
+    """Events of one object. Those of before `kept_from` are gone, where there is such a moment.
+
+    With `recorded_at` those that had come by then.
+    """
 
     events: list[TimelineEvent]
     count: int
@@ -140,6 +146,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_least: int | None = None
     next: str | None = None
     kept_from: str | None = None
+    recorded_at: str | None = None
     segments: list[Segment] | None = None
 
 
@@ -161,6 +168,8 @@ class FieldHistory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """The values of one field, in their order.
 
     Events of before `kept_from` are gone, and with them the values that they set, but the last.
+    With `recorded_at` it is what was known then; where that cannot be told because of events that
+    are gone, there are no values and a warning.
     """
 
     type: str
@@ -173,6 +182,8 @@ class FieldHistory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     at_least: int | None = None
     next: str | None = None
     kept_from: str | None = None
+    recorded_at: str | None = None
+    warnings: list[Remark] = []
 
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -186,7 +197,8 @@ class FieldChange(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "f
 class Difference(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     """What differs between two moments of one object.
 
-    `added_by` is the event that set a field of `added` last, as far as it is kept.
+    `added_by` is the event that set a field of `added` last, as far as it is kept. Where what was
+    known is asked for, `from_recorded_at` and `to_recorded_at` say by when what counts had come.
     """
 
     type: str
@@ -202,6 +214,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "fr
     versions: int
     warnings: list[Remark]
     added_by: dict[str, EventPlace] = {}
+    from_recorded_at: str | msgspec.UnsetType = msgspec.UNSET
+    to_recorded_at: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -222,6 +236,7 @@ class ObjectGraph(msgspec.Struct, frozen=True, kw_only=True):
     references: list[Reference]
     truncated: bool
     warnings: list[Remark]
+    recorded_at: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Touched(msgspec.Struct, frozen=True, kw_only=True):

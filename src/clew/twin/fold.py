@@ -126,9 +126,16 @@ def put_in_order(events: Iterable[Event]) -> list[Event]:
     chosen: dict[str, Event] = {}
     for event in events:
         known = chosen.setdefault(event.event_id, event)
-        if known is not event and _stands_before(event, known):
+        if known is not event and stands_before(event, known):
             chosen[event.event_id] = event
     return sorted(chosen.values(), key=attrgetter("at", "seq", "event_id"))
+
+
+def stands_before(event: Event, other: Event) -> bool:
+    """Whether of two events with one id the first counts: see `put_in_order`."""
+    if event.order == other.order:
+        return _content(event) < _content(other)
+    return event.order < other.order
 
 
 def hash_state(state: dict[str, Any]) -> str:
@@ -142,12 +149,6 @@ def hash_state(state: dict[str, Any]) -> str:
 
 def _is_after(order: Order, until: Order | int) -> bool:
     return order.at > until if isinstance(until, int) else order > until
-
-
-def _stands_before(event: Event, other: Event) -> bool:
-    if event.order == other.order:
-        return _content(event) < _content(other)
-    return event.order < other.order
 
 
 def _content(event: Event) -> bytes:

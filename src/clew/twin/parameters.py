@@ -3,6 +3,11 @@
 Times follow the one grammar of `clew.base.times`. Where a moment is asked for, `at` also takes a
 place in the course of events: ``event:ID`` (just after that event) or ``span:ID`` (just after the
 last event of that span). Moments are inclusive.
+
+`recorded_at` asks for what was known by a time: only events count that the server had taken in by
+then, that time included. An event that was sent again counts from its first arrival on. ``then`` is
+the moment's own time, so that each moment is as it would have been seen then. Left out, all counts
+that is known now. Places of events and spans are found whenever they came.
 """
 
 from __future__ import annotations
@@ -76,6 +81,7 @@ class StateQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     at: str | None = None
+    recorded_at: str | None = None
     raw: bool = False
 
 
@@ -85,6 +91,7 @@ class InstantsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     at: list[str] = []
     start: str | None = None
     end: str | None = None
+    recorded_at: str | None = None
     steps: Annotated[int, msgspec.Meta(ge=1, le=INSTANTS_MAX)] | None = None
 
 
@@ -93,6 +100,7 @@ class StatesQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     objects: list[tuple[str, str]]
     at: str | None = None
+    recorded_at: str | None = None
 
 
 class TimelineQuery(PageParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,6 +116,7 @@ class TimelineQuery(PageParameters, frozen=True, kw_only=True, forbid_unknown_fi
     last: str | None = None
     start: str | None = None
     end: str | None = None
+    recorded_at: str | None = None
     newest_first: bool = False
     segment: str | None = None
 
@@ -121,21 +130,28 @@ class HistoryQuery(PageParameters, frozen=True, kw_only=True, forbid_unknown_fie
     last: str | None = None
     start: str | None = None
     end: str | None = None
+    recorded_at: str | None = None
     distinct: bool = True
     newest_first: bool = False
 
 
 class DifferenceQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What differs between two moments; `to` is now when it is left out."""
+    """What differs between two moments; `to` is now when it is left out.
+
+    With a time for `recorded_at` both are by what was known then, with ``then`` each is by what was
+    known at its own moment.
+    """
 
     from_: str = msgspec.field(name="from")
     to: str | None = None
+    recorded_at: str | None = None
 
 
 class GraphQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All objects that references reach from one, as they were at one moment."""
 
     at: str | None = None
+    recorded_at: str | None = None
     depth: Annotated[int, msgspec.Meta(ge=0, le=DEPTH_MAX)] = 8
     limit: Annotated[int, msgspec.Meta(ge=1, le=OBJECTS_MAX)] = OBJECTS_MAX
 

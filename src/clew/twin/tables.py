@@ -87,6 +87,7 @@ SNAPSHOTS: Final = Table(
         Column("KeptFrom", "DateTime64(9)", comment="of a baseline: events before it are gone"),
         Column("FirstAt", "DateTime64(9)", comment="of a baseline: the first event of all"),
         Column("Written", "DateTime64(9)", comment="when it was made"),
+        Column("Received", "DateTime64(9)", comment="when the last of its events had come"),
         Column(FRAME, "UInt64", comment="every event of frames up to here is in it"),
     ),
     order_by="(ObjType, ObjId, Timestamp, Seq, EventId)",

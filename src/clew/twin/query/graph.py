@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from clew.base.times import format_time
 from clew.twin import documents as doc
 from clew.twin.fold import Folded
-from clew.twin.query.moments import find_moment
-from clew.twin.query.states import find_first, refuse_unknown, write_state
+from clew.twin.query.moments import find_moment, find_recorded
+from clew.twin.query.states import get_first, write_state
 from clew.twin.schema.references import find_references
 from clew.twin.state.folding import Known, fold_objects
 from clew.twin.state.kinds import former_names
 from clew.twin.state.selection import Subject
+from clew.twin.state.store import as_recorded
 
 if TYPE_CHECKING:
     from clew.twin import parameters as ask
@@ -39,9 +42,9 @@ def get_graph(
     """
     snapshot = store.snapshot()
     moment = find_moment(store, snapshot, query.at, now)
-    first = find_first(store, snapshot, subject)
-    if first is None:
-        raise refuse_unknown(subject)
+    recorded = find_recorded(query.recorded_at, moment, now)
+    store = as_recorded(store, recorded)
+    first = get_first(store, snapshot, subject)
     found: dict[Subject, doc.TwinState] = {}
     references: list[doc.Reference] = []
     level, depth, left_out = [subject], 0, 0
@@ -58,7 +61,12 @@ def get_graph(
             folded = known.get(each, Known(Folded(), None))
             is_root = each == subject
             found[each] = write_state(
-                each, moment, folded, shelf.find_type(each.type), first if is_root else None
+                each,
+                moment,
+                folded,
+                shelf.find_type(each.type),
+                first if is_root else None,
+                recorded_at=recorded,
             )
             for field, target in find_references(shelf.find_type(each.type), found[each].state):
                 references.append(_reference(each, field, Subject(*target)))
@@ -75,6 +83,7 @@ def get_graph(
         references=[_marked(each, found) for each in references],
         truncated=left_out > 0,
         warnings=_tell_left_out(left_out, query),
+        recorded_at=msgspec.UNSET if recorded is None else format_time(recorded),
     )
 
 

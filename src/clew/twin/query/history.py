@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.times import TimeRange, format_time, parse_range
+from clew.base.times import TIME_NS_MAX, TimeRange, format_time, parse_range
 from clew.store.page import (
     check_digest,
     check_limit,
@@ -20,13 +20,14 @@ from clew.store.page import (
 from clew.twin import documents as doc
 from clew.twin.fold import Folded, put_in_order
 from clew.twin.parameters import LIMIT_MAX
-from clew.twin.query.moments import find_moment
-from clew.twin.query.states import find_first, refuse_unknown, write_state
-from clew.twin.state.folding import DIFFICULT_EVENTS_MAX, fold_events
+from clew.twin.query.moments import find_moment, find_recorded
+from clew.twin.query.states import get_first, write_state
+from clew.twin.state.folding import DIFFICULT_EVENTS_MAX, EVENTS_EXPIRED, fold_events
 from clew.twin.state.kinds import former_names, read_values
 from clew.twin.state.rows import AT, CHANGE_COLUMNS, as_object, read_changes
 from clew.twin.state.selection import CHANGING, LIMITS, select_events
 from clew.twin.state.start import find_baseline
+from clew.twin.state.store import as_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from clew.twin.registries.shelf import Shelf
     from clew.twin.schema.values import ObjectSchema, ProcessSchema
     from clew.twin.state.selection import Subject
+    from clew.twin.state.start import Start
     from clew.twin.state.store import Store
 
 _VERSION: Final = 1
@@ -53,6 +55,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     end: int | None
     top: int
     given: int
+    recorded: int | None = None
 
 
 def find_values(
@@ -68,19 +71,26 @@ def find_values(
     snapshot = store.snapshot()
     digest = digest_question(f"values of {subject.type} {subject.id} {field}", query)
     window = parse_range(last=query.last, start=query.start, end=query.end, now=now)
-    cursor = Cursor(_VERSION, digest, window.start, window.end, snapshot.acked, 0)
+    recorded = find_recorded(query.recorded_at, None, now)
+    cursor = Cursor(_VERSION, digest, window.start, window.end, snapshot.acked, 0, recorded)
     if query.next is not None:
         cursor = decode_cursor(query.next, Cursor, _is_sound)
         check_digest(cursor.digest, digest)
         window = TimeRange(cursor.start, cursor.end)
+    store = as_recorded(store, cursor.recorded)
     kind = shelf.find_type(subject.type)
     aliases = former_names(kind)
     baseline = find_baseline(store, snapshot, subject)
     since = 0 if baseline is None else baseline.kept_from
     events = read_field(store, snapshot, subject, [field], aliases, cursor.top, since)
-    if not events and find_first(store, snapshot, subject) is None:
-        raise refuse_unknown(subject)
-    before = Folded() if baseline is None else baseline.begin(aliases)
+    if not events:
+        get_first(store, snapshot, subject)
+    before, warnings = Folded(), []
+    if baseline is not None:
+        before = baseline.begin(aliases)
+        if not baseline.had_come_by(cursor.recorded):
+            # What they set, and whether it counted, hangs on events that are gone.
+            events, warnings = [], [_tell_expired(baseline)]
     values = [
         value
         for at, value in _walk(before, events, field, kind, distinct=query.distinct)
@@ -101,7 +111,15 @@ def find_values(
         truncated=more,
         next=encode_cursor(msgspec.structs.replace(cursor, given=given)) if more else None,
         kept_from=None if baseline is None else format_time(baseline.kept_from),
+        recorded_at=None if cursor.recorded is None else format_time(cursor.recorded),
+        warnings=warnings,
     )
+
+
+def _tell_expired(baseline: Start) -> doc.Remark:
+    kept_from = format_time(baseline.kept_from)
+    message = f"what was known cannot be told: its events of before {kept_from} are gone"
+    return doc.Remark(code=EVENTS_EXPIRED, message=message, at=kept_from)
 
 
 def compare(
@@ -114,18 +132,21 @@ def compare(
         raise ClewError(
             ErrorCode.INVALID_ARGUMENT, "from is after to", hint="give the earlier moment first"
         )
+    recorded = [find_recorded(query.recorded_at, each, now) for each in moments]
+    stores = [as_recorded(store, each) for each in recorded]
     kind = shelf.find_type(subject.type)
     aliases = former_names(kind)
     known = [
-        fold_events(store, subject, moment.bound, at=snapshot, aliases=aliases)
-        for moment in moments
+        fold_events(each, subject, moment.bound, at=snapshot, aliases=aliases)
+        for each, moment in zip(stores, moments, strict=True)
     ]
-    first = find_first(store, snapshot, subject)
-    if first is None:
-        raise refuse_unknown(subject)
+    first = get_first(stores[1], snapshot, subject)
+    firsts = [first, first]
+    if recorded[0] != recorded[1]:
+        firsts[0] = get_first(stores[0], snapshot, subject)
     before, after = (
-        write_state(subject, moment, each, kind, first)
-        for moment, each in zip(moments, known, strict=True)
+        write_state(subject, moment, each, kind, first, recorded_at=had_come)
+        for moment, each, first, had_come in zip(moments, known, firsts, recorded, strict=True)
     )
     # Where both are of before what is kept, the later one tells of it.
     is_partly_known = known[0].expired is not None and known[1].expired is None
@@ -136,7 +157,7 @@ def compare(
         if name in before.state and after.state[name] != before.state[name]
     ]
     added = {name: value for name, value in after.state.items() if name not in before.state}
-    last_set = _find_last_set(store, snapshot, subject, [*names, *added], aliases, moments[1])
+    last_set = _find_last_set(stores[1], snapshot, subject, [*names, *added], aliases, moments[1])
     return doc.Difference(
         type=subject.type,
         id=subject.id,
@@ -156,6 +177,8 @@ def compare(
         versions=after.version - before.version,
         warnings=[*expired, *after.warnings],
         added_by={name: last_set[name] for name in added if name in last_set},
+        from_recorded_at=before.recorded_at,
+        to_recorded_at=after.recorded_at,
     )
 
 
@@ -281,4 +304,5 @@ def _typed(kind: ObjectSchema | ProcessSchema | None, field: str, value: Any) ->
 
 
 def _is_sound(cursor: Cursor) -> bool:
-    return cursor.version == _VERSION and cursor.given >= 0
+    is_time = 0 <= (cursor.recorded or 0) <= TIME_NS_MAX
+    return cursor.version == _VERSION and cursor.given >= 0 and is_time

@@ -9,11 +9,13 @@ from clew.base.times import parse_range
 from clew.twin import documents as doc
 from clew.twin.fold import Folded
 from clew.twin.parameters import INSTANTS_MAX, STATES_MAX
-from clew.twin.query.moments import Moment, find_moment
-from clew.twin.query.states import find_first, refuse_unknown, write_state
+from clew.twin.query.moments import Moment, find_moment, find_recorded
+from clew.twin.query.states import get_first, write_state
+from clew.twin.state.arrivals import fold_arrivals
 from clew.twin.state.folding import Known, fold_moments, fold_objects
 from clew.twin.state.kinds import former_names
 from clew.twin.state.selection import Subject
+from clew.twin.state.store import as_recorded
 
 if TYPE_CHECKING:
     from clew.store.engine.contract import Snapshot
@@ -33,15 +35,18 @@ def get_instants(
     snapshot = store.snapshot()
     moments = _read_moments(store, snapshot, query, now)
     kind = shelf.find_type(subject.type)
-    first = find_first(store, snapshot, subject)
-    if first is None:
-        raise refuse_unknown(subject)
+    first = get_first(store, snapshot, subject)
     aliases = former_names(kind)
     bounds = [each.bound for each in moments]
-    known = fold_moments(store, subject, bounds, at=snapshot, aliases=aliases)
+    recorded = [find_recorded(query.recorded_at, each, now) for each in moments]
+    if query.recorded_at is None:
+        known = fold_moments(store, subject, bounds, at=snapshot, aliases=aliases)
+    else:
+        asked = [(bound, at) for bound, at in zip(bounds, recorded, strict=True) if at is not None]
+        known = fold_arrivals(store, subject, asked, at=snapshot, aliases=aliases)
     states = [
-        write_state(subject, moment, each, kind, first)
-        for moment, each in zip(moments, known, strict=True)
+        write_state(subject, moment, each, kind, first, recorded_at=had_come)
+        for moment, each, had_come in zip(moments, known, recorded, strict=True)
     ]
     return doc.TwinStates(states=states, count=len(states))
 
@@ -59,9 +64,10 @@ def get_states(store: Store, shelf: Shelf, query: ask.StatesQuery, now: int) -> 
         )
     snapshot = store.snapshot()
     moment = find_moment(store, snapshot, query.at, now)
+    recorded = find_recorded(query.recorded_at, moment, now)
     subjects = [Subject(*each) for each in query.objects]
     known = fold_objects(
-        store,
+        as_recorded(store, recorded),
         list(dict.fromkeys(subjects)),
         moment.bound,
         at=snapshot,
@@ -69,7 +75,13 @@ def get_states(store: Store, shelf: Shelf, query: ask.StatesQuery, now: int) -> 
     )
     nothing = Known(Folded(), None)
     states = [
-        write_state(each, moment, known.get(each, nothing), shelf.find_type(each.type))
+        write_state(
+            each,
+            moment,
+            known.get(each, nothing),
+            shelf.find_type(each.type),
+            recorded_at=recorded,
+        )
         for each in subjects
     ]
     return doc.TwinStates(states=states, count=len(states))

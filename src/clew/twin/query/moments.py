@@ -1,4 +1,4 @@
-"""Which moment a question means: a time, or a place in the course of events."""
+"""Which moment a question means, a time or a place in the course of events; and known by when."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 EVENT: Final = "event:"
 SPAN: Final = "span:"
+
+THEN: Final = "then"
+"""As a recorded time: that of the moment itself."""
 
 _ID_CHARS_MAX: Final = 256
 
@@ -60,6 +63,31 @@ def find_moment(store: Store, snapshot: Snapshot, text: str | None, now: int) ->
         if found is not None:
             return found
         hint = f"{error.hint}; or name an event or a span: event:ID, span:ID"
+        raise ClewError(error.code, error.message, hint=hint) from error
+
+
+def find_recorded(text: str | None, moment: Moment | None, now: int) -> int | None:
+    """Return the recorded time that a text names, in Unix nanoseconds; None where all counts.
+
+    `moment` is what ``then`` means; None for a question about no moment.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT for what is no time, and for ``then`` without a moment.
+    """
+    if text is None:
+        return None
+    if text == THEN:
+        if moment is not None:
+            return moment.at
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            "a list is of no moment, so `then` is no time of it",
+            hint="give a time for recorded_at: what counts had come by then",
+        )
+    try:
+        return parse_time(text, now=now)
+    except ClewError as error:
+        hint = f"{error.hint}; or write then, for the time of the moment"
         raise ClewError(error.code, error.message, hint=hint) from error
 
 

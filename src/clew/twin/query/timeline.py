@@ -20,11 +20,13 @@ from clew.store.page import (
 from clew.twin import documents as doc
 from clew.twin.events import CHANGES, Order
 from clew.twin.parameters import LIMIT_MAX
-from clew.twin.query.states import find_first, refuse_unknown
+from clew.twin.query.moments import find_recorded
+from clew.twin.query.states import get_first
 from clew.twin.state.kinds import former_names, read_values
-from clew.twin.state.rows import AT, as_object
+from clew.twin.state.rows import AT, RECEIVED, as_object
 from clew.twin.state.selection import CHANGING, LIMITS, select_events
 from clew.twin.state.start import find_baseline
+from clew.twin.state.store import as_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +65,7 @@ EVENT_COLUMNS: Final = (
     "toString(RegistryChecksum) AS checksum",
     "toString(Verdict) AS verdict",
     "Issues",
-    "toUnixTimestamp64Nano(Received) AS received",
+    RECEIVED,
 )
 """All that is known of an event, in the order in which `read_events` takes it."""
 
@@ -79,6 +81,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     at: int
     seq: int
     event_id: str
+    recorded: int | None = None
 
 
 def find_events(
@@ -98,19 +101,23 @@ def find_events(
     if cursor is None:
         window = parse_range(last=query.last, start=query.start, end=query.end, now=now)
         top = snapshot.acked
+        recorded = find_recorded(query.recorded_at, None, now)
     else:
         window, top = TimeRange(cursor.start, cursor.end), cursor.top
+        recorded = cursor.recorded
+    store = as_recorded(store, recorded)
     kind = shelf.find_type(subject.type)
     selection = _select(subject, query, window, top, former_names(kind))
     total = _count(store, snapshot, selection)
     baseline = find_baseline(store, snapshot, subject)
-    if not total and find_first(store, snapshot, subject) is None:
-        raise refuse_unknown(subject)
+    if not total:
+        get_first(store, snapshot, subject)
     page = selection if cursor is None else _after(selection, cursor, newest=query.newest_first)
     direction = "DESC" if query.newest_first else "ASC"
     order = ", ".join(f"{name} {direction}" for name in ("at", "Seq", "EventId"))
     rows = store.engine.query(
-        f"SELECT * FROM @events ORDER BY {order} LIMIT 1 BY EventId LIMIT {query.limit + 1}",
+        f"SELECT * FROM @events ORDER BY {order}, received LIMIT 1 BY EventId"
+        f" LIMIT {query.limit + 1}",
         snapshot=snapshot,
         scans={"events": page.scan(*EVENT_COLUMNS)},
         parameters=page.parameters,
@@ -124,8 +131,9 @@ def find_events(
         count=len(events),
         total=total,
         truncated=more,
-        next=_write_cursor(rows, query.limit, digest, window, top) if more else None,
+        next=_write_cursor(rows, query.limit, digest, window, top, recorded) if more else None,
         kept_from=None if baseline is None else format_time(baseline.kept_from),
+        recorded_at=None if recorded is None else format_time(recorded),
         segments=_segments(store, snapshot, selection, query.segment),
     )
 
@@ -268,7 +276,7 @@ def _read_cursor(text: str | None, digest: bytes) -> Cursor | None:
 
 def _is_sound(cursor: Cursor) -> bool:
     """Whether the values can be true; anyone can write a cursor, and they go into SQL."""
-    times = (cursor.start or 0, cursor.end or 0, cursor.at)
+    times = (cursor.start or 0, cursor.end or 0, cursor.at, cursor.recorded or 0)
     return (
         cursor.version == _VERSION
         and all(0 <= each <= TIME_NS_MAX for each in times)
@@ -279,6 +287,8 @@ def _is_sound(cursor: Cursor) -> bool:
     )
 
 
-def _write_cursor(rows: pa.Table, limit: int, digest: bytes, window: TimeRange, top: int) -> str:
+def _write_cursor(
+    rows: pa.Table, limit: int, digest: bytes, window: TimeRange, top: int, recorded: int | None
+) -> str:
     place = Order(*(rows[name][limit - 1].as_py() for name in ("at", "Seq", "EventId")))
-    return encode_cursor(Cursor(_VERSION, digest, window.start, window.end, top, *place))
+    return encode_cursor(Cursor(_VERSION, digest, window.start, window.end, top, *place, recorded))

@@ -33,7 +33,7 @@ from clew.twin.state.start import (
     find_baselines,
     find_starts,
 )
-from clew.twin.state.store import RememberingStore
+from clew.twin.state.store import RememberingStore, recorded_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -76,7 +76,8 @@ def fold_events(
     are left to the engine where they are simple. The values of the state may be shared, and are not
     to be altered.
 
-    Sees:   every event acknowledged before the call, or those of `at`.
+    Sees:   every event acknowledged before the call, or those of `at`; of a `RecordedStore` those
+        of them that had come by its time.
     Raises: ClewError TIMEOUT or TOO_LARGE at a limit.
     """
     snapshot = at or store.snapshot()
@@ -177,7 +178,8 @@ def fold_objects(
     if not subjects:
         return {}
     lost = find_baselines(store, at, subjects)
-    starts = {subject: begin_at(each, until) for subject, each in lost.items()}
+    recorded = recorded_time(store)
+    starts = {subject: begin_at(each, until, recorded) for subject, each in lost.items()}
     return fold_after(store, subjects, until, at=at, aliases=aliases, starts=starts)
 
 

@@ -21,16 +21,20 @@ from clew.base.errors import ClewError
 from clew.store.engine.contract import Snapshot
 from clew.twin.state.courses import Courses
 from clew.twin.state.folding import refold
+from clew.twin.state.rows import RECEIVED
+from clew.twin.state.selection import CHANGING, LIMITS, select_events
 from clew.twin.state.snapshots import Written, write_snapshots
+from clew.twin.state.start import find_baseline
 from clew.twin.state.store import RememberingStore
 from clew.twin.tables import SNAPSHOTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from clew.twin.events import Order
     from clew.twin.state.selection import Subject
     from clew.twin.state.start import Known
-    from clew.twin.state.store import Store
+    from clew.twin.state.store import WholeStore
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +63,7 @@ class Memory:
 
     def __init__(
         self,
-        store: Store,
+        store: WholeStore,
         now: Callable[[], int],
         *,
         lateness_ns: int = LATENESS_NS,
@@ -160,9 +164,25 @@ class Memory:
             few=0,
         )
         if known.replayed >= self._events_min and is_whole(known):
-            written = Written(subject, known, flushed, noted.aliases)
+            received = self._find_last_arrival(subject, known.folded.last, flushed)
+            written = Written(subject, known, flushed, noted.aliases, received)
             write_snapshots(self.store.engine, [written], now=self._now())
             self.hear_of_written()
+
+    def _find_last_arrival(self, subject: Subject, until: Order | None, flushed: int) -> int:
+        """Return when the last row of the changes up to a place had come, those gone among them."""
+        at = Snapshot(flushed=flushed, acked=flushed)
+        baseline = find_baseline(self.store, at, subject)
+        changes = select_events(subject, until).narrow(CHANGING)
+        (row,) = self.store.engine.query(
+            "SELECT max(received) AS last FROM @changes",
+            snapshot=at,
+            scans={"changes": changes.scan(RECEIVED)},
+            parameters=changes.parameters,
+            limits=LIMITS,
+        ).to_pylist()
+        last: int = row["last"]
+        return last if baseline is None else max(last, baseline.received)
 
 
 def is_whole(known: Known) -> bool:

@@ -148,7 +148,7 @@ class Reading:
             events = self._read(stretch, DIFFICULT_EVENTS_MAX)
             if events is None:
                 raise self._refuse(look.rows)
-            known = _fold_on(known, put_in_order(events))
+            known = fold_on(known, put_in_order(events))
         return known
 
     def _cut(self, changes: Selection) -> Iterator[Selection]:
@@ -224,12 +224,12 @@ def fold_read(events: Sequence[Event], start: Start | None, aliases: Mapping[str
     for event in put_in_order(events):
         covered = start is not None and start.covers(event.order)
         (late if covered else fresh).append(event)
-    known = _fold_on(begun, fresh)
+    known = fold_on(begun, fresh)
     folded.remarks.extend(pass_over(late))
     return replace(known, replayed=len(events))
 
 
-def _fold_on(known: Known, events: Iterable[Event]) -> Known:
+def fold_on(known: Known, events: Iterable[Event]) -> Known:
     """Return what comes of a state by events that stand after it, in order; it is altered."""
     folded, last, replayed = known.folded, None, known.replayed
     for event in events:

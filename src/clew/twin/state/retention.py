@@ -22,7 +22,7 @@ from clew.base.errors import ClewError
 from clew.base.times import NS_PER_S, format_time
 from clew.store.engine.contract import Snapshot
 from clew.twin.state.folding import fold_after
-from clew.twin.state.rows import AT
+from clew.twin.state.rows import AT, RECEIVED
 from clew.twin.state.selection import CHANGING, COUNTED, LIMITS, Selection, Subject
 from clew.twin.state.snapshots import Written, write_snapshots
 from clew.twin.state.start import begin_at, find_baselines
@@ -160,7 +160,8 @@ class Retention:
             )
             page = self._memory.store.engine.query(
                 "SELECT type, ObjId AS id, min(at) AS first_at,"
-                f" argMaxIf(service, (at, Seq, EventId), {CHANGING}) AS service"
+                f" argMaxIf(service, (at, Seq, EventId), {CHANGING}) AS service,"
+                f" maxIf(received, {CHANGING}) AS received"
                 f" FROM @events GROUP BY type, id HAVING countIf({CHANGING}) > 0"
                 f" ORDER BY type, id LIMIT {OBJECTS_AT_ONCE}",
                 snapshot=at,
@@ -173,6 +174,7 @@ class Retention:
                         "EventId",
                         "EventType",
                         "toString(ServiceName) AS service",
+                        RECEIVED,
                     )
                 },
                 parameters=old.parameters,
@@ -205,6 +207,7 @@ class Retention:
                 each,
                 flushed,
                 self._aliases(subject.type),
+                _last_arrival_of(rows[subject], before.get(subject)),
                 kept_from,
                 _first_of(rows[subject], before.get(subject)),
                 rows[subject]["service"],
@@ -218,6 +221,11 @@ class Retention:
 
 
 _BEFORE: Final = "Timestamp < fromUnixTimestamp64Nano({kept_from:Int64})"
+
+
+def _last_arrival_of(row: dict[str, Any], before: Start | None) -> int:
+    last: int = row["received"]
+    return last if before is None else max(last, before.received)
 
 
 def _first_of(row: dict[str, Any], before: Start | None) -> int:

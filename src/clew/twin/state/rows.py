@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AT: Final = "toUnixTimestamp64Nano(Timestamp) AS at"
+RECEIVED: Final = "toUnixTimestamp64Nano(Received) AS received"
 
 
 def as_object(column: str, name: str) -> str:

@@ -27,13 +27,15 @@ REMARKS_MAX: Final = 1_000
 class Written:
     """One snapshot to be. `frame`: the events of frames up to it are in it.
 
-    `kept_from`, `first_at` and `service` are those of a baseline; of any other there are none.
+    `received` is when the last of them had come, or later, in Unix nanoseconds. `kept_from`,
+    `first_at` and `service` are those of a baseline; of any other there are none.
     """
 
     subject: Subject
     known: Known
     frame: int
     aliases: Mapping[str, str]
+    received: int
     kept_from: int | None = None
     first_at: int = 0
     service: str = ""
@@ -81,6 +83,7 @@ def _row_of(snapshot: Written, now: int) -> dict[str, Any]:
         "KeptFrom": snapshot.kept_from or 0,
         "FirstAt": snapshot.first_at,
         "Written": now,
+        "Received": snapshot.received,
         "Frame": snapshot.frame,
     }
 

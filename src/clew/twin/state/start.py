@@ -6,6 +6,10 @@ in it. So it is right for as long as no event of a later frame stands there, and
 looks for one. A *baseline* is a snapshot that stands for events which retention took away; it is
 the only one that says what they were, and an event that comes for a time before it cannot be
 honoured any more. Snapshots of other former names of fields than those in force are passed over.
+
+Where a question is about what was known by a recorded time, only what was written down of events
+that had all come by then says it. Without such a baseline nothing can be told of an object whose
+events are gone; without such a snapshot its events are folded.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from clew.twin.events import Order
 from clew.twin.fold import Folded, Remark
 from clew.twin.state.rows import as_object, rename
 from clew.twin.state.selection import LIMITS, Subject, are_among
-from clew.twin.state.store import has_any
+from clew.twin.state.store import has_any, recorded_time
 from clew.twin.tables import SNAPSHOTS
 
 if TYPE_CHECKING:
@@ -66,7 +70,8 @@ class Start:
     """What was written down of an object.
 
     It holds the events up to `order`; a baseline, all of before `kept_from`, the first of which was
-    at `first_at`. `frame`: those of later frames are not in it.
+    at `first_at`. `frame`: those of later frames are not in it. `received`: all of its events had
+    come by then.
     """
 
     folded: Folded
@@ -77,10 +82,15 @@ class Start:
     kept_from: int
     first_at: int
     names: str
+    received: int = 0
 
     def covers(self, order: Order) -> bool:
         """Whether an event at a place is in it, unless it came later."""
         return order.at < self.kept_from if self.is_baseline else order <= self.order
+
+    def had_come_by(self, recorded_at: int | None) -> bool:
+        """Whether all of its events had come by a recorded time; None is now."""
+        return recorded_at is None or self.received <= recorded_at
 
     def begin(self, aliases: Mapping[str, str]) -> Folded:
         """Return a state to go on from, by present names; it is the caller's own."""
@@ -95,7 +105,7 @@ class Starts:
     """What a fold may begin at: snapshots, newest first, or what stands for events that are gone.
 
     `expired`: it may begin nowhere; events before that moment are gone, and it is about an earlier
-    one.
+    one, or about what was known when not all of them had come.
     """
 
     snapshots: tuple[Start, ...] = ()
@@ -104,6 +114,9 @@ class Starts:
 
 
 NOTHING: Final = Starts()
+
+# What earlier versions wrote does not tell; its events had come when it was made.
+_RECEIVED: Final = "if(toUnixTimestamp64Nano(Received) = 0, Written, Received)"
 
 _COLUMNS: Final = (
     "toString(ObjType) AS obj_type",
@@ -125,6 +138,7 @@ _COLUMNS: Final = (
     "IsBaseline",
     "toUnixTimestamp64Nano(KeptFrom) AS kept_from",
     "toUnixTimestamp64Nano(FirstAt) AS first_at",
+    f"toUnixTimestamp64Nano({_RECEIVED}) AS received",
     "Frame",
 )
 
@@ -141,6 +155,11 @@ def find_starts(
         return NOTHING
     # A shard's snapshots are of its own events; only for those that are gone can they stand.
     kind = "IsBaseline" if snapshot.frames is not None else "1"
+    recorded = recorded_time(store)
+    if recorded is not None:
+        kind += (
+            f" AND (IsBaseline OR {_RECEIVED} <= fromUnixTimestamp64Nano({{recorded_at:Int64}}))"
+        )
     rows = store.engine.query(
         # The baseline is wanted whether it stands before the moment or after it.
         "SELECT * FROM @snapshots ORDER BY IsBaseline, kept_from DESC, at DESC, Seq DESC,"  # noqa: S608 - a number of ours
@@ -161,7 +180,7 @@ def find_starts(
         },
         limits=LIMITS,
     ).to_pylist()
-    return _choose([_read(row) for row in rows], until, name_aliases(aliases))
+    return _choose([_read(row) for row in rows], until, name_aliases(aliases), recorded)
 
 
 def find_baselines(
@@ -193,21 +212,26 @@ def name_aliases(aliases: Mapping[str, str]) -> str:
     return msgspec.json.encode(dict(aliases), order="deterministic").decode()
 
 
-def begin_at(baseline: Start, until: Order | int | None) -> Starts:
-    """Return where a fold up to a moment begins of an object that lost events."""
-    if _bound_of(until) < baseline.order:
+def begin_at(baseline: Start, until: Order | int | None, recorded_at: int | None = None) -> Starts:
+    """Return where a fold up to a moment begins of an object that lost events.
+
+    `recorded_at` is by when what counts had come, None where all does.
+    """
+    if _bound_of(until) < baseline.order or not baseline.had_come_by(recorded_at):
         return Starts(expired=baseline.kept_from)
     return Starts(baseline=baseline)
 
 
-def _choose(starts: Sequence[Start], until: Order | int | None, names: str) -> Starts:
+def _choose(
+    starts: Sequence[Start], until: Order | int | None, names: str, recorded_at: int | None
+) -> Starts:
     """Return those that a fold up to a moment may begin at, of all, the newest of a kind first."""
     bound = _bound_of(until)
     snapshots = [each for each in starts if not each.is_baseline and each.names == names]
     baseline = next((each for each in starts if each.is_baseline), None)
     if baseline is None:
         return Starts(tuple(each for each in snapshots if each.order <= bound))
-    found = begin_at(baseline, until)
+    found = begin_at(baseline, until, recorded_at)
     if found.baseline is None:
         return found
     # What was written down before is of events that are gone, as far as nobody knows.
@@ -248,4 +272,5 @@ def _read(row: Mapping[str, Any]) -> Start:
         kept_from=row["kept_from"],
         first_at=row["first_at"],
         names=row["Names"],
+        received=row["received"],
     )
