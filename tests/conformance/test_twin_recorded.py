@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
+from clew.base.errors import ClewError
+from clew.base.times import format_time
 from clew.store.engine.chdb import ChdbEngine
+from clew.twin.events import Event, EventType
 from clew.twin.fold import Folded, fold
+from clew.twin.parameters import (
+    DifferenceQuery,
+    GraphQuery,
+    HistoryQuery,
+    InstantsQuery,
+    StateQuery,
+    StatesQuery,
+    TimelineQuery,
+)
+from clew.twin.registries.shelf import Shelf
+from clew.twin.schema.values import FieldSchema, FieldType, ObjectSchema, RegistrySchema
+from clew.twin.service import StoredTwins
 from clew.twin.state import arrivals as arrivals_module
 from clew.twin.state.arrivals import fold_arrivals
 from clew.twin.state.folding import fold_events, fold_objects, refold
@@ -24,7 +40,7 @@ from tests.conformance.twin_house import MORNING, MOSTLY_CHANGES, House, histori
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from clew.twin.events import Event
+    from clew.twin.documents import TwinState
 
 DECEMBER = 1_701_388_800_000_000_000
 DAY = 86_400 * 10**9
@@ -100,7 +116,7 @@ def test_a_state_is_made_of_what_had_come(
         fixed = MORNING + recorded[0]
         for asked in (
             [(MORNING + after, fixed) for after in moments],
-            [(MORNING + after, MORNING + after) for after in moments],
+            [(MORNING + after, MORNING + after) for after in range(-1, 11)],
         ):
             found = fold_arrivals(memory.store, subject, asked, at=house.snapshot(), aliases={})
             assert [each.folded for each in found] == [
@@ -160,3 +176,103 @@ def test_where_events_are_gone_it_is_told_or_right(
     finally:
         house.flush()
         memory.close()
+
+
+def named(at: int, seq: int, **patch: Any) -> Event:
+    return Event(
+        at=MORNING + at,
+        seq=seq,
+        event_id=f"e{at}",
+        type=EventType.STATE_CHANGE,
+        obj_type="Cart",
+        obj_id="",
+        patch=patch,
+    )
+
+
+def when(after: int) -> str:
+    return format_time(MORNING + after)
+
+
+@pytest.fixture(scope="module")
+def twins(house: House) -> StoredTwins:
+    owner = FieldSchema(name="owner", type=FieldType.REFERENCE, ref_type="Owner")
+    kind = ObjectSchema(name="Cart", prefix="cart", fields={"owner": owner})
+    shelf = Shelf.of([RegistrySchema(checksum="c1", objects={"Cart": kind})])
+    return StoredTwins(house, _Shelved(shelf), lambda: MORNING + 100)
+
+
+@dataclass(frozen=True)
+class _Shelved:
+    shelf: Shelf
+
+
+def test_every_question_about_an_object_may_be_about_what_was_known(
+    house: House, twins: StoredTwins
+) -> None:
+    owner = house.store([named(0, 1, name="Ann")], Subject("Owner", "ann"), received=MORNING + 50)
+    cart = house.store([named(10, 2, a=1, owner="ann")], received=MORNING + 11)
+    house.store([named(20, 3, a=3)], cart, received=MORNING + 21)
+    # It happened before that, and was heard of after it; then all three were sent again.
+    house.store([named(15, 4, a=2, b=1)], cart, received=MORNING + 30)
+    again = [named(10, 2, a=1, owner="ann"), named(20, 3, a=3), named(15, 4, a=2, b=1)]
+    house.take_in(again, cart, received=MORNING + 60)
+    name = (cart.type, cart.id)
+
+    def state(at: str, recorded_at: str | None = None) -> TwinState:
+        return twins.get_state(*name, StateQuery(at=at, recorded_at=recorded_at))
+
+    assert state(at=when(16)).state == {"a": 2, "b": 1, "owner": "ann"}
+    then = state(at=when(16), recorded_at="then")
+    assert (then.state, then.recorded_at) == ({"a": 1, "owner": "ann"}, when(16))
+    assert state(at="event:e20", recorded_at=when(29)).version == 2
+    # What was known early of a later moment: nothing else than of its own.
+    assert state(at=when(90), recorded_at=when(12)).state == {"a": 1, "owner": "ann"}
+    unheard = state(at=when(16), recorded_at=when(10))
+    assert (unheard.exists, [each.code for each in unheard.warnings]) == (
+        False,
+        ["before_first_arrival"],
+    )
+    early = state(at=when(9), recorded_at=when(40))
+    assert [each.code for each in early.warnings] == ["before_first_event"]
+
+    both = StatesQuery(objects=[name, ("Owner", owner.id)], at=when(20), recorded_at=when(25))
+    assert [each.exists for each in twins.get_states(both).states] == [True, False]
+    graph = twins.get_graph(*name, GraphQuery(at=when(20), recorded_at=when(25)))
+    assert [each.is_dangling for each in graph.references] == [True]
+    assert graph.recorded_at == when(25)
+    steps = InstantsQuery(at=[when(16), when(31), when(5), "event:e20"], recorded_at="then")
+    instants = twins.get_instants(*name, steps).states
+    assert [each.version for each in instants] == [1, 3, 0, 1]
+    assert [each.code for each in instants[2].warnings] == ["before_first_arrival"]
+
+    timeline = TimelineQuery(recorded_at=when(29), limit=1)
+    first = twins.find_events(*name, timeline)
+    second = twins.find_events(*name, structs.replace(timeline, next=first.next))
+    assert [each.event_id for each in (*first.events, *second.events)] == ["e10", "e20"]
+    assert (first.total, second.next, second.recorded_at) == (2, None, when(29))
+    # What came again is shown as it came first.
+    assert {each.received_at for each in (*first.events, *second.events)} == {when(11), when(21)}
+
+    history = twins.find_values(*name, "a", HistoryQuery(recorded_at=when(29)))
+    assert [each.value for each in history.values] == [1, 3]
+    difference = DifferenceQuery(from_=when(16), to=when(31), recorded_at="then")
+    changed = twins.compare(*name, difference)
+    assert (changed.versions, changed.added) == (2, {"b": 1})
+    assert (changed.from_recorded_at, changed.to_recorded_at) == (when(16), when(31))
+    at_once = twins.compare(*name, structs.replace(difference, recorded_at=when(31)))
+    assert (at_once.versions, at_once.added) == (1, {})
+    house.flush()
+
+
+def test_a_recorded_time_is_a_time_or_then_where_there_is_a_moment(
+    house: House, twins: StoredTwins
+) -> None:
+    cart = house.store([named(0, 1, a=1)])
+    with pytest.raises(ClewError, match="a list is of no moment"):
+        twins.find_events(cart.type, cart.id, TimelineQuery(recorded_at="then"))
+    with pytest.raises(ClewError, match="not a time") as refusal:
+        twins.get_state(cart.type, cart.id, StateQuery(recorded_at="event:e0"))
+    assert "or write then" in (refusal.value.hint or "")
+    with pytest.raises(ClewError, match="nothing is known"):
+        twins.get_state(cart.type, "nobody", StateQuery(recorded_at="then"))

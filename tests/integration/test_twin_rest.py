@@ -13,6 +13,7 @@ import pytest
 
 from clew.base.times import format_time
 from clew.testing.server import ServerProcess
+from clew.twin import Reconstructor
 from tests.integration.fingerprints import MORNING, fingerprint, request_of, state_change
 
 if TYPE_CHECKING:
@@ -103,6 +104,38 @@ def test_a_late_event_is_honoured(server: ServerProcess) -> None:
     after = ask(server, "objects/ShoppingCart/late", at=format_time(MORNING + 50))
     assert after["state"] == {"a": 1, "b": 1}
     assert ask(server, "objects/ShoppingCart/late")["state"] == {"a": 2, "b": 1}
+
+
+def test_what_was_known_before_a_late_event_can_still_be_asked(server: ServerProcess) -> None:
+    path = "objects/ShoppingCart/heard"
+    born = time.time_ns()
+    send(server, state_change("heard", MORNING + 100, 2, a=2))
+    (first,) = ask(server, f"{path}/timeline")["events"]
+    known = first["received_at"]
+    send(server, state_change("heard", MORNING + 40, 1, a=1, b=1))
+    # The first one once more, which it was known before.
+    send(server, state_change("heard", MORNING + 100, 2, a=2))
+    then = ask(server, path, recorded_at=known)
+    assert (then["state"], then["version"], then["recorded_at"]) == ({"a": 2}, 1, known)
+    assert "recorded_at" not in ask(server, path)
+    unheard = ask(server, path, recorded_at=format_time(born))
+    assert (unheard["exists"], unheard["warnings"][0]["code"]) == (False, "before_first_arrival")
+    assert ask(server, f"{path}/history/a", recorded_at=known)["count"] == 1
+    twins = Reconstructor(server.url)
+    for strategy in ("snapshot_delta", "full_replay"):
+        result = twins.reconstruct("heard", None, "ShoppingCart", strategy, recorded_at=known)
+        assert (result.state, result.to_dict()["recorded_at"]) == ({"a": 2}, known)
+        late = twins.reconstruct("heard", MORNING + 50, "ShoppingCart", strategy)
+        assert late.state == {"a": 1, "b": 1}
+        result = twins.reconstruct(
+            "heard", MORNING + 50, "ShoppingCart", strategy, recorded_at="then"
+        )
+        assert (result.exists, result.warnings[0].code) == (False, "before_first_arrival")
+    assert len(twins.timeline("heard", "ShoppingCart", recorded_at=known)) == 1
+    several = twins.reconstruct_batch(["heard"], None, "ShoppingCart", recorded_at=known)
+    assert several["heard"] is not None
+    assert several["heard"].version == 1
+    twins.close()
 
 
 def test_writers_whose_clocks_differ_are_put_in_order_by_what_they_say(

@@ -2,7 +2,18 @@ import { describe, expect, it } from "vitest";
 import type { FieldValue, TimelineEvent } from "../src/api/schema";
 import { layoutMap } from "../src/screens/services/layout";
 import { layoutSteps } from "../src/screens/twin/FieldChart";
-import { eventAfter, eventBefore, rowsOf, sayState } from "../src/screens/twin/state";
+import {
+	eventAfter,
+	eventBefore,
+	eventsSql,
+	isLate,
+	recordedList,
+	recordedQuery,
+	recordedTime,
+	rowsOf,
+	sayState,
+	unheardOf,
+} from "../src/screens/twin/state";
 
 describe("an object", () => {
 	it("is compared field by field", () => {
@@ -30,6 +41,43 @@ describe("an object", () => {
 
 	it("is said on one line, nested values as JSON", () => {
 		expect(sayState({ a: 1, b: [1, 2], c: null })).toBe("a 1 · b [1,2] · c ");
+	});
+});
+
+describe("what was known", () => {
+	const at = Date.UTC(2026, 10, 21, 10, 0, 10);
+	const time = "2026-11-21T10:00:30Z";
+
+	it("is asked for by the time of the moment, or by one that the address names", () => {
+		expect(recordedTime(null, at)).toBeNull();
+		expect(recordedTime("then", at)).toBe(at);
+		expect(recordedTime(time, at)).toBe(at + 20_000);
+		expect(recordedQuery("then", at)).toEqual({ recorded_at: "then" });
+		expect(recordedList("then", at)).toEqual({ recorded_at: "2026-11-21T10:00:10.000Z" });
+		expect(recordedList(time, null)).toEqual({ recorded_at: time });
+		// Now is known as it is known now.
+		expect([recordedQuery("then", null), recordedList(null, at)]).toEqual([{}, {}]);
+	});
+
+	it("is without what had happened and came later", () => {
+		const events = [
+			["00", "01"],
+			["05", "12"],
+			["08", "09"],
+			["20", "20"],
+		].map(
+			([happened, came]) =>
+				({
+					at: `2026-11-21T10:00:${happened}Z`,
+					received_at: `2026-11-21T10:00:${came}Z`,
+				}) as TimelineEvent,
+		);
+		expect(unheardOf(events, at, at)).toEqual([events[1]]);
+		expect(unheardOf(events, at + 20_000, at)).toEqual([events[1], events[3]]);
+		expect(events.map(isLate)).toEqual([false, true, false, false]);
+		expect(eventsSql("Cart", "c'1", at)).toContain(
+			"ObjId = 'c\\'1' AND Received <= fromUnixTimestamp64Micro(1795255210000000) ORDER",
+		);
 	});
 });
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 ALL: Final = "Command SQL curl MCP"
 BROKE_AT: Final = format_time(MORNING + 31 * 60 * SECOND)
+KNOWN_AT: Final = "2200-01-01T00:00:00Z"
+"""By then everything had come."""
 OPENED_AT: Final = format_time(MORNING + 3 * 60 * SECOND)
 
 
@@ -83,7 +85,17 @@ TREE: Final = (
         "Command curl MCP",
         "129.5",
     ),
-    View(f"#/twin/ShoppingCart/{CART}?{RANGE}", ALL, "129.5", part="its events"),
+    View(
+        f"#/twin/ShoppingCart/{CART}?at={BROKE_AT}&recorded_at=then&{RANGE}",
+        "Command curl MCP",
+        "before_first_arrival",
+    ),
+    View(
+        f"#/twin/ShoppingCart/{CART}?recorded_at={KNOWN_AT}&{RANGE}",
+        ALL,
+        "129.5",
+        part="its events",
+    ),
     View(
         f"#/twin/ShoppingCart/{CART}?field=paid&{RANGE}",
         "Command curl MCP",

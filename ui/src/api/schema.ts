@@ -685,7 +685,8 @@ export interface Density {
 /**
  * What differs between two moments of one object.
  *
- * `added_by` is the event that set a field of `added` last, as far as it is kept.
+ * `added_by` is the event that set a field of `added` last, as far as it is kept. Where what was
+ * known is asked for, `from_recorded_at` and `to_recorded_at` say by when what counts had come.
  */
 export interface Difference {
 	type: string;
@@ -701,6 +702,8 @@ export interface Difference {
 	versions: number;
 	warnings: Remark[];
 	added_by?: Record<string, EventPlace>;
+	from_recorded_at?: string;
+	to_recorded_at?: string;
 }
 
 /**
@@ -858,6 +861,8 @@ export interface FieldChange {
  * The values of one field, in their order.
  *
  * Events of before `kept_from` are gone, and with them the values that they set, but the last.
+ * With `recorded_at` it is what was known then; where that cannot be told because of events that
+ * are gone, there are no values and a warning.
  */
 export interface FieldHistory {
 	type: string;
@@ -870,6 +875,8 @@ export interface FieldHistory {
 	at_least?: number | null;
 	next?: string | null;
 	kept_from?: string | null;
+	recorded_at?: string | null;
+	warnings?: Remark[];
 }
 
 /**
@@ -1710,6 +1717,7 @@ export interface ObjectGraph {
 	references: Reference[];
 	truncated: boolean;
 	warnings: Remark[];
+	recorded_at?: string;
 }
 
 /** Objects, those that changed last first. */
@@ -2171,7 +2179,8 @@ export interface RejectedList {
 /**
  * Something that the reader of a state should know.
  *
- * `code`: ``before_first_event``, ``change_after_delete``, ``created_again``, ``bad_value``,
+ * `code`: ``before_first_event``, ``before_first_arrival`` (nothing of it had come by the recorded
+ * time that was asked for), ``change_after_delete``, ``created_again``, ``bad_value``,
  * ``unknown_registry``, ``invariant``, ``clock_skew``, ``events_expired``, ``left_out``. Of a
  * process besides: ``unknown_phase``, ``phase_not_allowed``, ``phase_after_end``, ``timed_out``
  * (it ended later than its type allows), ``unknown_status``, ``rejected``.
@@ -2793,6 +2802,7 @@ export interface StageWindow {
 export interface StatesQuery {
 	objects: ([string, string])[];
 	at?: string | null;
+	recorded_at?: string | null;
 }
 
 /**
@@ -3052,7 +3062,11 @@ export interface TeamStatus {
 /** How an app shows who it is (`secLevel` of TRAILS). */
 export type Tier = "full" | "open" | "signed";
 
-/** Events of one object. Those of before `kept_from` are gone, where there is such a moment. */
+/**
+ * Events of one object. Those of before `kept_from` are gone, where there is such a moment.
+ *
+ * With `recorded_at` those that had come by then.
+ */
 export interface Timeline {
 	events: TimelineEvent[];
 	count: number;
@@ -3061,14 +3075,15 @@ export interface Timeline {
 	at_least?: number | null;
 	next?: string | null;
 	kept_from?: string | null;
+	recorded_at?: string | null;
 	segments?: Segment[] | null;
 }
 
 /**
  * One event. `changes` are the fields that it sets, `data` what it says besides.
  *
- * `verdict` is accepted, warned or rejected; `issues` say why. `late_ns` is how long after its
- * time it came.
+ * `verdict` is accepted, warned or rejected; `issues` say why. `received_at` is its recorded time:
+ * when the server took it in, for the first time where it was sent again.
  */
 export interface TimelineEvent {
 	event_id: string;
@@ -3333,7 +3348,8 @@ export interface Transcript {
  *
  * `exists` is false before the first event and after a deletion; then `state` is empty, or the
  * last one. `version` counts its changes. `state_hash` is equal for equal states. `phase` and
- * `status` are those of a process.
+ * `status` are those of a process. `recorded_at` is there where it was asked for: what counts had
+ * come by then.
  */
 export interface TwinState {
 	type: string;
@@ -3350,6 +3366,7 @@ export interface TwinState {
 	warnings: Remark[];
 	phase?: string;
 	status?: string;
+	recorded_at?: string;
 }
 
 /** Several states, in the order asked for. */
@@ -3666,32 +3683,32 @@ export interface GetRoutes {
 		answer: ObjectList;
 	};
 	"/api/v1/objects/{type}/{id}": {
-		query: { at?: string | undefined; raw?: boolean | undefined };
+		query: { at?: string | undefined; recorded_at?: string | undefined; raw?: boolean | undefined };
 		body: undefined;
 		answer: TwinState;
 	};
 	"/api/v1/objects/{type}/{id}/diff": {
-		query: { from: string; to?: string | undefined };
+		query: { from: string; to?: string | undefined; recorded_at?: string | undefined };
 		body: undefined;
 		answer: Difference;
 	};
 	"/api/v1/objects/{type}/{id}/graph": {
-		query: { at?: string | undefined; depth?: number | undefined; limit?: number | undefined };
+		query: { at?: string | undefined; recorded_at?: string | undefined; depth?: number | undefined; limit?: number | undefined };
 		body: undefined;
 		answer: ObjectGraph;
 	};
 	"/api/v1/objects/{type}/{id}/history/{field}": {
-		query: { limit?: number | undefined; next?: string | undefined; last?: string | undefined; start?: string | undefined; end?: string | undefined; distinct?: boolean | undefined; newest_first?: boolean | undefined };
+		query: { limit?: number | undefined; next?: string | undefined; last?: string | undefined; start?: string | undefined; end?: string | undefined; recorded_at?: string | undefined; distinct?: boolean | undefined; newest_first?: boolean | undefined };
 		body: undefined;
 		answer: FieldHistory;
 	};
 	"/api/v1/objects/{type}/{id}/states": {
-		query: { at?: string[] | undefined; start?: string | undefined; end?: string | undefined; steps?: number | undefined };
+		query: { at?: string[] | undefined; start?: string | undefined; end?: string | undefined; recorded_at?: string | undefined; steps?: number | undefined };
 		body: undefined;
 		answer: TwinStates;
 	};
 	"/api/v1/objects/{type}/{id}/timeline": {
-		query: { limit?: number | undefined; next?: string | undefined; event_type?: ("action" | "created" | "deleted" | "event" | "log" | "phase_change" | "snapshot" | "state_change")[] | undefined; field?: string[] | undefined; changes?: boolean | undefined; last?: string | undefined; start?: string | undefined; end?: string | undefined; newest_first?: boolean | undefined; segment?: string | undefined };
+		query: { limit?: number | undefined; next?: string | undefined; event_type?: ("action" | "created" | "deleted" | "event" | "log" | "phase_change" | "snapshot" | "state_change")[] | undefined; field?: string[] | undefined; changes?: boolean | undefined; last?: string | undefined; start?: string | undefined; end?: string | undefined; recorded_at?: string | undefined; newest_first?: boolean | undefined; segment?: string | undefined };
 		body: undefined;
 		answer: Timeline;
 	};

@@ -59,6 +59,9 @@ class StateFlags:
     at: str | None = None
     """A time, 15m (ago), or the place of an event or a span: event:ID, span:ID. [default: now]"""
 
+    recorded_at: str | None = None
+    """By what was known then: a time, 15m (ago), or then for the moment's own. [default: now]"""
+
     raw: Switch = False
     """Values as they were sent, not as the registry's fields say."""
 
@@ -70,6 +73,9 @@ class GraphFlags:
 
     at: str | None = None
     """A time, 15m (ago), or the place of an event or a span: event:ID, span:ID. [default: now]"""
+
+    recorded_at: str | None = None
+    """By what was known then: a time, 15m (ago), or then for the moment's own. [default: now]"""
 
     depth: Annotated[int | None, Parameter(converter=read_whole_number)] = None
     """References followed in a row, at most 32. [default: 8]"""
@@ -106,6 +112,9 @@ class TimelineFlags(PartFlags):
     changes: Switch = False
     """Only events that changed the object."""
 
+    recorded_at: str | None = None
+    """By what was known then: a time, or 15m (ago). [default: now]"""
+
     newest_first: Switch = False
     """The newest first. [default: the oldest first]"""
 
@@ -121,6 +130,9 @@ class HistoryFlags(PartFlags):
     distinct: Annotated[bool, Parameter(show_default=False)] = True
     """Leave out events that set the value that was there. [default: true]"""
 
+    recorded_at: str | None = None
+    """By what was known then: a time, or 15m (ago). [default: now]"""
+
     newest_first: Switch = False
     """The newest first. [default: the oldest first]"""
 
@@ -135,6 +147,9 @@ class DifferenceFlags:
 
     to: str | None = None
     """The other moment, likewise. [default: now]"""
+
+    recorded_at: str | None = None
+    """By what was known then: a time, 15m (ago), or then for each moment's own. [default: now]"""
 
 
 @Parameter(name="*", group=FILTERS)

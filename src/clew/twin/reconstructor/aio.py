@@ -57,10 +57,18 @@ class AsyncReconstructor:
         obj_type: Kind = None,
         strategy: ReconstructionStrategy | str = ReconstructionStrategy.SNAPSHOT_DELTA,
         include_events: bool = False,
+        *,
+        recorded_at: When = None,
     ) -> ReconstructionResult:
         """Return an object as it was at a moment."""
         return await asyncio.to_thread(
-            self._blocking.reconstruct, obj_id, target_time, obj_type, strategy, include_events
+            self._blocking.reconstruct,
+            obj_id,
+            target_time,
+            obj_type,
+            strategy,
+            include_events,
+            recorded_at=recorded_at,
         )
 
     async def reconstruct_batch(
@@ -68,32 +76,63 @@ class AsyncReconstructor:
         objects: Iterable[Named | Subject],
         target_time: When = None,
         obj_type: Kind = None,
+        *,
+        recorded_at: When = None,
     ) -> dict[Any, ReconstructionResult | None]:
         """Return several objects as they were at one moment."""
         return await asyncio.to_thread(
-            self._blocking.reconstruct_batch, list(objects), target_time, obj_type
+            self._blocking.reconstruct_batch,
+            list(objects),
+            target_time,
+            obj_type,
+            recorded_at=recorded_at,
         )
 
     async def get_state_at(
-        self, obj_id: Named, when: When = None, field: str | None = None, obj_type: Kind = None
+        self,
+        obj_id: Named,
+        when: When = None,
+        field: str | None = None,
+        obj_type: Kind = None,
+        *,
+        recorded_at: When = None,
     ) -> Any:
         """Return what was set of an object at a moment, or one field."""
-        return await asyncio.to_thread(self._blocking.get_state_at, obj_id, when, field, obj_type)
+        return await asyncio.to_thread(
+            self._blocking.get_state_at, obj_id, when, field, obj_type, recorded_at=recorded_at
+        )
 
     async def compare_states(
-        self, obj_id: Named, time_a: When, time_b: When = None, obj_type: Kind = None
+        self,
+        obj_id: Named,
+        time_a: When,
+        time_b: When = None,
+        obj_type: Kind = None,
+        *,
+        recorded_at: When = None,
     ) -> StateComparison:
         """Return what differs between two moments of an object."""
         return await asyncio.to_thread(
-            self._blocking.compare_states, obj_id, time_a, time_b, obj_type
+            self._blocking.compare_states, obj_id, time_a, time_b, obj_type, recorded_at=recorded_at
         )
 
     async def timeline(
-        self, obj_id: Named, obj_type: Kind = None, *, start: When = None, end: When = None
+        self,
+        obj_id: Named,
+        obj_type: Kind = None,
+        *,
+        start: When = None,
+        end: When = None,
+        recorded_at: When = None,
     ) -> Timeline:
         """Return the events of an object."""
         return await asyncio.to_thread(
-            self._blocking.timeline, obj_id, obj_type, start=start, end=end
+            self._blocking.timeline,
+            obj_id,
+            obj_type,
+            start=start,
+            end=end,
+            recorded_at=recorded_at,
         )
 
     async def find_field_changes(
@@ -104,10 +143,17 @@ class AsyncReconstructor:
         *,
         start: When = None,
         end: When = None,
+        recorded_at: When = None,
     ) -> list[FieldChange]:
         """Return each change of a field's value, and the event that made it."""
         return await asyncio.to_thread(
-            self._blocking.find_field_changes, obj_id, field, obj_type, start=start, end=end
+            self._blocking.find_field_changes,
+            obj_id,
+            field,
+            obj_type,
+            start=start,
+            end=end,
+            recorded_at=recorded_at,
         )
 
     async def get_graph(
@@ -117,10 +163,11 @@ class AsyncReconstructor:
         obj_type: Kind = None,
         *,
         depth: int = GRAPH_DEPTH,
+        recorded_at: When = None,
     ) -> doc.ObjectGraph:
         """Return all objects that references reach from one, at one instant."""
         return await asyncio.to_thread(
-            self._blocking.get_graph, obj_id, when, obj_type, depth=depth
+            self._blocking.get_graph, obj_id, when, obj_type, depth=depth, recorded_at=recorded_at
         )
 
     async def objects_in_trace(self, trace_id: str, step: int | None = None) -> doc.TouchedObjects:

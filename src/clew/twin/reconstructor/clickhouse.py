@@ -18,13 +18,19 @@ from clew.twin.reconstructor.source import EVENTS_MAX, Source, refuse_too_many, 
 from clew.twin.state.rows import AT, as_object
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from clew.twin.reconstructor.source import Subject
 
 _TABLE: Final = "trilog_events"
 _COUNTED: Final = "Verdict != 'rejected'"
 _ONE: Final = "ObjType = {obj_type:String} AND ObjId = {obj_id:String}"
+
+_BOUNDS: Final = {
+    "start": "Timestamp >=",
+    "until": "Timestamp <=",
+    "recorded_at": "Received <=",
+}
 
 _WHY_CHARS_MAX: Final = 200
 """Of the database's own words, which quote the whole question."""
@@ -85,11 +91,23 @@ class ClickHouseEvents(Source):
         self, subject: Subject, *, start: int | None, until: int | None, changes: bool
     ) -> list[Event]:
         """Return the events of one object."""
+        return self._read_one(subject, {"start": start, "until": until}, changes=changes)
+
+    def read_recorded(
+        self, subject: Subject, *, until: int | None, changes: bool, recorded_at: int
+    ) -> list[Event]:
+        """Return the events of one object that had come by a time."""
+        times = {"until": until, "recorded_at": recorded_at}
+        return self._read_one(subject, times, changes=changes)
+
+    def _read_one(
+        self, subject: Subject, times: Mapping[str, int | None], *, changes: bool
+    ) -> list[Event]:
         conditions = [_ONE, _COUNTED]
         bound: dict[str, Any] = {"obj_type": subject[0], "obj_id": subject[1]}
-        for name, sign, at in (("start", ">=", start), ("until", "<=", until)):
+        for name, at in times.items():
             if at is not None:
-                conditions.append(f"Timestamp {sign} fromUnixTimestamp64Nano({{{name}:Int64}})")
+                conditions.append(f"{_BOUNDS[name]} fromUnixTimestamp64Nano({{{name}:Int64}})")
                 bound[name] = at
         if changes:
             conditions.append("toString(EventType) IN {types:Array(String)}")

@@ -21,6 +21,9 @@ When: TypeAlias = str | int | float | date | datetime | None
 """A text of the grammar of times, ``event:ID``, ``span:ID``, the bare id of either, a Unix time, a
 date, a datetime; None is now. Without a zone it is UTC."""
 
+THEN: Final = "then"
+"""As a recorded time: that of the moment itself."""
+
 EVENT: Final = "event:"
 SPAN: Final = "span:"
 
@@ -34,11 +37,13 @@ _ID_CHARS_MAX: Final = 256
 class Moment:
     """A time in Unix nanoseconds, or the place of an event; neither is now.
 
-    A place is ``event:ID``, ``span:ID``, or the bare id of either.
+    A place is ``event:ID``, ``span:ID``, or the bare id of either. `recorded_at` is by when what
+    counts had come: a time as REST takes it, or ``then``; None is now.
     """
 
     at: int | None = None
     place: str = ""
+    recorded_at: str | None = None
 
     @property
     def text(self) -> str | None:
@@ -46,6 +51,14 @@ class Moment:
         if self.place:
             return self.place
         return None if self.at is None else format_time(self.at)
+
+    def find_recorded(self, until: Order | int) -> int | None:
+        """Return by when what counts had come, of the moment that was found; None is now."""
+        if self.recorded_at is None:
+            return None
+        if self.recorded_at == THEN:
+            return until if isinstance(until, int) else until.at
+        return parse_time(self.recorded_at, now=time.time_ns())
 
     def find_place(self, events: Sequence[Event]) -> Order:
         """Return where the place stands: at its last event among these.
@@ -78,24 +91,37 @@ def stands_at(event: Event, form: str) -> bool:
     return bool(value) and (event.event_id if f"{kind}:" == EVENT else event.span_id) == value
 
 
-def read_moment(when: When) -> Moment:
-    """Return the moment that a value names.
+def read_moment(when: When, recorded_at: When = None) -> Moment:
+    """Return the moment that a value names, and by when what counts at it had come.
 
     A text that is no time, and may be the id of an event or a span, is taken for one.
 
     Raises:
         ClewError: INVALID_ARGUMENT when it names none between 1970 and 2262.
     """
+    recorded = read_recorded(recorded_at)
     if when is None:
-        return Moment()
+        return Moment(recorded_at=recorded)
     if isinstance(when, str) and when.startswith((EVENT, SPAN)):
-        return Moment(place=when)
+        return Moment(place=when, recorded_at=recorded)
     try:
-        return Moment(_read_time(when))
+        return Moment(_read_time(when), recorded_at=recorded)
     except ClewError:
         if isinstance(when, str) and 0 < len(when) <= _ID_CHARS_MAX and "\0" not in when:
-            return Moment(place=when)
+            return Moment(place=when, recorded_at=recorded)
         raise
+
+
+def read_recorded(when: When) -> str | None:
+    """Return the recorded time that a value names as REST takes it, None for None.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT when it is neither a time nor ``then``.
+    """
+    if when == THEN:
+        return THEN
+    at = read_time(when)
+    return None if at is None else format_time(at)
 
 
 def read_time(when: When) -> int | None:

@@ -132,21 +132,25 @@ class Reconstructor:
         obj_type: Kind = None,
         strategy: ReconstructionStrategy | str = ReconstructionStrategy.SNAPSHOT_DELTA,
         include_events: bool = False,
+        *,
+        recorded_at: When = None,
     ) -> ReconstructionResult:
         """Return an object as it was at a moment, that moment included; None is now.
 
         Before its first event it does not exist: `exists` is false, a warning says when the first
         event is, and every field reads None. After its deletion it is the last one there was.
         `obj_type` may be left out where objects of one type alone have the id. `include_events`
-        brings the events along.
+        brings the events along. `recorded_at` asks for what was known then: only what the server
+        had taken in by that time counts; ``"then"`` is the moment's own time, None is now.
 
         Raises:
             ClewError: NOT_FOUND when no event of the object is known, at any time; CONFLICT when
-                objects of several types have the id.
+                objects of several types have the id; UNSUPPORTED for a recorded time where the
+                source cannot tell when events came.
         """
         started = time.perf_counter_ns()
         chosen = read_strategy(strategy)
-        moment = read_moment(target_time)
+        moment = read_moment(target_time, recorded_at)
         flush_own_events()
         subject, own = self._find_subject(obj_id, obj_type)
         key = (subject, moment, include_events)
@@ -158,7 +162,7 @@ class Reconstructor:
         is_full = chosen is ReconstructionStrategy.FULL_REPLAY
         document = None
         if not (is_full or include_events or own.needs_events):
-            document = self._source.find_state(subject, moment.text)
+            document = self._source.find_state(subject, moment.text, moment.recorded_at)
         if document is None:
             result = self._replay(subject, moment, own, chosen, started, with_events=include_events)
         else:
@@ -205,7 +209,8 @@ class Reconstructor:
     ) -> ReconstructionResult:
         """Return what events come to that are read and folded here."""
         until = self._place(subject, moment)
-        folded = self._fold(subject, until, own, changes=not with_events)
+        recorded = moment.find_recorded(until)
+        folded = self._fold(subject, until, own, changes=not with_events, recorded=recorded)
         elapsed = time.perf_counter_ns() - started
         document, events = folded.document, folded.events
         return ReconstructionResult(
@@ -219,11 +224,17 @@ class Reconstructor:
         )
 
     def _fold(
-        self, subject: Subject, until: Order | int, own: Blueprint, *, changes: bool = True
+        self,
+        subject: Subject,
+        until: Order | int,
+        own: Blueprint,
+        *,
+        changes: bool = True,
+        recorded: int | None = None,
     ) -> _Folded:
         """Read the events of an object up to a time, or a place in the order, and fold them."""
         at = until if isinstance(until, int) else until.at
-        read = self._source.read_events(subject, start=None, until=at, changes=changes)
+        read = self._read(subject, until=at, changes=changes, recorded=recorded)
         checksum = max(read, key=lambda each: each.order).checksum if read else ""
         blueprint = self._blueprints.find(own, subject[0], checksum)
         modern = modernise(
@@ -231,13 +242,25 @@ class Reconstructor:
             blueprint.schema,
             blueprint.upcasters,
         )
-        first = self._find_first(subject) if not modern.events else None
-        document = fold_state(subject, modern, blueprint.schema, at=at, first=first)
+        first = self._find_first(subject, recorded) if not modern.events else None
+        document = fold_state(
+            subject, modern, blueprint.schema, at=at, first=first, recorded=recorded
+        )
         return _Folded(document, blueprint, modern.events)
 
-    def _find_first(self, subject: Subject) -> int | None:
+    def _read(
+        self, subject: Subject, *, until: int | None, changes: bool, recorded: int | None
+    ) -> list[Event]:
+        """Return the events of an object up to a time, those that had come by another."""
+        if recorded is None:
+            return self._source.read_events(subject, start=None, until=until, changes=changes)
+        return self._source.read_recorded(
+            subject, until=until, changes=changes, recorded_at=recorded
+        )
+
+    def _find_first(self, subject: Subject, recorded: int | None) -> int | None:
         """Return when an object's first event was, of any type."""
-        events = self._source.read_events(subject, start=None, until=None, changes=False)
+        events = self._read(subject, until=None, changes=False, recorded=recorded)
         return min((each.at for each in events), default=None)
 
     def reconstruct_batch(
@@ -245,12 +268,15 @@ class Reconstructor:
         objects: Iterable[Named | Subject],
         target_time: When = None,
         obj_type: Kind = None,
+        *,
+        recorded_at: When = None,
     ) -> dict[Any, ReconstructionResult | None]:
         """Return several objects as they were at one moment, each under what it was asked by.
 
         Objects are ids, instances, or pairs of type and id. One that no event is known of is None.
+        `recorded_at` is as for `reconstruct`.
         """
-        moment = read_moment(target_time)
+        moment = read_moment(target_time, recorded_at)
         flush_own_events()
         found: dict[Any, ReconstructionResult | None] = {}
         together: dict[Any, tuple[Subject, Blueprint]] = {}
@@ -269,7 +295,9 @@ class Reconstructor:
                 found[each] = self._find_or_none(subject, moment, own)
         started = time.perf_counter_ns()
         subjects = [subject for subject, _ in together.values()]
-        states = self._source.find_states(subjects, moment.text) if subjects else []
+        states: list[doc.TwinState] = []
+        if subjects:
+            states = self._source.find_states(subjects, moment.text, moment.recorded_at)
         for (name, (subject, own)), state in zip(together.items(), states, strict=True):
             if state.version:
                 found[name] = self._finish(
@@ -286,7 +314,9 @@ class Reconstructor:
         started = time.perf_counter_ns()
         strategy = ReconstructionStrategy.SNAPSHOT_DELTA
         try:
-            state = None if own.needs_events else self._source.find_state(subject, moment.text)
+            state = None
+            if not own.needs_events:
+                state = self._source.find_state(subject, moment.text, moment.recorded_at)
             if state is not None:
                 return self._finish(state, own, strategy, started)
             return self._replay(subject, moment, own, strategy, started, with_events=False)
@@ -296,21 +326,37 @@ class Reconstructor:
             raise
 
     def get_state_at(
-        self, obj_id: Named, when: When = None, field: str | None = None, obj_type: Kind = None
+        self,
+        obj_id: Named,
+        when: When = None,
+        field: str | None = None,
+        obj_type: Kind = None,
+        *,
+        recorded_at: When = None,
     ) -> Any:
         """Return what was set of an object at a moment, or one field, its default if not set.
 
-        Of an object that nobody described, a field that was not set is None.
+        Of an object that nobody described, a field that was not set is None. `recorded_at` is as
+        for `reconstruct`.
         """
-        result = self.reconstruct(obj_id, when, obj_type)
+        result = self.reconstruct(obj_id, when, obj_type, recorded_at=recorded_at)
         return result.state if field is None else result.get(field)
 
     def compare_states(
-        self, obj_id: Named, time_a: When, time_b: When = None, obj_type: Kind = None
+        self,
+        obj_id: Named,
+        time_a: When,
+        time_b: When = None,
+        obj_type: Kind = None,
+        *,
+        recorded_at: When = None,
     ) -> StateComparison:
-        """Return what differs between two moments of an object."""
-        before = self.reconstruct(obj_id, time_a, obj_type)
-        after = self.reconstruct(obj_id, time_b, obj_type)
+        """Return what differs between two moments of an object.
+
+        `recorded_at` is as for `reconstruct`: a time for both, or ``"then"`` for each its own.
+        """
+        before = self.reconstruct(obj_id, time_a, obj_type, recorded_at=recorded_at)
+        after = self.reconstruct(obj_id, time_b, obj_type, recorded_at=recorded_at)
         states = [each.state if each.exists else {} for each in (before, after)]
         diff = compute_diff(*states)
         return StateComparison(
@@ -323,13 +369,22 @@ class Reconstructor:
         )
 
     def timeline(
-        self, obj_id: Named, obj_type: Kind = None, *, start: When = None, end: When = None
+        self,
+        obj_id: Named,
+        obj_type: Kind = None,
+        *,
+        start: When = None,
+        end: When = None,
+        recorded_at: When = None,
     ) -> Timeline:
-        """Return the events of an object, `start` and `end` inclusive, and what they made of it."""
-        first, last = read_time(start), read_time(end)
+        """Return the events of an object, `start` and `end` inclusive, and what they made of it.
+
+        With `recorded_at`, a time, those that the server had taken in by then.
+        """
+        first, last, recorded = read_time(start), read_time(end), read_time(recorded_at)
         flush_own_events()
         subject, own = self._find_subject(obj_id, obj_type)
-        read = self._source.read_events(subject, start=None, until=last, changes=False)
+        read = self._read(subject, until=last, changes=False, recorded=recorded)
         checksum = max(read, key=lambda each: each.order).checksum if read else ""
         blueprint = self._blueprints.find(own, subject[0], checksum)
         modern = modernise(read, blueprint.schema, blueprint.upcasters)
@@ -344,12 +399,14 @@ class Reconstructor:
         *,
         start: When = None,
         end: When = None,
+        recorded_at: When = None,
     ) -> list[FieldChange]:
         """Return each change of a field's value, and the event that made it: its span, its trace.
 
-        Events that set the value that was there already are left out.
+        Events that set the value that was there already are left out. `recorded_at` is as for
+        `timeline`.
         """
-        timeline = self.timeline(obj_id, obj_type, start=start, end=end)
+        timeline = self.timeline(obj_id, obj_type, start=start, end=end, recorded_at=recorded_at)
         return timeline.find_field_changes(field)
 
     def get_graph(
@@ -359,21 +416,27 @@ class Reconstructor:
         obj_type: Kind = None,
         *,
         depth: int = GRAPH_DEPTH,
+        recorded_at: When = None,
     ) -> doc.ObjectGraph:
         """Return all objects that references reach from one, at one instant.
 
         A server knows references by its own registries, other sources by the program's.
+        `recorded_at` is as for `reconstruct`.
         """
-        moment = read_moment(when)
+        moment = read_moment(when, recorded_at)
         check_depth(depth)
         flush_own_events()
         subject, _ = self._find_subject(obj_id, obj_type)
         if self._source.folds:
-            return self._source.get_graph(subject, moment.text, depth)
+            return self._source.get_graph(subject, moment.text, depth, moment.recorded_at)
         until = self._place(subject, moment)
+        recorded = moment.find_recorded(until)
         # What nobody knows is an error, as of every question about one object.
-        root = self._fold(subject, until, self._blueprints.find_own(subject[0])).document
-        return read_graph(subject, lambda each: self._know(each, until), at=root.at, depth=depth)
+        own = self._blueprints.find_own(subject[0])
+        root = self._fold(subject, until, own, recorded=recorded).document
+        return read_graph(
+            subject, lambda each: self._know(each, until, recorded), at=root.at, depth=depth
+        )
 
     def objects_in_trace(self, trace_id: str, step: int | None = None) -> doc.TouchedObjects:
         """Return the objects that a trace touched, as they were just after one of its steps.
@@ -410,10 +473,13 @@ class Reconstructor:
         read = self._source.read_events(subject, start=None, until=None, changes=False)
         return moment.find_place(read)
 
-    def _know(self, subject: Subject, until: Order | int) -> Known | None:
+    def _know(
+        self, subject: Subject, until: Order | int, recorded: int | None = None
+    ) -> Known | None:
         """Return the state of an object and what describes it; None where nothing is known."""
         try:
-            folded = self._fold(subject, until, self._blueprints.find_own(subject[0]))
+            own = self._blueprints.find_own(subject[0])
+            folded = self._fold(subject, until, own, recorded=recorded)
         except ClewError as error:
             if error.code is ErrorCode.NOT_FOUND:
                 return None

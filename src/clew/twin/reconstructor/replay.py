@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import UNSET
+
 from clew.base.times import format_time
 from clew.twin.documents import EventPlace, Remark, TwinState
 from clew.twin.fold import (
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from clew.twin.schema.values import ObjectSchema
 
 BEFORE_FIRST_EVENT: Final = "before_first_event"
+BEFORE_FIRST_ARRIVAL: Final = "before_first_arrival"
 
 REMARKS_MAX: Final = 100
 """Warnings of one state, as a server gives them; how many were left out is told."""
@@ -111,10 +114,12 @@ def fold_state(
     *,
     at: int,
     first: int | None = None,
+    recorded: int | None = None,
 ) -> TwinState:
     """Return what events came to. `first` is when the object's first event was, where none is here.
 
-    It is the same document that a server gives.
+    `recorded` is by when the events had come, where that was asked for; then without `first` none
+    had. It is the same document that a server gives.
     """
     folded = fold(modern.events)
     state, remarks = read_values(schema, folded.state)
@@ -122,6 +127,9 @@ def fold_state(
     if not folded.version and first is not None and first > at:
         message = f"its first event is of {format_time(first)}"
         remarks.append(Remark(code=BEFORE_FIRST_EVENT, message=message, at=format_time(first)))
+    if recorded is not None and first is None and not modern.events:
+        message = "nothing of it had come by then"
+        remarks.append(Remark(code=BEFORE_FIRST_ARRIVAL, message=message))
     remarks.extend(
         Remark(
             code=each.code,
@@ -147,6 +155,7 @@ def fold_state(
         last_event=None if last is None else _place_of(last),
         registry_checksum=None if last is None else last.checksum or None,
         warnings=shorten_remarks(remarks),
+        recorded_at=UNSET if recorded is None else format_time(recorded),
         **words,
     )
 

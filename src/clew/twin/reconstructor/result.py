@@ -181,11 +181,17 @@ class ReconstructionResult:
         return f"<{shown} at {self._document.at}{said}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return who, when and the state, as JSON values."""
+        """Return who, when and the state, as JSON values.
+
+        `recorded_at` is there where it was asked for.
+        """
+        recorded_at = self._document.recorded_at
+        known = {"recorded_at": recorded_at} if isinstance(recorded_at, str) else {}
         return {
             "type": self._document.type,
             "id": self._document.id,
             "at": self._document.at,
+            **known,
             "exists": self.exists,
             "version": self.version,
             "state": copy_json(self.state),

@@ -49,6 +49,24 @@ class ServerTwins(Source):
         self, subject: Subject, *, start: int | None, until: int | None, changes: bool
     ) -> list[Event]:
         """Return the events of one object, asked for a page at a time."""
+        return self._read(subject, start=start, until=until, changes=changes, recorded_at=None)
+
+    def read_recorded(
+        self, subject: Subject, *, until: int | None, changes: bool, recorded_at: int
+    ) -> list[Event]:
+        """Return the events of one object that had come by a time."""
+        recorded = format_time(recorded_at)
+        return self._read(subject, start=None, until=until, changes=changes, recorded_at=recorded)
+
+    def _read(
+        self,
+        subject: Subject,
+        *,
+        start: int | None,
+        until: int | None,
+        changes: bool,
+        recorded_at: str | None,
+    ) -> list[Event]:
         end = None if until is None or until >= TIME_NS_MAX else format_time(until + 1)
         begin = None if start is None else format_time(start)
         events: list[Event] = []
@@ -56,7 +74,12 @@ class ServerTwins(Source):
         with self._connections.borrow() as server:
             while True:
                 query = ask.TimelineQuery(
-                    changes=changes, start=begin, end=end, limit=ask.LIMIT_MAX, next=following
+                    changes=changes,
+                    start=begin,
+                    end=end,
+                    recorded_at=recorded_at,
+                    limit=ask.LIMIT_MAX,
+                    next=following,
                 )
                 page = TwinClient(server).find_events(*subject, query).document()
                 events.extend(read_event(each) for each in page.events)
@@ -66,18 +89,23 @@ class ServerTwins(Source):
                 if len(events) >= EVENTS_MAX:
                     raise refuse_too_many(subject[1])
 
-    def find_state(self, subject: Subject, at: str | None) -> doc.TwinState | None:
+    def find_state(
+        self, subject: Subject, at: str | None, recorded_at: str | None = None
+    ) -> doc.TwinState | None:
         """Return the state at a moment."""
+        query = ask.StateQuery(at=at, recorded_at=recorded_at)
         with self._connections.borrow() as server:
-            return TwinClient(server).get_state(*subject, ask.StateQuery(at=at)).document()
+            return TwinClient(server).get_state(*subject, query).document()
 
-    def find_states(self, subjects: Sequence[Subject], at: str | None) -> list[doc.TwinState]:
+    def find_states(
+        self, subjects: Sequence[Subject], at: str | None, recorded_at: str | None = None
+    ) -> list[doc.TwinState]:
         """Return the states of several objects in their order."""
         found: list[doc.TwinState] = []
         with self._connections.borrow() as server:
             for begin in range(0, len(subjects), ask.STATES_MAX):
                 part = list(subjects[begin : begin + ask.STATES_MAX])
-                query = ask.StatesQuery(objects=part, at=at)
+                query = ask.StatesQuery(objects=part, at=at, recorded_at=recorded_at)
                 found.extend(TwinClient(server).get_states(query).document().states)
         return found
 
@@ -111,10 +139,12 @@ class ServerTwins(Source):
                     return found
         return None
 
-    def get_graph(self, subject: Subject, at: str | None, depth: int) -> doc.ObjectGraph:
+    def get_graph(
+        self, subject: Subject, at: str | None, depth: int, recorded_at: str | None = None
+    ) -> doc.ObjectGraph:
         """Return all objects that references reach from one."""
         with self._connections.borrow() as server:
-            query = ask.GraphQuery(at=at, depth=depth)
+            query = ask.GraphQuery(at=at, depth=depth, recorded_at=recorded_at)
             return TwinClient(server).get_graph(*subject, query).document()
 
     def find_touched(self, trace_id: str, step: int | None) -> doc.TouchedObjects:

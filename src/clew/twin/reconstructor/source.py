@@ -46,11 +46,27 @@ class Source(ABC):
             for more than `EVENTS_MAX`.
         """
 
-    def find_state(self, subject: Subject, at: str | None) -> doc.TwinState | None:
-        """Return the state at a moment where the source folds by itself; None where it does not."""
+    def read_recorded(
+        self, subject: Subject, *, until: int | None, changes: bool, recorded_at: int
+    ) -> list[Event]:
+        """Return the events of one object that had come by a time, as `read_events` does.
+
+        None of an object of which events came later alone.
+        """
+        raise refuse("what was known at a time")
+
+    def find_state(
+        self, subject: Subject, at: str | None, recorded_at: str | None = None
+    ) -> doc.TwinState | None:
+        """Return the state at a moment where the source folds by itself; None where it does not.
+
+        `recorded_at` is by when what counts had come, as REST takes it; None is now.
+        """
         return None
 
-    def find_states(self, subjects: Sequence[Subject], at: str | None) -> list[doc.TwinState]:
+    def find_states(
+        self, subjects: Sequence[Subject], at: str | None, recorded_at: str | None = None
+    ) -> list[doc.TwinState]:
         """Return the states of several objects in their order, where the source folds itself."""
         raise refuse("several states at once")
 
@@ -75,7 +91,9 @@ class Source(ABC):
         """Return the events of one trace, of whichever objects, as `read_events` does."""
         raise refuse("objects of a trace")
 
-    def get_graph(self, subject: Subject, at: str | None, depth: int) -> doc.ObjectGraph:
+    def get_graph(
+        self, subject: Subject, at: str | None, depth: int, recorded_at: str | None = None
+    ) -> doc.ObjectGraph:
         """Return all objects that references reach from one, where the source folds itself."""
         raise refuse("graphs of objects")
 

@@ -5,12 +5,9 @@ import type { Timeline } from "../../api/schema";
 import { CopyMenu, command } from "../../parts/CopyMenu";
 import { Rows } from "../../parts/Rows";
 import { sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
-import { change, linkTo } from "../../state/place";
+import { change, linkTo, param } from "../../state/place";
 import { cursor, moveCursor, now, readTime } from "../../state/time";
-import { eventsSql, sayState } from "./state";
-
-/** An event that came later than this after it happened is told to be late. */
-const LATE_MS = 5_000;
+import { eventsSql, isLate, lateness, recordedList, recordedTime, sayState } from "./state";
 
 const HEIGHT = 50;
 
@@ -26,19 +23,18 @@ export function Events({ type, id, found }: EventsProps) {
 		at === null
 			? found.events.length - 1
 			: found.events.findLastIndex((event) => (readTime(event.at) ?? 0) <= at);
+	const query = recordedList(param("recorded_at"), at);
+	const recorded = recordedTime(param("recorded_at"), at);
 	return (
 		<>
 			<div class="bar">
 				<h2 class="grow">{sayMany(found.total ?? found.count, "event")}</h2>
 				<CopyMenu
 					of="its events"
-					cli={command(["timeline", type, id])}
-					sql={eventsSql(type, id)}
-					url={addressOf("/api/v1/objects/{type}/{id}/timeline", {
-						type: type,
-						id: id,
-					})}
-					mcp={{ tool: "object_timeline", arguments: { type, id } }}
+					cli={command(["timeline", type, id], query)}
+					sql={eventsSql(type, id, recorded)}
+					url={addressOf("/api/v1/objects/{type}/{id}/timeline", { type, id }, query)}
+					mcp={{ tool: "object_timeline", arguments: { type, id, ...query } }}
 				/>
 			</div>
 			{found.truncated && <p class="soft small">The first {sayCount(found.count)} are shown.</p>}
@@ -55,10 +51,10 @@ export function Events({ type, id, found }: EventsProps) {
 				reveal={last}
 				render={(event, index) => {
 					const when = readTime(event.at) ?? 0;
-					const late = (readTime(event.received_at) ?? when) - when;
+					const isUnheard = recorded !== null && (readTime(event.received_at) ?? 0) > recorded;
 					return (
 						<div
-							class={`event ${index > last ? "is-later" : ""} ${index === last ? "is-here" : ""}`}
+							class={`event ${index > last || isUnheard ? "is-later" : ""} ${index === last ? "is-here" : ""}`}
 						>
 							<p>
 								<button type="button" class="plain" onClick={() => moveCursor(when)}>
@@ -67,9 +63,10 @@ export function Events({ type, id, found }: EventsProps) {
 								</button>
 								{event.phase && <span class="tag">{event.phase}</span>}
 								{event.verdict !== "accepted" && <span class="tag warn">{event.verdict}</span>}
-								{late > LATE_MS && (
+								{isLate(event) && (
 									<span class="tag warn" title="What was known then did not have it yet">
-										{sayDuration(late)} late
+										{isUnheard && index <= last ? "not known then, " : ""}
+										{sayDuration(lateness(event))} late
 									</span>
 								)}
 								<span class="grow" />

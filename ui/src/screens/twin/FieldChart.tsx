@@ -9,6 +9,7 @@ import { sayTime, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { linkTo, param } from "../../state/place";
 import { cursor, moveCursor, now, readTime } from "../../state/time";
+import { recordedList } from "./state";
 
 interface FieldChartProps {
 	type: string;
@@ -25,12 +26,16 @@ const HEIGHT = 110;
 const PAD = 8;
 
 export function FieldChart({ type, id, field, version, close }: FieldChartProps) {
-	const answer = useAnswer<FieldHistory>(`${type}/${id}/${field} ${version}`, (until) =>
-		get("/api/v1/objects/{type}/{id}/history/{field}", {
-			in: { type, id, field },
-			query: { limit: 1000, distinct: true },
-			until,
-		}),
+	const known = recordedList(param("recorded_at"), cursor.value);
+	const answer = useAnswer<FieldHistory>(
+		`${type}/${id}/${field} ${version} ${known.recorded_at}`,
+		(until) =>
+			get("/api/v1/objects/{type}/{id}/history/{field}", {
+				in: { type, id, field },
+				query: { limit: 1000, distinct: true, ...known },
+				until,
+			}),
+		`${type}/${id}/${field}`,
 	);
 	return (
 		<section class="panel" aria-label={`History of ${field}`}>
@@ -38,13 +43,13 @@ export function FieldChart({ type, id, field, version, close }: FieldChartProps)
 				<h2 class="grow">{field}</h2>
 				<CopyMenu
 					of="this history"
-					cli={command(["history", type, id, field], { distinct: true })}
+					cli={command(["history", type, id, field], { distinct: true, ...known })}
 					url={addressOf(
 						"/api/v1/objects/{type}/{id}/history/{field}",
 						{ type, id, field },
-						{ distinct: true },
+						{ distinct: true, ...known },
 					)}
-					mcp={{ tool: "field_history", arguments: { type, id, field, distinct: true } }}
+					mcp={{ tool: "field_history", arguments: { type, id, field, distinct: true, ...known } }}
 				/>
 				<button type="button" onClick={close}>
 					Close
@@ -52,7 +57,14 @@ export function FieldChart({ type, id, field, version, close }: FieldChartProps)
 			</div>
 			<Shown
 				of={answer}
-				empty={(found) => (found.count > 0 ? null : <p class="soft">It never had a value.</p>)}
+				empty={(found) =>
+					found.count > 0 ? null : (
+						<p class="soft">
+							{found.warnings?.[0]?.message ??
+								(known.recorded_at ? "No value of it was known then." : "It never had a value.")}
+						</p>
+					)
+				}
 			>
 				{(found) => (
 					<>

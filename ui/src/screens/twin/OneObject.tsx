@@ -13,8 +13,16 @@ import { change, linkTo, param } from "../../state/place";
 import { cursor, mode, moveCursor, now, readTime, writeTime } from "../../state/time";
 import { Events } from "./Events";
 import { FieldChart } from "./FieldChart";
+import { KnownNote, KnownSwitch } from "./Known";
 import { References } from "./References";
-import { eventAfter, eventBefore, rowsOf, type StateRow } from "./state";
+import {
+	eventAfter,
+	eventBefore,
+	recordedQuery,
+	recordedTime,
+	rowsOf,
+	type StateRow,
+} from "./state";
 
 /** Events of one list; an object that has more tells so. */
 const EVENTS = 5000;
@@ -23,15 +31,19 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 	const at = cursor.value;
 	const from = readTime(param("from"));
 	const pane = param("pane") === "references" ? "references" : "state";
-	const asked = at === null ? {} : { at: writeTime(at) };
+	const recorded = param("recorded_at");
+	const asked = {
+		...(at === null ? {} : { at: writeTime(at) }),
+		...recordedQuery(recorded, at),
+	};
 	const object = { type, id };
 	const state = useAnswer<TwinState>(
 		// The past stays as it is; now is another moment with every tick.
-		`${type}/${id} ${at ?? (mode.value === "following" ? now.value : "now")}`,
+		`${type}/${id} ${at ?? (mode.value === "following" ? now.value : "now")} ${recorded}`,
 		(until) => get("/api/v1/objects/{type}/{id}", { in: object, query: asked, until }),
 		`${type}/${id}`,
 	);
-	const newest = useNewest(state.data, at === null);
+	const newest = useNewest(state.data, at === null && recordedTime(recorded, at) === null);
 	const events = useAnswer<Timeline>(`${type}/${id} ${newest}`, (until) =>
 		get("/api/v1/objects/{type}/{id}/timeline", {
 			in: object,
@@ -40,21 +52,25 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 		}),
 	);
 	const difference = useAnswer<Difference>(
-		from === null ? null : `${type}/${id} ${from} ${at ?? newest}`,
+		from === null ? null : `${type}/${id} ${from} ${at ?? newest} ${recorded}`,
 		(until) =>
 			get("/api/v1/objects/{type}/{id}/diff", {
 				in: object,
-				query: { from: writeTime(from ?? 0), ...(at === null ? {} : { to: writeTime(at) }) },
+				query: {
+					from: writeTime(from ?? 0),
+					...(at === null ? {} : { to: writeTime(at) }),
+					...recordedQuery(recorded, from),
+				},
 				until,
 			}),
 		`${type}/${id}`,
 	);
 	const before = useAnswer<TwinState>(
-		from === null ? null : `${type}/${id} ${from}`,
+		from === null ? null : `${type}/${id} ${from} ${recorded}`,
 		(until) =>
 			get("/api/v1/objects/{type}/{id}", {
 				in: object,
-				query: { at: writeTime(from ?? 0) },
+				query: { at: writeTime(from ?? 0), ...recordedQuery(recorded, from) },
 				until,
 			}),
 		`${type}/${id}`,
@@ -79,9 +95,10 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 									arguments: { ...object, ...asked },
 								},
 							}
-						: copiesOfDifference(type, id, from, at)
+						: copiesOfDifference(type, id, from, at, recorded)
 				}
 			>
+				<KnownSwitch events={all} />
 				<a class="button" href={linkTo("twin", [], { type })}>
 					All objects
 				</a>
@@ -115,6 +132,7 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 								</button>
 							))}
 						</div>
+						<KnownNote events={all} at={at} />
 						{pane === "references" ? (
 							<References type={type} id={id} />
 						) : (
@@ -148,8 +166,18 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 	);
 }
 
-function copiesOfDifference(type: string, id: string, from: number, at: number | null) {
-	const query = { from: writeTime(from), to: at === null ? undefined : writeTime(at) };
+function copiesOfDifference(
+	type: string,
+	id: string,
+	from: number,
+	at: number | null,
+	recorded: string | null,
+) {
+	const query = {
+		from: writeTime(from),
+		to: at === null ? undefined : writeTime(at),
+		...recordedQuery(recorded, from),
+	};
 	return {
 		cli: command(["state-diff", type, id], query),
 		url: addressOf("/api/v1/objects/{type}/{id}/diff", { type, id }, query),

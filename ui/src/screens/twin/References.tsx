@@ -6,22 +6,23 @@ import type { ObjectGraph, Reference, TwinState } from "../../api/schema";
 import { Shown } from "../../parts/States";
 import { sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
-import { linkTo } from "../../state/place";
+import { linkTo, param } from "../../state/place";
 import { cursor, mode, now, readTime, writeTime } from "../../state/time";
 import { BOX, layoutMap } from "../services/layout";
-import { sayState } from "./state";
+import { recordedQuery, sayState } from "./state";
 
 /** Objects of one picture; more is told, and the command has them all. */
 const LIMIT = 100;
 
 export function References({ type, id }: { type: string; id: string }) {
 	const at = cursor.value;
+	const known = recordedQuery(param("recorded_at"), at);
 	const answer = useAnswer<ObjectGraph>(
-		`${type}/${id} ${at ?? (mode.value === "following" ? now.value : "now")}`,
+		`${type}/${id} ${at ?? (mode.value === "following" ? now.value : "now")} ${known.recorded_at}`,
 		(until) =>
 			get("/api/v1/objects/{type}/{id}/graph", {
 				in: { type, id },
-				query: { limit: LIMIT, ...(at === null ? {} : { at: writeTime(at) }) },
+				query: { limit: LIMIT, ...(at === null ? {} : { at: writeTime(at) }), ...known },
 				until,
 			}),
 		`${type}/${id}`,
@@ -127,7 +128,10 @@ function Picture({ found }: { found: ObjectGraph }) {
 					{picture.boxes.map(({ node, x, y }) => (
 						<a
 							key={node.name}
-							href={linkTo("twin", [node.type, node.id], { pane: "references" })}
+							href={linkTo("twin", [node.type, node.id], {
+								pane: "references",
+								recorded_at: param("recorded_at"),
+							})}
 							aria-label={`${node.type} ${node.id}`}
 						>
 							<g
@@ -162,7 +166,9 @@ function Picture({ found }: { found: ObjectGraph }) {
 							<td>{nameOf(each.from)}</td>
 							<td class="mono">{each.field}</td>
 							<td>
-								<a href={linkTo("twin", each.to)}>{nameOf(each.to)}</a>{" "}
+								<a href={linkTo("twin", each.to, { recorded_at: param("recorded_at") })}>
+									{nameOf(each.to)}
+								</a>{" "}
 								{each.is_dangling && <span class="tag bad">is not there</span>}
 							</td>
 						</tr>

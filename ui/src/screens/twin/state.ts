@@ -2,7 +2,13 @@
 
 import type { TimelineEvent } from "../../api/schema";
 import { sayValue } from "../../parts/words";
-import { readTime } from "../../state/time";
+import { readTime, writeTime } from "../../state/time";
+
+/** An event that came later than this after it happened is told to be late. */
+const LATE_MS = 5_000;
+
+/** As a recorded time: that of the moment itself. */
+export const THEN = "then";
 
 /** A state, or a change of it, on one line. */
 export function sayState(state: Record<string, unknown>): string {
@@ -11,12 +17,59 @@ export function sayState(state: Record<string, unknown>): string {
 		.join(" · ");
 }
 
-/** Statement for the events of an object, in the order in which they count. */
-export function eventsSql(type: string, id: string): string {
+/** Return how long after it happened an event came, in milliseconds. */
+export function lateness(event: TimelineEvent): number {
+	const happened = readTime(event.at) ?? 0;
+	return (readTime(event.received_at) ?? happened) - happened;
+}
+
+export function isLate(event: TimelineEvent): boolean {
+	return lateness(event) > LATE_MS;
+}
+
+/** Return by when what counts had come, in milliseconds; null where all counts.
+ *
+ * `text` is what the address says: a time, `then`, or nothing; `at` the moment, null for now.
+ */
+export function recordedTime(text: string | null, at: number | null): number | null {
+	return text === THEN ? at : readTime(text);
+}
+
+/** Return the same as a parameter of a question about a moment. */
+export function recordedQuery(text: string | null, at: number | null): { recorded_at?: string } {
+	return text === null || (text === THEN && at === null) ? {} : { recorded_at: text };
+}
+
+/** Return the same as a parameter of a question about a list, which has no moment of its own. */
+export function recordedList(text: string | null, at: number | null): { recorded_at?: string } {
+	const query = recordedQuery(text, at);
+	return text === THEN && at !== null ? { recorded_at: writeTime(at) } : query;
+}
+
+/** Return the events that had happened by a moment and came after a recorded time. */
+export function unheardOf(
+	events: readonly TimelineEvent[],
+	at: number,
+	recorded: number,
+): TimelineEvent[] {
+	return events.filter(
+		(event) => (readTime(event.at) ?? 0) <= at && (readTime(event.received_at) ?? 0) > recorded,
+	);
+}
+
+/** Statement for the events of an object, in the order in which they count, as known by a time. */
+export function eventsSql(type: string, id: string, recorded: number | null = null): string {
 	const [wanted, called] = [type, id].map(
 		(each) => `'${each.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`,
 	);
-	return `SELECT * FROM trilog_events WHERE ObjType = ${wanted} AND ObjId = ${called} ORDER BY Timestamp, Seq`;
+	const known =
+		recorded === null
+			? ""
+			: ` AND Received <= fromUnixTimestamp64Micro(${Math.round(recorded * 1000)})`;
+	return (
+		`SELECT * FROM trilog_events WHERE ObjType = ${wanted} AND ObjId = ${called}${known}` +
+		" ORDER BY Timestamp, Seq"
+	);
 }
 
 export interface StateRow {

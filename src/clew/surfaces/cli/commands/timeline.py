@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from functools import partial
+from typing import TYPE_CHECKING
 
 from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.surfaces.cli.errors import ExitCode
@@ -36,6 +37,9 @@ from clew.twin.parameters import (
     TimelineQuery,
 )
 from clew.twin.remote import TwinClient
+
+if TYPE_CHECKING:
+    from clew.twin import documents as doc
 
 
 def timeline(
@@ -73,7 +77,8 @@ def history(
     with suggesting(client, obj_type, obj_id):
         found = find()
     listing = Listing(found, "values", "value", value_table, find, legend=value_legend)
-    return session.show(listing, partial(_no_value, client, (obj_type, obj_id), field))
+    warnings = found.document().warnings
+    return session.show(listing, partial(_no_value, client, (obj_type, obj_id), field, warnings))
 
 
 def state_diff(
@@ -107,8 +112,13 @@ def _distinct(flags: HistoryFlags | None) -> dict[str, bool]:
     return {"distinct": False} if flags is not None and not flags.distinct else {}
 
 
-def _no_value(client: TwinClient, name: tuple[str, str], field: str) -> ClewError:
+def _no_value(
+    client: TwinClient, name: tuple[str, str], field: str, warnings: list[doc.Remark]
+) -> ClewError:
     """Return the error for an empty history, with the fields that may have been meant."""
+    if warnings:
+        hint = "ask for what is known now, or for a later recorded time"
+        return ClewError(ErrorCode.NOT_FOUND, warnings[0].message, hint=hint)
     known = client.get_state(*name, StateQuery()).document().state
     if field in known:
         return _nothing("value", f"clew history {' '.join(name)} {field}")

@@ -10,7 +10,7 @@ import msgspec
 from clew.surfaces.cli.grid import Column, Style, cut_line, lay_out, plain, styled
 from clew.surfaces.cli.text import escape, plural, show_count, show_time
 from clew.surfaces.cli.views.timeline import event_text
-from clew.surfaces.cli.views.twin import name_line, remark_lines, version_cell
+from clew.surfaces.cli.views.twin import known_by, name_line, remark_lines, version_cell
 from clew.surfaces.cli.views.values import fields_cell
 
 if TYPE_CHECKING:
@@ -59,9 +59,13 @@ def graph_lines(graph: doc.ObjectGraph, width: int) -> list[Line]:
         rows[-1].append(fields_cell(twin.state) if twin is not None and is_new else plain(""))
         drawn.add(node.name)
     lines = lay_out(_GRAPH_COLUMNS, rows, width)
-    at = f"at {show_time(graph.at)} · {plural(len(graph.objects), 'object')}"
-    references = plural(len(graph.references), "reference")
-    lines.extend([[], styled(f"{at} · {references}", Style.DIM)])
+    told = (
+        f"at {show_time(graph.at)}",
+        known_by(graph.recorded_at),
+        plural(len(graph.objects), "object"),
+        plural(len(graph.references), "reference"),
+    )
+    lines.extend([[], styled(" · ".join(each for each in told if each), Style.DIM)])
     if graph.truncated:
         lines.append(styled("there is more: a larger --depth or --limit", Style.YELLOW))
     return [*lines, *remark_lines(graph.warnings, width)]

@@ -15,7 +15,7 @@ from clew.surfaces.cli.text import (
     show_time,
     width_of,
 )
-from clew.surfaces.cli.views.twin import name_line, remark_lines
+from clew.surfaces.cli.views.twin import known_by, name_line, remark_lines
 from clew.surfaces.cli.views.values import fields_cell, value_cell, value_lines
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def event_legend(document: doc.Timeline) -> str:
     """Return what validation wonders at (!), and which day and zone the times are of."""
     codes = {_code(event) for event in document.events if event.verdict == "warned"}
     wondered = f"! {', '.join(sorted(map(escape, codes)))}" if codes else ""
-    return " · ".join(part for part in (wondered, _clock(document).legend()) if part)
+    known = known_by(document.recorded_at)
+    return " · ".join(part for part in (wondered, known, _clock(document).legend()) if part)
 
 
 def value_table(document: doc.FieldHistory, width: int) -> list[Line]:
@@ -114,8 +115,9 @@ def value_table(document: doc.FieldHistory, width: int) -> list[Line]:
 
 
 def value_legend(document: doc.FieldHistory) -> str:
-    """Return which day and zone the times are of."""
-    return Clock(each.at for each in document.values).legend()
+    """Return by when it was known, and which day and zone the times are of."""
+    zone = Clock(each.at for each in document.values).legend()
+    return " · ".join(part for part in (known_by(document.recorded_at), zone) if part)
 
 
 def difference_lines(document: doc.Difference, width: int) -> list[Line]:
@@ -127,10 +129,12 @@ def difference_lines(document: doc.Difference, width: int) -> list[Line]:
         ],
         [
             (f"- {show_time(document.from_)}", Style.RED),
+            _known(document.from_recorded_at),
             _absent(is_there=document.existed, fields={**document.removed, **document.changed}),
         ],
         [
             (f"+ {show_time(document.to)}", Style.GREEN),
+            _known(document.to_recorded_at),
             _absent(is_there=document.exists, fields={**document.added, **document.changed}),
         ],
         [],
@@ -302,6 +306,12 @@ def _side(sign: str, name: str, value: Any, room: int, width: int) -> list[Line]
         cut_line([(below if place else head, style), *((text, style) for text, _ in line)], width)
         for place, line in enumerate(lines)
     ]
+
+
+def _known(recorded_at: str | msgspec.UnsetType) -> tuple[str, Style]:
+    """Return by when a side of a difference was known; nothing where all counts."""
+    known = known_by(recorded_at)
+    return (f"  {known}" if known else "", Style.DIM)
 
 
 def _absent(*, is_there: bool, fields: Mapping[str, Any]) -> tuple[str, Style]:

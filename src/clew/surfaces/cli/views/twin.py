@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NAME_SHARE: Final = 0.4
 """Of a table's width for names of fields, where the values need the rest."""
 
-BEFORE_FIRST_EVENT: Final = "before_first_event"
+NOT_THERE_YET: Final = ("before_first_event", "before_first_arrival")
 
 _STATE_COLUMNS: Final = (Column("field", flexible=True, least=12), Column("value", flexible=True))
 
@@ -56,7 +56,8 @@ def name_line(obj_type: str, obj_id: str) -> Line:
 
 def twin_lines(state: doc.TwinState, width: int) -> list[Line]:
     """Return a heading, a line or more per field, where the state comes from, and what to know."""
-    lines = [_heading(state), [(f"at {show_time(state.at)}", Style.DIM)], []]
+    when = [f"at {show_time(state.at)}", known_by(state.recorded_at)]
+    lines = [_heading(state), *(styled(each, Style.DIM) for each in when if each), []]
     lines.extend(state_lines(state.state, width))
     if not state.state:
         lines.append(styled("no field was set", Style.DIM))
@@ -97,11 +98,16 @@ def remark_lines(remarks: Sequence[doc.Remark], width: int) -> list[Line]:
     return lines
 
 
+def known_by(recorded_at: str | msgspec.UnsetType | None) -> str:
+    """Return by when what is shown was known; empty where all counts."""
+    return f"as known at {show_time(recorded_at)}" if isinstance(recorded_at, str) else ""
+
+
 def version_cell(state: doc.TwinState) -> Line:
     """Return which version of an object it was, or why it was none."""
     if state.exists:
         return plain(show_count(state.version))
-    if any(each.code == BEFORE_FIRST_EVENT for each in state.warnings) or not state.version:
+    if any(each.code in NOT_THERE_YET for each in state.warnings) or not state.version:
         return styled("not there yet", Style.YELLOW)
     return styled("deleted", Style.RED)
 

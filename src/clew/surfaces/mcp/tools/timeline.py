@@ -22,7 +22,14 @@ from clew.surfaces.mcp.tool import (
     pick,
 )
 from clew.surfaces.mcp.tools.find import draft_page
-from clew.surfaces.mcp.tools.twin import MOMENT, WARNINGS_MAX, ObjId, ObjType
+from clew.surfaces.mcp.tools.twin import (
+    MOMENT,
+    WARNINGS_MAX,
+    KnownBy,
+    ObjId,
+    ObjType,
+    RecordedAt,
+)
 from clew.twin import documents as doc
 from clew.twin import parameters as ask
 
@@ -57,6 +64,7 @@ class TimelineAsked(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True
         msgspec.field(default_factory=list)
     )
     changes: Annotated[bool, Meta(description="Only events that changed the object")] = False
+    recorded_at: KnownBy = None
     newest_first: NewestFirst = False
     limit: Limit = LIMIT_DEFAULT
     cursor: Cursor = None
@@ -70,6 +78,7 @@ class HistoryAsked(Timed, frozen=True, kw_only=True, forbid_unknown_fields=True)
     id: ObjId
     field: Annotated[str, Meta(description="Its name, as object_state shows it")]
     distinct: Annotated[bool, Meta(description="Leave out events that set what was there")] = True
+    recorded_at: KnownBy = None
     newest_first: NewestFirst = False
     limit: Limit = LIMIT_DEFAULT
     cursor: Cursor = None
@@ -83,6 +92,7 @@ class DiffAsked(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: ObjId
     from_: Annotated[str, Meta(description=MOMENT)] = msgspec.field(name="from")
     to: Annotated[str | None, Meta(description="Likewise; now when left out")] = None
+    recorded_at: RecordedAt = None
     text_chars: TextChars = TEXT_CHARS
 
 
@@ -112,12 +122,14 @@ class HistoryAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     total: int | None = None
     at_least: int | None = None
     values: Table
+    warnings: list[doc.Remark] = msgspec.field(default_factory=list)
 
 
 class DiffAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     """Fields that differ; the rest of a row is the event that set the field last."""
 
     between: tuple[str, str]
+    recorded_at: list[str] = msgspec.field(default_factory=list)
     existed: bool
     exists: bool
     changes: int
@@ -203,6 +215,7 @@ def _field_history(questions: Questions, asked: HistoryAsked) -> Draft:
         steps = _traces(each.trace_id for each in shown)
         return HistoryAnswer(
             values=table(VALUE_COLUMNS, rows),
+            warnings=found.warnings,
             next=steps or [call("object_state", "which fields it has", **name)],
             **page,
         )
@@ -212,17 +225,21 @@ def _field_history(questions: Questions, asked: HistoryAsked) -> Draft:
 
 def _object_diff(questions: Questions, asked: DiffAsked) -> Draft:
     name = {"type": asked.type, "id": asked.id}
-    query = ask.DifferenceQuery(from_=asked.from_, to=asked.to)
+    query = ask.DifferenceQuery(from_=asked.from_, to=asked.to, recorded_at=asked.recorded_at)
     found = questions.ask("/objects/{type}/{id}/diff", doc.Difference, query, name)
     rows = sorted(_differences(found), key=lambda row: row[0])
     places = [*found.added_by.values(), *(each.event for each in found.changed.values())]
     ordered = sorted((each.at, each.trace_id) for each in places if each and each.trace_id)
     steps = _traces(trace_id for _, trace_id in ordered)
     steps += [call("object_timeline", "the events between", **name, changes=True)]
+    had_come = [
+        each for each in (found.from_recorded_at, found.to_recorded_at) if isinstance(each, str)
+    ]
     get = call(
         "object_diff",
         "as many as fit",
         **{**name, "from": asked.from_, "to": asked.to, "max_tokens": TOKENS_MAX},
+        recorded_at=asked.recorded_at,
     )
 
     def write(items: int) -> DiffAnswer:
@@ -230,6 +247,7 @@ def _object_diff(questions: Questions, asked: DiffAsked) -> Draft:
         left_out = [LeftOut(what="fields", count=rest, get=get)] if rest > 0 else []
         return DiffAnswer(
             between=(found.from_, found.to),
+            recorded_at=had_come,
             existed=found.existed,
             exists=found.exists,
             changes=found.versions,

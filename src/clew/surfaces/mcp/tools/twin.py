@@ -56,6 +56,13 @@ MOMENT: Final = "RFC 3339, Unix time, 15m (ago), or event:ID, span:ID: just afte
 ObjType = Annotated[str, Meta(description="As find_objects shows it")]
 ObjId = Annotated[str, Meta(description="As find_objects shows it")]
 At = Annotated[str | None, Meta(description=f"{MOMENT}; now when left out")]
+RecordedAt = Annotated[
+    str | None,
+    Meta(
+        description="By what was known then: a time, or `then`, the moment's own; now if left out"
+    ),
+]
+KnownBy = Annotated[str | None, Meta(description="By what was known then: a time; now if left out")]
 
 Item = TypeVar("Item")
 
@@ -79,6 +86,7 @@ class StateAsked(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     type: ObjType
     id: ObjId
     at: At = None
+    recorded_at: RecordedAt = None
     fields: Annotated[list[str], Meta(description="Only these fields")] = msgspec.field(
         default_factory=list
     )
@@ -92,6 +100,7 @@ class GraphAsked(Asked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     type: ObjType
     id: ObjId
     at: At = None
+    recorded_at: RecordedAt = None
     depth: Annotated[int, Meta(description=f"References in a row, at most {ask.DEPTH_MAX}")] = 8
     limit: Annotated[int, Meta(description="Objects at most")] = GRAPH_OBJECTS
 
@@ -127,6 +136,7 @@ class GraphAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     """Objects at one instant, and the fields that name others; dangling: was not there."""
 
     at: str
+    recorded_at: str | None = None
     objects: Table
     references: Table
     warnings: list[doc.Remark] = msgspec.field(default_factory=list)
@@ -209,7 +219,8 @@ def _after_state(asked: StateAsked, state: doc.TwinState) -> list[Call]:
     if state.last_event is not None and state.last_event.trace_id is not None:
         trace_id = state.last_event.trace_id
         steps.insert(0, call("trace_outline", "the trace that changed it last", trace_id=trace_id))
-    steps.append(call("object_graph", "with what it refers to", **name, at=asked.at))
+    when = {"at": asked.at, "recorded_at": asked.recorded_at}
+    steps.append(call("object_graph", "with what it refers to", **name, **when))
     return steps
 
 
@@ -230,11 +241,12 @@ def _object_graph(questions: Questions, asked: GraphAsked) -> Draft:
             left_out += _more("objects beyond depth or limit (at least)", 1, wider)
         return GraphAnswer(
             at=graph.at,
+            recorded_at=graph.recorded_at or None,
             objects=table(TWIN_COLUMNS, map(twin_row, shown)),
             references=table(REFERENCE_COLUMNS, map(_reference_row, references)),
             warnings=graph.warnings[:WARNINGS_MAX],
             left_out=left_out + _more_warnings(graph.warnings),
-            next=_after_graph(graph, asked.at),
+            next=_after_graph(graph, asked),
         )
 
     return Draft(most=len(graph.objects), write=write)
@@ -244,14 +256,15 @@ def _reference_row(each: doc.Reference) -> list[Any]:
     return [*each.from_, each.field, *each.to, each.is_dangling or None]
 
 
-def _after_graph(graph: doc.ObjectGraph, at: str | None) -> list[Call]:
+def _after_graph(graph: doc.ObjectGraph, asked: GraphAsked) -> list[Call]:
     for each in graph.references:
         if each.is_dangling:
             why = f"who set {each.field}, which names what is not there"
             name = {"type": each.from_[0], "id": each.from_[1], "field": each.field}
             return [call("field_history", why, **name, newest_first=True)]
-    first = graph.root
-    return [call("object_state", "the first of them in full", type=first[0], id=first[1], at=at)]
+    first = {"type": graph.root[0], "id": graph.root[1]}
+    when = {"at": asked.at, "recorded_at": asked.recorded_at}
+    return [call("object_state", "the first of them in full", **first, **when)]
 
 
 def twin_row(state: doc.TwinState) -> list[Any]:
