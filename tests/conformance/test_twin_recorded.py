@@ -36,6 +36,7 @@ from clew.twin.state.selection import Subject
 from clew.twin.state.store import RecordedStore
 from clew.twin.tables import TABLES
 from tests.conformance.twin_house import MORNING, MOSTLY_CHANGES, House, histories
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +84,7 @@ def take_in(house: House, arrival: Arrival, subject: Subject) -> None:
         house.flush()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10))
 @given(
     came=st.lists(arrivals(), min_size=1, max_size=4),
     moments=st.lists(st.integers(-1, 5), min_size=4, max_size=4),
@@ -127,7 +128,7 @@ def test_a_state_is_made_of_what_had_come(
         memory.close()
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(5))
 @given(
     november=st.lists(arrivals(name="n", come=DECEMBER), min_size=1, max_size=2),
     december=arrivals(name="d", start=DECEMBER, come=DECEMBER),
