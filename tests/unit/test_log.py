@@ -204,6 +204,18 @@ def test_a_full_queue_and_a_full_log_are_refused_with_a_time_to_wait(
     log.close()
 
 
+def test_a_log_that_is_bounded_below_one_file_has_room_again_once_the_engine_has_its_frames(
+    open_log: Callable[..., Log], acks: Acks
+) -> None:
+    log = open_log(bytes_max=8000)
+    for _ in range(20):
+        log.check_room(500)
+        number = append(log, b"x" * 500)
+        acks.wait(number)
+        log.release(number)
+    log.close()
+
+
 def test_a_record_that_no_frame_can_hold_is_too_large(open_log: Callable[..., Log]) -> None:
     log = open_log()
     log.check_room(PAYLOAD_BYTES_MAX)

@@ -74,6 +74,10 @@ PROBE_BYTES = 1024 * 1024
 QUEUE_RETRY_MS = 200
 FULL_RETRY_MS = 1000
 
+# The file that is written counts against the log's bound until another one is begun, so it takes no
+# more than this part of it: else a log that is bounded below one file would stay full for ever.
+SEGMENTS_MIN = 8
+
 # Of an entry of the queue that is no frame but an order to the thread.
 _CUT_OFF = -1
 
@@ -141,6 +145,7 @@ class Log:
         self.folder = history.folder
         self.next_number = next_number
         self._options = options
+        self._segment_bytes = min(options.segment_bytes, options.bytes_max // SEGMENTS_MIN)
         self._settle = settle
         self._seed = checksum_seed(history.log_id)
         self._epoch = history.epoch + 1 if epoch is None else epoch
@@ -485,7 +490,7 @@ class Log:
         size = sum(entry.size for entry in group)
         file = self._file
         if file is not None and file.last >= file.first:
-            if file.end + size <= self._options.segment_bytes:
+            if file.end + size <= self._segment_bytes:
                 return file
             file.sync()
             self._seal(file)

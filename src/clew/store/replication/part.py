@@ -51,7 +51,8 @@ class Inside:
 
 def share(options: LogOptions) -> LogOptions:
     """Return the bounds of a log that other servers have a part in."""
-    kept = options.kept_bytes_max or LOG_KEPT_BYTES
+    # Whoever bounds the log bounds what is kept of it for others as well.
+    kept = options.kept_bytes_max or min(LOG_KEPT_BYTES, options.bytes_max)
     return replace(options, is_shared=True, kept_bytes_max=kept)
 
 
