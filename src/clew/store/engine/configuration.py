@@ -29,14 +29,24 @@ MEMORY_PARTS_MAX: Final = 2
 """All queries and merges together: 4 GiB, and never more than half of the machine, which also holds
 the page cache that makes reads fast."""
 
+FREE_BYTES_MIN: Final = 256 << 20
+"""The engine (26.9) takes no notice of a write that fails: a part that meets a full disk is in the
+table all the same, cut short, and what it was merged from is deleted. So it must not meet one. It
+reserves room for each part before it writes it, and this is what it leaves over: for what the log
+and the registry, which do notice, write meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChdbOptions:
-    """Bounds of the embedded engine. `memory_bytes_max` None means 4 GiB or half of the machine."""
+    """Bounds of the embedded engine. `memory_bytes_max` None means 4 GiB or half of the machine.
+
+    Where less than `free_bytes_min` would be left on the disk, inserts are refused and merges wait.
+    """
 
     memory_bytes_max: int | None = None
     mark_cache_bytes: int = MARK_CACHE_BYTES
     background_threads: int = BACKGROUND_THREADS
+    free_bytes_min: int = FREE_BYTES_MIN
 
 
 def write_configuration(folder: Path, database: str, options: ChdbOptions) -> Path:
@@ -64,6 +74,9 @@ def _server(users: Path, options: ChdbOptions) -> str:
     <mark_cache_size>{options.mark_cache_bytes}</mark_cache_size>
     <max_server_memory_usage>{memory}</max_server_memory_usage>
     <background_pool_size>{options.background_threads}</background_pool_size>
+    <storage_configuration><disks><default>
+        <keep_free_space_bytes>{options.free_bytes_min}</keep_free_space_bytes>
+    </default></disks></storage_configuration>
     <user_directories><users_xml><path>{escape(str(users))}</path></users_xml></user_directories>
 </clickhouse>
 """
