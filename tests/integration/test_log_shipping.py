@@ -15,7 +15,7 @@ from tests.integration.log_group import DEADLINE_S, Node, log_of, wait_for
 from tests.integration.made_up import NUMBERS, record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 
@@ -40,6 +40,11 @@ def is_ready(leader: Node) -> bool:
 
 def wait_ready(leader: Node) -> None:
     wait_for(lambda: is_ready(leader), "following")
+
+
+def accept_all(node: Node, bodies: Iterable[bytes]) -> None:
+    for body in bodies:
+        node.accept(body)
 
 
 def test_a_record_is_acknowledged_once_every_standby_has_it_and_seen_there(
@@ -142,6 +147,33 @@ def test_what_times_out_is_unseen_undecided_and_joined_by_the_same_bytes(
     a.accept(record(1))
     assert a.seen() == Counter([1, 1, 2]), "the same bytes after an answer are another record"
     wait_for(lambda: b.seen() == a.seen())
+
+
+def test_a_standby_whose_disk_takes_nothing_is_not_counted_on_until_it_does(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b = make_node("a"), make_node("b").follow()
+    a.lead([b.url], ack_timeout_s=0.3)
+    wait_ready(a)
+    log, aside = b.folder / "log", b.folder / "aside"
+    log.rename(aside)
+    # It ends once the file that it has open is full: there is no other.
+    with pytest.raises(OutcomeUnknownError):
+        accept_all(a, (record(number, *range(1000, 1050)) for number in range(1000)))
+    pause = threading.Event()
+    for _ in range(20):
+        # Over several hellos, which say as well that nothing can be written.
+        with pytest.raises(ClewError, match="cannot write the log") as refused:
+            a.accept(record(1001))
+        assert not isinstance(refused.value, OutcomeUnknownError)
+        pause.wait(0.02)
+    aside.rename(log)
+    wait_ready(a)
+    a.accept(record(1002))
+    wait_for(lambda: b.seen() == a.seen())
+    a.close()
+    b.close()
+    assert log_of(a.folder) == log_of(b.folder)
 
 
 def test_a_deposed_leader_is_fenced_and_its_tail_is_cut_off_when_it_follows(

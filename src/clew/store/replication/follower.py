@@ -47,6 +47,9 @@ STRETCH_RECORDS: Final = 500
 ROOM_S: Final = 0.05
 """While the engine is behind it is looked so often whether there is room again."""
 
+LOOK_S: Final = 0.1
+"""While frames wait for the disk it is looked so often whether it refuses them."""
+
 FULL_RETRY_MS: Final = 200
 
 SYNC_S_MAX: Final = 30.0
@@ -163,6 +166,9 @@ class Follower:
             self._leader_last = max(shipment.last, self._leader_last)
             if shipment.starts is None:
                 return self.tell()
+            # A hello hears it as well: else the leader would count on this server until the next
+            # frame, and take in what nobody acknowledges.
+            self._check_writable()
             self._align(shipment)
             if self.need is None and records:
                 self._append(shipment, records)
@@ -279,8 +285,6 @@ class Follower:
         if not fresh:
             return
         with self._changed:
-            if self._failure is not None:
-                raise self._failure
             if self._pending_bytes > PENDING_BYTES_MAX:
                 raise ClewError(
                     ErrorCode.OVERLOADED,
@@ -289,8 +293,6 @@ class Follower:
                     retry_after_ms=FULL_RETRY_MS,
                 )
         log = self.inside.log
-        if log.failure is not None:
-            raise log.failure
         log.check_room(sum(record.size for record in fresh))
         for record in fresh:
             self._note_starts(shipment, record.number)
@@ -307,6 +309,12 @@ class Follower:
                 self._pending.append(record)
                 self._pending_bytes += record.size
 
+    def _check_writable(self) -> None:
+        with self._changed:
+            failure = self._failure or self.inside.log.failure
+        if failure is not None:
+            raise failure
+
     def _note_starts(self, shipment: Shipment, number: int) -> None:
         """Remember the epoch of a frame before it is written, if it is the first of it."""
         assert shipment.starts is not None
@@ -316,17 +324,21 @@ class Follower:
                 self.standing.note_start(epoch, max(first, self._last + 1))
 
     def _wait_synced(self, number: int) -> None:
-        """Wait for the disk; the leader is told what is wrong with it, if it takes too long."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: (
-                    self._synced >= min(number, self._last)
-                    or self._failure is not None
-                    or self._is_closing
-                    or self.inside.log.failure is not None
-                ),
-                SYNC_S_MAX,
+        """Wait for the disk; the leader is told what is wrong with it, at once where it says so."""
+
+        def is_over() -> bool:
+            return (
+                self._synced >= min(number, self._last)
+                or self._failure is not None
+                or self._is_closing
+                or self.inside.log.failure is not None
             )
+
+        deadline = time.monotonic() + SYNC_S_MAX
+        with self._changed:
+            # The log says to nobody that it fails, and goes on trying.
+            while not self._changed.wait_for(is_over, LOOK_S) and time.monotonic() < deadline:
+                continue
             if self._synced >= min(number, self._last):
                 return
         raise (

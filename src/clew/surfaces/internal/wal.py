@@ -4,6 +4,8 @@
 far this server is, ``GET /internal/wal/records?after=N`` reads its log, and ``GET
 /internal/snapshot`` streams everything for a server that begins anew. All ask for a key of role
 admin, where keys are in use.
+
+What of the first kind is refused, or broke off, is counted, and told with the position.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
@@ -51,6 +55,16 @@ READ_BYTES_MAX: Final = 4 * 1024 * 1024
 JSON: Final = b"application/json"
 
 
+class Refusal(StrEnum):
+    """Why frames that were sent here were not taken."""
+
+    DAMAGED = "damaged"
+    BROKEN_OFF = "broken_off"
+    """The sender went away before the body was whole."""
+    FENCED = "fenced"
+    GAP = "gap"
+
+
 class InternalDoor:
     """The application. One instance belongs to one event loop.
 
@@ -73,6 +87,7 @@ class InternalDoor:
         self._tell_more = tell_more
         self._read_log = read_log
         self._open_snapshot = open_snapshot
+        self._refused: Counter[Refusal] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request, whose caller was found out already."""
@@ -81,12 +96,15 @@ class InternalDoor:
             self._identity.authorize(caller_of(scope), Verb.ADMIN, scope)
             await self._respond(scope, receive, send)
         except FencedError as error:
+            self._refused[Refusal.FENCED] += 1
             fenced = {"epoch": error.epoch, "current": error.current, "leader": error.leader_url}
             await _refuse(send, 409, error, fenced)
         except GapError as error:
+            self._refused[Refusal.GAP] += 1
             await _refuse(send, 416, error, {"expected": error.expected})
         except ClewError as error:
             is_damaged = error.code is ErrorCode.INVALID_ARGUMENT
+            self._refused[Refusal.DAMAGED] += is_damaged
             await _refuse(send, 422 if is_damaged else http_status(error.code), error, {})
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,6 +133,7 @@ class InternalDoor:
         }
         body = await _read_body(receive)
         if body is None:
+            self._refused[Refusal.BROKEN_OFF] += 1
             return
         said = await asyncio.to_thread(part.take, Shipment.parse(headers), body)
         await _answer(send, 202, said)
@@ -149,6 +168,7 @@ class InternalDoor:
             "starts": part.standing.starts,
             "group": part.standing.group,
             "need": status.need,
+            "refused": {each.value: self._refused[each] for each in Refusal},
             **self._tell_more(),
         }
 

@@ -39,11 +39,13 @@ async def answer_readyz(desk: Desk, _asked: Asked) -> Response:
     if desk.shards is not None:
         return await _answer_tier(desk)
     checks = [
+        # A standby whose log takes nothing falls behind, so it is to answer nobody either.
+        _check_log(desk),
         await _check(desk, "engine", desk.check_engine),
         await _check(desk, "registry", desk.check_registry),
     ]
     if desk.group is None or desk.group.leads:
-        checks = [_check_log(desk), *checks, _check_tree(desk), _check_journal(desk)]
+        checks += [_check_tree(desk), _check_journal(desk)]
     return _answer_ready(desk, checks, is_ready=all(check.ok for check in checks))
 
 
