@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from clew.testing.chaos import ChaosProxy, Harm, Way
+from clew.testing.history import wait_until
 
 SECONDS_MAX = 10.0
 
@@ -171,6 +172,34 @@ def test_connections_are_refused_and_cut_while_it_runs(proxy: ChaosProxy) -> Non
         ask(proxy)
     proxy.calm()
     assert ask(proxy) == b"x"
+
+
+def test_one_bit_is_another_and_all_else_goes_on(proxy: ChaosProxy) -> None:
+    proxy.strike(Harm.FLIP, Way.TO_SERVER, at_byte=4)
+    with dial(proxy) as connection:
+        connection.sendall(b"01")
+        connection.sendall(b"23456789")
+        assert read(connection, 10) == b"0123556789"
+    assert proxy.struck == {Harm.FLIP: 1}
+
+
+def test_what_is_held_arrives_late_even_of_a_sender_that_was_cut_off(
+    proxy: ChaosProxy, echo: Echo
+) -> None:
+    with dial(proxy) as connection:
+        connection.sendall(b"a")
+        assert read(connection, 1) == b"a"
+        proxy.hold()
+        connection.sendall(b"old")
+        wait_until(lambda: proxy.held_bytes() == 3, SECONDS_MAX, "it is held")
+        proxy.cut()
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+    # A newer connection overtakes it.
+    assert ask(proxy) == b"x"
+    assert echo.received == b"ax"
+    proxy.release()
+    wait_until(lambda: echo.received == b"axold", SECONDS_MAX, "it comes late")
 
 
 def outcomes(echo: Echo, seed: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""A proxy on the loopback that delays, narrows, cuts, truncates and goes silent, on order.
+"""A proxy on the loopback that delays, holds up, narrows, cuts, damages and goes silent, on order.
 
 It knows nothing of what passes through: it counts bytes. A `Strike` happens once, at a byte of one
 direction; `Weather` holds for as long as it is set. A storm draws strikes from a seed, so that a
@@ -50,12 +50,18 @@ class Harm(StrEnum):
     """What a strike does to a connection.
 
     ``reset``: both sides are told that it broke. ``truncate``: both sides see an orderly end.
-    ``silence``: it stays open, and nothing passes any more.
+    ``silence``: it stays open, and nothing passes any more. ``flip``: one bit of the byte is
+    another, and everything goes on.
     """
 
     RESET = "reset"
     TRUNCATE = "truncate"
     SILENCE = "silence"
+    FLIP = "flip"
+
+
+STORM: Final = (Harm.RESET, Harm.TRUNCATE, Harm.SILENCE)
+"""What a storm draws from unless it is told: what any network does, damage apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +131,11 @@ class ChaosProxy:
         self._do(lambda: self._strikes.extend([Strike(harm, way, at_byte)] * times))
 
     def storm(self, rate: float, *harms: Harm) -> None:
-        """Have each connection struck with a chance of `rate`, by any of `harms` or by all.
+        """Have each connection struck with a chance of `rate`, by any of `harms` or of `STORM`.
 
         Where and which way is drawn too. A rate of 0 ends the storm.
         """
-        self._do(lambda: setattr(self, "_storm", (rate, harms or tuple(Harm))))
+        self._do(lambda: setattr(self, "_storm", (rate, harms or STORM)))
 
     def change_weather(self, **changes: Any) -> None:
         """Change some of the weather."""
@@ -143,6 +149,31 @@ class ChaosProxy:
         """Let nothing pass any more over the connections that there are; new ones are well."""
         self._do(lambda: self._harm_all(Harm.SILENCE))
 
+    def hold(self) -> None:
+        """Keep what comes for the server over the connections that there are; new ones are well.
+
+        A client that gives up, or is cut off, does not take back what is kept.
+        """
+
+        def hold() -> None:
+            for one in self._connections:
+                one.hold()
+
+        self._do(hold)
+
+    def held_bytes(self) -> int:
+        """Return how much is kept for the server."""
+        return sum(one.held_bytes for one in list(self._connections))
+
+    def release(self) -> None:
+        """Let the server have what was kept, late, however its sender fared meanwhile."""
+
+        def release() -> None:
+            for one in self._connections:
+                one.release()
+
+        self._do(release)
+
     def calm(self) -> None:
         """End everything that was ordered; silent connections are reset."""
 
@@ -150,6 +181,7 @@ class ChaosProxy:
             self._strikes.clear()
             self._storm = (0.0, ())
             for one in list(self._connections):
+                one.release()
                 if one.is_silent:
                     one.harm(Harm.RESET)
 
@@ -255,7 +287,10 @@ class _Connection:
         self._strike = proxy.first_strike()
         self._passed = 0
         self._is_over = asyncio.Event()
+        self._is_free = asyncio.Event()
+        self._is_free.set()
         self.is_silent = False
+        self._waiting_bytes = 0
 
     async def pass_on(self, near: asyncio.StreamReader, far: asyncio.StreamReader) -> None:
         """Pass bytes on both ways until both sides have ended, or harm is done."""
@@ -270,10 +305,26 @@ class _Connection:
             for writer in self._writers.values():
                 writer.close()
 
+    def hold(self) -> None:
+        """Keep what comes for the server."""
+        self._is_free.clear()
+
+    def release(self) -> None:
+        """Let it go on."""
+        self._is_free.set()
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is kept for the server."""
+        return 0 if self._is_free.is_set() else self._waiting_bytes
+
     def harm(self, harm: Harm) -> None:
         """Do harm to it, now."""
         self._proxy.struck[harm] += 1
         match harm:
+            case Harm.RESET | Harm.TRUNCATE if not self._is_free.is_set():
+                # What is kept for the server is on its way all the same.
+                _reset(self._writers[Way.TO_CLIENT])
             case Harm.SILENCE:
                 self.is_silent = True
             case Harm.RESET:
@@ -295,6 +346,8 @@ class _Connection:
             tasks.create_task(self._deliver(coming, way))
             with contextlib.suppress(ConnectionError):
                 while chunk := await reader.read(self._proxy.weather.piece_bytes or CHUNK_BYTES):
+                    if way is Way.TO_SERVER:
+                        self._waiting_bytes += len(chunk)
                     due = asyncio.get_running_loop().time() + self._proxy.delay()
                     await coming.put((due, chunk))
             await coming.put((0.0, b""))
@@ -305,6 +358,9 @@ class _Connection:
         while True:
             due, chunk = await coming.get()
             await asyncio.sleep(max(0.0, due - loop.time()))
+            if way is Way.TO_SERVER:
+                await self._is_free.wait()
+                self._waiting_bytes -= len(chunk)
             if not chunk:
                 with contextlib.suppress(OSError):
                     writer.write_eof()
@@ -327,7 +383,11 @@ class _Connection:
             self._strike, self._passed = self._proxy.next_strike(way), 0
         spared = chunk
         if self._strike is not None and self._strike.way is way:
-            spared = chunk[: self._strike.at_byte - self._passed]
+            at = self._strike.at_byte - self._passed
+            if self._strike.harm is not Harm.FLIP:
+                spared = chunk[:at]
+            elif at < len(chunk):
+                spared = chunk[:at] + bytes([chunk[at] ^ 1]) + chunk[at + 1 :]
             self._passed += len(chunk)
         self._proxy.passed[way] += len(spared)
         return spared

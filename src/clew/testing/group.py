@@ -7,11 +7,11 @@ import http.client
 import json
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import urlsplit
 
 from clew.testing.chaos import CALM, ChaosProxy
-from clew.testing.history import check_fence, wait_until
+from clew.testing.history import ask, check_fence, wait_until
 from clew.testing.server import ServerProcess
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+__all__ = ["ServerGroup", "ask", "free_ports"]
+
 SETTLE_SECONDS_MAX: Final = 90.0
 """When a group that does not come to rest is given up: many times what a change of roles takes."""
-
-ANSWER_SECONDS_MAX: Final = 20.0
 
 
 class ServerGroup:
@@ -36,8 +36,10 @@ class ServerGroup:
         self, folder: Path, servers: int = 2, settings: Mapping[str, str] | None = None
     ) -> None:
         self.folders = [folder / f"server-{number}" for number in range(servers)]
-        self.ports = free_ports(servers)
+        ports = free_ports(2 * servers)
+        self.ports, self._trails_ports = ports[:servers], ports[servers:]
         self.urls = [f"http://127.0.0.1:{port}" for port in self.ports]
+        self.trails_urls = [f"ws://127.0.0.1:{port}/ws" for port in self._trails_ports]
         self.processes: dict[int, ServerProcess] = {}
         self._settings = dict(settings or {})
         self._ways = {
@@ -63,13 +65,18 @@ class ServerGroup:
                 "role": role,
                 "links": "off",
                 "otlp_grpc": "off",
-                "trails": "off",
+                "trails": f"127.0.0.1:{self._trails_ports[number]}",
                 **self._settings,
                 **settings,
             },
         )
         self.processes[number] = process
         return process
+
+    def start_all(self, *roles: str) -> None:
+        """Start every server at once, each as what `roles` says of it."""
+        with ThreadPoolExecutor(len(roles)) as threads:
+            list(threads.map(self.start, range(len(roles)), roles))
 
     def kill(self, number: int) -> None:
         """End a server as a crash would."""
@@ -99,6 +106,49 @@ class ServerGroup:
     def status(self, number: int) -> dict[str, Any] | None:
         """Return what a server says of its place, None when it does not answer."""
         return ask(self.urls[number], "GET", "/internal/cluster")[1]
+
+    def position(self, number: int) -> dict[str, Any]:
+        """Return what a server says of its log.
+
+        Raises:
+            AssertionError: it does not answer.
+        """
+        status, told = ask(self.urls[number], "GET", "/internal/wal/position")
+        assert status == http.client.OK, told
+        assert told is not None, "it has just answered"
+        return told
+
+    def seen(self, leader: int, standby: int) -> dict[str, Any]:
+        """Return how a leader sees a standby."""
+        told = self.status(leader)
+        assert told is not None, f"server {leader} does not answer"
+        url = self._ways[leader, standby].url
+        found: dict[str, Any] = next(each for each in told["peers"] if each["url"] == url)
+        return found
+
+    def wait_following(self, leader: int, standby: int) -> None:
+        """Return once a standby is as far as its leader, by what the leader knows.
+
+        Raises:
+            TimeoutError: it is not in time.
+        """
+        wait_until(
+            lambda: bool(self.seen(leader, standby)["ok"]),
+            SETTLE_SECONDS_MAX,
+            f"server {standby} follows server {leader}",
+        )
+
+    def wait_missed(self, leader: int, standby: int) -> None:
+        """Return once a leader knows that a standby does not follow.
+
+        Raises:
+            TimeoutError: it does not in time.
+        """
+        wait_until(
+            lambda: not self.seen(leader, standby)["ok"],
+            SETTLE_SECONDS_MAX,
+            f"server {leader} misses server {standby}",
+        )
 
     def promote(self, number: int, *, force: bool = False) -> tuple[int, dict[str, Any] | None]:
         """Ask a server to lead; return status and document of its answer."""
@@ -145,7 +195,7 @@ class ServerGroup:
         wait_until(is_in_step, SETTLE_SECONDS_MAX, f"all have what server {leader} has")
 
     def end(self) -> None:
-        """End every server in order, and hold their logs against one another.
+        """End every server, the leader first, and hold their logs against one another.
 
         Raises:
             AssertionError: the fence was not held.
@@ -154,7 +204,9 @@ class ServerGroup:
             folder.with_name(f"{folder.name}.stderr").read_text(errors="replace")
             for folder in self.folders
         ]
-        for number in list(self.processes):
+        leader = self.find_leader()
+        # The others have its last words while they are there; it would wait for them in vain.
+        for number in sorted(self.processes, key=lambda each: each != leader):
             process = self.processes.pop(number)
             assert process.terminate() == 0, process.stderr
         check_fence(self.folders, told)
@@ -172,21 +224,6 @@ class ServerGroup:
             process.kill()
         for proxy in self._ways.values():
             proxy.close()
-
-
-def ask(
-    url: str, method: str, path: str, body: bytes | None = None
-) -> tuple[int, dict[str, Any] | None]:
-    """Return status and document of an answer; 0 and None when none came."""
-    connection = http.client.HTTPConnection(str(urlsplit(url).netloc), timeout=ANSWER_SECONDS_MAX)
-    try:
-        connection.request(method, path, body, {"content-type": "application/json"})
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
-    except (OSError, http.client.HTTPException, ValueError):
-        return 0, None
-    finally:
-        connection.close()
 
 
 def free_ports(count: int) -> list[int]:

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 
 from clew.store.replication.reader import LogReader, list_segments
 from clew.testing.load import trace_id
-from clew.testing.requests import spans_request
+from clew.testing.requests import logs_request, spans_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,13 +28,23 @@ if TYPE_CHECKING:
 
 SPANS_PER_TRACE: Final = 5
 
+OPERATION: Final = "work"
+"""Of a load's spans. The tree writes spans of its own about its apps."""
+
 ANSWER_SECONDS_MAX: Final = 30.0
 """How long a client waits for an answer before it asks another server."""
 
 AGAIN_SECONDS: Final = 0.05
 """Before the same is sent to the next server."""
 
+PAUSE_SECONDS: Final = 0.01
+"""Between two traces of a client: something is on its way at every moment, and the servers, not
+the load, have the cores."""
+
 TRACES_PER_PAGE: Final = 5000
+
+ROWS_MAX: Final = 10_000
+"""Of one answer: what every list gives at the most."""
 
 LOG_BYTES_MAX: Final = 1 << 30
 """Of a log that is read at once: far more than a drill writes."""
@@ -58,17 +68,44 @@ class ClientHistory:
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     notes: dict[str, Outcome] = field(default_factory=dict)
     """Comments, by their text."""
+    lines: dict[str, Outcome] = field(default_factory=dict)
+    """Log records, by their body."""
 
     def acknowledged(self) -> set[int]:
         """Return the numbers that were acknowledged."""
         return {each for each, outcome in self.outcomes.items() if outcome is Outcome.ACKNOWLEDGED}
 
 
+@dataclass(slots=True)
+class AppHistory:
+    """What one app of the tree said, by its number, and the last it heard of it.
+
+    `heard` counts how often each command reached it, and `durable` holds what it knew to be kept
+    when it returned, with what the server then said was. `last` is the number of its Result, once
+    it has begun to say it.
+    """
+
+    app_id: str
+    messages: dict[int, Outcome] = field(default_factory=dict)
+    commands: dict[str, Outcome] = field(default_factory=dict)
+    """Commands for this app, by their correlation id."""
+    heard: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    durable: list[tuple[int, int]] = field(default_factory=list)
+    last: int | None = None
+    has_joined: bool = False
+    has_ended: bool = False
+
+    def acknowledged(self) -> set[int]:
+        """Return the numbers of the messages that were acknowledged."""
+        return {each for each, outcome in self.messages.items() if outcome is Outcome.ACKNOWLEDGED}
+
+
 class GroupLoad:
     """Clients that send traces to whichever server takes them, until told to stop.
 
     As exporters do, a client sends the same bytes again when it does not know what became of them,
-    to the next of `urls`. Each client's every tenth trace gets a comment, which is sent once.
+    to the next of `urls`. Every tenth trace gets a comment, which is sent once, and a log record.
     """
 
     def __init__(
@@ -128,32 +165,44 @@ class GroupLoad:
             ids = [
                 (trace_id(number), bytes([1]) * 7 + bytes([i + 1])) for i in range(SPANS_PER_TRACE)
             ]
-            body = spans_request(self._service, ids).SerializeToString()
+            body = spans_request(self._service, ids, operation=OPERATION).SerializeToString()
             history.outcomes[number] = Outcome.SENT
-            while not self._is_stopping.is_set():
-                status = _post(
-                    self._urls[turn % len(self._urls)],
-                    "/v1/traces",
-                    body,
-                    "application/x-protobuf",
-                )
-                if status == http.client.OK:
-                    history.outcomes[number] = Outcome.ACKNOWLEDGED
-                    with self._lock:
-                        self._acknowledged += 1
-                        self._lock.notify_all()
-                    break
-                turn += 1
-                self._is_stopping.wait(AGAIN_SECONDS)
-            if number % 10 == 0 and history.outcomes[number] is Outcome.ACKNOWLEDGED:
+            turn, is_kept = self._send("/v1/traces", body, turn)
+            if not is_kept:
+                return
+            history.outcomes[number] = Outcome.ACKNOWLEDGED
+            with self._lock:
+                self._acknowledged += 1
+                self._lock.notify_all()
+            if number % 10 == 0:
                 self._comment(self._urls[turn % len(self._urls)], number, history)
+                line = f"line {number}"
+                history.lines[line] = Outcome.SENT
+                body = logs_request(self._service, [line]).SerializeToString()
+                turn, is_kept = self._send("/v1/logs", body, turn)
+                if is_kept:
+                    history.lines[line] = Outcome.ACKNOWLEDGED
+            self._is_stopping.wait(PAUSE_SECONDS)
+
+    def _send(self, path: str, body: bytes, turn: int) -> tuple[int, bool]:
+        """Send a body to one server after the other until one takes it, or the end.
+
+        Returns whose turn it is then, and whether it was taken.
+        """
+        while not self._is_stopping.is_set():
+            url = self._urls[turn % len(self._urls)]
+            if post(url, path, body, "application/x-protobuf") == http.client.OK:
+                return turn, True
+            turn += 1
+            self._is_stopping.wait(AGAIN_SECONDS)
+        return turn, False
 
     def _comment(self, url: str, number: int, history: ClientHistory) -> None:
         text = f"note {number}"
         history.notes[text] = Outcome.SENT
         body = json.dumps({"author": "drill", "body": text}).encode()
         path = f"/api/v1/traces/{trace_id(number).hex()}/comments"
-        status = _post(url, path, body, "application/json")
+        status = post(url, path, body, "application/json")
         if status is not None:
             is_kept = http.client.OK <= status < http.client.MULTIPLE_CHOICES
             # A refusal says that nothing was written only where it says that it is not unknown.
@@ -161,7 +210,7 @@ class GroupLoad:
 
 
 def check_histories(
-    urls: Sequence[str], histories: Iterable[ClientHistory]
+    urls: Sequence[str], histories: Iterable[ClientHistory], apps: Sequence[AppHistory] = ()
 ) -> dict[int, tuple[int, int]]:
     """Hold what every server has against everything that clients were told.
 
@@ -175,10 +224,12 @@ def check_histories(
     sent: set[int] = set()
     acknowledged: set[int] = set()
     notes: dict[str, Outcome] = {}
+    lines: dict[str, Outcome] = {}
     for history in histories:
         sent |= history.outcomes.keys()
         acknowledged |= history.acknowledged()
         notes |= history.notes
+        lines |= history.lines
     whole = (SPANS_PER_TRACE, SPANS_PER_TRACE)
     for url, traces in zip(urls, found, strict=True):
         lost = sorted(number for number in acknowledged if number not in traces)
@@ -187,24 +238,55 @@ def check_histories(
         assert not wrong, f"{url} has traces in part or twice: {dict(list(wrong.items())[:10])}"
         assert traces.keys() <= sent, f"{url} has traces that nobody sent"
         assert traces.keys() == found[0].keys(), f"{url} and {urls[0]} have different traces"
-        kept = Counter(read_notes(url))
-        missing = [
-            text for text, told in notes.items() if told is Outcome.ACKNOWLEDGED and not kept[text]
-        ]
-        assert not missing, f"{url} lost acknowledged comments: {missing[:10]}"
-        assert all(count == 1 for count in kept.values()), f"{url} has comments twice"
-        assert kept.keys() <= notes.keys(), f"{url} has comments that nobody sent"
+        _check_each(f"comments at {url}", notes, Counter(read_notes(url)))
+        _check_each(f"log records at {url}", lines, read_lines(url))
+    for app in apps:
+        _check_app(urls, app)
     return found[0]
 
 
+def _check_each(what: str, told: Mapping[Any, Outcome], kept: Mapping[Any, int]) -> None:
+    """Hold how often things are kept against what was sent: acknowledged once, else at most."""
+    acknowledged = [each for each, outcome in told.items() if outcome is Outcome.ACKNOWLEDGED]
+    lost = [each for each in acknowledged if not kept.get(each)]
+    assert not lost, f"{what}: {len(lost)} acknowledged are lost: {lost[:10]}"
+    twice = [each for each, count in kept.items() if count != 1]
+    assert not twice, f"{what}: some are there twice: {twice[:10]}"
+    assert kept.keys() <= told.keys(), f"{what}: nobody sent {list(kept.keys() - told.keys())[:10]}"
+
+
+def _check_app(urls: Sequence[str], app: AppHistory) -> None:
+    """Hold what every server has of an app against what it said and heard."""
+    for acked, durable in app.durable:
+        assert durable >= acked, f"{app.app_id}: {acked} was acknowledged, {durable} was kept"
+    documents = [_ask(url, f"/api/v1/apps/{app.app_id}") for url in urls]
+    for url, document in zip(urls, documents, strict=True):
+        assert document == documents[0], f"{url} and {urls[0]} differ about {app.app_id}"
+        said = read_messages(url, app.app_id)
+        _check_each(f"messages of {app.app_id} at {url}", app.messages, said)
+        for correlation_id, outcome in app.commands.items():
+            status, command = ask(url, "GET", f"/api/v1/control/{correlation_id}")
+            what = f"command {correlation_id} at {url}: {command}"
+            if outcome is Outcome.ACKNOWLEDGED:
+                assert status == http.client.OK, what
+                assert app.heard[correlation_id], f"{what}: it never reached the app"
+            if app.heard[correlation_id]:
+                assert command is not None, what
+                assert [each["status"] for each in command["targets"]] == ["done"], what
+    if app.has_ended:
+        assert documents[0]["status"] == "done", documents[0]
+        assert documents[0]["result"]["seq"] == app.last, documents[0]
+
+
 def read_traces(url: str) -> dict[int, tuple[int, int]]:
-    """Return how many spans, and how many different ones, each trace has at a server."""
+    """Return how many spans, and how many different ones, each trace of a load has at a server."""
     found: dict[int, tuple[int, int]] = {}
     after = ""
     while True:
         statement = (
             "SELECT TraceId, count() AS n, uniqExact(SpanId) AS different FROM otel_traces"  # noqa: S608 - our own text
-            f" WHERE TraceId > '{after}' GROUP BY TraceId ORDER BY TraceId LIMIT {TRACES_PER_PAGE}"
+            f" WHERE SpanName = '{OPERATION}' AND TraceId > '{after}'"
+            f" GROUP BY TraceId ORDER BY TraceId LIMIT {TRACES_PER_PAGE}"
         )
         rows = _ask(url, f"/api/v1/sql?q={quote(statement)}&limit={TRACES_PER_PAGE}")["rows"]
         for row in rows:
@@ -224,6 +306,29 @@ def read_notes(url: str) -> list[str]:
         texts.extend(each["body"] for each in page["comments"])
         if not page.get("next"):
             return texts
+        following = f"{path}&next={quote(page['next'])}"
+
+
+def read_lines(url: str) -> dict[str, int]:
+    """Return how often each log record of a load is at a server, by its body."""
+    statement = "SELECT Body, count() AS n FROM otel_logs WHERE Body LIKE 'line %' GROUP BY Body"
+    path = f"/api/v1/sql?q={quote(statement)}&limit={ROWS_MAX}"
+    return {row["Body"]: int(row["n"]) for row in _ask(url, path)["rows"]}
+
+
+def read_messages(url: str, app_id: str) -> Counter[int]:
+    """Return how often each message of an app is at a server, by its number.
+
+    A drill's app has one epoch, so its numbers are enough to tell messages apart.
+    """
+    found: Counter[int] = Counter()
+    path = f"/api/v1/apps/{app_id}/messages?limit={ROWS_MAX}"
+    following = path
+    while True:
+        page = _ask(url, following)
+        found.update(each["seq"] for each in page["messages"])
+        if not page.get("next"):
+            return found
         following = f"{path}&next={quote(page['next'])}"
 
 
@@ -260,7 +365,22 @@ def read_frames(folder: Path) -> Mapping[int, tuple[int, bytes]]:
     return {each.number: (each.epoch, each.payload) for each in records}
 
 
-def _post(url: str, path: str, body: bytes, kind: str) -> int | None:
+def ask(
+    url: str, method: str, path: str, body: bytes | None = None
+) -> tuple[int, dict[str, Any] | None]:
+    """Return status and document of an answer; 0 and None when none came."""
+    connection = http.client.HTTPConnection(str(urlsplit(url).netloc), timeout=ANSWER_SECONDS_MAX)
+    try:
+        connection.request(method, path, body, {"content-type": "application/json"})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return 0, None
+    finally:
+        connection.close()
+
+
+def post(url: str, path: str, body: bytes, kind: str) -> int | None:
     """Return the status of an answer, None when none came."""
     connection = http.client.HTTPConnection(str(urlsplit(url).netloc), timeout=ANSWER_SECONDS_MAX)
     try:

@@ -29,8 +29,7 @@ def test_a_standby_takes_over_by_itself_and_the_paused_and_the_cut_off_leader_do
         "ack_timeout": "3",
     }
     with ServerGroup(tmp_path, settings=settings) as group:
-        group.start(0, "auto")
-        group.start(1, "auto")
+        group.start_all("auto", "auto")
 
         def some_leads() -> bool:
             return group.find_leader() is not None

@@ -54,8 +54,7 @@ def test_what_is_written_at_the_leader_appears_on_the_standby_and_is_served_by_i
     tmp_path: Path,
 ) -> None:
     with ServerGroup(tmp_path) as group:
-        group.start(1)
-        group.start(0, "leader")
+        group.start_all("leader", "standby")
         group.wait_leading(0)
         leader, standby = group.urls
         body = json.dumps(SPAN).encode()
@@ -113,8 +112,7 @@ def test_nothing_acknowledged_is_lost_when_leaders_are_killed_and_standbys_promo
 ) -> None:
     chance = random.Random(SEED)
     with ServerGroup(tmp_path) as group:
-        group.start(1)
-        group.start(0, "leader")
+        group.start_all("leader", "standby")
         leader = 0
         group.wait_leading(leader)
         with GroupLoad(group.urls, service="failover") as load:
