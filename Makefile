@@ -76,7 +76,7 @@ bench: $(STAMPS)/dev ## measure, and write bench/results and the table of the fi
 	$(BIN)/python -m bench $(ARGS)
 
 soak: $(STAMPS)/dev ## the full-size drills, and properties with twenty times the examples, too long for `make test`
-	CLEW_CRASH_ROUNDS=200 CLEW_FAILOVER_ROUNDS=20 CLEW_LINK_EMITS=1000000 CLEW_TWIN_EVENTS=1000000 CLEW_TEAM_KILLS=200 CLEW_TEAM_STORIES=500 CLEW_TEAM_STORMS=50 $(BIN)/python -m pytest tests/integration/test_crash.py tests/e2e/test_server_crash.py tests/e2e/servers tests/integration/test_link_memory.py tests/integration/test_twin_million.py tests/integration/test_team_sync_crash.py tests/property/test_team_convergence.py $(ARGS)
+	CLEW_CRASH_ROUNDS=200 CLEW_FAILOVER_ROUNDS=20 CLEW_HOT_READS=2000 CLEW_LINK_EMITS=1000000 CLEW_TWIN_EVENTS=1000000 CLEW_TEAM_KILLS=200 CLEW_TEAM_STORIES=500 CLEW_TEAM_STORMS=50 $(BIN)/python -m pytest tests/integration/test_pipeline_engine.py tests/integration/test_crash.py tests/e2e/test_server_crash.py tests/e2e/servers tests/integration/test_link_memory.py tests/integration/test_twin_million.py tests/integration/test_team_sync_crash.py tests/property/test_team_convergence.py $(ARGS)
 	CLEW_EXAMPLES=20 $(BIN)/python -m pytest $(SHARED) -m hypothesis --timeout 1800 tests/unit tests/property tests/conformance $(ARGS)
 
 fuzz: ## fuzz the native decoder for FUZZ_SECONDS (60); needs a nightly toolchain and cargo-fuzz

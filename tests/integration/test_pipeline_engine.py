@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import threading
 from collections import deque
@@ -67,6 +68,9 @@ READINGS = RecordKind(
     ReadingDecoder,
 )
 
+READS = int(os.environ.get("CLEW_HOT_READS", "250"))
+"""Of each of two readers; `make soak` does more."""
+
 SCANS = {"spans": Scan(TRACES, ("SpanId", "Frame", "SpanAttributes"))}
 
 
@@ -98,7 +102,7 @@ def count(engine: ChdbEngine, snapshot: Snapshot) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize(
     ("kind", "column", "reads_each", "writes_per_read"),
-    [(READINGS, "Value", 1000, 0.6), (SPANS, "SpanId", 60, 4.0)],
+    [(READINGS, "Value", READS, 0.6), (SPANS, "SpanId", 60, 4.0)],
 )
 def test_readers_see_each_acknowledged_row_once_while_batches_are_flushed(
     kind: RecordKind, column: str, reads_each: int, writes_per_read: float, tmp_path: Path
