@@ -24,6 +24,9 @@ from clew.store.replication.wire import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from clew.store.replication.part import Part
+    from clew.store.replication.standing import Standing
+
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS_MAX: Final = 3.0
@@ -181,6 +184,12 @@ class Peers:
             return Heard(url, None, error)
 
 
+def extent_of(part: Part) -> tuple[int, int]:
+    """Return how much of the log a server has; also when its store was closed."""
+    said = part.tell()
+    return (said.last_epoch or 0, said.last)
+
+
 def count_needed(servers: int, required: int) -> int:
     """Return of how many servers one must hear to know of everything that was acknowledged.
 
@@ -190,8 +199,31 @@ def count_needed(servers: int, required: int) -> int:
     return servers - required
 
 
-def check_extent(own: tuple[int, int], heard: Sequence[Heard], *, required: int) -> None:
+def find_required(standing: Standing, configured: int) -> tuple[int, str]:
+    """Return how many standbys have each acknowledged frame that this one may lack, and why.
+
+    What is configured here says how it will be when this server leads; what counts is how it was
+    under those that led before.
+    """
+    if standing.group is None:
+        return 0, "; this server has followed nobody yet, so it holds nothing of the group"
+    noted = standing.required
+    if noted is None or noted >= configured:
+        return configured, ""
+    if noted:
+        return noted, f"; its leader had each record wait for {noted} standbys"
+    return 0, (
+        "; this server was still catching up with its leader, or that one waited for no standby, so"
+        " any of the others may have more"
+    )
+
+
+def check_extent(
+    own: tuple[int, int], heard: Sequence[Heard], *, required: int, why: str = ""
+) -> None:
     """Raise unless nothing acknowledged can be missing from the log of this server.
+
+    `why` says what else there is to say about `required`.
 
     Raises:
         ClewError: UNAVAILABLE when too few were heard; CONFLICT when one of them has more.
@@ -205,9 +237,9 @@ def check_extent(own: tuple[int, int], heard: Sequence[Heard], *, required: int)
         raise ClewError(
             ErrorCode.UNAVAILABLE,
             f"only {1 + len(answered)} of the {needed} servers it takes were heard, so what was "
-            f"acknowledged may be missing here; not heard: {missing}",
-            hint="bring one of them back; or lead all the same with --force, which may lose what "
-            "was acknowledged last",
+            f"acknowledged may be missing here{why}; not heard: {missing}",
+            hint="bring one of them back; or lead all the same with --force: what was acknowledged "
+            "and is not here is lost then, and is cut off the others when they come back",
         )
     for each in answered:
         assert each.told is not None

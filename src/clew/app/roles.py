@@ -32,6 +32,8 @@ from clew.app.peers import (
     check_nobody_leads,
     check_not_fenced,
     count_needed,
+    extent_of,
+    find_required,
 )
 from clew.app.place import Place, count_behind, describe_peers
 from clew.app.porch import Porch, is_registry_guarded, refuse_while_shut
@@ -222,11 +224,8 @@ class Course:
         """Wait for the end of a role; what would change nothing is passed over."""
         while True:
             change = await self._changes.get()
-            if change.turn is Turn.LEAD and leads:
-                continue
-            if change.turn is Turn.FOLLOW and not leads:
-                continue
-            return change
+            if change.turn is not (Turn.LEAD if leads else Turn.FOLLOW):
+                return change
 
     # The first role, and what lies between two.
 
@@ -340,20 +339,20 @@ class Course:
             ClewError: it cannot be known; this server does not lead.
         """
         # Whoever leads by hand waits for everybody: a leader that is slow to answer is one.
-        enough = count_needed(self.servers, self.required) - 1
+        enough = self._count_needed() - 1
         heard = await self.peers.ask(None if change.epoch is None else enough)
         await self._learn(heard)
         assert self._extent is not None, "nothing is open"
         own = self._extent
         if not change.force:
-            check_extent(own, heard, required=self.required)
+            self._check_extent(own, heard)
         epoch = max(self.standing.epoch + 1, change.epoch or 0)
         # From here on nobody acknowledges anything for whoever led before; so what they have now
         # is all that was acknowledged.
         claimed = await self.peers.claim(epoch, self.standing.node_id, enough)
         check_not_fenced(claimed)
         if not change.force:
-            check_extent(own, claimed, required=self.required)
+            self._check_extent(own, claimed)
         await asyncio.to_thread(self.standing.lead, epoch, self.url)
 
     async def _learn(self, heard: Sequence[Heard]) -> None:
@@ -468,7 +467,7 @@ class Course:
             self._engine = opening.store.engine
         if part is not None:
             # Nothing is written any more.
-            self._extent = _extent_of(part)
+            self._extent = extent_of(part)
 
     async def _open_porch(self) -> None:
         mine = self._sockets
@@ -533,14 +532,14 @@ class Course:
         epoch = max([self.standing.epoch, *(e.told.epoch for e in heard if e.told is not None)])
         if not force:
             check_nobody_leads(heard)
-            check_extent(self._own_extent(), heard, required=self.required)
+            self._check_extent(self._own_extent(), heard)
         # What an earlier try came to is not what this one is asked about.
         self._detail = None
         self.change(Change(Turn.LEAD, "promoted by hand", force=force))
         return Promotion(
             epoch=epoch + 1,
             heard=1 + sum(each.told is not None for each in heard),
-            needed=count_needed(self.servers, self.required),
+            needed=self._count_needed(),
             forced=force,
         )
 
@@ -550,9 +549,9 @@ class Course:
         Raises:
             ClewError: something acknowledged may be missing here.
         """
-        heard = await self.peers.ask(count_needed(self.servers, self.required) - 1)
+        heard = await self.peers.ask(self._count_needed() - 1)
         await self._learn(heard)
-        check_extent(self._own_extent(), heard, required=self.required)
+        self._check_extent(self._own_extent(), heard)
         return self.standing.epoch
 
     def describe(self, part: Part | None, *, leads: bool) -> GroupStatus:
@@ -577,10 +576,17 @@ class Course:
             detail=(told.need if told is not None else None) or self._detail,
         )
 
+    def _count_needed(self) -> int:
+        return count_needed(self.servers, find_required(self.standing, self.required)[0])
+
+    def _check_extent(self, own: tuple[int, int], heard: Sequence[Heard]) -> None:
+        required, why = find_required(self.standing, self.required)
+        check_extent(own, heard, required=required, why=why)
+
     def _own_extent(self) -> tuple[int, int]:
         """Return how much of the log is here."""
         if self._part is not None:
-            return _extent_of(self._part)
+            return extent_of(self._part)
         assert self._extent is not None, "nothing is open"
         return self._extent
 
@@ -590,8 +596,3 @@ def _import_doors(configuration: Configuration) -> type[Doors]:
 
     import_doors(configuration)
     return Doors
-
-
-def _extent_of(part: Part) -> tuple[int, int]:
-    said = part.tell()
-    return (said.last_epoch or 0, said.last)

@@ -96,6 +96,7 @@ class Follower:
         self._leader_last = 0
         # Of whoever has the turn: what was compared last.
         self._aligned: tuple[int, object] | None = None
+        self._goal = 0
         self._inside: Inside | None = None
         self._thread = threading.Thread(target=self._run, name="clew-follow", daemon=True)
 
@@ -176,6 +177,8 @@ class Follower:
             if self.need is None:
                 # Else the numbers here are not the leader's, and neither is its word about them.
                 self._hear_acked(shipment.acked)
+                if shipment.required is not None and self._synced >= self._goal:
+                    self.standing.note_required(shipment.required)
             return self.tell()
 
     def tell(self) -> Said:
@@ -234,8 +237,15 @@ class Follower:
             self._need(self._compare(shipment))
             if self.need is None:
                 self._aligned = key
+            # What the leader has and this server has not may have been acknowledged when it waited
+            # for nobody. From here on it waits for as many as it says.
+            self._goal = shipment.last
+            if shipment.required is not None and (self.need or self._last < self._goal):
+                self.standing.note_required(0)
         if self.need is None and self._last < shipment.oldest:
             self._need(Need.BEHIND)
+            if shipment.required is not None:
+                self.standing.note_required(0)
 
     def _compare(self, shipment: Shipment) -> Need | None:
         assert shipment.starts is not None

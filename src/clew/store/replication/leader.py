@@ -261,6 +261,7 @@ class Leader:
             last=self.inside.log.next_number - 1,
             starts=standing.starts,
             origin=self.options.origin(),
+            required=self.required,
         )
 
     def take(self, shipment: Shipment, body: bytes) -> Said:

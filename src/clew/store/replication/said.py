@@ -60,7 +60,8 @@ class Shipment:
 
     Without `starts` it is a claim: from now on the sender leads, and wants to know how far this
     server is. Else its frames follow on number `after`, those up to `acked` are acknowledged, and
-    its log has every frame after `oldest` up to `last`.
+    its log has every frame after `oldest` up to `last`. A record is acknowledged once `required`
+    standbys have it.
     """
 
     epoch: int
@@ -73,6 +74,7 @@ class Shipment:
     last: int = 0
     starts: Starts | None = None
     origin: str = ""
+    required: int | None = None
 
     def headers(self) -> dict[str, str]:
         """Return the headers."""
@@ -92,6 +94,7 @@ class Shipment:
             wire.LAST_HEADER: str(self.last),
             wire.STARTS_HEADER: encode_starts(self.starts),
             wire.ORIGIN_HEADER: self.origin,
+            **({} if self.required is None else {wire.REQUIRED_HEADER: str(self.required)}),
         }
 
     @classmethod
@@ -102,6 +105,7 @@ class Shipment:
             ClewError: INVALID_ARGUMENT.
         """
         starts = headers.get(wire.STARTS_HEADER)
+        required = headers.get(wire.REQUIRED_HEADER)
         try:
             return cls(
                 epoch=int(headers[wire.EPOCH_HEADER]),
@@ -114,6 +118,7 @@ class Shipment:
                 last=int(headers.get(wire.LAST_HEADER, "0")),
                 starts=None if starts is None else parse_starts(starts),
                 origin=headers.get(wire.ORIGIN_HEADER, ""),
+                required=None if required is None else int(required),
             )
         except (KeyError, ValueError) as error:
             raise ClewError(

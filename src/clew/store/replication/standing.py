@@ -65,6 +65,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     leader_url: str | None = None
     group: str | None = None
     starts: Starts = ()
+    required: int | None = None
 
 
 class Standing:
@@ -150,6 +151,15 @@ class Standing:
         """The epochs of this server's log, each with its first number."""
         return self._document.starts
 
+    @property
+    def required(self) -> int | None:
+        """How many standbys have each acknowledged frame that may be missing here, at least.
+
+        As its leader said; 0 as long as there may be some that nobody else has. None where this
+        server led last, or was not told.
+        """
+        return self._document.required
+
     def accept(self, epoch: int, leader: str, url: str | None) -> bool:
         """Let a server lead that says it does; return whether that is news.
 
@@ -184,6 +194,7 @@ class Standing:
                     leader=known.node_id,
                     leader_url=url,
                     group=known.group or new_uuid(time.time_ns()),
+                    required=None,
                 )
             )
 
@@ -217,15 +228,25 @@ class Standing:
             if starts != known.starts:
                 self._write(msgspec.structs.replace(known, starts=starts))
 
+    def note_required(self, required: int) -> None:
+        """Remember `required`; what is known already costs nothing.
+
+        Raises:
+            ClewError: it could not be made durable.
+        """
+        with self._lock:
+            if required != self._document.required:
+                self._write(msgspec.structs.replace(self._document, required=required))
+
     def join(self, group: str) -> None:
-        """Belong to the servers of a group from now on.
+        """Belong to the servers of a group from now on; what they acknowledged may not be here yet.
 
         Raises:
             ClewError: it could not be made durable.
         """
         with self._lock:
             if group != self._document.group:
-                self._write(msgspec.structs.replace(self._document, group=group))
+                self._write(msgspec.structs.replace(self._document, group=group, required=0))
 
     def begin(self, starts: Starts, group: str | None) -> None:
         """Take over the epochs of a snapshot's log, and the group that it is of.
@@ -234,7 +255,9 @@ class Standing:
             ClewError: it could not be made durable.
         """
         with self._lock:
-            self._write(msgspec.structs.replace(self._document, starts=starts, group=group))
+            self._write(
+                msgspec.structs.replace(self._document, starts=starts, group=group, required=0)
+            )
 
     def _write(self, document: _Document) -> None:
         """Make a document durable, then what is known."""

@@ -45,6 +45,9 @@ OLDEST_HEADER: Final = "x-clew-oldest"
 LAST_HEADER: Final = "x-clew-last"
 """The newest frame of the leader's log."""
 
+REQUIRED_HEADER: Final = "x-clew-required"
+"""How many standbys the leader has wait for each record."""
+
 ORIGIN_HEADER: Final = "x-clew-registry"
 """Where the leader's registry comes from: two that differ need a snapshot."""
 

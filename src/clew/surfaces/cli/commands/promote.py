@@ -34,7 +34,7 @@ def promote(*, force: Switch = False, answer: AnswerFlags | None = None) -> Exit
     """Have a standby lead.
 
     Args:
-        force: Lead although acknowledged records may be missing here.
+        force: Lead although acknowledged records may be missing here; those are lost then.
         answer: How the answer is written.
     """
     session = Session(answer)
