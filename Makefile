@@ -8,6 +8,8 @@ STAMPS := .make
 # As many processes as cores, four at most, share the tests, a file at a time, in the order of the
 # folders' names, which puts the quick ones last. One that dies, as it does when a test hangs, ends the run: its test would only hang again.
 SHARED := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+# What runs at the same time says what it has to say when it is done, where this make can do so.
+TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # Where a certificate store of the system is the one that knows the network's authority, uv must use it.
 export UV_SYSTEM_CERTS ?= 1
 # Images for containers often forbid it; then each of a thousand starts compiles every module anew.
@@ -16,7 +18,7 @@ export UV_PYTHON := $(VENV)/bin/python
 NATIVE_SOURCES := $(shell find native -name '*.rs' -not -path '*/target/*' -not -path '*/fuzz/*') native/Cargo.toml native/Cargo.lock native/pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint fmt types house unit ui page screenshots gen wheels bench soak fuzz clean
+.PHONY: help setup run demo test native-tests page-tests lint fmt types house unit ui page screenshots gen wheels bench soak fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,12 +31,18 @@ run: $(STAMPS)/server ## start clew: OTLP on 4317 and 4318, REST on 7701
 demo: $(STAMPS)/server ## run the demo system against a running clew
 	@exec $(BIN)/clew demo $(ARGS)
 
-test: $(STAMPS)/dev lint types ## lint, types and every test: what CI runs
+test: $(STAMPS)/dev ## lint, types and every test: what CI runs
+	@$(MAKE) --no-print-directory --jobs 2 $(TOGETHER) lint types native-tests page-tests
+	$(BIN)/python -m pytest $(SHARED) --durations 15 $(ARGS)
+
+# What `make test` does before the tests, two at a time: the types take one core for half a minute.
+native-tests: $(STAMPS)/dev
 	@if command -v cargo >/dev/null; then cargo test --quiet --locked --manifest-path native/Cargo.toml; \
 	else echo "no cargo: the tests of the native decoder are left out"; fi
+
+page-tests:
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory page; \
 	else echo "no npm: the tests of the page's source, and of its being built anew, are left out"; fi
-	$(BIN)/python -m pytest $(SHARED) --durations 15 $(ARGS)
 
 lint: $(STAMPS)/dev ## check style, format and the floors
 	$(BIN)/ruff check .
