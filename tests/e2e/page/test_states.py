@@ -165,6 +165,21 @@ def test_a_server_that_goes_leaves_what_was_known_and_comes_back(
         page.goto("about:blank")
 
 
+def test_a_shard_that_is_missing_is_told_of_on_every_screen(
+    server: ServerProcess, tmp_path: Path, visit: Visit
+) -> None:
+    shards = {"shards": f"here={server.url},gone=http://127.0.0.1:9", "shard_timeout": "60"}
+    with ServerProcess(tmp_path / "tier", shards) as tier:
+        visit.is_live = True
+        page = visit.look(f"{tier.url}/#/find")
+        told = page.get_by_role("status").filter(has_text="This shard does not answer: gone.")
+        for address in ("#/find", "#/services", "#/twin"):
+            go(page, address)
+            expect(told, address).to_be_visible()
+        assert not find_barriers(page)
+        page.goto("about:blank")
+
+
 def test_a_question_that_is_refused_says_what_to_do_next(shop: Shop, visit: Visit) -> None:
     page = visit.look(f"{shop.server.url}/#/nowhere")
     none = f"{1:032x}"

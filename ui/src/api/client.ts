@@ -20,6 +20,19 @@ export function markOwn(until: AbortSignal): AbortSignal {
 	return until;
 }
 
+const LACKING = new WeakMap<AbortSignal, Set<string>>();
+
+/** The shards that answers lack which were asked for with a signal: a query tier could not ask them. */
+export function lackedBy(until: AbortSignal): string[] {
+	return [...(LACKING.get(until) ?? [])];
+}
+
+function noteLacked(until: AbortSignal, shards: string): void {
+	const names = LACKING.get(until) ?? new Set();
+	for (const name of shards.split(",")) names.add(name.trim());
+	LACKING.set(until, names);
+}
+
 /** Why an answer did not come: what the server said, or that it said nothing. */
 export class Problem extends Error {
 	constructor(
@@ -169,6 +182,8 @@ async function exchange<Document>(
 	} catch (error) {
 		throw explainSilence(error, ask.until);
 	}
+	const lacked = response.headers.get("x-clew-partial");
+	if (lacked !== null && ask.until) noteLacked(ask.until, lacked);
 	if (!response.ok) throw await readProblem(response);
 	noteHeard();
 	try {

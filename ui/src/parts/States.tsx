@@ -4,7 +4,8 @@ import type { ComponentChildren } from "preact";
 import { keepApiKey, type Problem } from "../api/client";
 import { lostSince } from "../api/reach";
 import type { Answer } from "../state/answer";
-import { sayTime } from "./words";
+import { missingShards } from "../state/partial";
+import { nameMany, sayTime } from "./words";
 
 interface ShownProps<Document> {
 	of: Answer<Document> & { again: () => void };
@@ -81,6 +82,25 @@ export function Away() {
 				{sayTime(since, since, { fraction: false })}, and is renewed by itself as soon as{" "}
 				<code>clew serve</code> answers again.
 			</span>
+		</div>
+	);
+}
+
+/** That what is shown lacks what some servers have, on every screen; it goes when they answer. */
+export function Partial() {
+	const missing = missingShards.value;
+	return (
+		<div class="partial" role="status">
+			{missing.length > 0 && (
+				<div class="notice">
+					<span>
+						<b>Not all is shown.</b>{" "}
+						{nameMany(missing.length, "This shard does", "These shards do")} not answer:{" "}
+						{missing.join(", ")}. What {nameMany(missing.length, "it has", "they have")} is left out
+						of what you see.
+					</span>
+				</div>
+			)}
 		</div>
 	);
 }

@@ -26,7 +26,7 @@ import {
 	window_,
 } from "../state/time";
 import { CopyMenu } from "./CopyMenu";
-import { Away } from "./States";
+import { Away, Partial } from "./States";
 import { sayCount, sayMany, sayTime } from "./words";
 
 const CHOICES = ["5m", "15m", "1h", "6h", "1d", "7d", "30d"];
@@ -70,6 +70,7 @@ export function TimeBar() {
 	return (
 		<footer class={`timebar ${density.problem || lostSince.value !== null ? "is-stale" : ""}`}>
 			<Away />
+			<Partial />
 			<div class="modes">
 				<button
 					type="button"

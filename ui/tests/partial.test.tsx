@@ -1,0 +1,35 @@
+import { render } from "preact";
+import { act } from "preact/test-utils";
+import { afterEach, expect, it, vi } from "vitest";
+import { get, lackedBy } from "../src/api/client";
+import { Partial } from "../src/parts/States";
+import { missingShards, noteLacking } from "../src/state/partial";
+
+afterEach(() => vi.unstubAllGlobals());
+
+it("tells the shards that what is shown lacks, until it lacks none", async () => {
+	const root = document.createElement("div");
+	const [one, other] = [{}, {}];
+	await act(() => render(<Partial />, root));
+	const status = root.querySelector("[role=status]");
+	expect(status?.textContent).toBe("");
+	await act(() => {
+		noteLacking(one, ["b"]);
+		noteLacking(other, ["b", "a"]);
+	});
+	expect(missingShards.value).toEqual(["a", "b"]);
+	expect(status?.textContent).toContain("These shards do not answer: a, b.");
+	await act(() => noteLacking(other, []));
+	expect(status?.textContent).toContain("This shard does not answer: b.");
+	await act(() => noteLacking(one, []));
+	expect(status?.textContent).toBe("");
+});
+
+it("knows them by the head of an answer, whoever asked for it", async () => {
+	const answers = [{ "x-clew-partial": "b, c" }, {}];
+	vi.stubGlobal("fetch", async () => Response.json({}, { headers: answers.shift() ?? {} }));
+	const [partial, whole] = [new AbortController().signal, new AbortController().signal];
+	await get("/api/v1/services", { until: partial });
+	await get("/api/v1/services", { until: whole });
+	expect([lackedBy(partial), lackedBy(whole)]).toEqual([["b", "c"], []]);
+});
