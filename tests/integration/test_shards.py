@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import tempfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -12,9 +14,12 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import pytest
 
+from clew.app.tier import open_scratch
 from clew.remote.http import Server
 from clew.store.engine.exchange import MEDIA_TYPE, AskedScan, ScanQuestion, decode_answer
+from clew.store.folder import FolderLock
 from clew.testing.server import ServerProcess
+from tests.e2e.terminal import clew
 from tests.sharded_data import MS, Piece, compared, divide, make_pieces, send, trace_id
 
 if TYPE_CHECKING:
@@ -59,7 +64,9 @@ def ask(server: ServerProcess, path: str, body: bytes | None = None, kind: str =
     address = urlsplit(server.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=120)
     try:
-        headers = {"content-type": kind} if body is not None else {}
+        # What a client of MCP has to say it takes.
+        accept = "application/json, text/event-stream"
+        headers = {"content-type": kind, "accept": accept} if body is not None else {}
         connection.request("GET" if body is None else "POST", path, body, headers)
         answer = connection.getresponse()
         content = answer.read()
@@ -247,7 +254,7 @@ def test_the_tier_tells_of_its_shards(town: Town) -> None:
 def test_what_is_written_to_a_tier_is_refused_with_the_address_of_the_shards(town: Town) -> None:
     piece = make_pieces(1, town.start, 1)[0]
     refused = ask(town.tier, piece.path, json.dumps(piece.body).encode(), "application/json")
-    assert (refused.status, town.shards[0].url in str(refused.document)) == (415, True)
+    assert (refused.status, town.shards[0].url in str(refused.document)) == (501, True)
     refused = ask(town.tier, "/api/v1/sessions", b"{}", "application/json")
     assert (refused.status, town.shards[0].url in refused.document["hint"]) == (501, True)
 
@@ -326,10 +333,52 @@ def test_a_missing_shard_is_named_in_every_answer(
         assert ask(tier, "/readyz").document["ready"]
         exported = ask(tier, f"/api/v1/export/traces?{town.window}")
         assert (exported.status, exported.headers["x-clew-partial"]) == (200, "gone")
+        _check_doors(tier)
     with ServerProcess(folder / "none", PATIENT | {"shards": f"gone={gone}"}) as tier:
         said = ask(tier, f"/api/v1/traces?{town.window}")
         assert (said.status, "gone" in said.document["detail"]) == (503, True)
         assert ask(tier, "/readyz").status == 503
+
+
+def _check_doors(tier: ServerProcess) -> None:
+    """Jaeger's API, tools of MCP and the command line name the shard that is gone."""
+    for path in ("/jaeger/api/services", "/jaeger/api/v3/services"):
+        said = ask(tier, path)
+        assert (said.status, said.headers["x-clew-partial"]) == (200, "gone"), path
+    call = {"name": "summary", "arguments": {}}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    body = json.dumps(request).encode()
+    told = ask(tier, "/mcp", body, "application/json").document["result"]
+    answer = json.loads(told["content"][0]["text"])
+    assert (answer["partial"], answer["missing_shards"]) == (True, ["gone"])
+    ended = clew("services", server=tier.url)
+    assert json.loads(ended.stdout)["missing_shards"] == ["gone"]
+    note = json.loads(ended.stderr)
+    assert (note["partial"], note["missing_shards"]) == (True, ["gone"])
+
+
+def test_a_tier_that_was_killed_leaves_its_folder_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "clew-tier-killed"
+    begun = tmp_path / "clew-tier-begun"
+    held = tmp_path / "clew-tier-held"
+    for folder in (left, begun, held):
+        (folder / "store").mkdir(parents=True)
+    long_ago = time.time() - 3600
+    lock = FolderLock.acquire(held)
+    for folder in (left, held):
+        os.utime(folder, (long_ago, long_ago))
+    try:
+        with open_scratch() as scratch:
+            assert {path.name for path in tmp_path.iterdir()} == {
+                begun.name,
+                held.name,
+                scratch.removeprefix(f"{tmp_path}/"),
+            }
+    finally:
+        lock.release()
 
 
 def test_shards_are_shown_the_key_of_the_tier_or_of_whoever_asks(

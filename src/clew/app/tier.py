@@ -6,11 +6,15 @@ registry is a scratch file to which nobody writes; its pipeline is shut.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
+import shutil
+import stat
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from clew.access.registry import AccessRegistry
 from clew.app.store import REGISTRY, STORED, Store, declare_kinds, declare_links, declare_own
@@ -27,6 +31,12 @@ from clew.twin.registries.book import RegistryBook
 if TYPE_CHECKING:
     from clew.app.configuration import Configuration
     from clew.store.engine.contract import Snapshot
+
+
+_PREFIX: Final = "clew-tier-"
+
+_BEGINNING_S: Final = 60.0
+"""So old is the folder of a tier that holds it for sure: it is made a moment before it is held."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,8 +111,30 @@ def read_keys(configuration: Configuration) -> dict[str, str]:
 
 
 def open_scratch() -> tempfile.TemporaryDirectory[str]:
-    """Return a folder for a tier; it goes when the tier closes."""
-    return tempfile.TemporaryDirectory(prefix="clew-tier-", ignore_cleanup_errors=True)
+    """Return a folder for a tier; it goes when the tier closes.
+
+    Those of tiers that were killed go now.
+    """
+    _remove_abandoned(Path(tempfile.gettempdir()))
+    return tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove scratch folders of this user that nobody holds."""
+    for found in folder.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError, ClewError):
+            about = found.lstat()
+            if (
+                not stat.S_ISDIR(about.st_mode)
+                or about.st_uid != os.geteuid()
+                or time.time() - about.st_mtime < _BEGINNING_S
+            ):
+                continue
+            lock = FolderLock.acquire(found)
+            try:
+                shutil.rmtree(found)
+            finally:
+                lock.release()
 
 
 def open_tier(configuration: Configuration, scratch: tempfile.TemporaryDirectory[str]) -> TierStore:

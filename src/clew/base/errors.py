@@ -52,6 +52,16 @@ class ClewError(Exception):
         self.retry_after_ms = retry_after_ms
 
 
+class NotOfferedError(ClewError):
+    """What is asked for is understood, and done by other servers: this one may be a query tier.
+
+    Its code is UNSUPPORTED, as that of a media type that nobody here knows.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(ErrorCode.UNSUPPORTED, message, hint=hint)
+
+
 def shorten(text: str, characters: int = MESSAGE_CHARS_MAX) -> str:
     """Return a text cut to so many characters, the last one an ellipsis if it was cut."""
     return text if len(text) <= characters else text[: characters - 1] + "…"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import NotOfferedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,11 +12,10 @@ if TYPE_CHECKING:
     from clew.base.gathering import Shard
 
 
-def refused_write(shards: Sequence[Shard]) -> ClewError:
+def refused_write(shards: Sequence[Shard]) -> NotOfferedError:
     """Return the error for what would write to a tier over these shards."""
     places = ", ".join(shard.url for shard in shards)
-    return ClewError(
-        ErrorCode.UNSUPPORTED,
+    return NotOfferedError(
         "a query tier keeps nothing, so nothing can be written through it",
         hint=f"send it to a shard: {places}",
     )

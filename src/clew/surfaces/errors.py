@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from clew.base.errors import ClewError, ErrorCode, shorten
+from clew.base.errors import ClewError, ErrorCode, NotOfferedError, shorten
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
@@ -97,6 +97,12 @@ def title(code: ErrorCode) -> str:
     return code.value.replace("_", " ")
 
 
+def error_status(error: ClewError) -> int:
+    """Return the HTTP status of an error: that of its code, but for what is offered elsewhere."""
+    # The next server may do it, which 415 (send it in another form) does not say.
+    return 501 if isinstance(error, NotOfferedError) else http_status(error.code)
+
+
 def retry_after_ms(error: ClewError) -> int | None:
     """Return how long to wait before trying again, None where trying again does not help."""
     match error.code:
@@ -118,7 +124,7 @@ def describe(error: ClewError, status: int | None = None) -> Problem:
     return Problem(
         type=f"urn:clew:error:{error.code}",
         title=title(error.code),
-        status=http_status(error.code) if status is None else status,
+        status=error_status(error) if status is None else status,
         code=error.code,
         detail=message,
         hint=None if error.hint is None else shorten(error.hint),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError, NotOfferedError
 from clew.base.ids import parse_uuid
 from clew.base.times import parse_duration_ns
 from clew.remote.finding import find_keeper, none_if_absent
@@ -264,7 +264,7 @@ class ShardedTree:
 
     def _refused(self, why: str) -> ClewError:
         addresses = ", ".join(shard.url for shard in self._shards.shards)
-        return ClewError(ErrorCode.UNSUPPORTED, why, hint=f"ask the server itself: {addresses}")
+        return NotOfferedError(why, hint=f"ask the server itself: {addresses}")
 
 
 def _get(app_id: str) -> Callable[[Server], doc.App]:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clew.access.caller import Verb
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError, ErrorCode, NotOfferedError
 from clew.store.engine.exchange import (
     MEDIA_TYPE,
     NewestFrame,
@@ -73,8 +73,7 @@ def _work(desk: Desk, body: bytes, compression: str | None) -> bytes:
 
 
 def _no_shard() -> ClewError:
-    return ClewError(
-        ErrorCode.UNSUPPORTED,
+    return NotOfferedError(
         "this server is a query tier and holds no rows",
         hint="name the servers that hold them with --shards",
     )

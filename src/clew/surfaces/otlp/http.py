@@ -22,8 +22,8 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.store.decoder import MalformedRecordError
 from clew.surfaces.callers import ANY_ORIGIN, is_origin_admitted
 from clew.surfaces.errors import (
+    error_status,
     grpc_status,
-    http_status,
     retry_after_ms,
     retry_after_seconds,
 )
@@ -270,7 +270,7 @@ class OtlpHttpDoor:
         """Answer an error in the encoding of the request; hang up if its body was not read."""
         encoding = request.encoding or Encoding.JSON
         is_slow = isinstance(error, _TooSlowError)
-        status = HTTPStatus.REQUEST_TIMEOUT if is_slow else http_status(error.code)
+        status = HTTPStatus.REQUEST_TIMEOUT if is_slow else error_status(error)
         headers = self._cors_headers(request)
         seconds = retry_after_seconds(error)
         if seconds is not None:

@@ -301,7 +301,7 @@ def _endpoint(desk: Desk, methods: dict[str, Route]) -> Endpoint:
         if route.writes:
             desk.check_leads()
         if desk.shards is not None and not route.is_on_tier:
-            return answer_problem(refused_write(desk.shards.shards), status=501)
+            return answer_problem(refused_write(desk.shards.shards))
         response = await route.answer(desk, request)
         see_answer(desk, route, request, response.status_code)
         return response

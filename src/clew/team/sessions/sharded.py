@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import msgspec
 
 from clew.access.caller import LOCAL
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError, ErrorCode, NotOfferedError
 from clew.base.ids import parse_uuid
 from clew.base.times import NS_PER_S, format_time, parse_range
 from clew.remote.finding import find_keeper
@@ -181,8 +181,7 @@ class ShardedSessions:
 
     def _refuse(self) -> NoReturn:
         addresses = ", ".join(shard.url for shard in self._shards.shards)
-        raise ClewError(
-            ErrorCode.UNSUPPORTED,
+        raise NotOfferedError(
             "a session is kept at one server, and not at a query tier",
             hint=f"ask the server itself: {addresses}",
         )

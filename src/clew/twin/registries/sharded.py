@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import ClewError, ErrorCode, NotOfferedError
 from clew.remote.finding import find_keeper
 from clew.twin import documents as doc
 from clew.twin.ingest.judge import Judgement
@@ -142,8 +142,7 @@ class ShardedRegistries:
 
     def _refuse(self) -> NoReturn:
         addresses = ", ".join(shard.url for shard in self._shards.shards)
-        raise ClewError(
-            ErrorCode.UNSUPPORTED,
+        raise NotOfferedError(
             "a registry is given to each server that judges by it, and not to a query tier",
             hint=f"push it to each: {addresses}",
         )
