@@ -290,6 +290,7 @@ class _Connection:
         self._is_free = asyncio.Event()
         self._is_free.set()
         self.is_silent = False
+        self._is_orphan = False
         self._waiting_bytes = 0
 
     async def pass_on(self, near: asyncio.StreamReader, far: asyncio.StreamReader) -> None:
@@ -323,7 +324,8 @@ class _Connection:
         self._proxy.struck[harm] += 1
         match harm:
             case Harm.RESET | Harm.TRUNCATE if not self._is_free.is_set():
-                # What is kept for the server is on its way all the same.
+                # What is kept for the server is on its way all the same; no end comes after it.
+                self._is_orphan = True
                 _reset(self._writers[Way.TO_CLIENT])
             case Harm.SILENCE:
                 self.is_silent = True
@@ -362,8 +364,9 @@ class _Connection:
                 await self._is_free.wait()
                 self._waiting_bytes -= len(chunk)
             if not chunk:
-                with contextlib.suppress(OSError):
-                    writer.write_eof()
+                if way is Way.TO_CLIENT or not self._is_orphan:
+                    with contextlib.suppress(OSError):
+                        writer.write_eof()
                 return
             width = self._proxy.weather.bytes_per_s
             if width:

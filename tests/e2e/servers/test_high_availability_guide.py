@@ -94,7 +94,8 @@ def test_the_guide_is_followed_from_a_clean_folder(tmp_path: Path) -> None:
         again = serve(next(lines))
         wait_until(in_step(second, first), WAIT_SECONDS, "the former leader follows")
         wait_until(lambda: send(second), WAIT_SECONDS, "the new leader takes spans")
-        for process in (again, standby):
+        # The leader first: it would wait in vain for a standby that was ended before it.
+        for process in (standby, again):
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clew.testing.app_load import AppLoad
 from clew.testing.group import ServerGroup
 from clew.testing.history import GroupLoad, check_histories, wait_until
 
@@ -37,7 +38,10 @@ def test_a_standby_takes_over_by_itself_and_the_paused_and_the_cut_off_leader_do
         wait_until(some_leads, WAIT_SECONDS, "one of them leads")
         leader = group.find_leader()
         assert leader is not None
-        with GroupLoad(group.urls, service="lease") as load:
+        with (
+            GroupLoad(group.urls, service="lease") as load,
+            AppLoad(group.urls, group.trails_urls) as apps,
+        ):
             load.wait_for_more(20)
 
             # Paused: the other takes the lease when it ends, and is the one that acknowledges.
@@ -76,5 +80,5 @@ def test_a_standby_takes_over_by_itself_and_the_paused_and_the_cut_off_leader_do
         found = group.find_leader()
         assert found is not None
         group.wait_in_step(found)
-        check_histories(group.urls, load.histories)
+        check_histories(group.urls, load.histories, apps.histories)
         group.end()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clew.testing.app_load import AppLoad
 from clew.testing.group import ServerGroup, ask
 from clew.testing.history import GroupLoad, check_histories, wait_until
 from clew.testing.server import ServerProcess
@@ -115,7 +116,10 @@ def test_nothing_acknowledged_is_lost_when_leaders_are_killed_and_standbys_promo
         group.start_all("leader", "standby")
         leader = 0
         group.wait_leading(leader)
-        with GroupLoad(group.urls, service="failover") as load:
+        with (
+            GroupLoad(group.urls, service="failover") as load,
+            AppLoad(group.urls, group.trails_urls) as apps,
+        ):
             for _ in range(KILLS):
                 load.wait_for_more(chance.randrange(1, 120))
                 group.kill(leader)
@@ -125,8 +129,9 @@ def test_nothing_acknowledged_is_lost_when_leaders_are_killed_and_standbys_promo
                 group.start(former, "leader")
                 group.wait_leading(leader)
             load.wait_for_more(20)
+            apps.wait_for_more(4)
         group.wait_in_step(leader)
-        check_histories(group.urls, load.histories)
+        check_histories(group.urls, load.histories, apps.histories)
         assert len({group.status(each)["epoch"] for each in (0, 1)}) == 1  # type: ignore[index]
         group.end()
 
@@ -139,8 +144,7 @@ def test_a_new_standby_takes_all_that_a_server_had_when_it_was_alone(tmp_path: P
             with GroupLoad([alone.url], service="before", clients=2) as load:
                 load.wait_for_more(30)
             assert alone.terminate() == 0
-        group.start(0, "leader")
-        group.start(1)
+        group.start_all("leader", "standby")
         group.wait_leading(0)
         with GroupLoad(group.urls, service="after", first=10_000, clients=2) as later:
             later.wait_for_more(20)
