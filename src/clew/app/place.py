@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from clew.app.roles import Course
     from clew.base.errors import ClewError
     from clew.store.replication.part import Part
+    from clew.store.replication.standing import Standing
     from clew.store.replication.status import GroupStatus as PartStatus
 
 FOLLOWING: Final = "following"
@@ -41,6 +42,36 @@ class Place:
     async def promote(self, *, force: bool) -> Promotion:
         """See `Group`."""
         return await self._course.promote(leads=self._leads, force=force)
+
+
+def describe_standing(
+    standing: Standing,
+    part: Part | None,
+    *,
+    leads: bool,
+    url: str,
+    required: int,
+    lease: str | None,
+    detail: str | None,
+) -> GroupStatus:
+    """Return where a server stands; `part` is None while nothing is open."""
+    told = None if part is None else part.status()
+    return GroupStatus(
+        enabled=True,
+        role="leader" if leads else "standby",
+        is_leader=leads,
+        node_id=standing.node_id,
+        url=url,
+        epoch=standing.epoch,
+        leader=standing.leader,
+        leader_url=standing.leader_url,
+        acked=0 if told is None else told.acked,
+        behind=None if told is None else count_behind(told),
+        required_acks=required,
+        lease=lease,
+        peers=[] if told is None else describe_peers(told),
+        detail=(told.need if told is not None else None) or detail,
+    )
 
 
 def count_behind(told: PartStatus) -> int | None:

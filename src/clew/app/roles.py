@@ -35,8 +35,9 @@ from clew.app.peers import (
     extent_of,
     find_required,
 )
-from clew.app.place import Place, count_behind, describe_peers
+from clew.app.place import Place, describe_standing
 from clew.app.porch import Porch, is_registry_guarded, refuse_while_shut
+from clew.app.server_key import KeyAdoption
 from clew.app.settings import Address, Role
 from clew.app.snapshots import take_snapshot
 from clew.app.store import Membership, open_service, open_store
@@ -117,6 +118,9 @@ class Course:
         self._follower: Follower | None = None
         self._need: Need | None = None
         self._watch = Stopwatch()
+        self._adoption = KeyAdoption(
+            configuration.data_dir, configuration.peer_key, self._find_leader
+        )
         self._engine: StoredEngine | None = None
         self._doors: asyncio.Task[type[Doors]] | None = None
         # What other servers are told between two roles: how much of the log is here, and as what.
@@ -182,6 +186,8 @@ class Course:
                     self._tell(opening.place)
                     if self._candidacy is not None:
                         self._candidacy.begin(leads=opening.place.leads)
+                    if not opening.place.leads:
+                        self._adoption.begin()
                     change = await self._next_change(leads=opening.place.leads)
                     logger.info("%s", change.why)
                     self._watch = Stopwatch()
@@ -456,6 +462,7 @@ class Course:
         self._porch.is_guarded = opening.store.access.keys.is_guarding
         goes_on = change is not None and change.turn in (Turn.LEAD, Turn.FOLLOW)
         try:
+            await self._adoption.end()
             if goes_on:
                 await self._open_porch()
             await opening.doors.close()
@@ -489,9 +496,11 @@ class Course:
             last_epoch=epoch,
         )
 
+    def _find_leader(self) -> str | None:
+        return None if self.standing.is_leading else self.standing.leader_url
+
     def _refuse(self) -> ClewError:
-        standing = self.standing
-        return refuse_while_shut(None if standing.is_leading else standing.leader_url)
+        return refuse_while_shut(self._find_leader())
 
     def _lend(self, *, leads: bool) -> Sockets:
         """Return sockets for one opening: copies, so that the addresses stay taken after it."""
@@ -556,24 +565,14 @@ class Course:
 
     def describe(self, part: Part | None, *, leads: bool) -> GroupStatus:
         """Return where this server stands."""
-        standing = self.standing
-        told = None if part is None else part.status()
-        lease = None if self._candidacy is None else self._candidacy.shown
-        return GroupStatus(
-            enabled=True,
-            role="leader" if leads else "standby",
-            is_leader=leads,
-            node_id=standing.node_id,
+        return describe_standing(
+            self.standing,
+            part,
+            leads=leads,
             url=self.url,
-            epoch=standing.epoch,
-            leader=standing.leader,
-            leader_url=standing.leader_url,
-            acked=0 if told is None else told.acked,
-            behind=None if told is None else count_behind(told),
-            required_acks=self.required,
-            lease=lease,
-            peers=[] if told is None else describe_peers(told),
-            detail=(told.need if told is not None else None) or self._detail,
+            required=self.required,
+            lease=None if self._candidacy is None else self._candidacy.shown,
+            detail=self._detail,
         )
 
     def _count_needed(self) -> int:

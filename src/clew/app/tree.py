@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import logging
 import math
-import os
 import ssl
-import threading
 from typing import TYPE_CHECKING, Final
 
+from clew.app.server_key import open_signer, read_pub_key
 from clew.app.sockets import port_of
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.ws.door import PATH, TrailsDoor
 from clew.surfaces.ws.limits import RESERVED_DESCRIPTORS, LinkLimits
 from clew.tree.contract import Endpoint
-from clew.tree.frames.keys import Signer
 from clew.tree.journal.journal import Journal
 from clew.tree.journal.schema import read_position
 from clew.tree.keeper.clock import SteadyClock
@@ -29,7 +26,6 @@ from clew.tree.machine.options import TreeOptions
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Collection
-    from pathlib import Path
 
     from clew.access.audit import Entry
     from clew.app.configuration import Configuration
@@ -37,14 +33,6 @@ if TYPE_CHECKING:
     from clew.tree.journal.journal import JournalSink
 
 logger = logging.getLogger(__name__)
-
-KEY_FILE: Final = "server.key"
-"""The server's own key, in the data folder: what clients pin must outlive a restart."""
-
-KEY_MODE: Final = 0o600
-
-# Whoever asks first makes the key, on any thread: two of them must not make two.
-_key_lock: Final = threading.Lock()
 
 _ANYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - told apart, not bound
 
@@ -156,60 +144,6 @@ class TreeHouse:
         await self.journal.close()
         if self.door is not None:
             await self.door.close(self._configuration.drain_seconds_max)
-
-
-def open_signer(folder: Path) -> Signer:
-    """Return the key of a data folder, made when there is none. Blocks.
-
-    Raises:
-        ClewError: UNAVAILABLE when the file cannot be read or written, or is none of ours.
-    """
-    path = folder / KEY_FILE
-    try:
-        with _key_lock:
-            if path.exists():
-                return Signer(bytes.fromhex(json.loads(path.read_text())["seed"]))
-            signer = Signer()
-            _write_key(path, json.dumps({"seed": signer.seed.hex(), "pub_key": signer.pub_key}))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(path, error) from error
-    return signer
-
-
-def read_pub_key(folder: Path) -> str:
-    """Return the public half of the key of a data folder, which is made when there is none. Blocks.
-
-    Raises:
-        ClewError: as `open_signer`.
-    """
-    path = folder / KEY_FILE
-    try:
-        if path.exists():
-            return str(json.loads(path.read_text())["pub_key"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(path, error) from error
-    return open_signer(folder).pub_key
-
-
-def _write_key(path: Path, text: str) -> None:
-    """Write the key in one go: half a key would keep the server from starting."""
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, KEY_MODE)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.rename(path)
-
-
-def _unreadable(path: Path, error: Exception) -> ClewError:
-    return ClewError(
-        ErrorCode.UNAVAILABLE,
-        f"the server's key {path} cannot be read or written: {error}",
-        hint="put a copy of it back; without one, remove it, and tell clients that pin it of the"
-        " new one",
-    )
 
 
 def _names(configuration: Configuration) -> tuple[str, ...]:

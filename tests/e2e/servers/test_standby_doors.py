@@ -139,6 +139,15 @@ def test_a_standby_with_keys_reads_at_all_doors_and_refuses_writes_with_the_lead
         assert ask(group.urls[1], "GET", "/api/v1/traces").status == 401
         check_refusals(standby, leader, key)
         check_reads(standby, key)
+        # What apps pin is the same at both, whichever of them leads.
+        kept = [folder / "server.key" for folder in group.folders]
+
+        def is_shared() -> bool:
+            return kept[1].exists() and kept[1].read_text() == kept[0].read_text()
+
+        wait_until(is_shared, WAIT_SECONDS, "the standby has its leader's key")
+        assert kept[1].stat().st_mode & 0o777 == 0o600
+        assert ask(leader, "GET", "/internal/server-key").status == 401
 
         # A key that is none: both say so, and what the leader sends arrives all the same.
         assert group.processes.pop(1).terminate() == 0

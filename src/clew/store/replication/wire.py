@@ -22,6 +22,7 @@ WIRE_SEED: Final = 0x636C6577
 RECORDS_PATH: Final = "/internal/wal/records"
 POSITION_PATH: Final = "/internal/wal/position"
 SNAPSHOT_PATH: Final = "/internal/snapshot"
+KEY_PATH: Final = "/internal/server-key"
 
 EPOCH_HEADER: Final = "x-tael-wal-epoch"
 NODE_HEADER: Final = "x-clew-node"

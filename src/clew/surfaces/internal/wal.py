@@ -2,8 +2,9 @@
 
 ``POST /internal/wal/records`` takes in what a leader ships, ``GET /internal/wal/position`` says how
 far this server is, ``GET /internal/wal/records?after=N`` reads its log, and ``GET
-/internal/snapshot`` streams everything for a server that begins anew. All ask for a key of role
-admin, where keys are in use.
+/internal/snapshot`` streams everything for a server that begins anew, and ``GET
+/internal/server-key`` tells a standby the key that apps may pin. All ask for a key of role admin,
+where keys are in use.
 
 What of the first kind is refused, or broke off, is counted, and told with the position.
 """
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PATHS: Final = frozenset({wire.RECORDS_PATH, wire.POSITION_PATH, wire.SNAPSHOT_PATH})
+PATHS: Final = frozenset({wire.RECORDS_PATH, wire.POSITION_PATH, wire.SNAPSHOT_PATH, wire.KEY_PATH})
 
 BODY_BYTES_MAX: Final = 72 * 1024 * 1024
 """A frame of the largest payload there may be, alone, and what else a request may hold."""
@@ -70,7 +71,8 @@ class InternalDoor:
 
     `part` is this server's in a group, None for one that is alone. `read_log` gives frames after a
     number, None when the log does not reach back so far. `tell_more` adds to a position what the
-    part does not know, and `open_snapshot` begins a snapshot.
+    part does not know, `open_snapshot` begins a snapshot, and `tell_key` gives the server's own
+    key.
     """
 
     def __init__(
@@ -81,12 +83,14 @@ class InternalDoor:
         tell_more: Callable[[], Mapping[str, object]],
         read_log: Callable[[int, int], list[wire.Record] | None],
         open_snapshot: Callable[[], Iterator[bytes]] | None = None,
+        tell_key: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self._part = part
         self._identity = identity
         self._tell_more = tell_more
         self._read_log = read_log
         self._open_snapshot = open_snapshot
+        self._tell_key = tell_key
         self._refused: Counter[Refusal] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,6 +125,8 @@ class InternalDoor:
                 await self._read(scope, send)
             case "GET", wire.POSITION_PATH:
                 await _answer(send, 200, self._tell_position(self._part))
+            case "GET", wire.KEY_PATH if self._tell_key is not None:
+                await _answer(send, 200, await asyncio.to_thread(self._tell_key))
             case "GET", wire.SNAPSHOT_PATH:
                 await self._stream_snapshot(send)
             case _:
