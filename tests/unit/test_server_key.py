@@ -40,4 +40,4 @@ def test_a_standby_takes_its_leaders_key_once_and_puts_its_own_aside(tmp_path: P
         assert (standby / name).stat().st_mode & 0o777 == 0o600
     assert own in (standby / "server.key.former").read_text()
     with pytest.raises(ClewError, match="no key of a server"):
-        take_key(standby, b'{"seed": "12", "pub_key": "x"}')
+        take_key(standby, b'{"seed": "no hex", "pub_key": "x"}')

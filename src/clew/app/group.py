@@ -79,8 +79,8 @@ def _about_peers(configuration: Configuration) -> tuple[tuple[bool, str, str], .
         ),
         (
             bool(peers) and configuration.registry != SQLITE,
-            "--standby with a registry of several: PostgreSQL keeps it once for all",
-            "leave --registry to each server's own folder; --lease may use PostgreSQL",
+            "--standby with a registry of several: PostgreSQL keeps it outside of the log",
+            "leave --registry to each server's folder; docs/guide/high-availability.md says why",
         ),
         (
             bool(peers) and configuration.http.port == 0 and configuration.advertise is None,
