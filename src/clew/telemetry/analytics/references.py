@@ -31,6 +31,11 @@ TRACE: Final = "reinterpretAsUInt128(unhex(TraceId)) AS trace"
 ID: Final = "reinterpretAsUInt64(unhex(SpanId)) AS id"
 _PARENT: Final = "reinterpretAsUInt64(unhex(ParentSpanId)) AS parent"
 
+LINK_TARGET: Final = (
+    "cityHash64(reinterpretAsUInt128(unhex(TraceId)), reinterpretAsUInt64(unhex(SpanId)))"
+)
+"""What a span is found by that links lead to."""
+
 REFERS: Final = "notEmpty(Links.SpanId)"
 """The condition of spans that link to others."""
 

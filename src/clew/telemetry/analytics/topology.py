@@ -8,11 +8,9 @@ Calls that no span of ours answers are told by the attributes of the calling spa
 queue, or someone else's service.
 """
 
-# ruff: noqa: S608 - values are bound; the rest is our own text
-
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -24,6 +22,7 @@ from clew.telemetry.analytics import documents as doc
 from clew.telemetry.analytics.references import (
     ID,
     LINK_EDGES,
+    LINK_TARGET,
     PARENT_EDGES,
     REFERS,
     TRACE,
@@ -55,11 +54,15 @@ PASS_SPANS: Final = 5_000_000
 """Spans whose traces are looked at at once: some 100 bytes each, and twice that while they are put
 in order, below the wall around a question's memory. Each further pass reads the trace ids again."""
 
+LINKED_MAX: Final = 500_000
+"""Spans that links lead to which a query tier names to its shards, in 5 MB; where there are more,
+it reads what could be linked to."""
+
 P95: Final = 0.95
 
 _SERVICES: Final = (
-    "SELECT service, countIf(is_inside) AS spans, countIf(is_inside AND failed) AS errors,"
-    " count() AS around FROM @services GROUP BY service ORDER BY service"
+    "SELECT service, sum(n) AS spans, sum(failed) AS errors, sum(near) AS around"
+    " FROM @services GROUP BY service ORDER BY service"
 )
 
 # Calls that no span answered: none under them is of another service, or begins one.
@@ -192,11 +195,24 @@ class _Reading:
         peer = (TRACE, ID, *services, "Duration AS duration", *_PEER)
         calls = f"{inside} AND {_CALLS_OUT} AND {_TELLS} AND NOT {_RECEIVES}"
         self._whole = {
-            "services": Scan(TRACES, (*services, f"({inside}) AS is_inside"), around),
+            "services": Scan(
+                TRACES,
+                (
+                    "ServiceName AS service",
+                    f"countIf({inside}) AS n",
+                    f"countIf({inside} AND StatusCode = 'Error') AS failed",
+                    "count() AS near",
+                ),
+                around,
+                group_by=("ServiceName",),
+            ),
             "linked": Scan(TRACES, span_columns(inside), around),
             "linking": Scan(TRACES, link_columns(inside), f"{around} AND {REFERS}"),
-            "telling": Scan(TRACES, ("1",), f"{inside} AND {_REACHES} AND {_TELLS}"),
-            "receiving": Scan(TRACES, ("1",), f"{inside} AND {_TELLS} AND {_MAY_RECEIVE}"),
+        }
+        self._conditions = {
+            "linking": f"{around} AND {REFERS}",
+            "telling": f"{inside} AND {_REACHES} AND {_TELLS}",
+            "receiving": f"{inside} AND {_TELLS} AND {_MAY_RECEIVE}",
         }
         self._by_trace = {
             "spans": Scan(TRACES, span_columns(inside), around),
@@ -205,15 +221,36 @@ class _Reading:
         }
         rows = self.query(_SERVICES).to_pylist()
         self.services: list[dict[str, Any]] = rows
-        self._parameters = {
+        self._parameters: dict[str, object] = {
             "services": [row["service"] for row in rows],
             "numbers": list(range(1, len(rows) + 1)),
         }
         self._passes = max(1, -(-sum(row["around"] for row in rows) // PASS_SPANS))
 
     def has(self, name: str) -> bool:
-        """Return whether there is a row by one of the names."""
-        return bool(self.query(f"SELECT 1 FROM @{name} LIMIT 1").num_rows)
+        """Return whether there is a span of one of the conditions."""
+        found = Scan(TRACES, ("1 AS one",), self._conditions[name], limit=1)
+        answer = self._store.engine.query(
+            "SELECT one FROM @found LIMIT 1",
+            snapshot=self._snapshot,
+            scans={"found": found},
+            limits=LIMITS,
+        )
+        return bool(answer.num_rows)
+
+    def narrow_linked(self) -> None:
+        """Let shards send of the spans that may be linked to those alone that are.
+
+        One server finds them by itself, without any list of them.
+        """
+        if self._snapshot.frames is None:
+            return
+        hashes = self.query("SELECT DISTINCT cityHash64(linked.1, linked.2) AS one FROM @linking")
+        if hashes.num_rows <= LINKED_MAX:
+            scan = self._whole["linked"]
+            where = f"{scan.where} AND {LINK_TARGET} IN {{linked:Array(UInt64)}}"
+            self._whole["linked"] = replace(scan, where=where)
+            self._parameters["linked"] = hashes.column("one").to_pylist()
 
     def query_by_trace(self, sql: str) -> Iterator[pa.Table]:
         """Yield the rows of a statement, of so many traces at once as fit into memory."""
@@ -280,6 +317,8 @@ class _Graph:
         self._peers: dict[str, tuple[NodeKind, str]] = {}
         self.edges: list[doc.TopologyEdge] = []
         has_links = reading.has("linking")
+        if has_links:
+            reading.narrow_linked()
         edges: _Edges = {}
         for rows in reading.query_by_trace(PARENT_EDGES):
             _gather(edges, rows)
