@@ -273,6 +273,7 @@ def test_what_is_written_to_a_tier_is_refused_with_the_address_of_the_shards(tow
         AskedScan(name="x", table="system.users", columns=["1"]),
         AskedScan(name="x", table="otel_traces", columns=["'"], where="' OR 1"),
         AskedScan(name="x", table="otel_traces", columns=["1 /*"], where="*/ 1"),
+        AskedScan(name="x", table="otel_traces", columns=["sumState(1) AS s", "1 AS `@rows`"]),
         AskedScan(
             name="x",
             table="otel_traces",

@@ -234,6 +234,13 @@ def _as_text(scan: Scan, types: Mapping[str, str]) -> str:
     """Return the statement over a scan that gives its rows, states of aggregates as text."""
     if not any(travels_as_text(kind) for kind in types.values()):
         return "@rows"
+    # Where the statement refers to its rows they are put in, within quotes as well.
+    if any("@" in name for name in types):
+        raise ClewError(
+            ErrorCode.FORBIDDEN,
+            "the name of a column has an @ in it",
+            hint="give it another by AS",
+        )
     columns = (
         f"CAST({quote_name(name)}, 'String') AS {quote_name(name)}"
         if travels_as_text(kind)
