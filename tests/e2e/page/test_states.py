@@ -204,7 +204,7 @@ def test_a_question_that_is_refused_says_what_to_do_next(shop: Shop, visit: Visi
 
 def test_an_answer_that_is_cut_says_so(shop: Shop, visit: Visit) -> None:
     page = visit.look(f"{shop.server.url}/#/find?show=sql&sql=SELECT+number+FROM+numbers(5000)")
-    expect(page.get_by_text("1000 rows, and more")).to_be_visible()
+    expect(page.get_by_text("1,000 rows, and more")).to_be_visible()
     go(page, f"#/trace/{shop.slow}?spans=2&{RANGE}")
     expect(page.get_by_role("note").filter(has_text="The first 2 of")).to_be_visible()
     page.get_by_role("button", name=re.compile("Load")).click()

@@ -13,6 +13,9 @@ export const SERIES = 8;
 
 const HEIGHT = 150;
 
+/** Two lines of names; more are scrolled to. */
+const LEGEND = 48;
+
 /** The clock of every other screen, rather than the library's of twelve hours. */
 function sayTicks(_chart: uPlot, seconds: number[]): string[] {
 	const length = (seconds.at(-1) ?? 0) - (seconds[0] ?? 0);
@@ -87,7 +90,11 @@ export function Chart({ found, name, say }: ChartProps) {
 	}, [found, name]);
 	return (
 		<>
-			<div ref={frame} />
+			<div
+				class="drawn"
+				ref={frame}
+				style={{ minHeight: `${HEIGHT + (found.series.length > 1 ? LEGEND : 0)}px` }}
+			/>
 			<details class="small">
 				<summary class="soft">as a table</summary>
 				<div class="scroll">

@@ -112,9 +112,9 @@ function Panel({ told }: { told: Told }) {
 		get("/api/v1/metrics/query", { query: { ...rangeQuery(), ...query, limit: SERIES }, until }),
 	);
 	return (
-		<section class="panel" aria-label={told.title}>
-			<div class="panel-head">
-				<h2 class="cut" title={told.name}>
+		<section class="panel charted" aria-label={told.title}>
+			<div class="bar">
+				<h2 class="cut grow" title={told.name}>
 					{told.title}
 				</h2>
 				<CopyMenu

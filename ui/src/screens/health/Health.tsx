@@ -3,7 +3,7 @@
 import { addressOf, get, Problem } from "../../api/client";
 import type { Health as Found, IngestStatus, Readiness, Whoami } from "../../api/schema";
 import { Head } from "../../parts/Head";
-import { Shown } from "../../parts/States";
+import { Loading, Shown } from "../../parts/States";
 import { sayAgo, sayBytes, sayCount, sayDuration, sayMany } from "../../parts/words";
 import { type Answer, useAnswer } from "../../state/answer";
 import { mode, now, readTime } from "../../state/time";
@@ -17,13 +17,21 @@ import { STORE_SQL, Store } from "./Store";
 /** How often it is asked who is here: that does not change by itself. */
 const SLOW_MS = 60_000;
 
-export type Asked = Answer<Found> & { again: () => void };
+type Answered<Document> = Answer<Document> & { again: () => void };
+
+export type Asked = Answered<Found>;
 
 export default function Health() {
 	const isMoving = mode.value === "following";
 	const key = String(isMoving ? now.value : 0);
 	const slow = String(isMoving ? Math.floor(now.value / SLOW_MS) : 0);
 	const health = useAnswer<Found>(key, (until) => get("/api/v1/health", { until }));
+	const ready = useAnswer<Readiness>(key, askReadiness);
+	const intake = useAnswer<IngestStatus>(key, (until) => get("/api/v1/ingest/status", { until }));
+	const who = useAnswer<Whoami>(slow, (until) => get("/api/v1/whoami", { until }));
+	// All of them are quick, and none has the height that it will have before it is there: so they come
+	// together, and nothing that somebody reads already is pushed away.
+	const isWhole = [health, ready, intake, who].every((each) => each.status !== "loading");
 	return (
 		<>
 			<Head
@@ -31,19 +39,27 @@ export default function Health() {
 				copies={{ cli: "clew health", url: addressOf("/api/v1/health"), sql: STORE_SQL }}
 			/>
 			<main class="main">
-				<div class="health">
-					<Limits of={health} />
-					<div class="panes">
-						<Losses of={health} />
-						<Ready of={key} />
-						<Intake of={key} />
-						<Store of={health} />
-						<Running of={health} />
-						<Who of={slow} />
+				{isWhole ? (
+					<div class="health">
+						<Limits of={health} />
+						<div class="panes">
+							<div>
+								<Losses of={health} />
+								<Ready of={ready} />
+								<Intake of={intake} />
+							</div>
+							<div>
+								<Store of={health} />
+								<Running of={health} />
+								<Who of={who} />
+							</div>
+						</div>
+						<Slow of={health} />
+						<Charts of={health} />
 					</div>
-					<Slow of={health} />
-					<Charts of={health} />
-				</div>
+				) : (
+					<Loading />
+				)}
 			</main>
 		</>
 	);
@@ -60,8 +76,7 @@ async function askReadiness(until: AbortSignal): Promise<Readiness> {
 	}
 }
 
-function Ready({ of: key }: { of: string }) {
-	const answer = useAnswer<Readiness>(key, askReadiness);
+function Ready({ of: answer }: { of: Answered<Readiness> }) {
 	return (
 		<section class="panel" aria-label="Is it ready?">
 			<h2>Is it ready?</h2>
@@ -84,8 +99,7 @@ function Ready({ of: key }: { of: string }) {
 	);
 }
 
-function Intake({ of: key }: { of: string }) {
-	const answer = useAnswer<IngestStatus>(key, (until) => get("/api/v1/ingest/status", { until }));
+function Intake({ of: answer }: { of: Answered<IngestStatus> }) {
 	return (
 		<section class="panel" aria-label="What came in">
 			<h2>What came in since the start</h2>
@@ -165,8 +179,7 @@ function Running({ of: answer }: { of: Asked }) {
 	);
 }
 
-function Who({ of: key }: { of: string }) {
-	const answer = useAnswer<Whoami>(key, (until) => get("/api/v1/whoami", { until }));
+function Who({ of: answer }: { of: Answered<Whoami> }) {
 	return (
 		<section class="panel" aria-label="Who am I here?">
 			<h2>Who am I here?</h2>

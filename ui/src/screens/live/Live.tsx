@@ -133,11 +133,12 @@ export default function Live() {
 					<button
 						type="button"
 						key={kind}
+						class={hidden.has(kind) || feeds[kind] === "open" ? "" : "is-awaited"}
 						aria-pressed={!hidden.has(kind)}
 						title={feeds[kind] === "open" ? "they come" : feeds[kind]}
 						onClick={() => without(kind)}
 					>
-						{kind}s {!hidden.has(kind) && feeds[kind] !== "open" && <span class="warn">…</span>}
+						{kind}s
 					</button>
 				))}
 				<button type="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>

@@ -93,14 +93,15 @@ function Panel({ name }: { name: string }) {
 		.filter((each) => each.trace_id !== null)
 		.slice(0, 5);
 	return (
-		<section class="panel" aria-label={name}>
+		<section class="panel charted has-examples" aria-label={name}>
 			<div class="bar">
 				<h2 class="cut grow" title={detail.data?.description}>
-					<span class="mono">{name}</span>{" "}
-					<span class="soft">
-						{aggregate}
-						{isSum ? " a second" : ""} {detail.data?.unit}
-					</span>
+					<span class="mono">{name}</span>
+					{detail.data && (
+						<span class="soft">
+							{` ${aggregate}${isSum ? " a second" : ""} ${detail.data.unit ?? ""}`}
+						</span>
+					)}
 				</h2>
 				<CopyMenu
 					of={name}
@@ -122,7 +123,7 @@ function Panel({ name }: { name: string }) {
 				</Shown>
 			)}
 			{exemplars.length > 0 && (
-				<p class="small">
+				<p class="small examples">
 					examples:{" "}
 					{exemplars.map((each) => (
 						<a

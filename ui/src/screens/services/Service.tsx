@@ -51,17 +51,17 @@ export function Service({ service }: { service: string }) {
 				>
 					{(found) => (
 						<div class="scroll">
-							<table class="figures" aria-label={`Operations of ${service}`}>
+							<table class="figures cards" aria-label={`Operations of ${service}`}>
 								<thead>
 									<tr>
 										<th>operation</th>
-										<th class="minor">kind</th>
+										<th>kind</th>
 										<th class="number">spans</th>
 										<th class="number">failed</th>
-										<th class="number minor">on average</th>
-										<th class="number minor">p50</th>
+										<th class="number">on average</th>
+										<th class="number">p50</th>
 										<th class="number">p95</th>
-										<th class="number minor">p99</th>
+										<th class="number">p99</th>
 									</tr>
 								</thead>
 								<tbody>
@@ -74,9 +74,13 @@ export function Service({ service }: { service: string }) {
 														{each.operation}
 													</a>
 												</td>
-												<td class="soft minor">{each.kind}</td>
-												<td class="number">{sayCount(each.span_count)}</td>
-												<td class="number">
+												<td class="soft" data-label="kind">
+													{each.kind}
+												</td>
+												<td class="number" data-label="spans">
+													{sayCount(each.span_count)}
+												</td>
+												<td class="number" data-label="failed">
 													{each.error_count === 0 ? (
 														<span class="soft">none</span>
 													) : (
@@ -92,10 +96,18 @@ export function Service({ service }: { service: string }) {
 														</a>
 													)}
 												</td>
-												<td class="number minor">{sayDuration(each.avg_duration_ms)}</td>
-												<td class="number minor">{sayDuration(each.p50_ms)}</td>
-												<td class="number">{sayDuration(each.p95_ms)}</td>
-												<td class="number minor">{sayDuration(each.p99_ms)}</td>
+												<td class="number" data-label="on average">
+													{sayDuration(each.avg_duration_ms)}
+												</td>
+												<td class="number" data-label="p50">
+													{sayDuration(each.p50_ms)}
+												</td>
+												<td class="number" data-label="p95">
+													{sayDuration(each.p95_ms)}
+												</td>
+												<td class="number" data-label="p99">
+													{sayDuration(each.p99_ms)}
+												</td>
 											</tr>
 										);
 									})}

@@ -112,17 +112,17 @@ function Overview() {
 						{(map) => (map.edges.length > 0 ? <Picture found={map} /> : null)}
 					</Shown>
 					<div class="scroll">
-						<table class="figures" aria-label="Services">
+						<table class="figures cards" aria-label="Services">
 							<thead>
 								<tr>
 									<th>service</th>
 									<th class="number">spans</th>
-									<th class="number minor">a second</th>
+									<th class="number">a second</th>
 									<th class="number">failed</th>
-									<th class="number minor">p50</th>
+									<th class="number">p50</th>
 									<th class="number">p95</th>
-									<th class="number minor">p99</th>
-									<th class="number minor">log records</th>
+									<th class="number">p99</th>
+									<th class="number">log records</th>
 								</tr>
 							</thead>
 							<tbody>
@@ -131,13 +131,18 @@ function Overview() {
 										<td>
 											<a href={linkTo("services", [each.name])}>{each.name}</a>
 										</td>
-										<td class="number">
+										<td class="number" data-label="spans">
 											<a href={linkTo("find", [], { service: each.name })}>
 												{sayCount(each.span_count)}
 											</a>
 										</td>
-										<td class="number minor">{each.rate_per_second.toPrecision(3)}</td>
-										<td class={`number ${each.error_count > 0 ? "bad" : "soft"}`}>
+										<td class="number" data-label="a second">
+											{each.rate_per_second.toPrecision(3)}
+										</td>
+										<td
+											class={`number ${each.error_count > 0 ? "bad" : "soft"}`}
+											data-label="failed"
+										>
 											{each.error_count > 0 ? (
 												<a
 													class="bad"
@@ -153,10 +158,16 @@ function Overview() {
 												"none"
 											)}
 										</td>
-										<td class="number minor">{sayDuration(each.p50_ms)}</td>
-										<td class="number">{sayDuration(each.p95_ms)}</td>
-										<td class="number minor">{sayDuration(each.p99_ms)}</td>
-										<td class="number minor">
+										<td class="number" data-label="p50">
+											{sayDuration(each.p50_ms)}
+										</td>
+										<td class="number" data-label="p95">
+											{sayDuration(each.p95_ms)}
+										</td>
+										<td class="number" data-label="p99">
+											{sayDuration(each.p99_ms)}
+										</td>
+										<td class="number" data-label="log records">
 											<a href={linkTo("find", [], { service: each.name, show: "logs" })}>
 												{sayCount(each.log_count)}
 											</a>
@@ -287,17 +298,17 @@ function Agents() {
 		>
 			{(found) => (
 				<div class="scroll">
-					<table class="figures" aria-label="Agents">
+					<table class="figures cards" aria-label="Agents">
 						<thead>
 							<tr>
 								<th>agent</th>
-								<th class="minor">models</th>
+								<th>models</th>
 								<th class="number">runs</th>
 								<th class="number">failed</th>
-								<th class="number minor">calls of models</th>
-								<th class="number minor">of tools</th>
-								<th class="number minor">tokens in</th>
-								<th class="number minor">out</th>
+								<th class="number">calls of models</th>
+								<th class="number">of tools</th>
+								<th class="number">tokens in</th>
+								<th class="number">out</th>
 								<th class="number">cost</th>
 								<th class="number">p95</th>
 							</tr>
@@ -317,16 +328,31 @@ function Agents() {
 												{each.agent}
 											</a>
 										</td>
-										<td class="words minor">{each.models.join(", ")}</td>
-										<td class="number">{sayCount(each.runs)}</td>
-										<td class={`number ${each.run_failures > 0 ? "bad" : "soft"}`}>
+										<td class="words" data-label="models">
+											{each.models.join(", ")}
+										</td>
+										<td class="number" data-label="runs">
+											{sayCount(each.runs)}
+										</td>
+										<td
+											class={`number ${each.run_failures > 0 ? "bad" : "soft"}`}
+											data-label="failed"
+										>
 											{each.run_failures > 0 ? saySharePercent(each.failure_rate) : "none"}
 										</td>
-										<td class="number minor">{sayCount(each.llm_calls)}</td>
-										<td class="number minor">{sayCount(each.tool_calls)}</td>
-										<td class="number minor">{sayCount(each.tokens.input)}</td>
-										<td class="number minor">{sayCount(each.tokens.output)}</td>
-										<td class="number">
+										<td class="number" data-label="calls of models">
+											{sayCount(each.llm_calls)}
+										</td>
+										<td class="number" data-label="of tools">
+											{sayCount(each.tool_calls)}
+										</td>
+										<td class="number" data-label="tokens in">
+											{sayCount(each.tokens.input)}
+										</td>
+										<td class="number" data-label="tokens out">
+											{sayCount(each.tokens.output)}
+										</td>
+										<td class="number" data-label="cost">
 											{each.cost.usd === null ? (
 												<span
 													class="soft"
@@ -338,7 +364,9 @@ function Agents() {
 												`$${each.cost.usd.toFixed(each.cost.usd < 1 ? 4 : 2)}`
 											)}
 										</td>
-										<td class="number">{each.p95_ms === null ? "–" : sayDuration(each.p95_ms)}</td>
+										<td class="number" data-label="p95">
+											{each.p95_ms === null ? "–" : sayDuration(each.p95_ms)}
+										</td>
 									</tr>
 								))}
 						</tbody>
@@ -359,8 +387,17 @@ function Changes() {
 			empty={(found) =>
 				found.anomalies.length > 0 ? null : found.compared.services === 0 ? (
 					<Nothing title="There is nothing to compare yet">
-						<p>No service said anything in this time, nor in the time before.</p>
-						<SendData />
+						{found.notes.length > 0 ? (
+							<p>
+								{found.notes.join("; ")}. Choose a shorter range, and it is compared with the time
+								before it.
+							</p>
+						) : (
+							<>
+								<p>No service said anything in this time, nor in the time before.</p>
+								<SendData />
+							</>
+						)}
 					</Nothing>
 				) : (
 					<Nothing title="Everything is as it was">
@@ -386,7 +423,7 @@ function Changes() {
 						</p>
 					))}
 					<div class="scroll">
-						<table class="figures" aria-label="What changed">
+						<table class="figures cards" aria-label="What changed">
 							<thead>
 								<tr>
 									<th>what</th>
@@ -437,12 +474,16 @@ function Changed({ anomaly: each }: { anomaly: Anomaly }) {
 				{each.description}
 				{each.pattern && <pre class="soft">{each.pattern}</pre>}
 			</td>
-			<td class="number">{say(each.baseline)}</td>
-			<td class="number">{say(each.current)}</td>
-			<td class="number soft">
+			<td class="number" data-label="before">
+				{say(each.baseline)}
+			</td>
+			<td class="number" data-label="now">
+				{say(each.current)}
+			</td>
+			<td class="number soft" data-label="of so many">
 				{sayCount(each.baseline_count)}, {sayCount(each.current_count)}
 			</td>
-			<td class="number" title={`p = ${each.p_value.toPrecision(2)}`}>
+			<td class="number" data-label="how sure" title={`p = ${each.p_value.toPrecision(2)}`}>
 				{saySharePercent(each.confidence)}
 			</td>
 			<td>

@@ -103,7 +103,13 @@ export default function Team() {
 
 function Badge({ status }: { status: Status }) {
 	const found = status.data;
-	if (found === undefined) return null;
+	// As wide as what it says mostly: nothing moves when it is known.
+	if (found === undefined)
+		return (
+			<span class="tag" style={{ visibility: "hidden" }}>
+				not connected
+			</span>
+		);
 	if (!found.connected) return <span class="tag">not connected</span>;
 	const waits = found.queue.pending;
 	const tone = found.link === "online" ? "good" : "warn";

@@ -138,7 +138,7 @@ function OneTrace({ id }: { id: string }) {
 				title={root === undefined ? "Trace" : `${root.service} · ${root.operation}`}
 				copies={isTranscript ? copiesOfTranscript(id) : copiesOf(id)}
 			>
-				{answer.data && <Facts trace={answer.data} />}
+				{answer.data ? <Facts trace={answer.data} /> : <span class="facts" />}
 			</Head>
 			<main class="main fills">
 				<Shown of={answer}>{(trace) => <Opened trace={trace} />}</Shown>
@@ -158,7 +158,7 @@ function copiesOf(id: string): Copies {
 
 function Facts({ trace }: { trace: TraceDocument }) {
 	return (
-		<span class="bar small">
+		<span class="bar small facts">
 			<span class="soft">{sayTime(readTime(trace.start_time) ?? 0, now.value)}</span>
 			<b>{sayDuration(trace.duration_ms)}</b>
 			<span>{sayMany(trace.span_count, "span")}</span>

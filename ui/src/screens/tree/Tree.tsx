@@ -177,7 +177,7 @@ function Apps({ tree, apps, selected, all }: AppsProps) {
 							<span class="soft">, the first {sayCount(apps.length)} are shown</span>
 						)}
 					</span>
-					{!tree.isHeard && (
+					{tree.isHeard === false && (
 						<span class="tag warn" title="What happens cannot be heard; it is asked for every 5 s">
 							not live
 						</span>

@@ -38,12 +38,12 @@ export interface Tree {
 	truncated: boolean;
 	/** Why the apps could not be read, or not renewed. */
 	problem: Problem | null;
-	/** Whether what happens is heard as it does. */
-	isHeard: boolean;
+	/** Whether what happens is heard as it does; null until that was tried. */
+	isHeard: boolean | null;
 	again: () => void;
 }
 
-const EMPTY = { apps: null, total: 0, truncated: false, problem: null, isHeard: false };
+const EMPTY = { apps: null, total: 0, truncated: false, problem: null, isHeard: null };
 
 export function useTree(all: boolean): Tree {
 	const [tree, setTree] = useState<Omit<Tree, "again">>(EMPTY);

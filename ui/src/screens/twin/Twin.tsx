@@ -64,7 +64,7 @@ function Objects({ type: inPath }: { type: string | undefined }) {
 			>
 				<select
 					aria-label="Type"
-					style={{ width: "auto" }}
+					style={{ width: "150px" }}
 					value={type ?? ""}
 					onChange={(event) => change({ type: event.currentTarget.value || null })}
 				>
