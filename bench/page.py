@@ -74,11 +74,12 @@ _IS_READY: Final = "() => document.querySelector('.rows li') ? performance.now()
 class _Sizes:
     trace: int
     live: int
+    tree: int
     loads: int
 
 
-FULL: Final = _Sizes(trace=50_000, live=1_000_000, loads=9)
-QUICK: Final = _Sizes(trace=5_000, live=20_000, loads=3)
+FULL: Final = _Sizes(trace=50_000, live=1_000_000, tree=10_000, loads=9)
+QUICK: Final = _Sizes(trace=5_000, live=20_000, tree=1_000, loads=3)
 
 
 def run(session: Session) -> None:
@@ -100,11 +101,17 @@ def run(session: Session) -> None:
             name = f"page.trace_{sizes.trace}"
             session.add(f"{name}.shown_ms", single(page.evaluate("performance.now()"), "ms"))
             _scroll(session, name, page, tools, ".waterfall .spans")
-        with open_front(server.doors["http"], sizes.live) as front, _opened(browser) as opened:
-            page, tools = opened
-            page.goto(f"{front}/#/live?without=app,log")
-            _wait_for_rows(page, sizes.live)
-            _scroll(session, f"page.live_{sizes.live}", page, tools, ".rows")
+        with open_front(server.doors["http"], sizes.live, sizes.tree) as front:
+            with _opened(browser) as (page, tools):
+                page.goto(f"{front}/#/live?without=app,log")
+                _wait_for_rows(page, sizes.live)
+                _scroll(session, f"page.live_{sizes.live}", page, tools, ".rows")
+            with _opened(browser) as (page, tools):
+                page.goto(f"{front}/#/tree")
+                _wait_for_rows(page, sizes.tree)
+                name = f"page.tree_{sizes.tree}"
+                session.add(f"{name}.shown_ms", single(page.evaluate("performance.now()"), "ms"))
+                _scroll(session, name, page, tools, ".rows")
 
 
 def _fill(server: ClewServer, spans: int) -> None:

@@ -1,7 +1,8 @@
-"""A front on loopback for the page under measurement: the server, and a feed of any length.
+"""A front on loopback for the page under measurement: the server, a feed and a tree of any length.
 
-A million spans would come from a server no faster than it takes them in; what is measured is the
-page, so the feed of spans is written here, of the fields that a row of the list shows.
+A million spans would come from a server no faster than it takes them in, and ten thousand apps
+would have to live; what is measured is the page, so the feed of spans and the list of apps are
+written here, of the fields that a row shows.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 FEED: Final = "/api/v1/traces/live"
 
+APPS: Final = "/api/v1/apps?"
+
 HOP: Final = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
 
 BATCH: Final = 1_000
@@ -31,14 +34,24 @@ _ENDS_S: Final = 600.0
 
 
 @contextmanager
-def open_front(address: str, spans: int) -> Iterator[str]:
-    """Stand before the server at ``host:port`` with a feed of so many spans; yield the address."""
+def open_front(address: str, spans: int, apps: int) -> Iterator[str]:
+    """Stand before the server at ``host:port``; yield the address.
+
+    The feed has so many spans, and the tree so many apps.
+    """
     ended = threading.Event()
+    listed = [_app(number) for number in range(apps)]
+    tree = msgspec.json.encode(
+        {"apps": listed, "count": apps, "total": apps, "truncated": False, "next": None}
+    )
 
     class Handler(BaseHTTPRequestHandler):
         def forward(self) -> None:
             if self.path.startswith(FEED):
                 self._feed()
+                return
+            if self.path.startswith(APPS):
+                self._tell(tree)
                 return
             length = int(self.headers.get("content-length", 0))
             kept = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
@@ -57,6 +70,13 @@ def open_front(address: str, spans: int) -> Iterator[str]:
                 self.close_connection = True
             finally:
                 onward.close()
+
+        def _tell(self, document: bytes) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(document)))
+            self.end_headers()
+            self.wfile.write(document)
 
         def _feed(self) -> None:
             self.send_response(200)
@@ -102,3 +122,43 @@ def _span(number: int) -> dict[str, object]:
         "duration_ms": number % 400 / 4,
         "status": "error" if number % 97 == 0 else "ok",
     }
+
+
+BELOW: Final = 50
+"""Apps below each app that has any: a root, as many below it as are needed, and theirs."""
+
+
+def _app(number: int) -> dict[str, object]:
+    above = None if number == 0 else 0 if number % BELOW == 1 else (number - 1) // BELOW * BELOW + 1
+    path = [0] if above is None else [0, number] if above == 0 else [0, above, number]
+    second, rest = divmod(number, 100)
+    at = f"2026-11-21T10:{second // 60:02}:{second % 60:02}.{rest:02}0000000Z"
+    return {
+        "app_id": _app_id(number),
+        "parent_id": None if above is None else _app_id(above),
+        "app_name": f"worker {number}",
+        "status": "crashed" if number % 9 == 8 else "running",
+        "path": [_app_id(each) for each in path],
+        "held": None,
+        "detached": False,
+        "role_refs": [],
+        "scheduled_at": at,
+        "connected_at": at,
+        "ended_at": None,
+        "last_snapshot": {
+            "seq": 1,
+            "at": at,
+            "payload": {
+                "phase": "working",
+                "progress": number % 100 / 100,
+                "tokens": number * 7,
+                "cost_usd": number / 1000,
+            },
+        },
+        "process": {"pid": number, "hostname": f"host-{number % 7}"},
+        "crash": None,
+    }
+
+
+def _app_id(number: int) -> str:
+    return f"00000000-0000-7000-8000-{number:012x}"

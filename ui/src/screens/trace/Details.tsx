@@ -35,13 +35,14 @@ export function Details({ trace, row, comments }: DetailsProps) {
 						<button
 							type="button"
 							role="tab"
+							class="noted"
 							key={each}
 							aria-selected={each === pane}
 							onClick={() => change({ pane: each === "span" ? null : each }, { replace: true })}
 						>
 							{each}
 							{each === "comments" && (comments.data?.count ?? 0) > 0 && (
-								<span class="tag">{comments.data?.count}</span>
+								<span class="tag note-count">{comments.data?.count}</span>
 							)}
 						</button>
 					))}

@@ -8,7 +8,7 @@ import { change, param } from "../../state/place";
 import { now } from "../../state/time";
 import { isLate, recordedTime, THEN, unheardOf } from "./state";
 
-/** Turns it on and off; where no event came late both are the same, and there is none. */
+/** Turns it on and off; where no event came late both are the same, and it is not seen. */
 export function KnownSwitch({ events }: { events: readonly TimelineEvent[] }) {
 	const isOn = param("recorded_at") !== null;
 	const isShown = isOn || events.some(isLate);
@@ -16,9 +16,12 @@ export function KnownSwitch({ events }: { events: readonly TimelineEvent[] }) {
 		if (!isShown) return;
 		return addKeys([{ keys: "t", what: "What was known then, or all that is", act: turn }]);
 	}, [isShown]);
-	if (!isShown) return null;
+	// Its place is kept: events come after the head, and nothing in it is to move then.
 	return (
-		<label title="Only what the server had taken in by that moment counts (t)">
+		<label
+			style={{ visibility: isShown ? "visible" : "hidden" }}
+			title="Only what the server had taken in by that moment counts (t)"
+		>
 			<input type="checkbox" checked={isOn} onChange={turn} /> What was known then
 		</label>
 	);
