@@ -22,7 +22,12 @@ describe("what comes live", () => {
 	it("is told once, though it was there before and the feed brings it again", () => {
 		const backlog = new Backlog();
 		backlog.take("log", log("new"));
-		backlog.begin([{ kind: "log", at: 1, record: log("old") }]);
+		const before = ["old", "new"].map((said) => ({
+			kind: "log" as const,
+			at: 1,
+			record: log(said),
+		}));
+		backlog.begin(before);
 		backlog.take("log", [log("old"), log("newer")]);
 		expect(bodies(backlog.show(false))).toEqual(["old", "new", "newer"]);
 	});

@@ -30,9 +30,10 @@ export class Backlog {
 	/** Ids of what was there before the feed began, which may bring some of it again. */
 	#known = new Set<string>();
 
-	/** Keep what was there before, oldest first; what an earlier call told is not told again. */
+	/** Keep what was there before, oldest first; what the feed told already is not told again. */
 	begin(lines: readonly Line[]): void {
-		this.#lines = [...lines, ...this.#lines];
+		const told = new Set(this.#lines.map(identify));
+		this.#lines = [...lines.filter((line) => !told.has(identify(line))), ...this.#lines];
 		for (const line of lines) this.#known.add(identify(line));
 		this.version += 1;
 	}

@@ -280,6 +280,11 @@ function Picture({ found }: { found: Topology }) {
 	);
 }
 
+/** Tokens of an agent: what tells them apart where no price is known. */
+function spent({ tokens }: AgentList["agents"][number]): number {
+	return tokens.input + tokens.output;
+}
+
 function Agents() {
 	const answer = useAnswer<AgentList>(slowRangeKey.value, (until) =>
 		get("/api/v1/agents", { query: { ...rangeQuery(), limit: 200 }, until }),
@@ -315,7 +320,10 @@ function Agents() {
 						</thead>
 						<tbody>
 							{[...found.agents]
-								.sort((one, other) => (other.cost.usd ?? 0) - (one.cost.usd ?? 0))
+								.sort(
+									(one, other) =>
+										(other.cost.usd ?? 0) - (one.cost.usd ?? 0) || spent(other) - spent(one),
+								)
 								.map((each) => (
 									<tr key={each.agent}>
 										<td>

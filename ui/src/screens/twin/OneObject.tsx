@@ -98,7 +98,6 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 						: copiesOfDifference(type, id, from, at, recorded)
 				}
 			>
-				<KnownSwitch events={all} />
 				<a class="button" href={linkTo("twin", [], { type })}>
 					All objects
 				</a>
@@ -113,6 +112,7 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 						Now
 					</button>
 				)}
+				<KnownSwitch events={all} />
 			</Head>
 			<main class="main fills">
 				<div class="split">
