@@ -11,6 +11,7 @@ import {
 	recordedQuery,
 	recordedTime,
 	rowsOf,
+	sayLate,
 	sayState,
 	unheardOf,
 } from "../src/screens/twin/state";
@@ -75,6 +76,8 @@ describe("what was known", () => {
 		expect(unheardOf(events, at, at)).toEqual([events[1]]);
 		expect(unheardOf(events, at + 20_000, at)).toEqual([events[1], events[3]]);
 		expect(events.map(isLate)).toEqual([false, true, false, false]);
+		const late = events[1] as TimelineEvent;
+		expect([sayLate(late, false), sayLate(late, true)]).toEqual(["7 s late", "unknown for 7 s"]);
 		expect(eventsSql("Cart", "c'1", at)).toContain(
 			"ObjId = 'c\\'1' AND Received <= fromUnixTimestamp64Micro(1795255210000000) ORDER",
 		);

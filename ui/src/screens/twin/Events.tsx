@@ -7,7 +7,15 @@ import { Rows } from "../../parts/Rows";
 import { sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
 import { change, linkTo, param } from "../../state/place";
 import { cursor, moveCursor, now, readTime } from "../../state/time";
-import { eventsSql, isLate, lateness, recordedList, recordedTime, sayState } from "./state";
+import {
+	eventsSql,
+	isLate,
+	lateness,
+	recordedList,
+	recordedTime,
+	sayLate,
+	sayState,
+} from "./state";
 
 const HEIGHT = 50;
 
@@ -64,9 +72,11 @@ export function Events({ type, id, found }: EventsProps) {
 								{event.phase && <span class="tag">{event.phase}</span>}
 								{event.verdict !== "accepted" && <span class="tag warn">{event.verdict}</span>}
 								{isLate(event) && (
-									<span class="tag warn" title="What was known then did not have it yet">
-										{isUnheard && index <= last ? "not known then, " : ""}
-										{sayDuration(lateness(event))} late
+									<span
+										class="tag warn"
+										title={`It came ${sayDuration(lateness(event))} after it happened: what was known then did not have it yet`}
+									>
+										{sayLate(event, isUnheard && index <= last)}
 									</span>
 								)}
 								<span class="grow" />

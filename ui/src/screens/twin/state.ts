@@ -1,7 +1,7 @@
 /** States side by side, and the events around a moment. Pure. */
 
 import type { TimelineEvent } from "../../api/schema";
-import { sayValue } from "../../parts/words";
+import { sayDuration, sayValue } from "../../parts/words";
 import { readTime, writeTime } from "../../state/time";
 
 /** An event that came later than this after it happened is told to be late. */
@@ -25,6 +25,12 @@ export function lateness(event: TimelineEvent): number {
 
 export function isLate(event: TimelineEvent): boolean {
 	return lateness(event) > LATE_MS;
+}
+
+/** Return how late an event came, in its largest unit, and whether it is left out for that. */
+export function sayLate(event: TimelineEvent, isLeftOut: boolean): string {
+	const [figure, unit] = sayDuration(lateness(event)).split(" ");
+	return isLeftOut ? `unknown for ${figure} ${unit}` : `${figure} ${unit} late`;
 }
 
 /** Return by when what counts had come, in milliseconds; null where all counts.
