@@ -71,14 +71,6 @@ export function Events({ type, id, found }: EventsProps) {
 								</button>
 								{event.phase && <span class="tag">{event.phase}</span>}
 								{event.verdict !== "accepted" && <span class="tag warn">{event.verdict}</span>}
-								{isLate(event) && (
-									<span
-										class="tag warn"
-										title={`It came ${sayDuration(lateness(event))} after it happened: what was known then did not have it yet`}
-									>
-										{sayLate(event, isUnheard && index <= last)}
-									</span>
-								)}
 								<span class="grow" />
 								{event.trace_id && (
 									<a
@@ -97,8 +89,18 @@ export function Events({ type, id, found }: EventsProps) {
 									compare
 								</button>
 							</p>
-							<p class="mono small cut" title={sayState(event.changes)}>
-								{sayState(event.changes) || <span class="soft">{event.body}</span>}
+							<p class="small">
+								<span class="mono cut grow" title={sayState(event.changes)}>
+									{sayState(event.changes) || <span class="soft">{event.body}</span>}
+								</span>
+								{isLate(event) && (
+									<span
+										class="tag warn"
+										title={`It came ${sayDuration(lateness(event))} after it happened: what was known then did not have it yet`}
+									>
+										{sayLate(event, isUnheard && index <= last)}
+									</span>
+								)}
 							</p>
 						</div>
 					);
