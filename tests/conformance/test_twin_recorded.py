@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,10 +13,8 @@ from msgspec import structs
 from clew.base.errors import ClewError
 from clew.base.times import format_time
 from clew.store.engine.chdb import ChdbEngine
-from clew.telemetry.tables import MIGRATIONS
 from clew.twin.events import Event, EventType
 from clew.twin.fold import Folded, fold
-from clew.twin.migrations import MIGRATIONS as TWIN_MIGRATIONS
 from clew.twin.parameters import (
     DifferenceQuery,
     GraphQuery,
@@ -33,22 +31,16 @@ from clew.twin.state import arrivals as arrivals_module
 from clew.twin.state.arrivals import fold_arrivals
 from clew.twin.state.folding import fold_events, fold_objects, refold
 from clew.twin.state.memory import Memory
-from clew.twin.state.reading import fold_read
 from clew.twin.state.retention import Retention
 from clew.twin.state.selection import Subject
-from clew.twin.state.snapshots import Written, write_snapshots
 from clew.twin.state.store import RecordedStore
-from clew.twin.tables import SNAPSHOTS, TABLES
+from clew.twin.tables import TABLES
 from tests.conformance.twin_house import MORNING, MOSTLY_CHANGES, House, histories
 from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    import pyarrow as pa
-
-    from clew.store.table import Table
     from clew.twin.documents import TwinState
 
 DECEMBER = 1_701_388_800_000_000_000
@@ -92,7 +84,7 @@ def take_in(house: House, arrival: Arrival, subject: Subject) -> None:
         house.flush()
 
 
-@settings(max_examples=examples(10))
+@settings(max_examples=examples(7))
 @given(
     came=st.lists(arrivals(), min_size=1, max_size=4),
     moments=st.lists(st.integers(-1, 5), min_size=4, max_size=4),
@@ -136,7 +128,7 @@ def test_a_state_is_made_of_what_had_come(
         memory.close()
 
 
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(4))
 @given(
     november=st.lists(arrivals(name="n", come=DECEMBER), min_size=1, max_size=2),
     december=arrivals(name="d", start=DECEMBER, come=DECEMBER),
@@ -285,38 +277,3 @@ def test_a_recorded_time_is_a_time_or_then_where_there_is_a_moment(
     assert "or write then" in (refusal.value.hint or "")
     with pytest.raises(ClewError, match="nothing is known"):
         twins.get_state(cart.type, "nobody", StateQuery(recorded_at="then"))
-
-
-def test_what_an_older_version_wrote_down_had_come_when_it_was_made(tmp_path: Path) -> None:
-    columns = tuple(each for each in SNAPSHOTS.columns if each.name != "Received")
-    before = replace(SNAPSHOTS, columns=columns)
-    older = ChdbEngine(tmp_path, migrations=MIGRATIONS)
-    older.create([before])
-    known = fold_read([named(0, 1, a=1)], None, {})
-    subject = Subject("Cart", "old")
-    written = Written(subject, known, 1, {}, received=MORNING, kept_from=MORNING + 5)
-    write_snapshots(_Older(older, before), [written], now=MORNING + 7)  # type: ignore[arg-type]
-    older.close()
-    newer = ChdbEngine(tmp_path, migrations=(*MIGRATIONS, *TWIN_MIGRATIONS))
-    try:
-        newer.create(TABLES)
-        house = House(newer)
-        house.store([named(0, 1, a=1)])
-        memory = Memory(house, lambda: MORNING)
-        for recorded, expired in ((MORNING + 6, MORNING + 5), (MORNING + 7, None)):
-            store = RecordedStore(memory.store, recorded)
-            assert fold_events(store, subject).expired == expired
-    finally:
-        newer.close()
-
-
-@dataclass(frozen=True)
-class _Older:
-    """An engine that takes the columns of a table as it was."""
-
-    engine: ChdbEngine
-    table: Table
-
-    def insert(self, _table: Table, rows: pa.Table, *, token: str) -> None:
-        names = [each.name for each in self.table.columns]
-        self.engine.insert(self.table, rows.select(names), token=token)
