@@ -87,8 +87,6 @@ def check_refusals(standby: ServerProcess, leader: str, key: str) -> None:
         assert leader in call_tool(standby.url, key, tool, arguments)
     for words in (
         ("comment", "add", TRACE, "no"),
-        ("session", "start", "no"),
-        ("cancel", "11111111-1111-4111-8111-111111111111"),
         ("keys", "create", "more", "--role", "reader"),
     ):
         ended = run(standby, key, *words)
