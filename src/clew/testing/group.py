@@ -155,6 +155,18 @@ class ServerGroup:
         body = json.dumps({"force": force}).encode()
         return ask(self.urls[number], "POST", "/internal/promote", body)
 
+    def wait_claimed(self, number: int) -> None:
+        """Return once a server leads, whether or not enough others are there to take anything.
+
+        Raises:
+            TimeoutError: it does not in time.
+        """
+        wait_until(
+            lambda: bool((self.status(number) or {}).get("is_leader")),
+            SETTLE_SECONDS_MAX,
+            f"server {number} leads",
+        )
+
     def wait_leading(self, number: int) -> dict[str, Any]:
         """Return what a server says once it leads and takes what is written.
 

@@ -126,6 +126,9 @@ def test_nothing_acknowledged_is_lost_when_leaders_are_killed_and_standbys_promo
                 leader, former = 1 - leader, leader
                 status, begun = group.promote(leader)
                 assert status == 202, begun
+                # Before the former one is there: it may have more than was acknowledged, and then
+                # it would be the one to lead.
+                group.wait_claimed(leader)
                 group.start(former, "leader")
                 group.wait_leading(leader)
             load.wait_for_more(20)

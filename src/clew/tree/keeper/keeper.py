@@ -463,6 +463,7 @@ class TreeKeeper:
         # From now on these sockets are nobody's: the machine to come knows none of them.
         self._links.clear()
         self._paused.clear()
+        last_told = None
         while not self._is_closing:
             try:
                 await self._load()
@@ -472,7 +473,10 @@ class TreeKeeper:
             except Exception as error:  # noqa: BLE001
                 self._machine = None
                 told = error.message if isinstance(error, ClewError) else repr(error)
-                logger.warning("the tree cannot be loaded: %s", told)
+                if told != last_told:
+                    # Once: it may be tried every second for as long as a standby is away.
+                    logger.warning("the tree cannot be loaded: %s", told)
+                last_told = told
                 await self._wait_for_end(RELOAD_SECONDS)
             else:
                 # Those that came meanwhile were not heard either.
