@@ -95,6 +95,8 @@ def test_a_twin_is_scrubbed_to_the_change_that_broke_it_and_its_span(
     expect(page.get_by_text(re.compile("^As known then: without 5 events"))).to_be_visible()
     page.reload()
     expect(switch).to_be_checked()
+    # Until its events are there the switch stands for the address alone, and goes with it.
+    expect(page.get_by_text("6 events")).to_be_visible()
     switch.uncheck()
     expect(broken).to_be_visible()
     page.get_by_role("link", name="the span that last changed it").click()
