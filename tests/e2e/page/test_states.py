@@ -166,9 +166,10 @@ def test_a_server_that_goes_leaves_what_was_known_and_comes_back(
 
 
 def test_a_shard_that_is_missing_is_told_of_on_every_screen(
-    server: ServerProcess, tmp_path: Path, visit: Visit
+    shop: Shop, tmp_path: Path, visit: Visit
 ) -> None:
-    shards = {"shards": f"here={server.url},gone=http://127.0.0.1:9", "shard_timeout": "60"}
+    # The file's own server was ended by the test before.
+    shards = {"shards": f"here={shop.server.url},gone=http://127.0.0.1:9", "shard_timeout": "60"}
     with ServerProcess(tmp_path / "tier", shards) as tier:
         visit.is_live = True
         page = visit.look(f"{tier.url}/#/find")
