@@ -137,6 +137,8 @@ def test_a_server_that_goes_leaves_what_was_known_and_comes_back(
     for address, title in SCREENS.items():
         go(page, address)
         expect(page.get_by_role("heading", level=1)).to_contain_text(title)
+        # The title stands there before the screen has come.
+        expect(page.locator(".main .loading-line")).to_have_count(0)
     go(page, "#/services")
     expect(page.get_by_role("table", name="Services")).to_be_visible()
     server.kill()
