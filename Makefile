@@ -37,7 +37,7 @@ test: $(STAMPS)/dev ## lint, types and every test: what CI runs
 
 # What `make test` does before the tests, two at a time: the types take one core for half a minute.
 native-tests: $(STAMPS)/dev
-	@if command -v cargo >/dev/null; then cargo test --quiet --locked --manifest-path native/Cargo.toml; \
+	@if command -v cargo >/dev/null; then MAKEFLAGS= cargo test --quiet --locked --manifest-path native/Cargo.toml; \
 	else echo "no cargo: the tests of the native decoder are left out"; fi
 
 page-tests:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from urllib.parse import urlencode
 import pytest
 
 from clew.testing.server import ServerProcess
+from tests.e2e.executed import until
 from tests.e2e.terminal import Ended, clew, clew_on_terminal
 from tests.integration.wire import ask
 
@@ -203,6 +205,14 @@ def test_an_agents_run_has_its_model_calls_and_tools(server: ServerProcess, ran:
     assert chat["gen_ai.conversation.id"].startswith("conv-11-")
 
 
+def test_two_agents_are_told_apart_by_what_they_cost(server: ServerProcess, ran: Ended) -> None:
+    agents = {
+        each["agent"]: each["cost"]["reported_usd"]
+        for each in get(server, "agents", service="assistant")["agents"]
+    }
+    assert agents["shopper"] > agents["gift finder"] > 0
+
+
 def test_a_batch_points_at_the_orders_that_it_ships(server: ServerProcess, ran: Ended) -> None:
     (batch, *_) = get(server, "traces", service="shop", operation="ship orders", limit=1)["spans"]
     assert batch["kind"] == "consumer"
@@ -227,6 +237,27 @@ def test_on_a_terminal_the_answers_are_pictures_with_their_commands(server: Serv
     assert "cancel over  3 apps: 3 cancelled" in shown
     assert "cancel trails planner" in shown
     assert "go on with" in shown
+
+
+def test_a_tree_that_stays_goes_on_until_somebody_stops_it(server: ServerProcess) -> None:
+    def find_planner() -> str:
+        assert not told.done(), told.result()
+        below: dict[str, int] = {}
+        for app in get(server, "apps", status="running", limit=100)["apps"]:
+            parent = str(app["parent_id"])
+            below[parent] = below.get(parent, 0) + app["app_name"].startswith("worker-")
+        return next((app_id for app_id, workers in below.items() if workers == 3), "")
+
+    arguments = ("demo", "--requests", "1", "--seed", "3", "--stay", "10m")
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(clew_on_terminal, *arguments, server=server.url)
+        planner = until(find_planner)
+        cancelled = ("cancel", planner, "--cascade", "--wait", "--grace", "2s")
+        assert clew(*cancelled, server=server.url).code == 0
+        said = told.result(60)
+    assert said.code == 0, said.stdout
+    assert f"{server.url}/#/tree" in said.stdout
+    assert "7 apps, none of them runs any more" in said.stdout
 
 
 def test_without_a_server_nothing_starts() -> None:

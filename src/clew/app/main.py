@@ -62,6 +62,7 @@ def commands() -> tuple[Command, ...]:
             (
                 ("clew demo", "about five seconds"),
                 ("clew demo --requests 500 --seed 7", "more, and the same each time"),
+                ("clew demo --stay 10m", "a tree that goes on until you stop it, on the page say"),
             ),
         ),
         Command(

@@ -22,10 +22,12 @@ from clew.demo.service import DURATION_BOUNDS_S, Refusal, call, work
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-AGENT: Final = "shopper"
 PROVIDER: Final = "clew.demo"
-PLANNER: Final = "demo-large"
-WRITER: Final = "demo-small"
+LARGE: Final = "demo-large"
+SMALL: Final = "demo-small"
+
+# Of a million tokens in and out, in USD: no table of prices knows a model that is a pretence.
+PRICES: Final = {LARGE: (3.0, 15.0), SMALL: (0.25, 1.25)}
 
 INSTRUCTIONS: Final = "You help people shop. Look products up before you order; order one thing."
 REQUESTS: Final = (
@@ -38,6 +40,26 @@ _DONE: Final = "It is ordered, and on its way to you."
 _REFUSED: Final = "I am sorry: the payment was refused, so nothing was ordered."
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Who holds conversations, and with which model it plans."""
+
+    name: str
+    id: str
+    planner: str
+
+
+AGENTS: Final = (
+    Agent("shopper", "agent_shopper_1", LARGE),
+    Agent("gift finder", "agent_gift_finder_1", SMALL),
+)
+
+
+def choose_agent(number: int) -> Agent:
+    """Return who holds a conversation: presents have an agent of their own."""
+    return AGENTS["present" in REQUESTS[number % len(REQUESTS)]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,29 +122,30 @@ class Assistant:
     def converse(self, number: int) -> Conversation:
         """Hold one conversation."""
         chance = Chance(self._seed, f"conversation {number}")
+        agent = choose_agent(number)
         talk = _Talk(f"conv-{self._seed}-{number}")
         with self._tracer.start_as_current_span(
-            f"invoke_agent {AGENT}",
+            f"invoke_agent {agent.name}",
             attributes={
                 "gen_ai.operation.name": "invoke_agent",
                 "gen_ai.provider.name": PROVIDER,
-                "gen_ai.agent.name": AGENT,
-                "gen_ai.agent.id": "agent_shopper_1",
+                "gen_ai.agent.name": agent.name,
+                "gen_ai.agent.id": agent.id,
                 "gen_ai.conversation.id": talk.name,
-                "gen_ai.request.model": PLANNER,
+                "gen_ai.request.model": agent.planner,
             },
         ):
             request = take_request(number)
             talk.say("user", _text(request.value))
             search = {"query": "something warm"}
-            self._chat(chance, talk, PLANNER, 0, _asking(talk, "search_products", search))
+            self._chat(chance, talk, agent.planner, 0, _asking(talk, "search_products", search))
             found = self._tool(talk, "search_products", search, request, self._search)
             order = {"order_id": f"agent-{number}"}
-            self._chat(chance, talk, PLANNER, 1, _asking(talk, "place_order", order))
+            self._chat(chance, talk, agent.planner, 1, _asking(talk, "place_order", order))
             placed = self._order(talk, order, found)
             known = [request, found] if placed is None else [request, found, placed]
             with lineage.join(known, stage="answer") as out:
-                self._chat(chance, talk, WRITER, 2, [_text(_REFUSED if placed is None else _DONE)])
+                self._chat(chance, talk, SMALL, 2, [_text(_REFUSED if placed is None else _DONE)])
         return Conversation(placed is not None, out.trace_id)
 
     def _chat(
@@ -130,6 +153,7 @@ class Assistant:
     ) -> None:
         sent = int(chance.between(f"input {turn}", 180, 420)) * (turn + 1)
         received = int(chance.between(f"output {turn}", 20, 160))
+        price_in, price_out = PRICES[model]
         finish = "tool_calls" if answer[-1]["type"] == "tool_call" else "stop"
         started = time.perf_counter()
         with self._tracer.start_as_current_span(
@@ -157,6 +181,7 @@ class Assistant:
                     "gen_ai.response.time_to_first_chunk": first_chunk,
                     "gen_ai.usage.input_tokens": sent,
                     "gen_ai.usage.output_tokens": received,
+                    "gen_ai.usage.cost": (sent * price_in + received * price_out) / 1e6,
                     "gen_ai.output.messages": json.dumps([{**message, "finish_reason": finish}]),
                 }
             )

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Group, Parameter
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.times import format_time
+from clew.base.times import NS_PER_S, format_time, parse_duration_ns
 from clew.demo.blueprint import tell_server
-from clew.demo.pictures import end_lines, step_lines
+from clew.demo.pictures import end_lines, stay_lines, step_lines
 from clew.demo.questions import ask_all
 from clew.demo.system import run_system
-from clew.demo.tree import join_tree, play, start_crew
+from clew.demo.tree import Moment, Sight, join_tree, play, start_crew, stay_up
 from clew.surfaces.cli import output
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import ANSWER, Format, ServerFlags, read_whole_number
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from clew.demo.questions import Asked
     from clew.demo.system import Outcome
-    from clew.demo.tree import Crew
+    from clew.demo.tree import Crew, Step
     from clew.surfaces.cli.grid import Line
     from clew.surfaces.cli.output import Screen
 
@@ -41,6 +41,9 @@ REQUESTS = 90
 REQUESTS_MAX = 5000
 
 SEED_MAX = 10_000
+
+# Less than what the tools of the tree stay at the most.
+STAY_S_MAX = 1200
 
 DEMO = Group("Demo", sort_key=1)
 
@@ -58,6 +61,13 @@ def demo(
             help="The same seed brings the same trouble. [default: a new one]",
         ),
     ] = None,
+    stay: Annotated[
+        str | None,
+        Parameter(
+            group=DEMO,
+            help="Leave the tree running until somebody cancels it, for so long at the most: 10m.",
+        ),
+    ] = None,
     format: Annotated[  # noqa: A002 - the name of the flag
         Format | None, Parameter(group=ANSWER, help="How the answers are written.")
     ] = None,
@@ -70,6 +80,7 @@ def demo(
             f"--requests {requests} is not between 1 and {REQUESTS_MAX}",
             hint="make bench is for load",
         )
+    stay_s = None if stay is None else _read_stay(stay)
     chosen = secrets.randbelow(SEED_MAX) if seed is None else seed
     flags = server or ServerFlags()
     target = flags.open()
@@ -99,9 +110,12 @@ def demo(
             for number, asked in enumerate(answers, start=1):
                 screen.write_lines(_answer(number, asked, screen))
         if crew is not None:
-            for number, step in enumerate(play(crew), start=len(answers) + 1):
+            steps = play(crew) if stay_s is None else stay_up(crew, stay_s)
+            for number, step in enumerate(steps, start=len(answers) + 1):
                 if is_table:
                     screen.write_lines(step_lines(number, step, crew, screen.width))
+                    if stay_s is not None and _is_up(step):
+                        screen.write_lines(stay_lines(crew, stay_s, screen.width))
     if not is_table:
         document = _document(outcome, chosen, answers) | {"tree": _crew_document(crew)}
         output.write(output.json_text(document, screen))
@@ -111,6 +125,26 @@ def demo(
     else:
         screen.write_lines(end_lines(crew, screen.width))
     return ExitCode.OK
+
+
+def _read_stay(text: str) -> float:
+    """Return for how many seconds the tree may go on.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT when it is no duration, or too long a one.
+    """
+    seconds = parse_duration_ns(text, bare=NS_PER_S) / NS_PER_S
+    if not 0 < seconds <= STAY_S_MAX:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"--stay {text} is not between 1s and {show_duration(STAY_S_MAX * 1000)}",
+            hint="a tree that stays: clew exec -- COMMAND",
+        )
+    return seconds
+
+
+def _is_up(step: Step) -> bool:
+    return isinstance(step, Sight) and step.moment is Moment.BEFORE
 
 
 def _membership(client: TelemetryClient, name: str, seed: int) -> dict[str, str]:

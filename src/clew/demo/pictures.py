@@ -38,6 +38,24 @@ def step_lines(number: int, step: Step, crew: Crew, width: int) -> list[Line]:
     ]
 
 
+def stay_lines(crew: Crew, seconds: float, width: int) -> list[Line]:
+    """Return where the tree that goes on can be watched, and how it is ended."""
+    most = show_duration(seconds * 1000)
+    told = f"it goes on until somebody ends the planner, for {most} at the most: stop it"
+    return [
+        [],
+        [(told, Style.BOLD)],
+        cut_line([("  ", Style.PLAIN), (f"{crew.client.server.url}/#/tree", Style.CYAN)], width),
+        cut_line(
+            [
+                ("  ", Style.PLAIN),
+                (f"clew cancel {short_id(crew.app_id)} --cascade --wait", Style.CYAN),
+            ],
+            width,
+        ),
+    ]
+
+
 def end_lines(crew: Crew, width: int) -> list[Line]:
     """Return how it ended, and what to try next."""
     apps = len(crew.sights[Moment.AFTER].apps)

@@ -171,6 +171,23 @@ def play(crew: Crew) -> Iterator[Step]:
     crew.seconds = time.monotonic() - crew.started
 
 
+def stay_up(crew: Crew, seconds: float) -> Iterator[Step]:
+    """Leave the tree running until somebody ends its planner, for so many seconds at the most.
+
+    Raises:
+        ClewError: what the server says, or TIMEOUT when the tree does not come up.
+    """
+    yield _await(crew, Moment.BEFORE, _is_up)
+    deadline = time.monotonic() + seconds
+    while crew.planner.poll() is None and time.monotonic() < deadline:
+        time.sleep(LOOK_S)
+    if crew.planner.poll() is None:
+        planner = short_id(crew.app_id)
+        yield _give(crew, Cancelled, "cancel", planner, "--cascade", "--wait", "--grace", "2s")
+    yield _look(crew, Moment.AFTER)
+    crew.seconds = time.monotonic() - crew.started
+
+
 @contextlib.contextmanager
 def _planner(
     tree: TreeClient, app_id: str, environ: dict[str, str]

@@ -285,6 +285,25 @@ function spent({ tokens }: AgentList["agents"][number]): number {
 	return tokens.input + tokens.output;
 }
 
+/** What an agent's calls cost: by the table of prices, else by what they report themselves. */
+function spentUsd({ cost }: AgentList["agents"][number]): number | null {
+	return cost.usd ?? cost.reported_usd;
+}
+
+function Spent({ agent }: { agent: AgentList["agents"][number] }) {
+	const usd = spentUsd(agent);
+	const unpriced = agent.cost.unpriced_models.join(", ");
+	if (usd === null)
+		return (
+			<span class="soft" title={`no price for ${unpriced}`}>
+				not known
+			</span>
+		);
+	const whence =
+		agent.cost.usd === null ? "as the calls report it themselves" : `prices: ${agent.cost.prices}`;
+	return <span title={whence}>${usd.toFixed(usd < 1 ? 4 : 2)}</span>;
+}
+
 function Agents() {
 	const answer = useAnswer<AgentList>(slowRangeKey.value, (until) =>
 		get("/api/v1/agents", { query: { ...rangeQuery(), limit: 200 }, until }),
@@ -322,7 +341,7 @@ function Agents() {
 							{[...found.agents]
 								.sort(
 									(one, other) =>
-										(other.cost.usd ?? 0) - (one.cost.usd ?? 0) || spent(other) - spent(one),
+										(spentUsd(other) ?? 0) - (spentUsd(one) ?? 0) || spent(other) - spent(one),
 								)
 								.map((each) => (
 									<tr key={each.agent}>
@@ -361,16 +380,7 @@ function Agents() {
 											{sayCount(each.tokens.output)}
 										</td>
 										<td class="number" data-label="cost">
-											{each.cost.usd === null ? (
-												<span
-													class="soft"
-													title={`no price for ${each.cost.unpriced_models.join(", ")}`}
-												>
-													not known
-												</span>
-											) : (
-												`$${each.cost.usd.toFixed(each.cost.usd < 1 ? 4 : 2)}`
-											)}
+											<Spent agent={each} />
 										</td>
 										<td class="number" data-label="p95">
 											{each.p95_ms === null ? "–" : sayDuration(each.p95_ms)}
