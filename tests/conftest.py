@@ -16,7 +16,7 @@ from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 
 from clew.testing.server import ServerProcess
-from tests.examples import EXAMPLES_USUAL, examples
+from tests.trying import EXAMPLES_USUAL, examples
 
 if TYPE_CHECKING:
     from clew.testing.postgres import PostgresProcess

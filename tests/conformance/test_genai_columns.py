@@ -18,7 +18,7 @@ from clew.telemetry.tables import TABLES, TRACES
 from tests.conformance import genai_runs as runs
 from tests.conformance.query_requests import NOW, span, traces_request
 from tests.conformance.query_store import HeldStore
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

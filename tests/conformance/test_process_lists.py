@@ -30,7 +30,7 @@ from clew.twin.state.selection import Subject
 from clew.twin.state.snapshots import Written, write_snapshots
 from clew.twin.state.start import Source
 from clew.twin.tables import EVENTS, TABLES
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

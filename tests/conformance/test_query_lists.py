@@ -27,7 +27,7 @@ from tests.conformance.query_requests import (
     traces_request,
 )
 from tests.conformance.query_store import HeldStore
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

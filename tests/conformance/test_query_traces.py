@@ -17,7 +17,7 @@ from clew.telemetry.query.traces import find_traces, get_trace
 from clew.telemetry.tables import TABLES
 from tests.conformance.query_requests import NOW, SECOND, span, traces_request
 from tests.conformance.query_store import HeldStore
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ from clew.team.sessions.service import BESIDE_MAX, TeamSessions
 from clew.team.sessions.targets import Visit, visit_of
 from tests.conformance.registry_places import PLACES, PostgresPlace, SqlitePlace
 from tests.conformance.registry_replay import LeadingPlace
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -19,7 +19,7 @@ from clew.twin.state.rows import rename
 from clew.twin.state.selection import Subject
 from clew.twin.tables import TABLES
 from tests.conformance.twin_house import MORNING, MOSTLY_CHANGES, House, histories
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ from clew.twin.ingest.presence import PAUSE_S, Presence
 from clew.twin.state.selection import Subject
 from clew.twin.tables import TABLES
 from tests.conformance.twin_house import House, histories
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -22,7 +22,7 @@ from clew.twin.state.retention import Retention, Taken
 from clew.twin.state.selection import Subject
 from clew.twin.tables import EVENTS, SNAPSHOTS, TABLES
 from tests.conformance.twin_house import MORNING, MOSTLY_CHANGES, House, histories
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

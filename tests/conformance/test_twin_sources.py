@@ -24,7 +24,7 @@ from clew.twin.ingest.judge import NoRegistries
 from clew.twin.ingest.record import LogRecord
 from clew.twin.ingest.rows import EventRows
 from clew.twin.tables import EVENTS, TABLES
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

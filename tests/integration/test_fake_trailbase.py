@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import threading
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -127,6 +131,22 @@ def test_a_server_is_off_line_and_comes_back_on_its_port(place: Place, fake: Fak
     fake.go_online()
     assert fake.url == url
     assert place.ann.row("teams", team)
+
+
+def test_whoever_comes_while_it_goes_off_line_is_let_go_of(fake: FakeTrailBase) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        for _ in range(30):
+            with ExitStack() as callers:
+                for _ in range(20):
+                    caller = callers.enter_context(socket.socket())
+                    caller.setblocking(False)
+                    caller.connect_ex(("127.0.0.1", fake.port))
+                fake.go_offline()
+            fake.go_online()
+        # A socket that nobody closed tells of itself where it is forgotten.
+        gc.collect()
+    assert not [str(each.message) for each in told if str(fake.port) in str(each.message)]
 
 
 def test_several_connections_are_served_at_once(place: Place, fake: FakeTrailBase) -> None:

@@ -20,7 +20,6 @@ from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.tables import TABLES
 from tests.conformance.query_requests import NOW
 from tests.conformance.query_store import DAY_NS, HeldStore
-from tests.examples import examples
 from tests.property.spans_model import (
     KINDS,
     MINUTE,
@@ -30,6 +29,7 @@ from tests.property.spans_model import (
     grouped,
     to_request,
 )
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

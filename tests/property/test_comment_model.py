@@ -20,7 +20,7 @@ from clew.team.comments.parameters import CommentEdit, CommentQuery, NewComment,
 from clew.team.comments.schema import SCHEMA
 from clew.team.comments.service import TeamComments
 from tests.conformance.registry_places import PLACES, Place, PostgresPlace, SqlitePlace
-from tests.examples import examples
+from tests.trying import examples
 
 NS = 10**9
 START = 1_790_812_800 * NS

@@ -41,7 +41,7 @@ from clew.telemetry.query.regex import RegexJudge
 from clew.telemetry.query.vocabulary import OPERATORS, SPANS, FieldKind
 from clew.telemetry.tables import TABLES, TRACES
 from tests.conformance.query_store import HeldStore
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from pathlib import Path

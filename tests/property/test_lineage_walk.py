@@ -23,8 +23,8 @@ from clew.lineage.service import StoredLineages
 from clew.lineage.tables import ITEMS, LINKS, TABLES
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.contract import Snapshot
-from tests.examples import examples
 from tests.lineage_graphs import Pair, depths_of, find_ways, pairs_of, walk_plainly
+from tests.trying import examples
 
 MORNING = 1_764_000_000_000_000_000
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from clew.store.frame import Cut, Split
 from clew.store.history import History, RecordedBatch
 from clew.store.log import Group, Log, LogOptions
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from pathlib import Path

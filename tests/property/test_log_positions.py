@@ -25,7 +25,7 @@ from clew.store.replication.position import (
 )
 from clew.store.replication.reader import LogReader
 from clew.store.replication.wire import Record, encode_records, parse_records
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from clew.store.replication.standing import Starts

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from clew.surfaces.mcp.outline import Line, Outline, first_errors, outline
 from clew.telemetry.documents import Scope, Span, Status
-from tests.examples import examples
+from tests.trying import examples
 
 BOUNDS = settings(max_examples=examples(25))
 

@@ -19,10 +19,10 @@ from clew.telemetry.otlp.limits import WEIGHT_MAX
 from clew.telemetry.otlp.reference import ReferenceDecoder
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.tables import TABLES
-from tests.examples import examples
 from tests.otlp_native import require_native
 from tests.property.otlp_canonical import plain_batch
 from tests.property.otlp_strategies import OLDEST, RECEIVED, maximal_requests, requests
+from tests.trying import examples
 
 SCHEMAS = {table.name: table.arrow_schema for table in TABLES}
 

@@ -22,7 +22,6 @@ from clew.telemetry.otlp.json_codec import format_message, parse_request
 from clew.telemetry.otlp.messages import REQUESTS
 from clew.telemetry.otlp.reference import ReferenceDecoder
 from clew.telemetry.otlp.signal import Signal
-from tests.examples import examples
 from tests.property.otlp_canonical import (
     PROFILE_FIELDS,
     canonical,
@@ -30,6 +29,7 @@ from tests.property.otlp_canonical import (
     records_of,
 )
 from tests.property.otlp_strategies import OLDEST, RECEIVED, maximal_requests, requests
+from tests.trying import examples
 
 whole_requests = settings(
     max_examples=examples(50),

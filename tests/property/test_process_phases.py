@@ -12,7 +12,7 @@ from clew.twin.fold import fold, put_in_order
 from clew.twin.query.phases import ENDS, Course, next_phases, tell_status, walk
 from clew.twin.schema.transitions import may_follow
 from clew.twin.schema.values import ProcessSchema
-from tests.examples import examples
+from tests.trying import examples
 
 CHECKOUT = ProcessSchema(
     name="Checkout",

@@ -35,7 +35,7 @@ from clew.twin.schema.values import RegistrySchema
 from tests.conformance.registry_replay import MemoryLog, check_statements, dump
 from tests.conformance.registry_writes import DEADLINE_S, Gate, result
 from tests.conformance.team_ledgers import CREATE, UPDATE, Book, Clock
-from tests.examples import examples
+from tests.trying import examples
 
 TRACE: Final = "1" * 32
 

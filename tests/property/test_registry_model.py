@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from clew.store.database.contract import Database, Schema, Step, Transaction
 from clew.store.database.writer import WriterOptions
 from tests.conformance.registry_places import PLACES, Place, PostgresPlace, SqlitePlace
-from tests.examples import examples
+from tests.trying import examples
 
 DEADLINE_S = 20.0
 CELLS = Schema("cells", (Step(1, "cells", ("CREATE TABLE cells (k INTEGER UNIQUE, v INTEGER)",)),))

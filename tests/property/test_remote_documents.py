@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from clew.remote.reply import decode
 from clew.surfaces.rest.answers import encode
 from clew.surfaces.rest.table import ROUTES
-from tests.examples import examples
+from tests.trying import examples
 
 TAGS = {"traces", "logs", "metrics", "services", "attributes", "sql", "analytics", "comments"}
 

@@ -25,7 +25,7 @@ from clew.telemetry.analytics.statistics import (
     expect_none,
     find_quantile,
 )
-from tests.examples import examples
+from tests.trying import examples
 
 few = st.integers(0, 14)
 

@@ -36,7 +36,7 @@ from clew.telemetry.query.vocabulary import LOGS as LOG_VOCABULARY
 from clew.telemetry.query.vocabulary import SPANS as SPAN_VOCABULARY
 from clew.telemetry.tables import LOGS, TABLES, TRACES
 from tests.conformance.query_store import HeldStore
-from tests.examples import examples
+from tests.trying import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -37,7 +37,6 @@ from clew.twin import parameters as twin
 from clew.twin.ingest.judge import ReferencePolicy
 from clew.twin.registries.book import RegistryBook
 from clew.twin.service import StoredTwins
-from tests.examples import examples
 from tests.property.test_lineage_walk import Nobody
 from tests.sharded_data import (
     Piece,
@@ -49,6 +48,7 @@ from tests.sharded_data import (
     trace_id,
 )
 from tests.tier_model import SHARDS, TierModel, View, open_model
+from tests.trying import examples
 
 TRACES: Final = 24
 ALWAYS: Final = ("anomalies", "topology")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clew.twin.schema.expressions import parse_expression
 from clew.twin.schema.patterns import Pattern
-from tests.examples import examples
+from tests.trying import examples
 
 CHARACTERS = "ab0_ \n]-é"
 

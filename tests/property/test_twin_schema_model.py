@@ -16,8 +16,8 @@ from clew.twin.schema.comparison import compare
 from clew.twin.schema.conversion import from_attribute, to_attribute
 from clew.twin.schema.faults import FieldError
 from clew.twin.schema.values import FieldSchema, FieldType, RegistrySchema
-from tests.examples import examples
 from tests.property.registries import VALUES, as_text, field_schemas, is_same, registries
+from tests.trying import examples
 
 
 @settings(max_examples=examples(50))

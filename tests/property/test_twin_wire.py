@@ -9,7 +9,7 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 
 from clew.twin.anchoring.baggage import HEADER_BYTES_MAX
 from clew.twin.context import anchor, anchor_from_headers, get_current_anchor, inject
-from tests.examples import examples
+from tests.trying import examples
 
 IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=300)
 TYPES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=100)

@@ -6,7 +6,7 @@ import re
 
 from clew.twin.fold import CHANGE_AFTER_DELETE, CREATED_AGAIN
 from clew.twin.query.graph import LEFT_OUT
-from clew.twin.query.states import BEFORE_FIRST_EVENT, CLOCK_SKEW
+from clew.twin.query.states import BEFORE_FIRST_ARRIVAL, BEFORE_FIRST_EVENT, CLOCK_SKEW
 from clew.twin.reconstructor.blueprints import UNKNOWN_REGISTRY
 from clew.twin.schema.invariants import INVARIANT
 from clew.twin.state.folding import EVENTS_EXPIRED
@@ -15,6 +15,7 @@ from tests.guides import GUIDE
 
 WARNINGS = {
     BAD_VALUE,
+    BEFORE_FIRST_ARRIVAL,
     BEFORE_FIRST_EVENT,
     CHANGE_AFTER_DELETE,
     CLOCK_SKEW,

@@ -105,9 +105,16 @@ class Listener:
 
     async def close(self) -> None:
         """Take no more connections, and break off those that there are."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            # What was accepted gets its transport a turn of the loop later: a server that is closed
+            # by then gives it none, and its socket stays open. So nothing more is accepted first.
+            for each in server.sockets:
+                asyncio.get_running_loop().remove_reader(each.fileno())
+            await asyncio.sleep(0)
+            server.close()
+            # And one turn later it is in `_take`, which lets go of it.
+            await asyncio.sleep(0)
         await self.hang_up()
 
     def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
