@@ -180,6 +180,11 @@ STATEMENTS: Final = (
         "SELECT ServiceName AS s, Duration - 1 AS d FROM otel_traces WHERE s = 'pay'"
         " ORDER BY d, SpanId LIMIT 3 OFFSET 2"
     ),
+    "SELECT SpanId, Duration FROM otel_traces WHERE ServiceName = 'pay' ORDER BY 2, 1 LIMIT 5",
+    (
+        "SELECT toUInt8(5) AS n, SpanId FROM otel_traces WHERE ServiceName = 'pay'"
+        " ORDER BY Duration WITH FILL FROM 0 TO 3, SpanId LIMIT 2"
+    ),
     (
         "SELECT t.ServiceName, count() FROM otel_traces AS t JOIN otel_logs AS l"
         " ON l.TraceId = t.TraceId GROUP BY 1 ORDER BY 1"

@@ -71,6 +71,9 @@ _PLAIN_KEYS: Final = frozenset(
     {"type", "select", "tables", "where", "order_by", "limit_length", "limit_offset"}
 )
 
+# What an element of ORDER BY may have and still order rows that are there, and do no more.
+_PLAIN_ORDER_KEYS: Final = frozenset({"type", "direction", "nulls_direction", "expression"})
+
 
 def scans_of(tree: Tree, text: str, tables: Mapping[str, Table], parse: Parse) -> dict[str, Scan]:
     """Return what a statement reads of which tables, by name of the table.
@@ -131,6 +134,8 @@ def _narrowed(scan: Scan, tree: Tree, text: str, parse: Parse) -> Scan:
     order = _cut_out(text, "ORDER BY")
     if order is None or not _is_of_columns(select["order_by"], known, aliases):
         return narrowed
+    if not _orders_by_values(select["order_by"]):
+        return narrowed
     parsed, _ = parse([f"SELECT 1 ORDER BY {order}"])[0]
     alone = _only_select(parsed)
     if alone is None or alone.get("order_by") != select["order_by"]:
@@ -182,6 +187,18 @@ def _is_of_columns(part: object, known: frozenset[str], aliases: set[str]) -> bo
         if isinstance(node.get("alias"), str):
             return False
     return not _aggregates(part)
+
+
+def _orders_by_values(order: Tree) -> bool:
+    """Whether an order is by values of the row alone, and gives no rows of its own.
+
+    A number is the place of a column in the SELECT, which a scan does not have there.
+    """
+    return all(
+        element.keys() <= _PLAIN_ORDER_KEYS
+        and any(kind_of(node) == "Identifier" for node in nodes(element))
+        for element in order.get("children", [])
+    )
 
 
 def _aggregates(part: Tree) -> bool:
