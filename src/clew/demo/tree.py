@@ -178,10 +178,9 @@ def stay_up(crew: Crew, seconds: float) -> Iterator[Step]:
         ClewError: what the server says, or TIMEOUT when the tree does not come up.
     """
     yield _await(crew, Moment.BEFORE, _is_up)
-    deadline = time.monotonic() + seconds
-    while crew.planner.poll() is None and time.monotonic() < deadline:
-        time.sleep(LOOK_S)
-    if crew.planner.poll() is None:
+    try:
+        crew.planner.wait(seconds)
+    except subprocess.TimeoutExpired:
         planner = short_id(crew.app_id)
         yield _give(crew, Cancelled, "cancel", planner, "--cascade", "--wait", "--grace", "2s")
     yield _look(crew, Moment.AFTER)
