@@ -43,6 +43,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(place)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
+        # A full disk cannot be had otherwise: a limit on files is met by the log before the engine.
         pytest.skip("no file system may be mounted here")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
