@@ -208,7 +208,6 @@ def wait_for(is_so: Callable[[], bool], what: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not in {STEP_S_MAX:g} s")
         # Other processes are looked at; what is timed is timed by the clients.
-        # What another server has is only to be asked for: no event tells of it here.
         time.sleep(LOOK_S)
 
 
