@@ -40,6 +40,11 @@ RETRY_S_MAX: Final = 1.0
 """A standby that does not answer is tried again after these times: at first soon, since it may only
 have been restarted; at most a second, since everybody waits for it."""
 
+TELL_S: Final = 0.02
+"""What was acknowledged goes with the next frames, or alone after this: a standby shows it so much
+later at the most. Told at once it would be a second request for each first one, and frames that
+come meanwhile would wait for its answer."""
+
 READ_TIMEOUT_S_MIN: Final = 5.0
 """A standby may need this long to sync on a busy disk, whatever clients are made to wait."""
 
@@ -195,6 +200,7 @@ class Peer:
         leader = self._leader
         with leader.changed:
             leader.changed.wait_for(self._has_news, HEARTBEAT_S)
+            leader.changed.wait_for(self._has_frames, TELL_S)
             if self._is_over():
                 return
             after = self.position
@@ -217,8 +223,10 @@ class Peer:
             leader.hear_of_peer()
 
     def _has_news(self) -> bool:
-        leader = self._leader
-        return leader.window.last > self.position or leader.settled > self._told or self._is_over()
+        return self._has_frames() or self._leader.settled > self._told
+
+    def _has_frames(self) -> bool:
+        return self._leader.window.last > self.position or self._is_over()
 
     def _read_files(self, after: int) -> list[Record]:
         with self._leader.changed:
