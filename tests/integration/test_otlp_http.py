@@ -364,7 +364,7 @@ def test_a_body_that_stays_away_is_a_408(tmp_path: Path) -> None:
 
     async def answer_a_slow_sender() -> bytes:
         door = OtlpHttpDoor(
-            Intake({}, BodyBudget(1 << 20)),
+            Intake({}, BodyBudget(1 << 20), lambda: None),
             BodyLimits(1 << 20, 1 << 20),
             identity=Identity(AccessRegistry.open(database, time.time_ns)),
             request_rate=Rate(0, "requests"),

@@ -250,6 +250,27 @@ def test_a_refusal_names_the_shard_and_keeps_code_and_hint(store: RemoteStore) -
     assert caught.value.hint
 
 
+def test_who_would_write_to_a_standby_is_told_of_its_leader() -> None:
+    standing = {"enabled": True, "role": "standby", "is_leader": False}
+
+    def accept(**more: str) -> str | None:
+        def say(heard: Heard) -> bytes:
+            if heard.path == "/internal/cluster":
+                return answer({**standing, **more})
+            return answer({"code": "not_found", "detail": "no query tier"}, 404)
+
+        with (
+            ScriptedServer(say) as far,
+            RemoteStore(far.url) as store,
+            pytest.raises(ClewError) as caught,
+        ):
+            store.accept("logs", b"...")
+        return caught.value.hint
+
+    assert str(accept(leader_url="http://c:7701")).endswith("its leader, http://c:7701/v1/logs")
+    assert str(accept()).endswith("nobody leads its group at present: send them later")
+
+
 def test_the_key_is_shown_and_its_absence_told() -> None:
     refused = {"code": "unauthenticated", "detail": "this server needs a key", "hint": "get one"}
 

@@ -260,8 +260,11 @@ def test_the_tier_tells_of_its_shards(town: Town) -> None:
 
 def test_what_is_written_to_a_tier_is_refused_with_the_address_of_the_shards(town: Town) -> None:
     piece = make_pieces(1, town.start, 1)[0]
-    refused = ask(town.tier, piece.path, json.dumps(piece.body).encode(), "application/json")
-    assert (refused.status, town.shards[0].url in str(refused.document)) == (501, True)
+    empty = (b"", "application/x-protobuf")
+    for body, kind in ((json.dumps(piece.body).encode(), "application/json"), empty):
+        refused = ask(town.tier, piece.path, body, kind)
+        assert (refused.status, town.shards[0].url in str(refused.document)) == (501, True)
+    assert ask(town.shards[0], piece.path, *empty).status == 200
     refused = ask(town.tier, "/api/v1/sessions", b"{}", "application/json")
     assert (refused.status, town.shards[0].url in refused.document["hint"]) == (501, True)
 

@@ -95,6 +95,17 @@ def test_the_router_brings_each_record_to_its_owner_and_the_tier_has_all(tier: T
             assert rest == (2 if RING.owner_of(b"routed") == name else 0)
 
 
+def test_what_is_written_through_a_store_over_a_tier_is_sent_to_the_shards(tier: Tier) -> None:
+    with pytest.raises(ClewError) as refused:
+        tier.store.accept("traces", b"...")
+    assert refused.value.code is ErrorCode.UNSUPPORTED
+    hint = str(refused.value.hint)
+    for name, server in tier.shards.items():
+        assert f"{name} ({server.url})" in hint
+    assert "docs/guide/collector.md" in hint
+    assert tier.tier.url not in hint
+
+
 def test_a_comment_lies_where_its_trace_does_and_is_found_from_the_tier(tier: Tier) -> None:
     for name in NAMES:
         trace = tier.owned_by(name)

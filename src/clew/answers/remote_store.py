@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
 
+import msgspec
+
 from clew.answers.parameters import CorrelateQuery
 from clew.answers.remote import AnswerClient
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import PARTIAL_HEADER, note_missing
+from clew.base.gathering import PARTIAL_HEADER, Shard, note_missing
 from clew.base.sharding import endpoint_of
 from clew.remote.connections import OwnConnections
 from clew.remote.finding import none_if_absent
@@ -25,6 +27,7 @@ from clew.remote.reply import Reply
 from clew.team.comments import parameters as comment_ask
 from clew.team.remote import CommentClient
 from clew.telemetry.analytics.remote import AnalyticsClient
+from clew.telemetry.group import GroupStatus
 from clew.telemetry.remote import TelemetryClient
 
 if TYPE_CHECKING:
@@ -40,6 +43,12 @@ if TYPE_CHECKING:
     from clew.telemetry.query import parameters as ask
 
 Document = TypeVar("Document")
+
+
+class _Shards(msgspec.Struct, frozen=True):
+    """What a query tier tells of its shards, as far as it is wanted here."""
+
+    shards: list[Shard]
 
 
 class RemoteStore:
@@ -215,14 +224,38 @@ class RemoteStore:
     def accept(self, signal: str, body: bytes) -> NoReturn:
         """Refuse telemetry: whoever has some sends it to the server that owns it.
 
+        The server is asked whether it takes any itself; a query tier and a standby do not.
+
         Raises:
             ClewError: UNSUPPORTED, with the addresses to send to.
         """
         raise ClewError(
             ErrorCode.UNSUPPORTED,
             f"{self.name}: {len(body)} bytes of {signal} cannot be written through a remote store",
-            hint=f"send them over OTLP to {self.endpoint}, or to {self.url}/v1/{signal}",
+            hint=self._find_way_in(signal),
         )
+
+    def _find_way_in(self, signal: str) -> str:
+        """Return where telemetry is to be sent, for a person."""
+        try:
+            shards = none_if_absent(lambda: self._get("/api/v1/shards", _Shards))
+            group = self._get("/internal/cluster", GroupStatus) if shards is None else None
+        except ClewError as error:
+            return f"{error.message}; ask it where to send once it answers: clew doctor"
+        if shards is not None:
+            each = ", ".join(f"{shard.name} ({shard.url})" for shard in shards.shards)
+            return (
+                f"it is a query tier and keeps nothing: send them over OTLP to its shards, {each};"
+                " docs/guide/collector.md has the set-up of a Collector that divides them"
+            )
+        if group is not None and group.role == "standby":
+            if group.leader_url is None:
+                return "it is a standby, and nobody leads its group at present: send them later"
+            return f"it is a standby: send them to its leader, {group.leader_url}/v1/{signal}"
+        return f"send them over OTLP to {self.endpoint}, or to {self.url}/v1/{signal}"
+
+    def _get(self, path: str, kind: type[Document]) -> Document:
+        return self._ask(lambda server: Reply(server.get(path), kind))
 
     @property
     def endpoint(self) -> str:

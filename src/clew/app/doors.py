@@ -32,6 +32,7 @@ from clew.base.errors import ClewError
 from clew.lineage.ingest.intake import LinkIntake
 from clew.lineage.ingest.told import OTLP
 from clew.lineage.leases.book import LeaseBook
+from clew.store.refusal import refused_write
 from clew.surfaces.health.vitals import NamedRate
 from clew.surfaces.identity import Identity
 from clew.surfaces.links.door import LinkDoor
@@ -119,6 +120,7 @@ class Doors:
                 for signal, kind in store.kinds.items()
             },
             BodyBudget(configuration.otlp_inflight_bytes_max),
+            self._check_taking,
         )
         self._threads = QueryThreads(configuration.query_threads, name="query")
         self._live_threads = QueryThreads(
@@ -307,6 +309,17 @@ class Doors:
             raise group.refusal()
 
         return refuse
+
+    def _check_taking(self) -> None:
+        """Raise what whoever sends records is told where none are taken.
+
+        Raises:
+            ClewError: this server is a standby, or a query tier.
+        """
+        if self._group is not None and not self._group.leads:
+            raise self._group.refusal()
+        if self._store.shards is not None:
+            raise refused_write(self._store.shards.shards)
 
     def _say_elsewhere(self) -> str:
         assert self._group is not None, "a server alone keeps its tree itself"

@@ -34,15 +34,18 @@ class Intake:
     """The way from a door to the store, shared by both doors.
 
     `accept` maps each signal to what makes a request of it durable: it returns once the records
-    would survive a crash, and raises MalformedRecordError or ClewError.
+    would survive a crash, and raises MalformedRecordError or ClewError. `check` raises ClewError
+    where no records are taken at all.
     """
 
     def __init__(
         self,
         accept: Mapping[Signal, Callable[[bytes], Awaitable[Decoded]]],
         budget: BodyBudget,
+        check: Callable[[], object],
     ) -> None:
         self._accept = accept
+        self._check = check
         self.budget = budget
         self.counters = {signal: SignalCounters() for signal in Signal}
 
@@ -54,8 +57,13 @@ class Intake:
                 useless), OVERLOADED or UNAVAILABLE when they are to be sent again later.
         """
         try:
-            # An empty message is a valid request without records; it needs no log.
-            decoded = await self._accept[signal](body) if body else NOTHING
+            if body:
+                decoded = await self._accept[signal](body)
+            else:
+                # A valid request without records; it needs no log. Where none are taken it is
+                # refused like any other: it may be a probe of whether to send here.
+                self._check()
+                decoded = NOTHING
         except MalformedRecordError as error:
             raise malformed(signal, error) from error
         self.counters[signal].requests += 1
