@@ -9,6 +9,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 from starlette.requests import Request
 
 from clew.access.caller import LOCAL
@@ -20,7 +21,7 @@ from clew.store.flusher import FlushOptions
 from clew.store.pipeline import Pipeline, PipelineOptions
 from clew.surfaces.identity import Identity
 from clew.surfaces.rest.desk import Desk, LiveClients
-from clew.surfaces.rest.live import POLL_SECONDS_MIN, LiveFeed
+from clew.surfaces.rest.live import POLL_PAUSE_MAX, POLL_SECONDS_MIN, LiveFeed, Pace
 from clew.surfaces.rest.routes import Asked
 from clew.surfaces.rest.threads import QueryThreads
 from clew.telemetry import documents as doc
@@ -175,3 +176,11 @@ def test_a_feed_that_is_not_behind_asks_nothing_until_something_came(tmp_path: P
             assert await asyncio.to_thread(backlog.asked_again.wait, WAIT_SECONDS_MAX)
 
     asyncio.run(run())
+
+
+def test_a_question_that_takes_long_once_holds_up_nothing_that_comes_after() -> None:
+    pace = Pace()
+    assert pace.pause_after(1.5) == 0
+    assert pace.pause_after(0.1) == pytest.approx(0.5)
+    assert pace.pause_after(1.5) == pytest.approx(0.5)
+    assert pace.pause_after(3600.0) == POLL_PAUSE_MAX

@@ -33,6 +33,27 @@ What is there already need not gather."""
 POLL_SHARE_MAX: Final = 0.2
 """The part of the time that one feed may keep a thread busy with its questions."""
 
+POLL_PAUSE_MAX: Final = 2.0
+"""The longest pause, however long questions take: on a machine with much else to do they take ten
+times as long as they cost, and who watches would take the feed for dead."""
+
+
+class Pace:
+    """How long a feed pauses, by what its questions cost."""
+
+    def __init__(self) -> None:
+        self._before: float | None = None
+
+    def pause_after(self, spent: float) -> float:
+        """Return how long to pause after a question that took so many seconds.
+
+        The smaller of the last two counts: the first one of a server, or one that met another's
+        load, takes seconds where the next takes milliseconds.
+        """
+        before, self._before = self._before, spent
+        usual = 0.0 if before is None else min(before, spent)
+        return min(usual / POLL_SHARE_MAX, POLL_PAUSE_MAX)
+
 
 class LiveFeed(EventFeed):
     """What matched, as `poll` tells it: it blocks, and returns what matched after an event id."""
@@ -48,6 +69,7 @@ class LiveFeed(EventFeed):
         self._poll = poll
         self._after = after
         self._pause = POLL_SECONDS_MIN
+        self._pace = Pace()
 
     async def _begin(self) -> None:
         self._acked = self._desk.pipeline.acked
@@ -76,10 +98,11 @@ class LiveFeed(EventFeed):
                 text = _events(batch)
 
     async def _ask(self) -> LiveBatch:
-        started = time.monotonic()
-        batch = await self._desk.live_threads.run(functools.partial(self._poll, self._after))
+        batch, spent = await self._desk.live_threads.run(
+            functools.partial(_poll_timed, self._poll, self._after)
+        )
         self._after = batch.event_id
-        self._pause = (time.monotonic() - started) / POLL_SHARE_MAX
+        self._pause = self._pace.pause_after(spent)
         if not batch.is_behind:
             self._pause = max(POLL_SECONDS_MIN, self._pause)
         return batch
@@ -95,6 +118,14 @@ class LiveFeed(EventFeed):
             news.cancel()
             return False
         return news.result() > acked
+
+
+def _poll_timed(
+    poll: Callable[[str | None], LiveBatch], after: str | None
+) -> tuple[LiveBatch, float]:
+    """Return what a question gives, and how many seconds it took without waiting for its thread."""
+    started = time.monotonic()
+    return poll(after), time.monotonic() - started
 
 
 def _events(batch: LiveBatch) -> bytes:
