@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -194,6 +194,13 @@ class Wild:
         raise RuntimeError("no length today")
 
 
+class Moody:
+    """A number that a program should not have."""
+
+    def __index__(self) -> int:
+        raise RuntimeError("no number today")
+
+
 @pytest.mark.parametrize(
     ("seq", "trace_id", "parents", "reason"),
     [
@@ -216,6 +223,8 @@ class Wild:
         (1, 5, ([], 2), Drop.INVALID),
         (1, [], (1, 2), Drop.INVALID),
         (1, 5, Wild(), Drop.INVALID),
+        (Moody(), 5, (1, 2), Drop.INVALID),
+        (1, 5, (1, Moody()), Drop.INVALID),
     ],
 )
 def test_whatever_is_published_nothing_is_raised_and_the_reason_is_counted(
@@ -232,8 +241,9 @@ def test_a_descriptor_that_cannot_be_written_is_counted() -> None:
     publisher = TraceLinkPublisher(LinkRing(1), stream_id=1)
     assert not publisher.describe(-1, 5)
     assert not publisher.describe(1, 5, timestamp_ns=-1)
-    assert counted(publisher) == {Fault.OUT_OF_RANGE: 2}
-    assert publisher.describe(1, 5)
+    assert not publisher.describe(cast("int", Moody()), 5)
+    assert counted(publisher) == {Fault.OUT_OF_RANGE: 2, Drop.INVALID: 1}
+    assert publisher.describe(1, 5), "the slot was given back"
 
 
 def test_where_nobody_listens_sets_are_lost_and_counted() -> None:

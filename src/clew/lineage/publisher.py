@@ -220,6 +220,8 @@ class TraceLinkPublisher:
             )
         except struct.error:
             return self._give_back(slot, Fault.OUT_OF_RANGE)
+        except Exception:  # noqa: BLE001 - as above; a number of a program's own may raise anything
+            return self._give_back(slot, Drop.INVALID)
         slot.size = DESCRIPTOR_BYTES
         return self._send(slot)
 
