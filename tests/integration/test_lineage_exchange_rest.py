@@ -70,7 +70,18 @@ def test_runs_that_completed_are_answered_as_prov(server: ServerProcess) -> None
     assert {each["name"]: each["trace_id"] for each in told["datasets"]} == {
         name: id_of(name) for name in ("prices", "orders", "daily", "report")
     }
+    found = CLIENT.get(f"{server.url}/api/v1/lineage/{id_of('report')}").json()
+    names = [node["dataset"]["name"] for node in found["nodes"]]
+    assert (names[0], sorted(names)) == ("report", ["daily", "orders", "prices", "report"])
+    assert found["missing"] == 0
     prov = prov_of(server, id_of("report"))
+    # Ids of datasets are hashes, so what they are called is kept with them.
+    assert {each["prov:label"] for each in prov["entity"].values()} == {
+        "report",
+        "daily",
+        "orders",
+        "prices",
+    }
     made_of = {
         (each["prov:generatedEntity"], each["prov:usedEntity"])
         for each in prov["wasDerivedFrom"].values()

@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, SpanKind
 
+from clew.base.times import format_time
 from clew.lineage.exchange.identity import span_trace_id
 from clew.testing.server import ServerProcess
 from tests.lineage_graphs import depths_of, pairs_of
@@ -347,12 +348,26 @@ def test_a_span_that_has_nothing_to_do_with_it_leaves_no_row(
     assert [stage["operation"] for stage in told["stages"]] == ["alone"]
 
 
+def post_run(server: ServerProcess) -> httpx.Response:
+    version = {"version": {"datasetVersion": "v7"}}
+    run = {
+        "eventType": "COMPLETE",
+        "eventTime": format_time(time.time_ns()),
+        "run": {"runId": "one"},
+        "job": {"namespace": "airflow", "name": "nightly"},
+        "inputs": [{"namespace": "lake", "name": "orders", "facets": version}],
+        "outputs": [{"namespace": "lake", "name": "daily"}],
+    }
+    return httpx.post(f"{server.url}/api/v1/lineage/openlineage", json=run)
+
+
 def test_what_was_told_is_there_once_after_a_crash(tmp_path: Path, base: int) -> None:
     own = {"trace_id": str(base), "stream_id": "1", "epoch": "0", "seq": "1"}
     columns = {
         "trace_links": "toString(ParentTraceId) AS far, Position AS place",
         "trace_items": "StreamId AS far, Seq AS place",
         "trace_spans": "SpanTraceId AS far, SpanId AS place",
+        "trace_datasets": "Namespace AS far, concat(Name, ' ', Version) AS place",
     }
 
     def rows(server: ServerProcess) -> list[list[dict[str, Any]]]:
@@ -374,12 +389,17 @@ def test_what_was_told_is_there_once_after_a_crash(tmp_path: Path, base: int) ->
                 tracer.start_span("process", links=[Link(first.get_span_context())]).end()
         links = {"sets": [{"trace_id": str(base + 5), "parents": [str(base)]}]}
         assert httpx.post(f"{server.url}/api/v1/links", json=links).status_code == 200
+        assert post_run(server).status_code == 200
         before = rows(server)
         # What was refused is counted by the process that refused it, and by no later one.
         send_logs(server, own | {"parents": ["0"]})
         assert refused(server) == {"zero_parent": 1}
         server.kill()
-    assert [len(each) for each in before] == [6, 2, 6]
+    assert [len(each) for each in before] == [7, 3, 6, 2]
+    assert {(each["far"], each["place"]) for each in before[3]} == {
+        ("lake", "orders v7"),
+        ("lake", "daily "),
+    }
     with ServerProcess(tmp_path / "data") as server:
         assert rows(server) == before
         assert refused(server) == {}

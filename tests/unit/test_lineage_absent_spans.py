@@ -1,4 +1,4 @@
-"""A span that others link to and that is not here: its name is all that there is to go by."""
+"""Nodes with nothing but a name to go by: spans that are not here, and datasets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ANSWER: Final[dict[str, Any]] = {
     "root": "1",
     "direction": "up",
     "nodes": [
-        node(1, 0),
+        node(1, 0, dataset={"namespace": "lake", "name": "daily", "version": "v7"}),
         node(2**63 + 5, 1, missing=True, span={"trace_id": TRACE, "span_id": SPAN}),
     ],
     "edges": [
@@ -68,6 +68,7 @@ def test_the_tree_names_it() -> None:
     document = msgspec.convert(ANSWER, doc.Lineage)
     shown = "\n".join(render(line, colour=False) for line in lineage_lines(document, 160))
     assert f"its span is not here: {TRACE}/{SPAN}" in shown
+    assert "lake daily v7" in shown
 
 
 def test_an_agent_is_told_its_name() -> None:
@@ -75,3 +76,5 @@ def test_an_agent_is_told_its_name() -> None:
     nodes = LINEAGE.call(questions, {"id": "1"}).document["nodes"]
     told = dict(zip(nodes["columns"], nodes["rows"][1], strict=True))
     assert (told["span"], told["missing"]) == (f"{TRACE} {SPAN}", True)
+    objects = nodes["rows"][0][nodes["columns"].index("objects")]
+    assert objects == ["dataset lake daily v7"]

@@ -46,7 +46,8 @@ class Witnessed:
     """What telemetry, tree and twin know of a trace id: the first of each, and how many there are.
 
     `stages` are in the order in which they began. `records` are the spans and logs among the first
-    that say of an item that it has the id. `span` is the span that the id was made of.
+    that say of an item that it has the id. `span` is the span that the id was made of, or `dataset`
+    the dataset.
     """
 
     stages: list[doc.Stage] = field(default_factory=list)
@@ -56,6 +57,7 @@ class Witnessed:
     log_count: int = 0
     records: dict[Place, doc.ItemRecord] = field(default_factory=dict)
     span: SpanName | None = None
+    dataset: doc.NodeDataset | None = None
 
 
 class Seen(NamedTuple):

@@ -148,13 +148,22 @@ class NodeSpan(msgspec.Struct, kw_only=True, frozen=True):
     span_id: str
 
 
+class NodeDataset(msgspec.Struct, kw_only=True, frozen=True):
+    """The dataset that an id of 2^63 and above was made of, as an event of OpenLineage named it."""
+
+    namespace: str
+    name: str
+    version: str | None
+
+
 class Node(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """A trace id, and what is known of it. `missing`: nothing, but that others name it.
 
     `depth` is how many steps it is away. Each list holds the first of what there is, and the count
     beside it says how many there are. `windows` tell of what a joined output was made of, by
     stream; their counts add up to `input_count` where of each input an item is known. `span` is
-    there where the id stands for a span that carries none, which may not be here.
+    there where the id stands for a span that carries none, which may not be here; `dataset`, where
+    it stands for one.
     """
 
     trace_id: str
@@ -169,6 +178,7 @@ class Node(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     input_count: int
     windows: list[StageWindow]
     span: NodeSpan | msgspec.UnsetType = msgspec.UNSET
+    dataset: NodeDataset | msgspec.UnsetType = msgspec.UNSET
     missing: bool | msgspec.UnsetType = msgspec.UNSET
 
 

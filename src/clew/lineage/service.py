@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import parse_range
 from clew.lineage import documents as doc
+from clew.lineage.contract import Witnessed
 from clew.lineage.exchange.identity import span_trace_id
 from clew.lineage.naming import parse_name
 from clew.lineage.query.cycles import find_cycles
+from clew.lineage.query.datasets import find_datasets_of
 from clew.lineage.query.edges import Edges
 from clew.lineage.query.items import find_items_of
 from clew.lineage.query.listing import find_items
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from clew.lineage import parameters as ask
-    from clew.lineage.contract import Witnessed, Witnesses
+    from clew.lineage.contract import Witnesses
     from clew.lineage.naming import SpanName
     from clew.lineage.parameters import Direction
     from clew.lineage.query.store import Store
@@ -183,4 +185,8 @@ class StoredLineages:
         self, snapshot: Snapshot, trace_ids: Collection[int], asked: Mapping[int, SpanName]
     ) -> Mapping[int, Witnessed]:
         spans = {**asked, **find_spans_of(self._store, snapshot, trace_ids)}
-        return self._witnesses.find_witnesses(trace_ids, spans)
+        found = dict(self._witnesses.find_witnesses(trace_ids, spans))
+        named = find_datasets_of(self._store, snapshot, set(trace_ids).difference(spans))
+        for trace_id, dataset in named.items():
+            found.setdefault(trace_id, Witnessed()).dataset = dataset
+        return found

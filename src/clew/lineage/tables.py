@@ -96,4 +96,23 @@ SPANS: Final = Table(
 )
 """An id of a span is made of the span's and cannot be read backwards, so it is written down."""
 
-TABLES: Final = (LINKS, ITEMS, SPANS)
+DATASETS: Final = Table(
+    name="trace_datasets",
+    comment="lineage: which datasets of OpenLineage stand in the graph, and under which id",
+    time="Timestamp",
+    columns=(
+        Column("Timestamp", "DateTime64(9)", "Delta(8), ZSTD(1)", comment="when it was told"),
+        Column("TraceId", "UInt64", "Delta(8), ZSTD(1)", comment="TraceLink id, 2^63 and above"),
+        Column("Namespace", "String", comment="of the dataset"),
+        Column("Name", "String", comment="its name in it"),
+        Column("Version", "String", comment="of the dataset; empty where none was named"),
+        *_ARRIVAL,
+    ),
+    indexes=(_FRAME_INDEX,),
+    order_by="(TraceId)",
+    partition="month",
+    settings=_SETTINGS,
+)
+"""An id of a dataset is a hash of its names, so they are written down."""
+
+TABLES: Final = (LINKS, ITEMS, SPANS, DATASETS)

@@ -1676,7 +1676,8 @@ export interface NewTeam {
  * `depth` is how many steps it is away. Each list holds the first of what there is, and the count
  * beside it says how many there are. `windows` tell of what a joined output was made of, by
  * stream; their counts add up to `input_count` where of each input an item is known. `span` is
- * there where the id stands for a span that carries none, which may not be here.
+ * there where the id stands for a span that carries none, which may not be here; `dataset`, where
+ * it stands for one.
  */
 export interface Node {
 	trace_id: string;
@@ -1691,7 +1692,15 @@ export interface Node {
 	input_count: number;
 	windows: StageWindow[];
 	span?: NodeSpan;
+	dataset?: NodeDataset;
 	missing?: boolean;
+}
+
+/** The dataset that an id of 2^63 and above was made of, as an event of OpenLineage named it. */
+export interface NodeDataset {
+	namespace: string;
+	name: string;
+	version: string | null;
 }
 
 /** The span that an id of 2^63 and above was made of; ids are OpenTelemetry's. */

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from clew.lineage.documents import Edge, Item, Lineage, Node
+    from clew.lineage.documents import Edge, Item, Lineage, Node, NodeDataset
 
 Typed = dict[str, str]
 Value = str | bool | int | Typed | list[str]
@@ -76,6 +76,8 @@ def _add_node(made: ProvDocument, node: Node) -> None:
     entity = _bare(node.trace_id)
     if node.missing is True:
         entity["clew:missing"] = True
+    if node.dataset:
+        entity |= _describe(node.dataset)
     if node.items:
         entity["clew:item"] = [_item(item) for item in node.items]
         entity["clew:itemCount"] = node.item_count
@@ -95,6 +97,15 @@ def _add_node(made: ProvDocument, node: Node) -> None:
             "prov:entity": name,
             "prov:agent": agent,
         }
+
+
+def _describe(dataset: NodeDataset) -> Record:
+    said: Record = {
+        "prov:label": dataset.name,
+        "clew:namespace": dataset.namespace,
+        "clew:name": dataset.name,
+    }
+    return said if dataset.version is None else {**said, "clew:version": dataset.version}
 
 
 def _add_edge(made: ProvDocument, edge: Edge) -> None:

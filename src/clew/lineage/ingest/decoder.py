@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S
-from clew.lineage.ingest.record import read_messages, read_source
+from clew.lineage.ingest.record import read_head, read_messages
 from clew.lineage.ingest.rows import LinkRows
 from clew.lineage.layout import NULL_TRACE_ID
 from clew.lineage.sbe.descriptor import FrameDescriptor, decode_descriptor
@@ -45,7 +45,7 @@ class LinkDecoder:
 
     def append(self, body: bytes, *, frame: int, received: int, oldest: int) -> Decoded:
         """Decode one record and keep its rows; see the contract."""
-        source, first = read_source(body)
+        source, names, first = read_head(body)
         kept: list[tuple[_Said, int]] = []
         rejected: Counter[str] = Counter()
         rows = 0
@@ -62,9 +62,14 @@ class LinkDecoder:
             else:
                 kept.append((said, at))
                 rows += 1 + (len(said.parents) if isinstance(said, TraceLinkSet) else 0)
-        self._check_room(rows)
+        self._check_room(rows + len(names))
         for said, at in kept:
             self._rows.append(said, at=at, received=received, source=source, frame=frame)
+        if kept:
+            # Names go when the youngest of what they are named for does.
+            at = max(at for _, at in kept)
+            for named in names:
+                self._rows.name(named, at=at, received=received, source=source, frame=frame)
         return Decoded(len(kept), rejected)
 
     def rows(self) -> int:

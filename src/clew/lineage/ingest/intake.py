@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import parse_time
 from clew.lineage.ingest.decoder import TIME, read_message
-from clew.lineage.ingest.record import Message, encode_record
+from clew.lineage.ingest.record import Message, Named, encode_record
 from clew.lineage.numbers import U32_MAX, parse_id, parse_number
 from clew.lineage.sbe.cutting import cut_messages
 from clew.lineage.sbe.descriptor import DESCRIPTOR_BYTES, FrameDescriptor, encode_descriptor
@@ -21,6 +21,7 @@ from clew.store.decoder import Decoded
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
+    from clew.lineage.exchange.openlineage import NamedDataset
     from clew.lineage.parameters import NewItem, NewLinks, NewLinkSet
     from clew.lineage.sbe.header import Octets
 
@@ -104,8 +105,12 @@ class LinkIntake:
             self.count(source).malformed += 1
             raise
 
-    async def take(self, messages: Sequence[Message], source: str) -> Decoded:
+    async def take(
+        self, messages: Sequence[Message], source: str, names: Sequence[Named] = ()
+    ) -> Decoded:
         """Keep durably what is in order among messages; say how many are kept and how many not.
+
+        `names` of ids in them are kept with them.
 
         Raises:
             ClewError: OVERLOADED or UNAVAILABLE when they are to be sent again later, TOO_LARGE.
@@ -123,7 +128,7 @@ class LinkIntake:
         accepted = 0
         if sound:
             try:
-                decoded = await self._accept(encode_record(sound, source))
+                decoded = await self._accept(encode_record(sound, source, names))
             except ClewError as error:
                 counters.refused.update(refused)
                 counters.dropped[error.code.value] += len(sound)
@@ -144,8 +149,10 @@ class LinkIntake:
             messages = [Message(octets) for octets in cut_messages(body)]
         return await self.take(messages, source)
 
-    async def take_document(self, links: NewLinks, source: str) -> Decoded:
-        """Keep what a document says.
+    async def take_document(
+        self, links: NewLinks, source: str, datasets: Iterable[NamedDataset] = ()
+    ) -> Decoded:
+        """Keep what a document says, and which datasets it says it of.
 
         Raises:
             ClewError: INVALID_ARGUMENT for what is no number, or no time; and as `take`.
@@ -164,7 +171,10 @@ class LinkIntake:
             else:
                 messages.append(each)
         self.count(source).refused.update(refused)
-        decoded = await self.take(messages, source)
+        names = [
+            Named(int(each.trace_id), each.namespace, each.name, each.version) for each in datasets
+        ]
+        decoded = await self.take(messages, source, names)
         refused.update(decoded.rejected)
         return Decoded(decoded.accepted, refused)
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from clew.lineage.sbe.descriptor import FrameDescriptor
-from clew.lineage.tables import ITEMS, LINKS
+from clew.lineage.tables import DATASETS, ITEMS, LINKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from clew.lineage.ingest.record import Named
     from clew.lineage.sbe.linkset import TraceLinkSet
     from clew.store.table import Table
 
@@ -26,9 +27,10 @@ class LinkRows:
     def __init__(self) -> None:
         self._links = _Columns(LINKS)
         self._items = _Columns(ITEMS)
+        self._datasets = _Columns(DATASETS)
 
     def __len__(self) -> int:
-        return len(self._links) + len(self._items)
+        return len(self._links) + len(self._items) + len(self._datasets)
 
     def append(
         self,
@@ -52,11 +54,16 @@ class LinkRows:
         edges = (said.parents, range(count), count)
         self._links.append(count, at, said.trace_id, *edges, *item, *arrival)
 
+    def name(self, named: Named, *, at: int, received: int, source: str, frame: int) -> None:
+        """Take which dataset an id is made of. Times as for `append`."""
+        names = (named.namespace, named.name, named.version or "")
+        self._datasets.append(1, at, named.trace_id, *names, received, source, frame)
+
     def finish(self) -> dict[str, pa.RecordBatch]:
         """Take the rows, by table name; tables without rows are absent."""
         return {
             columns.table.name: columns.finish()
-            for columns in (self._links, self._items)
+            for columns in (self._links, self._items, self._datasets)
             if len(columns)
         }
 
@@ -98,5 +105,6 @@ def _array_of(type_: pa.DataType, values: array[int] | list[str]) -> pa.Array:
     if isinstance(values, list):
         builder = pa.lib.StringBuilder()
         builder.append_values(values)
-        return builder.finish().dictionary_encode()
+        texts = builder.finish()
+        return texts.dictionary_encode() if pa.types.is_dictionary(type_) else texts
     return pa.Array.from_buffers(type_, len(values), [None, pa.py_buffer(values)])

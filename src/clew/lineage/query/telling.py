@@ -145,7 +145,7 @@ def _tell_node(
 ) -> doc.Node:
     inputs = history.inputs.get(trace_id, ())
     input_count = max(len(inputs), inputs[0].parents) if inputs else 0
-    is_known = items.total or witnessed.stage_count or witnessed.log_count
+    is_told = bool(items.total or witnessed.stage_count or witnessed.log_count)
     return doc.Node(
         trace_id=str(trace_id),
         depth=depth,
@@ -162,7 +162,8 @@ def _tell_node(
         input_count=input_count,
         windows=_tell_windows(inputs, history) if input_count >= INPUTS_MIN else [],
         span=doc.NodeSpan(**span._asdict()) if (span := witnessed.span) else msgspec.UNSET,
-        missing=msgspec.UNSET if is_known else True,
+        dataset=msgspec.UNSET if witnessed.dataset is None else witnessed.dataset,
+        missing=msgspec.UNSET if is_told or witnessed.dataset is not None else True,
     )
 
 

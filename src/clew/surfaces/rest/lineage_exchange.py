@@ -35,7 +35,7 @@ async def _take_events(desk: Desk, asked: Asked) -> Response:
         body = await read_json(asked.request, EVENTS_BYTES_MAX)
         # As much as is allowed takes a tenth of a second, for which the loop must not stand still.
         said = await asyncio.to_thread(_translate, body)
-    taken = await desk.links.take_document(said.links, HTTP)
+    taken = await desk.links.take_document(said.links, HTTP, said.datasets)
     if taken.rejected and not taken.accepted:
         raise explain_refusal(taken)
     document = EventsTaken(

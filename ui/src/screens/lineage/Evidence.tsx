@@ -4,7 +4,7 @@ import type { Edge, Node } from "../../api/schema";
 import { sayDuration, sayMany, sayTime } from "../../parts/words";
 import { change, linkTo, param } from "../../state/place";
 import { now, readTime } from "../../state/time";
-import { edgeKey } from "./edges";
+import { edgeKey, nameOf } from "./edges";
 
 interface EdgeEvidenceProps {
 	edge: Edge;
@@ -14,13 +14,15 @@ interface EdgeEvidenceProps {
 
 /** Who said that one was made of the other, and when: the record of the edge itself. */
 export function EdgeEvidence({ edge, nodes, close }: EdgeEvidenceProps) {
-	const nameOf = (id: string) =>
-		nodes.find((each) => each.trace_id === id)?.stages[0]?.operation ?? id;
+	const called = (id: string) => {
+		const node = nodes.find((each) => each.trace_id === id);
+		return (node && nameOf(node)) ?? id;
+	};
 	return (
 		<section class="panel stack evidence" aria-label="Evidence of the edge">
 			<div class="bar">
 				<h2 class="grow">
-					{nameOf(edge.parent_trace_id)} → {nameOf(edge.trace_id)}
+					{called(edge.parent_trace_id)} → {called(edge.trace_id)}
 				</h2>
 				<button type="button" onClick={close}>
 					Close
@@ -90,7 +92,7 @@ export function Evidence({ node, edges }: { node: Node; edges: readonly Edge[] }
 	const outputs = edges.filter((edge) => edge.parent_trace_id === node.trace_id);
 	return (
 		<div class="stack">
-			<h2>{node.stages[0]?.operation ?? "An item"}</h2>
+			<h2>{nameOf(node) ?? "An item"}</h2>
 			<dl>
 				<dt>trace id</dt>
 				<dd class="mono">{node.trace_id}</dd>

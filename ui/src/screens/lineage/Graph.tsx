@@ -6,7 +6,7 @@ import { sayMany } from "../../parts/words";
 import { addKeys } from "../../state/keys";
 import { change, param } from "../../state/place";
 import { EdgeEvidence, Evidence } from "./Evidence";
-import { edgeKey } from "./edges";
+import { edgeKey, nameOf } from "./edges";
 import { type Arrow, BOX, layoutGraph, type Picture, pathOf } from "./layout";
 import "./lineage.css";
 
@@ -265,10 +265,13 @@ function Drawn({ picture, selected, chosen, scale }: DrawnProps) {
 						>
 							<rect width={BOX.width} height={BOX.height} rx="6" />
 							<text x="10" y="21" class="name">
-								{cut(stage?.operation ?? (node.missing ? "not known" : "no stage told"), 26)}
+								{cut(nameOf(node) ?? (node.missing ? "not known" : "no stage told"), 26)}
 							</text>
 							<text x="10" y="40" class="under">
-								{cut(`${stage?.service ?? ""} ${node.trace_id.slice(-10)}`, 30)}
+								{cut(
+									`${stage?.service ?? node.dataset?.namespace ?? ""} ${node.trace_id.slice(-10)}`,
+									30,
+								)}
 							</text>
 						</g>
 					</a>

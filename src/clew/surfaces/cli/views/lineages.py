@@ -253,7 +253,12 @@ class _Writer:
 
 
 def _stages(node: doc.Node) -> Line:
-    """Return the stages of a node, in the order in which they began: those of a chain."""
+    """Return the stages of a node, in the order in which they began: those of a chain.
+
+    Where none is known, the dataset that it is.
+    """
+    if node.dataset and not node.stages:
+        return _dataset(node.dataset)
     line: Line = []
     service = None
     for stage in node.stages[:_STAGES_MAX]:
@@ -266,6 +271,11 @@ def _stages(node: doc.Node) -> Line:
         service = stage.service
     beyond = node.stage_count - _STAGES_MAX
     return [*line, (f" +{show_count(beyond)}", Style.DIM)] if beyond > 0 else line
+
+
+def _dataset(dataset: doc.NodeDataset) -> Line:
+    line = [(f"{escape(dataset.namespace)} ", Style.CYAN), *plain(escape(dataset.name))]
+    return [*line, (f" {escape(dataset.version)}", Style.DIM)] if dataset.version else line
 
 
 def _say_missing(node: doc.Node) -> str:

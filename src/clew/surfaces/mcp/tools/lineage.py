@@ -57,6 +57,7 @@ class LineageAnswer(Answer, frozen=True, kw_only=True, omit_defaults=True):
     or of a missing node that others link to as that span.
     `age_ms` is how old the input was when the output was put out. `windows`: what a join took, by
     stream (stream/epoch): how many items, the numbers of the first and the last, and their ages.
+    A dataset of OpenLineage stands among the `objects` of its node.
     `missing`: nothing is known but that others name it; its set may be lost, see `losses`.
     """
 
@@ -147,11 +148,20 @@ def _node_row(node: doc.Node) -> list[Any]:
         f"{item.stream_id}/{item.epoch}/{item.seq}" if item else None,
         item.at[:23] if item else None,
         [app.app_name or app.app_id for app in node.apps] or None,
-        [f"{each.type} {each.id}" for each in node.objects] or None,
+        _objects(node) or None,
         node.log_count or None,
         f"{stage.trace_id} {stage.span_id}" if stage else None,
         None,
     ]
+
+
+def _objects(node: doc.Node) -> list[str]:
+    named = [f"{each.type} {each.id}" for each in node.objects]
+    if not node.dataset:
+        return named
+    dataset = node.dataset
+    words = ("dataset", dataset.namespace, dataset.name, dataset.version)
+    return [" ".join(word for word in words if word), *named]
 
 
 def _left_out(asked: LineageAsked, beyond: int, *, is_cut: bool) -> list[LeftOut]:
