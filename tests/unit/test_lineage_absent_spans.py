@@ -69,6 +69,7 @@ def test_the_tree_names_it() -> None:
     shown = "\n".join(render(line, colour=False) for line in lineage_lines(document, 160))
     assert f"its span is not here: {TRACE}/{SPAN}" in shown
     assert "lake daily v7" in shown
+    assert "clew logs --attribute tracelink.trace_id=1  1 log record" in shown
 
 
 def test_an_agent_is_told_its_name() -> None:

@@ -143,7 +143,7 @@ def _tree(
         rows.append(writer.write_row(place, node))
         if not place.is_again:
             rows.extend([line] for line in writer.write_windows(place, node))
-    return [*lay_out(_COLUMNS, rows, width), *_traces(nodes)]
+    return [*lay_out(_COLUMNS, rows, width), *_traces(nodes), *_logs(nodes)]
 
 
 def _clock(nodes: Sequence[doc.Node]) -> Clock:
@@ -325,6 +325,14 @@ def _traces(nodes: Iterable[doc.Node]) -> list[Line]:
         more = plural(len(spans) - _TRACES_MAX, "trace")
         lines.append(styled(f"and {more} more, which --format json names", Style.DIM))
     return lines
+
+
+def _logs(nodes: Sequence[doc.Node]) -> list[Line]:
+    """Return how to see what was logged of the first node; the others go by their ids as well."""
+    if not nodes or not nodes[0].log_count:
+        return []
+    ask = f"clew logs --attribute tracelink.trace_id={nodes[0].trace_id}"
+    return [[(ask, Style.PLAIN), (f"  {plural(nodes[0].log_count, 'log record')}", Style.DIM)]]
 
 
 def _limits(document: doc.Lineage | doc.LineagePath) -> list[Line]:
