@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 from pathlib import Path
@@ -33,12 +34,24 @@ MODULE_LINES_MAX = 600
 """Past this a module is not read in one sitting; split it by noun."""
 
 
+@functools.cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def _calls(tree: ast.AST) -> list[tuple[str, int]]:
-    return [
-        (ast.unparse(node.func), node.lineno)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-    ]
+    """Return what is called by a name with dots, and on which line."""
+    called = ((node.func, node.lineno) for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return [(name, line) for what, line in called if (name := _dotted(what))]
+
+
+def _dotted(node: ast.expr) -> str:
+    """Return a name with dots; empty for any other expression."""
+    attributes: list[str] = []
+    while isinstance(node, ast.Attribute):
+        attributes.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(attributes)]) if isinstance(node, ast.Name) else ""
 
 
 def _tracked_files() -> list[Path]:
@@ -52,15 +65,14 @@ def _tracked_files() -> list[Path]:
 def test_every_module_says_what_it_is_and_can_be_read_in_one_sitting(path: Path) -> None:
     if "_gen" in path.parts:
         return
-    text = path.read_text()
-    assert ast.get_docstring(ast.parse(text)), "no docstring"
-    assert text.count("\n") <= MODULE_LINES_MAX
+    assert ast.get_docstring(_parsed(path)), "no docstring"
+    assert path.read_text().count("\n") <= MODULE_LINES_MAX
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_module_makes_a_banned_call(path: Path) -> None:
     relative = str(path.relative_to(ROOT / "src" / "clew"))
-    for name, line in _calls(ast.parse(path.read_text())):
+    for name, line in _calls(_parsed(path)):
         if name in BANNED_CALLS:
             instead, allowed = BANNED_CALLS[name]
             assert relative.startswith(allowed), f"line {line}: {name}; use {instead}"
@@ -68,7 +80,7 @@ def test_no_module_makes_a_banned_call(path: Path) -> None:
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_test_sleeps(path: Path) -> None:
-    names = {name for name, _ in _calls(ast.parse(path.read_text()))}
+    names = {name for name, _ in _calls(_parsed(path))}
     assert not names & {"time.sleep", "sleep"}, "wait for a condition instead"
 
 
