@@ -5,9 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMPS := .make
-# As many processes as cores, four at most, share the tests, a file at a time, in the order of the
-# folders' names, which puts the quick ones last. One that dies, as it does when a test hangs, ends the run: its test would only hang again.
-SHARED := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+# One process more than cores, four at most, share the tests, a file at a time, in the order of the
+# folders' names, which puts the quick ones last: while one waits for a timer or a disk, another works.
+# One that dies, as it does when a test hangs, ends the run: its test would only hang again.
+CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+SHARED := -n $(shell echo $$(($(CORES) < 4 ? $(CORES) + 1 : 4))) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 # What runs at the same time says what it has to say when it is done, where this make can do so.
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # Where a certificate store of the system is the one that knows the network's authority, uv must use it.
