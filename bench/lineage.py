@@ -12,6 +12,7 @@ import resource
 import time
 import tracemalloc
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.figures import median_of, single
@@ -115,13 +116,19 @@ def _grow(emits: int) -> tuple[int, float]:
 
     emit(10 * BATCH)
     gc.collect()
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    resident = _resident_kib()
     emit(emits)
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident
+    resident = _resident_kib() - resident
     tracemalloc.start()
     emit(BATCH)
     traced = tracemalloc.get_traced_memory()[0]
     emit(emits // 10)
     traced = tracemalloc.get_traced_memory()[0] - traced
     tracemalloc.stop()
-    return max(0, traced), float(resident)
+    return max(0, traced), max(0.0, resident)
+
+
+def _resident_kib() -> float:
+    """Return what is resident now: the most that ever was would hide what grows below it."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize() / 1024
