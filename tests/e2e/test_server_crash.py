@@ -49,7 +49,7 @@ def test_every_acknowledged_span_is_there_exactly_once_after_every_crash(
         server = start_server()
         with SpanLoad(server.otlp_url, service="crash", first=first) as load:
             # A random number of answers later is a random moment: before, in or after a flush.
-            load.wait_for_acks(chance.randrange(1, 400))
+            load.wait_for_more(chance.randrange(1, 400))
             server.kill()
         acked |= load.acked
         assert not load.refused

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from clew.base.ids import new_uuid
 from clew.testing.history import AGAIN_SECONDS, AppHistory, Outcome, post
+from clew.testing.load import Load
 from clew.tree.frames.codes import FrameError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from websockets.sync.client import ClientConnection
 
@@ -49,53 +48,21 @@ class _AwayError(Exception):
     """This server does not speak to the app now; another one may."""
 
 
-class AppLoad:
-    """Apps at the servers whose HTTP doors are `urls` and agent planes `trails_urls`, in turn."""
+class AppLoad(Load):
+    """Apps at the servers whose HTTP doors are `urls` and agent planes `trails_urls`, in turn.
+
+    Told to stop, each says its Result, and is waited for until that is acknowledged or given up.
+    """
 
     def __init__(self, urls: Sequence[str], trails_urls: Sequence[str], apps: int = 2) -> None:
-        self.changed = threading.Condition()
-        self.is_stopping = threading.Event()
         self.histories = [AppHistory(new_uuid(time.time_ns())) for _ in range(apps)]
         servers = list(zip(urls, trails_urls, strict=True))
-        self._threads = [
-            threading.Thread(target=_App(self, servers, each).run, daemon=True)
-            for each in self.histories
-        ]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
+        super().__init__(_App(self, servers, each).run for each in self.histories)
 
     @property
     def acknowledged(self) -> int:
         """How many messages were acknowledged so far."""
         return sum(len(each.acknowledged()) for each in self.histories)
-
-    def wait_for_more(self, count: int, seconds_max: float = 90.0) -> None:
-        """Return once so many more messages than now were acknowledged.
-
-        Raises:
-            TimeoutError: they were not in time.
-        """
-        with self.changed:
-            goal = self.acknowledged + count
-            if not self.changed.wait_for(lambda: self.acknowledged >= goal, seconds_max):
-                raise TimeoutError(f"{self.acknowledged} of {goal} messages were acknowledged")
-
-    def stop(self) -> None:
-        """Let every app say its Result, and return when it is acknowledged or given up."""
-        self.is_stopping.set()
-        for thread in self._threads:
-            thread.join()
 
 
 class _App:

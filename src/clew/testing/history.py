@@ -14,17 +14,17 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 from clew.store.replication.reader import LogReader, list_segments
-from clew.testing.load import trace_id
+from clew.testing.load import Load, trace_id
 from clew.testing.requests import logs_request, spans_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
 SPANS_PER_TRACE: Final = 5
 
@@ -101,7 +101,7 @@ class AppHistory:
         return {each for each, outcome in self.messages.items() if outcome is Outcome.ACKNOWLEDGED}
 
 
-class GroupLoad:
+class GroupLoad(Load):
     """Clients that send traces to whichever server takes them, until told to stop.
 
     As exporters do, a client sends the same bytes again when it does not know what became of them,
@@ -111,56 +111,22 @@ class GroupLoad:
     def __init__(
         self, urls: Sequence[str], *, service: str, first: int = 1, clients: int = 3
     ) -> None:
+        self.histories = [ClientHistory() for _ in range(clients)]
+        super().__init__(partial(self._run, each) for each in self.histories)
         self._urls = list(urls)
         self._service = service
         self._next = first
-        self._lock = threading.Condition()
         self._acknowledged = 0
-        self._is_stopping = threading.Event()
-        self.histories = [ClientHistory() for _ in range(clients)]
-        self._threads = [
-            threading.Thread(target=self._run, args=(each,), daemon=True) for each in self.histories
-        ]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def acknowledged(self) -> int:
         """How many traces were acknowledged so far."""
         return self._acknowledged
 
-    def wait_for_more(self, count: int, seconds_max: float = 90.0) -> None:
-        """Return once so many more traces than now were acknowledged.
-
-        Raises:
-            TimeoutError: they were not in time.
-        """
-        with self._lock:
-            goal = self._acknowledged + count
-            if not self._lock.wait_for(lambda: self._acknowledged >= goal, seconds_max):
-                raise TimeoutError(f"{self._acknowledged} of {goal} traces were acknowledged")
-
-    def stop(self) -> None:
-        """Send nothing more, and return when every answer was read or given up; idempotent."""
-        self._is_stopping.set()
-        for thread in self._threads:
-            thread.join()
-
     def _run(self, history: ClientHistory) -> None:
         turn = 0
-        while not self._is_stopping.is_set():
-            with self._lock:
+        while not self.is_stopping.is_set():
+            with self.changed:
                 number, self._next = self._next, self._next + 1
             ids = [
                 (trace_id(number), bytes([1]) * 7 + bytes([i + 1])) for i in range(SPANS_PER_TRACE)
@@ -171,9 +137,9 @@ class GroupLoad:
             if not is_kept:
                 return
             history.outcomes[number] = Outcome.ACKNOWLEDGED
-            with self._lock:
+            with self.changed:
                 self._acknowledged += 1
-                self._lock.notify_all()
+                self.changed.notify_all()
             if number % 10 == 0:
                 self._comment(self._urls[turn % len(self._urls)], number, history)
                 line = f"line {number}"
@@ -182,19 +148,19 @@ class GroupLoad:
                 turn, is_kept = self._send("/v1/logs", body, turn)
                 if is_kept:
                     history.lines[line] = Outcome.ACKNOWLEDGED
-            self._is_stopping.wait(PAUSE_SECONDS)
+            self.is_stopping.wait(PAUSE_SECONDS)
 
     def _send(self, path: str, body: bytes, turn: int) -> tuple[int, bool]:
         """Send a body to one server after the other until one takes it, or the end.
 
         Returns whose turn it is then, and whether it was taken.
         """
-        while not self._is_stopping.is_set():
+        while not self.is_stopping.is_set():
             url = self._urls[turn % len(self._urls)]
             if post(url, path, body, "application/x-protobuf") == http.client.OK:
                 return turn, True
             turn += 1
-            self._is_stopping.wait(AGAIN_SECONDS)
+            self.is_stopping.wait(AGAIN_SECONDS)
         return turn, False
 
     def _comment(self, url: str, number: int, history: ClientHistory) -> None:
