@@ -140,6 +140,16 @@ def test_a_silent_connection_stays_open_until_calm_comes(proxy: ChaosProxy) -> N
             connection.recv(1)
 
 
+def test_what_goes_a_lossy_way_is_taken_and_never_arrives(proxy: ChaosProxy, echo: Echo) -> None:
+    proxy.change_weather(lost=frozenset([Way.TO_CLIENT]))
+    with dial(proxy) as connection:
+        connection.sendall(b"heard")
+        wait_until(lambda: echo.received == b"heard", SECONDS_MAX, "it is heard")
+        connection.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+
+
 @pytest.mark.parametrize("weather", [{"latency_s": 60.0}, {"bytes_per_s": 1}])
 def test_bytes_come_late_or_through_a_narrow_way(
     proxy: ChaosProxy, weather: dict[str, float]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from clew.store.engine.configuration import ChdbOptions
 from clew.store.engine.contract import Scan, Snapshot
 from clew.store.engine.failure import translated
 from clew.store.table import FRAME, Column, Table
+from clew.testing.disk import SmallDisk
 
 DISK_BYTES = 48 << 20
 FREE_BYTES_MIN = 8 << 20
@@ -39,14 +41,13 @@ NOTES = Table(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, where this process may mount one."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(place)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
+    try:
+        disk = SmallDisk(tmp_path / "small", DISK_BYTES)
+    except OSError as error:
         # A full disk cannot be had otherwise: a limit on files is met by the log before the engine.
-        pytest.skip("no file system may be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+        pytest.skip(f"no file system may be mounted here: {error}")
+    with closing(disk):
+        yield disk.folder
 
 
 def fill(path: Path, *, left: int) -> None:
@@ -107,3 +108,15 @@ def test_the_engine_leaves_the_end_of_the_disk_alone_and_goes_on_once_there_is_r
         assert read(engine, 9) == [*whole, (9, ROWS)]
     finally:
         engine.close()
+
+
+def test_a_disk_that_a_process_left_behind_is_taken_away_by_the_next(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    left = tmp_path / "left"
+    leave = f"from clew.testing.disk import *; SmallDisk(Path({str(left)!r}), {DISK_BYTES})"
+    subprocess.run([sys.executable, "-c", f"from pathlib import Path; {leave}"], check=True)
+    assert left.is_mount()
+    SmallDisk(tmp_path / "next", DISK_BYTES).close()
+    assert not left.is_mount()
+    assert small_disk.is_mount()

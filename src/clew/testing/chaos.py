@@ -81,7 +81,7 @@ class Weather:
     """What holds for every byte. `bytes_per_s` of 0 is as much as there is.
 
     `piece_bytes` is the most that arrives at once, 0 for no such bound. `refuses` sends whoever
-    comes away at once.
+    comes away at once. What goes a way that is among `lost` is taken, and never arrives.
     """
 
     latency_s: float = 0.0
@@ -89,16 +89,21 @@ class Weather:
     bytes_per_s: int = 0
     piece_bytes: int = 0
     refuses: bool = False
+    lost: frozenset[Way] = frozenset()
 
 
 CALM: Final = Weather()
 
 
 class ChaosProxy:
-    """Passes connections on to a port of the loopback. From any thread but its own."""
+    """Passes connections on to a port of this machine. From any thread but its own.
 
-    def __init__(self, port: int, *, seed: int = 0) -> None:
+    It listens at the address that the port is at.
+    """
+
+    def __init__(self, port: int, *, host: str = "127.0.0.1", seed: int = 0) -> None:
         self._target = port
+        self._host = host
         # Two of them: how many pieces there are depends on the machine, and must not move a storm.
         self._random = random.Random(seed)  # noqa: S311 - to be had again, not to be secret
         self._jitter = random.Random(seed)  # noqa: S311
@@ -116,13 +121,13 @@ class ChaosProxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="chaos", daemon=True)
         self._thread.start()
-        self._server = self._call(asyncio.start_server(self._take, "127.0.0.1", 0))
+        self._server = self._call(asyncio.start_server(self._take, host, 0))
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:port``."""
-        return f"http://127.0.0.1:{self.port}"
+        """``http://host:port``."""
+        return f"http://{self._host}:{self.port}"
 
     def strike(
         self, harm: Harm, way: Way = Way.TO_CLIENT, *, at_byte: int = 0, times: int = 1
@@ -234,7 +239,7 @@ class ChaosProxy:
             _reset(writer)
             return
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            far_reader, far_writer = await asyncio.open_connection(self._host, self._target)
         except (OSError, asyncio.CancelledError):
             # Nobody is there, or the proxy is closed while it looks for somebody.
             _reset(writer)
@@ -371,7 +376,7 @@ class _Connection:
             width = self._proxy.weather.bytes_per_s
             if width:
                 await asyncio.sleep(len(chunk) / width)
-            if self.is_silent:
+            if self.is_silent or way in self._proxy.weather.lost:
                 continue
             with contextlib.suppress(ConnectionError):
                 writer.write(self._spared(chunk, way))

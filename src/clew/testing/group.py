@@ -1,25 +1,48 @@
-"""A group of real servers on the loopback, with a proxy on every way from one to another."""
+"""A group of real servers, with a proxy on every way from one to another.
+
+They are on the loopback, or each on a host of its own (`clew.testing.network`) where the test asks
+for hosts and the machine permits them. Then a partition loses packets and tells nobody; else the
+proxies stand for the network as well, and break connections.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
+import os
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from clew.testing.chaos import CALM, ChaosProxy
+from clew.testing.chaos import CALM, ChaosProxy, Way
 from clew.testing.history import ask, check_fence, wait_until
+from clew.testing.network import Network, find_obstacle
 from clew.testing.server import ServerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
+    from clew.testing.network import Wire
+
 __all__ = ["ServerGroup", "ask", "free_ports"]
+
+LOOPBACK: Final = "127.0.0.1"
+
+HOSTS_VARIABLE: Final = "CLEW_TEST_HOSTS"
+"""In the environment of the tests; ``off`` leaves the servers on the loopback where there could be
+hosts."""
+
+HTTP_PORT: Final = 7701
+TRAILS_PORT: Final = 8443
+"""Of a server that has a host to itself."""
+
+PIECE_BYTES: Final = 700
+"""Of what is late without packets: two pieces of a request of a few spans, at the least."""
 
 SETTLE_SECONDS_MAX: Final = 90.0
 """When a group that does not come to rest is given up: many times what a change of roles takes."""
@@ -29,25 +52,54 @@ class ServerGroup:
     """Servers that have one another as standbys. They keep their addresses over restarts.
 
     Nothing is started by itself. What one server sends another goes through `way`, where it can be
-    delayed, cut and held back; clients reach each server directly.
+    delayed, cut and held back; clients reach each server directly. With `on_hosts`, where that may
+    be, each server has a host, and so has whoever is within ``with``: this thread, and what it
+    starts there.
     """
 
     def __init__(
-        self, folder: Path, servers: int = 2, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        servers: int = 2,
+        settings: Mapping[str, str] | None = None,
+        *,
+        on_hosts: bool = False,
     ) -> None:
         self.folders = [folder / f"server-{number}" for number in range(servers)]
-        ports = free_ports(2 * servers)
-        self.ports, self._trails_ports = ports[:servers], ports[servers:]
-        self.urls = [f"http://127.0.0.1:{port}" for port in self.ports]
-        self.trails_urls = [f"ws://127.0.0.1:{port}/ws" for port in self._trails_ports]
         self.processes: dict[int, ServerProcess] = {}
         self._settings = dict(settings or {})
-        self._ways = {
-            (a, b): ChaosProxy(self.ports[b])
-            for a in range(servers)
-            for b in range(servers)
-            if a != b
-        }
+        self._within = contextlib.ExitStack()
+        self.network: Network | None = None
+        if on_hosts and why_not_on_hosts() is None:
+            # The last one is the clients'.
+            self.network = Network(servers + 1)
+            self._addresses = [host.address for host in self.network.hosts[:-1]]
+            self.ports, trails_ports = [HTTP_PORT] * servers, [TRAILS_PORT] * servers
+            self._settings["insecure"] = "true"
+        else:
+            self._addresses = [LOOPBACK] * servers
+            ports = free_ports(2 * servers)
+            self.ports, trails_ports = ports[:servers], ports[servers:]
+        self._doors = [
+            (f"{address}:{port}", f"{address}:{trails_port}")
+            for address, port, trails_port in zip(
+                self._addresses, self.ports, trails_ports, strict=True
+            )
+        ]
+        self.urls = [f"http://{http}" for http, _ in self._doors]
+        self.trails_urls = [f"ws://{trails}/ws" for _, trails in self._doors]
+        self._ways: dict[Wire, ChaosProxy] = {}
+        for source, target in itertools.permutations(range(servers), 2):
+            # Right before the target: what is held up there has come over the wire.
+            with self._at(target):
+                proxy = ChaosProxy(self.ports[target], host=self._addresses[target])
+            self._ways[source, target] = proxy
+
+    def _at(self, number: int) -> contextlib.AbstractContextManager[None]:
+        """Be on the host of a server meanwhile, where it has one."""
+        if self.network is None:
+            return contextlib.nullcontext()
+        return self.network.hosts[number].inside()
 
     def way(self, source: int, target: int) -> ChaosProxy:
         """Return the proxy through which one server reaches another."""
@@ -56,20 +108,18 @@ class ServerGroup:
     def start(self, number: int, role: str = "standby", **settings: str) -> ServerProcess:
         """Start a server, as what `role` says while it knows of no leader."""
         others = [self._ways[number, each].url for each in range(len(self.urls)) if each != number]
-        process = ServerProcess(
-            self.folders[number],
-            {
-                "http": f"127.0.0.1:{self.ports[number]}",
-                "advertise": self.urls[number],
-                "standby": ",".join(others),
-                "role": role,
-                "links": "off",
-                "otlp_grpc": "off",
-                "trails": f"127.0.0.1:{self._trails_ports[number]}",
-                **self._settings,
-                **settings,
-            },
-        )
+        http_door, trails_door = self._doors[number]
+        given = {
+            "http": http_door,
+            "advertise": self.urls[number],
+            "standby": ",".join(others),
+            "role": role,
+            "links": "off",
+            "otlp_grpc": "off",
+            "trails": trails_door,
+        }
+        with self._at(number):
+            process = ServerProcess(self.folders[number], given | self._settings | settings)
         self.processes[number] = process
         return process
 
@@ -91,17 +141,76 @@ class ServerGroup:
         self.processes[number].signal(signal.SIGCONT)
 
     @contextlib.contextmanager
-    def partition(self, number: int) -> Iterator[None]:
-        """Let nothing through between a server and the others, either way."""
-        ways = [proxy for pair, proxy in self._ways.items() if number in pair]
-        for proxy in ways:
-            proxy.change_weather(refuses=True)
-            proxy.cut()
+    def partition(
+        self, number: int, *, hears: bool = False, is_heard: bool = False
+    ) -> Iterator[None]:
+        """Let nothing through between a server and the others: both ways, or one.
+
+        One that `hears` gets what they send, and one that `is_heard` has what it sends arrive. Of a
+        connection neither is enough: it takes both ways to open one, or to know what came of it.
+        """
+        others = [each for each in range(len(self.urls)) if each != number]
+        to_it = [] if hears else [(other, number) for other in others]
+        from_it = [] if is_heard else [(number, other) for other in others]
+        if self.network is not None:
+            self.network.cut(to_it + from_it)
+        elif to_it and from_it:
+            for proxy in self._around(number):
+                proxy.change_weather(refuses=True)
+                proxy.cut()
+        else:
+            self._lose(to_it or from_it, frozenset.union)
         try:
             yield
         finally:
-            for proxy in ways:
-                proxy.weather = CALM
+            if self.network is not None:
+                self.network.mend(to_it + from_it)
+            elif to_it and from_it:
+                for proxy in self._around(number):
+                    proxy.change_weather(refuses=False)
+            else:
+                self._lose(to_it or from_it, frozenset.difference)
+                # What was lost was in the middle of something.
+                for proxy in self._around(number):
+                    proxy.cut()
+
+    def _around(self, number: int) -> list[ChaosProxy]:
+        """Return the proxies between a server and the others."""
+        return [proxy for pair, proxy in self._ways.items() if number in pair]
+
+    def _lose(
+        self,
+        wires: Iterable[Wire],
+        change: Callable[[frozenset[Way], frozenset[Way]], frozenset[Way]],
+    ) -> None:
+        """Lose what servers send one another, without a network: as requests, and as answers."""
+        for source, target in wires:
+            for pair, way in (
+                ((source, target), Way.TO_SERVER),
+                ((target, source), Way.TO_CLIENT),
+            ):
+                proxy = self._ways[pair]
+                proxy.change_weather(lost=change(proxy.weather.lost, frozenset([way])))
+
+    @contextlib.contextmanager
+    def delay(self, source: int, target: int, latency_s: float, jitter_s: float) -> Iterator[None]:
+        """Have what a server sends another come late, and in another order where it has packets.
+
+        Raises:
+            AssertionError: no packet came after one that was sent later.
+        """
+        if self.network is None:
+            way = self._ways[source, target]
+            way.change_weather(latency_s=latency_s, jitter_s=jitter_s, piece_bytes=PIECE_BYTES)
+            yield
+            way.weather = CALM
+            return
+        wires = [(source, target), (target, source)]
+        self.network.slow(wires, latency_s, jitter_s)
+        before = self.network.overtaken[source, target]
+        yield
+        self.network.slow(wires, 0.0)
+        assert self.network.overtaken[source, target] > before, "everything came in its order"
 
     def status(self, number: int) -> dict[str, Any] | None:
         """Return what a server says of its place, None when it does not answer."""
@@ -224,6 +333,9 @@ class ServerGroup:
         check_fence(self.folders, told)
 
     def __enter__(self) -> Self:
+        if self.network is not None:
+            self._within.callback(self.network.close)
+            self._within.enter_context(self.network.hosts[-1].inside())
         return self
 
     def __exit__(
@@ -232,10 +344,18 @@ class ServerGroup:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for process in self.processes.values():
-            process.kill()
-        for proxy in self._ways.values():
-            proxy.close()
+        with self._within:
+            for process in self.processes.values():
+                process.kill()
+            for proxy in self._ways.values():
+                proxy.close()
+
+
+def why_not_on_hosts() -> str | None:
+    """Return why servers have no hosts of their own here, None where they have."""
+    if os.environ.get(HOSTS_VARIABLE) == "off":
+        return f"{HOSTS_VARIABLE} is off"
+    return find_obstacle()
 
 
 def free_ports(count: int) -> list[int]:

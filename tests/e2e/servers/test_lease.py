@@ -1,4 +1,4 @@
-"""Two servers and a lease: killed, paused and cut off, and nothing acknowledged is lost."""
+"""Three servers and a lease: killed, paused and cut off, and nothing acknowledged is lost."""
 
 from __future__ import annotations
 
@@ -28,57 +28,59 @@ def test_a_standby_takes_over_by_itself_and_the_paused_and_the_cut_off_leader_do
         "lease": postgres_server.new_url(),
         "lease_seconds": LEASE_SECONDS,
         "ack_timeout": "3",
+        "required_acks": "1",
     }
-    with ServerGroup(tmp_path, settings=settings) as group:
-        group.start_all("auto", "auto")
-
-        def some_leads() -> bool:
-            return group.find_leader() is not None
-
-        wait_until(some_leads, WAIT_SECONDS, "one of them leads")
-        leader = group.find_leader()
-        assert leader is not None
+    with ServerGroup(tmp_path, 3, settings, on_hosts=True) as group:
+        group.start_all("auto", "auto", "auto")
+        leader = wait_for_leader(group, 0, 1, 2)
         with (
-            GroupLoad(group.urls, service="lease") as load,
+            GroupLoad(group.urls, service="lease", clients=2) as load,
             AppLoad(group.urls, group.trails_urls) as apps,
         ):
             load.wait_for_more(20)
 
-            # Paused: the other takes the lease when it ends, and is the one that acknowledges.
-            group.pause(leader)
-            other = 1 - leader
-
-            def other_leads() -> bool:
-                told = group.status(other)
-                return told is not None and bool(told["is_leader"])
-
-            wait_until(other_leads, WAIT_SECONDS, "the other takes over")
-            group.resume(leader)
-            group.wait_leading(other)
-            leader = other
+            # Paused: another takes the lease when it ends, and is the one that acknowledges.
+            paused, others = leader, {0, 1, 2} - {leader}
+            group.pause(paused)
+            leader = wait_for_leader(group, *others)
+            group.resume(paused)
+            group.wait_following(leader, paused)
             load.wait_for_more(20)
 
-            # Cut off from one another: the leader has nobody to acknowledge, and nothing is said.
+            # Cut off: the leader has the lease, but nobody to acknowledge, and nothing is said.
             with group.partition(leader):
-                wait_until(lambda: not some_leads(), WAIT_SECONDS, "nothing is taken")
-            wait_until(some_leads, WAIT_SECONDS, "one of them leads again")
+                wait_until(lambda: group.find_leader() is None, WAIT_SECONDS, "nothing is taken")
+            wait_until(lambda: group.find_leader() is not None, WAIT_SECONDS, "one leads again")
             load.wait_for_more(20)
 
-            # Killed.
-            found = group.find_leader()
-            assert found is not None
-            leader = found
-            group.kill(leader)
-            wait_until(
-                lambda: bool((group.status(1 - leader) or {}).get("is_leader")),
-                WAIT_SECONDS,
-                "the other takes over",
-            )
-            group.start(leader, "auto")
-            wait_until(some_leads, WAIT_SECONDS, "one of them leads again")
+            # Killed: one of the others takes over, the third follows it, and they go on.
+            killed = group.find_leader()
+            assert killed is not None
+            others = {0, 1, 2} - {killed}
+            group.kill(killed)
+            leader = wait_for_leader(group, *others)
+            (third,) = others - {leader}
+            group.wait_following(leader, third)
             load.wait_for_more(20)
-        found = group.find_leader()
-        assert found is not None
-        group.wait_in_step(found)
+            apps.wait_for_more(4)
+
+            # It comes back as a standby, although it wants the lease as well.
+            group.start(killed, "auto")
+            group.wait_following(leader, killed)
+            assert group.find_leader() == leader
+            load.wait_for_more(20)
+        group.wait_in_step(leader)
         check_histories(group.urls, load.histories, apps.histories)
         group.end()
+
+
+def wait_for_leader(group: ServerGroup, *candidates: int) -> int:
+    """Return which of some servers leads, once one does; no other is asked."""
+
+    def leading() -> list[int]:
+        return [each for each in candidates if (group.status(each) or {}).get("is_leader")]
+
+    wait_until(lambda: bool(leading()), WAIT_SECONDS, f"one of {candidates} leads")
+    (leader,) = leading()
+    group.wait_leading(leader)
+    return leader

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from clew.testing.app_load import AppLoad
 from clew.testing.chaos import Harm, Way
+from clew.testing.disk import SmallDisk
 from clew.testing.group import ServerGroup, ask
 from clew.testing.history import (
     ClientHistory,
@@ -21,13 +24,13 @@ from clew.testing.history import (
 )
 from clew.testing.requests import logs_request
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 WAIT_SECONDS = 60.0
 
 TORN_BYTES = 100_000
 """Of a record that is damaged: so much larger than the head of a request that its middle is hit."""
+
+DISK_BYTES = 1 << 30
+"""Of the standby, in memory, which it takes as it is written: its engine leaves a quarter alone."""
 
 LOG_BYTES = 2_000_000
 """A record that makes the log the longest file of a server by far: where no file may grow beyond
@@ -39,7 +42,10 @@ it, the log is what finds no room. (It does not get smaller there; in the engine
 def test_what_is_late_torn_or_finds_no_room_at_the_standby_is_neither_lost_nor_doubled(
     tmp_path: Path,
 ) -> None:
-    with ServerGroup(tmp_path, settings={"ack_timeout": "5"}) as group:
+    with (
+        small_disk(tmp_path / "server-1") as disk,
+        ServerGroup(tmp_path, settings={"ack_timeout": "5"}, on_hosts=True) as group,
+    ):
         own = ClientHistory()
         group.start_all("leader", "standby")
         standby = group.processes[1]
@@ -51,10 +57,10 @@ def test_what_is_late_torn_or_finds_no_room_at_the_standby_is_neither_lost_nor_d
         ):
             load.wait_for_more(10)
 
-            # Late, in pieces, and each connection at another pace.
-            way.change_weather(latency_s=0.005, jitter_s=0.03, piece_bytes=700)
-            load.wait_for_more(20)
-            apps.wait_for_more(4)
+            # Late, in pieces, and in another order than it was sent.
+            with group.delay(0, 1, latency_s=0.005, jitter_s=0.03):
+                load.wait_for_more(20)
+                apps.wait_for_more(4)
 
             # A request on an old connection arrives after newer ones that overtook it.
             way.hold()
@@ -66,20 +72,17 @@ def test_what_is_late_torn_or_finds_no_room_at_the_standby_is_neither_lost_nor_d
             way.calm()
 
             # A disk that is full.
-            send(group.urls[0], "line long " + "x" * LOG_BYTES, own)
-            _, hard = resource.prlimit(standby.pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(standby.pid, resource.RLIMIT_FSIZE, (LOG_BYTES, hard))
-            group.wait_missed(0, 1)
-            assert "cannot write the log" in group.seen(0, 1)["detail"]
-            told = ask(group.urls[1], "GET", "/api/v1/ingest/status")[1]
-            assert told is not None
-            assert not told["writable"]
-            assert ask(group.urls[1], "GET", "/readyz")[0] == 503
-            on_disk = max(read_frames(group.folders[1]))
-            assert group.seen(0, 1)["acked"] <= on_disk
-            assert group.position(0)["acked"] <= on_disk
-            send(group.urls[0], "line refused", ClientHistory(), expected=503)
-            resource.prlimit(standby.pid, resource.RLIMIT_FSIZE, (hard, hard))
+            with no_room(disk, standby.pid, group.urls[0], own):
+                group.wait_missed(0, 1)
+                assert "cannot write the log" in group.seen(0, 1)["detail"]
+                told = ask(group.urls[1], "GET", "/api/v1/ingest/status")[1]
+                assert told is not None
+                assert not told["writable"]
+                assert ask(group.urls[1], "GET", "/readyz")[0] == 503
+                on_disk = max(read_frames(group.folders[1]))
+                assert group.seen(0, 1)["acked"] <= on_disk
+                assert group.position(0)["acked"] <= on_disk
+                send(group.urls[0], "line refused", ClientHistory(), expected=503)
             group.wait_following(0, 1)
             load.wait_for_more(20)
             apps.wait_for_more(4)
@@ -104,6 +107,35 @@ def test_what_is_late_torn_or_finds_no_room_at_the_standby_is_neither_lost_nor_d
         check_histories(group.urls, [*load.histories, own], apps.histories)
         assert "no whole frame at byte" in (tmp_path / "server-0.stderr").read_text()
         group.end()
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[SmallDisk | None]:
+    """Mount a disk, where one may be mounted."""
+    try:
+        disk = SmallDisk(folder, DISK_BYTES)
+    except OSError:
+        yield None
+        return
+    with contextlib.closing(disk):
+        yield disk
+
+
+@contextlib.contextmanager
+def no_room(
+    disk: SmallDisk | None, pid: int, leader: str, history: ClientHistory
+) -> Iterator[None]:
+    """Have a standby's disk full meanwhile; without a disk of its own it is its log that is."""
+    if disk is not None:
+        disk.fill()
+        yield
+        disk.relieve()
+        return
+    send(leader, "line long " + "x" * LOG_BYTES, history)
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (LOG_BYTES, hard))
+    yield
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
 
 
 def send(url: str, line: str, history: ClientHistory, *, expected: int = 200) -> None:
