@@ -442,6 +442,9 @@ class TreeKeeper:
     # When it fails.
 
     async def _load(self) -> None:
+        # What the log has and the registry has not yet comes in before the next write, not before a
+        # reading: what is decided over rows from before it would be refused.
+        await asyncio.wrap_future(self._database.submit(lambda _transaction: None))
         loaded = await self._read(
             lambda reading: (
                 load(reading, self.options, self._clock.now()),
