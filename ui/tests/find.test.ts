@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { TraceSummary } from "../src/api/schema";
+import type { TraceList, TraceSummary } from "../src/api/schema";
 import {
 	faultOf,
 	keyOf,
@@ -19,7 +19,33 @@ import {
 	readBox,
 	writeBox,
 } from "../src/screens/find/scatter";
+import { findSlowest } from "../src/screens/find/slowest";
 import { completeStatement, faultOfStatement } from "../src/screens/find/statement";
+
+describe("the slowest traces", () => {
+	it("are found among however many, in a few questions", async () => {
+		const all = Array.from({ length: 40_000 }, (_, at) => ((at * 7919) % 40_000) + 1);
+		let asked = 0;
+		const ask = async (least: number) => {
+			asked += 1;
+			const fitting = all.filter((each) => each >= least);
+			const traces = fitting.slice(0, 500).map((duration_ms) => ({ duration_ms }));
+			return { traces, next: fitting.length > 500 ? "more" : null } as unknown as TraceList;
+		};
+		const found = await findSlowest(ask);
+		const took = found.traces.map((each) => each.duration_ms);
+		const slowest = Array.from({ length: took.length }, (_, at) => 40_000 - at);
+		expect([...took].sort((one, other) => other - one)).toEqual(slowest);
+		expect(took.length).toBeGreaterThan(50);
+		expect(asked).toBeLessThan(8);
+	});
+
+	it("are what came where all took equally long", async () => {
+		const traces = Array.from({ length: 500 }, () => ({ duration_ms: 7 }));
+		const found = await findSlowest(async () => ({ traces, next: "more" }) as unknown as TraceList);
+		expect(found.traces).toHaveLength(500);
+	});
+});
 
 describe("an expression while it is typed", () => {
 	const wanted = (text: string) => {
@@ -169,6 +195,8 @@ describe("a statement while it is typed", () => {
 		expect(faultOfStatement(said, text)).toMatchObject({ from: 19, to: 30 });
 		const unknown = faultOfStatement("unknown expression identifier `foo`", "select foo from x");
 		expect(unknown).toMatchObject({ from: 7, to: 10 });
+		const refused = faultOfStatement("the function coun is not allowed", "SELECT coun() FROM t");
+		expect(refused).toMatchObject({ from: 7, to: 11 });
 		expect(faultOfStatement("something else", "select 1")).toMatchObject({ from: 8, to: 9 });
 	});
 });

@@ -2,10 +2,11 @@ import { describe, expect, it } from "vitest";
 import { Blocks } from "../src/api/events";
 import type { Density } from "../src/api/schema";
 import { command, quote } from "../src/parts/CopyMenu";
-import { layoutDensity } from "../src/parts/TimeBar";
+import { layoutDensity, sayBucket, sayRange } from "../src/parts/TimeBar";
 import {
 	nameMany,
 	sayBytes,
+	sayClocks,
 	sayCount,
 	sayDuration,
 	sayMany,
@@ -123,5 +124,40 @@ describe("the time bar", () => {
 		expect(columns.filter((each) => each.kind === "spans")).toHaveLength(2);
 		expect(columns.filter((each) => each.kind === "errors")).toHaveLength(1);
 		expect(columns.every((each) => each.height >= 1)).toBe(true);
+	});
+});
+
+describe("times that stand beside each other", () => {
+	const at = (text: string) => new Date(text).getTime();
+
+	it("tell the day only where there are several, and seconds only where they differ", () => {
+		const from = at("2026-11-21T10:00:00");
+		const every = (ms: number) => [0, 1, 2].map((step) => from + step * ms);
+		expect(sayClocks(every(300_000))).toEqual(["10:00", "10:05", "10:10"]);
+		expect(sayClocks(every(15_000))).toEqual(["10:00:00", "10:00:15", "10:00:30"]);
+		const night = [0, 1, 2].map((step) => at("2026-11-21T22:00:00") + step * 7_200_000);
+		expect(sayClocks(night)).toEqual(["22:00", "11-22", "02:00"]);
+		expect(sayClocks(every(86_400_000))).toEqual(["11-21", "11-22", "11-23"]);
+	});
+
+	it("are a range, whose day is told once", () => {
+		const [start, end] = [at("2026-11-21T10:00:00"), at("2026-11-21T10:45:00")];
+		const later = at("2026-11-22T06:00:00");
+		expect(sayRange({ start, end }, later)).toBe("2026-11-21 10:00:00 – 10:45:00");
+		expect(sayRange({ start, end }, end)).toBe("10:00:00 – 10:45:00");
+	});
+
+	it("are told with what came then", () => {
+		const density = {
+			start: "2026-11-21T10:00:00Z",
+			bucket_ms: 60_000,
+			spans: [0, 12],
+			errors: [0, 1],
+			logs: [0, 3],
+		} as unknown as Density;
+		const clock = Date.parse("2026-11-21T12:00:00Z");
+		const minute = (of: number) => Date.parse("2026-11-21T10:00:30Z") + of * 60_000;
+		expect(sayBucket(density, minute(0), clock)).toMatch(/: nothing came$/);
+		expect(sayBucket(density, minute(1), clock)).toMatch(/: 12 spans, 1 failed, 3 log records$/);
 	});
 });

@@ -34,6 +34,17 @@ describe("the address", () => {
 		expect(place.value.names).toEqual(["x"]);
 	});
 
+	it("is not left again by what changes by itself", () => {
+		window.history.replaceState(null, "", "#/find?last=1h");
+		const stop = followAddress();
+		// As a link does it: its event comes later than the next step of a cursor that plays.
+		window.history.replaceState(null, "", "#/services?last=1h");
+		change({ at: "2026-11-21T10:00:00.000Z" }, { replace: true });
+		expect(place.value.screen).toBe("services");
+		expect(window.location.hash).toContain("#/services?last=1h&at=");
+		stop();
+	});
+
 	it("takes the time along from screen to screen, and nothing else", () => {
 		window.location.hash = "#/find?last=6h&service=shop&at=2026-11-21T10:00:00Z";
 		const stop = followAddress();

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import type { FieldValue, TimelineEvent } from "../src/api/schema";
-import { layoutMap } from "../src/screens/services/layout";
 import { layoutSteps } from "../src/screens/twin/FieldChart";
 import {
 	eventAfter,
@@ -94,20 +93,5 @@ describe("the history of a field", () => {
 		const heights = steps.map((step) => step.y);
 		expect(heights).toEqual([...heights].sort((one, other) => other - one));
 		for (const step of steps) expect(step.x + step.width).toBeLessThanOrEqual(300);
-	});
-});
-
-describe("a map of names", () => {
-	it("has who is called right of who calls, and a circle without end", () => {
-		const nodes = ["c", "a", "b"].map((name) => ({ name }));
-		const edges = [
-			{ from: "a", to: "b" },
-			{ from: "b", to: "c" },
-			{ from: "c", to: "b" },
-		];
-		const { boxes, arrows } = layoutMap(nodes, edges);
-		const x = (name: string) => boxes.find((box) => box.node.name === name)?.x ?? -1;
-		expect(x("a")).toBeLessThan(x("b"));
-		expect(arrows).toHaveLength(3);
 	});
 });

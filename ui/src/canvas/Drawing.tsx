@@ -200,6 +200,20 @@ export function colour(name: string): string {
 	return found;
 }
 
+/** Paint a moment of the time bar over a picture of the same time; nothing where it lies outside. */
+export function paintMoment(
+	context: CanvasRenderingContext2D,
+	at: number | null,
+	shown: { start: number; end: number },
+	{ x, y, width, height }: Rect,
+	name = "focus",
+): void {
+	if (at === null || at < shown.start || at > shown.end) return;
+	const middle = x + ((at - shown.start) / (shown.end - shown.start)) * width;
+	context.fillStyle = colour(name);
+	context.fillRect(middle - 1, y, 2, height);
+}
+
 /** The hues of the tokens on the circle of colours, in degrees. */
 const HUE_DEGREES = [215, 272, 170, 28, 335, 85, 231, 48];
 

@@ -4,9 +4,9 @@ import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { SeriesList } from "../api/schema";
-import { colour } from "../canvas/Drawing";
-import { now, readTime, showSpan } from "../state/time";
-import { sayTime } from "./words";
+import { colour, paintMoment } from "../canvas/Drawing";
+import { cursor, moveCursor, now, readTime, showSpan } from "../state/time";
+import { sayClocks, sayTime } from "./words";
 
 /** Series of one chart: more lines nobody tells apart. */
 export const SERIES = 8;
@@ -16,14 +16,15 @@ const HEIGHT = 150;
 /** Two lines of names; more are scrolled to. */
 const LEGEND = 48;
 
-/** The clock of every other screen, rather than the library's of twelve hours. */
-function sayTicks(_chart: uPlot, seconds: number[]): string[] {
-	const length = (seconds.at(-1) ?? 0) - (seconds[0] ?? 0);
-	return seconds.map((at) => {
-		const told = sayTime(at * 1000, now.peek(), { fraction: false });
-		// Seconds are told only where ticks lie nearer than a minute.
-		return length > 600 ? told.slice(0, -3) : told;
-	});
+/** A drag of fewer pixels was a click. */
+const DRAG_MIN = 4;
+
+/** The moment that every pane shows. */
+function paintCursor(chart: uPlot): void {
+	const { min = 0, max = 0 } = chart.scales.x ?? {};
+	const { left, top, width, height } = chart.bbox;
+	const shown = { start: min * 1000, end: max * 1000 };
+	paintMoment(chart.ctx, cursor.peek(), shown, { x: left, y: top, width, height });
 }
 
 interface ChartProps {
@@ -35,6 +36,9 @@ interface ChartProps {
 
 export function Chart({ found, name, say }: ChartProps) {
 	const frame = useRef<HTMLDivElement>(null);
+	const drawn = useRef<uPlot | null>(null);
+	// One line needs no names: it has their room.
+	const height = found.series.length > 1 ? HEIGHT : HEIGHT + LEGEND;
 	useEffect(() => {
 		const element = frame.current;
 		const first = found.series[0];
@@ -44,11 +48,11 @@ export function Chart({ found, name, say }: ChartProps) {
 		const plot = new uPlot(
 			{
 				width: element.clientWidth,
-				height: HEIGHT,
+				height,
 				cursor: { drag: { x: true, y: false, setScale: false } },
 				legend: { show: found.series.length > 1, live: false },
 				axes: [
-					{ ...axis, values: sayTicks },
+					{ ...axis, values: (_: uPlot, at: number[]) => sayClocks(at.map((each) => each * 1000)) },
 					{
 						...axis,
 						size: say ? 68 : 56,
@@ -66,10 +70,11 @@ export function Chart({ found, name, say }: ChartProps) {
 					})),
 				],
 				hooks: {
+					draw: [paintCursor],
 					setSelect: [
 						(chart) => {
 							const { left, width } = chart.select;
-							if (width < 4) return;
+							if (width < DRAG_MIN) return;
 							const start = chart.posToVal(left, "x") * 1000;
 							showSpan({ start, end: chart.posToVal(left + width, "x") * 1000 });
 						},
@@ -79,22 +84,23 @@ export function Chart({ found, name, say }: ChartProps) {
 			[times, ...found.series.map((each) => each.points.map(([, value]) => value))],
 			element,
 		);
-		const watch = new ResizeObserver(() =>
-			plot.setSize({ width: element.clientWidth, height: HEIGHT }),
-		);
+		drawn.current = plot;
+		// A drag chooses a range; a click is a moment.
+		plot.over.addEventListener("click", (event) => {
+			if (plot.select.width < DRAG_MIN) moveCursor(plot.posToVal(event.offsetX, "x") * 1000);
+		});
+		const watch = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }));
 		watch.observe(element);
 		return () => {
 			watch.disconnect();
+			drawn.current = null;
 			plot.destroy();
 		};
 	}, [found, name]);
+	useEffect(() => drawn.current?.redraw(false), [cursor.value]);
 	return (
 		<>
-			<div
-				class="drawn"
-				ref={frame}
-				style={{ minHeight: `${HEIGHT + (found.series.length > 1 ? LEGEND : 0)}px` }}
-			/>
+			<div class="drawn" ref={frame} style={{ minHeight: `${HEIGHT + LEGEND}px` }} />
 			<details class="small">
 				<summary class="soft">as a table</summary>
 				<div class="scroll">

@@ -1,6 +1,6 @@
 /** Every view copies itself: as a link, and as what a command line, a program or an agent would ask. */
 
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 export interface Copies {
 	/** As clew's command: `clew trace 4bf9…`. */
@@ -27,6 +27,14 @@ export function CopyMenu({ of, isLow = false, ...copies }: CopyMenuProps) {
 	const close = () => {
 		if (menu.current) menu.current.open = false;
 	};
+	useEffect(() => {
+		if (!isOpen) return;
+		const hear = (event: Event) => {
+			if (!menu.current?.contains(event.target as Node)) close();
+		};
+		document.addEventListener("pointerdown", hear);
+		return () => document.removeEventListener("pointerdown", hear);
+	}, [isOpen]);
 	// What is behind an open menu changes with every tick; a closed one writes nothing.
 	const entries = isOpen ? writeCopies(copies, of === undefined) : [];
 	const copy = async (name: string, text: string) => {
@@ -53,7 +61,7 @@ export function CopyMenu({ of, isLow = false, ...copies }: CopyMenuProps) {
 				event.stopPropagation();
 			}}
 			onFocusOut={(event) => {
-				// Whoever goes on has no use for it any more; a click on nothing keeps it.
+				// Whoever goes on by keys has no use for it any more.
 				const next = event.relatedTarget as Node | null;
 				if (next !== null && !menu.current?.contains(next)) close();
 			}}

@@ -26,17 +26,16 @@ export function KeyMap() {
 			<h2>Keys</h2>
 			<dl style={{ margin: "12px 0" }}>
 				{isOpen.value &&
-					allKeys().map((key) => (
+					Array.from(byDeed(), ([what, keys]) => (
 						<>
 							<dt>
-								<kbd>
-									{key.keys
-										.replace("mod+", "⌘/Ctrl ")
-										.replace("ArrowUp", "↑")
-										.replace("ArrowDown", "↓")}
-								</kbd>
+								{keys.map((each) => (
+									<>
+										<kbd>{each}</kbd>{" "}
+									</>
+								))}
 							</dt>
-							<dd>{key.what}</dd>
+							<dd>{what}</dd>
 						</>
 					))}
 			</dl>
@@ -46,3 +45,20 @@ export function KeyMap() {
 		</dialog>
 	);
 }
+
+/** The keys of each deed, as they are written on them. */
+function byDeed(): ReadonlyMap<string, string[]> {
+	const deeds = new Map<string, string[]>();
+	for (const { keys, what } of allKeys()) {
+		const written = keys
+			.replace("mod+k", "⌘/Ctrl K")
+			.replace("Escape", "Esc")
+			.replace(/^Arrow/, "")
+			.replace(/^(Up|Down|Left|Right)$/, (side) => ARROWS[side] ?? side)
+			.replace(/^ $/, "Space");
+		deeds.set(what, [...(deeds.get(what) ?? []), written]);
+	}
+	return deeds;
+}
+
+const ARROWS: Record<string, string> = { Up: "↑", Down: "↓", Left: "←", Right: "→" };

@@ -1,7 +1,7 @@
 /** The frame: the rail of screens, the head, the screen, and the time bar below all of them. */
 
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { type Problem, unreachable } from "../api/client";
 import { returns } from "../api/reach";
 import { SCREENS, type Screen } from "../screens/screens";
@@ -47,8 +47,14 @@ export function Page() {
 }
 
 function Rail({ current }: { current: string }) {
+	const rail = useRef<HTMLElement>(null);
+	// On a phone it is wider than the window.
+	useEffect(() => {
+		const here = rail.current?.querySelector("[aria-current]");
+		here?.scrollIntoView({ block: "nearest", inline: "nearest" });
+	}, [current]);
 	return (
-		<nav class="rail" aria-label="Screens">
+		<nav class="rail" aria-label="Screens" ref={rail}>
 			<a class="brand" href={linkTo("find")}>
 				<img src="./icon.svg" alt="" />
 				clew

@@ -5,9 +5,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { get, markOwn } from "../api/client";
 import { SCREENS } from "../screens/screens";
 import { go, linkTo } from "../state/place";
-import { moveCursor } from "../state/time";
 import { showKeys } from "./KeyMap";
-import { toggleFollow, togglePlay, zoomOut } from "./TimeBar";
+import { dropCursor, toggleFollow, togglePlay, zoomOut } from "./TimeBar";
 
 const isOpen = signal(false);
 
@@ -86,7 +85,7 @@ export function Palette() {
 		{ text: "Follow what comes, or pause", kind: "command  l", act: toggleFollow },
 		{ text: "Play or pause the cursor", kind: "command  p", act: togglePlay },
 		{ text: "Zoom out in time", kind: "command  z", act: zoomOut },
-		{ text: "Take the time cursor away", kind: "command  Esc", act: () => moveCursor(null) },
+		{ text: "Take the time cursor away", kind: "command  Esc", act: dropCursor },
 		{ text: "Copy a link to this view", kind: "command", act: () => void copyLink() },
 		{ text: "Show all keys", kind: "command  ?", act: showKeys },
 	];
@@ -185,6 +184,20 @@ export function readIds(wanted: string): Target[] {
 	return targets;
 }
 
+/** Parts of screens that somebody looks for by what they tell. */
+const VIEWS: readonly { text: string; kind: string; at: readonly [string, string] }[] = [
+	{
+		text: "Agents: what each spent, cost and tokens",
+		kind: "services",
+		at: ["services", "agents"],
+	},
+	{ text: "Metrics", kind: "services", at: ["services", "metrics"] },
+	{ text: "Changes: what is not as it was before", kind: "services", at: ["services", "changes"] },
+	{ text: "Spans", kind: "find", at: ["find", "spans"] },
+	{ text: "Logs", kind: "find", at: ["find", "logs"] },
+	{ text: "SQL", kind: "find", at: ["find", "sql"] },
+];
+
 /** Return where a text may lead, the surest first. Pure. */
 export function findTargets(
 	text: string,
@@ -200,13 +213,23 @@ export function findTargets(
 		kind: "screen",
 		link: linkTo(each.name),
 	}));
+	const views = VIEWS.filter((each) => wanted !== "" && has(each.text)).map(
+		({ text, kind, at: [screen, show] }) => ({ text, kind, link: linkTo(screen, [], { show }) }),
+	);
 	const named = services.filter(has).map((service) => ({
 		text: service,
 		kind: "spans of a service",
 		link: linkTo("find", [], { service }),
 	}));
 	const acts = commands.filter((each) => has(each.text));
-	const targets = [...readIds(wanted), ...screens, ...named.slice(0, 8), ...found, ...acts];
+	const targets = [
+		...readIds(wanted),
+		...screens,
+		...views,
+		...named.slice(0, 8),
+		...found,
+		...acts,
+	];
 	if (wanted !== "")
 		targets.push({
 			text: wanted,

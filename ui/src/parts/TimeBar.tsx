@@ -1,10 +1,10 @@
 /** The time of everything on the page: how much there is and when, the range, the cursor. */
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { addressOf, get } from "../api/client";
 import { lostSince } from "../api/reach";
 import type { Density } from "../api/schema";
-import { colour, Drawing, type Rect } from "../canvas/Drawing";
+import { colour, Drawing, paintMoment, type Rect } from "../canvas/Drawing";
 import { useAnswer } from "../state/answer";
 import { addKeys } from "../state/keys";
 import { param } from "../state/place";
@@ -13,6 +13,7 @@ import {
 	isPaused,
 	isPlaying,
 	LAST_DEFAULT,
+	type Mode,
 	mode,
 	moveCursor,
 	now,
@@ -27,11 +28,17 @@ import {
 } from "../state/time";
 import { CopyMenu } from "./CopyMenu";
 import { Away, Partial } from "./States";
-import { sayCount, sayMany, sayTime } from "./words";
+import { isOneDay, sayCount, sayMany, sayTime } from "./words";
 
 const CHOICES = ["5m", "15m", "1h", "6h", "1d", "7d", "30d"];
 
 const HEIGHT = 34;
+
+const MODES: Record<Mode, string> = {
+	following: "● following",
+	paused: "‖ paused",
+	playing: "▶ playing",
+};
 
 /** How many steps the cursor takes through the range when it plays. */
 const PLAY_STEPS = 300;
@@ -46,7 +53,10 @@ export function TimeBar() {
 		if (!isPlaying.value) return;
 		const timer = window.setInterval(() => {
 			const { start, end } = window_.value;
-			const next = (cursor.value ?? start) + (end - start) / PLAY_STEPS;
+			const at = cursor.value;
+			// A range that was chosen meanwhile may lie elsewhere.
+			const from = at === null || at < start || at > end ? start : at;
+			const next = from + (end - start) / PLAY_STEPS;
 			if (next >= end) {
 				isPlaying.value = false;
 				moveCursor(end);
@@ -62,10 +72,15 @@ export function TimeBar() {
 				{ keys: "p", what: "Play or pause the cursor", act: togglePlay },
 				{ keys: "l", what: "Follow what comes, or pause", act: toggleFollow },
 				{ keys: "z", what: "Zoom out", act: zoomOut },
-				{ keys: "Escape", what: "Take the cursor away", act: () => moveCursor(null) },
+				{ keys: "Escape", what: "Take the cursor away", act: dropCursor },
 			]),
 		[],
 	);
+	const [pointed, setPointed] = useState<number | null>(null);
+	const momentAt = (x: number) => {
+		const width = document.querySelector(".timebar .drawing")?.clientWidth ?? 1;
+		return shown.start + (x / width) * (shown.end - shown.start);
+	};
 	const said = density.data === undefined ? "" : sayDensity(density.data);
 	return (
 		<footer class={`timebar ${density.problem || lostSince.value !== null ? "is-stale" : ""}`}>
@@ -74,40 +89,47 @@ export function TimeBar() {
 			<div class="modes">
 				<button
 					type="button"
+					class="mode"
 					aria-pressed={mode.value === "following"}
-					title="Follow (l)"
+					title="Follow what comes, or pause (l)"
 					onClick={toggleFollow}
 				>
-					{mode.value === "following" ? "● following" : "‖ paused"}
+					{MODES[mode.value]}
 				</button>
 				<button
 					type="button"
 					aria-pressed={mode.value === "playing"}
-					title="Play (p)"
+					aria-label="Play"
+					title="Let the cursor walk through the range (p)"
 					onClick={togglePlay}
 				>
-					▶
+					{isPlaying.value ? "‖" : "▶"}
 				</button>
 			</div>
-			<Drawing<Column>
-				label={`Density over time. ${said}`}
-				height={HEIGHT}
-				layout={(size) =>
-					density.data === undefined ? [] : layoutDensity(density.data, shown, size.width, HEIGHT)
-				}
-				paint={(context, columns, size) =>
-					paintDensity(context, columns, size.width, shown, [
-						[readTime(param("from")), "accent"],
-						[cursor.value, "focus"],
-					])
-				}
-				onPick={(_, x) => {
-					const width = document.querySelector(".timebar .drawing")?.clientWidth ?? 1;
-					moveCursor(shown.start + (x / width) * (shown.end - shown.start));
-				}}
-				onBrush={(from, to) => showSpan(part(shown, from, to))}
-				of={[density.data, shown, cursor.value, param("from")]}
-			/>
+			<div class="density">
+				<Drawing<Column>
+					label={`Density over time. ${said}`}
+					height={HEIGHT}
+					layout={(size) =>
+						density.data === undefined ? [] : layoutDensity(density.data, shown, size.width, HEIGHT)
+					}
+					paint={(context, columns, size) =>
+						paintDensity(context, columns, size.width, shown, [
+							[readTime(param("from")), "accent"],
+							[cursor.value, "focus"],
+						])
+					}
+					onPoint={(_, x, y) => setPointed(x === 0 && y === 0 ? null : x)}
+					onPick={(_, x) => moveCursor(momentAt(x))}
+					onBrush={(from, to) => showSpan(part(shown, from, to))}
+					of={[density.data, shown, cursor.value, param("from")]}
+				/>
+				{pointed !== null && density.data !== undefined && (
+					<div class="moment small" style={{ "--at": `${pointed}px` }} aria-hidden="true">
+						{sayBucket(density.data, momentAt(pointed), now.value)}
+					</div>
+				)}
+			</div>
 			<div class="bar">
 				<CopyMenu
 					of="the density"
@@ -115,10 +137,12 @@ export function TimeBar() {
 					sql={densitySql(shown, density.data?.bucket_ms)}
 					url={addressOf("/api/v1/density", {}, rangeQuery())}
 				/>
-				<span class="small soft" title={said}>
-					{cursor.value === null
-						? sayTime(shown.end, now.value, { fraction: false })
-						: `at ${sayTime(cursor.value, now.value)}`}
+				<span class="small soft at" title={said}>
+					{cursor.value !== null
+						? `at ${sayTime(cursor.value, now.value)}`
+						: range.value.kind === "fixed"
+							? sayRange(shown, now.value)
+							: sayTime(shown.end, now.value, { fraction: false })}
 				</span>
 				<select
 					aria-label="Range"
@@ -141,6 +165,7 @@ export function TimeBar() {
 }
 
 export function toggleFollow(): void {
+	isPlaying.value = false;
 	if (range.value.kind === "fixed") showLast(LAST_DEFAULT);
 	else {
 		isPaused.value = !isPaused.value;
@@ -150,6 +175,14 @@ export function toggleFollow(): void {
 
 export function togglePlay(): void {
 	isPlaying.value = !isPlaying.value;
+	const [{ start, end }, at] = [window_.value, cursor.value];
+	// From where it stands; from the beginning where it has no further way to go.
+	if (isPlaying.value && (at === null || at < start || at >= end)) moveCursor(start);
+}
+
+export function dropCursor(): void {
+	isPlaying.value = false;
+	moveCursor(null);
 }
 
 export function zoomOut(): void {
@@ -212,12 +245,8 @@ function paintDensity(
 		context.fillRect(each.x, each.y, each.width, each.height);
 	}
 	// The moment that is compared with, and over it the one that is shown.
-	for (const [at, name] of cursors) {
-		if (at === null) continue;
-		const x = ((at - shown.start) / (shown.end - shown.start)) * width;
-		context.fillStyle = colour(name);
-		context.fillRect(x - 1, 0, 2, HEIGHT);
-	}
+	for (const [at, name] of cursors)
+		paintMoment(context, at, shown, { x: 0, y: 0, width, height: HEIGHT }, name);
 }
 
 /** Statement for what the bar draws of spans. */
@@ -229,6 +258,27 @@ function densitySql({ start, end }: Span, bucketMs = 60_000): string {
 		` WHERE Timestamp >= fromUnixTimestamp64Milli(${from})` +
 		` AND Timestamp < fromUnixTimestamp64Milli(${to}) GROUP BY at ORDER BY at`
 	);
+}
+
+/** From when to when; the day is told once where it is one. Pure. */
+export function sayRange({ start, end }: Span, clock: number): string {
+	const [from, to] = [start, end].map((at) => sayTime(at, clock, { fraction: false }));
+	return `${from} – ${isOneDay(start, end) ? to?.split(" ").at(-1) : to}`;
+}
+
+/** What came at a moment. Pure. */
+export function sayBucket(density: Density, at: number, clock: number): string {
+	const bucket = Math.floor((at - Date.parse(density.start)) / density.bucket_ms);
+	const [spans, errors, logs] = [density.spans, density.errors, density.logs].map(
+		(counts) => counts[bucket] ?? 0,
+	) as [number, number, number];
+	const counted = [
+		...(spans > 0 ? [sayMany(spans, "span")] : []),
+		...(errors > 0 ? [`${sayCount(errors)} failed`] : []),
+		...(logs > 0 ? [sayMany(logs, "log record")] : []),
+	];
+	const what = counted.length > 0 ? counted.join(", ") : "nothing came";
+	return `${sayTime(at, clock, { fraction: false })}: ${what}`;
 }
 
 function sayDensity(density: Density): string {

@@ -32,6 +32,13 @@ export function sayMany(count: number, one: string, many?: string): string {
 	return `${sayCount(count)} ${nameMany(count, one, many)}`;
 }
 
+/** How often, in the largest unit that makes it one or more: "0.03 a second" is nothing to go by. */
+export function sayRate(perSecond: number): string {
+	if (perSecond === 0 || perSecond >= 1) return `${few(perSecond)}/s`;
+	if (perSecond * 60 >= 1) return `${few(perSecond * 60)}/min`;
+	return `${few(perSecond * 3600)}/h`;
+}
+
 export function sayBytes(bytes: number): string {
 	if (bytes < 1024) return `${bytes} B`;
 	const units = ["KiB", "MiB", "GiB", "TiB"];
@@ -58,6 +65,27 @@ export function sayTime(ms: number, now: number, { fraction = true } = {}): stri
 	return at.toDateString() === new Date(now).toDateString() ? precise : `${sayDay(at)} ${precise}`;
 }
 
+/** Whether two moments are of one day, by the clock of the page. */
+export function isOneDay(one: number, other: number): boolean {
+	return new Date(one).toDateString() === new Date(other).toDateString();
+}
+
+/** Ticks of an axis of time: short enough to stand beside each other. Days are told where they differ. */
+export function sayClocks(moments: readonly number[]): string[] {
+	const [first = 0, second = 0, last = first] = [moments[0], moments[1], moments.at(-1)];
+	const step = second - first;
+	return moments.map((at) => {
+		const clock = sayTime(at, at, { fraction: false });
+		const day = sayDay(new Date(at)).slice(5);
+		const isMidnight = clock.startsWith("00:00");
+		if (!isOneDay(first, last) && (isMidnight || step >= DAY_MS)) return day;
+		// Seconds are told only where ticks lie nearer than a minute.
+		return step >= 60_000 ? clock.slice(0, -3) : clock;
+	});
+}
+
+const DAY_MS = 86_400_000;
+
 export function sayDay(at: Date): string {
 	return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 }
@@ -69,6 +97,10 @@ export function sayAgo(ms: number, now: number): string {
 	if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
 	if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
 	return `${Math.floor(seconds / 86_400)} d ago`;
+}
+
+function few(value: number): string {
+	return value >= 1_000 ? sayCount(Math.round(value)) : figures(value);
 }
 
 function figures(value: number): string {

@@ -64,6 +64,9 @@ export function go(link: string): void {
 
 /** Change parameters and stay where we are. `replace` leaves no step to go back to. */
 export function change(params: Params, { replace = false } = {}): void {
+	// A link may have been followed already, and its event be on its way: what changes by itself, such
+	// as the cursor while it plays, would lead back from there.
+	if (window.location.hash !== hash.value) hash.value = window.location.hash;
 	const now = place.value;
 	const link = writePlace({ ...now, params: changed(now.params, params) });
 	if (link === window.location.hash) return;

@@ -5,12 +5,15 @@ import { addressOf, get } from "../../api/client";
 import type { DifferenceReport, TraceSummary } from "../../api/schema";
 import { CopyMenu, command } from "../../parts/CopyMenu";
 import { Nothing, Shown } from "../../parts/States";
-import { sayCount, sayDuration, sayMany, saySharePercent, sayTime } from "../../parts/words";
+import { sayDuration, sayMany, saySharePercent, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, param, params } from "../../state/place";
 import { now, rangeQuery, writeTime } from "../../state/time";
 import { asExpression, type Filters } from "./query";
 import { askAbout, type Box } from "./scatter";
+
+/** Below so many spans hardly anything differs by more than chance. */
+const FEW = 10;
 
 interface DifferentProps {
 	filters: Filters;
@@ -77,7 +80,12 @@ function Report({ filters, traces, box }: DifferentProps) {
 				empty={(report) =>
 					report.values.length > 0 ? null : (
 						<Nothing title="Nothing sets them apart">
-							<p>{report.note ?? "No attribute is more frequent in one than in the other."}</p>
+							<p>
+								{report.good.spans === 0
+									? (report.note ?? "There are no others to compare with.")
+									: `${sayMany(report.bad.spans, "span")} and ${sayMany(report.good.spans, "other")} were compared: no value of an attribute is in one of them so much more often that it could not be chance.`}
+							</p>
+							{report.bad.spans < FEW && <p>Among so few little can be told: choose more.</p>}
 						</Nothing>
 					)
 				}
@@ -89,11 +97,11 @@ function Report({ filters, traces, box }: DifferentProps) {
 							{box ? sayBox(box) : report.bad.description}
 							<br />
 							<span class="soft">
-								against {sayCount(report.good.spans)}:{" "}
+								compared with {sayMany(report.good.spans, "span")}:{" "}
 								{box ? "all others in this time" : report.good.description}
 							</span>
 						</p>
-						<table class="apart">
+						<table class="apart cards">
 							<thead>
 								<tr>
 									<th>attribute</th>
@@ -109,16 +117,17 @@ function Report({ filters, traces, box }: DifferentProps) {
 								{report.values.map((each) => (
 									<tr key={each.filter}>
 										<td class="mono">{each.key}</td>
-										<td class="mono">{each.value ?? "(not there)"}</td>
-										<td>
+										<td class="mono words">{each.value ?? "(not there)"}</td>
+										<td data-label="in these">
 											<Share share={each.bad_share} kind="bad" />
 										</td>
-										<td>
+										<td data-label="in the others">
 											<Share share={each.good_share} kind="good" />
 										</td>
 										<td>
 											<button
 												type="button"
+												title="Narrow the list to these"
 												onClick={() => {
 													const q = [...params("q").map((one) => `(${one})`), each.filter].join(
 														" AND ",
@@ -153,7 +162,9 @@ function sayBox({ start, end, low, high }: Box): string {
 function Share({ share, kind }: { share: number; kind: "bad" | "good" }) {
 	return (
 		<span class={`share ${kind}`}>
-			<span style={{ width: `${share * 100}%` }} />
+			<span>
+				<span style={{ width: `${share * 100}%` }} />
+			</span>
 			<em>{saySharePercent(share)}</em>
 		</span>
 	);

@@ -55,10 +55,10 @@ export function FilterBar({ tab, filters, fault }: FilterBarProps) {
 					)}
 				</>
 			)}
-			<Field label='words: "timeout", checkout' name="text" value={filters.text ?? ""} />
+			<Field label='words: "timed out"' name="text" value={filters.text ?? ""} />
 			<CompletingText
 				label="expression"
-				placeholder="expression: http.status_code >= 500 AND NOT user.id = 7"
+				placeholder="expression: duration > 1s AND user.id = 7"
 				value={filters.q ?? ""}
 				fault={fault}
 				complete={(text, caret, until) => completeExpression(text, caret, tab, filters, until)}

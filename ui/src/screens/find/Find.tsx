@@ -31,6 +31,7 @@ import {
 } from "./query";
 import { Logs, Spans } from "./Results";
 import { Sql } from "./Sql";
+import { findSlowest } from "./slowest";
 import { Traces } from "./Traces";
 
 export default function Find() {
@@ -84,8 +85,9 @@ type FoundList = TraceList | SpanList | LogList;
 
 function Found({ tab, filters }: { tab: Tab; filters: Filters }) {
 	const about = JSON.stringify([tab, filters]);
+	const isSlowest = tab === "traces" && param("order") === "slowest";
 	const answer = useAnswer<FoundList>(
-		about + rangeKey.value,
+		`${about} ${isSlowest} ${rangeKey.value}`,
 		(until) => {
 			if (tab === "logs") {
 				const asked = { ...rangeQuery(), ...logFilters(filters), limit: LIMIT };
@@ -93,7 +95,11 @@ function Found({ tab, filters }: { tab: Tab; filters: Filters }) {
 			}
 			const view = tab === "traces" ? "traces" : "spans";
 			const query = { ...rangeQuery(), ...filters, limit: LIMIT, view } as const;
-			return get("/api/v1/traces", { query, until });
+			if (!isSlowest) return get("/api/v1/traces", { query, until });
+			return findSlowest(async (least) => {
+				const slow = { ...query, min_duration_ms: least || undefined };
+				return (await get("/api/v1/traces", { query: slow, until })) as TraceList;
+			}, filters.min_duration_ms);
 		},
 		about,
 	);

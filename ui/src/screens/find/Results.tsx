@@ -2,10 +2,11 @@
 
 import { get } from "../../api/client";
 import type { LogList, LogRecord, Span, SpanList } from "../../api/schema";
+import { Moment } from "../../parts/Moment";
 import { Rows } from "../../parts/Rows";
-import { nameMany, sayCount, sayDuration, sayMany, sayTime, sayValue } from "../../parts/words";
+import { nameMany, sayCount, sayDuration, sayMany, sayValue } from "../../parts/words";
 import { linkTo } from "../../state/place";
-import { now, rangeQuery, readTime } from "../../state/time";
+import { rangeQuery } from "../../state/time";
 import { type More, useMore } from "./more";
 import { type Filters, LIMIT, logFilters } from "./query";
 
@@ -36,10 +37,11 @@ export function Spans({ found, filters, about }: FoundProps<SpanList>) {
 				label="Spans"
 				render={(span: Span) => (
 					<a class="row" href={linkTo("trace", [span.trace_id], { span: span.span_id })}>
-						<span class="mono soft">{sayTime(readTime(span.start_time) ?? 0, now.value)}</span>
+						<Moment at={span.start_time} />
 						<span class="service">{span.service}</span>
-						<span class="cut">{span.operation}</span>
-						<span class="grow cut soft small">{span.status_message}</span>
+						<span class="grow cut">
+							{span.operation} <span class="soft small">{span.status_message}</span>
+						</span>
 						{span.status === "error" && <span class="tag bad">failed</span>}
 						<span class="duration">{sayDuration(span.duration_ms)}</span>
 					</a>
@@ -73,7 +75,7 @@ export function Logs({ found, filters, about }: FoundProps<LogList>) {
 				render={(log: LogRecord) => {
 					const content = (
 						<>
-							<span class="mono soft">{sayTime(readTime(log.timestamp) ?? 0, now.value)}</span>
+							<Moment at={log.timestamp} />
 							<span class={`severity ${BAD_SEVERITIES.has(log.severity) ? "bad" : "soft"}`}>
 								{log.severity}
 							</span>

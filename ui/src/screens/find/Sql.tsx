@@ -1,7 +1,7 @@
 /** SQL over everything: one read-only statement, its rows, and the tables there are. */
 
 import { useEffect, useState } from "preact/hooks";
-import { get, post } from "../../api/client";
+import { get, type Problem, post } from "../../api/client";
 import type { SqlAnswer, SqlSchema } from "../../api/schema";
 import { CompletingText } from "../../parts/CompletingText";
 import { Nothing, Shown } from "../../parts/States";
@@ -33,8 +33,9 @@ export function Sql() {
 		setRound(round + 1);
 	};
 	// Marked for as long as the statement is the one that was asked.
-	const isWrong = answer.problem?.code === "invalid_argument" && text === asked;
-	const fault = isWrong ? faultOfStatement(answer.problem?.message ?? "", text) : null;
+	const isWrong = isOfStatement(answer.problem);
+	const fault =
+		isWrong && text === asked ? faultOfStatement(answer.problem?.message ?? "", text) : null;
 	return (
 		<div class="split">
 			<div class="sql">
@@ -70,15 +71,16 @@ export function Sql() {
 						</p>
 					</Nothing>
 				)}
-				{answer.problem?.code === "invalid_argument" && (
+				{isWrong && (
 					<Nothing title="The statement cannot be run">
 						<p>
-							{fault === null ? answer.problem.message : "Where it goes wrong is marked above."}
+							{answer.problem?.message}
+							{fault !== null && ": marked above"}.
 						</p>
-						{answer.problem.hint && <p class="soft">{answer.problem.hint}</p>}
+						{answer.problem?.hint && <p class="soft">{answer.problem.hint}</p>}
 					</Nothing>
 				)}
-				{asked !== null && answer.problem?.code !== "invalid_argument" && (
+				{asked !== null && !isWrong && (
 					<Shown
 						of={answer}
 						empty={(found) => (found.count > 0 ? null : <Nothing title="No rows" />)}
@@ -123,6 +125,14 @@ export function Sql() {
 	);
 }
 
+/** Whether the statement is what is wrong: it cannot be read, or holds what may not be asked. */
+function isOfStatement(problem: Problem | undefined): boolean {
+	const { code, message } = problem ?? { code: "", message: "" };
+	return (
+		code === "invalid_argument" || (code === "forbidden" && message.endsWith("is not allowed"))
+	);
+}
+
 function Table({ found }: { found: SqlAnswer }) {
 	return (
 		<div class="scroll">
@@ -130,7 +140,11 @@ function Table({ found }: { found: SqlAnswer }) {
 				<thead>
 					<tr>
 						{found.columns.map((column) => (
-							<th key={column.name} title={column.type}>
+							<th
+								key={column.name}
+								title={column.type}
+								class={typeof found.rows[0]?.[column.name] === "number" ? "number" : ""}
+							>
 								{column.name}
 							</th>
 						))}

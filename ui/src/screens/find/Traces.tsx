@@ -3,19 +3,12 @@
 import { useMemo, useState } from "preact/hooks";
 import { get } from "../../api/client";
 import type { TraceList, TraceSummary } from "../../api/schema";
-import { colour, Drawing, type Rect } from "../../canvas/Drawing";
+import { colour, Drawing, paintMoment, type Rect } from "../../canvas/Drawing";
+import { Moment } from "../../parts/Moment";
 import { Rows } from "../../parts/Rows";
 import { sayDuration, sayMany, sayTime } from "../../parts/words";
 import { change, go, linkTo, param } from "../../state/place";
-import {
-	now,
-	rangeQuery,
-	readTime,
-	type Span,
-	showSpan,
-	window_,
-	writeTime,
-} from "../../state/time";
+import { cursor, now, rangeQuery, type Span, showSpan, window_, writeTime } from "../../state/time";
 import { Different } from "./Different";
 import { useMore } from "./more";
 import { type Filters, LIMIT } from "./query";
@@ -46,9 +39,10 @@ interface TracesProps {
 }
 
 export function Traces({ found, filters, about }: TracesProps) {
-	const [order, setOrder] = useState<"newest" | "slowest">("newest");
+	const order = param("order") === "slowest" ? "slowest" : "newest";
 	const more = useMore<TraceSummary>(
-		{ items: found.traces, next: found.next ?? null },
+		// What is slowest is there at once; what else there is took less.
+		{ items: found.traces, next: order === "slowest" ? null : (found.next ?? null) },
 		about,
 		async (next, until) => {
 			const query = { ...rangeQuery(), ...filters, view: "traces" as const, limit: LIMIT, next };
@@ -71,7 +65,9 @@ export function Traces({ found, filters, about }: TracesProps) {
 		<>
 			<Scatter traces={more.items} shown={window_.value} box={box} />
 			<div class="bar counted">
-				{box === null ? (
+				{box === null && order === "slowest" ? (
+					<span>the slowest: {sayMany(traces.length, "trace")}</span>
+				) : box === null ? (
 					<Count found={found} more={more} what="trace" />
 				) : (
 					<Chosen box={box} count={traces.length} />
@@ -80,10 +76,12 @@ export function Traces({ found, filters, about }: TracesProps) {
 				<select
 					aria-label="Order"
 					value={order}
-					onChange={(event) => setOrder(event.currentTarget.value as "newest" | "slowest")}
+					onChange={({ currentTarget: { value } }) =>
+						change({ order: value === "slowest" ? value : null }, { replace: true })
+					}
 				>
 					<option value="newest">newest first</option>
-					<option value="slowest">slowest of these first</option>
+					<option value="slowest">slowest first</option>
 				</select>
 				<Different filters={filters} traces={more.items} box={box} />
 			</div>
@@ -93,7 +91,7 @@ export function Traces({ found, filters, about }: TracesProps) {
 				label="Traces"
 				render={(trace) => (
 					<a class="row" href={linkTo("trace", [trace.trace_id])}>
-						<span class="mono soft">{sayTime(readTime(trace.start_time) ?? 0, now.value)}</span>
+						<Moment at={trace.start_time} />
 						<span class="service">{trace.service}</span>
 						<span class="grow cut">{trace.operation}</span>
 						{trace.error_count > 0 && <span class="tag bad">{trace.error_count} failed</span>}
@@ -161,6 +159,15 @@ function Scatter({ traces, shown, box }: ScatterProps) {
 	const axis = useMemo(() => axisOf(traces), [traces]);
 	return (
 		<div class="scatter">
+			<div class="axis small" aria-hidden="true">
+				{DURATIONS.map((ms) => [ms, heightOf(ms, axis, SCATTER_HEIGHT)] as const)
+					.filter(([, y]) => y >= 0 && y <= SCATTER_HEIGHT)
+					.map(([ms, y]) => (
+						<span key={ms} style={{ top: `${Math.max(7, Math.min(y, SCATTER_HEIGHT - 7))}px` }}>
+							{ms < 1000 ? sayDuration(ms) : `${ms / 1000} s`}
+						</span>
+					))}
+			</div>
 			<Drawing<Dot>
 				label={`${sayMany(traces.length, "trace")} by time and duration; the list below has every one`}
 				height={SCATTER_HEIGHT}
@@ -169,17 +176,18 @@ function Scatter({ traces, shown, box }: ScatterProps) {
 					paintAxis(context, axis, size.width, size.height);
 					paintDots(context, dots, pointed);
 					if (box !== null) paintBox(context, box, shown, axis, size);
+					paintMoment(context, cursor.value, shown, { x: 0, y: 0, ...size });
 				}}
 				onPoint={(dot) => setPointed(dot?.trace ?? null)}
 				onPick={(dot) => dot && go(linkTo("trace", [dot.trace.trace_id]))}
 				onBox={(share: Rect) =>
 					change({ box: writeBox(boxAt(share, shown, axis, SCATTER_HEIGHT)) })
 				}
-				of={[traces, pointed, shown, param("box")]}
+				of={[traces, pointed, shown, param("box"), cursor.value]}
 			/>
 			<div class="soft small cut pointed">
 				{pointed === null
-					? "Each dot is a trace. Click one to read it; draw a box around some to ask what sets them apart."
+					? "A dot is a trace: click it, or draw a box around some."
 					: `${pointed.service} · ${pointed.operation} · ${sayDuration(pointed.duration_ms)}`}
 			</div>
 		</div>
@@ -192,16 +200,11 @@ function paintAxis(
 	width: number,
 	height: number,
 ): void {
-	context.font = "11px sans-serif";
-	context.textBaseline = "alphabetic";
 	for (const ms of DURATIONS) {
 		const y = heightOf(ms, axis, height);
 		if (y < 0 || y > height) continue;
 		context.fillStyle = colour("line");
 		context.fillRect(0, y, width, 1);
-		context.fillStyle = colour("ink-faint");
-		// Below the line where there is no room above it.
-		context.fillText(sayDuration(ms), 2, y < 12 ? y + 11 : y - 2);
 	}
 }
 

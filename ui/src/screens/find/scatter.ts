@@ -45,7 +45,9 @@ export function layoutDots(
 		const at = readTime(trace.start_time) ?? shown.start;
 		const x = ((at - shown.start) / (shown.end - shown.start)) * width;
 		const y = heightOf(trace.duration_ms, axis, height);
-		return { trace, x: x - DOT / 2, y: y - DOT / 2, width: DOT, height: DOT };
+		// Whole at the edge, too: what came first or last is often what is looked for.
+		const left = Math.max(0, Math.min(x - DOT / 2, width - DOT));
+		return { trace, x: left, y: y - DOT / 2, width: DOT, height: DOT };
 	});
 	// Failed ones are painted last, so that none hides behind what is well.
 	return dots.sort(

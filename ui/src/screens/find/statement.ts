@@ -92,7 +92,11 @@ export function faultOfStatement(message: string, text: string): Fault {
 		const wide = /^\w+|^./.exec(text.slice(from))?.[0].length ?? 1;
 		return { from, to: from + wide, message };
 	}
-	for (const [, name] of message.matchAll(/[`']([^`']+)[`']/g)) {
+	const refused = /^the \w+ (\S+) is not allowed/.exec(message);
+	for (const [, name] of [
+		...(refused ? [refused] : []),
+		...message.matchAll(/[`']([^`']+)[`']/g),
+	]) {
 		const last = name?.split(".").at(-1) ?? "";
 		const found = new RegExp(`(?<!\\w)${escaped(last)}(?!\\w)`, "i").exec(text);
 		if (last !== "" && found !== null)

@@ -16,7 +16,7 @@ import { nameMany, sayCount, sayDuration, sayMany, sayTime, sayValue } from "../
 import { asProblem } from "../../state/answer";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
-import { now, readTime } from "../../state/time";
+import { now } from "../../state/time";
 import { type Fault, faultOf } from "../find/expression";
 import "../find/find.css";
 import "./live.css";
@@ -334,6 +334,18 @@ async function follow(
 	}
 }
 
+/** What a message says, as far as a row has room. */
+function sayPayload(payload: unknown): string {
+	if (payload === null || typeof payload !== "object") return sayValue(payload);
+	return Object.entries(payload)
+		.map(([name, value]) => `${name} ${sayValue(value)}`)
+		.join(", ")
+		.slice(0, PAYLOAD_MAX);
+}
+
+/** A message may hold a book; a row holds a line. */
+const PAYLOAD_MAX = 300;
+
 const ONLY_BAD: Wanted = { service: "", status: "error", text: "", q: "" };
 
 const BAD_SEVERITIES = new Set(["error", "fatal"]);
@@ -382,7 +394,7 @@ function LiveRow({ line }: { line: Line }) {
 				{event.kind === "transition"
 					? `${sayValue(said.from) || "new"} → ${sayValue(said.to)}`
 					: sayValue(said.msg_type ?? said.action ?? said.crash_type)}{" "}
-				<span class="soft">{readTime(event.at) === null ? "" : sayValue(said.reason)}</span>
+				<span class="soft">{sayValue(said.reason) || sayPayload(said.payload)}</span>
 			</span>
 		</a>
 	);

@@ -70,6 +70,13 @@ export function Metrics() {
 	);
 }
 
+/** A unit as people write it: {order} is UCUM's way to say that it is no unit, and 1 that it has none. */
+function sayUnit(unit: string, isRate: boolean): string {
+	const plain = unit === "1" ? "" : unit.replaceAll(/[{}]/g, "");
+	const told = isRate ? `${plain}/s` : plain;
+	return told && ` (${told})`;
+}
+
 function Panel({ name }: { name: string }) {
 	const detail = useAnswer<MetricDetail>(`${name} ${slowRangeKey.value}`, (until) =>
 		get("/api/v1/metrics/{name}", { in: { name }, query: rangeQuery(), until }),
@@ -98,9 +105,7 @@ function Panel({ name }: { name: string }) {
 				<h2 class="cut grow" title={detail.data?.description}>
 					<span class="mono">{name}</span>
 					{detail.data && (
-						<span class="soft">
-							{` ${aggregate}${isSum ? " a second" : ""} ${detail.data.unit ?? ""}`}
-						</span>
+						<span class="soft">{` ${aggregate}${sayUnit(detail.data.unit ?? "", isSum)}`}</span>
 					)}
 				</h2>
 				<CopyMenu

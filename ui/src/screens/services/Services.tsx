@@ -14,22 +14,25 @@ import { CopyMenu, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { SendData } from "../../parts/SendData";
 import { Loading, Nothing, Shown } from "../../parts/States";
+import { sayRange } from "../../parts/TimeBar";
 import {
 	nameMany,
 	sayCount,
 	sayDuration,
 	sayMany,
+	sayRate,
 	saySharePercent,
-	sayTime,
 } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
+import { useNarrow } from "../../state/narrow";
 import { change, linkTo, param, place } from "../../state/place";
 import { now, rangeQuery, readTime, slowRangeKey } from "../../state/time";
 import { asStatement, type Time } from "../find/query";
 import { linkOf } from "../team/links";
-import { BOX, layoutMap } from "./layout";
+import { layoutMap } from "./layout";
 import { Metrics } from "./Metrics";
 import { Service } from "./Service";
+import { Wires } from "./Wires";
 
 const TABS = ["services", "metrics", "agents", "changes"] as const;
 type Tab = (typeof TABS)[number];
@@ -117,7 +120,9 @@ function Overview() {
 								<tr>
 									<th>service</th>
 									<th class="number">spans</th>
-									<th class="number">a second</th>
+									<th class="number" title="Spans, since the first of them in this time">
+										rate
+									</th>
 									<th class="number">failed</th>
 									<th class="number">p50</th>
 									<th class="number">p95</th>
@@ -136,8 +141,8 @@ function Overview() {
 												{sayCount(each.span_count)}
 											</a>
 										</td>
-										<td class="number" data-label="a second">
-											{each.rate_per_second.toPrecision(3)}
+										<td class="number" data-label="rate">
+											{sayRate(each.rate_per_second)}
 										</td>
 										<td
 											class={`number ${each.error_count > 0 ? "bad" : "soft"}`}
@@ -188,19 +193,37 @@ function Overview() {
 	);
 }
 
+/** How often it was called, which its failures are a share of; of who calls alone, its spans. */
+function sayAsked({ calls, span_count }: Topology["nodes"][number]): string {
+	return calls > 0 ? sayMany(calls, "call") : sayMany(span_count, "span");
+}
+
+const KINDS: Record<Topology["edges"][number]["kind"], string> = {
+	call: "calls",
+	messaging: "sends to",
+	link: "is named by",
+	unanswered: "calls, unheard by",
+};
+
 function Picture({ found }: { found: Topology }) {
+	const isNarrow = useNarrow();
 	const linked = useMemo(() => {
 		// Who neither calls nor is called is in the table; here it would be a box of its own.
 		const named = new Set(found.edges.flatMap((edge) => [edge.from, edge.to]));
 		return layoutMap(
 			found.nodes.filter((node) => named.has(node.name)),
 			found.edges,
+			(edge) => `${sayCount(edge.calls)} · ${sayDuration(edge.p95_duration_ms)}`,
+			isNarrow,
 		);
-	}, [found]);
+	}, [found, isNarrow]);
 	return (
 		<section class="panel stack" aria-label="Who calls whom">
 			<div class="bar">
-				<h2 class="grow">Who calls whom</h2>
+				<h2>Who calls whom</h2>
+				<span class="grow beside small soft">
+					On each arrow: how often, and what 95 of 100 took at most; red where some failed
+				</span>
 				<CopyMenu
 					of="this map"
 					cli={command(["topology"], rangeQuery())}
@@ -216,38 +239,16 @@ function Picture({ found }: { found: Topology }) {
 					role="group"
 					aria-label={`Map of ${sayMany(found.nodes.length, "node")}: services and what they call`}
 				>
-					<defs>
-						<marker
-							id="call"
-							viewBox="0 0 8 8"
-							refX="7"
-							refY="4"
-							markerWidth="7"
-							markerHeight="7"
-							orient="auto"
-						>
-							<path d="M0 0 8 4 0 8z" class="tip" />
-						</marker>
-					</defs>
-					{linked.arrows.map(({ edge, from, to }) => {
-						const isBack = to.x <= from.x;
-						const [x1, x2] = isBack ? [from.x, to.x + BOX.width] : [from.x + BOX.width, to.x];
-						const [y1, y2] = [from.y + BOX.height / 2, to.y + BOX.height / 2];
-						const middle = (x1 + x2) / 2;
-						return (
-							<g key={`${edge.from} ${edge.to} ${edge.kind}`}>
-								<path
-									class={`edge ${edge.errors > 0 ? "is-bad" : ""}`}
-									d={`M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`}
-									marker-end="url(#call)"
-								/>
-								<text x={middle} y={(y1 + y2) / 2 - 5} text-anchor="middle" class="under">
-									{sayCount(edge.calls)} · {sayDuration(edge.p95_duration_ms)}
-								</text>
-							</g>
-						);
-					})}
-					{linked.boxes.map(({ node, x, y }) => (
+					<Wires
+						picture={linked}
+						isBad={(edge) => edge.errors > 0}
+						tell={(edge) =>
+							`${edge.from} ${KINDS[edge.kind]} ${edge.to}: ${sayMany(edge.calls, "time")}` +
+							` (${sayRate(edge.rate_per_second)}), ${saySharePercent(edge.error_rate)} failed,` +
+							` 95 of 100 took at most ${sayDuration(edge.p95_duration_ms)}`
+						}
+					/>
+					{linked.boxes.map(({ node, x, y, width, height }) => (
 						<a
 							key={node.name}
 							href={node.kind === "service" ? linkTo("services", [node.name]) : linkTo("services")}
@@ -256,14 +257,12 @@ function Picture({ found }: { found: Topology }) {
 								class={`box ${node.kind === "service" ? "" : "is-missing"}`}
 								transform={`translate(${x} ${y})`}
 							>
-								<rect width={BOX.width} height={BOX.height} rx="6" />
+								<rect width={width} height={height} rx="6" />
 								<text x="10" y="19" class="name">
-									{node.name.length > 22 ? `${node.name.slice(0, 21)}…` : node.name}
+									{node.name.length > 20 ? `${node.name.slice(0, 19)}…` : node.name}
 								</text>
 								<text x="10" y="36" class={node.errors > 0 ? "under bad" : "under"}>
-									{node.kind === "service"
-										? sayMany(node.span_count, "span")
-										: node.system || node.kind}
+									{node.kind === "service" ? sayAsked(node) : node.system || node.kind}
 									{node.errors > 0 && `, ${saySharePercent(node.error_rate)} failed`}
 								</text>
 							</g>
@@ -370,7 +369,7 @@ function Agents() {
 										<td class="number" data-label="calls of models">
 											{sayCount(each.llm_calls)}
 										</td>
-										<td class="number" data-label="of tools">
+										<td class="number" data-label="calls of tools">
 											{sayCount(each.tool_calls)}
 										</td>
 										<td class="number" data-label="tokens in">
@@ -431,13 +430,13 @@ function Changes() {
 			{(found) => (
 				<div class="stack">
 					<p class="soft">
-						{sayRange(found.window)} compared with {sayRange(found.baseline)};{" "}
+						{sayWindow(found.window)} compared with {sayWindow(found.baseline)};{" "}
 						{sayMany(found.compared.comparisons, "figure")} of{" "}
 						{sayMany(found.compared.services, "service")}
 					</p>
 					{found.notes.map((note) => (
 						<p class="notice" role="note" key={note}>
-							{note}
+							{note.replaceAll(/(\d\d:\d\d:\d\d)\.0+Z/g, "$1Z")}
 						</p>
 					))}
 					<div class="scroll">
@@ -449,7 +448,9 @@ function Changes() {
 									<th>what it says</th>
 									<th class="number">before</th>
 									<th class="number">now</th>
-									<th class="number">of so many</th>
+									<th class="number" title="What both are figures of">
+										records
+									</th>
 									<th class="number">how sure</th>
 									<th>evidence</th>
 								</tr>
@@ -476,7 +477,7 @@ function Changed({ anomaly: each }: { anomaly: Anomaly }) {
 			: each.unit === "share"
 				? saySharePercent(value)
 				: each.unit === "per_second"
-					? `${value.toPrecision(3)}/s`
+					? sayRate(value)
 					: sayCount(value);
 	const link = linkOf({ kind: "query", id: "", path: each.query.rest });
 	return (
@@ -498,14 +499,15 @@ function Changed({ anomaly: each }: { anomaly: Anomaly }) {
 			<td class="number" data-label="now">
 				{say(each.current)}
 			</td>
-			<td class="number soft" data-label="of so many">
-				{sayCount(each.baseline_count)}, {sayCount(each.current_count)}
+			<td class="number soft" data-label="records">
+				{sayCount(each.baseline_count)} → {sayCount(each.current_count)}
 			</td>
 			<td class="number" data-label="how sure" title={`p = ${each.p_value.toPrecision(2)}`}>
 				{saySharePercent(each.confidence)}
 			</td>
 			<td>
-				{each.exemplar_trace_id && <a href={linkTo("trace", [each.exemplar_trace_id])}>a trace</a>}{" "}
+				{each.exemplar_trace_id && <a href={linkTo("trace", [each.exemplar_trace_id])}>a trace</a>}
+				{each.exemplar_trace_id && link && " · "}
 				{link && (
 					<a href={link} title={each.query.cli}>
 						all of them
@@ -516,7 +518,6 @@ function Changed({ anomaly: each }: { anomaly: Anomaly }) {
 	);
 }
 
-function sayRange({ start_time, end_time }: Window): string {
-	const [start, end] = [readTime(start_time) ?? 0, readTime(end_time) ?? 0];
-	return `${sayTime(start, now.value, { fraction: false })} – ${sayTime(end, now.value, { fraction: false })}`;
+function sayWindow({ start_time, end_time }: Window): string {
+	return sayRange({ start: readTime(start_time) ?? 0, end: readTime(end_time) ?? 0 }, now.value);
 }

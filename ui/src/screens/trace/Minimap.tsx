@@ -1,9 +1,9 @@
 /** The whole trace in a few lines, and which part of it the waterfall shows. */
 
 import { useMemo, useRef } from "preact/hooks";
-import { colour, Drawing, hues, type Size } from "../../canvas/Drawing";
+import { colour, Drawing, hues, paintMoment, type Size } from "../../canvas/Drawing";
 import { part } from "../../parts/TimeBar";
-import type { Span as Range } from "../../state/time";
+import { cursor, type Span as Range } from "../../state/time";
 import { type Bar, layoutMap, layoutView, type Row } from "./layout";
 
 const HEIGHT = 48;
@@ -41,6 +41,7 @@ export function Minimap({ rows, whole, shown, seen, hueOf, onZoom, onScroll }: M
 					context.fillStyle = bar.isFailed ? bad : (colours[hue] ?? "");
 					context.fillRect(bar.x, bar.y, bar.width, bar.height);
 				}
+				paintMoment(context, cursor.value, whole, { x: 0, y: 0, ...size });
 				const view = layoutView(shown, whole, seen, rows.length, size.width, size.height);
 				const isAll = view.width >= size.width - 1 && view.height >= size.height - 1;
 				if (isAll) return;
@@ -59,7 +60,7 @@ export function Minimap({ rows, whole, shown, seen, hueOf, onZoom, onScroll }: M
 			}}
 			onPick={(_, _x, y) => onScroll(y / HEIGHT)}
 			onBrush={(from, to) => onZoom(part(whole, from, to))}
-			of={[rows, whole, shown, seen.top, seen.height]}
+			of={[rows, whole, shown, seen.top, seen.height, cursor.value]}
 		/>
 	);
 }

@@ -22,18 +22,16 @@ export function ObjectsPane({ trace }: { trace: Trace }) {
 			}),
 		trace.trace_id,
 	);
+	const none = (
+		<p class="soft">
+			No event of this trace is about an object. A program says so with{" "}
+			<code>with anchor("cart_1", Cart):</code>.
+		</p>
+	);
+	// To touch nothing is no mistake.
+	if (answer.problem?.code === "not_found") return none;
 	return (
-		<Shown
-			of={answer}
-			empty={(found) =>
-				found.steps > 0 ? null : (
-					<p class="soft">
-						No event of this trace is about an object. A program says so with{" "}
-						<code>with anchor("cart_1", Cart):</code>.
-					</p>
-				)
-			}
-		>
+		<Shown of={answer} empty={(found) => (found.steps > 0 ? null : none)}>
 			{(found) => <Stepped trace={trace} found={found} />}
 		</Shown>
 	);

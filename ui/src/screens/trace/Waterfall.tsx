@@ -6,7 +6,7 @@ import { assignHues, Drawing } from "../../canvas/Drawing";
 import { sayCount, sayDuration, sayMany } from "../../parts/words";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
-import type { Span as Range } from "../../state/time";
+import { cursor, type Span as Range } from "../../state/time";
 import { layoutBars, ROW, type Row, unfolded, wholeOf, within } from "./layout";
 import { Minimap } from "./Minimap";
 import { arrowsOf, marksOf, placeMarks } from "./marks";
@@ -51,6 +51,7 @@ export function Waterfall({ rows, logs, comments, selected, onSelect }: Waterfal
 	);
 	const font = useMemo(() => getComputedStyle(document.body).fontFamily, []);
 	const shown = zoomed ?? whole;
+	const tall = AXIS_HEIGHT + shownRows.length * ROW;
 	const onlyCritical = param("critical") === "true";
 	const hasCritical = useMemo(() => rows.some((row) => row.span.critical_path === true), [rows]);
 
@@ -168,6 +169,7 @@ export function Waterfall({ rows, logs, comments, selected, onSelect }: Waterfal
 			/>
 			<section
 				class="spans"
+				style={{ "--tall": `${tall}px` }}
 				ref={frame}
 				aria-label="Spans; j and k go from one to the next"
 				// biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable
@@ -177,7 +179,7 @@ export function Waterfall({ rows, logs, comments, selected, onSelect }: Waterfal
 					setSeen({ top: scrollTop, height: clientHeight });
 				}}
 			>
-				<div style={{ height: `${AXIS_HEIGHT + shownRows.length * ROW}px` }}>
+				<div style={{ height: `${tall}px` }}>
 					<div class="stuck" style={{ height: `${seen.height}px` }}>
 						<Drawing<Line>
 							label={`Waterfall of ${sayMany(rows.length, "span")}`}
@@ -207,6 +209,7 @@ export function Waterfall({ rows, logs, comments, selected, onSelect }: Waterfal
 									height: size.height,
 									hueOf,
 									selected,
+									cursor: cursor.value,
 									onlyCritical,
 								})
 							}
@@ -229,7 +232,10 @@ export function Waterfall({ rows, logs, comments, selected, onSelect }: Waterfal
 								const about = (x - names) / (width - names);
 								zoom(event.deltaY > 0 ? ZOOM : 1 / ZOOM, Math.max(0, Math.min(1, about)));
 							}}
-							of={[shownRows, shown, seen, selected, marks, arrows, onlyCritical]}
+							of={[
+								...[shownRows, shown, seen, selected, marks, arrows, onlyCritical],
+								cursor.value,
+							]}
 						/>
 					</div>
 				</div>
@@ -239,7 +245,7 @@ export function Waterfall({ rows, logs, comments, selected, onSelect }: Waterfal
 	);
 }
 
-const LEGEND = "◇ event, ○ log record, red where it failed; ↗ leads to another trace";
+const LEGEND = "◇ event, ○ log record, red: failed; ▁ critical path; ↗ to another trace";
 
 function namesOf(width: number): number {
 	return width * (width < NARROW ? NAMES_SHARE_NARROW : NAMES_SHARE);

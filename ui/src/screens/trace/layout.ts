@@ -240,7 +240,9 @@ function stepOf(length: number, width: number): number {
 	const most = Math.max(2, Math.floor(width / TICK_WIDTH));
 	const rough = Math.max(length, 1e-6) / most;
 	const power = 10 ** Math.floor(Math.log10(rough));
-	const decimal = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough) ?? rough;
+	// A little less than wanted is better than twice as much.
+	const decimal =
+		[1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough * 0.9) ?? rough;
 	if (decimal < (CLOCK_STEPS[0] as number)) return decimal;
 	return CLOCK_STEPS.find((each) => each >= rough) ?? Math.ceil(rough / 86_400_000) * 86_400_000;
 }

@@ -1,6 +1,6 @@
 /** Painting of the waterfall: what was laid out, in the colours of the page. */
 
-import { colour, hues, type Rect } from "../../canvas/Drawing";
+import { colour, hues, paintMoment, type Rect } from "../../canvas/Drawing";
 import { sayDuration } from "../../parts/words";
 import type { Span as Range } from "../../state/time";
 import { type layoutBars, placeLabel, ROW, sayTicks, ticksOf } from "./layout";
@@ -59,6 +59,8 @@ export interface Picture {
 	height: number;
 	hueOf: ReadonlyMap<string, number>;
 	selected: string | null;
+	/** The moment of the time bar, where there is one. */
+	cursor: number | null;
 	/** Whether only what made the trace as long as it is stands out. */
 	onlyCritical: boolean;
 }
@@ -84,6 +86,7 @@ export function paintWaterfall(
 	clipped(context, bars, () => {
 		for (const line of lines) paintBar(context, look, line, picture);
 		for (const arrow of picture.arrows) paintArrow(context, look, arrow, picture);
+		paintMoment(context, picture.cursor, picture.shown, bars);
 	});
 }
 
@@ -177,8 +180,10 @@ function paintBar(
 	}
 	if (leadsAway(bar.row)) {
 		context.font = `12px ${look.font}`;
-		context.fillStyle = look.focus;
-		context.fillText("↗", left + Math.max(2, from - 14), middle);
+		// Where there is no room before the bar it stands on it, in the colour of what is written there.
+		const isOn = from < 16;
+		context.fillStyle = isOn ? look.paper : look.focus;
+		context.fillText("↗", left + (isOn ? Math.max(from, 0) + 3 : from - 14), middle);
 	}
 	const words = sayDuration(span.duration_ms);
 	context.font = `11px ${look.font}`;

@@ -321,7 +321,8 @@ interface AppRowProps {
 function AppRow({ row, isSelected, isOrphan: isAlone, fold }: AppRowProps) {
 	const { app } = row;
 	const progress = readProgress(app);
-	const seen = readTime(app.last_snapshot?.at ?? app.connected_at ?? app.scheduled_at) ?? 0;
+	const heard = app.ended_at ?? app.last_snapshot?.at ?? app.connected_at ?? app.scheduled_at;
+	const seen = readTime(heard) ?? 0;
 	const link = linkToApp(app.app_id);
 	return (
 		// biome-ignore lint/a11y/noStaticElementInteractions: a wider target for a pointer; keys have the link
@@ -361,7 +362,9 @@ function AppRow({ row, isSelected, isOrphan: isAlone, fold }: AppRowProps) {
 				<span class="soft small">{sayMany(progress.tokens, "token")}</span>
 			)}
 			<span class="soft small host cut">{String(app.process.hostname ?? "")}</span>
-			<span class="soft small ago">{sayAgo(seen, now.value)}</span>
+			<span class="soft small ago" title={app.ended_at ? "It ended" : "It was heard of last"}>
+				{sayAgo(seen, now.value)}
+			</span>
 			{isAlone && (
 				<span class="tag warn" title="It lives on, and whoever started it has ended">
 					orphan

@@ -9,6 +9,7 @@ import { useAnswer } from "../../state/answer";
 import { linkTo, param } from "../../state/place";
 import { cursor, mode, now, readTime, writeTime } from "../../state/time";
 import { BOX, layoutMap } from "../services/layout";
+import { Wires } from "../services/Wires";
 import { recordedQuery, sayState } from "./state";
 
 /** Objects of one picture; more is told, and the command has them all. */
@@ -71,7 +72,9 @@ function Picture({ found }: { found: ObjectGraph }) {
 			from: nameOf(each.from),
 			to: nameOf(each.to),
 		}));
-		return layoutMap([...shapes.values()], edges);
+		return layoutMap([...shapes.values()], edges, ({ field, is_dangling }) =>
+			is_dangling ? `${field}, to nothing` : field,
+		);
 	}, [found]);
 	return (
 		<div class="stack padded">
@@ -93,38 +96,7 @@ function Picture({ found }: { found: ObjectGraph }) {
 					role="group"
 					aria-label={`${sayMany(found.objects.length, "object")}, ${sayMany(found.references.length, "reference")}`}
 				>
-					<defs>
-						<marker
-							id="refers"
-							viewBox="0 0 8 8"
-							refX="7"
-							refY="4"
-							markerWidth="7"
-							markerHeight="7"
-							orient="auto"
-						>
-							<path d="M0 0 8 4 0 8z" class="tip" />
-						</marker>
-					</defs>
-					{picture.arrows.map(({ edge, from, to }) => {
-						const isBack = to.x <= from.x;
-						const [x1, x2] = isBack ? [from.x, to.x + BOX.width] : [from.x + BOX.width, to.x];
-						const [y1, y2] = [from.y + BOX.height / 2, to.y + BOX.height / 2];
-						const middle = (x1 + x2) / 2;
-						return (
-							<g key={`${edge.from} ${edge.field} ${edge.to}`}>
-								<path
-									class={`edge ${edge.is_dangling ? "is-bad" : ""}`}
-									d={`M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`}
-									marker-end="url(#refers)"
-								/>
-								<text x={middle} y={(y1 + y2) / 2 - 5} text-anchor="middle" class="under">
-									{edge.field}
-									{edge.is_dangling && ", to nothing"}
-								</text>
-							</g>
-						);
-					})}
+					<Wires picture={picture} isBad={(edge) => edge.is_dangling} />
 					{picture.boxes.map(({ node, x, y }) => (
 						<a
 							key={node.name}
