@@ -11,7 +11,7 @@ import { Nothing, Shown } from "../../parts/States";
 import { useAnswer } from "../../state/answer";
 import { addKeys } from "../../state/keys";
 import { change, param, place } from "../../state/place";
-import { rangeKey, rangeQuery } from "../../state/time";
+import { rangeKey, rangeQuery, slowRangeKey } from "../../state/time";
 import { faultOf } from "./expression";
 import { FilterBar } from "./FilterBar";
 import "./find.css";
@@ -87,7 +87,8 @@ function Found({ tab, filters }: { tab: Tab; filters: Filters }) {
 	const about = JSON.stringify([tab, filters]);
 	const isSlowest = tab === "traces" && param("order") === "slowest";
 	const answer = useAnswer<FoundList>(
-		`${about} ${isSlowest} ${rangeKey.value}`,
+		// Several questions, each after the one before: while it is followed they must have time to end.
+		`${about} ${isSlowest} ${isSlowest ? slowRangeKey.value : rangeKey.value}`,
 		(until) => {
 			if (tab === "logs") {
 				const asked = { ...rangeQuery(), ...logFilters(filters), limit: LIMIT };
