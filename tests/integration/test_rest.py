@@ -13,6 +13,8 @@ import pytest
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from clew.app.typescript import PATH as TYPESCRIPT
+from clew.app.typescript import encode_typescript
 from clew.surfaces.errors import Problem
 from clew.surfaces.rest.openapi import encode_openapi
 from clew.surfaces.rest.questions import Readiness
@@ -365,6 +367,7 @@ def test_the_openapi_document_is_the_one_in_contracts(server: ServerProcess) -> 
     written = (ROOT / "contracts" / "openapi.json").read_bytes()
     assert written == encode_openapi(), "run: make gen"
     assert ask(server.url, path="/openapi.json").body == written
+    assert (ROOT / TYPESCRIPT).read_bytes() == encode_typescript(), "run: make gen, and make ui"
 
 
 def test_the_openapi_document_refers_to_what_it_holds() -> None:

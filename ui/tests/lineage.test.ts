@@ -7,6 +7,7 @@ import {
 	levelNodes,
 	pathOf,
 } from "../src/screens/lineage/layout";
+import { walkSql } from "../src/screens/lineage/statements";
 
 function graph(pairs: readonly [string, string][]): { nodes: Node[]; edges: Edge[] } {
 	const ids = [...new Set(pairs.flat())];
@@ -16,6 +17,16 @@ function graph(pairs: readonly [string, string][]): { nodes: Node[]; edges: Edge
 	);
 	return { nodes, edges };
 }
+
+describe("a walk as a statement", () => {
+	it("goes to causes or to effects, and is none for what must be looked up first", () => {
+		expect(walkSql("400", "up", 20)).toContain("WHERE TraceId = 400 UNION ALL");
+		expect(walkSql("400", "up", 20)).toContain("ON links.TraceId = walk.ParentTraceId");
+		expect(walkSql("400", "down", 20)).toContain("ON links.ParentTraceId = walk.TraceId");
+		expect(walkSql("5eed:01", "up", 20)).toBeUndefined();
+		expect(walkSql("1 OR 1", "up", 20)).toBeUndefined();
+	});
+});
 
 describe("the picture of a graph", () => {
 	it("has every arrow go to the right where there is no circle", () => {

@@ -2,6 +2,7 @@ import { render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, expect, it, vi } from "vitest";
 import { get, lackedBy } from "../src/api/client";
+import { Hint } from "../src/parts/Hint";
 import { Partial } from "../src/parts/States";
 import { missingShards, noteLacking } from "../src/state/partial";
 
@@ -32,4 +33,16 @@ it("knows them by the head of an answer, whoever asked for it", async () => {
 	await get("/api/v1/services", { until: partial });
 	await get("/api/v1/services", { until: whole });
 	expect([lackedBy(partial), lackedBy(whole)]).toEqual([["b", "c"], []]);
+});
+
+it("shows what can be typed of a hint as such, and a single backtick as one", async () => {
+	const root = document.createElement("div");
+	await act(() => render(<Hint text="`clew objects` lists them, `clew rejected` others" />, root));
+	expect([...root.querySelectorAll("code")].map((each) => each.textContent)).toEqual([
+		"clew objects",
+		"clew rejected",
+	]);
+	expect(root.textContent).toBe("clew objects lists them, clew rejected others");
+	await act(() => render(<Hint text="an ` alone" />, root));
+	expect(root.innerHTML).toBe("an ` alone");
 });

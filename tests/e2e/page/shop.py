@@ -206,7 +206,9 @@ def _send_cart(server: ServerProcess) -> tuple[str, str]:
         trace = Told("carts", 600 + seq, MORNING + minute * MINUTE)
         span = trace.span("apply payment" if "paid" in fields else "update cart", 0, 24)
         trace.send(server)
-        record = fingerprint("state_change", CART, MORNING + minute * MINUTE + 10 * MS, seq, fields)
+        # To the nanosecond, as programs tell it: some a little before a microsecond, some after.
+        at = MORNING + minute * MINUTE + 10 * MS + 123 + 321 * seq
+        record = fingerprint("state_change", CART, at, seq, fields)
         records.append(record | {"trace_id": trace.trace_id, "span_id": span})
         if minute == 30:
             ids = (trace.trace_id, span)

@@ -30,6 +30,8 @@ SCREENS = {
     "app": "#/tree/{app}",
     "messages": "#/tree/{app}?pane=messages",
     "objects": f"#/twin?{NIGHT_RANGE}",
+    "object": f"#/twin/ShoppingCart/{OBJECT}?field=status&{NIGHT_RANGE}",
+    "steps": "#/twin?show=steps&trace={trace}&" + NIGHT_RANGE,
     "services": f"#/services?{NIGHT_RANGE}",
 }
 

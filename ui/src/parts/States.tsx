@@ -5,6 +5,7 @@ import { keepApiKey, type Problem } from "../api/client";
 import { lostSince } from "../api/reach";
 import type { Answer } from "../state/answer";
 import { missingShards } from "../state/partial";
+import { Hint } from "./Hint";
 import { nameMany, sayTime } from "./words";
 
 interface ShownProps<Document> {
@@ -62,7 +63,12 @@ export function Stale({ problem, again, at }: StaleProps) {
 			<span>
 				What you see is from {at === undefined ? "before" : sayTime(at, at, { fraction: false })}:{" "}
 				<b>{problem.message}</b>
-				{problem.hint && <span class="soft"> {problem.hint}</span>}
+				{problem.hint && (
+					<span class="soft">
+						{" "}
+						<Hint text={problem.hint} />
+					</span>
+				)}
 			</span>
 			<button type="button" onClick={again}>
 				Ask again
@@ -110,7 +116,11 @@ export function Failed({ problem, again }: { problem: Problem; again?: (() => vo
 	return (
 		<div class="state" role="alert">
 			<h2 class="bad">{problem.message}</h2>
-			{problem.hint && <p>{problem.hint}</p>}
+			{problem.hint && (
+				<p>
+					<Hint text={problem.hint} />
+				</p>
+			)}
 			{problem.isUnreachable && (
 				<>
 					<pre>clew serve</pre>

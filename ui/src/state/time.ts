@@ -53,6 +53,11 @@ export const window_ = computed<Span>(() => {
 /** The moment that panes about one moment show; null is the end of the range. */
 export const cursor = computed<number | null>(() => readTime(param("at")));
 
+/** The same as the address has it: milliseconds in a number do not hold a writer's nanoseconds. */
+export const cursorTime = computed<string | null>(() =>
+	cursor.value === null ? null : param("at"),
+);
+
 /** The range as parameters of the server. */
 export function rangeQuery(): { last: string } | { start: string; end: string } {
 	const shown = range.value;
@@ -75,8 +80,9 @@ export function showSpan({ start, end }: Span): void {
 	change({ last: null, start: writeTime(start), end: writeTime(end) });
 }
 
-export function moveCursor(at: number | null): void {
-	change({ at: at === null ? null : writeTime(at) }, { replace: true });
+/** Move the cursor; the time of an event goes as it was told, so that the event is in what is shown. */
+export function moveCursor(at: number | string | null): void {
+	change({ at: typeof at === "number" ? writeTime(at) : at }, { replace: true });
 }
 
 /** Let the clock of the page run; the answer stops it. */
@@ -109,6 +115,14 @@ export function readTime(text: string | null | undefined): number | null {
 	// Date knows milliseconds; a span may be shorter than that.
 	const fraction = /\.(\d+)/.exec(text);
 	return fraction === null ? whole : whole + Number(`0.${fraction[1]}`) * 1000;
+}
+
+/** Return nanoseconds since 1970 of a time as documents write it, or null. */
+export function readNanos(text: string | null | undefined): bigint | null {
+	const whole = text ? Date.parse(text.replace(/\.\d+/, "")) : Number.NaN;
+	if (!text || Number.isNaN(whole)) return null;
+	const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
+	return BigInt(whole) * 1_000_000n + BigInt(fraction.slice(0, 9).padEnd(9, "0"));
 }
 
 /** Return a time as the server reads it, to the microsecond. */

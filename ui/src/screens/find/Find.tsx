@@ -5,6 +5,7 @@ import { addressOf, get } from "../../api/client";
 import type { LogList, SpanList, TraceList } from "../../api/schema";
 import { type Copies, command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
+import { Hint } from "../../parts/Hint";
 import { SaveQuery } from "../../parts/SaveQuery";
 import { SendData } from "../../parts/SendData";
 import { Nothing, Shown } from "../../parts/States";
@@ -111,7 +112,11 @@ function Found({ tab, filters }: { tab: Tab; filters: Filters }) {
 			{fault !== null ? (
 				<Nothing title="The expression cannot be read">
 					<p>Where it goes wrong is marked above.</p>
-					{answer.problem?.hint && <p class="soft">{answer.problem.hint}</p>}
+					{answer.problem?.hint && (
+						<p class="soft">
+							<Hint text={answer.problem.hint} />
+						</p>
+					)}
 				</Nothing>
 			) : (
 				<Shown

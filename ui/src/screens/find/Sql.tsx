@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, type Problem, post } from "../../api/client";
 import type { SqlAnswer, SqlSchema } from "../../api/schema";
 import { CompletingText } from "../../parts/CompletingText";
+import { Hint } from "../../parts/Hint";
 import { Nothing, Shown } from "../../parts/States";
 import { sayDuration, sayMany } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
@@ -77,7 +78,11 @@ export function Sql() {
 							{answer.problem?.message}
 							{fault !== null && ": marked above"}.
 						</p>
-						{answer.problem?.hint && <p class="soft">{answer.problem.hint}</p>}
+						{answer.problem?.hint && (
+							<p class="soft">
+								<Hint text={answer.problem.hint} />
+							</p>
+						)}
 					</Nothing>
 				)}
 				{asked !== null && !isWrong && (

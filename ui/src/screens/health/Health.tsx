@@ -3,7 +3,7 @@
 import { addressOf, get, Problem } from "../../api/client";
 import type { Health as Found, IngestStatus, Readiness, Whoami } from "../../api/schema";
 import { Head } from "../../parts/Head";
-import { Loading, Shown } from "../../parts/States";
+import { Failed, Loading, Shown } from "../../parts/States";
 import { sayAgo, sayBytes, sayCount, sayDuration, sayMany } from "../../parts/words";
 import { type Answer, useAnswer } from "../../state/answer";
 import { mode, now, readTime } from "../../state/time";
@@ -11,6 +11,7 @@ import { Charts } from "./Charts";
 import "./health.css";
 import { Limits } from "./Limits";
 import { Losses } from "./Losses";
+import { saySignal } from "./nearness";
 import { Slow } from "./Slow";
 import { STORE_SQL, Store } from "./Store";
 
@@ -31,7 +32,10 @@ export default function Health() {
 	const who = useAnswer<Whoami>(slow, (until) => get("/api/v1/whoami", { until }));
 	// All of them are quick, and none has the height that it will have before it is there: so they come
 	// together, and nothing that somebody reads already is pushed away.
-	const isWhole = [health, ready, intake, who].every((each) => each.status !== "loading");
+	const all = [health, ready, intake, who];
+	const isWhole = all.every((each) => each.status !== "loading");
+	// Where nobody answers, once is enough.
+	const isAway = all.every((each) => each.problem?.isUnreachable && each.data === undefined);
 	return (
 		<>
 			<Head
@@ -39,7 +43,14 @@ export default function Health() {
 				copies={{ cli: "clew health", url: addressOf("/api/v1/health"), sql: STORE_SQL }}
 			/>
 			<main class="main">
-				{isWhole ? (
+				{isAway && health.problem ? (
+					<Failed
+						problem={health.problem}
+						again={() => {
+							for (const each of all) each.again();
+						}}
+					/>
+				) : isWhole ? (
 					<div class="health">
 						<Limits of={health} />
 						<div class="panes">
@@ -110,7 +121,7 @@ function Intake({ of: answer }: { of: Answered<IngestStatus> }) {
 							<table class="figures">
 								<thead>
 									<tr>
-										<th>signal</th>
+										<th>what</th>
 										<th class="number">records</th>
 										<th class="number">requests</th>
 										<th>last</th>
@@ -119,7 +130,7 @@ function Intake({ of: answer }: { of: Answered<IngestStatus> }) {
 								<tbody>
 									{found.signals.map((each) => (
 										<tr key={each.signal}>
-											<td>{each.signal}</td>
+											<td>{saySignal(each.signal)}</td>
 											<td class="number">{sayCount(each.records)}</td>
 											<td class="number">{sayCount(each.requests)}</td>
 											<td class="soft">

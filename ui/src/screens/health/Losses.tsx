@@ -5,7 +5,7 @@ import { sayAgo, sayCount } from "../../parts/words";
 import { linkTo } from "../../state/place";
 import { now, readTime } from "../../state/time";
 import type { Asked } from "./Health";
-import { isShownInTwin, sinceStart } from "./nearness";
+import { isShownInTwin, saySignal, sinceStart } from "./nearness";
 
 export function Losses({ of: answer }: { of: Asked }) {
 	return (
@@ -14,7 +14,7 @@ export function Losses({ of: answer }: { of: Asked }) {
 			<Shown of={answer}>
 				{({ losses, process }) =>
 					losses.length === 0 ? (
-						<p class="good">Nothing was.</p>
+						<p class="good">Nothing was rejected or dropped.</p>
 					) : (
 						<div class="scroll">
 							<table class="figures">
@@ -29,7 +29,7 @@ export function Losses({ of: answer }: { of: Asked }) {
 								<tbody>
 									{losses.map((each) => (
 										<tr key={`${each.signal} ${each.outcome} ${each.reason}`}>
-											<td>{each.signal}</td>
+											<td>{saySignal(each.signal)}</td>
 											<td class="number warn">{sayCount(each.count)}</td>
 											<td class="words">
 												{isShownInTwin(each) ? (

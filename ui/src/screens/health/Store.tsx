@@ -4,6 +4,7 @@ import { Shown } from "../../parts/States";
 import { sayAgo, sayBytes, sayCount } from "../../parts/words";
 import { now, readTime } from "../../state/time";
 import type { Asked } from "./Health";
+import { saySignal } from "./nearness";
 
 /** Rows by table, as a statement of one's own would count them. */
 const TABLES = [
@@ -21,16 +22,6 @@ export const STORE_SQL = TABLES.map(
 	([table, when]) =>
 		`SELECT '${table}' AS table, count() AS rows, min(${when}) AS first, max(${when}) AS last FROM ${table}`,
 ).join(" UNION ALL ");
-
-/** What signals are called for people. */
-const WORDS: Record<string, string> = {
-	traces: "spans",
-	logs: "log records",
-	metrics: "points of metrics",
-	events: "objects",
-	links: "lineage",
-	own: "clew itself",
-};
 
 export function Store({ of: answer }: { of: Asked }) {
 	return (
@@ -53,7 +44,7 @@ export function Store({ of: answer }: { of: Asked }) {
 								<tbody>
 									{storage.signals.map((each) => (
 										<tr key={each.signal}>
-											<td>{WORDS[each.signal] ?? each.signal}</td>
+											<td>{saySignal(each.signal)}</td>
 											<td class="number">{sayCount(each.rows)}</td>
 											<td class="number">{sayBytes(each.bytes)}</td>
 											<td class="number soft minor">{sayBytes(each.index_bytes)}</td>

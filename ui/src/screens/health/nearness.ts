@@ -3,6 +3,19 @@
 import type { Limit, Loss } from "../../api/schema";
 import { sayBytes, sayCount, saySharePercent } from "../../parts/words";
 
+/** What signals are called for people. */
+const SIGNALS: Record<string, string> = {
+	traces: "spans",
+	logs: "log records",
+	metrics: "points of metrics",
+	events: "events of objects",
+	links: "lineage",
+	own: "clew itself",
+};
+
+/** Return what a signal is called, the same wherever it is counted. */
+export const saySignal = (signal: string) => SIGNALS[signal] ?? signal;
+
 /** Limits that are told at once; the others stand behind a fold unless they are near. */
 export const SHOWN = 6;
 

@@ -14,10 +14,7 @@ interface EdgeEvidenceProps {
 
 /** Who said that one was made of the other, and when: the record of the edge itself. */
 export function EdgeEvidence({ edge, nodes, close }: EdgeEvidenceProps) {
-	const called = (id: string) => {
-		const node = nodes.find((each) => each.trace_id === id);
-		return (node && nameOf(node)) ?? id;
-	};
+	const called = (id: string) => calledOf(nodes, id) ?? id;
 	return (
 		<section class="panel stack evidence" aria-label="Evidence of the edge">
 			<div class="bar">
@@ -42,8 +39,8 @@ export function EdgeEvidence({ edge, nodes, close }: EdgeEvidenceProps) {
 				<dd>{sayTime(readTime(edge.at) ?? 0, now.value)}</dd>
 				<dt>age of the input</dt>
 				<dd>{edge.age_ms === null ? "not known" : sayDuration(edge.age_ms)}</dd>
-				<dt>position</dt>
-				<dd>{edge.position + 1}. of the inputs</dd>
+				<dt>among the inputs</dt>
+				<dd>number {edge.position + 1}</dd>
 				<dt>input</dt>
 				<dd class="mono">{edge.parent_trace_id}</dd>
 				<dt>output</dt>
@@ -58,18 +55,31 @@ export function EdgeEvidence({ edge, nodes, close }: EdgeEvidenceProps) {
 	);
 }
 
-function Ends({ edges, end }: { edges: readonly Edge[]; end: "parent_trace_id" | "trace_id" }) {
+/** What an item is called, where it is in the picture and that is told. */
+function calledOf(nodes: readonly Node[], id: string): string | undefined {
+	const node = nodes.find((each) => each.trace_id === id);
+	return node && nameOf(node);
+}
+
+interface EndsProps {
+	edges: readonly Edge[];
+	end: "parent_trace_id" | "trace_id";
+	nodes: readonly Node[];
+}
+
+function Ends({ edges, end, nodes }: EndsProps) {
 	return (
 		<ul class="ends">
 			{edges.map((edge) => (
 				<li key={`${edgeKey(edge)} ${edge.position}`}>
 					<button
 						type="button"
-						class="plain mono"
-						aria-label={`Go to ${edge[end]}`}
+						class="plain"
+						aria-label={`Go to ${calledOf(nodes, edge[end]) ?? ""} ${edge[end]}`}
 						onClick={() => change({ node: edge[end], edge: null }, { replace: true })}
 					>
-						{edge[end]}
+						{calledOf(nodes, edge[end]) ?? <span class="soft">no stage told</span>}{" "}
+						<span class="mono">{edge[end]}</span>
 					</button>
 					{edge.age_ms !== null && <span class="soft small">{sayDuration(edge.age_ms)} old</span>}
 					<button
@@ -87,7 +97,13 @@ function Ends({ edges, end }: { edges: readonly Edge[]; end: "parent_trace_id" |
 	);
 }
 
-export function Evidence({ node, edges }: { node: Node; edges: readonly Edge[] }) {
+interface EvidenceProps {
+	node: Node;
+	nodes: readonly Node[];
+	edges: readonly Edge[];
+}
+
+export function Evidence({ node, nodes, edges }: EvidenceProps) {
 	const inputs = edges.filter((edge) => edge.trace_id === node.trace_id);
 	const outputs = edges.filter((edge) => edge.parent_trace_id === node.trace_id);
 	return (
@@ -99,10 +115,12 @@ export function Evidence({ node, edges }: { node: Node; edges: readonly Edge[] }
 				{node.items.map((item) => (
 					<>
 						<dt>item</dt>
-						<dd class="mono">
-							{item.stream_id} / {item.epoch} / {item.seq}
+						<dd>
+							number <span class="mono">{item.seq}</span> of stream{" "}
+							<span class="mono">{item.stream_id}</span>, epoch{" "}
+							<span class="mono">{item.epoch}</span>
 							<br />
-							<span class="soft">{sayTime(readTime(item.at) ?? 0, now.value)}</span>
+							<span class="soft mono">{sayTime(readTime(item.at) ?? 0, now.value)}</span>
 							{item.record?.trace_id && (
 								<>
 									{" "}
@@ -135,9 +153,9 @@ export function Evidence({ node, edges }: { node: Node; edges: readonly Edge[] }
 				</p>
 			))}
 			{inputs.length > 0 && <h3>{sayMany(inputs.length, "input")}</h3>}
-			<Ends edges={inputs} end="parent_trace_id" />
-			{outputs.length > 0 && <h3>Went into {outputs.length}</h3>}
-			<Ends edges={outputs} end="trace_id" />
+			<Ends edges={inputs} end="parent_trace_id" nodes={nodes} />
+			{outputs.length > 0 && <h3>Went into {sayMany(outputs.length, "output")}</h3>}
+			<Ends edges={outputs} end="trace_id" nodes={nodes} />
 			{node.windows.length > 0 && <h3>Windows</h3>}
 			{node.windows.map((window) => (
 				<p key={`${window.stream_id} ${window.epoch}`}>

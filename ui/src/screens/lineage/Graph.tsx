@@ -89,7 +89,7 @@ export function Graph({ nodes, edges, root, notes }: GraphProps) {
 							close={() => change({ edge: null }, { replace: true })}
 						/>
 					)}
-					{node && <Evidence node={node} edges={edges} />}
+					{node && <Evidence node={node} nodes={nodes} edges={edges} />}
 				</aside>
 			</div>
 		</>

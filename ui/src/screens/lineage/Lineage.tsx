@@ -12,15 +12,13 @@ import { useAnswer } from "../../state/answer";
 import { change, go, linkTo, param, place } from "../../state/place";
 import { now, rangeKey, readTime, type Span, window_ } from "../../state/time";
 import { Graph } from "./Graph";
+import { outputsSql, walkSql } from "./statements";
 
 const DEPTH = 20;
 
 /** Nodes of a picture at first, and when somebody wants more: beyond that nobody sees anything. */
 const LIMIT = 200;
 const LIMIT_MAX = 1_000;
-
-/** Outputs to choose from. */
-const OUTPUTS = 30;
 
 export default function Lineage() {
 	const [id, to] = place.value.names;
@@ -38,16 +36,6 @@ interface Output {
 	inputs: number;
 	stage: string;
 	service: string;
-}
-
-/** Statement for the outputs that were made last within the range. */
-function outputsSql({ start, end }: Span): string {
-	return (
-		"SELECT toString(TraceId) AS id, max(Timestamp) AS at, uniqExact(ParentTraceId) AS inputs" +
-		` FROM trace_links WHERE Timestamp >= fromUnixTimestamp64Milli(${Math.floor(start)})` +
-		` AND Timestamp < fromUnixTimestamp64Milli(${Math.ceil(end)})` +
-		` GROUP BY TraceId ORDER BY at DESC LIMIT ${OUTPUTS}`
-	);
 }
 
 /** Outputs with the stages that made them, in two questions: the second knows what to look for. */
@@ -180,6 +168,7 @@ function Walk({ id }: { id: string }) {
 				title={direction === "up" ? "Where it came from" : "What was made of it"}
 				copies={{
 					cli: command(["lineage", id], { [direction]: true }),
+					sql: walkSql(id, direction, DEPTH),
 					url: addressOf("/api/v1/lineage/{trace_id}", { trace_id: id }, query),
 					mcp: { tool: "lineage", arguments: { id, direction } },
 				}}

@@ -35,7 +35,7 @@ function Here() {
 			>
 				{(found) => (
 					<div class="scroll">
-						<table aria-label="Activity on this server">
+						<table class="cards" aria-label="Activity on this server">
 							<thead>
 								<tr>
 									<th>who</th>
@@ -51,11 +51,21 @@ function Here() {
 								{found.members.map((each) => (
 									<tr key={each.owner}>
 										<td>{each.owner}</td>
-										<td class="number">{sayCount(each.sessions)}</td>
-										<td class="number">{sayCount(each.open)}</td>
-										<td class="number">{each.hours.toFixed(1)}</td>
-										<td class="number">{sayCount(each.notes)}</td>
-										<td class="number">{sayCount(each.comments)}</td>
+										<td class="number" data-label="sessions">
+											{sayCount(each.sessions)}
+										</td>
+										<td class="number" data-label="open">
+											{sayCount(each.open)}
+										</td>
+										<td class="number" data-label="hours">
+											{each.hours.toFixed(1)}
+										</td>
+										<td class="number" data-label="notes">
+											{sayCount(each.notes)}
+										</td>
+										<td class="number" data-label="comments">
+											{sayCount(each.comments)}
+										</td>
 										<td class="soft">{sayAgo(readTime(each.last_at) ?? 0, now.value)}</td>
 									</tr>
 								))}
@@ -91,8 +101,8 @@ function Shared({ status }: { status: TeamStatus }) {
 							<b>{found.total_focus_hours.toFixed(1)}</b> hours, <b>{found.active_members}</b> at
 							work
 						</p>
-						<div class="scroll">
-							<table aria-label="Members' activity">
+						<div class="scroll stack">
+							<table class="cards" aria-label="Members' activity">
 								<thead>
 									<tr>
 										<th>who</th>
@@ -105,14 +115,20 @@ function Shared({ status }: { status: TeamStatus }) {
 									{found.members.map((each) => (
 										<tr key={each.user_id}>
 											<td>{each.display_name ?? each.user_id}</td>
-											<td class="number">{each.sessions}</td>
-											<td class="number">{each.hours.toFixed(1)}</td>
-											<td class="number">{each.findings}</td>
+											<td class="number" data-label="sessions">
+												{each.sessions}
+											</td>
+											<td class="number" data-label="hours">
+												{each.hours.toFixed(1)}
+											</td>
+											<td class="number" data-label="findings">
+												{each.findings}
+											</td>
 										</tr>
 									))}
 								</tbody>
 							</table>
-							<table aria-label="Shared sessions">
+							<table class="cards" aria-label="Shared sessions">
 								<thead>
 									<tr>
 										<th>shared session</th>
@@ -132,10 +148,12 @@ function Shared({ status }: { status: TeamStatus }) {
 											<td class="mono soft">
 												{sayTime(readTime(each.start_time) ?? 0, now.value, { fraction: false })}
 											</td>
-											<td class="number">
+											<td class="number" data-label="took">
 												{each.seconds === null ? "–" : sayDuration(each.seconds * 1000)}
 											</td>
-											<td class="number">{each.findings}</td>
+											<td class="number" data-label="findings">
+												{each.findings}
+											</td>
 										</tr>
 									))}
 								</tbody>

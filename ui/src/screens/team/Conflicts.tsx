@@ -5,7 +5,7 @@ import { get, post } from "../../api/client";
 import type { ConflictHead, ConflictList, TeamStatus } from "../../api/schema";
 import { Nothing, Shown } from "../../parts/States";
 import { Wrong } from "../../parts/Wrong";
-import { sayAgo, sayValue } from "../../parts/words";
+import { sayAgo, sayMany, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { useDeed } from "../../state/deed";
 import { change, linkTo, param } from "../../state/place";
@@ -118,6 +118,8 @@ function Conflict({ conflict, again }: { conflict: ConflictHead; again: () => vo
 		}
 	};
 	const rows = layConflict(conflict);
+	const changed = rows.filter((row) => row.isLost || row.changed !== "nobody");
+	const [showsAll, setShowsAll] = useState(false);
 	return (
 		<section class="panel stack" aria-label={`Conflict of ${nameOf(conflict)}`}>
 			<h2>{nameOf(conflict)}</h2>
@@ -135,19 +137,29 @@ function Conflict({ conflict, again }: { conflict: ConflictHead; again: () => vo
 						<tr>
 							<th>field</th>
 							<th>before</th>
-							<th>here, {sayAgo(readTime(conflict.local_at) ?? 0, now.value)}</th>
-							<th>there, {sayAgo(readTime(conflict.remote_at) ?? 0, now.value)}</th>
+							<th>ours, {sayAgo(readTime(conflict.local_at) ?? 0, now.value)}</th>
+							<th>theirs, {sayAgo(readTime(conflict.remote_at) ?? 0, now.value)}</th>
 							<th>what was made of it</th>
 						</tr>
 					</thead>
 					<tbody>
 						<Deleted conflict={conflict} />
-						{rows.map((row) => (
+						{(showsAll ? rows : changed).map((row) => (
 							<Side key={row.field} row={row} />
 						))}
 					</tbody>
 				</table>
 			</div>
+			{changed.length < rows.length && (
+				<label>
+					<input
+						type="checkbox"
+						checked={showsAll}
+						onChange={(event) => setShowsAll(event.currentTarget.checked)}
+					/>{" "}
+					with {sayMany(rows.length - changed.length, "field")} that nobody changed
+				</label>
+			)}
 			<div class="bar">
 				<button type="button" class="primary" disabled={isBusy} onClick={() => decide("outcome")}>
 					Leave what was made of it

@@ -5,7 +5,7 @@ import type { MemberHead, MemberList, TeamList, TeamStatus } from "../../api/sch
 import { Confirm } from "../../parts/Confirm";
 import { Shown } from "../../parts/States";
 import { Wrong } from "../../parts/Wrong";
-import { sayDay } from "../../parts/words";
+import { sayDay, sayMany } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { useDeed } from "../../state/deed";
 import { readTime } from "../../state/time";
@@ -44,7 +44,8 @@ function Teams({ heard }: { heard: string }) {
 							<li key={each.id}>
 								<b class="grow">{each.name}</b>
 								<span class="soft small">
-									{each.role ?? ""} {each.members > 0 && `of ${each.members}`}
+									{each.role !== null && `you are ${each.role}`}
+									{each.members > 0 && `, ${sayMany(each.members, "member")}`}
 								</span>
 								<span class="soft small">
 									{each.consents.length === 0

@@ -113,9 +113,9 @@ function About({ session, status, deed, act }: PartProps & { status: TeamStatus 
 				)}
 				{session.shared ? (
 					<Confirm
-						ask="Take it back …"
-						title="Take this session back?"
-						sure="Take it back"
+						ask="Stop sharing …"
+						title="Stop sharing this session?"
+						sure="Stop sharing it"
 						disabled={deed.isBusy}
 						onSure={() => act(() => remove("/api/v1/sessions/{session_id}/share", { in: inPath }))}
 					>

@@ -108,7 +108,7 @@ function Start({ again }: { again: () => void }) {
 function List({ found }: { found: SessionList }) {
 	return (
 		<div class="scroll">
-			<table aria-label="Sessions">
+			<table class="cards" aria-label="Sessions">
 				<thead>
 					<tr>
 						<th>session</th>
@@ -129,12 +129,18 @@ function List({ found }: { found: SessionList }) {
 								<a href={linkTo("team", ["sessions", each.id])}>{each.title}</a>
 							</td>
 							<td class="soft">{each.owner}</td>
-							<td class="mono soft">{sayTime(readTime(each.started_at) ?? 0, now.value)}</td>
-							<td class="number">
+							<td class="mono soft">
+								{sayTime(readTime(each.started_at) ?? 0, now.value, { fraction: false })}
+							</td>
+							<td class="number" data-label="took">
 								<Took session={each} />
 							</td>
-							<td class="number">{sayCount(each.note_count)}</td>
-							<td class="number">{sayCount(each.link_count)}</td>
+							<td class="number" data-label="found out">
+								{sayCount(each.note_count)}
+							</td>
+							<td class="number" data-label="looked at">
+								{sayCount(each.link_count)}
+							</td>
 							<td>
 								<Tags session={each} />
 							</td>
@@ -161,20 +167,21 @@ export function Took({ session }: { session: SessionHead }) {
 	);
 }
 
-const ENDS: Record<string, string> = {
-	switched: "ended by the next one",
-	forgotten: "ended by itself, nothing was done in it for a day",
+/** How sessions end besides being ended, and what more is to be known of it. */
+const ENDS: Record<string, [string, string]> = {
+	switched: ["ended by the next one", "another one was begun while it was open"],
+	forgotten: ["ended by itself", "nothing was done in it for a day"],
 };
 
 export function Tags({ session }: { session: SessionHead }) {
-	const why = session.end_reason === null ? undefined : ENDS[session.end_reason];
+	const [words, why] = ENDS[session.end_reason ?? ""] ?? ["ended"];
 	return (
 		<span class="bar tags">
 			{session.ended_at === null ? (
 				<span class="tag good">open</span>
 			) : (
 				<span class="tag" title={why}>
-					{session.end_reason === "stopped" ? "ended" : (session.end_reason ?? "ended")}
+					{words}
 				</span>
 			)}
 			{session.kind !== "own" && <span class="tag">{session.kind}</span>}

@@ -54,8 +54,7 @@ export function Sync({ status, again }: SyncProps) {
 						{queue.in_flight > 0 && `, ${sayCount(queue.in_flight)} on the way`}
 						{queue.oldest_pending_at && (
 							<span class="soft">
-								{" "}
-								the oldest since {sayAgo(readTime(queue.oldest_pending_at) ?? 0, now.value)}
+								, the oldest from {sayAgo(readTime(queue.oldest_pending_at) ?? 0, now.value)}
 							</span>
 						)}
 					</dd>
@@ -148,11 +147,11 @@ function Operations({ state, heard, count, isBusy, act }: OperationsProps) {
 			<Shown of={answer}>
 				{(found) => (
 					<div class="scroll">
-						<table aria-label={title}>
+						<table class="cards" aria-label={title}>
 							<thead>
 								<tr>
 									<th>what</th>
-									<th>since</th>
+									<th>from</th>
 									<th class="number">tries</th>
 									<th>why it is not there yet</th>
 									<th>
@@ -169,8 +168,10 @@ function Operations({ state, heard, count, isBusy, act }: OperationsProps) {
 											<span class="soft mono">{each.entity_id}</span>
 										</td>
 										<td class="soft">{sayAgo(readTime(each.created_at) ?? 0, now.value)}</td>
-										<td class="number">{each.tries}</td>
-										<td>{sayWhy(each, state)}</td>
+										<td class="number" data-label="tries">
+											{each.tries}
+										</td>
+										<td class="words">{sayWhy(each, state)}</td>
 										<td>
 											{state === "failed" && (
 												<button
@@ -228,7 +229,7 @@ function Rounds({ heard }: { heard: string }) {
 			>
 				{(found) => (
 					<div class="scroll">
-						<table aria-label="Rounds">
+						<table class="cards" aria-label="Rounds">
 							<thead>
 								<tr>
 									<th>at</th>
@@ -249,10 +250,18 @@ function Rounds({ heard }: { heard: string }) {
 											</span>{" "}
 											{each.error && <span class="warn">{each.error}</span>}
 										</td>
-										<td class="number">{each.sent}</td>
-										<td class="number">{each.pulled}</td>
-										<td class="number">{each.failed}</td>
-										<td class="number">{each.conflicts}</td>
+										<td class="number" data-label="sent">
+											{each.sent}
+										</td>
+										<td class="number" data-label="fetched">
+											{each.pulled}
+										</td>
+										<td class="number" data-label="failed">
+											{each.failed}
+										</td>
+										<td class="number" data-label="conflicts">
+											{each.conflicts}
+										</td>
 									</tr>
 								))}
 							</tbody>

@@ -6,16 +6,9 @@ import { CopyMenu, command } from "../../parts/CopyMenu";
 import { Rows } from "../../parts/Rows";
 import { sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
 import { change, linkTo, param } from "../../state/place";
-import { cursor, moveCursor, now, readTime } from "../../state/time";
-import {
-	eventsSql,
-	isLate,
-	lateness,
-	recordedList,
-	recordedTime,
-	sayLate,
-	sayState,
-} from "./state";
+import { cursor, cursorTime, moveCursor, now, readTime } from "../../state/time";
+import { isLate, lateness, recordedList, recordedTime, sayLate, sayState } from "./state";
+import { eventsSql } from "./statements";
 
 const HEIGHT = 50;
 
@@ -31,7 +24,7 @@ export function Events({ type, id, found }: EventsProps) {
 		at === null
 			? found.events.length - 1
 			: found.events.findLastIndex((event) => (readTime(event.at) ?? 0) <= at);
-	const query = recordedList(param("recorded_at"), at);
+	const query = recordedList(param("recorded_at"), cursorTime.value);
 	const recorded = recordedTime(param("recorded_at"), at);
 	return (
 		<>
@@ -40,7 +33,7 @@ export function Events({ type, id, found }: EventsProps) {
 				<CopyMenu
 					of="its events"
 					cli={command(["timeline", type, id], query)}
-					sql={eventsSql(type, id, recorded)}
+					sql={eventsSql(type, id, { recorded })}
 					url={addressOf("/api/v1/objects/{type}/{id}/timeline", { type, id }, query)}
 					mcp={{ tool: "object_timeline", arguments: { type, id, ...query } }}
 				/>
@@ -65,7 +58,7 @@ export function Events({ type, id, found }: EventsProps) {
 							class={`event ${index > last || isUnheard ? "is-later" : ""} ${index === last ? "is-here" : ""}`}
 						>
 							<p>
-								<button type="button" class="plain" onClick={() => moveCursor(when)}>
+								<button type="button" class="plain" onClick={() => moveCursor(event.at)}>
 									<span class="mono soft small">{sayTime(when, now.value)}</span>{" "}
 									<b>{event.name ?? event.type.replace("_", " ")}</b>
 								</button>

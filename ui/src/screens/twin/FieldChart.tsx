@@ -8,8 +8,9 @@ import { Shown } from "../../parts/States";
 import { sayTime, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { linkTo, param } from "../../state/place";
-import { cursor, moveCursor, now, readTime } from "../../state/time";
-import { recordedList } from "./state";
+import { cursor, cursorTime, moveCursor, now, readTime } from "../../state/time";
+import { recordedList, recordedTime } from "./state";
+import { historySql } from "./statements";
 
 interface FieldChartProps {
 	type: string;
@@ -25,8 +26,11 @@ const HEIGHT = 110;
 /** Around the line, so that its ends and levels are seen. */
 const PAD = 8;
 
+/** How much longer the picture is than from the first value to the last: that one stands as well. */
+const TAIL = 1.12;
+
 export function FieldChart({ type, id, field, version, close }: FieldChartProps) {
-	const known = recordedList(param("recorded_at"), cursor.value);
+	const known = recordedList(param("recorded_at"), cursorTime.value);
 	const answer = useAnswer<FieldHistory>(
 		`${type}/${id}/${field} ${version} ${known.recorded_at}`,
 		(until) =>
@@ -49,6 +53,9 @@ export function FieldChart({ type, id, field, version, close }: FieldChartProps)
 						{ type, id, field },
 						{ distinct: true, ...known },
 					)}
+					sql={historySql(type, id, field, {
+						recorded: recordedTime(param("recorded_at"), cursor.value),
+					})}
 					mcp={{ tool: "field_history", arguments: { type, id, field, distinct: true, ...known } }}
 				/>
 				<button type="button" onClick={close}>
@@ -69,26 +76,30 @@ export function FieldChart({ type, id, field, version, close }: FieldChartProps)
 				{(found) => (
 					<>
 						{isDrawn(found.values) && (
-							<Drawing<Step>
-								label={`${field} over time; the table below has its values`}
-								height={HEIGHT}
-								layout={(size) => layoutSteps(found.values, size.width, HEIGHT)}
-								paint={(context, steps, size) => {
-									context.strokeStyle = colour("hue-0");
-									context.lineWidth = 2;
-									context.beginPath();
-									for (const [index, step] of steps.entries()) {
-										// Where it had no value the line has a gap.
-										if (steps[index - 1]?.index === step.index - 1) context.lineTo(step.x, step.y);
-										else context.moveTo(step.x, step.y);
-										context.lineTo(step.x + step.width, step.y);
-									}
-									context.stroke();
-									paintCursors(context, found.values, size.width);
-								}}
-								onPick={(step) => step && moveCursor(step.at)}
-								of={[found, cursor.value, param("from")]}
-							/>
+							<div class="levels">
+								<Levels values={found.values} />
+								<Drawing<Step>
+									label={`${field} over time; the table below has its values`}
+									height={HEIGHT}
+									layout={(size) => layoutSteps(found.values, size.width, HEIGHT)}
+									paint={(context, steps, size) => {
+										context.strokeStyle = colour("hue-0");
+										context.lineWidth = 2;
+										context.beginPath();
+										for (const [index, step] of steps.entries()) {
+											// Where it had no value the line has a gap.
+											if (steps[index - 1]?.index === step.index - 1)
+												context.lineTo(step.x, step.y);
+											else context.moveTo(step.x, step.y);
+											context.lineTo(step.x + step.width, step.y);
+										}
+										context.stroke();
+										paintCursors(context, found.values, size.width);
+									}}
+									onPick={(step) => step && moveCursor(step.at)}
+									of={[found, cursor.value, param("from")]}
+								/>
+							</div>
 						)}
 						<table>
 							<tbody>
@@ -116,6 +127,29 @@ export function FieldChart({ type, id, field, version, close }: FieldChartProps)
 	);
 }
 
+/** Its highest value and its lowest beside the picture, and the times of its ends below. */
+function Levels({ values }: { values: readonly FieldValue[] }) {
+	const numbers = values.flatMap(({ value }) => (typeof value === "number" ? [value] : []));
+	const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
+	const sayEnd = (each: FieldValue | undefined) =>
+		sayTime(readTime(each?.at) ?? 0, now.value, { fraction: false });
+	return (
+		<>
+			<p class="level-names mono soft" style={{ height: `${HEIGHT}px` }}>
+				{high !== low && <span>{sayFigure(high)}</span>}
+				<span>{sayFigure(low)}</span>
+			</p>
+			<p class="level-times mono soft">
+				<span>{sayEnd(values[0])}</span>
+				<span>{sayEnd(values.at(-1))}, the last change</span>
+			</p>
+		</>
+	);
+}
+
+/** Seven places tell values apart; more leave no room for the line. */
+const sayFigure = (value: number) => String(Number(value.toPrecision(7)));
+
 /** Both cursors, where they stand within the values that are drawn. */
 function paintCursors(
 	context: CanvasRenderingContext2D,
@@ -123,10 +157,10 @@ function paintCursors(
 	width: number,
 ): void {
 	const first = readTime(values[0]?.at) ?? 0;
-	const length = Math.max((readTime(values.at(-1)?.at) ?? first) - first, 1);
+	const length = Math.max((readTime(values.at(-1)?.at) ?? first) - first, 1) * TAIL;
 	for (const [at, name] of [
 		[readTime(param("from")), "accent"],
-		[cursor.value, "focus"],
+		[cursor.value, "ink"],
 	] as const) {
 		if (at === null) continue;
 		const share = Math.max(0, Math.min(1, (at - first) / length));
@@ -142,7 +176,8 @@ function isDrawn(values: readonly FieldValue[]): boolean {
 }
 
 interface Step extends Rect {
-	at: number;
+	/** When it began, as its event told. */
+	at: string;
 	/** Which value it is. */
 	index: number;
 }
@@ -153,20 +188,19 @@ export function layoutSteps(values: readonly FieldValue[], width: number, height
 	const numbers = values.flatMap(({ value }) => (typeof value === "number" ? [value] : []));
 	const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
 	const first = times[0] ?? 0;
-	const length = Math.max((times.at(-1) ?? first) - first, 1);
+	const length = Math.max((times.at(-1) ?? first) - first, 1) * TAIL;
 	const place = (at: number) => ((at - first) / length) * (width - 2 * PAD) + PAD;
-	return values.flatMap(({ value }, index) => {
+	return values.flatMap(({ at, value }, index) => {
 		if (typeof value !== "number") return [];
-		const at = times[index] ?? 0;
 		const next = times[index + 1];
-		const x = place(at);
+		const x = place(times[index] ?? first);
 		const share = high === low ? 0.5 : (value - low) / (high - low);
 		return {
 			at,
 			index,
 			x,
 			y: PAD + (1 - share) * (height - 2 * PAD),
-			width: Math.max(1, (next === undefined ? width : place(next)) - x),
+			width: Math.max(1, (next === undefined ? width - PAD : place(next)) - x),
 			height: 2,
 		};
 	});

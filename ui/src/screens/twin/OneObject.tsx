@@ -10,12 +10,13 @@ import { nameMany, sayCount, sayMany, sayTime, sayValue } from "../../parts/word
 import { useAnswer } from "../../state/answer";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
-import { cursor, mode, moveCursor, now, readTime, writeTime } from "../../state/time";
+import { cursor, cursorTime, mode, moveCursor, now, readTime, writeTime } from "../../state/time";
 import { Events } from "./Events";
 import { FieldChart } from "./FieldChart";
 import { KnownNote, KnownSwitch } from "./Known";
 import { References } from "./References";
 import {
+	changesOf,
 	eventAfter,
 	eventBefore,
 	recordedQuery,
@@ -23,17 +24,18 @@ import {
 	rowsOf,
 	type StateRow,
 } from "./state";
+import { eventsSql } from "./statements";
 
 /** Events of one list; an object that has more tells so. */
 const EVENTS = 5000;
 
 export function OneObject({ type, id }: { type: string; id: string }) {
-	const at = cursor.value;
-	const from = readTime(param("from"));
+	const at = cursorTime.value;
+	const from = readTime(param("from")) === null ? null : param("from");
 	const pane = param("pane") === "references" ? "references" : "state";
 	const recorded = param("recorded_at");
 	const asked = {
-		...(at === null ? {} : { at: writeTime(at) }),
+		...(at === null ? {} : { at }),
 		...recordedQuery(recorded, at),
 	};
 	const object = { type, id };
@@ -43,7 +45,10 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 		(until) => get("/api/v1/objects/{type}/{id}", { in: object, query: asked, until }),
 		`${type}/${id}`,
 	);
-	const newest = useNewest(state.data, at === null && recordedTime(recorded, at) === null);
+	const newest = useNewest(
+		state.data,
+		at === null && recordedTime(recorded, cursor.value) === null,
+	);
 	const events = useAnswer<Timeline>(`${type}/${id} ${newest}`, (until) =>
 		get("/api/v1/objects/{type}/{id}/timeline", {
 			in: object,
@@ -57,8 +62,8 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 			get("/api/v1/objects/{type}/{id}/diff", {
 				in: object,
 				query: {
-					from: writeTime(from ?? 0),
-					...(at === null ? {} : { to: writeTime(at) }),
+					from: from ?? "",
+					...(at === null ? {} : { to: at }),
 					...recordedQuery(recorded, from),
 				},
 				until,
@@ -70,13 +75,15 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 		(until) =>
 			get("/api/v1/objects/{type}/{id}", {
 				in: object,
-				query: { at: writeTime(from ?? 0), ...recordedQuery(recorded, from) },
+				query: { at: from ?? "", ...recordedQuery(recorded, from) },
 				until,
 			}),
 		`${type}/${id}`,
 	);
 	const all = events.data?.events ?? [];
-	useSteps(all);
+	const changes = useMemo(() => changesOf(all), [events.data]);
+	useSteps(changes);
+	const [earlier, later] = [eventBefore(changes, at), eventAfter(changes, at)];
 	return (
 		<>
 			<Head
@@ -85,6 +92,14 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 					from === null
 						? {
 								cli: command([pane === "references" ? "graph" : "twin", type, id], asked),
+								// What it refers to is found object by object: no statement does that.
+								sql:
+									pane === "references"
+										? undefined
+										: eventsSql(type, id, {
+												until: at,
+												recorded: recordedTime(recorded, cursor.value),
+											}),
 								url: addressOf(
 									`/api/v1/objects/{type}/{id}${pane === "references" ? "/graph" : ""}`,
 									object,
@@ -101,10 +116,10 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 				<a class="button" href={linkTo("twin", [], { type })}>
 					All objects
 				</a>
-				<button type="button" onClick={() => step(eventBefore(all, at))} title="[">
+				<button type="button" disabled={!earlier} onClick={() => step(earlier)} title="[">
 					◀ change before
 				</button>
-				<button type="button" onClick={() => step(eventAfter(all, at))} title="]">
+				<button type="button" disabled={!later} onClick={() => step(later)} title="]">
 					next change ▶
 				</button>
 				{at !== null && (
@@ -117,22 +132,25 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 			<main class="main fills">
 				<div class="split">
 					<div class="column scroll">
-						<div class="bar counted" role="tablist">
-							{(["state", "references"] as const).map((each) => (
-								<button
-									type="button"
-									role="tab"
-									key={each}
-									aria-selected={each === pane}
-									onClick={() =>
-										change({ pane: each === "state" ? null : each }, { replace: true })
-									}
-								>
-									{each}
-								</button>
-							))}
+						<div class="bar counted">
+							<div class="bar" role="tablist">
+								{(["state", "references"] as const).map((each) => (
+									<button
+										type="button"
+										role="tab"
+										key={each}
+										aria-selected={each === pane}
+										onClick={() =>
+											change({ pane: each === "state" ? null : each }, { replace: true })
+										}
+									>
+										{each}
+									</button>
+								))}
+							</div>
+							{pane === "state" && state.status !== "failed" && <Comparing isOn={from !== null} />}
 						</div>
-						<KnownNote events={all} at={at} />
+						<KnownNote events={all} at={cursor.value} />
 						{pane === "references" ? (
 							<References type={type} id={id} />
 						) : (
@@ -153,12 +171,15 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 						)}
 					</div>
 					<aside class="side events-side" aria-label="Events">
-						<Shown
-							of={events}
-							empty={(found) => (found.count > 0 ? null : <p class="soft">It said nothing.</p>)}
-						>
-							{(found) => <Events type={type} id={id} found={found} />}
-						</Shown>
+						{/* What failed beside it says why, once for both. */}
+						{(state.status !== "failed" || events.status !== "failed") && (
+							<Shown
+								of={events}
+								empty={(found) => (found.count > 0 ? null : <p class="soft">It said nothing.</p>)}
+							>
+								{(found) => <Events type={type} id={id} found={found} />}
+							</Shown>
+						)}
 					</aside>
 				</div>
 			</main>
@@ -169,17 +190,22 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 function copiesOfDifference(
 	type: string,
 	id: string,
-	from: number,
-	at: number | null,
+	from: string,
+	at: string | null,
 	recorded: string | null,
 ) {
 	const query = {
-		from: writeTime(from),
-		to: at === null ? undefined : writeTime(at),
+		from,
+		to: at ?? undefined,
 		...recordedQuery(recorded, from),
 	};
 	return {
 		cli: command(["state-diff", type, id], query),
+		sql: eventsSql(type, id, {
+			after: from,
+			until: at,
+			recorded: recordedTime(recorded, readTime(from)),
+		}),
 		url: addressOf("/api/v1/objects/{type}/{id}/diff", { type, id }, query),
 		mcp: { tool: "object_diff", arguments: { type, id, ...query } },
 	};
@@ -194,20 +220,24 @@ function useNewest(state: TwinState | undefined, isNow: boolean): string {
 }
 
 function step(event: TimelineEvent | null): void {
-	if (event !== null) moveCursor(readTime(event.at));
+	if (event !== null) moveCursor(event.at);
 }
 
-function useSteps(all: readonly TimelineEvent[]): void {
-	const seen = useRef(all);
-	seen.current = all;
+function useSteps(changes: readonly TimelineEvent[]): void {
+	const seen = useRef(changes);
+	seen.current = changes;
 	useEffect(
 		() =>
 			addKeys([
-				{ keys: "]", what: "Next change", act: () => step(eventAfter(seen.current, cursor.value)) },
+				{
+					keys: "]",
+					what: "Next change",
+					act: () => step(eventAfter(seen.current, cursorTime.value)),
+				},
 				{
 					keys: "[",
 					what: "Change before",
-					act: () => step(eventBefore(seen.current, cursor.value)),
+					act: () => step(eventBefore(seen.current, cursorTime.value)),
 				},
 				{ keys: "c", what: "Compare with this moment", act: compareHere },
 				{ keys: "x", what: "Exchange the two moments", act: exchange },
@@ -223,6 +253,28 @@ function compareHere(): void {
 function exchange(): void {
 	const [from, at] = [param("from"), param("at")];
 	if (from !== null) change({ at: from, from: at ?? writeTime(now.value) });
+}
+
+/** The way to a second moment, and back. */
+function Comparing({ isOn }: { isOn: boolean }) {
+	return (
+		<span class="bar comparing">
+			{isOn ? (
+				<>
+					<button type="button" onClick={exchange} title="x">
+						Exchange
+					</button>
+					<button type="button" onClick={() => change({ from: null })}>
+						Stop comparing
+					</button>
+				</>
+			) : (
+				<button type="button" onClick={compareHere} title="c">
+					Compare with another moment
+				</button>
+			)}
+		</span>
+	);
 }
 
 interface StateProps {
@@ -262,21 +314,6 @@ function State({ found, before, difference }: StateProps) {
 						</a>
 					</>
 				)}
-				<span class="grow" />
-				{before === undefined ? (
-					<button type="button" onClick={compareHere} title="c">
-						Compare with another moment
-					</button>
-				) : (
-					<>
-						<button type="button" onClick={exchange} title="x">
-							Exchange
-						</button>
-						<button type="button" onClick={() => change({ from: null })}>
-							Stop comparing
-						</button>
-					</>
-				)}
 			</div>
 			{before !== undefined && (
 				<p class="soft">
@@ -301,32 +338,36 @@ function State({ found, before, difference }: StateProps) {
 					<b>{warning.code}</b> {warning.message}
 				</p>
 			))}
-			<div class="scroll">
-				<table aria-label="State">
-					<thead>
-						<tr>
-							<th>field</th>
-							{before && <th>then</th>}
-							<th>{before ? "at the cursor" : "value"}</th>
-							{before && <th>changed by</th>}
-							<th>
-								<span class="hidden">history</span>
-							</th>
-						</tr>
-					</thead>
-					<tbody>
-						{(hidesSame ? changed : rows).map((row) => (
-							<Field
-								key={row.name}
-								row={row}
-								compares={before !== undefined}
-								by={causeOf(difference, row.name)}
-								isCharted={row.name === charted}
-							/>
-						))}
-					</tbody>
-				</table>
-			</div>
+			{rows.length > 0 && (
+				<div class="scroll">
+					<table aria-label="State">
+						<thead>
+							<tr>
+								<th>field</th>
+								{before && (
+									<th>at {sayTime(readTime(before.at) ?? 0, now.value, { fraction: false })}</th>
+								)}
+								<th>{before ? "at the cursor" : "value"}</th>
+								{before && <th>last set at</th>}
+								<th>
+									<span class="hidden">history</span>
+								</th>
+							</tr>
+						</thead>
+						<tbody>
+							{(hidesSame ? changed : rows).map((row) => (
+								<Field
+									key={row.name}
+									row={row}
+									compares={before !== undefined}
+									by={causeOf(difference, row.name)}
+									isCharted={row.name === charted}
+								/>
+							))}
+						</tbody>
+					</table>
+				</div>
+			)}
 			{charted !== null && (
 				<FieldChart
 					key={charted}
@@ -368,10 +409,10 @@ function Field({ row, compares, by, isCharted }: FieldProps) {
 				<td>
 					{by?.trace_id ? (
 						<a href={linkTo("trace", [by.trace_id], { span: by.span_id })}>
-							{sayTime(readTime(by.at) ?? 0, now.value)}
+							{sayTime(readTime(by.at) ?? 0, now.value, { fraction: false })}
 						</a>
 					) : (
-						by && sayTime(readTime(by.at) ?? 0, now.value)
+						by && sayTime(readTime(by.at) ?? 0, now.value, { fraction: false })
 					)}
 				</td>
 			)}

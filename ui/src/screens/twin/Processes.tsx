@@ -11,14 +11,15 @@ import { sayDuration, sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param } from "../../state/place";
 import {
-	cursor,
+	cursorTime,
 	moveCursor,
 	now,
 	rangeKey,
 	rangeQuery,
 	readTime,
-	writeTime,
+	window_,
 } from "../../state/time";
+import { phasesSql } from "./statements";
 import { Ways } from "./Ways";
 
 const LIMIT = 500;
@@ -51,8 +52,9 @@ export function Processes() {
 					trace === null
 						? {
 								cli: command(["processes"], { status, ...rangeQuery() }),
+								sql: phasesSql(window_.value, LIMIT),
 								url: addressOf("/api/v1/processes", {}, query),
-								mcp: { tool: "find_processes", arguments: { status: asked ?? undefined } },
+								mcp: { tool: "find_processes", arguments: { status, ...rangeQuery() } },
 							}
 						: {
 								cli: command(["process", trace]),
@@ -139,11 +141,11 @@ export function Processes() {
 }
 
 function Phases({ trace }: { trace: string }) {
-	const at = cursor.value;
+	const at = cursorTime.value;
 	const answer = useAnswer<TraceProcesses>(`${trace} ${at}`, (until) =>
 		get("/api/v1/processes/{trace_id}", {
 			in: { trace_id: trace },
-			query: at === null ? {} : { at: writeTime(at) },
+			query: at === null ? {} : { at },
 			until,
 		}),
 	);
@@ -171,7 +173,9 @@ function Process({ process }: { process: ProcessTwin }) {
 		<section class="stack" aria-label={`${process.type} ${process.id}`}>
 			<div class="bar">
 				<h2 class="grow cut">
-					<a href={linkTo("twin", [process.type, process.id])}>{process.type}</a>
+					<a href={linkTo("twin", [process.type, process.id])}>
+						{process.type} {process.id}
+					</a>
 				</h2>
 				<span class={`tag ${TONES[process.status] ?? ""}`}>{process.status.replace("_", " ")}</span>
 			</div>
@@ -212,7 +216,7 @@ function Phase({ phase, longest }: { phase: ProcessPhase; longest: number }) {
 				<button
 					type="button"
 					class="plain"
-					onClick={() => moveCursor(readTime(phase.start))}
+					onClick={() => moveCursor(phase.start)}
 					title="Put the cursor there"
 				>
 					{phase.name}

@@ -7,7 +7,7 @@ import { Shown } from "../../parts/States";
 import { sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { linkTo, param } from "../../state/place";
-import { cursor, mode, now, readTime, writeTime } from "../../state/time";
+import { cursorTime, mode, now, readTime } from "../../state/time";
 import { BOX, layoutMap } from "../services/layout";
 import { Wires } from "../services/Wires";
 import { recordedQuery, sayState } from "./state";
@@ -16,14 +16,14 @@ import { recordedQuery, sayState } from "./state";
 const LIMIT = 100;
 
 export function References({ type, id }: { type: string; id: string }) {
-	const at = cursor.value;
+	const at = cursorTime.value;
 	const known = recordedQuery(param("recorded_at"), at);
 	const answer = useAnswer<ObjectGraph>(
 		`${type}/${id} ${at ?? (mode.value === "following" ? now.value : "now")} ${known.recorded_at}`,
 		(until) =>
 			get("/api/v1/objects/{type}/{id}/graph", {
 				in: { type, id },
-				query: { limit: LIMIT, ...(at === null ? {} : { at: writeTime(at) }), ...known },
+				query: { limit: LIMIT, ...(at === null ? {} : { at }), ...known },
 				until,
 			}),
 		`${type}/${id}`,
@@ -47,6 +47,10 @@ export function References({ type, id }: { type: string; id: string }) {
 		</Shown>
 	);
 }
+
+/** Between two boxes, and in one, there is room for so many letters. */
+const shorten = (text: string, most: number) =>
+	text.length > most ? `${text.slice(0, most - 1)}…` : text;
 
 interface Shape {
 	name: string;
@@ -116,8 +120,7 @@ function Picture({ found }: { found: ObjectGraph }) {
 									{node.type}
 								</text>
 								<text x="10" y="36" class="under">
-									{node.id.length > 26 ? `${node.id.slice(0, 25)}…` : node.id}
-									{node.twin?.exists === false && ", not there"}
+									{node.twin?.exists ? shorten(node.id, 26) : `${shorten(node.id, 15)}, not there`}
 								</text>
 							</g>
 						</a>

@@ -8,8 +8,9 @@ import { Nothing, Shown } from "../../parts/States";
 import { sayMany, sayTime, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param } from "../../state/place";
-import { now, rangeKey, rangeQuery, readTime } from "../../state/time";
+import { now, rangeKey, rangeQuery, readTime, window_ } from "../../state/time";
 import { sayState } from "./state";
+import { rejectedSql } from "./statements";
 import { Ways } from "./Ways";
 
 const LIMIT = 500;
@@ -30,11 +31,15 @@ export function Rejected() {
 	return (
 		<>
 			<Head
-				title="Rejected events"
+				title={warned ? "Events with a warning" : "Rejected events"}
 				copies={{
 					cli: command(["rejected"], { code, warned, ...rangeQuery() }),
+					sql: rejectedSql(warned, window_.value, LIMIT),
 					url: addressOf("/api/v1/rejected", {}, query),
-					mcp: { tool: "rejected_events", arguments: { code, ...rangeQuery() } },
+					mcp: {
+						tool: "rejected_events",
+						arguments: { code, warned: warned || undefined, ...rangeQuery() },
+					},
 				}}
 			>
 				<label>
@@ -43,7 +48,7 @@ export function Rejected() {
 						checked={warned}
 						onChange={(event) => change({ warned: event.currentTarget.checked ? "true" : null })}
 					/>{" "}
-					those taken with a warning too
+					those taken with a warning
 				</label>
 				<Ways />
 			</Head>
@@ -52,7 +57,9 @@ export function Rejected() {
 					of={answer}
 					empty={(found) =>
 						found.count > 0 || code !== undefined ? null : (
-							<Nothing title="None was rejected in this time">
+							<Nothing
+								title={`None was ${warned ? "taken with a warning" : "rejected"} in this time`}
+							>
 								<p>
 									Every event that came was what its registry says. A registry is made of the
 									classes of your objects, and given to the server:
@@ -90,13 +97,13 @@ export function Rejected() {
 								))}
 							</p>
 							<div class="scroll">
-								<table aria-label="Rejected events">
+								<table class="cards" aria-label="Rejected events">
 									<thead>
 										<tr>
 											<th>at</th>
 											<th>object</th>
 											<th>what it said</th>
-											<th>why not</th>
+											<th>{warned ? "what is odd" : "why not"}</th>
 											<th>
 												<span class="hidden">span</span>
 											</th>
@@ -117,8 +124,8 @@ export function Rejected() {
 														{event.name ?? event.type.replace("_", " ")}, {event.service}
 													</span>
 												</td>
-												<td class="mono">{sayState(event.changes)}</td>
-												<td>
+												<td class="mono words">{sayState(event.changes)}</td>
+												<td class="words">
 													{event.issues.map((issue, at) => (
 														<p class="issue" key={at}>
 															<span class="tag warn">{sayValue(issue.code)}</span>{" "}

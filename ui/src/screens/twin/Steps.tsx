@@ -13,6 +13,7 @@ import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
 import { now, readTime } from "../../state/time";
 import { sayState } from "./state";
+import { stepsSql } from "./statements";
 import { Ways } from "./Ways";
 
 export function Steps() {
@@ -59,6 +60,7 @@ export function Steps() {
 						? undefined
 						: {
 								cli: command(["touched", trace], query),
+								sql: stepsSql(trace),
 								url: addressOf("/api/v1/traces/{trace_id}/objects", { trace_id: trace }, query),
 								mcp: { tool: "touched_objects", arguments: { trace_id: trace, ...query } },
 							}

@@ -10,12 +10,13 @@ import { Nothing, Shown } from "../../parts/States";
 import { sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param, place } from "../../state/place";
-import { now, rangeKey, rangeQuery, readTime } from "../../state/time";
+import { now, rangeKey, rangeQuery, readTime, window_ } from "../../state/time";
 import { OneObject } from "./OneObject";
 import { Processes } from "./Processes";
 import { Rejected } from "./Rejected";
 import { Steps } from "./Steps";
 import { sayState } from "./state";
+import { objectsSql } from "./statements";
 import { Ways } from "./Ways";
 import "./twin.css";
 
@@ -42,7 +43,8 @@ export default function Twin() {
 function Objects({ type: inPath }: { type: string | undefined }) {
 	const text = param("text") ?? "";
 	const type = param("type") ?? inPath;
-	const query = { type, text: text || undefined, limit: LIMIT, ...rangeQuery() };
+	// What was deleted is looked for as well: what it was is the question.
+	const query = { type, text: text || undefined, deleted: true, limit: LIMIT, ...rangeQuery() };
 	const answer = useAnswer<ObjectList>(
 		JSON.stringify([type, text]) + rangeKey.value,
 		(until) => get("/api/v1/objects", { query, until }),
@@ -57,9 +59,17 @@ function Objects({ type: inPath }: { type: string | undefined }) {
 			<Head
 				title="Twin"
 				copies={{
-					cli: command(["objects", ...(type ? [type] : [])], { text, ...rangeQuery() }),
+					cli: command(["objects", ...(type ? [type] : [])], {
+						text,
+						deleted: true,
+						...rangeQuery(),
+					}),
+					sql: objectsSql({ type, text, limit: LIMIT }, window_.value),
 					url: addressOf("/api/v1/objects", {}, query),
-					mcp: { tool: "find_objects", arguments: { type, text: query.text } },
+					mcp: {
+						tool: "find_objects",
+						arguments: { type, text: query.text, deleted: true, ...rangeQuery() },
+					},
 				}}
 			>
 				<select
@@ -91,9 +101,18 @@ function Objects({ type: inPath }: { type: string | undefined }) {
 					empty={(found) =>
 						found.count > 0 ? null : (
 							<Nothing
-								title={text ? "No object is like that" : "No object said anything in this time"}
+								title={
+									text || type ? "No object is like that" : "No object said anything in this time"
+								}
 							>
-								<SendData what="objects" />
+								{text || type ? (
+									<p>
+										None that said anything in this time: choose a longer range below, or{" "}
+										<a href={linkTo("twin")}>look at all of them</a>.
+									</p>
+								) : (
+									<SendData what="objects" />
+								)}
 							</Nothing>
 						)
 					}
@@ -102,9 +121,10 @@ function Objects({ type: inPath }: { type: string | undefined }) {
 						<>
 							<div class="bar counted">
 								{sayMany(found.total ?? found.count, "object")}
-								{found.truncated && (
-									<span class="soft">, the {found.count} that changed last are shown</span>
-								)}
+								<span class="soft">
+									{found.truncated && `the first ${found.count} are shown, `}
+									as they are now, those that changed last first
+								</span>
 							</div>
 							<Rows
 								items={found.objects}

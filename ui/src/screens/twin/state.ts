@@ -2,7 +2,7 @@
 
 import type { TimelineEvent } from "../../api/schema";
 import { sayDuration, sayValue } from "../../parts/words";
-import { readTime, writeTime } from "../../state/time";
+import { readNanos, readTime } from "../../state/time";
 
 /** An event that came later than this after it happened is told to be late. */
 const LATE_MS = 5_000;
@@ -42,14 +42,14 @@ export function recordedTime(text: string | null, at: number | null): number | n
 }
 
 /** Return the same as a parameter of a question about a moment. */
-export function recordedQuery(text: string | null, at: number | null): { recorded_at?: string } {
+export function recordedQuery(text: string | null, at: string | null): { recorded_at?: string } {
 	return text === null || (text === THEN && at === null) ? {} : { recorded_at: text };
 }
 
 /** Return the same as a parameter of a question about a list, which has no moment of its own. */
-export function recordedList(text: string | null, at: number | null): { recorded_at?: string } {
+export function recordedList(text: string | null, at: string | null): { recorded_at?: string } {
 	const query = recordedQuery(text, at);
-	return text === THEN && at !== null ? { recorded_at: writeTime(at) } : query;
+	return text === THEN && at !== null ? { recorded_at: at } : query;
 }
 
 /** Return the events that had happened by a moment and came after a recorded time. */
@@ -60,21 +60,6 @@ export function unheardOf(
 ): TimelineEvent[] {
 	return events.filter(
 		(event) => (readTime(event.at) ?? 0) <= at && (readTime(event.received_at) ?? 0) > recorded,
-	);
-}
-
-/** Statement for the events of an object, in the order in which they count, as known by a time. */
-export function eventsSql(type: string, id: string, recorded: number | null = null): string {
-	const [wanted, called] = [type, id].map(
-		(each) => `'${each.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`,
-	);
-	const known =
-		recorded === null
-			? ""
-			: ` AND Received <= fromUnixTimestamp64Micro(${Math.round(recorded * 1000)})`;
-	return (
-		`SELECT * FROM trilog_events WHERE ObjType = ${wanted} AND ObjId = ${called}${known}` +
-		" ORDER BY Timestamp, Seq"
 	);
 }
 
@@ -104,19 +89,31 @@ export function rowsOf(
 	});
 }
 
+/** What says something and changes nothing. */
+const REMARKS: ReadonlySet<string> = new Set(["event", "action", "log"]);
+
+/** Return the events that made the object what it is: those that one steps from and to. */
+export function changesOf(events: readonly TimelineEvent[]): TimelineEvent[] {
+	return events.filter(({ type, verdict }) => !REMARKS.has(type) && verdict !== "rejected");
+}
+
 /** Return the first event after a moment; null is now, after which there is none. */
 export function eventAfter(
 	events: readonly TimelineEvent[],
-	at: number | null,
+	at: string | null,
 ): TimelineEvent | null {
-	if (at === null) return null;
-	return events.find((event) => (readTime(event.at) ?? 0) > at) ?? null;
+	const moment = readNanos(at);
+	if (moment === null) return null;
+	return events.find((event) => (readNanos(event.at) ?? 0n) > moment) ?? null;
 }
 
 /** Return the last event before a moment; null is now. */
 export function eventBefore(
 	events: readonly TimelineEvent[],
-	at: number | null,
+	at: string | null,
 ): TimelineEvent | null {
-	return events.findLast((event) => at === null || (readTime(event.at) ?? 0) < at) ?? null;
+	const moment = readNanos(at);
+	return (
+		events.findLast((event) => moment === null || (readNanos(event.at) ?? 0n) < moment) ?? null
+	);
 }
