@@ -142,11 +142,13 @@ def test_what_times_out_is_unseen_undecided_and_joined_by_the_same_bytes(
     held.set()
     wait_for(lambda: a.seen() == Counter([1, 2]), "being acknowledged")
     wait_for(lambda: [payload for _, payload in a.book.entries] == [b"late"], "being applied")
-    a.accept(record(2))
+    again = a.accept(record(2))
     assert a.seen() == Counter([1, 2]), "the retry of a record that was told to be unknown"
+    assert again.copies == 2
     a.accept(record(1))
     assert a.seen() == Counter([1, 1, 2]), "the same bytes after an answer are another record"
     wait_for(lambda: b.seen() == a.seen())
+    assert a.accept(record()).copies is None, "nothing of it was kept"
 
 
 def test_a_standby_whose_disk_takes_nothing_is_not_counted_on_until_it_does(

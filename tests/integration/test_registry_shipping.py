@@ -116,7 +116,9 @@ def test_a_commit_that_nobody_knew_of_is_there_once_when_the_standby_answers(
     # The standby's only turn is taken: it hears, and answers nobody.
     b.part._turn.acquire()  # type: ignore[union-attr]
     try:
-        assert isinstance(error_of(a.registry.submit(put("doubtful"))), OutcomeUnknownError)
+        doubtful = error_of(a.registry.submit(put("doubtful")))
+        assert isinstance(doubtful, OutcomeUnknownError)
+        assert str(doubtful.hint).startswith("look whether it was done")
         assert a.names() == ["before"]
         assert not isinstance(error_of(a.registry.submit(put("refused"))), OutcomeUnknownError)
     finally:

@@ -13,6 +13,9 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from clew.app.tier import open_scratch
 from clew.remote.http import Server
@@ -403,6 +406,12 @@ def test_shards_are_shown_the_key_of_the_tier_or_of_whoever_asks(
             assert ask(tier, "/api/v1/traces").status == 401
             with Server(tier.url, api_key=key) as server:
                 assert json.loads(server.get("/api/v1/traces").body)["count"] == 0
+                ticket = json.loads(server.post("/api/v1/watch/tickets", b"", "").body)["ticket"]
+            feed = tier.url.replace("http", "ws", 1) + "/api/v1/watch"
+            with connect(feed, subprotocols=[Subprotocol(f"clew.ticket.{ticket}")]) as heard:
+                assert json.loads(heard.recv(60))["kind"] == "ready"
+            with pytest.raises(InvalidStatus, match="401"), connect(feed):
+                pass
         with ServerProcess(
             tmp_path / "keyed", PATIENT | {"shards": shards, "shard_key": f"here={key}"}
         ) as tier:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from clew.answers.remote_store import RemoteStore
 from clew.base.errors import ClewError, ErrorCode
@@ -22,7 +27,8 @@ from clew.telemetry.query.parameters import LogQuery, SpanQuery
 from clew.testing.requests import ids_of, logs_request, metrics_request, spans_request
 from clew.testing.router import Router
 from clew.testing.server import ServerProcess
-from clew.tree.parameters import AppQuery, CancelParameters, ChildQuery, NewChild
+from clew.tree.documents import Command
+from clew.tree.parameters import AppQuery, CancelParameters, ChildQuery, NewChild, NewCommand
 from clew.tree.remote import TreeClient
 from clew.twin.remote import TwinClient
 from tests.integration.wire import ask
@@ -204,6 +210,61 @@ def happenings(url: str, app_id: str) -> list[dict[str, Any]]:
                     heard: list[dict[str, Any]] = json.loads(event.data)
                     return heard
     return []
+
+
+def hear(feed: ClientConnection, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Return the first message of a feed that is wanted."""
+    while True:
+        said: dict[str, Any] = json.loads(feed.recv(WAIT_S))
+        if wanted(said):
+            return said
+
+
+def test_a_web_socket_of_the_tier_tells_what_happens_at_every_shard(tier: Tier) -> None:
+    roots = {}
+    for name, server in tier.shards.items():
+        with Server(server.url) as door:
+            roots[name] = TreeClient(door).schedule(NewChild(app_name="heard")).document().app
+    url = tier.tier.url.replace("http", "ws", 1) + "/api/v1/watch"
+    heard = {}
+    with connect(f"{url}?after=0", compression=None) as feed:
+        begun = json.loads(feed.recv(WAIT_S))
+        assert begun["kind"] == "ready"
+        for _ in roots:
+            app_ids = {root.app_id for root in roots.values()} - set(heard)
+            said = hear(feed, lambda said, ids=app_ids: said.get("app_id") in ids)  # type: ignore[misc]
+            heard[said["app_id"]] = said
+    assert {each["shard"]: each["app_id"] for each in heard.values()} == {
+        name: root.app_id for name, root in roots.items()
+    }
+    last = list(heard.values())[-1]["id"]
+    answer = ask(tier.tier.url, "POST", "/api/v1/watch/tickets")
+    protocols = [Subprotocol(f"clew.ticket.{json.loads(answer.body)['ticket']}")]
+    first, shard = roots[NAMES[0]].app_id, tier.shards[NAMES[0]]
+    with (
+        connect(f"{url}?after={quote(last)}", compression=None, subprotocols=protocols) as feed,
+        ThreadPoolExecutor(1) as pool,
+        Server(shard.url) as door,
+    ):
+        assert json.loads(feed.recv(WAIT_S)) == {"kind": "ready", "id": last}
+        waiting = pool.submit(command, tier.tier.url, first)
+        said = json.loads(feed.recv(WAIT_S))
+        assert (said["kind"], said["app_id"], said["shard"]) == ("command", first, NAMES[0])
+        TreeClient(door).cancel(first, CancelParameters()).document()
+        told = waiting.result(WAIT_S)
+        assert told.over, "whoever waited at the tier hears of the end"
+    unknown = "00000000-0000-7000-8000-000000000000"
+    for path, status in ((f"?within={unknown}", 404), ("?after=c%3A1%3D5", 400)):
+        with pytest.raises(InvalidStatus) as refused, connect(url + path, compression=None):
+            pass
+        assert refused.value.response.status_code == status
+
+
+def command(url: str, app_id: str) -> Command:
+    """Give a command, and wait for its end."""
+    asked = NewCommand(action="look", payload=msgspec.Raw(b"{}"))
+    with Server(url) as door:
+        return TreeClient(door).command(app_id, asked, wait="60s").document()
 
 
 def test_sessions_of_all_shards_are_read_and_none_is_started(tier: Tier) -> None:

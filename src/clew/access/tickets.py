@@ -39,16 +39,16 @@ class Tickets:
         """`now` gives Unix nanoseconds."""
         self._now = now
         # In the order in which they were made, and so in that in which they expire.
-        self._waiting: dict[str, tuple[int, Caller]] = {}
+        self._waiting: dict[str, tuple[int, Caller, str | None]] = {}
 
-    def make(self, caller: Caller) -> str:
-        """Return a ticket that stands for a caller once.
+    def make(self, caller: Caller, key: str | None = None) -> str:
+        """Return a ticket that stands for a caller once, and for the API key that it may go with.
 
         Raises:
             ClewError: OVERLOADED when too many wait.
         """
         self._forget()
-        own = sum(each == caller for _, each in self._waiting.values())
+        own = sum(each == caller for _, each, _ in self._waiting.values())
         if own >= TICKETS_PER_CALLER_MAX or len(self._waiting) >= TICKETS_MAX:
             raise ClewError(
                 ErrorCode.OVERLOADED,
@@ -57,11 +57,11 @@ class Tickets:
                 retry_after_ms=TICKET_RETRY_MS,
             )
         ticket = secrets.token_hex(_BYTES)
-        self._waiting[ticket] = (self._now() + TICKET_S * NS_PER_S, caller)
+        self._waiting[ticket] = (self._now() + TICKET_S * NS_PER_S, caller, key)
         return ticket
 
-    def take(self, ticket: str) -> Caller:
-        """Return the caller that a ticket stands for, which it does no more.
+    def take(self, ticket: str) -> tuple[Caller, str | None]:
+        """Return the caller and the key that a ticket stands for, which it does no more.
 
         Raises:
             ClewError: UNAUTHENTICATED for one that was used, has expired, or never was.
@@ -74,7 +74,7 @@ class Tickets:
                 "the ticket does not count",
                 hint=f"POST /api/v1/watch/tickets gives one; it counts once, for {TICKET_S} s",
             )
-        return found[1]
+        return found[1:]
 
     def _forget(self) -> None:
         now = self._now()

@@ -35,6 +35,11 @@ class Place:
         """See `Group`."""
         return refuse_write(self._course.standing.leader_url, self._course.url)
 
+    def count_copies(self) -> int:
+        """See `Group`."""
+        assert self.part is not None, "the server is open"
+        return self.part.count_copies()
+
     def status(self) -> GroupStatus:
         """See `Group`."""
         return self._course.describe(self.part, leads=self._leads)

@@ -8,6 +8,8 @@ leaves out.
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import queue
 import threading
 from dataclasses import dataclass
@@ -76,7 +78,9 @@ class ShardFeeds:
         self._streams: dict[str, Stream] = {}
         for shard in shards.shards:
             name = f"clew-feed-{shard.name}"
-            threading.Thread(target=self._follow, args=(shard,), name=name, daemon=True).start()
+            # Whose key a shard is shown is in the request's context, which threads do not inherit.
+            follow = functools.partial(contextvars.copy_context().run, self._follow, shard)
+            threading.Thread(target=follow, name=name, daemon=True).start()
 
     def take(self) -> Heard | None:
         """Return what was heard next, None when there is nothing. Never waits."""

@@ -251,7 +251,10 @@ class Pipeline:
             raise
         if is_first:
             tally.count(decoded, received)
-        return replace(decoded, copies=self._part.count_copies(number))
+        if number is None:
+            return decoded
+        # Whoever has the newest that is acknowledged has what was so before.
+        return replace(decoded, copies=self._part.count_copies(number or None))
 
     async def _take(
         self, kind: RecordKind, body: bytes, received: int

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 RETRY_AFTER_MS: Final = 1000
 """When to send again what a standby refused: a change of leader takes a few seconds."""
 
+ACKS_HEADER: Final = "x-clew-acks"
+"""How many servers have what was written, told with each success where there are several; over gRPC
+as trailing metadata."""
+
 ALONE: Final = GroupStatus(enabled=False, role="alone", is_leader=False)
 """What a server tells that has no group."""
 
@@ -27,6 +31,10 @@ class Group(Protocol):
 
     def refusal(self) -> ClewError:
         """Return what to say to whoever would write here, where this server does not lead."""
+        ...
+
+    def count_copies(self) -> int:
+        """Return how many servers have all that is acknowledged, this one among them."""
         ...
 
     def status(self) -> GroupStatus:

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 SCOPE_KEY: Final = "clew.caller"
 """Where the caller of a request stands in its ASGI scope."""
 
+SHOWN_KEY: Final = "clew.key"
+"""Where the API key stands that a ticket was made with, for a query tier to show to its shards."""
+
 NOBODY: Final = Caller(CallerKind.UNKNOWN, "nobody")
 """Whoever asks at an address where nobody is asked who they are."""
 
@@ -133,7 +136,7 @@ class Identity:
         try:
             ticket = _find_ticket(scope)
             if ticket is not None:
-                caller = self._of_ticket(ticket)
+                caller, scope[SHOWN_KEY] = self._of_ticket(ticket)
             elif given is None or _APP_ID not in given:
                 caller = self._of_key(given)
             else:
@@ -243,14 +246,14 @@ class Identity:
             text = text[len(_BEARER) :].strip()
         return keys.authenticate(text)
 
-    def _of_ticket(self, ticket: str) -> Caller:
-        """Return whom a ticket stands for, if they would still be let in."""
-        caller = self.tickets.take(ticket)
+    def _of_ticket(self, ticket: str) -> tuple[Caller, str | None]:
+        """Return whom a ticket stands for, if they would still be let in, and with which key."""
+        caller, key = self.tickets.take(ticket)
         if not self.is_valid(caller):
             raise ClewError(
                 ErrorCode.UNAUTHENTICATED, "the API key is not valid", hint=HINT_TO_SEND
             )
-        return caller
+        return caller, key
 
     async def _of_app(
         self, given: Mapping[bytes, bytes], scope: Mapping[str, Any], receive: Receive

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -24,6 +25,7 @@ from clew.tree import documents as doc
 from clew.tree.machine.app import Status
 from clew.tree.parameters import LIMIT_MAX, AppQuery, CrashQuery
 from clew.tree.remote import TreeClient
+from clew.tree.service import WAIT_S_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -42,8 +44,11 @@ APP_HINT: Final = "list apps with: clew apps"
 KNOWN_MAX: Final = 100
 """Apps that are looked up for other strands at once: those of one trace."""
 
-ANSWER_S: Final = 1.0
-"""What is left of a shard's time to answer once an order has been waited for."""
+LOOK_SHARE: Final = 0.2
+LOOK_S_MIN: Final = 0.02
+LOOK_S_MAX: Final = 1.0
+"""An order that is waited for is looked at after a fifth of the time that it has taken so far,
+within these bounds: a few milliseconds of a shard each."""
 
 Row = TypeVar("Row")
 Document = TypeVar("Document")
@@ -172,20 +177,22 @@ class ShardedTree:
         del caller, endpoint
         if child.parent_id is None:
             raise self._refused("the root of a new tree is announced to one of the shards")
-        return await self._order(child.parent_id, lambda client: client.schedule(child))
+        return (await self._order(child.parent_id, lambda client: client.schedule(child)))[1]
 
     async def unschedule(self, caller: Caller, app_id: str) -> doc.ChildCancelled:
         """Take back a child that has not started."""
         del caller
-        return await self._order(app_id, lambda client: client.unschedule(app_id))
+        return (await self._order(app_id, lambda client: client.unschedule(app_id)))[1]
 
     async def command(
         self, caller: Caller, app_id: str, command: ask.NewCommand, wait_s: float
     ) -> doc.Command:
-        """Give a command at the shard that has the app; it waits as long as a shard may take."""
+        """Give a command at the shard that has the app, and wait for its end if wished."""
         del caller
-        wait = self._wait(wait_s)
-        return await self._order(app_id, lambda client: client.command(app_id, command, wait=wait))
+        name, told = await self._order(app_id, lambda client: client.command(app_id, command))
+        if told.over or wait_s <= 0:
+            return told
+        return await self._wait_over(name, told.correlation_id, wait_s) or told
 
     async def cancel(
         self,
@@ -195,15 +202,24 @@ class ShardedTree:
         wait_s: float,
         correlation_id: str | None = None,
     ) -> doc.Cancelled:
-        """Cancel an app at the shard that has it; it waits as long as a shard may take."""
+        """Cancel an app at the shard that has it, and wait for the end if wished."""
         del caller
-        asked = msgspec.structs.replace(asked, wait=self._wait(wait_s))
-        return await self._order(
-            app_id, lambda client: client.cancel(app_id, asked, correlation_id=correlation_id)
-        )
+        asked = msgspec.structs.replace(asked, wait=None)
+
+        def send(client: TreeClient) -> Reply[doc.Cancelled]:
+            return client.cancel(app_id, asked, correlation_id=correlation_id)
+
+        name, told = await self._order(app_id, send)
+        correlation_id = told.correlation_id
+        if told.over or wait_s <= 0:
+            return told
+        if await self._wait_over(name, correlation_id, wait_s) is None:
+            return told
+        # The same order again is no second one; it is answered with what became of it.
+        return (await self._order(app_id, send))[1]
 
     async def watch(self, caller: Caller, asked: ask.WatchParameters) -> WatchFeed:
-        """Refuse: what happens in a tree is followed where the tree is.
+        """Refuse: the doors merge the feeds of the shards themselves.
 
         Raises:
             ClewError: UNSUPPORTED.
@@ -224,16 +240,40 @@ class ShardedTree:
         )
         return shard.name, gathered.answers[0][1]
 
-    async def _order(self, app_id: str, call: Callable[[TreeClient], Reply[Document]]) -> Document:
-        def work() -> Document:
-            shard, _ = self._find(app_id)
-            return self._shards.one(shard.name, lambda server: call(TreeClient(server)).document())
+    async def _order(
+        self, app_id: str, call: Callable[[TreeClient], Reply[Document]]
+    ) -> tuple[str, Document]:
+        """Return what the shard that has an app answers, and its name."""
+
+        def work() -> tuple[str, Document]:
+            name = self._find(app_id)[0].name
+            return name, self._shards.one(name, lambda server: call(TreeClient(server)).document())
 
         return await asyncio.to_thread(work)
 
-    def _wait(self, wait_s: float) -> str | None:
-        bounded = min(wait_s, self._shards.timeout_s - ANSWER_S)
-        return f"{bounded:.3f}s" if bounded > 0 else None
+    async def _wait_over(self, name: str, correlation_id: str, wait_s: float) -> doc.Command | None:
+        """Return an order of a shard once it is over, None when it is not in time.
+
+        It is looked at again and again: a request that waited would keep a thread, and end with the
+        time that a shard has to answer. Where the shard is lost meanwhile, nobody can tell; the
+        order is kept.
+        """
+        began = time.monotonic()
+        until = began + min(wait_s, WAIT_S_MAX)
+
+        def look(server: Server) -> doc.Command:
+            return TreeClient(server).get_command(correlation_id).document()
+
+        while (now := time.monotonic()) < until:
+            pause = min(max((now - began) * LOOK_SHARE, LOOK_S_MIN), LOOK_S_MAX)
+            await asyncio.sleep(min(pause, until - now))
+            try:
+                told = await asyncio.to_thread(self._shards.one, name, look)
+            except ClewError:
+                return None
+            if told.over:
+                return told
+        return None
 
     def _merge(
         self,

@@ -62,8 +62,8 @@ def check_refusals(standby: ServerProcess, leader: str, key: str) -> None:
             channel.unary_unary(EXPORT)(BODY, timeout=30, metadata=[("x-api-key", key)])
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
         assert leader in refused.value.details()
-    for url in (standby.url, standby.otlp_url):
-        answer = ask(url, "POST", "/v1/traces", BODY, {**PROTOBUF, **known})
+    for url, body in ((standby.url, BODY), (standby.otlp_url, BODY), (standby.url, b"")):
+        answer = ask(url, "POST", "/v1/traces", body, {**PROTOBUF, **known})
         assert answer.status == 503
         assert int(answer.headers["retry-after"]) >= 1
         assert leader.encode() in answer.body
@@ -126,7 +126,11 @@ def test_a_standby_with_keys_reads_at_all_doors_and_refuses_writes_with_the_lead
         group.wait_leading(0)
         leader = group.urls[0]
         sent = ask(leader, "POST", "/v1/traces", BODY, {**PROTOBUF, **known})
-        assert sent.status == 200, sent.body
+        assert (sent.status, sent.headers["x-clew-acks"]) == (200, "2"), sent.body
+        said = json.dumps({"author": "ann", "body": "seen"}).encode()
+        comments = f"/api/v1/traces/{TRACE}/comments"
+        kept = ask(leader, "POST", comments, said, {**JSON, **known})
+        assert (kept.status, kept.headers["x-clew-acks"]) == (201, "2"), kept.body
 
         def has_it() -> bool:
             path = f"/api/v1/traces/{TRACE}"
@@ -138,13 +142,13 @@ def test_a_standby_with_keys_reads_at_all_doors_and_refuses_writes_with_the_lead
         check_refusals(standby, leader, key)
         check_reads(standby, key)
         # What apps pin is the same at both, whichever of them leads.
-        kept = [folder / "server.key" for folder in group.folders]
+        pinned = [folder / "server.key" for folder in group.folders]
 
         def is_shared() -> bool:
-            return kept[1].exists() and kept[1].read_text() == kept[0].read_text()
+            return pinned[1].exists() and pinned[1].read_text() == pinned[0].read_text()
 
         wait_until(is_shared, WAIT_SECONDS, "the standby has its leader's key")
-        assert kept[1].stat().st_mode & 0o777 == 0o600
+        assert pinned[1].stat().st_mode & 0o777 == 0o600
         assert ask(leader, "GET", "/internal/server-key").status == 401
 
         # A key that is none: both say so, and what the leader sends arrives all the same.

@@ -79,6 +79,10 @@ WAITING_MAX: Final = 500
 RETRY_MS: Final = 1000
 """When to try again what waits for standbys or for a disk."""
 
+_UNKNOWN_HINT: Final = (
+    "look whether it was done before you send it again; what has an id of your own counts once"
+)
+
 _COPY_HINT: Final = "give this server a new copy of the leader's registry: empty its data folder"
 
 
@@ -339,7 +343,11 @@ class Recording:
             return future.result(RECORD_S_MAX)
         except OutcomeUnknownError as error:
             self._undecided.append(_Undecided(payload))
-            raise RecordRefusedError(error) from error
+            # Bodies of telemetry are told apart by the log; what asks for a commit is not.
+            told = OutcomeUnknownError(
+                error.code, error.message, hint=_UNKNOWN_HINT, retry_after_ms=error.retry_after_ms
+            )
+            raise RecordRefusedError(told) from error
         except ClewError as error:
             raise RecordRefusedError(error, is_passing=True) from error
         except (TimeoutError, CancelledError) as error:

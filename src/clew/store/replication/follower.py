@@ -194,9 +194,9 @@ class Follower:
                 snapshot=self.need.value if self.need else None,
             )
 
-    def count_copies(self, number: int) -> int:
+    def count_copies(self, number: int | None = None) -> int:
         """Return how many servers are known to have a frame: this one."""
-        return int(number <= self._synced)
+        return int((number or 0) <= self._synced)
 
     def describe_unknown(self) -> ClewError:
         """See `Part`."""

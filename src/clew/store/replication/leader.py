@@ -225,9 +225,11 @@ class Leader:
             retry_after_ms=SHORT_RETRY_MS,
         )
 
-    def count_copies(self, number: int) -> int:
-        """Return how many servers have a frame, this one included."""
+    def count_copies(self, number: int | None = None) -> int:
+        """Return how many servers have a frame, or all that is acknowledged; this one included."""
         with self.changed:
+            if number is None:
+                number = self.settled
             return (number <= self._own) + sum(p.position >= number for p in self._peers)
 
     def status(self) -> GroupStatus:

@@ -104,8 +104,8 @@ class Part(Protocol):
         """Return how far this server is."""
         ...
 
-    def count_copies(self, number: int) -> int:
-        """Return how many servers are known to have a frame."""
+    def count_copies(self, number: int | None = None) -> int:
+        """Return how many servers are known to have a frame; without one, all acknowledged."""
         ...
 
     def describe_unknown(self) -> ClewError:

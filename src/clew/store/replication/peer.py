@@ -186,7 +186,7 @@ class Peer:
         with self._leader.changed:
             self.node_id, self.error = said.node_id, said.snapshot
             if said.snapshot is not None:
-                self._change(PeerState.NEEDS_SNAPSHOT)
+                self._begin_anew()
                 return
             self.position = said.acked
             is_near = self._leader.window.has(said.acked)
@@ -214,9 +214,12 @@ class Peer:
         with leader.changed:
             self.error = said.snapshot
             if said.snapshot is not None:
-                self._change(PeerState.NEEDS_SNAPSHOT)
+                self._begin_anew()
                 return
-            self.position = max(after, said.acked)
+            if said.acked < after:
+                # Another disk answers than before: a hello says what is there.
+                raise ClewError(ErrorCode.CONFLICT, f"it has lost frames up to {after}")
+            self.position = said.acked
             if leader.window.has(self.position):
                 # At once: until then it does not count, and writes are refused.
                 self._change(PeerState.FOLLOWING)
@@ -266,6 +269,11 @@ class Peer:
                 logger.warning("the standby %s: %s", self.url, message)
             self.error = message
             self._change(PeerState.CONNECTING)
+
+    def _begin_anew(self) -> None:
+        """Count on nothing that it had: it is about to be thrown away."""
+        self.position = 0
+        self._change(PeerState.NEEDS_SNAPSHOT)
 
     def _change(self, state: PeerState) -> None:
         if state is PeerState.FOLLOWING and self.state is not state:

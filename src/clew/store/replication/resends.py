@@ -97,10 +97,11 @@ class Resends:
         body: bytes,
         take: Callable[[], Awaitable[tuple[Decoded, asyncio.Future[int] | None]]],
         wait_acked: Callable[[int, float], Awaitable[int]],
-    ) -> tuple[Decoded, int]:
+    ) -> tuple[Decoded, int | None]:
         """Have a body taken in by `take`, unless it is already; wait for it.
 
-        Returns its answer and the number of its frame, 0 where there is none or it is not known.
+        Returns its answer and the number of its frame: 0 where that is acknowledged and not known
+        any more, None where nothing was kept.
 
         Raises:
             ClewError: what `take` raised, or that the outcome is not known.
@@ -116,7 +117,7 @@ class Resends:
             sending = await self._begin(digest, take)
         decoded, waiter = await asyncio.shield(sending.appended)
         if waiter is None:
-            return decoded, 0
+            return decoded, None
         try:
             async with asyncio.timeout(self._timeout_s):
                 return decoded, await asyncio.shield(waiter)

@@ -16,6 +16,7 @@ import grpc
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.errors import grpc_status, retry_after_ms
+from clew.surfaces.group import ACKS_HEADER
 from clew.surfaces.otlp.answers import Encoding, encode_response, encode_status
 from clew.telemetry.otlp.signal import Signal
 
@@ -44,9 +45,6 @@ MESSAGE_SECONDS_MAX: Final = 30.0
 
 STATUS_DETAILS: Final = "grpc-status-details-bin"
 """The trailer in which google.rpc.Status travels, and with it RetryInfo."""
-
-ACKS_TRAILER: Final = "x-clew-acks"
-"""How many servers have what was sent, told where there are several."""
 
 _STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -96,7 +94,7 @@ class ExportServices:
                     return await self._refuse(error, context)
             self.answers[0] += 1
             if decoded.copies is not None:
-                context.set_trailing_metadata(((ACKS_TRAILER, str(decoded.copies)),))
+                context.set_trailing_metadata(((ACKS_HEADER, str(decoded.copies)),))
             return encode_response(signal, decoded.rejected, Encoding.PROTOBUF)
 
         return export

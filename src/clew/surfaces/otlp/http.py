@@ -27,6 +27,7 @@ from clew.surfaces.errors import (
     retry_after_ms,
     retry_after_seconds,
 )
+from clew.surfaces.group import ACKS_HEADER
 from clew.surfaces.identity import CHALLENGE
 from clew.surfaces.otlp.answers import Encoding, encode_response, encode_status
 from clew.surfaces.otlp.compression import Compression, decompress
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 PATHS: Final = {f"/v1/{signal}": signal for signal in Signal}
-
-ACKS_HEADER: Final = b"x-clew-acks"
-"""How many servers have what was sent, told where there are several."""
 
 BODY_SECONDS_MAX: Final = 30.0
 """How long a body may take to arrive: three times the timeout that exporters have by default."""
@@ -168,7 +166,7 @@ class OtlpHttpDoor:
         answer = encode_response(signal, decoded.rejected, encoding)
         headers = self._cors_headers(request)
         if decoded.copies is not None:
-            headers.append((ACKS_HEADER, b"%d" % decoded.copies))
+            headers.append((ACKS_HEADER.encode(), b"%d" % decoded.copies))
         await self._send(send, 200, encoding.value.encode(), answer, headers)
 
     async def _take(self, request: _Request, hold: Hold, receive: Receive) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
@@ -17,8 +18,9 @@ from clew.base.gathering import PARTIAL_HEADER, gather, missing_shards
 from clew.store.refusal import refused_write
 from clew.surfaces.callers import is_host_admitted, is_origin_admitted
 from clew.surfaces.compat.jaeger.door import answer_refusal, jaeger_routes
+from clew.surfaces.group import ACKS_HEADER
 from clew.surfaces.health.questions import describe_request
-from clew.surfaces.identity import NOBODY, SCOPE_KEY, caller_of, find_key
+from clew.surfaces.identity import NOBODY, SCOPE_KEY, SHOWN_KEY, caller_of, find_key
 from clew.surfaces.internal.paths import FRAMES_PATH, SCANS_PATH
 from clew.surfaces.internal.scans import answer_frames, answer_scans
 from clew.surfaces.internal.wal import PATHS as INTERNAL_PATHS
@@ -160,7 +162,12 @@ class HttpDoor:
         if refusal is not None:
             await refuse_socket(send_counted, refusal)
             return
-        await answer_socket(self._desk, scope, receive, send_counted)
+        if self._shards is None:
+            await answer_socket(self._desk, scope, receive, send_counted)
+            return
+        key = find_key(scope["headers"]) or scope.get(SHOWN_KEY)
+        with gather(len(self._shards.shards), key):
+            await answer_socket(self._desk, scope, receive, send_counted)
 
     async def _admit(self, scope: Scope, receive: Receive) -> tuple[ASGIApp, Receive]:
         """Return what answers a request, once it is known who sent it, or why it is refused."""
@@ -303,6 +310,9 @@ def _endpoint(desk: Desk, methods: dict[str, Route]) -> Endpoint:
         if desk.shards is not None and not route.is_on_tier:
             return answer_problem(refused_write(desk.shards.shards))
         response = await route.answer(desk, request)
+        is_kept = route.writes and response.status_code < HTTPStatus.MULTIPLE_CHOICES
+        if is_kept and desk.group is not None:
+            response.headers[ACKS_HEADER] = str(desk.group.count_copies())
         see_answer(desk, route, request, response.status_code)
         return response
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
@@ -32,6 +33,14 @@ SEND_SECONDS_MAX: Final = 60.0
 """How long a client may leave its socket full before it is taken for gone."""
 
 HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """What a web socket is to tell, in order; `is_last`: nothing comes after it."""
+
+    texts: list[bytes]
+    is_last: bool = False
 
 
 class EventFeed(Response):

@@ -1,24 +1,20 @@
-"""A live feed of a query tier: those of all shards as one, in the order in which they arrive.
+"""A live feed of a query tier as server-sent events.
 
-It is what their feeds say, word for word; only ids are this feed's own.
-
-An event's id holds the place in each shard's feed, so that a client which comes back goes on
-everywhere where it was. Which shards cannot be heard is told by events of their own (`shards`), at
-the beginning and whenever it changes.
+It is what the shards' feeds say, word for word; only the events' ids are this feed's own. Which
+shards cannot be heard is told by events of their own (`shards`), at the beginning and whenever it
+changes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import note_missing
-from clew.remote.feeds import ShardFeeds, write_event_id
 from clew.remote.reply import to_pairs
 from clew.surfaces.rest.feeds import KEEP_ALIVE_SECONDS, EventFeed, send_text
+from clew.surfaces.rest.merged_feed import MergedFeed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,73 +27,41 @@ if TYPE_CHECKING:
     from clew.surfaces.rest.feeds import End
     from clew.surfaces.rest.routes import Asked
 
-BEGIN_SECONDS_MAX: Final = 5.0
-"""How long the beginning waits for shards to say where they are; who does not is missing so far."""
-
 
 class ShardedFeed(EventFeed):
     """What matched on any shard. `after` is the id of the last event heard."""
 
     def __init__(self, desk: Desk, asked: Asked, shards: Shards, after: str | None) -> None:
         super().__init__(desk, asked)
-        self._shards = shards
-        self._after = after
-        self._missing: set[str] = set()
-        self._refused: set[str] = set()
-        self._waiting: list[Heard] = []
-        self._places: dict[str, str] = {}
-        self._feeds: ShardFeeds | None = None
+        pairs = to_pairs(asked.parameters, without=frozenset({"after"}))
+        self._feed = MergedFeed(shards, asked.request.url.path, pairs, after)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the client goes, and let go of the shards."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            if self._feeds is not None:
-                self._feeds.close()
+            self._feed.close()
 
     async def _begin(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
-        pairs = to_pairs(self._asked.parameters, without=frozenset({"after"}))
-        path = self._asked.request.url.path
-        self._feeds = await asyncio.to_thread(
-            lambda: ShardFeeds(
-                self._shards,
-                path,
-                pairs,
-                after=self._after,
-                wake=lambda: loop.call_soon_threadsafe(self._news.set),
-            )
-        )
-        self._places = dict(self._feeds.places)
-        unheard = {shard.name for shard in self._shards.shards}
-        limit = min(BEGIN_SECONDS_MAX, self._shards.timeout_s)
-        try:
-            async with asyncio.timeout(limit):
-                while unheard:
-                    heard = await self._hear()
-                    unheard.discard(heard.shard)
-        except TimeoutError:
-            self._missing |= unheard
-        for name in sorted(self._missing):
-            note_missing(name, "its feed cannot be heard")
+        await self._feed.begin()
 
     async def _send_events(self, send: Send, ends: Sequence[End]) -> None:
         ended = asyncio.ensure_future(asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED))
         told: set[str] = set()
-        text = b"".join(self._write(heard) for heard in self._take_waiting())
-        text = b"retry: 1000\n" + self._mark() + b"\n" + text
+        text = b"".join(self._write(heard) for heard in self._feed.take_waiting())
+        # The id last: it stands for what was heard so far.
+        text = b"retry: 1000\n\n" + text + self._mark() + b"\n"
         try:
             while not ended.done():
-                if told != self._missing:
-                    told = set(self._missing)
+                if told != self._feed.missing:
+                    told = set(self._feed.missing)
                     text += _tell_missing(told)
-                text += b"".join(self._write(heard) for heard in self._take_waiting())
+                text += b"".join(self._write(heard) for heard in self._feed.take_waiting())
                 if text:
                     await send_text(send, text)
                 text = b""
-                hearing = asyncio.ensure_future(self._hear())
+                hearing = asyncio.ensure_future(self._feed.hear())
                 done, _ = await asyncio.wait(
                     {hearing, ended},
                     timeout=KEEP_ALIVE_SECONDS,
@@ -112,41 +76,9 @@ class ShardedFeed(EventFeed):
         finally:
             ended.cancel()
 
-    async def _hear(self) -> Heard:
-        """Return what comes of a shard next, and keep its events for the client.
-
-        Raises:
-            ClewError: a shard refuses the question.
-        """
-        assert self._feeds is not None, "the feed has begun"
-        while (heard := self._feeds.take()) is None:
-            self._news.clear()
-            # Between the two lines nothing can have been lost: whoever puts sets the event after.
-            if (heard := self._feeds.take()) is not None:
-                break
-            await self._news.wait()
-        if heard.failure is not None:
-            self._refused.add(heard.shard)
-            why = heard.failure
-            # An app is on one shard, and the others do not know it.
-            is_elsewhere = why.code is ErrorCode.NOT_FOUND
-            if not is_elsewhere or len(self._refused) == len(self._shards.shards):
-                raise ClewError(why.code, f"shard {heard.shard}: {why.message}", hint=why.hint)
-            return heard
-        if heard.lost is not None:
-            self._missing.add(heard.shard)
-        else:
-            self._missing.discard(heard.shard)
-            self._waiting.append(heard)
-        return heard
-
-    def _take_waiting(self) -> list[Heard]:
-        waiting, self._waiting = self._waiting, []
-        return waiting
-
     def _mark(self) -> bytes:
         """Return the line that says how far the client has come on every shard."""
-        return b"id: %b\n" % write_event_id(self._places).encode()
+        return b"id: %b\n" % self._feed.event_id.encode()
 
     def _write(self, heard: Heard) -> bytes:
         written = b""
@@ -154,12 +86,12 @@ class ShardedFeed(EventFeed):
             if event.name == "error":
                 continue  # That shard's feed ends and is begun again; `shards` tells of it.
             if event.id:
-                self._places[heard.shard] = event.id
+                self._feed.places[heard.shard] = event.id
             name = b"" if event.name == "message" else b"event: %b\n" % event.name.encode()
             if event.name == "dropped":
                 self._desk.live.dropped += _dropped(event.data)
             written += name + b"data: %b\n" % event.data.encode() + self._mark() + b"\n"
-        self._places[heard.shard] = heard.last_id
+        self._feed.places[heard.shard] = heard.last_id
         return written
 
 

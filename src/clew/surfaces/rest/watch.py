@@ -10,26 +10,28 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
 from clew.access.tickets import TICKET_S
-from clew.base.errors import ClewError
+from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, format_time
-from clew.surfaces.identity import caller_of
+from clew.surfaces.identity import caller_of, find_key
 from clew.surfaces.rest.answers import answer_document, answer_problem, encode
 from clew.surfaces.rest.feeds import (
     EVENT_STREAM,
     KEEP_ALIVE_SECONDS,
     SEND_SECONDS_MAX,
     EventFeed,
+    Messages,
     common_ends,
     send_text,
 )
 from clew.surfaces.rest.live_shards import ShardedFeed
 from clew.surfaces.rest.parameters import parse_parameters
 from clew.surfaces.rest.routes import BASE, Asked, OpenRoute
+from clew.surfaces.rest.watch_shards import ShardedMessages, place_after
 from clew.tree import documents as doc
 from clew.tree import parameters as ask
 
@@ -61,23 +63,39 @@ CLOSE_FAILED: Final = 1013
 client said something though it is only to listen, try again later."""
 
 
-class _Taker:
-    """Takes batches from a feed, one at a time, until something ends it."""
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
-    def __init__(self, feed: WatchFeed, ends: Sequence[End]) -> None:
+
+class _Taken(Protocol[T_co]):
+    """What is taken from, one after the other."""
+
+    async def take(self) -> T_co:
+        """Return what comes next; waits while nothing has happened."""
+        ...
+
+    def close(self) -> None:
+        """Hear no more."""
+        ...
+
+
+class _Taker(Generic[T]):
+    """Takes what a feed gives, one at a time, until something ends it."""
+
+    def __init__(self, feed: _Taken[T], ends: Sequence[End]) -> None:
         self._feed = feed
         self._ends = ends
-        self._taking: asyncio.Future[Batch] | None = None
+        self._taking: asyncio.Future[T] | None = None
 
     @property
     def is_over(self) -> bool:
         return any(end.done() for end in self._ends)
 
-    async def take(self, seconds: float) -> Batch | None:
-        """Return the next batch, None when there is none in time or the feed is over.
+    async def take(self, seconds: float) -> T | None:
+        """Return what comes next, None when there is nothing in time or the feed is over.
 
         Raises:
-            ClewError: as `WatchFeed.take`.
+            ClewError: as the feed's own.
         """
         taking = self._taking or asyncio.ensure_future(self._feed.take())
         self._taking = taking
@@ -143,8 +161,16 @@ async def answer_socket(desk: Desk, scope: Scope, receive: Receive, send: Send) 
     try:
         parameters = parse_parameters(scope["query_string"], ask.WatchParameters)
         with desk.live.enter():
-            feed = await desk.tree.watch(caller_of(scope), parameters)
-            await _serve_socket(desk, scope, receive, send, feed)
+            if desk.shards is None:
+                own = await desk.tree.watch(caller_of(scope), parameters)
+                await _serve_socket(desk, scope, receive, send, _OwnMessages(own))
+                return
+            merged = ShardedMessages(desk.shards, PATH, parameters)
+            try:
+                await merged.begin()
+                await _serve_socket(desk, scope, receive, send, merged)
+            finally:
+                merged.close()
     except ClewError as error:
         await refuse_socket(send, answer_problem(error))
 
@@ -161,8 +187,34 @@ async def refuse_socket(send: Send, response: Response) -> None:
     await send({"type": "websocket.http.response.body", "body": response.body, "more_body": False})
 
 
+class SocketFeed(_Taken[Messages], Protocol):
+    """What a web socket tells."""
+
+    def ready(self) -> bytes:
+        """Return the message that says how far the feed has come."""
+        ...
+
+
+class _OwnMessages:
+    """What this server's own tree tells."""
+
+    def __init__(self, feed: WatchFeed) -> None:
+        self._feed = feed
+
+    def ready(self) -> bytes:
+        return encode(doc.WatchReady(id=self._feed.cursor))
+
+    async def take(self) -> Messages:
+        batch = await self._feed.take()
+        lagged = [] if batch.lagged is None else [encode(batch.lagged)]
+        return Messages(lagged + [encode(event) for event in batch.events], batch.is_last)
+
+    def close(self) -> None:
+        self._feed.close()
+
+
 async def _serve_socket(
-    desk: Desk, scope: Scope, receive: Receive, send: Send, feed: WatchFeed
+    desk: Desk, scope: Scope, receive: Receive, send: Send, feed: SocketFeed
 ) -> None:
     """Send what a feed gives, one message for each happening, until something ends it."""
     saying = asyncio.ensure_future(receive())
@@ -172,19 +224,14 @@ async def _serve_socket(
     try:
         spoken = SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", ()) else None
         await send({"type": "websocket.accept", "subprotocol": spoken})
-        await _send_message(send, doc.WatchReady(id=feed.cursor))
+        await _send_message(send, feed.ready())
         while True:
-            batch = await taker.take(KEEP_ALIVE_SECONDS)
-            if taker.is_over or (batch is not None and batch.is_last):
+            said = await taker.take(KEEP_ALIVE_SECONDS)
+            if taker.is_over or (said is not None and said.is_last):
                 break
-            if batch is None:
-                # The client that comes back after a quiet hour need not go through it again.
-                await _send_message(send, doc.WatchReady(id=feed.cursor))
-                continue
-            if batch.lagged is not None:
-                await _send_message(send, batch.lagged)
-            for event in batch.events:
-                await _send_message(send, event)
+            # The client that comes back after a quiet hour need not go through it again.
+            for text in [feed.ready()] if said is None else said.texts:
+                await _send_message(send, text)
         if saying.done():
             if saying.result()["type"] == "websocket.disconnect":
                 return
@@ -193,8 +240,8 @@ async def _serve_socket(
             code = CLOSE_REVOKED
     except TimeoutError:
         return
-    except ClewError:
-        code = CLOSE_FAILED
+    except ClewError as error:
+        code = CLOSE_REVOKED if error.code in _REFUSALS else CLOSE_FAILED
     finally:
         taker.close()
     await send({"type": "websocket.close", "code": code, "reason": _REASONS[code]})
@@ -208,8 +255,12 @@ _REASONS: Final = {
 }
 
 
-async def _send_message(send: Send, document: msgspec.Struct) -> None:
-    text = encode(document).decode()
+_REFUSALS: Final = frozenset({ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN})
+"""What a shard says to one whose key does not count there any more."""
+
+
+async def _send_message(send: Send, message: bytes) -> None:
+    text = message.decode()
     async with asyncio.timeout(SEND_SECONDS_MAX):
         await send({"type": "websocket.send", "text": text})
 
@@ -221,12 +272,15 @@ async def _open_stream(desk: Desk, asked: Asked) -> Response:
         parameters = msgspec.structs.replace(asked.parameters, after=last)
         asked = Asked(parameters, asked.path, asked.request, asked.caller)
     if desk.shards is not None:
-        return ShardedFeed(desk, asked, desk.shards, asked.parameters.after)
+        after = place_after(asked.parameters.after, desk.shards)
+        return ShardedFeed(desk, asked, desk.shards, after)
     return WatchStream(desk, asked)
 
 
 async def _make_ticket(desk: Desk, asked: Asked) -> Response:
-    ticket = desk.identity.tickets.make(asked.caller)
+    # A query tier knows no keys: it shows its shards the one that it was shown.
+    key = None if desk.shards is None else find_key(asked.request.scope["headers"])
+    ticket = desk.identity.tickets.make(asked.caller, key)
     expires_at = desk.identity.access.now() + TICKET_S * NS_PER_S
     document = doc.WatchTicket(ticket=ticket, expires_at=format_time(expires_at))
     response = answer_document(encode(document), CREATED)
