@@ -226,7 +226,7 @@ def test_a_web_socket_of_the_tier_tells_what_happens_at_every_shard(tier: Tier) 
         with Server(server.url) as door:
             roots[name] = TreeClient(door).schedule(NewChild(app_name="heard")).document().app
     url = tier.tier.url.replace("http", "ws", 1) + "/api/v1/watch"
-    heard = {}
+    heard: dict[str, dict[str, Any]] = {}
     with connect(f"{url}?after=0", compression=None) as feed:
         begun = json.loads(feed.recv(WAIT_S))
         assert begun["kind"] == "ready"

@@ -7,9 +7,7 @@ process takes, and the same process opens again over the same folder. The addres
 meanwhile, and whoever connects is told so at once (`clew.app.porch`). The engine alone stays open:
 what it holds does not depend on the role, and opening it is most of a start.
 
-Whoever is to lead *claims* it first: it takes an epoch larger than any that was seen, has every
-other server refuse whoever led before, and compares what they have with what it has. It leads only
-when it has heard so many that nothing acknowledged can be missing, and none has more.
+Whoever is to lead claims it first (`clew.app.claims`).
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from clew.app.candidacy import Candidacy
+from clew.app.claims import Claims
 from clew.app.configuration import check_exposure
 from clew.app.group import find_url
 from clew.app.peers import (
@@ -28,12 +27,8 @@ from clew.app.peers import (
     STANDBY,
     Peers,
     Told,
-    check_extent,
     check_nobody_leads,
-    check_not_fenced,
-    count_needed,
     extent_of,
-    find_required,
 )
 from clew.app.place import Place, describe_standing
 from clew.app.porch import Porch, is_registry_guarded, refuse_while_shut
@@ -51,15 +46,14 @@ from clew.store.replication.leader import Leader, LeaderOptions
 from clew.store.replication.position import Position
 from clew.store.replication.said import Need
 from clew.store.replication.snapshot import begin_anew
-from clew.store.replication.standing import FencedError, Standing
+from clew.store.replication.standing import Standing
 from clew.telemetry.group import GroupStatus, Promotion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from clew.app.configuration import Configuration
     from clew.app.doors import Doors
-    from clew.app.peers import Heard
     from clew.app.sockets import Addresses, Sockets
     from clew.app.store import Store, StoredEngine
     from clew.store.replication.part import Part
@@ -112,6 +106,7 @@ class Course:
         self._detail: str | None = None
         self._lock: FolderLock | None = None
         self._standing: Standing | None = None
+        self._claims: Claims | None = None
         self._candidacy: Candidacy | None = None
         self._part: Part | None = None
         self._resuming: asyncio.Task[None] | None = None
@@ -140,6 +135,12 @@ class Course:
         assert self._standing is not None, "the folder is open"
         return self._standing
 
+    @property
+    def claims(self) -> Claims:
+        """What it takes to lead."""
+        assert self._claims is not None, "the folder is open"
+        return self._claims
+
     async def run(self) -> None:
         """Serve until the end.
 
@@ -150,6 +151,7 @@ class Course:
         self._lock = await asyncio.to_thread(FolderLock.acquire, folder)
         try:
             self._standing = await asyncio.to_thread(Standing.open, folder)
+            self._claims = Claims(self._standing, self.peers, required=self.required, url=self.url)
             self._porch.is_guarded = await asyncio.to_thread(is_registry_guarded, folder)
             await self._open_porch()
             # Beside what the engine does in its own code, and what other servers are asked.
@@ -237,7 +239,7 @@ class Course:
 
     async def _first_turn(self) -> Turn:
         """Find out who leads; whoever led before goes on unless another does."""
-        await self._learn(await self.peers.ask())
+        await self.claims.learn(await self.peers.ask())
         standing, role = self.standing, self._configuration.role
         if self._stop.is_set():
             return Turn.END
@@ -264,25 +266,17 @@ class Course:
         if standing.leader is None:
             await asyncio.to_thread(standing.lead, standing.epoch + 1, self.url)
             return Turn.LEAD
-        if not await self._is_missed():
+        if not await self.claims.is_missed():
             # Nobody would acknowledge anything, and somebody may have been promoted meanwhile who
             # is not heard: reads are answered until that is known.
             self._resuming = asyncio.create_task(self._resume(), name="resume")
             return Turn.FOLLOW
         return await self._prepare(Change(Turn.LEAD, "going on as the leader"))
 
-    async def _is_missed(self) -> bool:
-        """Return whether enough others are there to lead, and none of them leads."""
-        heard = await self.peers.ask()
-        await self._learn(heard)
-        told = [each.told for each in heard if each.told is not None]
-        is_alone = all(each.role == STANDBY for each in told)
-        return self.standing.is_leading and is_alone and len(told) >= self.required
-
     async def _resume(self) -> None:
         """Go on as the leader once the others are there, unless one of them leads by then."""
         while self.standing.is_leading:
-            if await self._is_missed():
+            if await self.claims.is_missed():
                 self.change(Change(Turn.LEAD, "going on as the leader"))
                 return
             await asyncio.sleep(RESUME_SECONDS)
@@ -293,7 +287,8 @@ class Course:
             case Turn.LEAD:
                 self._posture = CANDIDATE
                 try:
-                    await self._claim(change)
+                    assert self._extent is not None, "nothing is open"
+                    await self.claims.claim(self._extent, change)
                 except ClewError as error:
                     self._posture = STANDBY
                     self._detail = error.message
@@ -306,7 +301,7 @@ class Course:
             case Turn.FOLLOW:
                 if self._candidacy is not None:
                     await self._candidacy.give_back()
-                await self._learn(await self.peers.ask())
+                await self.claims.learn(await self.peers.ask())
             case Turn.SNAPSHOT:
                 self._extent = None
                 await self._begin_anew()
@@ -337,42 +332,6 @@ class Course:
                 await asyncio.sleep(SNAPSHOT_AGAIN_S)
             else:
                 return
-
-    async def _claim(self, change: Change) -> None:
-        """Take a new epoch, and see that nothing acknowledged is missing here.
-
-        Raises:
-            ClewError: it cannot be known; this server does not lead.
-        """
-        # Whoever leads by hand waits for everybody: a leader that is slow to answer is one.
-        enough = self._count_needed() - 1
-        heard = await self.peers.ask(None if change.epoch is None else enough)
-        await self._learn(heard)
-        assert self._extent is not None, "nothing is open"
-        own = self._extent
-        if not change.force:
-            self._check_extent(own, heard)
-        epoch = max(self.standing.epoch + 1, change.epoch or 0)
-        # From here on nobody acknowledges anything for whoever led before; so what they have now
-        # is all that was acknowledged.
-        claimed = await self.peers.claim(epoch, self.standing.node_id, enough)
-        check_not_fenced(claimed)
-        if not change.force:
-            self._check_extent(own, claimed)
-        await asyncio.to_thread(self.standing.lead, epoch, self.url)
-
-    async def _learn(self, heard: Sequence[Heard]) -> None:
-        """Take over the newest leadership that others know of."""
-        told = [each.told for each in heard if each.told is not None and each.told.leader]
-        for newest in sorted(told, key=lambda each: each.epoch)[-1:]:
-            assert newest.leader is not None, "others were left out"
-            try:
-                await asyncio.to_thread(
-                    self.standing.accept, newest.epoch, newest.leader, newest.leader_url
-                )
-            except FencedError:
-                # What is known here is newer.
-                continue
 
     def _read_extent(self) -> tuple[int, int]:
         """Return how much of the log is here, by what the folder says. Blocks."""
@@ -541,14 +500,14 @@ class Course:
         epoch = max([self.standing.epoch, *(e.told.epoch for e in heard if e.told is not None)])
         if not force:
             check_nobody_leads(heard)
-            self._check_extent(self._own_extent(), heard)
+            self.claims.check(self._own_extent(), heard)
         # What an earlier try came to is not what this one is asked about.
         self._detail = None
         self.change(Change(Turn.LEAD, "promoted by hand", force=force))
         return Promotion(
             epoch=epoch + 1,
             heard=1 + sum(each.told is not None for each in heard),
-            needed=self._count_needed(),
+            needed=self.claims.count_needed(),
             forced=force,
         )
 
@@ -558,10 +517,7 @@ class Course:
         Raises:
             ClewError: something acknowledged may be missing here.
         """
-        heard = await self.peers.ask(self._count_needed() - 1)
-        await self._learn(heard)
-        self._check_extent(self._own_extent(), heard)
-        return self.standing.epoch
+        return await self.claims.check_able(self._own_extent())
 
     def describe(self, part: Part | None, *, leads: bool) -> GroupStatus:
         """Return where this server stands."""
@@ -574,13 +530,6 @@ class Course:
             lease=None if self._candidacy is None else self._candidacy.shown,
             detail=self._detail,
         )
-
-    def _count_needed(self) -> int:
-        return count_needed(self.servers, find_required(self.standing, self.required)[0])
-
-    def _check_extent(self, own: tuple[int, int], heard: Sequence[Heard]) -> None:
-        required, why = find_required(self.standing, self.required)
-        check_extent(own, heard, required=required, why=why)
 
     def _own_extent(self) -> tuple[int, int]:
         """Return how much of the log is here."""
