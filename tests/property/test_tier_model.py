@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from clew.lineage.parameters import ItemQuery, LineageQuery, PathQuery
 from clew.lineage.service import StoredLineages
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.engine.contract import QueryLimits
+from clew.store.table import Table
 from clew.telemetry.analytics import parameters as look
 from clew.telemetry.analytics.service import TelemetryAnalytics
 from clew.telemetry.genai.parameters import AgentQuery, ConversationQuery, TranscriptQuery
@@ -33,10 +35,18 @@ from clew.telemetry.otlp.json_codec import parse_request
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
 from clew.telemetry.query.service import TelemetryQuery
+from clew.twin import documents as doc
 from clew.twin import parameters as twin
+from clew.twin.events import Order
+from clew.twin.fold import Folded
 from clew.twin.ingest.judge import ReferencePolicy
 from clew.twin.registries.book import RegistryBook
 from clew.twin.service import StoredTwins
+from clew.twin.state.memory import Memory
+from clew.twin.state.selection import Subject
+from clew.twin.state.snapshots import Written, write_snapshots
+from clew.twin.state.start import Known, Source
+from tests.integration.fingerprints import request_of, state_change
 from tests.property.test_lineage_walk import Nobody
 from tests.sharded_data import (
     Piece,
@@ -129,7 +139,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             TelemetryQuery(view, clock),
             TelemetryAnalytics(view, clock, genai),
             genai,
-            StoredTwins(view, book, clock),
+            # As a tier has it: what was written down of objects is looked for.
+            StoredTwins(Memory(view, clock).store if view is model.tier else view, book, clock),  # type: ignore[arg-type]
             StoredLineages(view, Nobody(), dict, clock),
         )
 
@@ -307,3 +318,70 @@ def test_sql_over_shards_is_sql_over_one(
         rows.append([dict(row) for row in answer.rows])
     assert rows[0] == rows[1]
     assert rows[0]
+
+
+DAY: Final = 86_400 * 10**9
+
+
+class Kept:
+    """An engine that keeps the rows of snapshots in memory."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[pa.RecordBatch]] = {}
+
+    def insert(self, table: Table, rows: pa.Table, *, token: str) -> None:
+        assert token
+        self.rows.setdefault(table.name, []).extend(rows.to_batches())
+
+
+def baseline(town: Town, at: int, kept_from: int, **state: int) -> dict[str, list[pa.RecordBatch]]:
+    """Return the rows of a shard whose events of an object are gone: what they came to."""
+    place = Order(at, 0, f"gone-{at}")
+    folded = Folded(exists=True, state=dict(state), version=2, created_at=at, last=place)
+    known = Known(folded, Source(place.event_id, at, "", "", ""))
+    subject = Subject("ShoppingCart", "apart")
+    kept = Kept()
+    written = Written(subject, known, 7, {}, at, kept_from=kept_from, first_at=at, service="shop")
+    write_snapshots(kept, [written], now=town.now)  # type: ignore[arg-type]
+    return kept.rows
+
+
+def change(town: Town, at: int, frame: int, **state: int) -> dict[str, list[pa.RecordBatch]]:
+    """Return the rows of a shard that has one event of that object."""
+    decoder = town.kinds[Signal.LOGS].open_decoder()
+    record = state_change("apart", at, 0, **state)
+    decoder.append(request_of([record]), frame=frame, received=town.now, oldest=0)
+    return {table: [batch] for table, batch in decoder.finish().items()}
+
+
+def both(*parts: dict[str, list[pa.RecordBatch]]) -> dict[str, list[pa.RecordBatch]]:
+    tables = set(chain(*parts))
+    return {name: [row for part in parts for row in part.get(name, [])] for name in tables}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_stands_for_events_that_are_gone_is_told_where_shards_have_a_part_each(
+    town: Town, first: int
+) -> None:
+    kept_from = town.now - 30 * DAY
+    old, older, new = kept_from - DAY, kept_from - 2 * DAY, town.now - DAY
+    here = both(baseline(town, old, kept_from, a=1, b=1), change(town, new, 9, d=4))
+
+    def ask_state(there: dict[str, list[pa.RecordBatch]]) -> doc.TwinState:
+        town.model.hold([here, there] if first == 0 else [there, here])
+        alone = town.tier.twins.get_state("ShoppingCart", "apart", twin.StateQuery())
+        asked = twin.StatesQuery(objects=[("ShoppingCart", "apart")])
+        (together,) = town.tier.twins.get_states(asked).states
+        assert (together.state, together.warnings) == (alone.state, alone.warnings)
+        return alone
+
+    apart = ask_state(baseline(town, older, kept_from, b=2, c=3))
+    assert apart.state == {"a": 1, "b": 1, "c": 3, "d": 4}
+    assert (apart.version, [each.code for each in apart.warnings]) == (5, ["events_apart"])
+    # A shard that keeps its events for longer: those cannot be put among what is gone.
+    kept = ask_state(change(town, older, 3, b=2, c=3))
+    assert kept.state == {"a": 1, "b": 1, "d": 4}
+    assert [each.code for each in kept.warnings] == ["events_expired"]
+    # Events of the time that is kept count wherever they are.
+    fresh = ask_state(change(town, new + 1, 3, c=3))
+    assert (fresh.state, fresh.warnings) == ({"a": 1, "b": 1, "c": 3, "d": 4}, [])

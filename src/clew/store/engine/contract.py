@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from clew.store.table import Table
 
+FRAME_BITS: Final = 48
+"""Of a frame's number on its own server; above them a query tier puts the number of the shard. A
+log of a thousand records a second takes nine thousand years to number so many."""
+
 WORD_PART_CHARS_MIN: Final = 3
 """A part of a word of so many letters and digits is looked for in the dictionary of a text index:
 ``oom`` and ``tcp`` are worth it, parts of two characters stand in too many words."""

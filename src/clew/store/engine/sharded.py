@@ -32,7 +32,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import GATHERING, missing_shards
 from clew.store.engine.adapter import limits_clause
 from clew.store.engine.chdb import ChdbEngine
-from clew.store.engine.contract import QueryLimits, Snapshot
+from clew.store.engine.contract import FRAME_BITS, QueryLimits, Snapshot
 from clew.store.engine.ddl import (
     create_bare_table,
     create_database,
@@ -66,9 +66,6 @@ if TYPE_CHECKING:
 
 SCANS_PATH: Final = "/internal/scans"
 FRAMES_PATH: Final = "/internal/frames"
-
-FRAME_BITS: Final = 48
-"""A log of a thousand records a second takes nine thousand years to number so many."""
 
 SHARDS_MAX: Final = 256
 """Frames of more would not fit beside their shard's number, and no such fan-out answers in time."""

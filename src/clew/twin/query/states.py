@@ -17,7 +17,7 @@ from clew.twin.schema.values import ProcessSchema
 from clew.twin.state.folding import EVENTS_EXPIRED, fold_events
 from clew.twin.state.kinds import former_names, read_values
 from clew.twin.state.selection import LIMITS, select_events
-from clew.twin.state.start import find_baseline
+from clew.twin.state.start import EVENTS_APART, find_baseline
 from clew.twin.state.store import RecordedStore, as_recorded, recorded_time
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ _NAME_CHARS_SHOWN: Final = 100
 _WORDS: Final = {
     CHANGE_AFTER_DELETE: "a change after the deletion, passed over",
     CREATED_AGAIN: "created once more while it existed, merged",
+    EVENTS_APART: "its events of before that are gone on several shards, and each says what its own"
+    " came to: which of two values of a field was the last is not known",
     EVENTS_EXPIRED: "came when the events of its time were gone, passed over",
 }
 
@@ -104,7 +106,7 @@ def write_state(
         doc.Remark(
             code=each.code,
             message=_WORDS[each.code],
-            event_id=each.event_id,
+            event_id=each.event_id or None,
             at=format_time(each.at),
         )
         for each in folded.remarks

@@ -91,7 +91,7 @@ def _read_changes(
     """Return all changes that are kept, in no order; None where they are too many."""
     changes = select_events(subject).narrow(CHANGING)
     if baseline is not None:
-        changes = changes.either_since(baseline.kept_from, baseline.frame)
+        changes = changes.outside(baseline.parts)
     scan = replace(changes.scan(*CHANGE_COLUMNS, RECEIVED), limit=EVENTS_MAX + 1)
     rows = store.engine.query(
         "@changes",

@@ -149,7 +149,7 @@ def _read_course(
     baseline = find_baseline(store, snapshot, subject)
     changes = select_events(subject).narrow(CHANGING)
     if baseline is not None:
-        changes = changes.either_since(baseline.kept_from, baseline.frame)
+        changes = changes.outside(baseline.parts)
     rows = _read(store, snapshot, changes)
     course = Course(subject, aliases, baseline)
     return course if rows is not None and course.extend(rows, snapshot.acked) else None

@@ -275,7 +275,7 @@ class _Group:
         events = [
             event
             for frame, event in framed
-            if baseline is None or frame > baseline.frame or not baseline.covers(event.order)
+            if baseline is None or not baseline.holds(frame, event.order)
         ]
         return fold_read(events, baseline, self.aliases(subject.type))
 

@@ -117,7 +117,7 @@ class Reading:
         """Return what all events that are kept came to, from a baseline or from nothing."""
         changes = self._changes
         if baseline is not None:
-            changes = changes.either_since(baseline.kept_from, baseline.frame)
+            changes = changes.outside(baseline.parts)
         if few and (rows := self._read_rows(changes, few)) is not None:
             known = None if baseline is not None or self._aliases else fold_rows(rows)
             return known or fold_read(self._make_events(rows), baseline, self._aliases)
@@ -125,7 +125,7 @@ class Reading:
             return self._fold_many(changes, None)
         known = self._fold_many(self._changes.since(baseline.kept_from), baseline)
         # Those that came too late for the baseline are few: nobody takes in what is so old.
-        passed = self._changes.late_for(baseline.kept_from, baseline.frame)
+        passed = self._changes.before(baseline.kept_from).outside(baseline.parts)
         late = self._read(passed, LATE_EVENTS_MAX)
         known.folded.remarks.extend(pass_over(late or []))
         return known

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from clew.store.engine.contract import QueryLimits, Scan
+from clew.store.engine.contract import FRAME_BITS, QueryLimits, Scan
 from clew.twin.events import CHANGES, Order
 from clew.twin.tables import EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
 LIMITS: Final = QueryLimits(time_ms_max=30_000, memory_bytes_max=2 << 30)
 """A question about an object of ten million events takes a few seconds; more is a mistake."""
@@ -48,6 +48,26 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What one baseline stands for: events of before a time that came with frames up to one.
+
+    Over the shards of a query tier they are those of one shard alone, whose frames begin at `base`.
+    """
+
+    kept_from: int
+    frame: int
+
+    @property
+    def base(self) -> int:
+        """The frame before the first of its shard, 0 on a server that is no tier."""
+        return self.frame >> FRAME_BITS << FRAME_BITS
+
+    def holds(self, frame: int, order: Order) -> bool:
+        """Whether an event is in it, by the number of its frame and its place."""
+        return order.at < self.kept_from and self.base <= frame <= self.frame
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """A condition over the table of events, and what is bound in it."""
 
@@ -67,9 +87,21 @@ class Selection:
         condition = f"({_AFTER}) OR Frame > {{frame:UInt64}}"
         return self.narrow(condition, **_bind_after(order), frame=frame)
 
-    def either_since(self, at: int, frame: int) -> Selection:
-        """Return those of them that are of a time or later, or came with a later frame."""
-        return self.narrow(f"{_SINCE} OR Frame > {{frame:UInt64}}", since_at=at, frame=frame)
+    def outside(self, parts: Sequence[Part]) -> Selection:
+        """Return those of them that are in none of some baselines."""
+        conditions, bound = [], {}
+        for number, part in enumerate(parts):
+            conditions.append(
+                f"(Timestamp >= fromUnixTimestamp64Nano({{part_at_{number}:Int64}})"
+                f" OR Frame > {{part_frame_{number}:UInt64}}"
+                f" OR Frame < {{part_base_{number}:UInt64}})"
+            )
+            bound |= {
+                f"part_at_{number}": part.kept_from,
+                f"part_frame_{number}": part.frame,
+                f"part_base_{number}": part.base,
+            }
+        return self.narrow(" AND ".join(conditions), **bound)
 
     def since(self, at: int) -> Selection:
         """Return those of them that are of a time or later."""
@@ -80,10 +112,9 @@ class Selection:
         condition = "Timestamp < fromUnixTimestamp64Nano({before_at:Int64})"
         return self.narrow(condition, before_at=at)
 
-    def late_for(self, at: int, frame: int) -> Selection:
-        """Return those of them that are of before a time, and came with a later frame."""
-        condition = f"NOT ({_SINCE}) AND Frame > {{frame:UInt64}}"
-        return self.narrow(condition, since_at=at, frame=frame)
+    def before(self, at: int) -> Selection:
+        """Return those of them that are of before a time."""
+        return self.narrow(f"NOT ({_SINCE})", since_at=at)
 
     def narrow(self, condition: str, **parameters: object) -> Selection:
         """Return those of them for which a condition holds."""

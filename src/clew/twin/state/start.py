@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from clew.store.engine.contract import Scan
+from clew.store.engine.contract import FRAME_BITS, Scan
 from clew.twin.events import Order
 from clew.twin.fold import Folded, Remark
 from clew.twin.state.rows import as_object, rename
-from clew.twin.state.selection import LIMITS, Subject, are_among
+from clew.twin.state.selection import LIMITS, Part, Subject, are_among
 from clew.twin.state.store import has_any, recorded_time
 from clew.twin.tables import SNAPSHOTS
 
@@ -71,7 +71,7 @@ class Start:
 
     It holds the events up to `order`; a baseline, all of before `kept_from`, the first of which was
     at `first_at`. `frame`: those of later frames are not in it. `received`: all of its events had
-    come by then.
+    come by then. `joined`: the baselines of several shards that it was put together from.
     """
 
     folded: Folded
@@ -83,6 +83,16 @@ class Start:
     first_at: int
     names: str
     received: int = 0
+    joined: tuple[Part, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What a baseline stands for, on each shard that has one."""
+        return self.joined or (Part(self.kept_from, self.frame),)
+
+    def holds(self, frame: int, order: Order) -> bool:
+        """Whether an event is in a baseline, by the number of its frame and its place."""
+        return any(part.holds(frame, order) for part in self.parts)
 
     def covers(self, order: Order) -> bool:
         """Whether an event at a place is in it, unless it came later."""
@@ -114,6 +124,12 @@ class Starts:
 
 
 NOTHING: Final = Starts()
+
+EVENTS_APART: Final = "events_apart"
+"""Events that are gone lay on several shards, each of which says what its own came to."""
+
+_SHARD: Final = f"bitShiftRight(Frame, {FRAME_BITS})"
+"""Which shard of a query tier a row is of; 0 on a server that is none."""
 
 # What earlier versions wrote does not tell; its events had come when it was made.
 _RECEIVED: Final = "if(toUnixTimestamp64Nano(Received) = 0, Written, Received)"
@@ -163,7 +179,7 @@ def find_starts(
     rows = store.engine.query(
         # The baseline is wanted whether it stands before the moment or after it.
         "SELECT * FROM @snapshots ORDER BY IsBaseline, kept_from DESC, at DESC, Seq DESC,"  # noqa: S608 - a number of ours
-        f" EventId DESC, Frame DESC LIMIT {STARTS_MAX} BY IsBaseline",
+        f" EventId DESC, Frame DESC LIMIT {STARTS_MAX} BY IsBaseline, {_SHARD}",
         snapshot=snapshot,
         scans={
             "snapshots": Scan(
@@ -191,18 +207,60 @@ def find_baselines(
         return {}
     condition, bound = are_among(subjects)
     rows = store.engine.query(
-        "SELECT * FROM @snapshots ORDER BY kept_from DESC, Frame DESC LIMIT 1 BY obj_type, ObjId",
+        "SELECT * FROM @snapshots ORDER BY kept_from DESC, Frame DESC"  # noqa: S608 - our own text
+        f" LIMIT 1 BY obj_type, ObjId, {_SHARD}",
         snapshot=snapshot,
         scans={"snapshots": Scan(SNAPSHOTS, _COLUMNS, f"IsBaseline AND {condition}")},
         parameters=bound,
         limits=LIMITS,
     ).to_pylist()
-    return {Subject(row["obj_type"], row["ObjId"]): _read(row) for row in rows}
+    found: dict[Subject, list[Start]] = {}
+    for row in rows:
+        found.setdefault(Subject(row["obj_type"], row["ObjId"]), []).append(_read(row))
+    return {subject: join_baselines(each) for subject, each in found.items()}
 
 
 def find_baseline(store: Store, snapshot: Snapshot, subject: Subject) -> Start | None:
     """Return what stands for the events of an object that are gone, None where none are."""
     return find_baselines(store, snapshot, [subject]).get(subject)
+
+
+def join_baselines(baselines: Sequence[Start]) -> Start:
+    """Return what stands for events that are gone on several shards: one baseline of each.
+
+    Each says what the events of its shard came to by themselves. A value that several of them have
+    is that of the one whose last event is the latest, and may not be the last that was set: of
+    that, and of deletions among the others' events, nothing is known any more, and it is told.
+    """
+    *earlier, last = sorted(baselines, key=lambda each: each.order)
+    if not earlier:
+        return last
+    every = [*earlier, last]
+    state = {}
+    for each in every if last.folded.exists else [last]:
+        state.update(each.folded.state)
+    kept_from = max(each.kept_from for each in every)
+    created = [each.folded.created_at for each in every if each.folded.created_at is not None]
+    remarks = [Remark(EVENTS_APART, "", kept_from)]
+    folded = replace(
+        last.folded,
+        state=state,
+        version=sum(each.folded.version for each in every),
+        created_at=min(created, default=None),
+        phase=next((each.folded.phase for each in reversed(every) if each.folded.phase), ""),
+        status=next((each.folded.status for each in reversed(every) if each.folded.status), ""),
+        remarks=remarks + [remark for each in every for remark in each.folded.remarks],
+    )
+    names = {each.names for each in every}
+    return replace(
+        last,
+        folded=folded,
+        kept_from=kept_from,
+        joined=tuple(Part(each.kept_from, each.frame) for each in every),
+        first_at=min(each.first_at for each in every),
+        names=names.pop() if len(names) == 1 else NAMES_NONE,
+        received=max(each.received for each in every),
+    )
 
 
 def name_aliases(aliases: Mapping[str, str]) -> str:
@@ -228,9 +286,13 @@ def _choose(
     """Return those that a fold up to a moment may begin at, of all, the newest of a kind first."""
     bound = _bound_of(until)
     snapshots = [each for each in starts if not each.is_baseline and each.names == names]
-    baseline = next((each for each in starts if each.is_baseline), None)
-    if baseline is None:
+    newest: dict[int, Start] = {}
+    for each in starts:
+        if each.is_baseline:
+            newest.setdefault(each.frame >> FRAME_BITS, each)
+    if not newest:
         return Starts(tuple(each for each in snapshots if each.order <= bound))
+    baseline = join_baselines(list(newest.values()))
     found = begin_at(baseline, until, recorded_at)
     if found.baseline is None:
         return found
