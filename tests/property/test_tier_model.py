@@ -140,7 +140,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             TelemetryAnalytics(view, clock, genai),
             genai,
             # As a tier has it: what was written down of objects is looked for.
-            StoredTwins(Memory(view, clock).store if view is model.tier else view, book, clock),  # type: ignore[arg-type]
+            StoredTwins(Memory(view, clock).store if view is model.tier else view, book, clock),
             StoredLineages(view, Nobody(), dict, clock),
         )
 

@@ -2190,9 +2190,10 @@ export interface RejectedList {
  *
  * `code`: ``before_first_event``, ``before_first_arrival`` (nothing of it had come by the recorded
  * time that was asked for), ``change_after_delete``, ``created_again``, ``bad_value``,
- * ``unknown_registry``, ``invariant``, ``clock_skew``, ``events_expired``, ``left_out``. Of a
- * process besides: ``unknown_phase``, ``phase_not_allowed``, ``phase_after_end``, ``timed_out``
- * (it ended later than its type allows), ``unknown_status``, ``rejected``.
+ * ``unknown_registry``, ``invariant``, ``clock_skew``, ``events_expired``, ``events_apart`` (over
+ * a query tier: events that are gone lay on several shards), ``left_out``. Of a process besides:
+ * ``unknown_phase``, ``phase_not_allowed``, ``phase_after_end``, ``timed_out`` (it ended later
+ * than its type allows), ``unknown_status``, ``rejected``.
  */
 export interface Remark {
 	code: string;

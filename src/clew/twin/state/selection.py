@@ -89,7 +89,8 @@ class Selection:
 
     def outside(self, parts: Sequence[Part]) -> Selection:
         """Return those of them that are in none of some baselines."""
-        conditions, bound = [], {}
+        conditions: list[str] = []
+        bound: dict[str, object] = {}
         for number, part in enumerate(parts):
             conditions.append(
                 f"(Timestamp >= fromUnixTimestamp64Nano({{part_at_{number}:Int64}})"
