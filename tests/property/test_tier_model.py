@@ -90,6 +90,7 @@ class Town:
     kinds: Mapping[Signal, Any]
     whole: Services
     tier: Services
+    remembering: StoredTwins
     now: int
 
     @property
@@ -139,12 +140,13 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             TelemetryQuery(view, clock),
             TelemetryAnalytics(view, clock, genai),
             genai,
-            # As a tier has it: what was written down of objects is looked for.
-            StoredTwins(Memory(view, clock).store if view is model.tier else view, book, clock),
+            StoredTwins(view, book, clock),
             StoredLineages(view, Nobody(), dict, clock),
         )
 
-    yield Town(model, kinds, serve(model.whole), serve(model.tier), now)
+    # As a tier has it: what was written down of objects is looked for.
+    remembering = StoredTwins(Memory(model.tier, lambda: now).store, book, lambda: now)
+    yield Town(model, kinds, serve(model.whole), serve(model.tier), remembering, now)
     model.engine.close()
     database.close()
 
@@ -369,9 +371,9 @@ def test_what_stands_for_events_that_are_gone_is_told_where_shards_have_a_part_e
 
     def ask_state(there: dict[str, list[pa.RecordBatch]]) -> doc.TwinState:
         town.model.hold([here, there] if first == 0 else [there, here])
-        alone = town.tier.twins.get_state("ShoppingCart", "apart", twin.StateQuery())
+        alone = town.remembering.get_state("ShoppingCart", "apart", twin.StateQuery())
         asked = twin.StatesQuery(objects=[("ShoppingCart", "apart")])
-        (together,) = town.tier.twins.get_states(asked).states
+        (together,) = town.remembering.get_states(asked).states
         assert (together.state, together.warnings) == (alone.state, alone.warnings)
         return alone
 

@@ -11,6 +11,7 @@ from clew.twin.reconstructor.blueprints import UNKNOWN_REGISTRY
 from clew.twin.schema.invariants import INVARIANT
 from clew.twin.state.folding import EVENTS_EXPIRED
 from clew.twin.state.kinds import BAD_VALUE
+from clew.twin.state.start import EVENTS_APART
 from tests.guides import GUIDE
 
 WARNINGS = {
@@ -20,6 +21,7 @@ WARNINGS = {
     CHANGE_AFTER_DELETE,
     CLOCK_SKEW,
     CREATED_AGAIN,
+    EVENTS_APART,
     EVENTS_EXPIRED,
     INVARIANT,
     LEFT_OUT,
