@@ -193,9 +193,9 @@ function Overview() {
 	);
 }
 
-/** How often it was called, which its failures are a share of; of who calls alone, its spans. */
-function sayAsked({ calls, span_count }: Topology["nodes"][number]): string {
-	return calls > 0 ? sayMany(calls, "call") : sayMany(span_count, "span");
+/** How much it did; where calls of it failed, how many there were: the failures are a share of them. */
+function sayAsked({ calls, errors, span_count }: Topology["nodes"][number]): string {
+	return errors > 0 ? sayMany(calls, "call") : sayMany(span_count, "span");
 }
 
 const KINDS: Record<Topology["edges"][number]["kind"], string> = {
