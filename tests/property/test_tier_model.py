@@ -46,6 +46,7 @@ from clew.twin.state.memory import Memory
 from clew.twin.state.selection import Subject
 from clew.twin.state.snapshots import Written, write_snapshots
 from clew.twin.state.start import Known, Source
+from tests.cumulative_data import make_cumulative, spread
 from tests.integration.fingerprints import request_of, state_change
 from tests.property.test_lineage_walk import Nobody
 from tests.sharded_data import (
@@ -242,7 +243,13 @@ QUESTIONS: Final[Mapping[str, Question]] = {
     "conversations": lambda on, town: on.genai.list_conversations(
         ConversationQuery(**window(town))
     ),
+    "conversations of one": lambda on, town: on.genai.list_conversations(
+        ConversationQuery(**window(town), agent="scout", limit=2)
+    ),
     "agents": lambda on, town: on.genai.list_agents(AgentQuery(**window(town))),
+    "agents of one": lambda on, town: on.genai.list_agents(
+        AgentQuery(**window(town), service="planner")
+    ),
     "transcript": lambda on, _: on.genai.get_transcript("c3", TranscriptQuery()),
     "objects": lambda on, _: on.twins.find_objects(twin.ObjectQuery()),
     "an object": lambda on, _: on.twins.get_state("cart", "cart_2", twin.StateQuery()),
@@ -289,6 +296,50 @@ def said(question: Question, on: Services, town: Town) -> Any:
     except ClewError as error:
         return error.code, error.message
     return compared(json.loads(msgspec.json.encode(answer)))
+
+
+COUNTED: Final = {
+    "calls": ("rate",),
+    "time": ("p95", "sum", "min", "rate"),
+    "size": ("p50", "avg", "max", "count"),
+}
+"""Metrics of `make_cumulative`, and what each is asked for."""
+
+
+@settings(
+    # Two statements of each kind, each of which is asked of every side: four seconds of CPU.
+    max_examples=examples(1),
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    seed=SEEDS,
+    shards=st.integers(2, SHARDS),
+    aggregates=st.tuples(*map(st.sampled_from, COUNTED.values())),
+    by=st.sampled_from(([], ["service"], ["route", "service"])),
+    # So that some of what is looked back to lies before the range.
+    seconds=st.integers(0, 200),
+)
+def test_what_series_add_up_to_over_shards_is_what_it_is_on_one_server(
+    town: Town, seed: int, shards: int, aggregates: tuple[str, ...], by: list[str], seconds: int
+) -> None:
+    parts = spread(seed, make_cumulative(seed, town.start), shards)
+    town.model.hold([town.decode(part, 1) for part in parts])
+    begin = town.start // 10**9 + seconds
+    for name, aggregate in zip(COUNTED, aggregates, strict=True):
+        query = ask.SeriesQuery(
+            start=str(begin),
+            end=str(begin + 420),
+            name=name,
+            aggregate=aggregate,  # type: ignore[arg-type]
+            step="60s",
+            by=by,
+        )
+
+        def series_of(on: Services, _: Town, query: ask.SeriesQuery = query) -> object:
+            return on.telemetry.query_series(query)
+
+        assert said(series_of, town.tier, town) == said(series_of, town.whole, town), name
 
 
 STATEMENTS: Final = (

@@ -60,6 +60,9 @@ class Scan:
     With `group_by`, which are expressions too, each side groups its rows by itself: `columns` then
     hold these keys and states of aggregate functions (``countState() AS n``), and the caller puts
     the groups of both sides together with ``-Merge``.
+
+    With `rows`, which are expressions too and may be windows over the rows of their side, each side
+    makes these of its rows first; `columns` and `group_by` then are over them alone.
     """
 
     table: Table
@@ -68,6 +71,7 @@ class Scan:
     order_by: str | None = None
     limit: int | None = None
     group_by: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

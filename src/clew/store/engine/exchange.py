@@ -31,6 +31,7 @@ class AskedScan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order_by: str | None = None
     limit: int | None = None
     group_by: list[str] = []
+    rows: list[str] = []
 
 
 class ScanQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -154,7 +154,7 @@ class ForeignScans:
         if asked.limit is not None and asked.limit < 0:
             raise ClewError(ErrorCode.INVALID_ARGUMENT, "a limit is not negative")
         parts = [*map(_column, asked.columns), _column(asked.where)]
-        parts += map(_column, asked.group_by)
+        parts += map(_column, (*asked.group_by, *asked.rows))
         if asked.order_by is not None:
             parts.append(_Part(_ORDER_PREFIX + asked.order_by, _ORDER_PREFIX, _ORDER_KEYS))
         sound = iter(self._sound(parts))
@@ -163,6 +163,7 @@ class ForeignScans:
             tuple(next(sound) for _ in asked.columns),
             next(sound),
             group_by=tuple(next(sound) for _ in asked.group_by),
+            rows=tuple(next(sound) for _ in asked.rows),
             order_by=None if asked.order_by is None else next(sound),
             limit=asked.limit,
         )

@@ -107,7 +107,8 @@ def _computed(scan: Scan) -> dict[str, str]:
 
 
 def _text(scan: Scan) -> str:
-    return " ".join((*_columns(scan), scan.where, *scan.group_by, scan.order_by or ""))
+    parts = (*scan.rows, *_columns(scan), scan.where, *scan.group_by, scan.order_by or "")
+    return " ".join(parts)
 
 
 def _columns(scan: Scan) -> tuple[str, ...]:
@@ -123,7 +124,7 @@ def _select(scan: Scan, rows: str, cut: str) -> str:
     order = f" ORDER BY {scan.order_by}" if scan.order_by else ""
     limit = f" LIMIT {scan.limit}" if scan.limit is not None else ""
     group = f" GROUP BY {', '.join(scan.group_by)}" if scan.group_by else ""
-    return (
-        f"SELECT {', '.join(_columns(scan))} FROM {rows} WHERE {cut}({scan.where})"
-        f"{group}{order}{limit}"
-    )
+    found = f"{rows} WHERE {cut}({scan.where})"
+    if scan.rows:
+        found = f"(SELECT {', '.join(scan.rows)} FROM {found})"
+    return f"SELECT {', '.join(_columns(scan))} FROM {found}{group}{order}{limit}"

@@ -416,6 +416,7 @@ def _question(
                 limit=scan.limit,
                 # As the columns that say the same, or they would be other expressions.
                 group_by=[lift.out_of(each) for each in scan.group_by],
+                rows=[lift.out_of(each) for each in scan.rows],
             )
         )
     return ScanQuestion(

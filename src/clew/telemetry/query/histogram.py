@@ -30,13 +30,6 @@ class Explicit:
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
 
-    def since(self, before: Explicit) -> Explicit | None:
-        """Return what was added after a point before; None when the count began anew."""
-        if self.bounds != before.bounds or len(self.counts) != len(before.counts):
-            return None
-        added = tuple(a - b for a, b in zip(self.counts, before.counts, strict=True))
-        return None if min(added, default=0) < 0 else Explicit(self.bounds, added)
-
     def buckets(self) -> list[Bucket]:
         """Return the buckets in ascending order."""
         edges = (-math.inf, *self.bounds, math.inf)
@@ -67,17 +60,6 @@ class Exponential:
             self.zero_count,
             self.zero_threshold,
         )
-
-    def since(self, before: Exponential) -> Exponential | None:
-        """Return what was added after a point before; None when the count began anew."""
-        scale = min(self.scale, before.scale)
-        now, then = self.at_scale(scale), before.at_scale(scale)
-        positive = _difference(now.positive, then.positive)
-        negative = _difference(now.negative, then.negative)
-        zero = now.zero_count - then.zero_count
-        if min((*positive.values(), *negative.values(), zero)) < 0:
-            return None
-        return Exponential(scale, positive, negative, zero, self.zero_threshold)
 
     def plus(self, other: Exponential) -> Exponential:
         """Return both together, at the smaller scale."""
@@ -186,7 +168,3 @@ def _shifted(counts: Mapping[int, int], shift: int) -> Mapping[int, int]:
     for index, count in counts.items():
         shifted[index >> shift] += count
     return shifted
-
-
-def _difference(now: Mapping[int, int], then: Mapping[int, int]) -> dict[int, int]:
-    return {index: now.get(index, 0) - then.get(index, 0) for index in {*now, *then}}

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, TimeRange, format_time, parse_duration_ns
-from clew.store.engine.contract import Scan
 from clew.store.engine.groups import Aggregate, Groups
 from clew.telemetry import documents as doc
+from clew.telemetry.query.additions import Asked, Kind, read_added
 from clew.telemetry.query.distribution import distribution_values
 from clew.telemetry.query.newest import LIMITS
-from clew.telemetry.query.points import SERIES, count_points, no_such_metric, which_points
+from clew.telemetry.query.points import count_points, no_such_metric, which_points
 from clew.telemetry.query.slices import check_limit
 from clew.telemetry.query.window import read_window
 from clew.telemetry.tables import EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRICS, SUM, SUMMARY
@@ -29,7 +29,7 @@ from clew.telemetry.tables import EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRI
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from clew.store.engine.contract import Snapshot
+    from clew.store.engine.contract import Scan, Snapshot
     from clew.store.table import Table
     from clew.telemetry.query import parameters as ask
     from clew.telemetry.query.points import Which
@@ -92,6 +92,17 @@ _SUMMARY_FOLDS: Final = {
         for name, share in _SHARES.items()
     },
 }
+
+_COUNTER: Final = Kind(
+    SUM,
+    {"value": "Value", "monotonic": "IsMonotonic"},
+    order=("value", "monotonic"),
+    earlier=("value",),
+    is_anew="(monotonic AND value < value_before)",
+    added={"addition": "multiIf(NOT is_known, 0, is_whole, value, value - value_before)"},
+    figures=(Aggregate("added", "sum", "addition"),),
+    has_unknown=True,
+)
 
 _VALUE_COLUMNS: Final = {
     GAUGE.name: ("Value",),
@@ -202,18 +213,20 @@ def _values(
     grid: Grid,
 ) -> Values:
     labels, parameters = _labels(query.by, which)
+    asked = _looking_back(table, which, grid, labels, parameters)
     if table in (HISTOGRAM, EXPONENTIAL_HISTOGRAM):
-        return distribution_values(
-            store, snapshot, table, query, which, grid, labels=labels, parameters=parameters
-        )
+        return distribution_values(store, snapshot, table, query.aggregate, grid, asked)
     if query.aggregate == "rate" and table is SUM:
-        sql, scan = _rates(which, grid, labels)
-    else:
-        folds = _SUMMARY_FOLDS if table is SUMMARY else _FOLDS
-        fold = folds.get(query.aggregate)
-        if fold is None:
-            raise _no_such_aggregate(table, query.aggregate)
-        sql, scan = _folded(snapshot, table, fold, which, grid, labels)
+        seconds = grid.step / NS_PER_S
+        return {
+            (row["bucket"], tuple(row[name] for name in labels)): row["added"] / seconds
+            for row in read_added(store, snapshot, _COUNTER, asked)
+        }
+    folds = _SUMMARY_FOLDS if table is SUMMARY else _FOLDS
+    fold = folds.get(query.aggregate)
+    if fold is None:
+        raise _no_such_aggregate(table, query.aggregate)
+    sql, scan = _folded(snapshot, table, fold, which, grid, labels)
     rows = store.engine.query(
         sql,
         snapshot=snapshot,
@@ -243,28 +256,16 @@ def _folded(
     return f"SELECT *, {fold.value} AS folded FROM ({grouped})", scan
 
 
-def _rates(which: Which, grid: Grid, labels: Mapping[str, str]) -> tuple[str, Scan]:
-    """Return the question for what was added in each bucket, for each second of it."""
+def _looking_back(
+    table: Table,
+    which: Which,
+    grid: Grid,
+    labels: Mapping[str, str],
+    parameters: Mapping[str, object],
+) -> Asked:
     window = grid.looking_back()
-    scan = Scan(
-        SUM,
-        (
-            "toUnixTimestamp64Nano(TimeUnix) AS at",
-            "Value AS value",
-            f"{SERIES} AS series",
-            "toUnixTimestamp64Nano(StartTimeUnix) AS started",
-            "AggregationTemporality AS temporality",
-            "IsMonotonic AS monotonic",
-            *(f"{expression} AS {name}" for name, expression in labels.items()),
-        ),
-        _having_values(which, SUM, window),
-    )
-    by = ", ".join(("bucket", *labels))
-    sql = (
-        f"SELECT {grid.bucket('at')} AS {by}, sum(added) / {grid.step / NS_PER_S!r} AS folded"
-        f" FROM {_added('@points', len(labels), window)} WHERE at >= {grid.start} GROUP BY {by}"
-    )
-    return sql, scan
+    where = _having_values(which, table, window)
+    return Asked(where, window, grid.start, grid.bucket("at"), labels, parameters)
 
 
 def _having_values(which: Which, table: Table, window: TimeRange) -> str:
@@ -287,24 +288,6 @@ def _labels(by: Sequence[str], which: Which) -> tuple[dict[str, str], dict[str, 
             f" ResourceAttributes[{bound}])"
         )
     return labels, parameters
-
-
-def _added(points: str, labels: int, window: TimeRange) -> str:
-    """Return a subquery that gives each point what it added to its series, as ``added``."""
-    names = "".join(f", label_{i}" for i in range(labels))
-    return (
-        f"(SELECT at{names}, multiIf("
-        "temporality = 1, value,"
-        f" number = 1, if(started > {window.start or 0}, value, 0),"
-        " started != started_before, value,"
-        " monotonic AND value < before, value,"
-        " value - before) AS added FROM (SELECT *,"
-        " row_number() OVER series_order AS number,"
-        " lagInFrame(value) OVER series_order AS before,"
-        " lagInFrame(started) OVER series_order AS started_before"
-        f" FROM {points} WINDOW series_order AS (PARTITION BY series ORDER BY at"
-        " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)))"
-    )
 
 
 def _no_such_aggregate(table: Table, aggregate: str) -> ClewError:
