@@ -247,6 +247,11 @@ def _span_attributes(
             "gen_ai.tool.name": "search",
             "gen_ai.conversation.id": f"c{number % 7}",
         }
+        # What a span does not name itself it has from those above it, and from its trace.
+        if number % 3 and not operation.startswith("invoke_agent"):
+            del values["gen_ai.agent.name"]
+        if number % 2 and not operation.startswith("chat"):
+            del values["gen_ai.conversation.id"]
     if chance.random() < 0.3:
         values |= {"trails.app.id": f"{number % 5 + 1:08d}-0000-4000-8000-000000000000"}
     if chance.random() < 0.5:

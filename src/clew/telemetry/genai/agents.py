@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.times import NS_PER_MS, NS_PER_S, format_time
 from clew.store.engine.contract import Scan
+from clew.store.engine.groups import Aggregate, Groups
 from clew.telemetry.genai import documents as doc
 from clew.telemetry.genai.usage import (
     CELL_COLUMNS,
     CELL_KEYS,
+    CELL_SUMS,
     TOOL_CALLS,
     Bill,
-    cell_sums,
     read_tiers,
 )
 from clew.telemetry.query.newest import LIMITS
@@ -30,7 +31,7 @@ from clew.telemetry.query.window import read_window, time_condition
 from clew.telemetry.tables import TRACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -62,30 +63,63 @@ _COLUMNS: Final = (
     "GenAiToolName",
 )
 
-_RUNS: Final = "GenAiOperation IN ('invoke_agent', 'invoke_workflow')"
-
 # The agents of each trace: where there is one, it is that of every span that names none. Of all
 # services, whichever is asked for: an agent calls through others, and they do not name it.
-_NAMES: Final = (
-    "SELECT TraceId, any(GenAiAgentName) AS only, uniqExact(GenAiAgentName) AS names"
-    " FROM @named WHERE GenAiAgentName != '' GROUP BY TraceId"
-)
-
-_SEVERAL: Final = (
-    "SELECT TraceId FROM @named WHERE GenAiAgentName != ''{concerned} GROUP BY TraceId"
-    " HAVING uniqExact(GenAiAgentName) > 1"
+_NAMES: Final = Groups(
+    TRACES,
+    {"trace": "TraceId"},
+    (Aggregate("names", "groupUniqArray(2)", "GenAiAgentName"),),
+    ("TraceId", "GenAiAgentName"),
 )
 
 _FIGURES: Final = (
-    f"{CELL_KEYS}, GenAiOperation AS operation, GenAiToolName AS tool, {cell_sums()},"
-    f" countIf({TOOL_CALLS}) AS tool_calls,"
-    f" countIf({TOOL_CALLS} AND StatusCode = 'Error') AS tool_failures,"
+    *CELL_SUMS,
+    Aggregate("spans", "count"),
+    Aggregate("tool_calls", "countIf", TOOL_CALLS),
+    Aggregate("tool_failures", "countIf", f"{TOOL_CALLS} AND StatusCode = 'Error'"),
     # A float: spans that never end would wrap 64 bits.
-    f" sumIf(toFloat64(Duration), {TOOL_CALLS}) AS tool_ns,"
-    f" groupUniqArray({NAMES_MAX + 1})(toString(ServiceName)) AS services,"
-    f" groupUniqArrayIf({NAMES_MAX + 1})(GenAiAgentId, GenAiAgentId != '') AS ids,"
-    " max(toUnixTimestamp64Nano(Timestamp) + Duration) AS last"
+    Aggregate("tool_ns", "sumIf", f"toFloat64(Duration), {TOOL_CALLS}"),
+    Aggregate("services", f"groupUniqArray({NAMES_MAX + 1})", "toString(ServiceName)"),
+    Aggregate("ids", f"groupUniqArrayIf({NAMES_MAX + 1})", "GenAiAgentId, GenAiAgentId != ''"),
+    Aggregate("last", "max", "toUnixTimestamp64Nano(Timestamp) + Duration"),
 )
+
+_CELL_KEYS: Final = {**CELL_KEYS, "operation": "GenAiOperation", "tool": "GenAiToolName"}
+
+# Whoever names an agent belongs to it, in whatever trace.
+_CELLS: Final = Groups(
+    TRACES,
+    {
+        "trace": "if(GenAiAgentName = '', TraceId, '')",
+        "own": "GenAiAgentName",
+        "service": "toString(ServiceName)",
+        **_CELL_KEYS,
+    },
+    _FIGURES,
+    _COLUMNS,
+)
+
+_MERGED: Final = {
+    **{each.name: "sum" for each in _FIGURES},
+    "input_largest": "max",
+    "services": f"groupUniqArrayArray({NAMES_MAX + 1})",
+    "ids": f"groupUniqArrayArray({NAMES_MAX + 1})",
+    "last": "max",
+}
+"""What puts the figures of several cells together."""
+
+_RUNS: Final = Groups(
+    TRACES,
+    {"agent": "GenAiAgentName"},
+    (
+        Aggregate("runs", "count"),
+        Aggregate("failures", "countIf", "StatusCode = 'Error'"),
+        Aggregate("mean", "avg", "toFloat64(Duration)"),
+        Aggregate("quantiles", "quantilesExact(0.5, 0.95)", "Duration"),
+    ),
+    ("GenAiAgentName", "StatusCode", "Duration"),
+)
+_IS_RUN: Final = "GenAiOperation IN ('invoke_agent', 'invoke_workflow') AND GenAiAgentName != ''"
 
 
 @dataclass(slots=True)
@@ -138,9 +172,7 @@ def list_agents(store: Store, prices: PriceBook, query: ask.AgentQuery, now: int
         parameters["service"] = query.service
     where = f"{time_condition(TRACES, window)} AND {page.condition}"
     reading = _Reading(store, snapshot, where, parameters, query.service)
-    parameters["tiers"] = read_tiers(
-        store, prices, reading.snapshot, reading.scans(), dict(parameters)
-    )
+    parameters["tiers"] = read_tiers(store, prices, snapshot, reading.own, dict(parameters))
     agents: dict[_Key, _Agent] = {}
     for key, cell in reading.cells():
         agents.setdefault(key, _Agent(Bill(prices))).add(cell)
@@ -173,7 +205,10 @@ def list_agents(store: Store, prices: PriceBook, query: ask.AgentQuery, now: int
 
 
 class _Reading:
-    """The GenAI spans of one window at one moment."""
+    """The GenAI spans of one window at one moment.
+
+    `own` is the condition of those whose figures count.
+    """
 
     def __init__(
         self,
@@ -183,54 +218,79 @@ class _Reading:
         parameters: dict[str, object],
         service: str | None,
     ) -> None:
-        self.snapshot = snapshot
         self.unresolved = 0
+        self._snapshot = snapshot
         self._service = service
         self._store = store
         self._where = where
         self._parameters = parameters
-        # Agents of traces that have nothing of the service need not be sorted out.
-        concerned = "" if service is None else " AND TraceId IN (SELECT TraceId FROM @spans)"
-        self._several = f"TraceId IN ({_SEVERAL.format(concerned=concerned)})"
-
-    def scans(self) -> dict[str, Scan]:
-        """Return what is read of the window, by what it is called in statements.
-
-        ``@spans`` are the GenAI spans whose figures count, ``@named`` those that may name an agent,
-        ``@all`` all spans.
-        """
-        genai = f"{self._where} AND GenAi"
-        own = genai if self._service is None else f"{genai} AND ServiceName = {{service:String}}"
-        return {
-            "spans": Scan(TRACES, _COLUMNS, own),
-            "named": Scan(TRACES, ("TraceId", "GenAiAgentName"), genai),
-            "all": Scan(TRACES, _COLUMNS, self._where),
-        }
+        genai = f"{where} AND GenAi"
+        self.own = genai if service is None else f"{genai} AND ServiceName = {{service:String}}"
+        self._names = f"{genai} AND GenAiAgentName != ''"
 
     def cells(self) -> Iterator[tuple[_Key, dict[str, Any]]]:
         """Yield figures with whose they are."""
-        for cell in self._query(
-            "SELECT if(GenAiAgentName != '', GenAiAgentName, names.only) AS agent, names.names > 1"
-            f" AND GenAiAgentName = '' AS several, toString(ServiceName) AS service, {_FIGURES}"
-            f" FROM @spans AS spans LEFT JOIN ({_NAMES}) AS names ON spans.TraceId = names.TraceId"
-            " GROUP BY ALL HAVING NOT several"
-        ).to_pylist():
-            yield _key(cell), cell
-        size = self._query(f"SELECT count() AS spans FROM @all WHERE {self._several}")
-        spans = size.to_pylist()[0]["spans"]
-        if spans > RESOLVED_SPANS_MAX:
-            yield from self._unresolved()
-        elif spans:
-            yield from self._resolved()
+        cells, of_cells = _CELLS.ask(self._snapshot, "spans", self.own)
+        names, of_names = _NAMES.ask(self._snapshot, "named", self._names)
+        figures = ", ".join(f"{merge}({name}) AS {name}" for name, merge in _MERGED.items())
+        rows = self._query(
+            "SELECT own = '' AND length(names.names) > 1 AS several,"
+            " if(own != '' OR several, own, arrayElement(names.names, 1)) AS agent,"
+            f" service, {', '.join(_CELL_KEYS)}, {figures} FROM ({cells}) AS cells"
+            f" LEFT JOIN ({names}) AS names ON cells.trace = names.trace"
+            f" GROUP BY several, agent, service, {', '.join(_CELL_KEYS)}",
+            {"spans": of_cells, "named": of_names},
+        ).to_pylist()
+        yield from ((_key(cell), cell) for cell in rows if not cell["several"])
+        # Of traces with several agents, what names none of them.
+        nameless = [cell for cell in rows if cell["several"]]
+        if nameless:
+            yield from self._sorted_out(nameless)
 
-    def _resolved(self) -> Iterator[tuple[_Key, dict[str, Any]]]:
+    def _sorted_out(self, nameless: list[dict[str, Any]]) -> Iterator[tuple[_Key, dict[str, Any]]]:
+        """Yield figures of spans that name no agent, by the nearest above that does.
+
+        Where they are too many to look through, they are left under their services.
+        """
+        traces = self._traces_of_several()
+        # Two agents are two spans.
+        if 2 * len(traces) <= RESOLVED_SPANS_MAX and self._count(traces) <= RESOLVED_SPANS_MAX:
+            yield from self._resolved(traces)
+            return
+        for cell in nameless:
+            self.unresolved += cell["spans"]
+            yield _key(cell), cell
+
+    def _traces_of_several(self) -> list[str]:
+        """Return the traces with several agents that have something of the service."""
+        names, of_names = _NAMES.ask(self._snapshot, "named", self._names)
+        scans = {"named": of_names}
+        concerned = ""
+        if self._service is not None:
+            # Agents of other traces need not be sorted out.
+            concerned = " AND trace IN (SELECT TraceId FROM @spans)"
+            scans["spans"] = Scan(TRACES, ("TraceId",), self.own, group_by=("TraceId",))
+        sql = f"SELECT trace FROM ({names}) WHERE length(names) > 1{concerned}"
+        found: list[str] = self._query(sql, scans).column("trace").to_pylist()
+        return found
+
+    def _count(self, traces: list[str]) -> int:
+        scan = Scan(TRACES, ("count() AS spans",), self._of_traces)
+        rows = self._query("SELECT sum(spans) AS spans FROM @all", {"all": scan}, traces)
+        spans: int = rows["spans"][0].as_py()
+        return spans
+
+    def _resolved(self, traces: list[str]) -> Iterator[tuple[_Key, dict[str, Any]]]:
         """Yield figures of single spans that name no agent, by the nearest above that does."""
         import pyarrow.compute as pc  # a start need not wait for it
 
+        keys = ", ".join(f"{expression} AS {name}" for name, expression in _CELL_KEYS.items())
+        figures = ", ".join(each.whole for each in _FIGURES)
         rows = self._query(
             "SELECT TraceId, SpanId, ParentSpanId, GenAiAgentName AS agent, GenAi AS genai,"
-            f" toString(ServiceName) AS service, {_FIGURES}"
-            f" FROM @all WHERE {self._several} GROUP BY ALL"
+            f" toString(ServiceName) AS service, {keys}, {figures} FROM @all GROUP BY ALL",
+            {"all": Scan(TRACES, _COLUMNS, self._of_traces)},
+            traces,
         )
         owners = inherit(
             pc.binary_join_element_wise(rows["TraceId"], rows["SpanId"], ""),
@@ -244,32 +304,20 @@ class _Reading:
         for cell in found.filter(is_wanted).to_pylist():
             yield _key(cell), cell
 
-    def _unresolved(self) -> Iterator[tuple[_Key, dict[str, Any]]]:
-        """Yield the same figures under their services: they are too many to look through."""
-        for cell in self._query(
-            f"SELECT '' AS agent, toString(ServiceName) AS service, {_FIGURES}, count() AS spans"
-            f" FROM @spans WHERE GenAiAgentName = '' AND {self._several} GROUP BY ALL"
-        ).to_pylist():
-            self.unresolved += cell["spans"]
-            yield _key(cell), cell
-
     def runs(self) -> dict[_Key, dict[str, Any]]:
         """Return figures of the invocations of each agent."""
-        rows = self._query(
-            "SELECT GenAiAgentName AS agent, count() AS runs,"
-            " countIf(StatusCode = 'Error') AS failures, avg(toFloat64(Duration)) AS mean,"
-            " quantilesExact(0.5, 0.95)(Duration) AS quantiles"
-            f" FROM @spans WHERE {_RUNS} AND GenAiAgentName != '' GROUP BY agent"
-        ).to_pylist()
+        sql, scan = _RUNS.ask(self._snapshot, "spans", f"{self.own} AND {_IS_RUN}")
+        rows = self._query(sql, {"spans": scan}).to_pylist()
         return {(row["agent"], True): row for row in rows}
 
-    def _query(self, sql: str) -> pa.Table:
+    @property
+    def _of_traces(self) -> str:
+        return f"{self._where} AND TraceId IN {{traces:Array(String)}}"
+
+    def _query(self, sql: str, scans: Mapping[str, Scan], traces: Sequence[str] = ()) -> pa.Table:
+        parameters = {**self._parameters, "traces": list(traces)} if traces else self._parameters
         return self._store.engine.query(
-            sql,
-            snapshot=self.snapshot,
-            scans=self.scans(),
-            parameters=self._parameters,
-            limits=LIMITS,
+            sql, snapshot=self._snapshot, scans=scans, parameters=parameters, limits=LIMITS
         )
 
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.times import NS_PER_MS, NS_PER_S, format_time
-from clew.store.engine.contract import Scan
+from clew.store.engine.groups import Aggregate, Groups
 from clew.telemetry.genai import documents as doc
 from clew.telemetry.genai.usage import (
     CELL_COLUMNS,
     CELL_KEYS,
+    CELL_SUMS,
     MODEL,
     MODEL_CALLS,
     TOOL_CALLS,
     Bill,
-    cell_sums,
     read_tiers,
 )
 from clew.telemetry.query.newest import LIMITS
@@ -51,22 +51,34 @@ _COLUMNS: Final = (
     "GenAiToolName",
 )
 
-# The conversation of rows that were grouped by trace and by what they name themselves.
-_SHARED: Final = "max(own) OVER (PARTITION BY TraceId) AS shared"
-_CONVERSATION: Final = "multiIf(own != '', own, shared != '', shared, TraceId) AS conversation"
+# The conversation of groups, by trace and by what spans name themselves.
+_SHARED: Final = "max(own) OVER (PARTITION BY trace) AS shared"
+_CONVERSATION: Final = "multiIf(own != '', own, shared != '', shared, trace) AS conversation"
 
-_GROUPS: Final = (
-    "SELECT TraceId, GenAiConversation AS own,"
-    f" countIf({MODEL_CALLS}) AS turns, countIf({TOOL_CALLS}) AS tool_calls,"
-    " countIf(StatusCode = 'Error') AS errors,"
-    " toUnixTimestamp64Nano(min(Timestamp)) AS first,"
-    " max(toUnixTimestamp64Nano(Timestamp) + Duration) AS last,"
-    f" groupUniqArrayIf({NAMES_MAX + 1})(GenAiAgentName, GenAiAgentName != '') AS agents,"
-    f" groupUniqArrayIf({NAMES_MAX + 1})({MODEL}, {MODEL_CALLS} AND {MODEL} != '') AS models,"
-    f" groupUniqArray({NAMES_MAX + 1})(toString(ServiceName)) AS services,"
-    " {kept} AS kept FROM @spans GROUP BY TraceId, own"
+_KEYS: Final = {"trace": "TraceId", "own": "GenAiConversation"}
+
+_FIGURES: Final = (
+    Aggregate("turns", "countIf", MODEL_CALLS),
+    Aggregate("tool_calls", "countIf", TOOL_CALLS),
+    Aggregate("errors", "countIf", "StatusCode = 'Error'"),
+    Aggregate("first", "min", "toUnixTimestamp64Nano(Timestamp)"),
+    Aggregate("last", "max", "toUnixTimestamp64Nano(Timestamp) + Duration"),
+    Aggregate(
+        "agents", f"groupUniqArrayIf({NAMES_MAX + 1})", "GenAiAgentName, GenAiAgentName != ''"
+    ),
+    Aggregate(
+        "models",
+        f"groupUniqArrayIf({NAMES_MAX + 1})",
+        f"{MODEL}, {MODEL_CALLS} AND {MODEL} != ''",
+    ),
+    Aggregate("services", f"groupUniqArray({NAMES_MAX + 1})", "toString(ServiceName)"),
 )
-"""With ``{kept}`` put in: counts of the spans for each of which a conversation is kept."""
+
+_CELLS: Final = Groups(TRACES, {**_KEYS, **CELL_KEYS}, CELL_SUMS, _COLUMNS)
+
+TRACES_NAMED_MAX: Final = 100_000
+"""Traces of one page that a query tier names to its shards, in 4 MB; where there are more, it is
+sent what those of all conversations cost."""
 
 _WANTED: Final = {
     "service": "ServiceName = {service:String}",
@@ -85,9 +97,8 @@ def list_conversations(
     page = read_slice("conversations", query, snapshot, window=window, now=now)
     window, now = page.window, page.now
     where = f"{time_condition(TRACES, window)} AND {page.condition} AND GenAi"
-    scans = {"spans": Scan(TRACES, _COLUMNS, where)}
-    rows, total = _read_page(store, snapshot, scans, query, page)
-    bills = _read_bills(store, snapshot, scans, prices, [row["conversation"] for row in rows])
+    rows, total = _read_page(store, snapshot, where, query, page)
+    bills = _read_bills(store, snapshot, where, prices, rows)
     rest = next_cursor(page) if page.offset + len(rows) < total else None
     return doc.ConversationList(
         conversations=[
@@ -105,30 +116,36 @@ def list_conversations(
 def _read_page(
     store: Store,
     snapshot: Snapshot,
-    scans: dict[str, Scan],
+    where: str,
     query: ask.ConversationQuery,
     page: Slice,
 ) -> tuple[list[dict[str, Any]], int]:
-    kept, parameters = _filters(query)
-    wanted = " AND ".join(f"sum(kept[{place}]) > 0" for place in range(1, len(kept) + 1))
+    conditions, parameters = _filters(query)
+    kept = tuple(
+        Aggregate(f"kept_{place}", "countIf", condition)
+        for place, condition in enumerate(conditions)
+    )
+    wanted = [f"sum({each.name}) > 0" for each in kept]
     if query.errors is not None:
-        wanted += f"{' AND ' if wanted else ''}sum(errors) {'>' if query.errors else '='} 0"
-    counts = ", ".join(f"countIf({condition})" for condition in kept)
+        wanted.append(f"sum(errors) {'>' if query.errors else '='} 0")
+    having = f" HAVING {' AND '.join(wanted)}" if wanted else ""
+    # One server finds the spans of a page by itself.
+    named = ", groupUniqArray(trace) AS named" if snapshot.frames is not None else ""
+    groups, scan = Groups(TRACES, _KEYS, (*_FIGURES, *kept), _COLUMNS).ask(snapshot, "spans", where)
     rows = store.engine.query(
         "SELECT *, count() OVER () AS total FROM ("
-        "SELECT conversation, any(is_trace) AS is_trace, uniqExact(TraceId) AS traces,"
-        " argMax(TraceId, (last, TraceId)) AS last_trace_id, sum(turns) AS turns,"
+        "SELECT conversation, any(is_trace) AS is_trace, uniqExact(trace) AS traces,"
+        " argMax(trace, (last, trace)) AS last_trace_id, sum(turns) AS turns,"
         " sum(tool_calls) AS tool_calls, sum(errors) AS error_count,"
         " min(first) AS start, max(last) AS end,"
         f" arraySort(groupUniqArrayArray({NAMES_MAX + 1})(agents)) AS agents,"
         f" arraySort(groupUniqArrayArray({NAMES_MAX + 1})(models)) AS models,"
-        f" arraySort(groupUniqArrayArray({NAMES_MAX + 1})(services)) AS services"
+        f" arraySort(groupUniqArrayArray({NAMES_MAX + 1})(services)) AS services{named}"
         f" FROM (SELECT *, {_SHARED}, {_CONVERSATION}, own = '' AND shared = '' AS is_trace"
-        f" FROM ({_GROUPS.format(kept=f'[{counts}]')}))"
-        f" GROUP BY conversation{f' HAVING {wanted}' if wanted else ''}"
+        f" FROM ({groups})) GROUP BY conversation{having}"
         ") ORDER BY end DESC, conversation LIMIT {limit:UInt64} OFFSET {offset:UInt64}",
         snapshot=snapshot,
-        scans=scans,
+        scans={"spans": scan},
         parameters={**parameters, "limit": page.limit, "offset": page.offset},
         limits=LIMITS,
     ).to_pylist()
@@ -143,30 +160,30 @@ def _filters(query: ask.ConversationQuery) -> tuple[list[str], dict[str, object]
 
 
 def _read_bills(
-    store: Store,
-    snapshot: Snapshot,
-    scans: dict[str, Scan],
-    prices: PriceBook,
-    conversations: list[str],
+    store: Store, snapshot: Snapshot, where: str, prices: PriceBook, page: list[dict[str, Any]]
 ) -> dict[str, Bill]:
     """Return what the conversations of one page cost."""
     bills: dict[str, Bill] = {}
-    if not conversations:
+    if not page:
         return bills
-    cells = store.engine.query(
-        f"SELECT * FROM (SELECT *, {_SHARED}, {_CONVERSATION} FROM ("
-        f"SELECT TraceId, GenAiConversation AS own, {CELL_KEYS}, {cell_sums()}"
-        " FROM @spans GROUP BY ALL"
-        ")) WHERE calls > 0 AND conversation IN {conversations:Array(String)}",
+    parameters: dict[str, object] = {
+        "tiers": read_tiers(store, prices, snapshot, where, {}),
+        "conversations": [row["conversation"] for row in page],
+    }
+    named = [trace for row in page for trace in row.get("named", ())]
+    if 0 < len(named) <= TRACES_NAMED_MAX:
+        # Whole traces, since what one of their spans names is for those that name nothing.
+        where += " AND TraceId IN {named:Array(String)}"
+        parameters["named"] = named
+    cells, scan = _CELLS.ask(snapshot, "spans", where)
+    for cell in store.engine.query(
+        f"SELECT * FROM (SELECT *, {_SHARED}, {_CONVERSATION} FROM ({cells}))"
+        " WHERE calls > 0 AND conversation IN {conversations:Array(String)}",
         snapshot=snapshot,
-        scans=scans,
-        parameters={
-            "tiers": read_tiers(store, prices, snapshot, scans, {}),
-            "conversations": conversations,
-        },
+        scans={"spans": scan},
+        parameters=parameters,
         limits=LIMITS,
-    ).to_pylist()
-    for cell in cells:
+    ).to_pylist():
         bills.setdefault(cell["conversation"], Bill(prices)).add(cell)
     return bills
 

@@ -4,8 +4,6 @@ Only answers of models count (`MODEL_CALLS`): the span of an agent often repeats
 calls below it, and would have them counted twice.
 """
 
-# ruff: noqa: S608 - values are bound; the rest is our own text
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.times import NS_PER_MS
 from clew.store.engine.contract import Scan
+from clew.store.engine.groups import Aggregate, Groups
 from clew.telemetry.genai import documents as doc
 from clew.telemetry.genai.prices import Use
 from clew.telemetry.query.newest import LIMITS
@@ -53,31 +52,54 @@ CELL_COLUMNS: Final = (
     "GenAiReasoningTokens",
     "GenAiReportedCost",
 )
-"""What a scan must have for `CELL_KEYS` and `CELL_SUMS`."""
+"""What `CELL_KEYS` and `CELL_SUMS` are made of."""
 
-CELL_KEYS: Final = (
-    "toDate32(Timestamp) AS day, GenAiProvider AS provider, GenAiRequestModel AS request_model,"
-    " GenAiResponseModel AS response_model,"
-    " arrayCount(start -> GenAiInputTokens > start, {tiers:Array(UInt64)}) AS tier"
-)
+CELL_KEYS: Final = {
+    "day": "toDate32(Timestamp)",
+    "provider": "GenAiProvider",
+    "request_model": "GenAiRequestModel",
+    "response_model": "GenAiResponseModel",
+    "tier": "arrayCount(start -> GenAiInputTokens > start, {tiers:Array(UInt64)})",
+}
 """What makes calls have one price; `tiers` is to be bound to those of the price book."""
 
+CELL_SUMS: Final = (
+    Aggregate("calls", "countIf", MODEL_CALLS),
+    Aggregate("errors", "countIf", f"{MODEL_CALLS} AND StatusCode = 'Error'"),
+    Aggregate("without", "countIf", f"{MODEL_CALLS} AND GenAiInputTokens + GenAiOutputTokens = 0"),
+    Aggregate("input_largest", "maxIf", f"GenAiInputTokens, {MODEL_CALLS}"),
+    Aggregate("input", "sumIf", f"GenAiInputTokens, {MODEL_CALLS}"),
+    Aggregate("output", "sumIf", f"GenAiOutputTokens, {MODEL_CALLS}"),
+    Aggregate("cache_read", "sumIf", f"GenAiCacheReadTokens, {MODEL_CALLS}"),
+    Aggregate("cache_creation", "sumIf", f"GenAiCacheCreationTokens, {MODEL_CALLS}"),
+    Aggregate("reasoning", "sumIf", f"GenAiReasoningTokens, {MODEL_CALLS}"),
+    Aggregate("reported", "sumIf", f"GenAiReportedCost, {MODEL_CALLS}"),
+    Aggregate("reported_calls", "countIf", f"{MODEL_CALLS} AND GenAiReportedCost > 0"),
+)
+"""The sums of a cell, over its calls of models."""
 
-def cell_sums(condition: str = MODEL_CALLS) -> str:
-    """Return the sums of a cell, over the rows for which a condition holds."""
-    return (
-        f"countIf({condition}) AS calls,"
-        f" countIf({condition} AND StatusCode = 'Error') AS errors,"
-        f" countIf({condition} AND GenAiInputTokens + GenAiOutputTokens = 0) AS without,"
-        f" maxIf(GenAiInputTokens, {condition}) AS input_largest,"
-        f" sumIf(GenAiInputTokens, {condition}) AS input,"
-        f" sumIf(GenAiOutputTokens, {condition}) AS output,"
-        f" sumIf(GenAiCacheReadTokens, {condition}) AS cache_read,"
-        f" sumIf(GenAiCacheCreationTokens, {condition}) AS cache_creation,"
-        f" sumIf(GenAiReasoningTokens, {condition}) AS reasoning,"
-        f" sumIf(GenAiReportedCost, {condition}) AS reported,"
-        f" countIf({condition} AND GenAiReportedCost > 0) AS reported_calls"
-    )
+_CELLS: Final = Groups(
+    TRACES,
+    {**CELL_KEYS, "agent": "GenAiAgentName"},
+    CELL_SUMS,
+    (*CELL_COLUMNS, "GenAiAgentName"),
+)
+_SPEEDS: Final = Groups(
+    TRACES,
+    {"provider": "GenAiProvider", "model": MODEL},
+    (Aggregate("quantiles", "quantilesExact(0.5, 0.95)", "Duration"),),
+    ("GenAiProvider", "GenAiRequestModel", "GenAiResponseModel", "Duration"),
+)
+_WHOLE: Final = Groups(
+    TRACES,
+    {},
+    (
+        Aggregate("tool_calls", "countIf", TOOL_CALLS),
+        Aggregate("tool_errors", "countIf", f"{TOOL_CALLS} AND StatusCode = 'Error'"),
+        Aggregate("conversations", "uniqExactIf", "GenAiConversation, GenAiConversation != ''"),
+    ),
+    ("GenAiOperation", "StatusCode", "GenAiConversation"),
+)
 
 
 @dataclass(slots=True)
@@ -103,7 +125,7 @@ class Bill:
         self._reported_calls = 0
 
     def add(self, cell: Mapping[str, Any]) -> None:
-        """Add one row of `CELL_KEYS` and `cell_sums`."""
+        """Add one row of `CELL_KEYS` and `CELL_SUMS`."""
         self.calls += cell["calls"]
         self.errors += cell["errors"]
         self._without += cell["without"]
@@ -213,35 +235,12 @@ def summarize_usage(
             models=[],
             agents=[],
         )
-    columns = (*CELL_COLUMNS, "ServiceName", "Duration", "GenAiAgentName", "GenAiConversation")
-    scans = {"spans": Scan(TRACES, columns, where)}
-    parameters["tiers"] = read_tiers(store, prices, moment, scans, parameters)
-    cells = store.engine.query(
-        f"SELECT {CELL_KEYS}, GenAiAgentName AS agent, {cell_sums()} FROM @spans"
-        f" WHERE {MODEL_CALLS} GROUP BY ALL",
-        snapshot=moment,
-        scans=scans,
-        parameters=parameters,
-        limits=LIMITS,
-    ).to_pylist()
-    speeds = store.engine.query(
-        f"SELECT GenAiProvider AS provider, {MODEL} AS model,"
-        " quantilesExact(0.5, 0.95)(Duration) AS quantiles"
-        f" FROM @spans WHERE {MODEL_CALLS} GROUP BY provider, model",
-        snapshot=moment,
-        scans=scans,
-        parameters=parameters,
-        limits=LIMITS,
-    ).to_pylist()
-    whole = store.engine.query(
-        f"SELECT countIf({TOOL_CALLS}) AS tool_calls,"
-        f" countIf({TOOL_CALLS} AND StatusCode = 'Error') AS tool_errors,"
-        " uniqExactIf(GenAiConversation, GenAiConversation != '') AS conversations FROM @spans",
-        snapshot=moment,
-        scans=scans,
-        parameters=parameters,
-        limits=LIMITS,
-    ).to_pylist()[0]
+    parameters["tiers"] = read_tiers(store, prices, moment, where, parameters)
+    calls = f"{where} AND {MODEL_CALLS}"
+    cells, speeds, (whole,) = (
+        _read_groups(store, moment, groups, condition, parameters)
+        for groups, condition in ((_CELLS, calls), (_SPEEDS, calls), (_WHOLE, where))
+    )
     total = Bill(prices)
     by_model: dict[tuple[str, str], Bill] = {}
     by_agent: dict[str, Bill] = {}
@@ -274,6 +273,21 @@ def summarize_usage(
     )
 
 
+def _read_groups(
+    store: Store,
+    snapshot: Snapshot,
+    groups: Groups,
+    where: str,
+    parameters: Mapping[str, object],
+) -> list[dict[str, Any]]:
+    sql, scan = groups.ask(snapshot, "spans", where)
+    answer = store.engine.query(
+        sql, snapshot=snapshot, scans={"spans": scan}, parameters=parameters, limits=LIMITS
+    )
+    rows: list[dict[str, Any]] = answer.to_pylist()
+    return rows
+
+
 def _is_any(store: Store, snapshot: Snapshot, where: str, parameters: Mapping[str, object]) -> bool:
     """Whether any span matches: without one, the dear columns of hot rows need no computing."""
     found = store.engine.query(
@@ -290,21 +304,15 @@ def read_tiers(
     store: Store,
     prices: PriceBook,
     snapshot: Snapshot,
-    scans: Mapping[str, Scan],
+    where: str,
     parameters: Mapping[str, object],
 ) -> list[int]:
-    """Return the tiers to bind for `CELL_KEYS`, none when ``@spans`` has no call of a model.
+    """Return the tiers to bind for `CELL_KEYS`, none when no span is a call of a model.
 
     Most windows of most stores have none, and then the table of prices is not read at all.
     """
-    found = store.engine.query(
-        f"SELECT 1 AS found FROM @spans WHERE {MODEL_CALLS} LIMIT 1",
-        snapshot=snapshot,
-        scans=scans,
-        parameters=parameters,
-        limits=LIMITS,
-    )
-    return list(prices.tiers) if found.num_rows else []
+    is_any = _is_any(store, snapshot, f"{where} AND {MODEL_CALLS}", parameters)
+    return list(prices.tiers) if is_any else []
 
 
 def heaviest_first(bills: Iterable[tuple[Any, Bill]]) -> list[tuple[Any, Bill]]:
