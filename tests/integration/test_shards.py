@@ -283,6 +283,8 @@ def test_what_is_written_to_a_tier_is_refused_with_the_address_of_the_shards(tow
         ),
         AskedScan(name="x", table="otel_traces", columns=["1"], order_by="1 LIMIT 1"),
         AskedScan(name="x", table="otel_traces", columns=["(SELECT count() FROM system.users)"]),
+        AskedScan(name="x", table="otel_traces", columns=["a"], rows=["file('/etc/passwd') AS a"]),
+        AskedScan(name="x", table="otel_traces", columns=["a"], rows=["1 AS a FROM url('x') --"]),
         AskedScan(name="x", table="system.users", columns=["1"]),
         AskedScan(name="x", table="otel_traces", columns=["'"], where="' OR 1"),
         AskedScan(name="x", table="otel_traces", columns=["1 /*"], where="*/ 1"),
