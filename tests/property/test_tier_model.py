@@ -89,10 +89,21 @@ class Town:
 
     model: TierModel
     kinds: Mapping[Signal, Any]
-    whole: Services
-    tier: Services
+    serve: Callable[[View], Services]
     remembering: StoredTwins
     now: int
+
+    # Made anew for each question: what is remembered of one fill is not so of the next.
+
+    @property
+    def whole(self) -> Services:
+        """What answers over all rows."""
+        return self.serve(self.model.whole)
+
+    @property
+    def tier(self) -> Services:
+        """What answers over shards."""
+        return self.serve(self.model.tier)
 
     @property
     def start(self) -> int:
@@ -147,7 +158,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
     # As a tier has it: what was written down of objects is looked for.
     remembering = StoredTwins(Memory(model.tier, lambda: now).store, book, lambda: now)
-    yield Town(model, kinds, serve(model.whole), serve(model.tier), remembering, now)
+    yield Town(model, kinds, serve, remembering, now)
     model.engine.close()
     database.close()
 
