@@ -93,7 +93,6 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         town.connect(ann, "ann@example.org")
         town.connect(bob, "bob@example.org")
         town.team_id = ann.ask("POST", "team/teams", {"name": "Night watch"}, status=201)["id"]
-        ann.sync()
         code = ann.ask("POST", "team/invites", {}, status=201)["code"]
         bob.ask("POST", "team/join", {"code": code})
         yield town

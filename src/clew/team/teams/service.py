@@ -160,7 +160,7 @@ class TeamService(SyncTending):
 
     async def leave(self, asked: ask.TeamQuery) -> doc.Changed:
         """Leave a team."""
-        account, team_id = await self._meant(asked.team_id)
+        account, team_id = await self._known(asked.team_id)
         await self._bury_member(account, team_id, account.user_id)
         return doc.Changed(count=1)
 
@@ -180,7 +180,7 @@ class TeamService(SyncTending):
 
     async def change_role(self, user_id: str, change: ask.RoleChange) -> doc.MemberHead:
         """Give a member another role."""
-        account, team_id = await self._meant(change.team_id)
+        account, team_id = await self._known(change.team_id)
         row = await self._member(account, team_id, user_id)
         document = {**row.document, "role": Role(change.role).value}
         await self._tell_server(account, row, _UPDATE, document)
@@ -188,14 +188,14 @@ class TeamService(SyncTending):
 
     async def remove_member(self, user_id: str, asked: ask.TeamQuery) -> doc.MemberHead:
         """Take a member out of a team."""
-        account, team_id = await self._meant(asked.team_id)
+        account, team_id = await self._known(asked.team_id)
         head = await self._member_head(account, team_id, user_id)
         await self._bury_member(account, team_id, user_id)
         return head
 
     async def invite(self, new: ask.NewInvite) -> doc.InviteHead:
         """Make a way into a team."""
-        account, team_id = await self._meant(new.team_id)
+        account, team_id = await self._known(new.team_id)
         seconds = parse_duration_ns(new.expires_in, bare=NS_PER_S) // NS_PER_S
         server = await self._accounts.records_of(account)
         made = await membership.create_invite(
@@ -209,7 +209,7 @@ class TeamService(SyncTending):
 
     async def invites(self, asked: ask.TeamQuery) -> doc.InviteList:
         """Return the invites of a team."""
-        account, team_id = await self._meant(asked.team_id)
+        account, team_id = await self._known(asked.team_id)
         server = await self._accounts.records_of(account)
         found = [tell_invite(each) for each in await membership.read_invites(server, team_id)]
         return doc.InviteList(invites=found, count=len(found))
@@ -389,6 +389,19 @@ class TeamService(SyncTending):
     async def _meant(self, team_id: str | None) -> tuple[Account, str]:
         account = await self._accounts.current()
         return account, await self._team(account, team_id)
+
+    async def _known(self, team_id: str | None) -> tuple[Account, str]:
+        """Return what is meant, once the server has heard of it: a team that was just founded."""
+        account, team_id = await self._meant(team_id)
+        if not (await self._row(account, Team, team_id)).version:
+            done = await self._accounts.engine.sync(account.account_id)
+            if not (await self._row(account, Team, team_id)).version:
+                raise ClewError(
+                    ErrorCode.UNAVAILABLE,
+                    f"the team has not reached its server yet: {done.error or done.outcome.value}",
+                    hint="it goes out by itself; what waits, and why: clew team queue",
+                )
+        return account, team_id
 
     async def _team(self, account: Account, named: str | None) -> str:
         """Return the id of the team that is meant: by its id or name, the chosen, or the only."""
