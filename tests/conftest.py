@@ -20,6 +20,7 @@ from clew.testing.server import ServerProcess
 from tests.trying import EXAMPLES_USUAL, examples
 
 if TYPE_CHECKING:
+    from clew.testing.etcd import EtcdProcess
     from clew.testing.postgres import PostgresProcess
 
 # The tests start some thousand processes, and images for containers often forbid to keep what is
@@ -98,6 +99,17 @@ def postgres_server() -> Iterator[PostgresProcess]:
     from clew.testing.postgres import PostgresProcess
 
     with PostgresProcess() as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def etcd_server() -> Iterator[EtcdProcess]:
+    """One etcd server for all tests, started by the first that asks; a path for each."""
+    from clew.testing.etcd import EtcdProcess, find_etcd
+
+    if find_etcd() is None:
+        pytest.skip("there is no etcd on this machine")
+    with EtcdProcess() as process:
         yield process
 
 

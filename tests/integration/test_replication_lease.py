@@ -1,7 +1,8 @@
-"""The lease of leadership in a real PostgreSQL: one holder at a time, whatever happens to it."""
+"""The lease of leadership in a real PostgreSQL and a real etcd: one holder at a time, always."""
 
 from __future__ import annotations
 
+import base64
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.replication.lease import MARGIN, Lease
+from clew.store.replication.lease.hold import MARGIN, Lease
+from clew.testing.history import wait_until
 
 if TYPE_CHECKING:
+    from clew.testing.etcd import EtcdProcess
     from clew.testing.postgres import PostgresProcess
 
 SECONDS = 30.0
@@ -32,15 +35,45 @@ def open_lease(url: str, name: str, clock: Clock | None = None, seconds: float =
     return Lease(url, name, f"http://{name}:7701", seconds, clock=clock or Clock())
 
 
-def end_lease(server: PostgresProcess, url: str) -> None:
-    """Let the database's clock have passed the end, which is the only clock that others see."""
-    server.execute("UPDATE clew_lease SET until = clock_timestamp() - interval '1 second'", url=url)
+class InPostgres:
+    """A database in which the lease is kept, and what only its owner can do."""
+
+    def __init__(self, server: PostgresProcess) -> None:
+        self.server = server
+        self.new_url = server.new_url
+
+    def end_lease(self, url: str) -> None:
+        """Let the database's clock have passed the end, the only clock that others see."""
+        self.server.execute(
+            "UPDATE clew_lease SET until = clock_timestamp() - interval '1 second'", url=url
+        )
+
+
+class InEtcd:
+    """The same of an etcd server."""
+
+    def __init__(self, server: EtcdProcess) -> None:
+        self.server = server
+        self.new_url = server.new_url
+
+    def end_lease(self, url: str) -> None:
+        """End what the key of its holder hangs on, as its time does."""
+        key = base64.b64encode(f"clew/{url.rpartition('/')[2]}/clew/held".encode()).decode()
+        (held,) = self.server.ask("kv/range", {"key": key})["kvs"]
+        self.server.ask("lease/revoke", {"ID": held["lease"]})
+
+
+@pytest.fixture(params=["postgres", "etcd"])
+def keeper(request: pytest.FixtureRequest) -> InPostgres | InEtcd:
+    if request.param == "etcd":
+        return InEtcd(request.getfixturevalue("etcd_server"))
+    return InPostgres(request.getfixturevalue("postgres_server"))
 
 
 def test_one_of_many_candidates_gets_it_and_the_others_hear_who(
-    postgres_server: PostgresProcess,
+    keeper: InPostgres | InEtcd,
 ) -> None:
-    url = postgres_server.new_url()
+    url = keeper.new_url()
     names = [f"server-{number}" for number in range(6)]
     barrier = threading.Barrier(len(names))
 
@@ -61,8 +94,8 @@ def test_one_of_many_candidates_gets_it_and_the_others_hear_who(
         assert 0 < holder.left_s <= SECONDS
 
 
-def test_nobody_holds_what_nobody_took(postgres_server: PostgresProcess) -> None:
-    with closing(open_lease(postgres_server.new_url(), "a")) as lease:
+def test_nobody_holds_what_nobody_took(keeper: InPostgres | InEtcd) -> None:
+    with closing(open_lease(keeper.new_url(), "a")) as lease:
         assert lease.read() is None
         assert not lease.is_held()
         assert not lease.renew()
@@ -70,10 +103,10 @@ def test_nobody_holds_what_nobody_took(postgres_server: PostgresProcess) -> None
 
 
 def test_its_holder_stops_by_its_own_clock_before_it_ends_for_others(
-    postgres_server: PostgresProcess,
+    keeper: InPostgres | InEtcd,
 ) -> None:
     clock = Clock()
-    with closing(open_lease(postgres_server.new_url(), "a", clock)) as lease:
+    with closing(open_lease(keeper.new_url(), "a", clock)) as lease:
         assert lease.acquire(0) == 1
         clock.now += SECONDS * (1 - MARGIN) - 0.001
         assert lease.is_held()
@@ -85,25 +118,23 @@ def test_its_holder_stops_by_its_own_clock_before_it_ends_for_others(
         assert holder.left_s > 0
 
 
-def test_the_time_counts_from_before_it_was_asked_for(postgres_server: PostgresProcess) -> None:
+def test_the_time_counts_from_before_it_was_asked_for(keeper: InPostgres | InEtcd) -> None:
     ticks = iter([1000.0, 1000.0 + SECONDS])
     late = Clock()
-    lease = Lease(
-        postgres_server.new_url(), "a", "http://a", SECONDS, clock=lambda: next(ticks, late.now)
-    )
+    lease = Lease(keeper.new_url(), "a", "http://a", SECONDS, clock=lambda: next(ticks, late.now))
     with closing(lease):
         assert lease.acquire(0) == 1
         # The answer took the whole time of the lease: it was over before it was heard of.
         assert not lease.is_held()
 
 
-def test_whoever_lost_it_changes_nothing_any_more(postgres_server: PostgresProcess) -> None:
-    url = postgres_server.new_url()
+def test_whoever_lost_it_changes_nothing_any_more(keeper: InPostgres | InEtcd) -> None:
+    url = keeper.new_url()
     with closing(open_lease(url, "a")) as first, closing(open_lease(url, "b")) as second:
         assert first.acquire(0) == 1
         assert second.acquire(0) is None
         # The database's clock jumped: for everybody else the lease is over, for its holder not yet.
-        end_lease(postgres_server, url)
+        keeper.end_lease(url)
         assert second.acquire(0) == 2
         assert first.is_held()
         assert not first.renew()
@@ -117,9 +148,9 @@ def test_whoever_lost_it_changes_nothing_any_more(postgres_server: PostgresProce
 
 
 def test_an_epoch_is_larger_than_any_that_its_taker_has_heard_of(
-    postgres_server: PostgresProcess,
+    keeper: InPostgres | InEtcd,
 ) -> None:
-    url = postgres_server.new_url()
+    url = keeper.new_url()
     with closing(open_lease(url, "a")) as first, closing(open_lease(url, "b")) as second:
         assert first.acquire(0) == 1
         first.release()
@@ -129,8 +160,8 @@ def test_an_epoch_is_larger_than_any_that_its_taker_has_heard_of(
         assert first.acquire(least=1) == 9
 
 
-def test_given_back_it_can_be_taken_at_once(postgres_server: PostgresProcess) -> None:
-    url = postgres_server.new_url()
+def test_given_back_it_can_be_taken_at_once(keeper: InPostgres | InEtcd) -> None:
+    url = keeper.new_url()
     with closing(open_lease(url, "a")) as first, closing(open_lease(url, "b")) as second:
         assert first.acquire(0) == 1
         first.release()
@@ -139,9 +170,9 @@ def test_given_back_it_can_be_taken_at_once(postgres_server: PostgresProcess) ->
 
 
 def test_a_holder_that_was_restarted_takes_its_own_lease_again_under_a_new_epoch(
-    postgres_server: PostgresProcess,
+    keeper: InPostgres | InEtcd,
 ) -> None:
-    url = postgres_server.new_url()
+    url = keeper.new_url()
     with closing(open_lease(url, "a")) as before:
         assert before.acquire(0) == 1
     with closing(open_lease(url, "a")) as after:
@@ -149,12 +180,12 @@ def test_a_holder_that_was_restarted_takes_its_own_lease_again_under_a_new_epoch
 
 
 def test_a_lease_that_ended_and_that_nobody_took_is_held_again(
-    postgres_server: PostgresProcess,
+    keeper: InPostgres | InEtcd,
 ) -> None:
-    url, clock = postgres_server.new_url(), Clock()
+    url, clock = keeper.new_url(), Clock()
     with closing(open_lease(url, "a", clock)) as lease:
         assert lease.acquire(0) == 1
-        end_lease(postgres_server, url)
+        keeper.end_lease(url)
         clock.now += 2 * SECONDS
         assert not lease.is_held()
         assert lease.renew()
@@ -180,8 +211,10 @@ def test_a_database_that_is_lost_ends_no_lease_and_is_asked_again(
         assert lease.renew()
 
 
-def test_a_database_that_is_not_there_is_told_without_its_password() -> None:
-    url = "postgresql://clew:secret@127.0.0.1:1/clew"
+@pytest.mark.parametrize(
+    "url", ["postgresql://clew:secret@127.0.0.1:1/clew", "etcd://clew:secret@127.0.0.1:1/clew"]
+)
+def test_a_database_that_is_not_there_is_told_without_its_password(url: str) -> None:
     with closing(Lease(url, "a", "http://a", SECONDS)) as lease:
         with pytest.raises(ClewError) as away:
             lease.acquire(0)
@@ -190,10 +223,54 @@ def test_a_database_that_is_not_there_is_told_without_its_password() -> None:
     assert "secret" not in str(away.value)
 
 
-def test_two_groups_have_a_row_each(postgres_server: PostgresProcess) -> None:
-    url = postgres_server.new_url()
+def test_two_groups_have_a_row_each(keeper: InPostgres | InEtcd) -> None:
+    url = keeper.new_url()
     one = Lease(url, "a", "http://a", SECONDS, group="one")
     other = Lease(url, "b", "http://b", SECONDS, group="other")
     with closing(one), closing(other):
         assert one.acquire(0) == 1
         assert other.acquire(0) == 1
+
+
+def test_any_server_of_an_etcd_is_asked(etcd_server: EtcdProcess) -> None:
+    own, path = f"127.0.0.1:{etcd_server.port}", etcd_server.new_url().rpartition("/")[2]
+    with closing(open_lease(f"etcd://127.0.0.1:1,{own}/{path}", "a")) as lease:
+        assert lease.acquire(0) == 1
+        assert lease.renew()
+    with closing(open_lease(f"etcd://{own}/{path}", "b")) as other:
+        assert other.acquire(0) is None
+
+
+def test_a_lease_that_is_not_renewed_ends_by_the_clock_of_etcd(etcd_server: EtcdProcess) -> None:
+    url = etcd_server.new_url()
+    with (
+        closing(open_lease(url, "a", seconds=2.0)) as first,
+        closing(open_lease(url, "b", seconds=2.0)) as second,
+    ):
+        assert first.acquire(0) == 1
+        wait_until(lambda: second.acquire(0) == 2, 60, "the lease ends")
+        assert not first.renew()
+
+
+def test_an_etcd_with_users_lets_in_who_shows_a_password(etcd_server: EtcdProcess) -> None:
+    for what, question in (
+        ("auth/user/add", {"name": "root", "password": "se/cret"}),
+        ("auth/role/add", {"name": "root"}),
+        ("auth/user/grant", {"user": "root", "role": "root"}),
+        ("auth/enable", {}),
+    ):
+        etcd_server.ask(what, question)
+    try:
+        with closing(open_lease(etcd_server.new_url("root:se%2Fcret@"), "a")) as lease:
+            assert lease.acquire(0) == 1
+            assert lease.renew()
+            assert "cret" not in lease.shown
+        for user in ("root:wrong@", ""):
+            with closing(open_lease(etcd_server.new_url(user), "b")) as lease:
+                with pytest.raises(ClewError) as refused:
+                    lease.acquire(0)
+                assert refused.value.code is ErrorCode.UNAUTHENTICATED
+                assert "--lease" in (refused.value.hint or "")
+    finally:
+        token = etcd_server.ask("auth/authenticate", {"name": "root", "password": "se/cret"})
+        etcd_server.ask("auth/disable", {}, token["token"])

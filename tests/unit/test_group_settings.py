@@ -34,6 +34,32 @@ def test_standbys_are_named_one_by_one_or_with_commas(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "lease",
+    [
+        "etcd://10.0.0.9",
+        "etcd://clew:secret@10.0.0.9:2379,etcd-2:2379/clew",
+        "etcds://[fd00::9]:2379/",
+        LEASE,
+    ],
+)
+def test_a_lease_is_kept_in_postgresql_or_in_etcd(lease: str, tmp_path: Path) -> None:
+    given = load({"standby": [PEER], "role": "auto", "lease": lease}, environ={}, folder=tmp_path)
+    check_group(given.configuration)
+    assert given.configuration.lease == lease
+
+
+@pytest.mark.parametrize(
+    "lease",
+    ["etcd://", "etcd://clew:secret@", "etcd://10.0.0.9:port", "etcd://a,,b", "zk://a:2181"],
+)
+def test_a_lease_that_nobody_can_keep_is_refused(lease: str, tmp_path: Path) -> None:
+    with pytest.raises(ClewError) as refused:
+        load({"standby": [PEER], "role": "auto", "lease": lease}, environ={}, folder=tmp_path)
+    assert "etcd://host:port" in (refused.value.hint or "")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("flags", "message", "hint"),
     [
         ({"role": "standby"}, "--role standby without --standby", "--standby http"),

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError
-from clew.store.replication.lease import Lease
+from clew.store.replication.lease.hold import Lease
 
 if TYPE_CHECKING:
     from clew.app.roles import Course

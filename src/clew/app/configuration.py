@@ -156,8 +156,8 @@ class Configuration:
     lease: str | None = setting(
         "",
         parse_lease,
-        "Where the group keeps who leads, so that a standby takes over by itself: "
-        "`postgresql://user:password@host:port/database`. It goes with `--role auto`.",
+        "Where the group keeps who leads, so that a standby takes over by itself: `postgresql://"
+        "user:password@host:port/database` or `etcd://host:port,…`. It goes with `--role auto`.",
         default_shown="none",
     )
     lease_seconds: float = setting(

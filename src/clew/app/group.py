@@ -22,8 +22,8 @@ EVERY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, not b
 """As a host: all addresses of this machine, and none by which another could find it."""
 
 _GIVE_LEASE: Final = (
-    "give --lease postgresql://user:password@host:port/database, or --role leader at one server "
-    "and --role standby at the others"
+    "give --lease postgresql://user:password@host:port/database, or etcd://host:port, or --role "
+    "leader at one server and --role standby at the others"
 )
 
 

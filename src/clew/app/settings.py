@@ -23,6 +23,7 @@ from clew.base.times import NS_PER_S, parse_duration_ns
 from clew.lineage.transport.address import Address as LinksAddress
 from clew.lineage.transport.address import parse_address as parse_links_address
 from clew.store.database.address import hide_password, is_postgres
+from clew.store.replication.lease.gateway import is_etcd
 from clew.surfaces.callers import is_loopback_name
 from clew.team.merging.strategy import ConflictStrategy
 from clew.tree.machine.app import Tier
@@ -372,13 +373,15 @@ def _place(url: str) -> str:
 
 
 def parse_lease(text: str) -> str | None:
-    """Read where the lease of leadership is kept: a PostgreSQL database; nothing gives none."""
+    """Read where the lease of leadership is kept: PostgreSQL or etcd; nothing gives none."""
     text = text.strip()
-    if not text or is_postgres(text):
+    if not text or is_postgres(text) or is_etcd(text):
         return text or None
     shown = hide_password(text) if "://" in text else text
     raise _refuse(
-        shown, "where a lease is kept", "give postgresql://user:password@host:port/database"
+        shown,
+        "where a lease is kept",
+        "give postgresql://user:password@host:port/database or etcd://host:port,host:port",
     )
 
 

@@ -115,7 +115,7 @@ class PostgresProcess:
                 stdout=log,
                 stderr=log,
                 # It calls the kernel and nothing else, so no lock of another thread can hold it.
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+                preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
                 **account,
             )
 
@@ -168,6 +168,6 @@ def _account(folder: Path) -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Ask Linux to end this process when its parent is gone."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)

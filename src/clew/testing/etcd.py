@@ -1,0 +1,119 @@
+"""An etcd server for tests, where the machine has the program ``etcd``.
+
+It listens on loopback alone, keeps what it is told in a temporary folder, and is gone with it when
+it is closed, or when this process ends however it may.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from clew.testing.group import free_ports
+from clew.testing.postgres import end_with_parent
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["EtcdProcess", "find_etcd"]
+
+READY_SECONDS_MAX: Final = 60.0
+"""When a server that does not answer is given up: a hundred times what it takes."""
+
+ANSWER_SECONDS_MAX: Final = 10.0
+
+
+def find_etcd() -> str | None:
+    """Return where the program is, None where there is none."""
+    return shutil.which("etcd")
+
+
+class EtcdProcess:
+    """A server of one member, of which every caller gets a path of its own.
+
+    Raises:
+        FileNotFoundError: there is no etcd on this machine.
+    """
+
+    def __init__(self) -> None:
+        program = find_etcd()
+        if program is None:
+            raise FileNotFoundError("there is no etcd on this machine")
+        self.folder = Path(tempfile.mkdtemp(prefix="clew-etcd-"))
+        self._numbers = itertools.count(1)
+        self.port, peers = free_ports(2)
+        clients, members = (f"http://127.0.0.1:{port}" for port in (self.port, peers))
+        with (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - a program that was looked for
+                [
+                    *(program, "--name", "one", "--data-dir", self.folder / "data"),
+                    *("--listen-client-urls", clients, "--advertise-client-urls", clients),
+                    *("--listen-peer-urls", members, "--initial-advertise-peer-urls", members),
+                    *("--initial-cluster", f"one={members}"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # It calls the kernel and nothing else, so no lock of another thread can hold it.
+                preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def new_url(self, user: str = "") -> str:
+        """Return an address below a path that nobody has used yet."""
+        return f"etcd://{user}127.0.0.1:{self.port}/{next(self._numbers)}"
+
+    def ask(self, what: str, question: dict[str, Any], token: str | None = None) -> dict[str, Any]:
+        """Return what the server answers; `what` is the path below ``/v3/``."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/v3/{what}",
+            json.dumps(question).encode(),
+            {"authorization": token} if token else {},
+        )
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS_MAX) as answer:  # noqa: S310
+            document: dict[str, Any] = json.load(answer)
+        return document
+
+    def close(self) -> None:
+        """End the server and remove what it kept."""
+        self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while True:
+            try:
+                self.ask("kv/range", {"key": "AA=="})
+            except OSError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise RuntimeError((self.folder / "log").read_text()) from None
+            else:
+                return
+            try:
+                self._process.wait(0.02)
+            except subprocess.TimeoutExpired:
+                continue
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
