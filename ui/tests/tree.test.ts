@@ -148,4 +148,16 @@ describe("what became of a command", () => {
 		expect(command(false).fates[0]?.isWell).toBeNull();
 		expect(command(true).fates[0]?.isWell).toBe(false);
 	});
+
+	it("says in words that a program has nothing for an action", () => {
+		const target = { app_id: "1", app_name: "a", status: "acked", ack: false };
+		const outcome = commanded({
+			correlation_id: "c",
+			action: "pause",
+			over: true,
+			targets: [{ ...target, error: "unknown_action" }],
+		} as unknown as Parameters<typeof commanded>[0]);
+		expect(outcome.action).toBe("pause");
+		expect(outcome.fates[0]?.what).toBe("does not know this action");
+	});
 });

@@ -5,6 +5,9 @@ import type { Cancelled, Command, CommandTarget } from "../../api/schema";
 /** Nodes that are named one by one; those that need a look come first. */
 const SHOWN_MAX = 200;
 
+/** What a program answers that has nothing for an action. */
+const UNKNOWN_ACTION = "unknown_action";
+
 export interface Fate {
 	app_id: string;
 	app_name: string;
@@ -15,6 +18,8 @@ export interface Fate {
 
 export interface Outcome {
 	id: string;
+	/** What was asked for. */
+	action: string;
 	/** Whether nothing more will come of it. */
 	isOver: boolean;
 	fates: Fate[];
@@ -27,6 +32,7 @@ export function cancelled(done: Cancelled): Outcome {
 	if (done.left_out) notes.push(`${done.left_out} are left out of this list`);
 	return {
 		id: done.correlation_id,
+		action: "cancel",
 		isOver: done.over,
 		notes,
 		fates: sort(
@@ -43,6 +49,7 @@ export function cancelled(done: Cancelled): Outcome {
 export function commanded(done: Command): Outcome {
 	return {
 		id: done.correlation_id,
+		action: done.action,
 		isOver: done.over,
 		notes: [],
 		fates: sort(done.targets.map((each) => fateOf(each, done.over))),
@@ -59,7 +66,8 @@ function fateOf(target: CommandTarget, isOver: boolean): Fate {
 			isWell: confirmed ? true : isOver ? false : null,
 		};
 	const said = ack === null ? status.replace("_", " ") : ack ? "acknowledged" : "refused";
-	return { app_id, app_name, what: error ?? said, isWell: ack ?? (isOver ? false : null) };
+	const what = error === UNKNOWN_ACTION ? "does not know this action" : (error ?? said);
+	return { app_id, app_name, what, isWell: ack ?? (isOver ? false : null) };
 }
 
 function sort(fates: Fate[]): Fate[] {
@@ -71,11 +79,12 @@ function weight({ isWell }: Fate): number {
 }
 
 export function Told({ outcome, again }: { outcome: Outcome; again?: (() => void) | undefined }) {
-	const { fates, notes, isOver } = outcome;
+	const { action, fates, notes, isOver } = outcome;
 	const well = fates.filter((each) => each.isWell === true).length;
 	return (
 		<div class="stack" role="status">
 			<p class="bar">
+				<span>{action}</span>
 				<b class={well === fates.length ? "good" : "warn"}>
 					{well} of {fates.length} confirmed
 				</b>
