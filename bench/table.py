@@ -6,13 +6,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bench.cells import brief, number, show, table
 from bench.figures import Figure, read_reports
 from bench.goals import GOALS
 from bench.machine import ROOT
 from bench.questions import OURS, PEERS, SEARCHES
+from bench.servers_table import tell_fanout, tell_replication
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from bench.figures import Report
 
@@ -78,7 +80,9 @@ def render() -> str:
         "## What sharing with a team costs",
         *_team(figures),
         "## What a standby costs, and a change of leader",
-        *_replication(figures),
+        *tell_replication(figures),
+        "## What a query tier costs",
+        *tell_fanout(figures),
         "## The page",
         *_page(figures),
         "## Decoders",
@@ -102,34 +106,6 @@ def _sections(text: str) -> dict[str, str]:
     return {heading: body.strip() for heading, body in zip(pieces[::2], pieces[1::2], strict=True)}
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
-    return "\n".join(lines)
-
-
-def number(value: float) -> str:
-    """Return a number as text of about three digits: 0.052, 1.23, 45.6, 789, 153,000."""
-    if value >= 100:
-        digits = max(0, len(str(int(value))) - 4)
-        return f"{round(value, -digits):,.0f}"
-    return f"{value:.3g}"
-
-
-def _brief(figures: dict[str, Figure], name: str) -> str:
-    """Return a figure without its range, a dash when it was not measured."""
-    return number(figures[name].value) if name in figures else "-"
-
-
-def _show(figures: dict[str, Figure], name: str) -> str:
-    """Return a figure with the range of its rounds, a dash when it was not measured."""
-    figure = figures.get(name)
-    if figure is None:
-        return "-"
-    if figure.rounds == 1 or figure.low is None or figure.high is None:
-        return number(figure.value)
-    return f"{number(figure.value)} ({number(figure.low)} to {number(figure.high)})"
-
-
 def _goals(figures: dict[str, Figure]) -> str:
     rows = []
     for goal in GOALS:
@@ -142,8 +118,8 @@ def _goals(figures: dict[str, Figure]) -> str:
         name, figure = found
         size = "" if name == goal.figures[0] else f" (at {name.split('.')[1]})"
         verdict = goal.judge(figure.value)
-        rows.append((goal.what, wanted, f"{_show(figures, name)}{size}", verdict, goal.elsewhere))
-    return _table(("what", "goal", "ours", "verdict", "best known elsewhere"), rows)
+        rows.append((goal.what, wanted, f"{show(figures, name)}{size}", verdict, goal.elsewhere))
+    return table(("what", "goal", "ours", "verdict", "best known elsewhere"), rows)
 
 
 def _runs(reports: Iterable[Report]) -> str:
@@ -157,7 +133,7 @@ def _runs(reports: Iterable[Report]) -> str:
         )
         for report in reports
     ]
-    return _table(("run", "date", "machine", "versions", "used by others meanwhile"), rows)
+    return table(("run", "date", "machine", "versions", "used by others meanwhile"), rows)
 
 
 def _ingest(figures: dict[str, Figure]) -> list[str]:
@@ -176,10 +152,10 @@ def _ingest(figures: dict[str, Figure]) -> list[str]:
         "most memory MiB": "rss_max_mib",
         "CPU-s/M of the load": "client_cpu_s_per_million",
     }
-    overview = _table(
+    overview = table(
         ("door, spans a request", *columns),
         [
-            (_door(name), *(_show(figures, f"{name}.{column}") for column in columns.values()))
+            (_door(name), *(show(figures, f"{name}.{column}") for column in columns.values()))
             for name in names
         ],
     )
@@ -190,10 +166,10 @@ def _ingest(figures: dict[str, Figure]) -> list[str]:
             if re.match(r"ingest\.\w+\.\d+\.cpu_s_per_million\.", figure)
         }
     )
-    split = _table(
+    split = table(
         ("CPU-s per million spans", *(stage.replace("_", " ") for stage in stages)),
         [
-            (_door(name), *(_show(figures, f"{name}.cpu_s_per_million.{s}") for s in stages))
+            (_door(name), *(show(figures, f"{name}.cpu_s_per_million.{s}") for s in stages))
             for name in names
         ],
     )
@@ -220,12 +196,12 @@ def _engine(figures: dict[str, Figure]) -> list[str]:
     if "engine.clew.cpu_s_per_million" not in figures:
         return ["Not measured yet."]
     rows = [
-        (what, *(_show(figures, f"engine.{layout}.{name}") for layout in ("clew", "exporter")))
+        (what, *(show(figures, f"engine.{layout}.{name}") for layout in ("clew", "exporter")))
         for what, name in lines.items()
     ]
     return [
-        _table(("same rows, same engine, batches of 50,000", "ours", "exporter's"), rows),
-        f"CPU of ours to the exporter's: {_show(figures, 'engine.cpu_of_exporter')}.",
+        table(("same rows, same engine, batches of 50,000", "ours", "exporter's"), rows),
+        f"CPU of ours to the exporter's: {show(figures, 'engine.cpu_of_exporter')}.",
     ]
 
 
@@ -238,17 +214,17 @@ def _queries(figures: dict[str, Figure]) -> list[str]:
         rows = [
             (
                 _QUESTIONS[question],
-                _show(figures, f"{name}.clew.{question}.warm_ms"),
-                _show(figures, f"{name}.clew.{question}.cold_ms"),
-                _show(figures, f"{name}.rest.{question}.wall_ms"),
-                _show(figures, f"{name}.rest.{question}.server_ms"),
+                show(figures, f"{name}.clew.{question}.warm_ms"),
+                show(figures, f"{name}.clew.{question}.cold_ms"),
+                show(figures, f"{name}.rest.{question}.wall_ms"),
+                show(figures, f"{name}.rest.{question}.server_ms"),
                 *(
-                    _show(figures, f"{name}.exporter.{question}.{column}")
+                    show(figures, f"{name}.exporter.{question}.{column}")
                     if question in PEERS
                     else "-"
                     for column in ("warm_ms", "cold_ms")
                 ),
-                _show(figures, f"{name}.of_exporter.{question}"),
+                show(figures, f"{name}.of_exporter.{question}"),
             )
             for question in OURS
         ]
@@ -262,7 +238,7 @@ def _queries(figures: dict[str, Figure]) -> list[str]:
             "cold",
             "ours to the exporter's",
         )
-        parts += [f"### {size.upper()} spans", _table(head, rows)]
+        parts += [f"### {size.upper()} spans", table(head, rows)]
     return parts or ["Not measured yet."]
 
 
@@ -273,11 +249,11 @@ def _mixed(figures: dict[str, Figure]) -> list[str]:
         (
             _QUESTIONS[question],
             *(
-                _brief(figures, f"mixed.{state}.{question}.{column}")
+                brief(figures, f"mixed.{state}.{question}.{column}")
                 for state in ("quiet", "loaded")
                 for column in ("p50_ms", "p99_ms")
             ),
-            _show(figures, f"mixed.p99_of_quiet_p50.{question}"),
+            show(figures, f"mixed.p99_of_quiet_p50.{question}"),
         )
         for question in SEARCHES
     ]
@@ -290,12 +266,12 @@ def _mixed(figures: dict[str, Figure]) -> list[str]:
         "loaded p99 to quiet p50",
     )
     load = (
-        f"The load: {_show(figures, 'mixed.load.spans_per_s')} spans/s, "
-        f"ack p50 {_show(figures, 'mixed.load.ack_p50_ms')} ms, "
-        f"p99 {_show(figures, 'mixed.load.ack_p99_ms')} ms, "
-        f"{_show(figures, 'mixed.load.cpu_s_per_million')} CPU-s per million with the queries."
+        f"The load: {show(figures, 'mixed.load.spans_per_s')} spans/s, "
+        f"ack p50 {show(figures, 'mixed.load.ack_p50_ms')} ms, "
+        f"p99 {show(figures, 'mixed.load.ack_p99_ms')} ms, "
+        f"{show(figures, 'mixed.load.cpu_s_per_million')} CPU-s per million with the queries."
     )
-    return [load, _table(head, rows)]
+    return [load, table(head, rows)]
 
 
 _TREE: Final = {
@@ -325,7 +301,7 @@ _TREE: Final = {
 
 def _tree(figures: dict[str, Figure]) -> list[str]:
     rows = [
-        (what, *(_show(figures, f"tree.{registry}.{name}") for registry in ("sqlite", "postgres")))
+        (what, *(show(figures, f"tree.{registry}.{name}") for registry in ("sqlite", "postgres")))
         for name, what in _TREE.items()
         if f"tree.sqlite.{name}" in figures
     ]
@@ -336,7 +312,7 @@ def _tree(figures: dict[str, Figure]) -> list[str]:
         "cancelled; 2,000 go through three `kill -9` of the server. CPU is of the server, its "
         "journal into telemetry included; the load runs on the same cores."
     )
-    return [told, _table(("", "SQLite", "PostgreSQL"), rows)]
+    return [told, table(("", "SQLite", "PostgreSQL"), rows)]
 
 
 _WAYS: Final = {
@@ -352,15 +328,15 @@ def _emit(figures: dict[str, Figure]) -> list[str]:
         return ["Not measured yet."]
     columns = ("call_us", "cpu_us")
     rows = [
-        (what, *(_show(figures, f"emit.{way}.{column}") for column in columns))
+        (what, *(show(figures, f"emit.{way}.{column}") for column in columns))
         for way, what in _WAYS.items()
     ]
     told = (
-        f"A validated change takes {_show(figures, 'emit.validated.of_otel_same_record')} times "
+        f"A validated change takes {show(figures, 'emit.validated.of_otel_same_record')} times "
         "the CPU of the plain record that says the same, and "
-        f"{_show(figures, 'emit.validated.of_otel_record')} times that of the one that says less."
+        f"{show(figures, 'emit.validated.of_otel_record')} times that of the one that says less."
     )
-    return [_table(("CPU of each, µs", "in the call", "until it is sent"), rows), told]
+    return [table(("CPU of each, µs", "in the call", "until it is sent"), rows), told]
 
 
 _LINEAGE: Final = {
@@ -412,8 +388,8 @@ def _listed(
     """Return the figures of a bench below each other; its first one is there if any is."""
     if f"{bench}.{next(iter(lines))}" not in figures:
         return ["Not measured yet."]
-    rows = [(what, _show(figures, f"{bench}.{name}")) for name, what in lines.items()]
-    return [told, _table(("", "median and range"), rows)]
+    rows = [(what, show(figures, f"{bench}.{name}")) for name, what in lines.items()]
+    return [told, table(("", "median and range"), rows)]
 
 
 def _twin(figures: dict[str, Figure]) -> list[str]:
@@ -422,75 +398,6 @@ def _twin(figures: dict[str, Figure]) -> list[str]:
         "with who asks."
     )
     return _listed(figures, "twin", _TWIN, told)
-
-
-_GROUPS: Final = {
-    "alone": "a server alone",
-    "one_ack": "one standby that must have each record",
-    "no_ack": "one standby, nothing waited for",
-}
-
-_COSTS: Final = {
-    "CPU-s/M, both servers": "cpu_s_per_million",
-    "of it the leader": "leader_cpu_s_per_million",
-    "ack p50 ms": "ack_p50_ms",
-    "ack p99 ms": "ack_p99_ms",
-    "spans/s unpaced": "spans_per_s",
-}
-
-_RATIOS: Final = ("cpu", "leader_cpu", "ack_p50", "ack_p99")
-
-_WAYS_OVER: Final = {
-    "promote": "promoted by hand, two of three left",
-    "lease": "by the lease of 10 s, two of three left",
-    "pair": "a pair, the killed one started again at once",
-}
-
-_STEPS: Final = (
-    "whole",
-    "noticing",
-    "doors_closed",
-    "store_closed",
-    "others_asked",
-    "store_opened",
-    "doors_opened",
-    "first_write",
-)
-
-
-def _replication(figures: dict[str, Figure]) -> list[str]:
-    if "replication.alone.cpu_s_per_million" not in figures:
-        return ["Not measured yet."]
-    costs = [
-        (what, *(_show(figures, f"replication.{mode}.{name}") for name in _COSTS.values()))
-        for mode, what in _GROUPS.items()
-    ]
-    costs += [
-        (
-            f"{_GROUPS[mode]}, of a server alone",
-            *(f"{_show(figures, f'replication.{mode}_of_alone.{name}')} x" for name in _RATIOS),
-            "",
-        )
-        for mode in list(_GROUPS)[1:]
-    ]
-    over = [
-        (what, *(_show(figures, f"failover.{way}.{step}_s") for step in _STEPS))
-        for way, what in _WAYS_OVER.items()
-    ]
-    told = (
-        "All servers, the load and its clients share the same cores and the same disk. The load "
-        "that acks are of is paced, so that no core is full."
-    )
-    then = (
-        "A leader is killed (`kill -9`) under load; seconds until the first write that any client "
-        "gets acknowledged by the next one, and of its parts:"
-    )
-    return [
-        told,
-        _table(("", *_COSTS), costs),
-        then,
-        _table(("s", *(step.replace("_", " ") for step in _STEPS)), over),
-    ]
 
 
 _PAGE: Final = {
@@ -537,16 +444,16 @@ _TEAM: Final = {
 def _lineage(figures: dict[str, Figure]) -> list[str]:
     if "lineage.emit.ring_ns" not in figures:
         return ["Not measured yet."]
-    rows = [(what, _show(figures, f"lineage.{name}")) for name, what in _LINEAGE.items()]
-    rows += [(what, _show(figures, f"stages.{name}")) for name, what in _STAGES.items()]
-    tables = [_table(("CPU of the thread that calls, ns", ""), rows)]
+    rows = [(what, show(figures, f"lineage.{name}")) for name, what in _LINEAGE.items()]
+    rows += [(what, show(figures, f"stages.{name}")) for name, what in _STAGES.items()]
+    tables = [table(("CPU of the thread that calls, ns", ""), rows)]
     if "graph.ancestry_ms" in figures:
-        asked = [(what, _show(figures, f"graph.{name}")) for name, what in _GRAPH.items()]
+        asked = [(what, show(figures, f"graph.{name}")) for name, what in _GRAPH.items()]
         told = (
             "A graph of a million edges, 25 stages of outputs that are made of four each, with the "
             "items and spans of each node, as the document that REST answers."
         )
-        tables += [told, _table(("ms", "median and range"), asked)]
+        tables += [told, table(("ms", "median and range"), asked)]
     return tables
 
 
@@ -565,8 +472,8 @@ def _decoders(figures: dict[str, Figure]) -> list[str]:
         (
             signal,
             way.replace("_", " "),
-            _show(figures, f"decode.{signal}.{way}.records_per_cpu_s"),
-            _show(figures, f"decode.{signal}.{way}.of_upb_parse"),
+            show(figures, f"decode.{signal}.{way}.records_per_cpu_s"),
+            show(figures, f"decode.{signal}.{way}.of_upb_parse"),
         )
         for signal in ("traces", "logs", "metrics")
         for way in ways
@@ -574,7 +481,7 @@ def _decoders(figures: dict[str, Figure]) -> list[str]:
     ]
     if not rows:
         return ["Not measured yet."]
-    return [_table(("signal", "way", "records per CPU-s", "to upb's parse alone"), rows)]
+    return [table(("signal", "way", "records per CPU-s", "to upb's parse alone"), rows)]
 
 
 def _remarks(reports: Iterable[Report]) -> list[str]:
