@@ -92,8 +92,8 @@ class EtcdLeases:
     def renew(self, epoch: int) -> bool:
         """See `LeaseStore.renew`."""
         if self._lease:
-            # What has ended is not renewed by this, and what it was is looked at afterwards.
-            self._gateway.ask("lease/keepalive", {"ID": str(self._lease)})
+            # What has ended is not renewed by this; the keys say afterwards whether it has.
+            self._ask_of_lease("keepalive", self._lease)
         held, last = self._read()
         mine = _Value(self._candidate.node_id, self._candidate.url, epoch)
         if held.value is not None:
@@ -103,7 +103,7 @@ class EtcdLeases:
     def release(self, epoch: int) -> None:
         """See `LeaseStore.release`. Nobody else's key hangs on the lease that is ended."""
         if self._lease:
-            self._revoke(self._lease)
+            self._ask_of_lease("revoke", self._lease)
             self._lease = 0
 
     def close(self) -> None:
@@ -137,16 +137,16 @@ class EtcdLeases:
             },
         )
         if not told.get("succeeded", False):
-            self._revoke(int(lease))
+            self._ask_of_lease("revoke", int(lease))
             return False
         self._lease = int(lease)
         return True
 
-    def _revoke(self, lease: int) -> None:
+    def _ask_of_lease(self, what: str, lease: int) -> None:
+        """Have a lease of etcd's own renewed or ended; one that has ended stays so."""
         try:
-            self._gateway.ask("lease/revoke", {"ID": str(lease)})
+            self._gateway.ask(f"lease/{what}", {"ID": str(lease)})
         except ClewError as error:
-            # It has ended by itself.
             if error.code is not ErrorCode.NOT_FOUND:
                 raise
 
