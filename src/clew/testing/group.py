@@ -231,6 +231,7 @@ class ServerGroup:
         """Return how a leader sees a standby."""
         told = self.status(leader)
         assert told is not None, f"server {leader} does not answer"
+        assert "peers" in told, f"server {leader} answers {told}"
         url = self._ways[leader, standby].url
         found: dict[str, Any] = next(each for each in told["peers"] if each["url"] == url)
         return found

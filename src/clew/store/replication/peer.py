@@ -18,7 +18,7 @@ import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.replication import wire
-from clew.store.replication.reader import LogReader, list_segments
+from clew.store.replication.reader import LogReader, measure_after
 from clew.store.replication.said import Said
 from clew.store.replication.status import StandbyStatus
 
@@ -127,10 +127,7 @@ class Peer:
         """Return how it is. The caller holds the leader's lock."""
         behind = window.bytes_after(self.position)
         if not window.has(self.position):
-            names = list_segments(folder)
-            ends = [*(name.first - 1 for name in names[1:]), last]
-            late = [name for name, end in zip(names, ends, strict=True) if end > self.position]
-            behind = sum((folder / str(name)).stat().st_size for name in late)
+            behind = measure_after(folder, self.position, last)
         return StandbyStatus(
             url=self.url,
             node_id=self.node_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -139,6 +140,20 @@ class LogReader:
         with (self._folder / str(following)).open("rb") as file:
             header = SegmentHeader.parse(memoryview(file.read(SEGMENT_HEADER_BYTES)))
         return header is not None and self._offset >= header.previous_bytes
+
+
+def measure_after(folder: Path, number: int, last: int) -> int:
+    """Return the bytes of the files that hold frames after a number, up to the `last` there is.
+
+    Files that the log lets go meanwhile count nothing.
+    """
+    names = list_segments(folder)
+    size = 0
+    for name, end in zip(names, [*(name.first - 1 for name in names[1:]), last], strict=False):
+        if end > number:
+            with contextlib.suppress(FileNotFoundError):
+                size += (folder / str(name)).stat().st_size
+    return size
 
 
 def list_segments(folder: Path) -> list[SegmentName]:
