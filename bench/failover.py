@@ -34,7 +34,7 @@ import httpx
 from bench.clew_server import ClewServer
 from bench.data import SpanRequests
 from bench.figures import median_of
-from bench.processes import free_ports
+from clew.testing.network import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -129,15 +128,6 @@ class Child:
         self.stop()
         if self._process.stdout:
             self._process.stdout.close()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return loopback ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 # --- what a process uses ------------------------------------------------------------------------

@@ -23,7 +23,8 @@ from bench.failover import measure_failovers, wait_for
 from bench.figures import median_of
 from bench.ingest import CONNECTIONS, DAY_NS, MERGE_S_MAX, WARM_UP_SPANS
 from bench.load import Load, LoadResult, send
-from bench.processes import cpu_s, free_ports, wait_until_idle
+from bench.processes import cpu_s, wait_until_idle
+from clew.testing.network import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from bench.clew_server import ClewServer
 from bench.figures import median_of, single
-from bench.processes import free_ports, wait_until_idle
+from bench.processes import wait_until_idle
 from bench.tree_load import Scene, play
+from clew.testing.network import free_ports
 from clew.testing.postgres import PostgresProcess
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """An etcd server for tests, where the machine has the program ``etcd``.
 
-It listens on loopback alone, keeps what it is told in a temporary folder, and is gone with it when
-it is closed, or when this process ends however it may.
+It listens on loopback, or on the one address it is given, keeps what it is told in a temporary
+folder, and is gone with it when it is closed, or when this process ends however it may.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from clew.testing.group import free_ports
+from clew.testing.network import LOOPBACK, free_ports
 from clew.testing.postgres import end_with_parent
 
 if TYPE_CHECKING:
@@ -43,42 +43,56 @@ class EtcdProcess:
         FileNotFoundError: there is no etcd on this machine.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = LOOPBACK) -> None:
         program = find_etcd()
         if program is None:
             raise FileNotFoundError("there is no etcd on this machine")
         self.folder = Path(tempfile.mkdtemp(prefix="clew-etcd-"))
         self._numbers = itertools.count(1)
-        self.port, peers = free_ports(2)
-        clients, members = (f"http://127.0.0.1:{port}" for port in (self.port, peers))
-        with (self.folder / "log").open("wb") as log:
+        self.port, peers = free_ports(2, address)
+        self.host = f"{address}:{self.port}"
+        clients, members = f"http://{self.host}", f"http://{address}:{peers}"
+        self._command = (
+            *(program, "--name", "one", "--data-dir", self.folder / "data"),
+            *("--listen-client-urls", clients, "--advertise-client-urls", clients),
+            *("--listen-peer-urls", members, "--initial-advertise-peer-urls", members),
+            *("--initial-cluster", f"one={members}"),
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self) -> None:
+        """Start the server over what it kept, and return once it answers."""
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - a program that was looked for
-                [
-                    *(program, "--name", "one", "--data-dir", self.folder / "data"),
-                    *("--listen-client-urls", clients, "--advertise-client-urls", clients),
-                    *("--listen-peer-urls", members, "--initial-advertise-peer-urls", members),
-                    *("--initial-cluster", f"one={members}"),
-                ],
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 # It calls the kernel and nothing else, so no lock of another thread can hold it.
                 preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
             )
-        try:
-            self._wait_until_ready()
-        except BaseException:
-            self.close()
-            raise
+        self._wait_until_ready(self._process)
+
+    def kill(self) -> None:
+        """End the server as a crash would. Idempotent."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
 
     def new_url(self, user: str = "") -> str:
         """Return an address below a path that nobody has used yet."""
-        return f"etcd://{user}127.0.0.1:{self.port}/{next(self._numbers)}"
+        return f"etcd://{user}{self.host}/{next(self._numbers)}"
 
     def ask(self, what: str, question: dict[str, Any], token: str | None = None) -> dict[str, Any]:
         """Return what the server answers; `what` is the path below ``/v3/``."""
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/v3/{what}",
+            f"http://{self.host}/v3/{what}",
             json.dumps(question).encode(),
             {"authorization": token} if token else {},
         )
@@ -88,22 +102,21 @@ class EtcdProcess:
 
     def close(self) -> None:
         """End the server and remove what it kept."""
-        self._process.kill()
-        self._process.wait()
+        self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + READY_SECONDS_MAX
         while True:
             try:
                 self.ask("kv/range", {"key": "AA=="})
             except OSError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
+                if time.monotonic() > deadline or process.poll() is not None:
                     raise RuntimeError((self.folder / "log").read_text()) from None
             else:
                 return
             try:
-                self._process.wait(0.02)
+                process.wait(0.02)
             except subprocess.TimeoutExpired:
                 continue
 

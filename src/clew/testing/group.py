@@ -13,13 +13,13 @@ import itertools
 import json
 import os
 import signal
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from clew.testing.chaos import CALM, ChaosProxy, Way
+from clew.testing.etcd import EtcdProcess
 from clew.testing.history import ask, check_fence, wait_until
-from clew.testing.network import Network, find_obstacle
+from clew.testing.network import LOOPBACK, Network, find_obstacle, free_ports
 from clew.testing.server import ServerProcess
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
     from clew.testing.network import Wire
 
-__all__ = ["ServerGroup", "ask", "free_ports"]
-
-LOOPBACK: Final = "127.0.0.1"
+__all__ = ["ServerGroup", "ask"]
 
 HOSTS_VARIABLE: Final = "CLEW_TEST_HOSTS"
 """In the environment of the tests; ``off`` leaves the servers on the loopback where there could be
@@ -54,7 +52,8 @@ class ServerGroup:
     Nothing is started by itself. What one server sends another goes through `way`, where it can be
     delayed, cut and held back; clients reach each server directly. With `on_hosts`, where that may
     be, each server has a host, and so has whoever is within ``with``: this thread, and what it
-    starts there.
+    starts there. With `has_etcd` an etcd of the group's own, on a host of its own then, keeps the
+    lease.
     """
 
     def __init__(
@@ -64,6 +63,7 @@ class ServerGroup:
         settings: Mapping[str, str] | None = None,
         *,
         on_hosts: bool = False,
+        has_etcd: bool = False,
     ) -> None:
         self.folders = [folder / f"server-{number}" for number in range(servers)]
         self.processes: dict[int, ServerProcess] = {}
@@ -71,19 +71,19 @@ class ServerGroup:
         self._within = contextlib.ExitStack()
         self.network: Network | None = None
         if on_hosts and why_not_on_hosts() is None:
-            # The last one is the clients'.
-            self.network = Network(servers + 1)
-            self._addresses = [host.address for host in self.network.hosts[:-1]]
+            # Behind those of the servers: the clients', and the one of etcd.
+            self.network = Network(servers + 1 + has_etcd)
+            self._addresses = [host.address for host in self.network.hosts]
             self.ports, trails_ports = [HTTP_PORT] * servers, [TRAILS_PORT] * servers
             self._settings["insecure"] = "true"
         else:
-            self._addresses = [LOOPBACK] * servers
+            self._addresses = [LOOPBACK] * (servers + 1 + has_etcd)
             ports = free_ports(2 * servers)
             self.ports, trails_ports = ports[:servers], ports[servers:]
         self._doors = [
             (f"{address}:{port}", f"{address}:{trails_port}")
             for address, port, trails_port in zip(
-                self._addresses, self.ports, trails_ports, strict=True
+                self._addresses[:servers], self.ports, trails_ports, strict=True
             )
         ]
         self.urls = [f"http://{http}" for http, _ in self._doors]
@@ -94,6 +94,18 @@ class ServerGroup:
             with self._at(target):
                 proxy = ChaosProxy(self.ports[target], host=self._addresses[target])
             self._ways[source, target] = proxy
+        self._clients, self._etcd_host = servers, servers + 1
+        self.etcd: EtcdProcess | None = None
+        self._leases: list[ChaosProxy] = []
+        if has_etcd:
+            self._begin_etcd(servers)
+
+    def _begin_etcd(self, servers: int) -> None:
+        """Start etcd, with a way to it for each server."""
+        with self._at(self._etcd_host):
+            address = self._addresses[self._etcd_host]
+            self.etcd = EtcdProcess(address)
+            self._leases = [ChaosProxy(self.etcd.port, host=address) for _ in range(servers)]
 
     def _at(self, number: int) -> contextlib.AbstractContextManager[None]:
         """Be on the host of a server meanwhile, where it has one."""
@@ -118,6 +130,8 @@ class ServerGroup:
             "otlp_grpc": "off",
             "trails": trails_door,
         }
+        if self._leases:
+            given["lease"] = self._leases[number].url.replace("http", "etcd")
         with self._at(number):
             process = ServerProcess(self.folders[number], given | self._settings | settings)
         self.processes[number] = process
@@ -173,6 +187,29 @@ class ServerGroup:
                 # What was lost was in the middle of something.
                 for proxy in self._around(number):
                     proxy.cut()
+
+    @contextlib.contextmanager
+    def cut_off_etcd(self, number: int) -> Iterator[None]:
+        """Let nothing through between a server and etcd, both ways."""
+        if self.network is not None:
+            wires = [(number, self._etcd_host), (self._etcd_host, number)]
+            self.network.cut(wires)
+            yield
+            self.network.mend(wires)
+            return
+        self._leases[number].change_weather(refuses=True)
+        self._leases[number].cut()
+        yield
+        self._leases[number].change_weather(refuses=False)
+
+    @contextlib.contextmanager
+    def without_etcd(self) -> Iterator[None]:
+        """Kill etcd, and start it again over what it kept."""
+        assert self.etcd is not None, "the group has none"
+        self.etcd.kill()
+        yield
+        with self._at(self._etcd_host):
+            self.etcd.start()
 
     def _around(self, number: int) -> list[ChaosProxy]:
         """Return the proxies between a server and the others."""
@@ -336,7 +373,7 @@ class ServerGroup:
     def __enter__(self) -> Self:
         if self.network is not None:
             self._within.callback(self.network.close)
-            self._within.enter_context(self.network.hosts[-1].inside())
+            self._within.enter_context(self.network.hosts[self._clients].inside())
         return self
 
     def __exit__(
@@ -348,8 +385,10 @@ class ServerGroup:
         with self._within:
             for process in self.processes.values():
                 process.kill()
-            for proxy in self._ways.values():
+            for proxy in (*self._ways.values(), *self._leases):
                 proxy.close()
+            if self.etcd is not None:
+                self.etcd.close()
 
 
 def why_not_on_hosts() -> str | None:
@@ -357,12 +396,3 @@ def why_not_on_hosts() -> str | None:
     if os.environ.get(HOSTS_VARIABLE) == "off":
         return f"{HOSTS_VARIABLE} is off"
     return find_obstacle()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody has now; all are held until all are chosen."""
-    with contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in taken:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in taken]

@@ -34,10 +34,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Host", "Network", "Wire", "find_obstacle"]
+__all__ = ["LOOPBACK", "Host", "Network", "Wire", "find_obstacle", "free_ports"]
 
 Wire = tuple[int, int]
 """One direction between two hosts, by their numbers: from, to."""
+
+LOOPBACK: Final = "127.0.0.1"
 
 SUBNET: Final = "192.0.2"
 """Addresses that are nobody's anywhere (RFC 5737)."""
@@ -213,6 +215,15 @@ def find_obstacle() -> str | None:
     except OSError as error:
         return f"no network of its own may be made here: {error}"
     return None
+
+
+def free_ports(count: int, address: str = LOOPBACK) -> list[int]:
+    """Return ports of this thread's host that nobody has now; all are held until all are chosen."""
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in taken:
+            each.bind((address, 0))
+        return [each.getsockname()[1] for each in taken]
 
 
 @contextlib.contextmanager

@@ -16,8 +16,9 @@ import pytest
 
 from clew.app.configuration import load
 from clew.app.group import check_group
-from clew.testing.group import ask, free_ports
+from clew.testing.group import ask
 from clew.testing.history import wait_until
+from clew.testing.network import free_ports
 from clew.testing.requests import spans_request
 
 if TYPE_CHECKING:
