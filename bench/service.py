@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clew.app import store as app_store
-from clew.app.configuration import Configuration
+from clew.app.configuration.settings import Configuration
 from clew.app.machine import keep_large_blocks
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clew.app.agent_pages import write_contract, write_skill
+from clew.app.generate.agent_pages import write_contract, write_skill
 from clew.app.main import build, commands
 from clew.surfaces.cli.tree import COMMANDS
 from clew.surfaces.mcp import generate

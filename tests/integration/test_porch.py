@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from clew.app.peers import CANDIDATE, Peers, Told
-from clew.app.porch import Porch, is_registry_guarded, refuse_while_shut
-from clew.app.settings import Address
+from clew.app.configuration.values import Address
+from clew.app.group.peers import CANDIDATE, Peers, Told
+from clew.app.group.porch import Porch, is_registry_guarded, refuse_while_shut
 from clew.app.sockets import take
 from clew.base.errors import ClewError, ErrorCode
 from clew.remote.http import Server

@@ -13,8 +13,8 @@ import pytest
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from clew.app.typescript import PATH as TYPESCRIPT
-from clew.app.typescript import encode_typescript
+from clew.app.generate.typescript import PATH as TYPESCRIPT
+from clew.app.generate.typescript import encode_typescript
 from clew.surfaces.errors import Problem
 from clew.surfaces.rest.openapi import encode_openapi
 from clew.surfaces.rest.questions import Readiness

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from clew.app.configuration import load
+from clew.app.configuration.load import load
 from clew.app.store import REGISTRY, STORED, declare_kinds
 from clew.base.errors import ClewError
 from clew.lineage.ingest.told import LinkTally

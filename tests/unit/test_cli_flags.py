@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 import pytest
 
-from clew.app.cli_reference import PAGE, write_page
+from clew.app.generate.cli_reference import PAGE, write_page
 from clew.app.main import build, commands
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage import parameters as lineage
@@ -216,7 +216,7 @@ def _choices(kind: Any) -> set[Any] | None:
 
 def test_the_reference_page_is_what_the_command_tree_says_today() -> None:
     root = Path(__file__).parents[2]
-    assert (root / PAGE).read_text() == write_page(), "write it anew: clew.app.cli_reference"
+    assert (root / PAGE).read_text() == write_page(), "write it anew: clew.app.generate"
 
 
 @pytest.mark.parametrize(

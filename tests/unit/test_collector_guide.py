@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from clew.app.configuration import Configuration
-from clew.app.settings import parse_shards
+from clew.app.configuration.parse import parse_shards
+from clew.app.configuration.settings import Configuration
 from clew.base.sharding import OTLP_PORT, Ring
 from clew.testing.requests import ids_of, spans_request
 from clew.testing.router import split_spans

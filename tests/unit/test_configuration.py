@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from clew.app.configuration import SETTINGS, Configuration, check_exposure, load
-from clew.app.reference import PAGE, write_page
-from clew.app.settings import Address, parse_size
-from clew.app.shown import show
+from clew.app.configuration.exposure import check_exposure
+from clew.app.configuration.load import load
+from clew.app.configuration.parse import parse_size
+from clew.app.configuration.settings import SETTINGS, Configuration
+from clew.app.configuration.shown import show
+from clew.app.configuration.values import Address
+from clew.app.generate.configuration_reference import PAGE, write_page
 from clew.base.errors import ClewError, ErrorCode
 
 ROOT = Path(__file__).parents[2]

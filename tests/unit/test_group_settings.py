@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clew.app.configuration import load
-from clew.app.group import check_group, find_url
-from clew.app.settings import Role
-from clew.app.shown import HIDDEN, show
+from clew.app.configuration.group import check_group, find_url
+from clew.app.configuration.load import load
+from clew.app.configuration.shown import HIDDEN, show
+from clew.app.configuration.values import Role
 from clew.base.errors import ClewError, ErrorCode
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from clew.app.settings import SQLITE
+from clew.app.configuration.values import SQLITE
 from clew.store.database.address import hide_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from clew.app.configuration import Configuration
+    from clew.app.configuration.settings import Configuration
     from clew.app.sockets import Addresses
 
 

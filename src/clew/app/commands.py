@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from cyclopts import Parameter
 
-from clew.app.configuration import Loaded, load
+from clew.app.configuration.load import Loaded, load
+from clew.app.configuration.shown import ShownConfiguration, show
 from clew.app.serving import ConfigFile
-from clew.app.shown import ShownConfiguration, show
 from clew.base.errors import ClewError
 from clew.remote.http import Answer
 from clew.surfaces.cli import output

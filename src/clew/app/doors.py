@@ -8,9 +8,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from clew.app.beginning import Beginning
 from clew.app.callers import TreeCallers, keep_out_revoked, keep_permitted
-from clew.app.internal import open_internal
+from clew.app.group.beginning import Beginning
+from clew.app.group.internal import open_internal
 from clew.app.journal import TelemetryJournal
 from clew.app.listener import Listener
 from clew.app.own import OwnTelemetry
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from clew.app.configuration import Configuration
+    from clew.app.configuration.settings import Configuration
     from clew.app.sockets import Sockets
     from clew.app.store import Store
     from clew.store.decoder import Decoded

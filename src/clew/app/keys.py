@@ -222,7 +222,7 @@ def _open_keys(place: OfflineFlags) -> Iterator[KeyRing]:
     import time
 
     from clew.access.keys import KeyRing
-    from clew.app.configuration import load
+    from clew.app.configuration.load import load
     from clew.app.store import open_registry
     from clew.store.folder import FolderLock
 

@@ -23,10 +23,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from clew.app.configuration import check_exposure, load
-from clew.app.group import check_group
+from clew.app.configuration.exposure import check_exposure
+from clew.app.configuration.group import check_group
+from clew.app.configuration.load import load
+from clew.app.configuration.values import SQLITE
 from clew.app.machine import keep_large_blocks, raise_descriptor_limit
-from clew.app.settings import SQLITE
 from clew.app.sockets import Sockets, take
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.transport.receiver import DatagramReceiver
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from tempfile import TemporaryDirectory
 
-    from clew.app.configuration import Configuration
-    from clew.app.settings import Address
+    from clew.app.configuration.settings import Configuration
+    from clew.app.configuration.values import Address
     from clew.app.sockets import Addresses
     from clew.app.store import Store
 
@@ -191,7 +192,7 @@ async def _live_in_group(
     configuration: Configuration, sockets: Sockets, warnings: list[str], stop: asyncio.Event
 ) -> None:
     """Serve as one server of several, in one role after another."""
-    from clew.app.roles import Course
+    from clew.app.group.roles import Course
 
     def announce(store: Store, addresses: Addresses, troubles: list[ClewError]) -> None:
         _announce(configuration, store, addresses, [*warnings, *map(_tell, troubles)])

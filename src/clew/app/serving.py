@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Group, Parameter
 
-from clew.app.configuration import SETTINGS, load
+from clew.app.configuration.load import load
+from clew.app.configuration.settings import SETTINGS
 from clew.base.errors import ClewError, ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clew.app.settings import Setting
+    from clew.app.configuration.setting import Setting
 
 ConfigFile = Annotated[
     Path | None, Parameter(name="--config", help="Read settings from this TOML file.")

@@ -12,7 +12,7 @@ from clew.app.machine import find_listener
 from clew.base.errors import ClewError, ErrorCode
 
 if TYPE_CHECKING:
-    from clew.app.settings import Address
+    from clew.app.configuration.values import Address
     from clew.lineage.transport.receiver import DatagramReceiver
 
 

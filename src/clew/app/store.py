@@ -11,9 +11,9 @@ from clew.access.registry import AccessRegistry
 from clew.access.schema import SCHEMA as ACCESS
 from clew.answers.correlate import StrandAnswers
 from clew.answers.witnesses import FIELDS, TRACE_ID, StrandWitnesses
+from clew.app.configuration.values import SQLITE
 from clew.app.fingerprints import FingerprintDecoder, ReferenceLookup
 from clew.app.lineages import LineageDecoder
-from clew.app.settings import SQLITE
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S
 from clew.lineage.ingest.decoder import LinkDecoder
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clew.answers.contract import Answers, AppSource
-    from clew.app.configuration import Configuration
+    from clew.app.configuration.settings import Configuration
     from clew.lineage.contract import Lineages
     from clew.remote.shards import Shards
     from clew.store.database.contract import Database

@@ -16,7 +16,7 @@ from clew.team.vault.choice import open_vault
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clew.app.configuration import Configuration
+    from clew.app.configuration.settings import Configuration
     from clew.store.database.contract import Database
     from clew.team.comments.contract import Comments
     from clew.team.sessions.contract import Sessions

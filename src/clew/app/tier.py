@@ -29,7 +29,7 @@ from clew.twin.ingest.judge import ReferencePolicy
 from clew.twin.registries.book import RegistryBook
 
 if TYPE_CHECKING:
-    from clew.app.configuration import Configuration
+    from clew.app.configuration.settings import Configuration
     from clew.store.engine.contract import Snapshot
 
 

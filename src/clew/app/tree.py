@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from clew.access.audit import Entry
-    from clew.app.configuration import Configuration
+    from clew.app.configuration.settings import Configuration
     from clew.store.database.contract import Database
     from clew.tree.journal.journal import JournalSink
 

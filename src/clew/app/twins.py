@@ -13,7 +13,7 @@ from clew.twin.state.memory import Memory
 from clew.twin.state.retention import Retention
 
 if TYPE_CHECKING:
-    from clew.app.configuration import Configuration
+    from clew.app.configuration.settings import Configuration
     from clew.app.store import Store
     from clew.twin.registries.book import RegistryBook
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from clew.app.settings import SQLITE
+from clew.app.configuration.values import SQLITE
 from clew.app.store import OWN_RETENTION_SECONDS, SIGNALS_STORED, STORED
 from clew.store.database.sqlite import FILE_NAME
 from clew.store.database.writer import WriterOptions
@@ -16,7 +16,7 @@ from clew.surfaces.health.storage import StorageMeter
 from clew.surfaces.health.vitals import Vitals
 
 if TYPE_CHECKING:
-    from clew.app.configuration import Configuration
+    from clew.app.configuration.settings import Configuration
     from clew.app.store import Store
 
 _REGISTRY_FILES: Final = (FILE_NAME, f"{FILE_NAME}-wal")

@@ -37,7 +37,7 @@ LIFELINE_VARIABLE: Final = "CLEW_TESTING_LIFELINE"
 
 
 class ServerProcess:
-    """A server over `folder`, configured by `settings` (names as in `clew.app.configuration`).
+    """A server over `folder`, configured by `settings` (`clew.app.configuration`).
 
     It records nothing of itself unless a setting says so.
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clew.app.configuration import load
-from clew.app.group import check_group
+from clew.app.configuration.group import check_group
+from clew.app.configuration.load import load
 from clew.testing.group import ask
 from clew.testing.history import wait_until
 from clew.testing.network import free_ports

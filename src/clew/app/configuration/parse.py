@@ -1,21 +1,14 @@
-"""How one setting is written: its value as text, what the text means, and what is said of it.
-
-Whatever names a setting (a flag, the environment, a file) gives text, and every text goes through
-the one parser of its setting, so that a value means the same wherever it came from.
-"""
+"""The parsers of settings: what each kind of text means, and why it is refused."""
 
 from __future__ import annotations
 
 import math
-import os
 import re
-import sys
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from clew.app.configuration.values import SQLITE, Address, Role
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import Shard
 from clew.base.sharding import endpoint_of
@@ -24,13 +17,12 @@ from clew.lineage.transport.address import Address as LinksAddress
 from clew.lineage.transport.address import parse_address as parse_links_address
 from clew.store.database.address import hide_password, is_postgres
 from clew.store.replication.lease.gateway import is_etcd
-from clew.surfaces.callers import is_loopback_name
 from clew.team.merging.strategy import ConflictStrategy
 from clew.tree.machine.app import Tier
 from clew.twin.ingest.judge import ReferencePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    pass
 
 SIZE_UNITS: Final = {
     "": 1,
@@ -45,88 +37,7 @@ SIZE_UNITS: Final = {
     "tib": 1 << 40,
 }
 
-
 _SHARD_NAME = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
-
-SQLITE: Final = "sqlite"
-"""As the setting `registry`: a file in the data folder."""
-
-
-class Role(StrEnum):
-    """How a server of a group starts: as the one that writes, as one that follows, or by a lease.
-
-    It is what a folder starts with: once servers of a group have heard who leads, that decides.
-    """
-
-    LEADER = "leader"
-    STANDBY = "standby"
-    AUTO = "auto"
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a door listens. Port 0 lets the system choose a free one."""
-
-    host: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only programs on this machine can reach it."""
-        return is_loopback_name(self.host.lower().rstrip("."))
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting, as the documentation, the command line and `clew config` know it.
-
-    `default` is text, or a function of the environment where the platform decides.
-    """
-
-    name: str
-    default: str | Callable[[Mapping[str, str]], str]
-    default_shown: str
-    doc: str
-    parse: Callable[[str], object]
-    is_switch: bool
-    is_list: bool
-    is_secret: bool = False
-
-    @property
-    def flag(self) -> str:
-        """The flag of `clew serve`."""
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        """The environment variable."""
-        return "CLEW_" + self.name.upper()
-
-    def default_text(self, environ: Mapping[str, str]) -> str:
-        """Return the text that stands where nobody says otherwise."""
-        return self.default if isinstance(self.default, str) else self.default(environ)
-
-
-def setting(
-    default: str | Callable[[Mapping[str, str]], str],
-    parse: Callable[[str], object],
-    doc: str,
-    *,
-    default_shown: str | None = None,
-) -> Any:
-    """Declare a dataclass field as a setting; the annotation of the field gives the type."""
-    shown = (
-        default_shown
-        if default_shown is not None
-        else (default if isinstance(default, str) else "")
-    )
-    metadata = {"default": default, "shown": shown, "doc": doc, "parse": parse}
-    if isinstance(default, str):
-        return field(default=parse(default), metadata=metadata)
-    return field(default_factory=lambda: parse(default(os.environ)), metadata=metadata)
 
 
 def _refuse(text: str, what: str, hint: str) -> ClewError:
@@ -392,15 +303,3 @@ def parse_secret(text: str) -> str:
         # What was given is not repeated: it is a secret that somebody mistyped.
         raise _refuse("…", "a key", "give it as `clew keys create` printed it")
     return text
-
-
-def user_folder(environ: Mapping[str, str], kind: str) -> Path:
-    """Return the platform's folder for a user's `data` or `config`, clew's part of it."""
-    home = Path(environ.get("HOME") or Path.home())
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / "clew"
-    named = environ.get(f"XDG_{kind.upper()}_HOME", "")
-    # The XDG specification says that a relative path there is to be ignored.
-    if named and Path(named).is_absolute():
-        return Path(named) / "clew"
-    return home / (".local/share" if kind == "data" else ".config") / "clew"

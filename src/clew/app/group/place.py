@@ -8,7 +8,7 @@ from clew.surfaces.group import refuse_write
 from clew.telemetry.group import GroupStatus, PeerStatus, Promotion
 
 if TYPE_CHECKING:
-    from clew.app.roles import Course
+    from clew.app.group.roles import Course
     from clew.base.errors import ClewError
     from clew.store.replication.part import Part
     from clew.store.replication.standing import Standing

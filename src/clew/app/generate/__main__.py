@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from clew.app import agent_pages, cli_reference
-from clew.app.reference import PAGE, write_page
-from clew.app.typescript import PATH as TYPESCRIPT
-from clew.app.typescript import encode_typescript
+from clew.app.generate import agent_pages, cli_reference
+from clew.app.generate.configuration_reference import PAGE, write_page
+from clew.app.generate.typescript import PATH as TYPESCRIPT
+from clew.app.generate.typescript import encode_typescript
 from clew.surfaces.grpc.generate import main as write_stubs
 from clew.surfaces.mcp import generate as mcp_pages
 from clew.surfaces.rest.openapi import encode_openapi
@@ -40,7 +40,7 @@ WRITERS: Final[Mapping[Path, Callable[[], bytes]]] = {
 
 def main() -> int:
     """Write the files that differ, name them, and return the exit code."""
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[4]
     for path, write in WRITERS.items():
         content = write()
         target = root / path

@@ -1,6 +1,6 @@
 """Write `docs/reference/configuration.md` from the declared settings.
 
-``python -m clew.app.reference`` prints the page.
+``python -m clew.app.generate.configuration_reference`` prints the page.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from clew.app.configuration import SETTINGS
+from clew.app.configuration.settings import SETTINGS
 
 PAGE: Final = Path("docs/reference/configuration.md")
 
 _INTRODUCTION: Final = """\
-<!-- Written by `python -m clew.app.reference`; do not edit. -->
+<!-- Written by `python -m clew.app.generate.configuration_reference`; do not edit. -->
 # Configuration
 
 Every setting can be given as a flag of `clew serve`, as an environment variable, or as a key of a

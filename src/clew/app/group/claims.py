@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from clew.app.peers import (
+from clew.app.group.peers import (
     STANDBY,
     check_extent,
     check_not_fenced,
@@ -22,8 +22,8 @@ from clew.store.replication.standing import FencedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clew.app.peers import Heard, Peers
-    from clew.app.turn import Change
+    from clew.app.group.peers import Heard, Peers
+    from clew.app.group.turn import Change
     from clew.store.replication.standing import Standing
 
 Extent = tuple[int, int]

@@ -4,10 +4,10 @@ Theory of operation. A role is composition: nothing in a store or in a door chan
 it is open. What ends a role (a lease that is lost or won, a larger epoch that is heard of, a
 promotion, a need of a snapshot) closes the doors and the store, on the path that the end of the
 process takes, and the same process opens again over the same folder. The addresses stay taken
-meanwhile, and whoever connects is told so at once (`clew.app.porch`). The engine alone stays open:
-what it holds does not depend on the role, and opening it is most of a start.
+meanwhile, and whoever connects is told so at once (`clew.app.group.porch`). The engine alone stays
+open: what it holds does not depend on the role, and opening it is most of a start.
 
-Whoever is to lead claims it first (`clew.app.claims`).
+Whoever is to lead claims it first (`clew.app.group.claims`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from clew.app.candidacy import Candidacy
-from clew.app.claims import Claims
-from clew.app.configuration import check_exposure
-from clew.app.group import find_url
-from clew.app.peers import (
+from clew.app.configuration.exposure import check_exposure
+from clew.app.configuration.group import find_url
+from clew.app.configuration.values import Address, Role
+from clew.app.group.candidacy import Candidacy
+from clew.app.group.claims import Claims
+from clew.app.group.peers import (
     CANDIDATE,
     LEADER,
     STANDBY,
@@ -30,13 +31,12 @@ from clew.app.peers import (
     check_nobody_leads,
     extent_of,
 )
-from clew.app.place import Place, describe_standing
-from clew.app.porch import Porch, is_registry_guarded, refuse_while_shut
+from clew.app.group.place import Place, describe_standing
+from clew.app.group.porch import Porch, is_registry_guarded, refuse_while_shut
+from clew.app.group.snapshots import take_snapshot
+from clew.app.group.turn import Change, Stopwatch, Turn
 from clew.app.server_key import KeyAdoption
-from clew.app.settings import Address, Role
-from clew.app.snapshots import take_snapshot
 from clew.app.store import Membership, open_service, open_store
-from clew.app.turn import Change, Stopwatch, Turn
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.transport.receiver import DatagramReceiver
 from clew.remote.http import Server
@@ -52,7 +52,7 @@ from clew.telemetry.group import GroupStatus, Promotion
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clew.app.configuration import Configuration
+    from clew.app.configuration.settings import Configuration
     from clew.app.doors import Doors
     from clew.app.sockets import Addresses, Sockets
     from clew.app.store import Store, StoredEngine

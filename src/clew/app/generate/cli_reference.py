@@ -1,6 +1,6 @@
 """Write `docs/reference/cli.md` from the command tree.
 
-``python -m clew.app.cli_reference`` prints the page.
+``python -m clew.app.generate.cli_reference`` prints the page.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MEANINGS: Final = {
 }
 
 _INTRODUCTION: Final = """\
-<!-- Written by `python -m clew.app.cli_reference`; do not edit. -->
+<!-- Written by `python -m clew.app.generate.cli_reference`; do not edit. -->
 # Command line
 
 `clew` asks a server over its REST door; `--server` or `CLEW_SERVER` says which

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from clew.app.configuration import SETTINGS
+from clew.app.configuration.settings import SETTINGS
 from clew.store.database.address import hide_password, is_postgres
 
 if TYPE_CHECKING:
-    from clew.app.configuration import Loaded
+    from clew.app.configuration.load import Loaded
 
 HIDDEN: Final = "…"
 """What stands for a secret."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SKILL: Final = Path("src/clew/surfaces/mcp") / SKILL_NAME
 CONTRACT: Final = Path("src/clew/surfaces/mcp") / CONTRACT_NAME
 
-_ROOT: Final = Path(__file__).parents[3]
+_ROOT: Final = Path(__file__).parents[4]
 _MARK: Final = "<!-- {name}: written by `python -m clew.app.generate` -->\n"
 _END: Final = "<!-- end -->\n"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from clew.app.group.snapshots import give_snapshot
 from clew.app.server_key import tell_key
-from clew.app.snapshots import give_snapshot
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.replication.reader import read_once

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from clew.app.settings import SQLITE, Role
+from clew.app.configuration.values import SQLITE, Role
 from clew.base.errors import ClewError, ErrorCode
 
 if TYPE_CHECKING:
-    from clew.app.configuration import Configuration
+    from clew.app.configuration.settings import Configuration
 
 PEERS_MAX: Final = 8
 """Standbys that one leader feeds. Each is a copy of everything; whoever has more than a handful

@@ -11,7 +11,7 @@ from clew.base.errors import ClewError
 from clew.store.replication.lease.hold import Lease
 
 if TYPE_CHECKING:
-    from clew.app.roles import Course
+    from clew.app.group.roles import Course
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The writers of generated files: ``python -m clew.app.generate``."""
