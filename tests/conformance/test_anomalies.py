@@ -16,7 +16,7 @@ from clew.telemetry.analytics import parameters as ask
 from clew.telemetry.analytics.anomalies import find_anomalies
 from clew.telemetry.query.logs import find_logs
 from clew.telemetry.query.parameters import LogQuery, SpanQuery
-from clew.telemetry.query.spans import find_spans
+from clew.telemetry.query.traces.spans import find_spans
 from clew.telemetry.tables import TABLES
 from tests.conformance.planted import HOUR, HOURS, Planted
 from tests.conformance.query_requests import NOW

@@ -28,7 +28,7 @@ from clew.team.comments.parameters import NewComment
 from clew.team.comments.schema import SCHEMA
 from clew.team.comments.service import TeamComments
 from clew.telemetry.otlp.signal import Signal
-from clew.telemetry.query.around import ServiceMetrics
+from clew.telemetry.query.metrics.around import ServiceMetrics
 from clew.telemetry.query.service import TelemetryQuery
 from clew.telemetry.tables import TABLES
 from clew.tree.known import KnownApps

@@ -17,7 +17,7 @@ from clew.telemetry.analytics import parameters as ask
 from clew.telemetry.analytics.differences import KEY_VALUES_MAX, diff
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query.parameters import SpanQuery
-from clew.telemetry.query.spans import find_spans
+from clew.telemetry.query.traces.spans import find_spans
 from clew.telemetry.tables import TABLES
 from tests.conformance.query_requests import (
     NOW,

@@ -17,8 +17,9 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, M
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.chdb import ChdbEngine
 from clew.telemetry.otlp.signal import Signal
-from clew.telemetry.query import attributes, metrics, series, services
+from clew.telemetry.query import attributes, services
 from clew.telemetry.query import parameters as ask
+from clew.telemetry.query.metrics import listing, series
 from clew.telemetry.tables import TABLES
 from tests.conformance.query_store import HeldStore
 
@@ -312,13 +313,13 @@ def test_an_unknown_attribute_is_answered_with_near_names(store: HeldStore) -> N
 def test_points_are_listed_newest_first_page_by_page(store: HeldStore) -> None:
     name = _name(store)
     query = ask.MetricQuery(service=name, limit=1000)
-    whole = metrics.find_metrics(store, query, NOW)
+    whole = listing.find_metrics(store, query, NOW)
     assert whole.total == whole.count == 14
     times = [point.timestamp for point in whole.metrics]
     assert times == sorted(times, reverse=True)
     paged, cursor = [], None
     for _ in range(20):
-        page = metrics.find_metrics(store, ask.MetricQuery(service=name, limit=4, next=cursor), NOW)
+        page = listing.find_metrics(store, ask.MetricQuery(service=name, limit=4, next=cursor), NOW)
         paged += page.metrics
         cursor = page.next
         # What comes in between belongs to no page of this list.
@@ -330,14 +331,14 @@ def test_points_are_listed_newest_first_page_by_page(store: HeldStore) -> None:
 
 def test_a_metric_is_described(store: HeldStore) -> None:
     name = _name(store)
-    detail = metrics.get_metric(store, f"{name}.calls", ask.MetricParameters(last="1h"), NOW)
+    detail = listing.get_metric(store, f"{name}.calls", ask.MetricParameters(last="1h"), NOW)
     assert (detail.metric_type, detail.unit) == ("sum", "1")
     assert (detail.point_count, detail.series_count) == (6, 2)
     assert detail.services == [name]
     assert detail.label_keys == ["host"]
     assert (detail.value_min, detail.value_max) == (7.0, 190.0)
     assert not detail.histogram_quantile_available
-    timed = metrics.get_metric(store, f"{name}.time", ask.MetricParameters(last="1h"), NOW)
+    timed = listing.get_metric(store, f"{name}.time", ask.MetricParameters(last="1h"), NOW)
     assert timed.histogram_quantile_available
     assert timed.points_with_histogram_buckets == 3
     newest = timed.recent_points[0].histogram

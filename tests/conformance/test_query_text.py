@@ -12,7 +12,7 @@ from clew.store.engine.chdb import ChdbEngine
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query.logs import find_logs
 from clew.telemetry.query.parameters import LogQuery, SpanQuery
-from clew.telemetry.query.spans import find_spans
+from clew.telemetry.query.traces.spans import find_spans
 from clew.telemetry.tables import TABLES
 from tests.conformance.query_requests import (
     NOW,

@@ -13,7 +13,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.chdb import ChdbEngine
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
-from clew.telemetry.query.traces import find_traces, get_trace
+from clew.telemetry.query.traces.traces import find_traces, get_trace
 from clew.telemetry.tables import TABLES
 from tests.conformance.query_requests import NOW, SECOND, span, traces_request
 from tests.conformance.query_store import HeldStore

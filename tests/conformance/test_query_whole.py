@@ -12,8 +12,8 @@ from clew.base.errors import ClewError
 from clew.store.engine.chdb import ChdbEngine
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
-from clew.telemetry.query import whole
 from clew.telemetry.query.services import name_operations, name_services
+from clew.telemetry.query.traces import whole
 from clew.telemetry.tables import TABLES
 from tests.conformance.query_requests import NOW, SECOND, span, traces_request
 from tests.conformance.query_store import HeldStore

@@ -14,7 +14,7 @@ from clew.store.table import Alias, Table
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query.logs import find_logs
 from clew.telemetry.query.parameters import LogQuery, SpanQuery
-from clew.telemetry.query.spans import find_spans
+from clew.telemetry.query.traces.spans import find_spans
 from clew.telemetry.tables import LOGS, MIGRATIONS, TABLES, TRACES
 from tests.conformance.query_requests import NOW
 from tests.conformance.query_store import HeldStore

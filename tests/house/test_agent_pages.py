@@ -11,12 +11,12 @@ import pytest
 
 from clew.app.generate.agent_pages import write_contract, write_skill
 from clew.app.main import build, commands
-from clew.surfaces.cli.tree import COMMANDS
+from clew.surfaces.cli.tree.table import COMMANDS
 from clew.surfaces.mcp import generate
 from clew.surfaces.mcp.answers import tokens_of
 from clew.surfaces.mcp.pages import read_contract, read_skill
 from clew.surfaces.mcp.tools.table import TOOLS
-from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.routes.table import ROUTES
 
 ROOT = Path(__file__).parents[2]
 NAMES = [command.name for command in (*commands(), *COMMANDS)]

@@ -115,7 +115,7 @@ with anchor_from_headers({"baggage": "trilog.obj.id=c"}):
         "import clew.remote.http, clew.remote.events, clew.telemetry.remote",
         "import clew.team.remote, clew.answers.remote, clew.surfaces.cli.commands.comments",
         "import clew.team.trailbase.blocking, clew.team.trailbase.server, clew.team.vault.choice",
-        "import clew.surfaces.cli.tree, clew.surfaces.cli.program, clew.app.main",
+        "import clew.surfaces.cli.tree.table, clew.surfaces.cli.program, clew.app.main",
         "import clew.surfaces.cli.commands.traces, clew.surfaces.cli.commands.live",
         "import clew.tree.agent.supervisor, clew.demo.command, clew.demo.crew",
         "import clew.surfaces.cli.commands.exec, clew.surfaces.cli.commands.inside",

@@ -22,8 +22,8 @@ from clew.remote.http import Server
 from clew.surfaces.compat.jaeger.door import _ADDRESSES as JAEGER
 from clew.surfaces.grpc.export import SERVICES
 from clew.surfaces.mcp.http import PATH as MCP_PATH
-from clew.surfaces.rest.routes import BASE, Route
-from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.route import BASE, Route
+from clew.surfaces.rest.routes.table import ROUTES
 from clew.testing.requests import ids_of, spans_request
 from clew.testing.server import ServerProcess
 from tests.integration.wire import WAIT_SECONDS_MAX, Answer, ask, wait_until

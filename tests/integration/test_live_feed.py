@@ -21,8 +21,8 @@ from clew.store.flusher import FlushOptions
 from clew.store.pipeline import Pipeline, PipelineOptions
 from clew.surfaces.identity import Identity
 from clew.surfaces.rest.desk import Desk, LiveClients
-from clew.surfaces.rest.live import POLL_PAUSE_MAX, POLL_SECONDS_MIN, LiveFeed, Pace
-from clew.surfaces.rest.routes import Asked
+from clew.surfaces.rest.route import Asked
+from clew.surfaces.rest.routes.live import POLL_PAUSE_MAX, POLL_SECONDS_MIN, LiveFeed, Pace
 from clew.surfaces.rest.threads import QueryThreads
 from clew.telemetry import documents as doc
 from clew.telemetry.query.live import Batch

@@ -18,7 +18,7 @@ from clew.app.generate.typescript import encode_typescript
 from clew.surfaces.errors import Problem
 from clew.surfaces.rest.openapi import encode_openapi
 from clew.surfaces.rest.questions import Readiness
-from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.routes.table import ROUTES
 from clew.telemetry import documents as doc
 from clew.testing.requests import ids_of, logs_request, metrics_request, spans_request
 from clew.testing.server import ServerProcess

@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from clew.access.signing import SignedHead, signed_octets
 from clew.base.ids import new_uuid
-from clew.surfaces.rest.routes import BASE
+from clew.surfaces.rest.route import BASE
 from clew.testing.server import ServerProcess
 from clew.tree.frames.keys import Signer
 from tests.integration.wire import Answer, ask

@@ -13,8 +13,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from clew.base.ids import new_uuid
-from clew.surfaces.rest.routes import BASE
-from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.route import BASE
+from clew.surfaces.rest.routes.table import ROUTES
 from tests.integration.test_signed_requests import (
     JSON,
     Family,

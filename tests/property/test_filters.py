@@ -22,7 +22,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.contract import Scan
 from clew.telemetry.otlp.signal import Signal
-from clew.telemetry.query.condition import (
+from clew.telemetry.query.filter.condition import (
     And,
     Attribute,
     Compare,
@@ -36,9 +36,9 @@ from clew.telemetry.query.condition import (
     Place,
     Value,
 )
-from clew.telemetry.query.predicate import compile_condition
-from clew.telemetry.query.regex import RegexJudge
-from clew.telemetry.query.vocabulary import OPERATORS, SPANS, FieldKind
+from clew.telemetry.query.filter.predicate import compile_condition
+from clew.telemetry.query.filter.regex import RegexJudge
+from clew.telemetry.query.filter.vocabulary import OPERATORS, SPANS, FieldKind
 from clew.telemetry.tables import TABLES, TRACES
 from tests.conformance.query_store import HeldStore
 from tests.trying import examples

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from clew.remote.reply import decode
 from clew.surfaces.rest.answers import encode
-from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.routes.table import ROUTES
 from tests.trying import examples
 
 TAGS = {"traces", "logs", "metrics", "services", "attributes", "sql", "analytics", "comments"}

@@ -21,7 +21,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.contract import Scan
 from clew.telemetry.otlp.signal import Signal
-from clew.telemetry.query.condition import (
+from clew.telemetry.query.filter.condition import (
     Attribute,
     Compare,
     Condition,
@@ -30,10 +30,10 @@ from clew.telemetry.query.condition import (
     Operator,
     Place,
 )
-from clew.telemetry.query.predicate import compile_condition
-from clew.telemetry.query.regex import RegexJudge
-from clew.telemetry.query.vocabulary import LOGS as LOG_VOCABULARY
-from clew.telemetry.query.vocabulary import SPANS as SPAN_VOCABULARY
+from clew.telemetry.query.filter.predicate import compile_condition
+from clew.telemetry.query.filter.regex import RegexJudge
+from clew.telemetry.query.filter.vocabulary import LOGS as LOG_VOCABULARY
+from clew.telemetry.query.filter.vocabulary import SPANS as SPAN_VOCABULARY
 from clew.telemetry.tables import LOGS, TABLES, TRACES
 from tests.conformance.query_store import HeldStore
 from tests.trying import examples
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clew.store.table import Table
-    from clew.telemetry.query.vocabulary import Vocabulary
+    from clew.telemetry.query.filter.vocabulary import Vocabulary
 
 RECEIVED = 1_790_000_000 * 10**9
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clew.telemetry.query.tree import Tree, TreeSpan, build_tree
+from clew.telemetry.query.traces.tree import Tree, TreeSpan, build_tree
 
 NAMES = "abcdefgh"
 MOMENTS = st.integers(0, 12)

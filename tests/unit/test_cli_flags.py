@@ -40,7 +40,7 @@ from clew.surfaces.cli.flags import (
     to_query,
 )
 from clew.surfaces.cli.program import globals_last
-from clew.surfaces.cli.tree import COMMANDS
+from clew.surfaces.cli.tree.table import COMMANDS
 from clew.surfaces.cli.twin_flags import (
     DifferenceFlags,
     GraphFlags,

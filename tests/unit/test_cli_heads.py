@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from clew.surfaces.cli import heads
-from clew.surfaces.cli.command import KEEP, Command
-from clew.surfaces.cli.heads import find_heads, open_head
+from clew.surfaces.cli.tree import heads
+from clew.surfaces.cli.tree.command import KEEP, Command
+from clew.surfaces.cli.tree.heads import find_heads, open_head
 
 _TRACE_IDS = "clew.surfaces.cli.commands.trace_ids"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.telemetry.query.attribute_filter import (
+from clew.telemetry.query.filter.attribute_filter import (
     ATTRIBUTE_FILTER_CHARS_MAX,
     ATTRIBUTE_FILTERS_MAX,
     parse_attribute_filters,
 )
-from clew.telemetry.query.condition import (
+from clew.telemetry.query.filter.condition import (
     And,
     Attribute,
     Compare,
@@ -23,13 +23,13 @@ from clew.telemetry.query.condition import (
     Or,
     Place,
 )
-from clew.telemetry.query.expression import (
+from clew.telemetry.query.filter.expression import (
     DEPTH_MAX,
     EXPRESSION_CHARS_MAX,
     TERMS_MAX,
     parse_expression,
 )
-from clew.telemetry.query.vocabulary import LOGS, POINTS, SPANS
+from clew.telemetry.query.filter.vocabulary import LOGS, POINTS, SPANS
 
 A = Attribute("a")
 B = Exists(Attribute("b"))

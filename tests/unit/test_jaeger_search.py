@@ -11,8 +11,8 @@ from clew.surfaces.compat.jaeger.query_string import QueryString
 from clew.surfaces.compat.jaeger.search import tag_condition
 from clew.surfaces.compat.jaeger.tags import read_tags
 from clew.surfaces.grpc._gen.expression_pb2 import Call
-from clew.telemetry.query.expression import parse_expression
-from clew.telemetry.query.vocabulary import SPANS
+from clew.telemetry.query.filter.expression import parse_expression
+from clew.telemetry.query.filter.vocabulary import SPANS
 
 
 @pytest.mark.parametrize(

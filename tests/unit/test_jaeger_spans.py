@@ -12,7 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from clew.surfaces.compat.jaeger import v1
 from clew.surfaces.compat.jaeger.documents import KeyValue, Reference, Trace
 from clew.surfaces.compat.jaeger.spans import TraceBuilder, split_traces
-from clew.telemetry.query.whole import TraceChunk
+from clew.telemetry.query.traces.whole import TraceChunk
 from tests.conformance.query_requests import NOW, entries, span, traces_request
 
 TRACE = f"{1:032x}"

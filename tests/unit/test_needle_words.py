@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clew.telemetry.query.words import WHOLE_WORDS_MAX, needle_words
+from clew.telemetry.query.filter.words import WHOLE_WORDS_MAX, needle_words
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from clew.surfaces.rest.parameters import (
     describe_fields,
     parse_parameters,
 )
-from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.routes.table import ROUTES
 from clew.telemetry.query.parameters import SpanQuery
 from clew.telemetry.remote import to_pairs
 from clew.tree.parameters import CancelParameters

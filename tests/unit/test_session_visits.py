@@ -13,7 +13,7 @@ from clew.base.errors import ClewError
 from clew.base.times import parse_time
 from clew.surfaces.rest import visits
 from clew.surfaces.rest.parameters import parse_parameters
-from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.routes.table import ROUTES
 from clew.surfaces.rest.visits import is_look, named, visit_from
 from clew.team.sessions.targets import Visit
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clew.telemetry.query.tree import Tree, TreeSpan, build_tree
+from clew.telemetry.query.traces.tree import Tree, TreeSpan, build_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable

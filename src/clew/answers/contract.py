@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from clew.answers.documents import CorrelateReport
     from clew.answers.parameters import CorrelateQuery
     from clew.base.times import TimeRange
-    from clew.telemetry.query.around_documents import SeriesSummaries
+    from clew.telemetry.query.metrics.around_documents import SeriesSummaries
     from clew.tree.machine.app import Status
     from clew.twin.documents import Participant
 

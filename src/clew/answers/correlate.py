@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from clew.answers.contract import AppSource, KnownApp, MetricSource, ObjectSource
     from clew.team.comments.contract import Comments
     from clew.telemetry.documents import Span, SpanList, Trace
-    from clew.telemetry.query.around_documents import SeriesSummaries
     from clew.telemetry.query.contract import QueryService
+    from clew.telemetry.query.metrics.around_documents import SeriesSummaries
 
 MARGIN_NS_MAX: Final = 24 * 3600 * NS_PER_S
 """A day around a trace is no longer around it."""

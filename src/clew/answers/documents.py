@@ -9,7 +9,7 @@ import msgspec
 
 from clew.team.comments.documents import Comment
 from clew.telemetry.documents import Attributes, Kind, LogRecord, Status
-from clew.telemetry.query.around_documents import SeriesSummary
+from clew.telemetry.query.metrics.around_documents import SeriesSummary
 from clew.twin.documents import Participant
 
 

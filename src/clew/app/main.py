@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from cyclopts import App
 
-    from clew.surfaces.cli.command import Command
+    from clew.surfaces.cli.tree.command import Command
 
 COLLECT_OBJECTS: Final = 50_000
 """New objects before the collector looks at them. Loading a command makes some hundred thousand,
@@ -23,14 +23,14 @@ nearly all of which stay: at Python's own 700 looking at them was an eighth of a
 
 def build() -> App:
     """Return the whole command tree."""
-    from clew.surfaces.cli.tree import build_app
+    from clew.surfaces.cli.tree.table import build_app
 
     return build_app(commands())
 
 
 def commands() -> tuple[Command, ...]:
     """Return the commands of the server's side."""
-    from clew.surfaces.cli.command import RUN, Command
+    from clew.surfaces.cli.tree.command import RUN, Command
 
     return (
         Command(

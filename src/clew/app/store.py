@@ -40,7 +40,7 @@ from clew.telemetry.genai.service import TelemetryGenAi
 from clew.telemetry.otlp.decode import open_decoder
 from clew.telemetry.otlp.own import OwnDecoder
 from clew.telemetry.otlp.signal import Signal
-from clew.telemetry.query.around import ServiceMetrics
+from clew.telemetry.query.metrics.around import ServiceMetrics
 from clew.telemetry.query.service import TelemetryQuery
 from clew.telemetry.query.tagged import TaggedRecords
 from clew.telemetry.tables import LOGS, METRICS, MIGRATIONS, TABLES, TRACES

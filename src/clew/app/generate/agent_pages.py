@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clew.app.main import commands
-from clew.surfaces.cli.tree import COMMANDS
+from clew.surfaces.cli.tree.table import COMMANDS
 from clew.surfaces.mcp.pages import CONTRACT_NAME, SKILL_NAME
 from clew.surfaces.mcp.tools.table import TOOLS
-from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.routes.table import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clew.surfaces.cli.command import Command
+    from clew.surfaces.cli.tree.command import Command
 
 SKILL: Final = Path("src/clew/surfaces/mcp") / SKILL_NAME
 CONTRACT: Final = Path("src/clew/surfaces/mcp") / CONTRACT_NAME

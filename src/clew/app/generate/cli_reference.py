@@ -14,7 +14,7 @@ from rich.console import Console
 
 from clew.app.main import build, commands
 from clew.surfaces.cli.errors import ExitCode
-from clew.surfaces.cli.tree import COMMANDS
+from clew.surfaces.cli.tree.table import COMMANDS
 
 PAGE: Final = Path("docs/reference/cli.md")
 

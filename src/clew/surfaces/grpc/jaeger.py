@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from clew.surfaces.rest.threads import QueryThreads
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.query.contract import QueryService
-    from clew.telemetry.query.whole import TraceChunk
+    from clew.telemetry.query.traces.whole import TraceChunk
 
 SERVICE: Final = "jaeger.api_v3.QueryService"
 CAPABILITIES_SERVICE: Final = "jaeger.api_v3.Capabilities"

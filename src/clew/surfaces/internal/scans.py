@@ -26,7 +26,7 @@ from clew.surfaces.callers import is_loopback_name
 from clew.surfaces.identity import caller_of
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.body import media_type_of, read_body
-from clew.surfaces.rest.routes import GONE, run_unless_gone
+from clew.surfaces.rest.route import GONE, run_unless_gone
 
 if TYPE_CHECKING:
     from clew.surfaces.rest.desk import Desk

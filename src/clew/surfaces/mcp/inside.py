@@ -20,8 +20,8 @@ from clew.surfaces.errors import http_status
 from clew.surfaces.health.questions import STATEMENT_KEY, describe_request, hide_secrets
 from clew.surfaces.identity import NOBODY
 from clew.surfaces.rest.parameters import check_bounds
-from clew.surfaces.rest.routes import BASE, Asked, QueryRoute
-from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.route import BASE, Asked, QueryRoute
+from clew.surfaces.rest.routes.table import ROUTES
 from clew.surfaces.rest.visits import see, see_statement
 from clew.team.sessions.parameters import AGENT, CURRENT
 from clew.team.teams.parameters import NewShare, TeamQuery

@@ -37,10 +37,10 @@ from clew.surfaces.rest.answers import (
 )
 from clew.surfaces.rest.body import SlowBodyError
 from clew.surfaces.rest.desk import RouteCounters
-from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.routes.table import ROUTES
+from clew.surfaces.rest.routes.watch import PATH as WATCH_PATH
+from clew.surfaces.rest.routes.watch import answer_socket, refuse_socket
 from clew.surfaces.rest.visits import see_answer
-from clew.surfaces.rest.watch import PATH as WATCH_PATH
-from clew.surfaces.rest.watch import answer_socket, refuse_socket
 from clew.surfaces.web.page import INDEX, answer_file, page_files
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from clew.surfaces.rest.desk import Desk
-    from clew.surfaces.rest.routes import Route
+    from clew.surfaces.rest.route import Route
 
     Endpoint = Callable[[Request], Awaitable[Response]]
 

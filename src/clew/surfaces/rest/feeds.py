@@ -11,7 +11,7 @@ from starlette.responses import Response
 from clew.base.errors import ClewError
 from clew.surfaces.errors import describe
 from clew.surfaces.rest.answers import encode
-from clew.surfaces.rest.routes import wait_gone
+from clew.surfaces.rest.route import wait_gone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from clew.access.caller import Caller
     from clew.surfaces.rest.desk import Desk
-    from clew.surfaces.rest.routes import Asked
+    from clew.surfaces.rest.route import Asked
 
     End = asyncio.Future[Any]
 

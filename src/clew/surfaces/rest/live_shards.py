@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clew.remote.shards import Shards
     from clew.surfaces.rest.desk import Desk
     from clew.surfaces.rest.feeds import End
-    from clew.surfaces.rest.routes import Asked
+    from clew.surfaces.rest.route import Asked
 
 
 class ShardedFeed(EventFeed):

@@ -13,11 +13,11 @@ import msgspec
 
 from clew.surfaces.errors import PROBLEM_TYPE, Problem
 from clew.surfaces.rest.parameters import describe_fields
-from clew.surfaces.rest.routes import BASE
-from clew.surfaces.rest.table import ROUTES
+from clew.surfaces.rest.route import BASE
+from clew.surfaces.rest.routes.table import ROUTES
 
 if TYPE_CHECKING:
-    from clew.surfaces.rest.routes import Route
+    from clew.surfaces.rest.route import Route
 
 VERSION: Final = "1"
 """The version of the API, which is in its addresses; not that of the program."""

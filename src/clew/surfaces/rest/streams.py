@@ -15,7 +15,7 @@ from starlette.responses import Response
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import missing_shards
 from clew.surfaces.rest.feeds import SEND_SECONDS_MAX
-from clew.surfaces.rest.routes import wait_gone
+from clew.surfaces.rest.route import wait_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from clew.surfaces.rest.desk import Desk
-    from clew.surfaces.rest.routes import Asked
+    from clew.surfaces.rest.route import Asked
     from clew.telemetry.otlp.signal import Signal
 
 logger = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ from clew.remote.reply import to_pairs
 from clew.store.page import digest
 from clew.surfaces.identity import caller_of
 from clew.surfaces.rest.parameters import parse_parameters
-from clew.surfaces.rest.routes import BASE
+from clew.surfaces.rest.route import BASE
 from clew.team.sessions.parameters import LinkKindName
 from clew.team.sessions.targets import Visit, visit_of
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from clew.access.caller import Caller
     from clew.surfaces.rest.desk import Desk
-    from clew.surfaces.rest.routes import Route
+    from clew.surfaces.rest.route import Route
 
 OK: Final = 200
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from clew.surfaces.rest.desk import Desk
-    from clew.surfaces.rest.routes import Asked
+    from clew.surfaces.rest.route import Asked
 
 Result = TypeVar("Result")
 

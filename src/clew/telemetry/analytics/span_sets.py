@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from clew.base.times import NS_PER_MS
-from clew.telemetry.query.condition import (
+from clew.telemetry.query.filter.condition import (
     And,
     Attribute,
     Compare,
@@ -20,10 +20,10 @@ from clew.telemetry.query.condition import (
     Place,
     Target,
 )
-from clew.telemetry.query.expression import parse_expression
-from clew.telemetry.query.predicate import compile_condition
-from clew.telemetry.query.regex import RegexJudge
-from clew.telemetry.query.vocabulary import SPANS
+from clew.telemetry.query.filter.expression import parse_expression
+from clew.telemetry.query.filter.predicate import compile_condition
+from clew.telemetry.query.filter.regex import RegexJudge
+from clew.telemetry.query.filter.vocabulary import SPANS
 from clew.telemetry.query.window import time_condition
 from clew.telemetry.tables import TRACES
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.store.engine.contract import Scan
 from clew.telemetry.analytics import documents as doc
+from clew.telemetry.query.metrics.points import METRIC_TYPES
 from clew.telemetry.query.newest import LIMITS
-from clew.telemetry.query.points import METRIC_TYPES
 from clew.telemetry.query.severity import SEVERITY_CLASSES, SEVERITY_SQL
 from clew.telemetry.query.window import time_condition
 from clew.telemetry.tables import LOGS, METRICS

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clew.telemetry.otlp.signal import Signal
     from clew.telemetry.query import parameters as ask
     from clew.telemetry.query.services import Names
-    from clew.telemetry.query.whole import ServiceFigures, TraceChunk
+    from clew.telemetry.query.traces.whole import ServiceFigures, TraceChunk
 
 
 class LiveBatch(Protocol):

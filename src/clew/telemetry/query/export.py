@@ -26,12 +26,12 @@ from clew.store.engine.contract import QueryLimits, Scan
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
 from clew.telemetry.query.content import content_hash
+from clew.telemetry.query.filter.predicate import Predicate
 from clew.telemetry.query.logs import log_predicate
+from clew.telemetry.query.metrics.points import METRIC_TYPES, which_points
 from clew.telemetry.query.newest import LIMITS
-from clew.telemetry.query.points import METRIC_TYPES, which_points
-from clew.telemetry.query.predicate import Predicate
 from clew.telemetry.query.slices import check_limit
-from clew.telemetry.query.spans import span_predicate
+from clew.telemetry.query.traces.spans import span_predicate
 from clew.telemetry.query.window import read_window, time_condition
 from clew.telemetry.tables import LOGS, METRICS, TRACES
 

@@ -26,7 +26,7 @@ from clew.telemetry import documents as doc
 from clew.telemetry.query.content import content_hash
 from clew.telemetry.query.logs import log_rows
 from clew.telemetry.query.newest import AT, LIMITS
-from clew.telemetry.query.spans import span_rows
+from clew.telemetry.query.traces.spans import span_rows
 from clew.telemetry.query.window import read_window, time_condition
 
 if TYPE_CHECKING:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clew.telemetry import documents as doc
-from clew.telemetry.query.attribute_filter import parse_attribute_filters
-from clew.telemetry.query.condition import And, Compare, Condition, Field, Operator
-from clew.telemetry.query.expression import parse_expression
+from clew.telemetry.query.filter.attribute_filter import parse_attribute_filters
+from clew.telemetry.query.filter.condition import And, Compare, Condition, Field, Operator
+from clew.telemetry.query.filter.expression import parse_expression
+from clew.telemetry.query.filter.predicate import Predicate, compile_condition
+from clew.telemetry.query.filter.regex import RegexJudge
+from clew.telemetry.query.filter.vocabulary import LOGS as VOCABULARY
 from clew.telemetry.query.ids import parse_span_id, parse_trace_id
 from clew.telemetry.query.log_documents import LOG_COLUMNS, LogDocuments
 from clew.telemetry.query.newest import Rows, read_page
-from clew.telemetry.query.predicate import Predicate, compile_condition
-from clew.telemetry.query.regex import RegexJudge
-from clew.telemetry.query.spans import check_text
-from clew.telemetry.query.vocabulary import LOGS as VOCABULARY
+from clew.telemetry.query.traces.spans import check_text
 from clew.telemetry.tables import LOGS
 
 if TYPE_CHECKING:

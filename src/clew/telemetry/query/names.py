@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Final
 
 from clew.store.engine.contract import Scan
 from clew.telemetry import documents as doc
-from clew.telemetry.query.condition import Attribute, Exists, Or, Place
+from clew.telemetry.query.filter.condition import Attribute, Exists, Or, Place
+from clew.telemetry.query.filter.predicate import Predicate, compile_condition
+from clew.telemetry.query.filter.regex import RegexJudge
+from clew.telemetry.query.filter.vocabulary import LOGS as LOG_WORDS
+from clew.telemetry.query.filter.vocabulary import POINTS as POINT_WORDS
+from clew.telemetry.query.filter.vocabulary import SPANS as SPAN_WORDS
 from clew.telemetry.query.newest import LIMITS
-from clew.telemetry.query.predicate import Predicate, compile_condition
-from clew.telemetry.query.regex import RegexJudge
-from clew.telemetry.query.vocabulary import LOGS as LOG_WORDS
-from clew.telemetry.query.vocabulary import POINTS as POINT_WORDS
-from clew.telemetry.query.vocabulary import SPANS as SPAN_WORDS
 from clew.telemetry.tables import LOGS, METRICS, TABLES, TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from clew.store.table import Table
+    from clew.telemetry.query.filter.vocabulary import Vocabulary
     from clew.telemetry.query.store import Store
-    from clew.telemetry.query.vocabulary import Vocabulary
 
 NAMES_MAX: Final = 10_000
 """Known names that a misspelt one is held against: more would make the suggestion the slow part."""

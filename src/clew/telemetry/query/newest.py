@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from clew.base.times import TimeRange
     from clew.store.engine.contract import Snapshot
     from clew.store.table import Table
+    from clew.telemetry.query.filter.predicate import Predicate
     from clew.telemetry.query.parameters import PageParameters
-    from clew.telemetry.query.predicate import Predicate
     from clew.telemetry.query.store import Store
 
 LIMITS: Final = QueryLimits(time_ms_max=30_000, memory_bytes_max=2 * 1024**3)

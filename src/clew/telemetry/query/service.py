@@ -7,23 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clew.telemetry.query import (
-    attributes,
-    export,
-    live,
-    logs,
-    metrics,
-    names,
-    series,
-    services,
-    spans,
-    sql,
-    traces,
-    whole,
-)
+from clew.telemetry.query import attributes, export, live, logs, names, services, sql
 from clew.telemetry.query import parameters as ask
+from clew.telemetry.query.metrics import listing, series
 from clew.telemetry.query.own import OwnStore
 from clew.telemetry.query.parameters import LIMIT_DEFAULT
+from clew.telemetry.query.traces import spans, traces, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +22,7 @@ if TYPE_CHECKING:
     from clew.telemetry.query.contract import LiveBatch
     from clew.telemetry.query.services import Names
     from clew.telemetry.query.store import Store
-    from clew.telemetry.query.whole import ServiceFigures, TraceChunk
+    from clew.telemetry.query.traces.whole import ServiceFigures, TraceChunk
 
 
 class TelemetryQuery:
@@ -66,11 +55,11 @@ class TelemetryQuery:
 
     def find_metrics(self, query: ask.MetricQuery) -> doc.MetricList:
         """Return one page of matching metric points, newest first."""
-        return metrics.find_metrics(self._of(query), query, self._now())
+        return listing.find_metrics(self._of(query), query, self._now())
 
     def get_metric(self, name: str, query: ask.MetricParameters) -> doc.MetricDetail:
         """Return what is known of a metric."""
-        return metrics.get_metric(self._of(query), name, query, self._now())
+        return listing.get_metric(self._of(query), name, query, self._now())
 
     def query_series(self, query: ask.SeriesQuery) -> doc.SeriesList:
         """Return a metric over time buckets."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from clew.answers.documents import CorrelateReport, OutlineSpan, Section
     from clew.surfaces.cli.grid import Line
     from clew.telemetry.documents import LogRecord
-    from clew.telemetry.query.around_documents import SeriesSummary
+    from clew.telemetry.query.metrics.around_documents import SeriesSummary
 
 LISTS: Final = (
     *("spans", "logs", "nearby_logs", "metrics", "links", "linked_from", "comments", "apps"),

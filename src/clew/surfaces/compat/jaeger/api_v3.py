@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from clew.telemetry import documents as doc
     from clew.telemetry.analytics.contract import Analytics
     from clew.telemetry.query.contract import QueryService
-    from clew.telemetry.query.whole import ServiceFigures, TraceChunk
+    from clew.telemetry.query.traces.whole import ServiceFigures, TraceChunk
 
 RESPONSE_BYTES_MAX: Final = 2 << 20
 """Serialised size of one part of an answer: half of what gRPC clients take."""

@@ -22,7 +22,7 @@ from clew.surfaces.errors import grpc_status, http_status, one_line, retry_after
 from clew.surfaces.identity import CHALLENGE, caller_of
 from clew.surfaces.rest.answers import JSON_TYPE, answer_document, answer_problem
 from clew.surfaces.rest.body import SlowBodyError, read_body
-from clew.surfaces.rest.routes import GONE, run_unless_gone
+from clew.surfaces.rest.route import GONE, run_unless_gone
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -22,7 +22,7 @@ from clew.surfaces.compat.jaeger.search import Search, span_query
 from clew.surfaces.compat.jaeger.tags import read_tags
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query import parameters as ask
-from clew.telemetry.query.whole import TraceChunk
+from clew.telemetry.query.traces.whole import TraceChunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

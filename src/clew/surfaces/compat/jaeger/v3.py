@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from clew.surfaces.compat.jaeger.api_v3 import ApiV3
     from clew.surfaces.rest.desk import Desk
-    from clew.telemetry.query.whole import TraceChunk
+    from clew.telemetry.query.traces.whole import TraceChunk
 
     Ask = QueryString | bytes
     """The query string of a GET, the body of a POST."""

@@ -1,0 +1,1 @@
+"""The command tree: every command, its name, group, help and examples."""

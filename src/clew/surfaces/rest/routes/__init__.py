@@ -1,0 +1,1 @@
+"""The routes of the REST door, by what they are about."""

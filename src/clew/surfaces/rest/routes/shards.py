@@ -1,0 +1,169 @@
+"""The shards of a query tier: who they are, and how they are at this moment."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.store.engine.exchange import NewestFrame
+from clew.surfaces.internal.paths import FRAMES_PATH
+from clew.surfaces.rest.route import BASE, QueryRoute
+from clew.telemetry.documents import IngestStatus, SignalStatus
+from clew.telemetry.remote import TelemetryClient
+
+if TYPE_CHECKING:
+    from clew.base.gathering import Shard
+    from clew.remote.http import Server
+    from clew.surfaces.rest.desk import Desk
+
+LOOK_SECONDS_MAX: Final = 2.0
+"""How long a shard may take to say that it is there: a probe's own timeout is longer."""
+
+NS_PER_MS: Final = 1_000_000
+
+
+class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One shard. `newest_frame` is the newest that it has acknowledged."""
+
+    name: str
+    url: str
+    reachable: bool
+    latency_ms: float | None
+    newest_frame: int | None
+    error: str | None
+
+
+class ShardList(msgspec.Struct, frozen=True, kw_only=True):
+    """The shards of a query tier, by name."""
+
+    shards: list[ShardStatus]
+    count: int
+    total: int
+    truncated: bool
+
+
+def look_at_shards(desk: Desk) -> list[ShardStatus]:
+    """Return how each shard is; blocks, for `LOOK_SECONDS_MAX` at most.
+
+    Raises:
+        ClewError: NOT_FOUND on a server that is no query tier.
+    """
+    if desk.shards is None:
+        raise ClewError(
+            ErrorCode.NOT_FOUND,
+            "this server is no query tier",
+            hint="start one with: clew serve --shards URL,URL",
+        )
+    try:
+        gathered = desk.shards.ask(_look, timeout_s=LOOK_SECONDS_MAX)
+    except ClewError:
+        # None answers, or one refuses: each by itself says which.
+        return [_look_alone(desk, shard) for shard in desk.shards.shards]
+    found = {shard.name: looked for shard, looked in gathered.answers}
+    why = {shard.name: error.message for shard, error in gathered.missing}
+    return [
+        _status(shard, found.get(shard.name), why.get(shard.name)) for shard in desk.shards.shards
+    ]
+
+
+def _look_alone(desk: Desk, shard: Shard) -> ShardStatus:
+    assert desk.shards is not None, "there are shards to look at"
+    try:
+        return _status(shard, desk.shards.one(shard.name, _look), None)
+    except ClewError as error:
+        return _status(shard, None, error.message)
+
+
+def _look(server: Server) -> tuple[float, int]:
+    started = time.perf_counter_ns()
+    newest = msgspec.json.decode(server.get(FRAMES_PATH).body, type=NewestFrame)
+    return (time.perf_counter_ns() - started) / NS_PER_MS, newest.acked
+
+
+def _status(shard: Shard, looked: tuple[float, int] | None, error: str | None) -> ShardStatus:
+    return ShardStatus(
+        name=shard.name,
+        url=shard.url,
+        reachable=looked is not None,
+        latency_ms=looked and looked[0],
+        newest_frame=looked and looked[1],
+        error=error,
+    )
+
+
+def gather_ingest(desk: Desk) -> IngestStatus:
+    """Return how the way in is doing at every shard; blocks.
+
+    Raises:
+        ClewError: UNAVAILABLE when no shard answers.
+    """
+    assert desk.shards is not None, "there are shards to ask"
+    gathered = desk.shards.ask(
+        lambda server: TelemetryClient(server).get_ingest_status().document()
+    )
+    by_name = {shard.name: status for shard, status in gathered.answers}
+    every = list(by_name.values())
+    troubles = [f"{name}: {each.last_error}" for name, each in by_name.items() if each.last_error]
+    return IngestStatus(
+        signals=_add_up([signal for each in every for signal in each.signals]),
+        acked_frame=0,
+        flushed_frame=0,
+        hot_rows=sum(each.hot_rows for each in every),
+        batches_waiting=sum(each.batches_waiting for each in every),
+        log_bytes=sum(each.log_bytes for each in every),
+        log_bytes_max=sum(each.log_bytes_max for each in every),
+        damaged_frames=sum(each.damaged_frames for each in every),
+        refused_frames=sum(each.refused_frames for each in every),
+        writable=all(each.writable for each in every),
+        last_error="; ".join(troubles) or None,
+        decoder=", ".join(sorted({each.decoder for each in every})),
+        shards=by_name,
+    )
+
+
+def _add_up(signals: list[SignalStatus]) -> list[SignalStatus]:
+    """Return what shards say of each signal as one."""
+    together: dict[str, SignalStatus] = {}
+    for one in signals:
+        known = together.setdefault(one.signal, one)
+        if known is not one:
+            together[one.signal] = _together(known, one)
+    return list(together.values())
+
+
+def _together(one: SignalStatus, other: SignalStatus) -> SignalStatus:
+    accepted = [each.last_accepted_at for each in (one, other) if each.last_accepted_at]
+    dropped = one.dropped
+    if isinstance(dropped, dict) and isinstance(other.dropped, dict):
+        dropped = dict(Counter(dropped) + Counter(other.dropped))
+    return SignalStatus(
+        signal=one.signal,
+        requests=one.requests + other.requests,
+        records=one.records + other.records,
+        rejected=dict(Counter(one.rejected) + Counter(other.rejected)),
+        malformed=one.malformed + other.malformed,
+        shed=one.shed + other.shed,
+        last_accepted_at=max(accepted, default=None),
+        dropped=dropped,
+    )
+
+
+def _list_shards(desk: Desk) -> ShardList:
+    shards = look_at_shards(desk)
+    return ShardList(shards=shards, count=len(shards), total=len(shards), truncated=False)
+
+
+ROUTES: Final = (
+    QueryRoute(
+        path=f"{BASE}/shards",
+        summary="The shards of a query tier, and how each is",
+        tag="server",
+        documents=(ShardList,),
+        errors=(400, 404, 429, 503),
+        ask=lambda desk, _asked: _list_shards(desk),
+    ),
+)

@@ -1,0 +1,1 @@
+"""What a filter says, from text to conditions, and conditions as SQL."""

@@ -1,0 +1,1 @@
+"""Questions about metrics: points, series, rates, histograms."""

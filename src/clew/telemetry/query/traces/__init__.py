@@ -1,0 +1,1 @@
+"""Questions about spans and the traces that they form."""
