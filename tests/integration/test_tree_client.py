@@ -132,10 +132,15 @@ def test_an_acknowledgement_covers_all_before_it(peer: ScriptedPeer, join: Join)
     frames = [talk.expect("message") for _ in range(5)]
     talk.ack(frames[3])
     eventually(lambda: client.delivery().acked == 4)
+    assert client.delivery().copies is None
     talk.drop()
     again = peer.talk()
-    assert again.register(durable_seq=4)["last_seq"] == 4
-    assert again.expect("message")["payload"] == 4
+    assert again.register(durable_seq=4, copies=2)["last_seq"] == 4
+    last = again.expect("message")
+    assert (last["payload"], client.delivery().copies) == (4, 2)
+    again.send("ack", app_id=last["app_id"], seq=5, copies=3)
+    eventually(lambda: client.delivery().acked == 5)
+    assert client.delivery().copies == 3
 
 
 def test_no_more_is_sent_than_the_server_gives_credit_for(peer: ScriptedPeer, join: Join) -> None:
@@ -434,10 +439,10 @@ def test_children_are_announced_and_cancelled_over_the_socket(
     fields |= {"kind": "cancel", "action": "cancel"}
     talk.send("issued", is_over=False, targets=[target], **fields)
     done = target | {"status": "done", "app_status": "cancelled", "confirmed": True}
-    talk.send("issued", is_over=True, targets=[done], **fields)
+    talk.send("issued", is_over=True, targets=[done], copies=3, **fields)
     asking.join(SECONDS_MAX)
     (answer,) = answers
-    assert answer.is_over
+    assert (answer.is_over, answer.copies) == (True, 3)
     assert (answer.targets[0].app_status, answer.targets[0].confirmed) == ("cancelled", True)
 
 

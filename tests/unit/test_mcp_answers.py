@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
 from clew.base.errors import ClewError
+from clew.base.gathering import gather, missing_shards, note_missing
 from clew.surfaces.mcp.answers import (
     NOTE,
     TOKENS_MAX,
@@ -22,6 +24,7 @@ from clew.surfaces.mcp.answers import (
     table,
     tokens_of,
 )
+from clew.surfaces.mcp.stdio import run_call
 
 
 class Words(Answer, frozen=True, kw_only=True, omit_defaults=True):
@@ -104,6 +107,19 @@ def test_texts_are_harmless_in_keys_and_values(text: str, shown: str) -> None:
 
     written = finish(Made(values={text: text}))
     assert written.document["values"] == {shown: shown}
+
+
+def test_what_one_call_learns_of_servers_is_no_other_calls() -> None:
+    def ask(missing: str | None) -> list[str]:
+        if missing is not None:
+            note_missing(missing, "it is away")
+        return missing_shards()
+
+    async def call_twice() -> tuple[list[str], list[str]]:
+        return await run_call(lambda: ask("b")), await run_call(lambda: ask(None))
+
+    with gather():
+        assert asyncio.run(call_twice()) == (["b"], [])
 
 
 def test_calls_are_never_cut_and_stand_at_the_end() -> None:

@@ -134,6 +134,7 @@ class Doors:
             sink=TelemetryJournal(store),
             forget=store.access.grants.forget,
             elsewhere=None if self._leads else self._say_elsewhere,
+            count_copies=None if group is None else group.count_copies,
         )
         self.twin = TwinHouse(configuration, store)
         self._identity = Identity(store.access, TreeCallers(self.tree.keeper, store.database))

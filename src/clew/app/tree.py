@@ -42,7 +42,8 @@ class TreeHouse:
 
     `deny` hears of what was refused; `is_revoked` tells whether a public key counts no more; `sink`
     takes what the tree did, as telemetry; `forget` hears of apps that were removed. Where another
-    server keeps the tree, `elsewhere` says which, and nothing is decided here.
+    server keeps the tree, `elsewhere` says which, and nothing is decided here. `count_copies` is as
+    for `TrailsDoor`.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class TreeHouse:
         sink: JournalSink,
         forget: Callable[[Collection[str]], None],
         elsewhere: Callable[[], str] | None = None,
+        count_copies: Callable[[], int] | None = None,
     ) -> None:
         self._configuration = configuration
         clock = SteadyClock(asyncio.get_running_loop())
@@ -87,6 +89,7 @@ class TreeHouse:
         self.door: TrailsDoor | None = None
         self._is_revoked = is_revoked
         self._elsewhere = elsewhere
+        self._count_copies = count_copies
         self._port: int | None = None
 
     async def open(self, taken: socket.socket | None) -> None:
@@ -117,6 +120,7 @@ class TreeHouse:
             hosts=(*configuration.hosts, *_names(configuration)),
             origins=configuration.cors_origins,
             elsewhere=self._elsewhere,
+            count_copies=self._count_copies,
         )
         await self.door.open(taken, _open_tls(configuration))
 

@@ -1,10 +1,13 @@
-"""What one request learns while several servers answer it: who is missing, and the moment.
+"""What one request learns where there are several servers: who is missing, and what got where.
 
 Theory of operation. A query tier asks shards deep below the surface, in whatever module needs rows.
 That a shard did not answer is no error there, but it is said in every answer, so it is noted in the
 request's `Gathering`, which a context variable holds; whoever encodes the answer reads it. The
 moment is the newest frame of each shard as the request found it; a cursor carries it, so that the
 pages that follow are cut from what the first page was cut from.
+
+What is written to a group of servers is noted likewise: how many of them have it is said with the
+answer, wherever that is encoded.
 """
 
 from __future__ import annotations
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
 
 PARTIAL_HEADER: Final = "x-clew-partial"
 """Names, with commas between, the shards that an answer lacks."""
+
+
+ACKS_HEADER: Final = "x-clew-acks"
+"""How many servers have what was written, told with each success where there are several: over gRPC
+as trailing metadata, over MCP in the `_meta` of a result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,9 @@ class Gathering:
     `frames` is the moment that answers are cut at, a frame for each shard in their order, 0 for one
     that is left out; None before the first reading, and on a server that is no tier. `is_pinned`:
     a cursor said so, and nothing found later counts.
+
+    `copies` is how many servers of a group have what was written last; None where nothing was, or
+    to a server alone.
     """
 
     shards: int = 0
@@ -46,6 +57,7 @@ class Gathering:
     key: str | None = field(default=None, repr=False)
     frames: tuple[int, ...] | None = None
     is_pinned: bool = False
+    copies: int | None = None
 
     @property
     def missing_shards(self) -> list[str]:
@@ -79,3 +91,16 @@ def missing_shards() -> list[str]:
     """Return the names of the shards that the answer under way lacks, sorted."""
     gathering = GATHERING.get()
     return [] if gathering is None else gathering.missing_shards
+
+
+def count_copies() -> int | None:
+    """Return how many servers have what the request wrote last, None where there is one."""
+    gathering = GATHERING.get()
+    return None if gathering is None else gathering.copies
+
+
+def note_copies(copies: int) -> None:
+    """Take note of how many servers have what was written; nothing outside of a request."""
+    gathering = GATHERING.get()
+    if gathering is not None:
+        gathering.copies = copies

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import PARTIAL_HEADER, note_missing
+from clew.base.gathering import ACKS_HEADER, PARTIAL_HEADER, note_copies, note_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -360,6 +360,9 @@ class Server:
         for name in (response.headers.get(PARTIAL_HEADER) or "").split(","):
             if name:
                 note_missing(name, f"{self.url} says that it did not answer")
+        copies = response.headers.get(ACKS_HEADER) or ""
+        if copies.isdecimal():
+            note_copies(int(copies))
         if response.status >= http.client.MULTIPLE_CHOICES:
             body = response.read(ERROR_BODY_BYTES_MAX)
             self.close()

@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 RETRY_AFTER_MS: Final = 1000
 """When to send again what a standby refused: a change of leader takes a few seconds."""
 
-ACKS_HEADER: Final = "x-clew-acks"
-"""How many servers have what was written, told with each success where there are several; over gRPC
-as trailing metadata."""
-
 ALONE: Final = GroupStatus(enabled=False, role="alone", is_leader=False)
 """What a server tells that has no group."""
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from mcp import Client, StdioServerParameters
 
 from clew.surfaces.grpc._gen import query_service_pb2 as pb
 from clew.surfaces.grpc.jaeger import SERVICE
 from clew.testing.group import ServerGroup
 from clew.testing.history import wait_until
 from clew.testing.requests import spans_request
+from clew.tree.client.client import TrailsClient
+from clew.tree.frames.info import TrailsConfig
 from tests.e2e.terminal import clew
 from tests.integration.wire import ask
 
@@ -30,8 +36,8 @@ PROTOBUF = {"content-type": "application/x-protobuf"}
 JSON = {"content-type": "application/json"}
 
 
-def call_tool(url: str, key: str, tool: str, arguments: dict[str, Any]) -> str:
-    """Return the text that a tool of MCP answers, over streamable HTTP."""
+def call_tool(url: str, key: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return what a tool of MCP answers, over streamable HTTP."""
     asked = {
         "jsonrpc": "2.0",
         "id": 1,
@@ -46,7 +52,24 @@ def call_tool(url: str, key: str, tool: str, arguments: dict[str, Any]) -> str:
     }
     answer = ask(url, "POST", "/mcp", json.dumps(asked).encode(), headers)
     assert answer.status == 200, answer.body
-    return str(answer.document["result"]["content"][0]["text"])
+    result: dict[str, Any] = answer.document["result"]
+    return result
+
+
+async def call_beside(url: str, key: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return what a tool of `clew mcp` says beside its answer."""
+    command = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "clew.app.main", "mcp", "--server", url],
+        env={**os.environ, "CLEW_API_KEY": key},
+    )
+    async with Client(command) as client:
+        return dict((await client.call_tool(tool, arguments)).meta or {})
+
+
+def text_of(result: dict[str, Any]) -> str:
+    """Return the text of what a tool answers."""
+    return str(result["content"][0]["text"])
 
 
 def run(standby: ServerProcess, key: str, *words: str) -> Ended:
@@ -84,7 +107,7 @@ def check_refusals(standby: ServerProcess, leader: str, key: str) -> None:
         ("session_start", {"title": "no"}),
         ("cancel", {"app_id": "11111111-1111-4111-8111-111111111111"}),
     ):
-        assert leader in call_tool(standby.url, key, tool, arguments)
+        assert leader in text_of(call_tool(standby.url, key, tool, arguments))
     for words in (
         ("comment", "add", TRACE, "no"),
         ("keys", "create", "more", "--role", "reader"),
@@ -103,10 +126,41 @@ def check_reads(standby: ServerProcess, key: str) -> None:
         asking = channel.unary_unary(f"/{SERVICE}/GetServices")
         services = asking(b"", timeout=30, metadata=[("x-api-key", key)])
         assert "checkout" in pb.GetServicesResponse.FromString(services).services
-    assert "checkout" in call_tool(standby.url, key, "trace_outline", {"trace_id": TRACE})
+    outline = call_tool(standby.url, key, "trace_outline", {"trace_id": TRACE})
+    assert "checkout" in text_of(outline)
+    assert "_meta" not in outline, "nothing was written"
     ended = run(standby, key, "trace", TRACE)
     assert (ended.code, ended.stderr) == (0, "")
     assert "checkout" in ended.stdout
+
+
+def check_copies(leader: ServerProcess, key: str) -> None:
+    """Write at every door of a leader with one standby; each success says that two have it."""
+    known = {"x-api-key": key}
+    sent = ask(leader.url, "POST", "/v1/traces", BODY, {**PROTOBUF, **known})
+    assert (sent.status, sent.headers["x-clew-acks"]) == (200, "2"), sent.body
+    with grpc.insecure_channel(leader.otlp_grpc) as channel:
+        exporting = channel.unary_unary(EXPORT)
+        _, call = exporting.with_call(BODY, timeout=30, metadata=[("x-api-key", key)])
+        assert ("x-clew-acks", "2") in call.trailing_metadata()
+    said = json.dumps({"author": "ann", "body": "seen"}).encode()
+    comments = f"/api/v1/traces/{TRACE}/comments"
+    kept = ask(leader.url, "POST", comments, said, {**JSON, **known})
+    assert (kept.status, kept.headers["x-clew-acks"]) == (201, "2"), kept.body
+    ended = run(leader, key, "comment", "add", TRACE, "so do I")
+    assert (ended.code, json.loads(ended.stderr)) == (
+        0,
+        {"note": "kept by 2 servers", "acks": 2},
+    )
+    asked = {"trace_id": TRACE, "body": "and I"}
+    assert call_tool(leader.url, key, "add_comment", asked)["_meta"]["x-clew-acks"] == 2
+    assert asyncio.run(call_beside(leader.url, key, "add_comment", asked))["x-clew-acks"] == 2
+    with TrailsClient.init_with(TrailsConfig.create("planner", leader.trails_url)) as app:
+        app.status("planning")
+        wait_until(lambda: app.delivery().acked == 1, WAIT_SECONDS, "the status is acknowledged")
+        assert app.delivery().copies == 2
+        child = app.spawn("worker")
+        assert app.cancel(child.app_id).copies == 2
 
 
 @pytest.mark.slow
@@ -121,16 +175,11 @@ def test_a_standby_with_keys_reads_at_all_doors_and_refuses_writes_with_the_lead
         assert made.code == 0, made.stderr
         key = json.loads(made.stdout)["api_key"]
         known = {"x-api-key": key}
-        group.start(0, "leader", peer_key=key)
+        leads = group.start(0, "leader", peer_key=key)
         standby = group.start(1, peer_key=key)
         group.wait_leading(0)
         leader = group.urls[0]
-        sent = ask(leader, "POST", "/v1/traces", BODY, {**PROTOBUF, **known})
-        assert (sent.status, sent.headers["x-clew-acks"]) == (200, "2"), sent.body
-        said = json.dumps({"author": "ann", "body": "seen"}).encode()
-        comments = f"/api/v1/traces/{TRACE}/comments"
-        kept = ask(leader, "POST", comments, said, {**JSON, **known})
-        assert (kept.status, kept.headers["x-clew-acks"]) == (201, "2"), kept.body
+        check_copies(leads, key)
 
         def has_it() -> bool:
             path = f"/api/v1/traces/{TRACE}"

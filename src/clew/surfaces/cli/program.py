@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cyclopts.exceptions import CycloptsError, UnknownCommandError, UnusedCliTokensError
 
 from clew.base.errors import ClewError, ErrorCode, shorten
-from clew.base.gathering import gather, missing_shards
+from clew.base.gathering import count_copies, gather, missing_shards
 from clew.surfaces.cli.errors import (
     ARGUMENT_CHARS_MAX,
     ExitCode,
@@ -19,6 +19,7 @@ from clew.surfaces.cli.errors import (
     print_error,
     print_note,
 )
+from clew.surfaces.cli.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,8 @@ def run(app: App, arguments: Sequence[str]) -> int:
                 partial=True,
                 missing_shards=missing,
             )
+        if (copies := count_copies()) is not None:
+            print_note(f"kept by {plural(copies, 'server')}", acks=copies)
         return code
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import ACKS_HEADER
 from clew.surfaces.errors import grpc_status, retry_after_ms
-from clew.surfaces.group import ACKS_HEADER
 from clew.surfaces.otlp.answers import Encoding, encode_response, encode_status
 from clew.telemetry.otlp.signal import Signal
 

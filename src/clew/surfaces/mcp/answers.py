@@ -114,10 +114,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A finished answer: as a JSON object, and the same as text."""
+    """A finished answer: as a JSON object, and the same as text.
+
+    `copies` is how many servers have what the call wrote, None where there is one, or it read.
+    """
 
     document: dict[str, Any]
     text: str
+    copies: int | None = None
 
     @property
     def tokens(self) -> int:

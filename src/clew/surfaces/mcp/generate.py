@@ -37,6 +37,8 @@ streamable HTTP. Both speak revision 2026-07-28 and 2025-11-25. Set-up of common
 - **Texts** come from the observed programs. Each answer's `note` says so; control and invisible
   format characters are shown as escapes, and long texts are cut at `text_chars`.
 - **Answers** come as structured content, and as the same JSON in a text block.
+- **Writes** to a [group of servers](../guide/high-availability.md) say in the result's `_meta`, as
+  `x-clew-acks`, how many of them have what was written.
 - **Errors** are results with `isError`: `{{"error", "code", "hint"}}`, codes as over REST. An
   unknown argument is an error.
 

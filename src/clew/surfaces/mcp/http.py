@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from contextlib import nullcontext
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.datastructures import Headers
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import gather
 from clew.surfaces.identity import caller_of
 from clew.surfaces.mcp.inside import CALLER, CHOICE, InsideQuestions
 from clew.surfaces.rest.answers import answer_other_method, answer_problem
@@ -68,8 +70,11 @@ class McpAddress:
         choice = choice_of(Headers(scope=scope))
         if choice is not None:
             CHOICE.set(choice)
-        async with manager.run():
-            await manager.handle_request(scope, receive, send)
+        # A query tier has begun one for each request.
+        gathering = gather() if self._desk.shards is None else nullcontext()
+        with gathering:
+            async with manager.run():
+                await manager.handle_request(scope, receive, send)
 
     async def _open(self) -> Any:
         async with self._opening:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from clew.access.caller import Caller, Verb
 from clew.base.errors import ClewError
+from clew.base.gathering import note_copies
 from clew.remote.reply import to_pairs
 from clew.surfaces.errors import http_status
 from clew.surfaces.health.questions import STATEMENT_KEY, describe_request, hide_secrets
@@ -91,17 +92,18 @@ class InsideQuestions:
         """Keep a comment; waits for the commit that makes it durable."""
         caller = self._allow(Verb.MESSAGE, f"{BASE}/traces/{{trace_id}}/comments")
         session_id = self._desk.sessions.find_open(caller, CHOICE.get())
-        return self._desk.comments.add(trace_id, comment, caller, session_id).result()
+        return self._kept(self._desk.comments.add(trace_id, comment, caller, session_id).result())
 
     def start_session(self, new: NewSession) -> Session:
         """Start a work session."""
         caller = self._allow(Verb.MESSAGE, f"{BASE}/sessions")
-        return self._desk.sessions.start(new, caller).result()
+        return self._kept(self._desk.sessions.start(new, caller).result())
 
     def add_note(self, note: NewNote) -> Note:
         """Keep what was found in the session that is open."""
         caller = self._allow(Verb.MESSAGE, f"{BASE}/sessions/{{session_id}}/notes")
-        return self._desk.sessions.note(self._current(caller), note, caller).result()
+        noting = self._desk.sessions.note(self._current(caller), note, caller)
+        return self._kept(noting.result())
 
     def stop_session(self, *, share: bool = False) -> Session:
         """End the session that is open."""
@@ -109,7 +111,7 @@ class InsideQuestions:
         session_id = self._current(caller)
         if share:
             self._wait(self._desk.teams.share_session(session_id, NewShare(), caller))
-        return self._desk.sessions.stop(session_id, caller).result()
+        return self._kept(self._desk.sessions.stop(session_id, caller).result())
 
     def read_team(self, team: str | None) -> tuple[TeamStatus, TeamActivity | None]:
         """Return how things stand, and what a team did."""
@@ -127,12 +129,13 @@ class InsideQuestions:
         """Give an app a command; the tree decides whether the caller may."""
         self._desk.check_leads()
         asking = self._desk.tree.command(CALLER.get(), app_id, check_bounds(command), wait_s)
-        return self._wait(asking)
+        return self._kept(self._wait(asking))
 
     def cancel_app(self, app_id: str, asked: CancelParameters, wait_s: int) -> Cancelled:
         """Cancel an app; the tree decides whether the caller may."""
         self._desk.check_leads()
-        return self._wait(self._desk.tree.cancel(CALLER.get(), app_id, check_bounds(asked), wait_s))
+        asking = self._desk.tree.cancel(CALLER.get(), app_id, check_bounds(asked), wait_s)
+        return self._kept(self._wait(asking))
 
     @contextmanager
     def _watch(
@@ -160,6 +163,12 @@ class InsideQuestions:
                 questions.note(
                     describe_request(scope, subject=subject, status=status, seconds=seconds)
                 )
+
+    def _kept(self, document: Document) -> Document:
+        """Return what was just written, once it is noted how many servers have it."""
+        if self._desk.group is not None:
+            note_copies(self._desk.group.count_copies())
+        return document
 
     def _current(self, caller: Caller) -> str:
         return self._desk.sessions.resolve(CURRENT, caller, CHOICE.get())

@@ -18,6 +18,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import ACKS_HEADER
 from clew.base.version import own_version
 from clew.surfaces.mcp.resources import RESOURCES
 from clew.surfaces.mcp.taming import Taming
@@ -130,7 +131,9 @@ async def answer_call(tool: Tool, work: Callable[[], Any], run: Run) -> types.Ca
             )
         )
     text = types.TextContent(type="text", text=written.text)
-    return types.CallToolResult(content=[text], structured_content=written.document)
+    # Beside the answer, as it stands in a head over HTTP: a model need not read it.
+    meta = None if written.copies is None else {ACKS_HEADER: written.copies}
+    return types.CallToolResult(content=[text], structured_content=written.document, _meta=meta)
 
 
 def error_result(error: ClewError) -> types.CallToolResult:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from typing import TYPE_CHECKING, Any
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import gather
 from clew.surfaces.mcp.questions import RemoteQuestions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def serve_stdio(url: str, api_key: str | None = None) -> None:
@@ -36,6 +41,16 @@ async def _serve(questions: RemoteQuestions) -> None:
 
     from clew.surfaces.mcp.sdk import open_server
 
-    server = open_server(questions, asyncio.to_thread)
+    server = open_server(questions, run_call)
     async with stdio_server() as (reader, writer):
         await server.run(reader, writer, server.create_initialization_options())
+
+
+async def run_call(work: Callable[[], Any]) -> Any:
+    """Do the work of one call in a thread; what it learns of servers is no other call's."""
+
+    def run() -> Any:
+        with gather():
+            return work()
+
+    return await asyncio.to_thread(run)

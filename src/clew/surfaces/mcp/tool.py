@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import count_copies
 from clew.surfaces.mcp.answers import (
     TOKENS_DEFAULT,
     TOKENS_MAX,
@@ -100,7 +101,8 @@ class Tool:
         """
         asked = self.parse(arguments)
         check_budget(asked.max_tokens)
-        return fit(self.run(questions, asked), asked.max_tokens)
+        written = fit(self.run(questions, asked), asked.max_tokens)
+        return dataclasses.replace(written, copies=count_copies())
 
     def parse(self, arguments: Mapping[str, Any]) -> Any:
         """Return the arguments as the struct; numbers may come as text.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.access.caller import Verb
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import ACKS_HEADER
 from clew.store.decoder import MalformedRecordError
 from clew.surfaces.callers import ANY_ORIGIN, is_origin_admitted
 from clew.surfaces.errors import (
@@ -27,7 +28,6 @@ from clew.surfaces.errors import (
     retry_after_ms,
     retry_after_seconds,
 )
-from clew.surfaces.group import ACKS_HEADER
 from clew.surfaces.identity import CHALLENGE
 from clew.surfaces.otlp.answers import Encoding, encode_response, encode_status
 from clew.surfaces.otlp.compression import Compression, decompress

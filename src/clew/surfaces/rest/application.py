@@ -14,11 +14,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route as StarletteRoute
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import PARTIAL_HEADER, gather, missing_shards
+from clew.base.gathering import ACKS_HEADER, PARTIAL_HEADER, gather, missing_shards
 from clew.store.refusal import refused_write
 from clew.surfaces.callers import is_host_admitted, is_origin_admitted
 from clew.surfaces.compat.jaeger.door import answer_refusal, jaeger_routes
-from clew.surfaces.group import ACKS_HEADER
 from clew.surfaces.health.questions import describe_request
 from clew.surfaces.identity import NOBODY, SCOPE_KEY, SHOWN_KEY, caller_of, find_key
 from clew.surfaces.internal.paths import FRAMES_PATH, SCANS_PATH

@@ -73,7 +73,8 @@ class TrailsDoor:
     `hosts` and `origins` are admitted besides those of this machine. `pub_key` and `signer` give
     the server's own key when they are first needed; `is_revoked` tells of a public key whether it
     counts no more. Where the tree is kept by another server, `elsewhere` says by which, and nobody
-    is let in.
+    is let in. Where several servers keep it, `count_copies` says how many have all that is
+    acknowledged.
     """
 
     server_header = SERVER
@@ -90,6 +91,7 @@ class TrailsDoor:
         hosts: Collection[str] = (),
         origins: Collection[str] = (),
         elsewhere: Callable[[], str] | None = None,
+        count_copies: Callable[[], int] | None = None,
     ) -> None:
         self.keeper = keeper
         self.tier = tier
@@ -97,6 +99,7 @@ class TrailsDoor:
         self.pub_key = pub_key
         self.signer = signer
         self.is_revoked = is_revoked
+        self.count_copies = count_copies
         self.counters = DoorCounters()
         self.pace = Pace(self.limits.frames_per_second, self.limits.frames_burst)
         self._registrations = Pace(

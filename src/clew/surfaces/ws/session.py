@@ -323,7 +323,13 @@ class Session:
     # What goes out.
 
     def see_off(self, frame: Outbound) -> Outbound | None:
-        """Take note of what is about to be sent; sign what must be, None when that cannot be."""
+        """Take note of what is about to be sent; sign what must be, None when that cannot be.
+
+        What says that something is kept says how many servers have it, where there are several.
+        """
+        count = self._door.count_copies
+        if count is not None and isinstance(frame, outbound.Kept):
+            frame = msgspec.structs.replace(frame, copies=count())
         if type(frame) is outbound.Ack:
             return frame
         match frame:

@@ -30,12 +30,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A command or a cancel, as it stands: `is_over` when nothing more will come of it."""
+    """A command or a cancel, as it stands: `is_over` when nothing more will come of it.
+
+    `copies` is how many servers have it; None where a server alone keeps the tree.
+    """
 
     correlation_id: str
     action: str
     is_over: bool
     targets: tuple[Target, ...]
+    copies: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class ChildNotice:
 def read_answer(frame: Issued) -> Answer:
     """Return an answer as a program reads it."""
     targets = tuple(_read_target(target) for target in frame.targets)
-    return Answer(frame.correlation_id, frame.action, frame.is_over, targets)
+    return Answer(frame.correlation_id, frame.action, frame.is_over, targets, frame.copies)
 
 
 def read_notice(frame: Notice) -> ChildNotice:

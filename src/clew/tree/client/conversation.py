@@ -49,6 +49,8 @@ class Conversation:
         self.epoch: int | None = None
         self.is_over = False
         """Whether the end of the app is durable: a result or an error was acknowledged."""
+        self.copies: int | None = None
+        """How many servers have what was acknowledged last, where several keep the tree."""
         self._signer = Signer()
         self._nonce: str | None = None
         self._has_joined = False
@@ -119,6 +121,8 @@ class Conversation:
         """Take the server's word that the app is in the tree."""
         self._has_joined = True
         self.epoch = frame.epoch or None
+        if frame.durable_seq:
+            self.copies = frame.copies
         if self.outbox.resume(frame.durable_seq, frame.credit):
             self.is_over = True
 
@@ -148,8 +152,9 @@ class Conversation:
             logger.warning("what a %s says is left out: %s", entry.kind, error.message)
             return self._encode(msgspec.structs.replace(message, payload=note))
 
-    def acked(self, seq: int) -> None:
-        """Take an acknowledgement."""
+    def acked(self, seq: int, copies: int | None) -> None:
+        """Take an acknowledgement; so many servers have it, None where there is one."""
+        self.copies = copies
         self.is_over = self.outbox.ack(seq) or self.is_over
 
     def refused(self, error: Error) -> Entry | None:

@@ -333,7 +333,7 @@ class Link:
         match frame:
             case outbound.Ack():
                 if frame.source is Source.APP:
-                    self.conversation.acked(frame.seq)
+                    self.conversation.acked(frame.seq, frame.copies)
                 self._wake.set()
             case outbound.Control():
                 self._take_control(frame, octets)

@@ -56,13 +56,15 @@ logger = logging.getLogger("clew.tree")
 class Delivery:
     """What became of the messages so far. `coalesced` statuses gave way to newer ones.
 
-    The server did not want the `refused` ones.
+    The server did not want the `refused` ones. `copies` is how many servers had all that were
+    acknowledged when the last of them was; None where a server alone keeps the tree.
     """
 
     acked: int
     waiting: int
     coalesced: int
     refused: int
+    copies: int | None = None
 
 
 class Membership:
@@ -115,7 +117,8 @@ class Membership:
         outbox = link.conversation.outbox
         waiting = len(outbox) + link.unseen
         coalesced = outbox.coalesced + link.unseen_coalesced
-        return Delivery(outbox.acked, waiting, coalesced, outbox.refused)
+        copies = link.conversation.copies
+        return Delivery(outbox.acked, waiting, coalesced, outbox.refused, copies)
 
     def say(self, kind: MessageKind, payload: Any) -> None:
         """Send a message; after a result or an error nothing more is said. Never blocks."""

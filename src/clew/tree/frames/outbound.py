@@ -49,7 +49,17 @@ class Challenge(Outbound, frozen=True, kw_only=True, tag="challenge"):
     nonce: Token
 
 
-class Registered(Outbound, frozen=True, kw_only=True, tag="registered"):
+class Kept(Outbound, frozen=True, kw_only=True):
+    """A frame that says of something that it is durable.
+
+    `copies` is how many servers have it, this one among them; left out where there is one. A client
+    of upstream's reads no field that it does not know.
+    """
+
+    copies: Number | None = None
+
+
+class Registered(Kept, frozen=True, kw_only=True, tag="registered"):
     """The app is in the tree, anew or again.
 
     `durable_seq` is the highest number of this epoch that is kept: the client sends again what is
@@ -66,7 +76,7 @@ class Registered(Outbound, frozen=True, kw_only=True, tag="registered"):
     recovered: bool = False
 
 
-class Ack(Outbound, frozen=True, kw_only=True, tag="ack"):
+class Ack(Kept, frozen=True, kw_only=True, tag="ack"):
     """The message `seq`, and all before it from the same source, are durable."""
 
     seq: Number
@@ -131,7 +141,7 @@ class TargetReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     error: Reason | None = None
 
 
-class Issued(Outbound, frozen=True, kw_only=True, tag="issued"):
+class Issued(Kept, frozen=True, kw_only=True, tag="issued"):
     """What became of a command or a cancel: said at once, and again when it is over.
 
     `targets` starts with the app that was named and holds `ISSUED_TARGETS_MAX` at the most;
@@ -147,7 +157,7 @@ class Issued(Outbound, frozen=True, kw_only=True, tag="issued"):
     targets_total: Number | None = None
 
 
-class Spawned(Outbound, frozen=True, kw_only=True, tag="spawned"):
+class Spawned(Kept, frozen=True, kw_only=True, tag="spawned"):
     """A child is announced. The token is None when it was announced before."""
 
     app_id: Id
@@ -156,7 +166,7 @@ class Spawned(Outbound, frozen=True, kw_only=True, tag="spawned"):
     is_new: bool = True
 
 
-class Attached(Outbound, frozen=True, kw_only=True, tag="attached"):
+class Attached(Kept, frozen=True, kw_only=True, tag="attached"):
     """The agent speaks for this app from now on."""
 
     app_id: Id
