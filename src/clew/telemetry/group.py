@@ -9,7 +9,8 @@ class PeerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Another server of the group, as the one that was asked knows it.
 
     `acked` is the newest frame that it has on disk, `behind` how many it lacks; both are null
-    where nothing was heard from it. `detail` says why, where something is not well.
+    where nothing was heard from it. `detail` says why, where something is not well. `required_acks`
+    is how many others must have what is acknowledged where it leads; null where it does not say.
     """
 
     url: str
@@ -17,6 +18,7 @@ class PeerStatus(msgspec.Struct, frozen=True, kw_only=True):
     acked: int | None = None
     behind: int | None = None
     detail: str | None = None
+    required_acks: int | None = None
 
 
 class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +28,8 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     is `leader`, `standby` or `alone`. `leader` and `leader_url` are who leads under `epoch`, as far
     as is known here. `behind` is how many frames of that leader are known of and not yet here.
     `required_acks` is how many others must have what is acknowledged. `detail` says what keeps this
-    server from leading, where it was to.
+    server from leading, where it was to; `warning` in what the settings of the servers differ that
+    should be alike.
     """
 
     enabled: bool
@@ -43,6 +46,7 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     lease: str | None = None
     peers: list[PeerStatus] = []
     detail: str | None = None
+    warning: str | None = None
 
 
 class PromotionAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

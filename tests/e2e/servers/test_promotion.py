@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,9 +16,34 @@ from tests.integration.wire import ask
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from clew.testing.server import ServerProcess
+
 WAIT_SECONDS = 60.0
 BODY = spans_request("checkout", [(bytes([7]) * 16, bytes([1]) * 8)]).SerializeToString()
 PROTOBUF = {"content-type": "application/x-protobuf"}
+DIFFERING = "has --required-acks"
+
+
+def says_so(process: ServerProcess) -> bool:
+    """Whether a server has said that another is set differently."""
+    return DIFFERING in process.stderr
+
+
+def check_difference_told(group: ServerGroup) -> None:
+    """See that leader and standby say that they are set differently: once, and to who asks."""
+    for number, own, other in ((0, 0, 1), (1, 1, 0)):
+        process = group.processes[number]
+        wait_until(partial(says_so, process), WAIT_SECONDS, f"server {number} says it")
+        (line,) = [line for line in process.stderr.splitlines() if DIFFERING in line]
+        told = group.status(number)
+        assert told is not None
+        assert f"{DIFFERING} {other} and this server {own}" in told["warning"]
+        assert told["warning"] in line
+    assert group.seen(0, 1)["required_acks"] == 1
+    examined = clew("doctor", server=group.urls[1])
+    (check,) = (each for each in examined.document["checks"] if each["name"] == "group")
+    assert check["status"] == "warn"
+    assert DIFFERING in check["detail"]
 
 
 @pytest.mark.slow
@@ -39,6 +65,7 @@ def test_a_promotion_that_may_lose_something_is_refused_and_forced_with_its_pric
         group.wait_leading(0)
         assert ask(group.urls[0], "POST", "/v1/traces", BODY, PROTOBUF).status == 200
         group.wait_in_step(0)
+        check_difference_told(group)
         group.kill(0)
         refused = clew("promote", server=standby.url)
         assert refused.code != 0
@@ -51,6 +78,9 @@ def test_a_promotion_that_may_lose_something_is_refused_and_forced_with_its_pric
         # What the former leader's setting was is over: both have all, and either may take over.
         group.start(0)
         group.wait_leading(1)
+        group.wait_following(1, 0)
+        assert [(group.status(each) or {})["warning"] for each in (0, 1)] == [None, None]
+        assert all(each.stderr.count(DIFFERING) <= 1 for each in group.processes.values())
         assert ask(group.urls[1], "POST", "/v1/traces", BODY, PROTOBUF).status == 200
         group.kill(1)
 

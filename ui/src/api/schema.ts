@@ -968,7 +968,8 @@ export interface GenAiTotals {
  * is `leader`, `standby` or `alone`. `leader` and `leader_url` are who leads under `epoch`, as far
  * as is known here. `behind` is how many frames of that leader are known of and not yet here.
  * `required_acks` is how many others must have what is acknowledged. `detail` says what keeps this
- * server from leading, where it was to.
+ * server from leading, where it was to; `warning` in what the settings of the servers differ that
+ * should be alike.
  */
 export interface GroupStatus {
 	enabled: boolean;
@@ -985,6 +986,7 @@ export interface GroupStatus {
 	lease?: string | null;
 	peers?: PeerStatus[];
 	detail?: string | null;
+	warning?: string | null;
 }
 
 /** How the server is. `limits` stand nearest first, `losses` newest first. */
@@ -1893,7 +1895,8 @@ export interface Participant {
  * Another server of the group, as the one that was asked knows it.
  *
  * `acked` is the newest frame that it has on disk, `behind` how many it lacks; both are null
- * where nothing was heard from it. `detail` says why, where something is not well.
+ * where nothing was heard from it. `detail` says why, where something is not well. `required_acks`
+ * is how many others must have what is acknowledged where it leads; null where it does not say.
  */
 export interface PeerStatus {
 	url: string;
@@ -1901,6 +1904,7 @@ export interface PeerStatus {
 	acked?: number | null;
 	behind?: number | null;
 	detail?: string | null;
+	required_acks?: number | null;
 }
 
 /**

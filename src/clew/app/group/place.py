@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from clew.app.group.promises import find_difference
 from clew.surfaces.group import refuse_write
 from clew.telemetry.group import GroupStatus, PeerStatus, Promotion
 
@@ -76,6 +77,7 @@ def describe_standing(
         lease=lease,
         peers=[] if told is None else describe_peers(told),
         detail=(told.need if told is not None else None) or detail,
+        warning=None if told is None else find_difference(required, told),
     )
 
 
@@ -95,6 +97,7 @@ def describe_peers(told: PartStatus) -> list[PeerStatus]:
             acked=each.acked,
             behind=each.frames_behind,
             detail=each.error or each.state.replace("_", " "),
+            required_acks=each.required,
         )
         for each in told.standbys
     ]

@@ -33,6 +33,7 @@ from clew.app.group.peers import (
 )
 from clew.app.group.place import Place, describe_standing
 from clew.app.group.porch import Porch, is_registry_guarded, refuse_while_shut
+from clew.app.group.promises import Promises
 from clew.app.group.snapshots import take_snapshot
 from clew.app.group.turn import Change, Stopwatch, Turn
 from clew.app.server_key import KeyAdoption
@@ -101,6 +102,7 @@ class Course:
         self.servers = len(configuration.standby) + 1
         acks = configuration.required_acks
         self.required = self.servers - 1 if acks is None else acks
+        self._promises = Promises(self.required)
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._detail: str | None = None
@@ -389,6 +391,7 @@ class Course:
                 may_acknowledge=(lambda: True) if candidacy is None else candidacy.is_held,
                 on_fenced=self._hear_fence,
                 origin=origin,
+                on_required=self._promises.hear,
             ),
         )
 
@@ -400,7 +403,12 @@ class Course:
         self._need = None
         follower = Follower(
             self.standing,
-            FollowerOptions(on_snapshot_needed=self._hear_need, origin=origin),
+            FollowerOptions(
+                on_snapshot_needed=self._hear_need,
+                origin=origin,
+                required=self.required,
+                on_required=self._promises.hear,
+            ),
         )
         self._follower = follower
         return follower

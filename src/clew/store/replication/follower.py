@@ -61,11 +61,15 @@ class FollowerOptions:
     """How a standby is set.
 
     `on_snapshot_needed` is called once, from any thread, with the leader's URL; the follower's
-    `need` says why. `origin` says where the registry comes from.
+    `need` says why. `origin` says where the registry comes from. `required` is how many standbys a
+    record would wait for if this server led, and `on_required` hears, from any thread, of the
+    leader's URL and how many it waits for.
     """
 
     on_snapshot_needed: Callable[[str | None], None] = field(default=lambda _url: None)
     origin: Callable[[], str] = field(default=lambda: "")
+    required: int | None = None
+    on_required: Callable[[str, int], None] = field(default=lambda _url, _required: None)
 
 
 class Follower:
@@ -94,6 +98,7 @@ class Follower:
         self._is_closing = False
         self._heard: float | None = None
         self._leader_last = 0
+        self._leader_required: int | None = None
         # Of whoever has the turn: what was compared last.
         self._aligned: tuple[int, object] | None = None
         self._goal = 0
@@ -167,6 +172,7 @@ class Follower:
             self._leader_last = max(shipment.last, self._leader_last)
             if shipment.starts is None:
                 return self.tell()
+            self._hear_required(shipment)
             # A hello hears it as well: else the leader would count on this server until the next
             # frame, and take in what nobody acknowledges.
             self._check_writable()
@@ -192,6 +198,7 @@ class Follower:
                 last=self._last,
                 last_epoch=position.epoch_at(self._last),
                 snapshot=self.need.value if self.need else None,
+                required=self.options.required,
             )
 
     def count_copies(self, number: int | None = None) -> int:
@@ -216,6 +223,7 @@ class Follower:
                 last=self._last,
                 leader_acked=self._told,
                 leader_last=self._leader_last,
+                leader_required=self._leader_required,
                 need=self.need.value if self.need else None,
                 heard_s=None if self._heard is None else time.monotonic() - self._heard,
             )
@@ -229,6 +237,14 @@ class Follower:
         with self._turn:
             if self._thread.is_alive():
                 self._thread.join()
+
+    def _hear_required(self, shipment: Shipment) -> None:
+        """Take note of how many standbys the leader has a record wait for."""
+        if shipment.required == self._leader_required:
+            return
+        self._leader_required = shipment.required
+        if shipment.required is not None:
+            self.options.on_required(shipment.url or shipment.node, shipment.required)
 
     def _align(self, shipment: Shipment) -> None:
         """Cut off what the leader does not have, or find that a snapshot is needed."""

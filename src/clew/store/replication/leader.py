@@ -68,7 +68,8 @@ class LeaderOptions:
     before it is acknowledged, None for all. `url` is where others reach this server. A record waits
     for them up to `ack_timeout_s`. `may_acknowledge` is asked right before frames are settled, and
     False leaves them undecided; `on_fenced` is called once, from any thread, with the epoch, id and
-    URL of who leads instead. `origin` says where the registry comes from.
+    URL of who leads instead. `origin` says where the registry comes from. `on_required` hears, from
+    any thread, of a standby's URL and how many a record would wait for if that one led.
     """
 
     standbys: Sequence[str]
@@ -81,6 +82,7 @@ class LeaderOptions:
         default=lambda _epoch, _leader, _url: None
     )
     origin: Callable[[], str] = field(default=lambda: "")
+    on_required: Callable[[str, int], None] = field(default=lambda _url, _required: None)
 
 
 class Leader:
@@ -295,6 +297,7 @@ class Leader:
                 node_id=self.standing.node_id,
                 last=last,
                 last_epoch=Position(self.standing.starts, last).epoch_at(last),
+                required=self.required,
             )
 
     def close(self) -> None:

@@ -105,6 +105,7 @@ class Peer:
         self.state = PeerState.CONNECTING
         self.node_id: str | None = None
         self.error: str | None = None
+        self.required: int | None = None
         self._leader = leader
         timeout = max(leader.options.ack_timeout_s, READ_TIMEOUT_S_MIN)
         self._server = leader.options.connect(url, timeout)
@@ -136,6 +137,7 @@ class Peer:
             frames_behind=max(0, max(last, window.last) - self.position),
             bytes_behind=behind,
             error=self.error,
+            required=self.required,
         )
 
     def start(self) -> None:
@@ -251,7 +253,12 @@ class Peer:
                 self._find_fence()
             raise
         self._told = max(self._told, shipment.acked)
-        return msgspec.json.decode(answer.body, type=Said)
+        said = msgspec.json.decode(answer.body, type=Said)
+        if said.required != self.required:
+            self.required = said.required
+            if said.required is not None:
+                leader.options.on_required(self.url, said.required)
+        return said
 
     def _find_fence(self) -> None:
         """Find out who leads instead, after a standby said that we do not."""

@@ -43,7 +43,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     """What a server of the group answers a leader.
 
     `acked` is the newest frame that it has synced, `last` the newest that it wrote, of epoch
-    `last_epoch`; `snapshot` says why it needs one.
+    `last_epoch`; `snapshot` says why it needs one. `required` is how many standbys each record
+    would wait for if it led; None where it does not say.
     """
 
     acked: int
@@ -52,6 +53,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     last: int = 0
     last_epoch: int | None = None
     snapshot: str | None = None
+    required: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ class StandbyStatus:
 
     `acked` is the newest frame that it has synced; it is `frames_behind` and `bytes_behind` what is
     written here, at most. `state` is one of `PeerState`; `error` says what is wrong at present.
+    `required` is how many standbys a record would wait for if it led, None where it does not say.
     """
 
     url: str
@@ -20,6 +21,7 @@ class StandbyStatus:
     frames_behind: int
     bytes_behind: int
     error: str | None
+    required: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class GroupStatus:
     `role` is leader or standby. `acked` is the newest acknowledged frame, `last` the newest that is
     written here. `required` standbys must have a frame before it is acknowledged. `need` says why
     this server needs a snapshot, if it does. Of a standby, `leader_acked` and `leader_last` are
-    what its leader last said, `heard_s` seconds ago.
+    what its leader last said, `heard_s` seconds ago, and `leader_required` how many standbys that
+    one has a record wait for.
     """
 
     role: str
@@ -44,5 +47,6 @@ class GroupStatus:
     standbys: tuple[StandbyStatus, ...] = ()
     leader_acked: int | None = None
     leader_last: int | None = None
+    leader_required: int | None = None
     need: str | None = None
     heard_s: float | None = None

@@ -29,6 +29,7 @@ from clew.surfaces.cli.ports import (
     read_file_limit,
 )
 from clew.surfaces.cli.text import plural, show_bytes, show_count, show_duration, show_percent
+from clew.telemetry.group import GroupStatus
 from clew.telemetry.query.parameters import LogQuery, MetricQuery, SpanQuery
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def examine(client: TelemetryClient, local: Local | None) -> Report:
         checks.append(_check_server(status, server.url, owner))
         checks.append(_check_ready(client))
         checks.extend(_check_shards(client))
+        checks.extend(_check_group(client))
         checks.append(_check_clock(status.answer.headers.get("date")))
     if here and local is not None:
         checks.extend(_check_doors(local, owner, is_up=status is not None))
@@ -182,6 +184,28 @@ def _check_shards(client: TelemetryClient) -> Iterator[Check]:
                 detail=f"{shard.url}: {shard.error}",
                 hint="answers lack what it holds; start it, or take it out of --shards",
             )
+
+
+def _check_group(client: TelemetryClient) -> Iterator[Check]:
+    """Look at whether servers that stand in for one another are set alike."""
+    try:
+        status = msgspec.json.decode(client.server.get("/internal/cluster").body, type=GroupStatus)
+    except (ClewError, msgspec.DecodeError):
+        # An older server, or one that does not tell this caller.
+        return
+    if not status.enabled:
+        return
+    does = "leads" if status.is_leader else f"follows {status.leader_url or 'nobody yet'}"
+    detail = f"the server {does}, epoch {status.epoch}"
+    if status.warning is None:
+        yield Check(name="group", status="ok", detail=detail)
+    else:
+        yield Check(
+            name="group",
+            status="warn",
+            detail=status.warning,
+            hint="start one after the other again with the same, while all of them are there",
+        )
 
 
 def _check_clock(date: str | None) -> Check:

@@ -27,6 +27,8 @@ def group_lines(document: GroupStatus, _width: int) -> list[Line]:
         state = escape(peer.detail or ("well" if peer.ok else "away"))
         style = Style.PLAIN if peer.ok else Style.YELLOW
         lines.append([("standby  ", Style.DIM), (f"{escape(peer.url)}: {state}", style)])
+    if document.warning:
+        lines.append([("warning  ", Style.DIM), (escape(document.warning), Style.YELLOW)])
     if document.detail:
         lines.append([("note     ", Style.DIM), (escape(document.detail), Style.YELLOW)])
     return lines
