@@ -16,6 +16,7 @@ import threading
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 if TYPE_CHECKING:
@@ -96,13 +97,13 @@ CALM: Final = Weather()
 
 
 class ChaosProxy:
-    """Passes connections on to a port of this machine. From any thread but its own.
+    """Passes connections on to a port of this machine, or to a Unix socket by its path.
 
-    It listens at the address that the port is at.
+    It listens at the address that the port is at. From any thread but its own.
     """
 
-    def __init__(self, port: int, *, host: str = "127.0.0.1", seed: int = 0) -> None:
-        self._target = port
+    def __init__(self, target: int | Path, *, host: str = "127.0.0.1", seed: int = 0) -> None:
+        self._target = target
         self._host = host
         # Two of them: how many pieces there are depends on the machine, and must not move a storm.
         self._random = random.Random(seed)  # noqa: S311 - to be had again, not to be secret
@@ -239,7 +240,7 @@ class ChaosProxy:
             _reset(writer)
             return
         try:
-            far_reader, far_writer = await asyncio.open_connection(self._host, self._target)
+            far_reader, far_writer = await self._reach()
         except (OSError, asyncio.CancelledError):
             # Nobody is there, or the proxy is closed while it looks for somebody.
             _reset(writer)
@@ -253,6 +254,11 @@ class ChaosProxy:
             connection.harm(Harm.RESET)
         finally:
             self._connections.discard(connection)
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._target, int):
+            return await asyncio.open_connection(self._host, self._target)
+        return await asyncio.open_unix_connection(self._target)
 
     def _harm_all(self, harm: Harm) -> None:
         for connection in list(self._connections):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from clew.testing.network import Wire
+    from clew.testing.postgres import PostgresProcess
 
 __all__ = ["ServerGroup", "ask"]
 
@@ -52,8 +53,8 @@ class ServerGroup:
     Nothing is started by itself. What one server sends another goes through `way`, where it can be
     delayed, cut and held back; clients reach each server directly. With `on_hosts`, where that may
     be, each server has a host, and so has whoever is within ``with``: this thread, and what it
-    starts there. With `has_etcd` an etcd of the group's own, on a host of its own then, keeps the
-    lease.
+    starts there. The lease is kept by an etcd of the group's own with `has_etcd`, on a host of its
+    own then, or by `postgres`; each server has a way of its own there.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ServerGroup:
         *,
         on_hosts: bool = False,
         has_etcd: bool = False,
+        postgres: PostgresProcess | None = None,
     ) -> None:
         self.folders = [folder / f"server-{number}" for number in range(servers)]
         self.processes: dict[int, ServerProcess] = {}
@@ -97,8 +99,11 @@ class ServerGroup:
         self._clients, self._etcd_host = servers, servers + 1
         self.etcd: EtcdProcess | None = None
         self._leases: list[ChaosProxy] = []
+        self._lease_urls: list[str] = []
         if has_etcd:
             self._begin_etcd(servers)
+        elif postgres is not None:
+            self._begin_postgres(postgres, servers)
 
     def _begin_etcd(self, servers: int) -> None:
         """Start etcd, with a way to it for each server."""
@@ -106,6 +111,19 @@ class ServerGroup:
             address = self._addresses[self._etcd_host]
             self.etcd = EtcdProcess(address)
             self._leases = [ChaosProxy(self.etcd.port, host=address) for _ in range(servers)]
+            self._lease_urls = [f"etcd://{address}:{proxy.port}" for proxy in self._leases]
+
+    def _begin_postgres(self, postgres: PostgresProcess, servers: int) -> None:
+        """Open a way to the database for each server, on its own host: a file has no network."""
+        schema = postgres.new_schema()
+        for number in range(servers):
+            address = self._addresses[number]
+            with self._at(number):
+                proxy = ChaosProxy(postgres.socket, host=address)
+            self._leases.append(proxy)
+            self._lease_urls.append(
+                postgres.url(search_path=schema, host=address, port=str(proxy.port))
+            )
 
     def _at(self, number: int) -> contextlib.AbstractContextManager[None]:
         """Be on the host of a server meanwhile, where it has one."""
@@ -130,8 +148,8 @@ class ServerGroup:
             "otlp_grpc": "off",
             "trails": trails_door,
         }
-        if self._leases:
-            given["lease"] = self._leases[number].url.replace("http", "etcd")
+        if self._lease_urls:
+            given["lease"] = self._lease_urls[number]
         with self._at(number):
             process = ServerProcess(self.folders[number], given | self._settings | settings)
         self.processes[number] = process
@@ -189,18 +207,25 @@ class ServerGroup:
                     proxy.cut()
 
     @contextlib.contextmanager
-    def cut_off_etcd(self, number: int) -> Iterator[None]:
-        """Let nothing through between a server and etcd, both ways."""
-        if self.network is not None:
+    def cut_off_lease(self, number: int) -> Iterator[None]:
+        """Let nothing through between a server and what keeps the lease, both ways."""
+        if self.network is not None and self.etcd is not None:
             wires = [(number, self._etcd_host), (self._etcd_host, number)]
             self.network.cut(wires)
             yield
             self.network.mend(wires)
             return
-        self._leases[number].change_weather(refuses=True)
-        self._leases[number].cut()
+        way = self._leases[number]
+        if self.network is None:
+            way.change_weather(refuses=True)
+            way.cut()
+        else:
+            # As packets are lost: nobody is told.
+            way.change_weather(lost=frozenset(Way))
         yield
-        self._leases[number].change_weather(refuses=False)
+        way.weather = CALM
+        # What was lost was in the middle of something.
+        way.cut()
 
     @contextlib.contextmanager
     def without_etcd(self) -> Iterator[None]:

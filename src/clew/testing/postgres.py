@@ -36,6 +36,9 @@ ACCOUNT: Final = "embedded_postgres"
 FOLDER_MODE: Final = 0o755
 """That account has to get through to the folder."""
 
+PORT: Final = 5432
+"""PostgreSQL's own, by which its socket is called."""
+
 READY_SECONDS_MAX: Final = 60.0
 """When a server that does not answer is given up: a hundred times what it takes."""
 
@@ -81,11 +84,20 @@ class PostgresProcess:
             f"{key}={quote(value, safe='/')}" for key, value in query.items()
         )
 
+    @property
+    def socket(self) -> Path:
+        """The Unix socket at which it listens."""
+        return self.folder / f".s.PGSQL.{PORT}"
+
     def new_url(self, **asked: str) -> str:
         """Return the address of a schema that nobody has used yet."""
+        return self.url(search_path=self.new_schema(), **asked)
+
+    def new_schema(self) -> str:
+        """Make a schema that nobody has used yet; return its name."""
         schema = f"registry_{os.getpid()}_{next(self._numbers)}"
         self.execute(f"CREATE SCHEMA {schema}")
-        return self.url(search_path=schema, **asked)
+        return schema
 
     def execute(self, sql: str, *values: object, url: str | None = None) -> list[dict[str, Any]]:
         """Run a statement over a connection of its own; return its rows."""

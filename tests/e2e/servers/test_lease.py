@@ -1,4 +1,4 @@
-"""Three servers and a lease: killed, paused and cut off, and nothing acknowledged is lost."""
+"""Three servers and a lease: killed, paused, cut off from others and from the database."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ def test_a_standby_takes_over_by_itself_and_the_paused_and_the_cut_off_leader_do
     tmp_path: Path, postgres_server: PostgresProcess
 ) -> None:
     settings = {
-        "lease": postgres_server.new_url(),
         "lease_seconds": LEASE_SECONDS,
         "ack_timeout": "3",
         "required_acks": "1",
     }
-    with ServerGroup(tmp_path, 3, settings, on_hosts=True) as group:
+    with ServerGroup(tmp_path, 3, settings, on_hosts=True, postgres=postgres_server) as group:
         group.start_all("auto", "auto", "auto")
         leader = wait_for_leader(group, 0, 1, 2)
         with (
@@ -69,6 +68,14 @@ def test_a_standby_takes_over_by_itself_and_the_paused_and_the_cut_off_leader_do
             group.wait_following(leader, killed)
             assert group.find_leader() == leader
             load.wait_for_more(20)
+
+            # The leader reaches the others, and not the database: another leads when its lease
+            # ends, and it follows that one although it cannot ask who has the lease.
+            cut_off, others = leader, {0, 1, 2} - {leader}
+            with group.cut_off_lease(cut_off):
+                leader = wait_for_leader(group, *others)
+                group.wait_following(leader, cut_off)
+                load.wait_for_more(20)
         group.wait_in_step(leader)
         check_histories(group.urls, load.histories, apps.histories)
         group.end()

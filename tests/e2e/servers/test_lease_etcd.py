@@ -33,7 +33,7 @@ def test_a_pair_takes_over_by_a_lease_that_is_cut_off_lost_and_had_again(tmp_pat
             load.wait_for_more(20)
 
             # The leader reaches the standby, and not etcd: the standby leads when its lease ends.
-            with group.cut_off_etcd(leader):
+            with group.cut_off_lease(leader):
                 wait_until(lambda: leads(group, 1 - leader), WAIT_SECONDS, "the standby leads")
                 # It follows whoever leads, although it cannot ask who has the lease.
                 group.wait_following(1 - leader, leader)
@@ -42,7 +42,7 @@ def test_a_pair_takes_over_by_a_lease_that_is_cut_off_lost_and_had_again(tmp_pat
 
             # The standby does not reach it: nothing changes.
             epoch = group.wait_leading(leader)["epoch"]
-            with group.cut_off_etcd(1 - leader):
+            with group.cut_off_lease(1 - leader):
                 load.wait_for_more(20)
             assert group.wait_leading(leader)["epoch"] == epoch
 
