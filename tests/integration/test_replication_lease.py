@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.replication.lease.hold import MARGIN, Lease
+from clew.testing.certificates import Authority
+from clew.testing.etcd import EtcdProcess, find_etcd
 from clew.testing.history import wait_until
 
 if TYPE_CHECKING:
-    from clew.testing.etcd import EtcdProcess
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from clew.testing.postgres import PostgresProcess
 
 SECONDS = 30.0
@@ -252,15 +256,63 @@ def test_a_lease_that_is_not_renewed_ends_by_the_clock_of_etcd(etcd_server: Etcd
         assert not first.renew()
 
 
-def test_an_etcd_with_users_lets_in_who_shows_a_password(etcd_server: EtcdProcess) -> None:
+@pytest.mark.skipif(find_etcd() is None, reason="there is no etcd on this machine")
+def test_an_etcd_that_asks_who_comes_is_shown_a_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    named, stranger = authority.issue("named", "root"), authority.issue("stranger")
+    with EtcdProcess(authority=authority) as etcd:
+        url = etcd.new_url()
+        with closing(open_lease(url, "a")) as lease:
+            assert lease.acquire(0) == 1
+            assert lease.renew()
+        bare, query = url.split("?")
+        cacert, cert, key = query.split("&")
+        absent = tmp_path / "absent.pem"
+        for files, why in (
+            ("", "certificate verify failed"),
+            (f"?{cacert}", "wants ?cert=FILE&key=FILE"),
+            (f"?cacert={absent}&{cert}&{key}", f"{absent} is no certificate to go by"),
+            (f"?{cacert}&{cert}&key={absent}", f"and {absent} are no certificate and its key"),
+            (f"?{cacert}&{cert}&key={stranger.key}", "are no certificate and its key"),
+        ):
+            with closing(open_lease(f"{bare}{files}", "b")) as lease:
+                with pytest.raises(ClewError) as refused:
+                    lease.acquire(0)
+                assert refused.value.code is ErrorCode.UNAVAILABLE
+                assert why in f"{refused.value.message} {refused.value.hint}"
+        # Where it has users as well it goes by their passwords, and says of a certificate with a
+        # name that it is not asked for one.
+        with users_of(etcd):
+            with closing(open_lease(etcd.new_url("root:se%2Fcret@"), "a")) as lease:
+                assert lease.acquire(0) == 1
+            user = bare.replace("://", "://root:se%2Fcret@")
+            files = f"?{cacert}&cert={named.cert}&key={named.key}"
+            with (
+                closing(open_lease(f"{user}{files}", "a")) as lease,
+                pytest.raises(ClewError, match="CommonName"),
+            ):
+                lease.acquire(0)
+
+
+@contextmanager
+def users_of(etcd: EtcdProcess) -> Iterator[None]:
+    """Have an etcd ask for a user and password meanwhile."""
     for what, question in (
         ("auth/user/add", {"name": "root", "password": "se/cret"}),
         ("auth/role/add", {"name": "root"}),
         ("auth/user/grant", {"user": "root", "role": "root"}),
         ("auth/enable", {}),
     ):
-        etcd_server.ask(what, question)
+        etcd.ask(what, question)
     try:
+        yield
+    finally:
+        token = etcd.ask("auth/authenticate", {"name": "root", "password": "se/cret"})
+        etcd.ask("auth/disable", {}, token["token"])
+
+
+def test_an_etcd_with_users_lets_in_who_shows_a_password(etcd_server: EtcdProcess) -> None:
+    with users_of(etcd_server):
         with closing(open_lease(etcd_server.new_url("root:se%2Fcret@"), "a")) as lease:
             assert lease.acquire(0) == 1
             assert lease.renew()
@@ -271,6 +323,3 @@ def test_an_etcd_with_users_lets_in_who_shows_a_password(etcd_server: EtcdProces
                     lease.acquire(0)
                 assert refused.value.code is ErrorCode.UNAUTHENTICATED
                 assert "--lease" in (refused.value.hint or "")
-    finally:
-        token = etcd_server.ask("auth/authenticate", {"name": "root", "password": "se/cret"})
-        etcd_server.ask("auth/disable", {}, token["token"])

@@ -39,6 +39,8 @@ def test_standbys_are_named_one_by_one_or_with_commas(tmp_path: Path) -> None:
         "etcd://10.0.0.9",
         "etcd://clew:secret@10.0.0.9:2379,etcd-2:2379/clew",
         "etcds://[fd00::9]:2379/",
+        "etcds://10.0.0.9/orders?cacert=/etc/etcd/ca.pem",
+        "etcds://clew:secret@10.0.0.9?cert=client.pem&key=client.key",
         LEASE,
     ],
 )
@@ -50,7 +52,12 @@ def test_a_lease_is_kept_in_postgresql_or_in_etcd(lease: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "lease",
-    ["etcd://", "etcd://clew:secret@", "etcd://10.0.0.9:port", "etcd://a,,b", "zk://a:2181"],
+    [
+        *("etcd://", "etcd://clew:secret@", "etcd://10.0.0.9:port", "etcd://a,,b", "zk://a:2181"),
+        *("etcd://a?cacert=ca.pem", "etcds://a?ca=ca.pem", "etcds://a?ca=x@b", "etcds://a?cacert="),
+        *("etcds://a?cert=client.pem", "etcds://a?key=client.key", "etcds://a?"),
+        "etcds://a?cacert=one.pem&cacert=other.pem",
+    ],
 )
 def test_a_lease_that_nobody_can_keep_is_refused(lease: str, tmp_path: Path) -> None:
     with pytest.raises(ClewError) as refused:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from clew.testing.postgres import end_with_parent
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from clew.testing.certificates import Authority
 
 __all__ = ["EtcdProcess", "find_etcd"]
 
@@ -39,11 +42,13 @@ def find_etcd() -> str | None:
 class EtcdProcess:
     """A server of one member, of which every caller gets a path of its own.
 
+    With an `authority` it speaks TLS, and lets in who shows a certificate of that one.
+
     Raises:
         FileNotFoundError: there is no etcd on this machine.
     """
 
-    def __init__(self, address: str = LOOPBACK) -> None:
+    def __init__(self, address: str = LOOPBACK, authority: Authority | None = None) -> None:
         program = find_etcd()
         if program is None:
             raise FileNotFoundError("there is no etcd on this machine")
@@ -51,12 +56,19 @@ class EtcdProcess:
         self._numbers = itertools.count(1)
         self.port, peers = free_ports(2, address)
         self.host = f"{address}:{self.port}"
-        clients, members = f"http://{self.host}", f"http://{address}:{peers}"
+        self._scheme, self._query = "etcd", ""
+        self._context: ssl.SSLContext | None = None
+        guarding: tuple[str | Path, ...] = ()
+        if authority is not None:
+            guarding = self._guard(authority, address)
+        self._base = f"{'http' if self._context is None else 'https'}://{self.host}"
+        clients, members = self._base, f"http://{address}:{peers}"
         self._command = (
             *(program, "--name", "one", "--data-dir", self.folder / "data"),
             *("--listen-client-urls", clients, "--advertise-client-urls", clients),
             *("--listen-peer-urls", members, "--initial-advertise-peer-urls", members),
             *("--initial-cluster", f"one={members}"),
+            *guarding,
         )
         self._process: subprocess.Popen[bytes] | None = None
         try:
@@ -87,16 +99,19 @@ class EtcdProcess:
 
     def new_url(self, user: str = "") -> str:
         """Return an address below a path that nobody has used yet."""
-        return f"etcd://{user}{self.host}/{next(self._numbers)}"
+        return f"{self._scheme}://{user}{self.host}/{next(self._numbers)}{self._query}"
 
     def ask(self, what: str, question: dict[str, Any], token: str | None = None) -> dict[str, Any]:
         """Return what the server answers; `what` is the path below ``/v3/``."""
-        request = urllib.request.Request(
-            f"http://{self.host}/v3/{what}",
+        request = urllib.request.Request(  # noqa: S310 - where it listens
+            f"{self._base}/v3/{what}",
             json.dumps(question).encode(),
             {"authorization": token} if token else {},
         )
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS_MAX) as answer:  # noqa: S310
+        opened = urllib.request.urlopen(  # noqa: S310
+            request, timeout=ANSWER_SECONDS_MAX, context=self._context
+        )
+        with opened as answer:
             document: dict[str, Any] = json.load(answer)
         return document
 
@@ -104,6 +119,18 @@ class EtcdProcess:
         """End the server and remove what it kept."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _guard(self, authority: Authority, address: str) -> tuple[str | Path, ...]:
+        """Get certificates for the server and for whoever asks it; return the server's flags."""
+        own, client = authority.issue("etcd", "etcd", address), authority.issue("client")
+        self._context = ssl.create_default_context(cafile=str(authority.cert))
+        self._context.load_cert_chain(*client)
+        self._scheme = "etcds"
+        self._query = f"?cacert={authority.cert}&cert={client.cert}&key={client.key}"
+        return (
+            *("--cert-file", own.cert, "--key-file", own.key),
+            *("--client-cert-auth", "--trusted-ca-file", authority.cert),
+        )
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + READY_SECONDS_MAX

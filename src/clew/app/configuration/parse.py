@@ -292,7 +292,8 @@ def parse_lease(text: str) -> str | None:
     raise _refuse(
         shown,
         "where a lease is kept",
-        "give postgresql://user:password@host:port/database or etcd://host:port,host:port",
+        "give postgresql://user:password@host:port/database or etcd://host:port,host:port, with "
+        "TLS etcds://host:port?cacert=FILE&cert=FILE&key=FILE",
     )
 
 

@@ -136,7 +136,8 @@ class Configuration:
         "",
         parse_lease,
         "Where the group keeps who leads, so that a standby takes over by itself: `postgresql://"
-        "user:password@host:port/database` or `etcd://host:port,…`. It goes with `--role auto`.",
+        "user:password@host:port/database` or `etcd://host:port,…`, with TLS `etcds://host:port,…?"
+        "cacert=FILE&cert=FILE&key=FILE`. It goes with `--role auto`.",
         default_shown="none",
     )
     lease_seconds: float = setting(
