@@ -71,7 +71,9 @@ def test_a_problem_document_becomes_the_error_that_it_tells_of() -> None:
     ("status", "code"),
     [
         (400, ErrorCode.INVALID_ARGUMENT),
-        (404, ErrorCode.NOT_FOUND),
+        # That a clew server has something not, it says itself.
+        (404, ErrorCode.UNAVAILABLE),
+        (502, ErrorCode.UNAVAILABLE),
         (500, ErrorCode.INTERNAL),
         (302, ErrorCode.INTERNAL),
         (503, ErrorCode.UNAVAILABLE),

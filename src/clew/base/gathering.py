@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 PARTIAL_HEADER: Final = "x-clew-partial"
 """Names, with commas between, the shards that an answer lacks."""
@@ -39,7 +39,7 @@ class Shard:
 
 @dataclass(slots=True)
 class Gathering:
-    """One request, to a tier over so many shards; `shards` is 0 where the server is no tier.
+    """One request, to a tier over shards; `shards` are their names, none if the server is no tier.
 
     `missing`: why each missing shard did not answer, by name. `key` is the API key of whoever asks:
     shards are shown it where the tier has none of its own.
@@ -52,7 +52,7 @@ class Gathering:
     to a server alone.
     """
 
-    shards: int = 0
+    shards: tuple[str, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
     key: str | None = field(default=None, repr=False)
     frames: tuple[int, ...] | None = None
@@ -70,14 +70,25 @@ GATHERING: Final[ContextVar[Gathering | None]] = ContextVar("clew.gathering", de
 
 
 @contextmanager
-def gather(shards: int = 0, key: str | None = None) -> Iterator[Gathering]:
-    """Begin the gathering of one request over so many shards; what the block does belongs to it."""
-    begun = Gathering(shards, key=key)
+def gather(shards: Iterable[str] = (), key: str | None = None) -> Iterator[Gathering]:
+    """Begin the gathering of one request over these shards; what the block does belongs to it."""
+    begun = Gathering(tuple(shards), key=key)
     token = GATHERING.set(begun)
     try:
         yield begun
     finally:
         GATHERING.reset(token)
+
+
+@contextmanager
+def gather_apart() -> Iterator[Gathering]:
+    """Begin a gathering for a part of a request that its answer does not show.
+
+    Who is missing there is not noted in the answer; it is asked with the key of the same caller.
+    """
+    whole = GATHERING.get() or Gathering()
+    with gather(whole.shards, whole.key) as begun:
+        yield begun
 
 
 def note_missing(name: str, why: str) -> None:

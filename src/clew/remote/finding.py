@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import gather
+from clew.base.gathering import gather_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ def find_keepers(shards: Shards, call: Callable[[Server], T]) -> Kept[T]:
         ClewError: as `Shards.ask`.
     """
     # What is found is whole, whoever else is away: that is no part of the answer.
-    with gather(len(shards.shards)):
+    with gather_apart():
         gathered = shards.ask(lambda server: none_if_absent(lambda: call(server)))
     found = [(shard, told) for shard, told in gathered.answers if told is not None]
     return Kept(found, [shard.name for shard, _ in gathered.missing])

@@ -73,6 +73,7 @@ _STATUS_CODES: Final[dict[int, ErrorCode]] = {
     422: ErrorCode.INVALID_ARGUMENT,
     429: ErrorCode.OVERLOADED,
     501: ErrorCode.UNSUPPORTED,
+    502: ErrorCode.UNAVAILABLE,
     503: ErrorCode.UNAVAILABLE,
     504: ErrorCode.TIMEOUT,
 }
@@ -150,10 +151,12 @@ class Server:
         session: str | None = None,
         read_timeout_s: float = READ_TIMEOUT_S,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        answer_bytes_max: int | None = None,
     ) -> None:
         """`api_key` is sent with every question, where there is one; so is `session`.
 
-        That is the work session which the questions belong to: an id, ``off``, ``agent``.
+        That is the work session which the questions belong to: an id, ``off``, ``agent``. An answer
+        of more than `answer_bytes_max` is not read.
 
         Raises:
             ClewError: INVALID_ARGUMENT for what is no address, and no key.
@@ -171,7 +174,11 @@ class Server:
             self._own_headers[SESSION_HEADER] = checked_session(session)
         self._read_timeout_s = read_timeout_s
         self._connect_timeout_s = connect_timeout_s
+        self._answer_bytes_max = answer_bytes_max
         self._connection: http.client.HTTPConnection | None = None
+        # Beside the connection, which lets go of it as soon as an answer is to be its last.
+        self._under: socket.socket | None = None
+        self._is_aborted = False
 
     def __enter__(self) -> Server:
         return self
@@ -199,6 +206,20 @@ class Server:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self._under = None
+
+    def abort(self) -> None:
+        """End what is being asked, and let nothing more be asked. From any thread; idempotent.
+
+        Whoever asks gets TIMEOUT. A limit for each reading alone would never end an answer that
+        comes byte by byte.
+        """
+        self._is_aborted = True
+        under = self._under
+        if under is not None:
+            with suppress(OSError):
+                # It may have ended by itself.
+                under.shutdown(socket.SHUT_RDWR)
 
     def get(self, path: str, pairs: Pairs | None = None) -> Answer:
         """Ask with GET. `path` starts with a slash; use `quoted` for parts that are data."""
@@ -242,7 +263,7 @@ class Server:
 
     def explain(self, error: BaseException) -> ClewError:
         """Say what a failure of the transport means to the one who asked."""
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError) or self._is_aborted:
             return ClewError(
                 ErrorCode.TIMEOUT,
                 f"{self.url} did not answer in {self._read_timeout_s:g} s",
@@ -278,6 +299,8 @@ class Server:
         except _DroppedError as drop:
             if not is_question:
                 raise self._explain_unknown(drop.reason) from drop.reason
+            if isinstance(drop.reason, TimeoutError) or self._is_aborted:
+                raise self.explain(drop.reason) from drop.reason
         # A connection that breaks says nothing about the server: a kept one may have been closed
         # while it was idle, and a server may start again. A question does no harm by being asked
         # twice; a write that was sent may have been done, so nothing sends it a second time.
@@ -297,11 +320,13 @@ class Server:
                     self.close()
 
     def _explain_unknown(self, error: BaseException) -> ClewError:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        code, what = ErrorCode.TIMEOUT, f"did not answer in {self._read_timeout_s:g} s"
+        if not (isinstance(error, TimeoutError) or self._is_aborted):
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            code, what = ErrorCode.UNAVAILABLE, f"broke off before it answered ({reason.lower()})"
         return ClewError(
-            ErrorCode.UNAVAILABLE,
-            f"{self.url} broke off before it answered ({reason.lower()}): whether it did what was"
-            " sent is not known",
+            code,
+            f"{self.url} {what}: whether it did what was sent is not known",
             hint="look whether it was done before you send it again",
         )
 
@@ -315,10 +340,16 @@ class Server:
     ) -> Answer:
         if self._connection is None:
             self._connection = self._open()
+            self._under = self._connection.sock
+        if self._is_aborted:
+            # Before anything is sent: it was given up while there was no connection to be ended.
+            self.close()
+            raise self.explain(TimeoutError())
         try:
             response = self._send(self._connection, method, path, pairs, body, headers)
-            answer = Answer(response.read(), _headers(response))
-        except (ConnectionError, http.client.IncompleteRead) as error:
+            with closing(response):
+                answer = Answer(self._read(response), _headers(response))
+        except (ConnectionError, TimeoutError, http.client.IncompleteRead) as error:
             self.close()
             raise _DroppedError(error) from error
         except (OSError, http.client.HTTPException) as error:
@@ -327,6 +358,26 @@ class Server:
         if response.will_close:
             self.close()
         return answer
+
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        most = self._answer_bytes_max
+        if most is None:
+            return response.read()
+        size = response.length
+        if size is None:
+            # A body in chunks: that it is longer shows when more has been read.
+            body = response.read(most + 1)
+            size = len(body)
+        elif size <= most:
+            body = response.read()
+        if size > most:
+            self.close()
+            raise ClewError(
+                ErrorCode.TOO_LARGE,
+                f"the answer of {self.url} has more than {most} bytes",
+                hint="ask for a shorter time range, or for less of it",
+            )
+        return body
 
     def _open(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
@@ -364,7 +415,8 @@ class Server:
         if copies.isdecimal():
             note_copies(int(copies))
         if response.status >= http.client.MULTIPLE_CHOICES:
-            body = response.read(ERROR_BODY_BYTES_MAX)
+            with closing(response):
+                body = response.read(ERROR_BODY_BYTES_MAX)
             self.close()
             raise problem(response.status, body, self.url)
         return response
@@ -456,8 +508,11 @@ def problem(status: int, body: bytes, url: str) -> ClewError:
     """Turn an error response into the error it tells of (RFC 9457 problem document or not)."""
     document = _problem_document(body)
     if document is None:
+        code = _STATUS_CODES.get(status, ErrorCode.INTERNAL)
         return ClewError(
-            _STATUS_CODES.get(status, ErrorCode.INTERNAL),
+            # A clew server that has something not says so in a document. Somebody else there knows
+            # nothing of it, and to take their word would hide what a clew server has.
+            ErrorCode.UNAVAILABLE if code is ErrorCode.NOT_FOUND else code,
             f"{url} answered {status} without saying why",
             hint="is it a clew server? check with: clew doctor",
         )

@@ -6,7 +6,9 @@ not answer in time, or not at all, is missing: the others' answers count, and th
 allowed) is raised with the shard's name, since no other shard would say otherwise.
 
 A shard that let a deadline pass is left out for some seconds: without that, every question would
-take as long as the deadline while one machine is away.
+take as long as the deadline while one machine is away. What it was asked is broken off: one that
+sends its answer byte by byte would hold a thread for each question, until none is left to ask the
+others.
 """
 
 from __future__ import annotations
@@ -37,6 +39,10 @@ LEFT_OUT_S: Final = 5.0
 IDLE_MAX: Final = 16
 """Connections that are kept to one shard, as many as it has clients of its engine."""
 
+ANSWER_BYTES_MAX: Final = 544 << 20
+"""Of one answer: what a shard gives at most (`clew.store.engine.foreign`), and some for its head.
+Whatever has the address of a shard and sends more is not let fill this server's memory."""
+
 _MISSING: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.TIMEOUT, ErrorCode.OVERLOADED})
 
 
@@ -46,6 +52,49 @@ class Gathered(Generic[T]):
 
     answers: list[tuple[Shard, T]]
     missing: list[tuple[Shard, ClewError]] = field(default_factory=list)
+
+
+class _Asking:
+    """One question to one shard, which whoever waits for it may give up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._server: Server | None = None
+        self.has_begun = False
+        self.is_given_up = False
+
+    def begin(self, server: Server) -> None:
+        """Say over which connection it is asked.
+
+        Raises:
+            ClewError: TIMEOUT when nobody waits for it any longer.
+        """
+        with self._lock:
+            self.has_begun = True
+            if self.is_given_up:
+                raise ClewError(ErrorCode.TIMEOUT, "nobody waits for the answer")
+            self._server = server
+
+    def end(self) -> None:
+        """Say that the connection is somebody else's from here on."""
+        with self._lock:
+            self._server = None
+
+    def give_up(self) -> None:
+        """Break it off; from any thread."""
+        with self._lock:
+            self.is_given_up = True
+            if self._server is not None:
+                self._server.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[T]):
+    """An answer that is still to come; `future` is None where nobody was asked."""
+
+    shard: Shard
+    future: Future[T] | None
+    asking: _Asking
 
 
 class _Line:
@@ -69,23 +118,25 @@ class _Line:
         """Do not ask the shard for some seconds."""
         self._left_out_until = time.monotonic() + LEFT_OUT_S
 
-    def ask(self, call: Callable[[Server], T], key: str | None = None) -> T:
+    def ask(self, call: Callable[[Server], T], key: str | None, asking: _Asking) -> T:
         """Return what a call on one of the connections gives.
 
         `key` is shown where there is none for all.
         """
         shown = self._api_key or key
         server = self._take(shown) or self.connect(shown)
-        answer = call(server)
-        self._left_out_until = 0.0
-        with self._lock:
-            if not self._is_closed:
-                self._idle.append((shown, server))
-                dropped = self._idle.pop(0)[1] if len(self._idle) > IDLE_MAX else None
+        is_sound = False
+        try:
+            asking.begin(server)
+            answer = call(server)
+            is_sound = True
+        finally:
+            asking.end()
+            if not is_sound or asking.is_given_up:
+                server.close()
             else:
-                dropped = server
-        if dropped is not None:
-            dropped.close()
+                self._keep(shown, server)
+        self._left_out_until = 0.0
         return answer
 
     def connect(self, key: str | None, read_timeout_s: float | None = None) -> Server:
@@ -95,6 +146,7 @@ class _Line:
             api_key=self._api_key or key,
             session="off",
             read_timeout_s=read_timeout_s or self._timeout_s,
+            answer_bytes_max=ANSWER_BYTES_MAX,
         )
 
     def _take(self, key: str | None) -> Server | None:
@@ -104,6 +156,16 @@ class _Line:
                 if self._idle[place][0] == key:
                     return self._idle.pop(place)[1]
         return None
+
+    def _keep(self, key: str | None, server: Server) -> None:
+        with self._lock:
+            if not self._is_closed:
+                self._idle.append((key, server))
+                dropped = self._idle.pop(0)[1] if len(self._idle) > IDLE_MAX else None
+            else:
+                dropped = server
+        if dropped is not None:
+            dropped.close()
 
     def close(self) -> None:
         """Close what is idle; what is lent is closed when it comes back."""
@@ -131,6 +193,8 @@ class Shards:
         self.shards = tuple(shards)
         self.timeout_s = timeout_s
         keys = api_keys or {}
+        self.names = tuple(shard.name for shard in shards)
+        """What they are called, in their order."""
         self._lines = {
             shard.name: _Line(shard, keys.get(shard.name), timeout_s) for shard in shards
         }
@@ -161,30 +225,32 @@ class Shards:
         Raises:
             ClewError: as `ask`.
         """
-        asked = [shard for shard in self.shards if shard.name in calls]
-        waiting: dict[str, Future[T]] = {}
-        for shard in asked:
-            line = self._lines[shard.name]
-            if not line.is_left_out:
-                call = calls[shard.name]
-                waiting[shard.name] = self._threads.submit(line.ask, call, _caller_key())
-        seconds = self.timeout_s if timeout_s is None else min(timeout_s, self.timeout_s)
-        wait(waiting.values(), timeout=seconds)
         gathered: Gathered[T] = Gathered([])
-        for shard in asked:
-            try:
-                gathered.answers.append(
-                    (shard, self._take(shard, waiting.get(shard.name), seconds))
-                )
-            except ClewError as error:
-                if error.code not in _MISSING:
-                    raise _named(shard, error) from error
-                gathered.missing.append((shard, error))
-        if asked and not gathered.answers:
+        for shard, answer in self._ask_all(calls, timeout_s):
+            if not isinstance(answer, ClewError):
+                gathered.answers.append((shard, answer))
+            elif answer.code in _MISSING:
+                gathered.missing.append((shard, answer))
+            else:
+                raise _named(shard, answer) from answer
+        if calls and not gathered.answers:
             raise none_answers(gathered.missing)
         for shard, why in gathered.missing:
             note_missing(shard.name, why.message)
         return gathered
+
+    def look(
+        self, call: Callable[[Server], T], *, timeout_s: float
+    ) -> list[tuple[Shard, T | ClewError]]:
+        """Return what each shard answers to a call within some seconds, or why it does not.
+
+        Nothing that a shard says is raised.
+        """
+        looked = self._ask_all({shard.name: call for shard in self.shards}, timeout_s)
+        for shard, answer in looked:
+            if isinstance(answer, ClewError) and answer.code in _MISSING:
+                note_missing(shard.name, answer.message)
+        return looked
 
     def one(self, name: str, call: Callable[[Server], T]) -> T:
         """Return what one shard answers; a write goes this way.
@@ -193,8 +259,19 @@ class Shards:
             ClewError: what the shard says, or that it does not answer, with its name.
         """
         shard = next(shard for shard in self.shards if shard.name == name)
+        waiting = self._begin(shard, call)
+        assert waiting.future is not None, "it was asked"
+        if not wait([waiting.future], timeout=self.timeout_s).done:
+            waiting.future.cancel()
+            waiting.asking.give_up()
+            raise ClewError(
+                ErrorCode.TIMEOUT,
+                f"shard {name}: it did not answer in {self.timeout_s:g} s: whether it did what was"
+                " sent is not known",
+                hint="look whether it was done before you send it again",
+            )
         try:
-            return self._lines[name].ask(call, _caller_key())
+            return waiting.future.result()
         except ClewError as error:
             raise _named(shard, error) from error
 
@@ -211,14 +288,49 @@ class Shards:
         for line in self._lines.values():
             line.close()
 
-    def _take(self, shard: Shard, future: Future[T] | None, seconds: float) -> T:
+    def _ask_all(
+        self, calls: Mapping[str, Callable[[Server], T]], timeout_s: float | None
+    ) -> list[tuple[Shard, T | ClewError]]:
+        """Return what shards answer, or why they do not, in the order of the shards."""
+        seconds = self.timeout_s if timeout_s is None else min(timeout_s, self.timeout_s)
+        waiting = [
+            _Waiting[T](shard, None, _Asking())
+            if self._lines[shard.name].is_left_out
+            else self._begin(shard, calls[shard.name])
+            for shard in self.shards
+            if shard.name in calls
+        ]
+        wait([each.future for each in waiting if each.future is not None], timeout=seconds)
+        answers: list[tuple[Shard, T | ClewError]] = []
+        for each in waiting:
+            answer = self._answer_of(each, seconds)
+            answers.append((each.shard, answer))
+        return answers
+
+    def _begin(self, shard: Shard, call: Callable[[Server], T]) -> _Waiting[T]:
+        asking = _Asking()
+        line = self._lines[shard.name]
+        future = self._threads.submit(line.ask, call, _caller_key(), asking)
+        return _Waiting(shard, future, asking)
+
+    def _answer_of(self, waiting: _Waiting[T], seconds: float) -> T | ClewError:
+        future, asking = waiting.future, waiting.asking
         if future is None:
-            raise ClewError(ErrorCode.TIMEOUT, f"it did not answer {LEFT_OUT_S:g} s ago")
-        if not future.done():
-            self._lines[shard.name].leave_out()
-            future.cancel()
-            raise ClewError(ErrorCode.TIMEOUT, f"it did not answer in {seconds:g} s")
-        return future.result()
+            return ClewError(
+                ErrorCode.TIMEOUT, f"it did not answer in time less than {LEFT_OUT_S:g} s ago"
+            )
+        if future.done():
+            try:
+                return future.result()
+            except ClewError as error:
+                return error
+        future.cancel()
+        asking.give_up()
+        if asking.has_begun and seconds >= self.timeout_s:
+            # A shorter look says nothing of the time that shards have for an answer, and a question
+            # that never left this server says nothing of the shard.
+            self._lines[waiting.shard.name].leave_out()
+        return ClewError(ErrorCode.TIMEOUT, f"it did not answer in {seconds:g} s")
 
 
 def _caller_key() -> str | None:

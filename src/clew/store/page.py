@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import GATHERING
+from clew.base.gathering import GATHERING, note_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,11 +32,26 @@ _NO_PART_OF_THE_QUESTION: Final = frozenset(
 """How much of a list is shown, and when: a page may be larger than the one before, and its texts
 longer; and a cursor carries the time range in absolute times."""
 
-_MOMENT: Final = "."
+_MARK: Final = "."
 """Stands between a cursor and the moment of shards; base64 has no such character."""
 
 _FRAME_END: Final = 2**48
 """What frames of shards are below (`clew.store.engine.sharded`)."""
+
+_ABSENT: Final = -1
+"""Stands for the frame of a shard that did not answer when the list was begun: the pages lack all
+of its rows, and those that follow are to say so too. One that had no rows yet has the frame 0."""
+
+
+class _Moment(msgspec.Struct, frozen=True, array_like=True):
+    """The moment of a list over shards: a frame of each, in the order of their names.
+
+    `shards` tells those shards from others: the frames of one say nothing of another.
+    """
+
+    shards: bytes
+    frames: tuple[int, ...]
+
 
 Carried = TypeVar("Carried", bound=msgspec.Struct)
 _Decoded = TypeVar("_Decoded")
@@ -61,7 +76,11 @@ def encode_cursor(cursor: msgspec.Struct) -> str:
     gathering = GATHERING.get()
     if gathering is None or gathering.frames is None:
         return text
-    return f"{text}{_MOMENT}{_encode(gathering.frames)}"
+    frames = tuple(
+        _ABSENT if not frame and name in gathering.missing else frame
+        for name, frame in zip(gathering.shards, gathering.frames, strict=True)
+    )
+    return f"{text}{_MARK}{_encode(_Moment(digest({'shards': gathering.shards}), frames))}"
 
 
 def decode_cursor(text: str, kind: type[Carried], is_sound: Callable[[Carried], bool]) -> Carried:
@@ -76,7 +95,7 @@ def decode_cursor(text: str, kind: type[Carried], is_sound: Callable[[Carried], 
     Raises:
         ClewError: INVALID_ARGUMENT when the text is no cursor of this kind.
     """
-    text, mark, moment = text.partition(_MOMENT)
+    text, mark, moment = text.partition(_MARK)
     cursor = _decode(text, kind)
     if cursor is None or not is_sound(cursor) or not _pin(moment if mark else None):
         raise ClewError(
@@ -122,12 +141,17 @@ def _pin(moment: str | None) -> bool:
     gathering = GATHERING.get()
     if moment is None or gathering is None or not gathering.shards:
         return moment is None
-    carried = _decode(moment, tuple[int, ...])
-    if carried is None or len(carried) != gathering.shards:
+    names = gathering.shards
+    carried = _decode(moment, _Moment)
+    if carried is None or carried.shards != digest({"shards": names}):
         return False
-    if not all(0 <= frame < _FRAME_END for frame in carried):
+    frames = carried.frames
+    if len(frames) != len(names) or not all(_ABSENT <= frame < _FRAME_END for frame in frames):
         return False
-    gathering.frames = carried
+    for name, frame in zip(names, frames, strict=True):
+        if frame == _ABSENT:
+            note_missing(name, "it did not answer when the list was begun")
+    gathering.frames = tuple(max(0, frame) for frame in frames)
     gathering.is_pinned = True
     return True
 

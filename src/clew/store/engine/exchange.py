@@ -113,15 +113,32 @@ def decode_answer(body: bytes) -> ScanAnswer:
         for scan in head.scans:
             place += _gap(place)
             rows = pa.ipc.open_stream(whole.slice(place, scan.size)).read_all()
+            if rows.num_columns != len(scan.types):
+                raise not_an_answer("what came has other columns than it says")
             scans[scan.name] = ReadScan(rows, tuple(scan.types))
             place += scan.size
-    except (msgspec.DecodeError, pa.ArrowInvalid, OSError) as error:
-        raise ClewError(
-            ErrorCode.UNAVAILABLE,
-            "what came is no answer to a scan",
-            hint="do all servers run the same version of clew?",
-        ) from error
+    except (msgspec.DecodeError, pa.ArrowException, IndexError, OSError, ValueError) as error:
+        raise not_an_answer("what came is no answer to a scan") from error
     return ScanAnswer(head.frame, scans)
+
+
+def decode_frame(body: bytes) -> NewestFrame:
+    """Return what `GET /internal/frames` answered.
+
+    Raises:
+        ClewError: UNAVAILABLE when the bytes are no answer.
+    """
+    try:
+        return msgspec.json.decode(body, type=NewestFrame)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise not_an_answer("what came does not tell of frames") from error
+
+
+def not_an_answer(what: str) -> ClewError:
+    """Return the error for what came in the place of an answer."""
+    return ClewError(
+        ErrorCode.UNAVAILABLE, what, hint="do all servers run the same version of clew?"
+    )
 
 
 def _gap(place: int) -> int:

@@ -19,6 +19,7 @@ from clew.store.engine.contract import Scan
 from clew.store.engine.guard import is_aggregate, is_explain
 from clew.store.engine.scan import hot_columns
 from clew.store.engine.tree import kind_of, name_of, nodes
+from clew.store.table import FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,7 +49,7 @@ _CLAUSES: Final = (
     "FORMAT",
 )
 _CLAUSE = re.compile(rf"\b(?:{'|'.join(_CLAUSES)})\b")
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _COUNT_ALL = re.compile(r"\bcount\(\*\)", re.IGNORECASE)
 
 _STARS: Final = frozenset(
@@ -65,6 +66,10 @@ _STARS: Final = frozenset(
 _NOT_BY_ROW: Final = frozenset(
     {"arrayJoin", "rowNumberInAllBlocks", "rowNumberInBlock", "neighbor"}
 )
+
+_BY_CHANCE: Final = re.compile(r"^(rand|generate|array\w*(shuffle|sample))", re.IGNORECASE)
+"""Functions that say another thing each time: a condition is asked at the shards and once more
+here, and one row in ten would become one in a hundred."""
 
 # What a SELECT may have and still give each row of the table for itself.
 _PLAIN_KEYS: Final = frozenset(
@@ -192,24 +197,26 @@ def _is_of_columns(part: object, known: frozenset[str], aliases: set[str]) -> bo
 def _orders_by_values(order: Tree) -> bool:
     """Whether an order is by values of the row alone, and gives no rows of its own.
 
-    A number is the place of a column in the SELECT, which a scan does not have there.
+    A number is the place of a column in the SELECT, which a scan does not have there. What is made
+    of a frame is another thing at the shard than here, where frames are in the order of the tier.
     """
-    return all(
-        element.keys() <= _PLAIN_ORDER_KEYS
-        and any(kind_of(node) == "Identifier" for node in nodes(element))
-        for element in order.get("children", [])
-    )
+    for element in order.get("children", []):
+        names = {name_of(node) for node in nodes(element) if kind_of(node) == "Identifier"}
+        is_frame = kind_of(element.get("expression", {})) == "Identifier"
+        if not names or (FRAME in names and not is_frame) or element.keys() - _PLAIN_ORDER_KEYS:
+            return False
+    return True
 
 
 def _aggregates(part: Tree) -> bool:
-    """Whether a part of a tree puts rows together, or looks from one at others."""
+    """Whether a part of a tree puts rows together, or says of one what does not follow from it."""
     for node in nodes(part):
         if kind_of(node) != "Function":
             continue
         if node.get("kind") == "WINDOW_FUNCTION" or node.get("is_window_function"):
             return True
         name = name_of(node)
-        if is_aggregate(name) or name in _NOT_BY_ROW:
+        if is_aggregate(name) or name in _NOT_BY_ROW or _BY_CHANCE.match(name):
             return True
     return False
 
@@ -233,7 +240,7 @@ def _limit_of(select: Tree) -> int | None:
 def _cut_out(text: str, clause: str) -> str | None:
     """Return what a clause of a statement says, None where that is not to be told."""
     # What is quoted or in brackets is blanked, letter for letter, so that places stay.
-    bare = _QUOTED.sub(lambda match: "x" * len(match[0]), text)
+    bare = QUOTED.sub(lambda match: "x" * len(match[0]), text)
     flat = list(bare)
     depth = 0
     for place, letter in enumerate(bare):

@@ -47,10 +47,12 @@ from clew.store.engine.exchange import (
     ReadScan,
     ScanQuestion,
     decode_answer,
+    decode_frame,
+    not_an_answer,
 )
 from clew.store.engine.failure import translated
 from clew.store.engine.foreign import WIDE_TYPES, travels_as_text
-from clew.store.engine.gathered import scans_of
+from clew.store.engine.gathered import QUOTED, scans_of
 from clew.store.engine.hot import readable_rows
 from clew.store.engine.scan import expand, references
 from clew.store.refusal import refused_write
@@ -227,10 +229,13 @@ class ShardedEngine(ChdbEngine):
         limits: QueryLimits | None = None,
         *,
         rows_max: int = 0,
+        is_ours: bool = True,
     ) -> dict[str, Gathered]:
         """Return the rows of scans from every shard, in the order of the shards.
 
-        `rows_max` is how many of one scan a shard may have; 0 leaves it to the shard.
+        `rows_max` is how many of one scan a shard may have; 0 leaves it to the shard. The text of
+        scans that are not `is_ours` is a user's, whose numbers are of the types that they have as
+        they stand there.
 
         Raises:
             ClewError: as `query`.
@@ -243,7 +248,7 @@ class ShardedEngine(ChdbEngine):
         for number, name in enumerate(self._names):
             if not frames[number]:
                 continue
-            question = _question(scans, parameters, limits, (last - number) << FRAME_BITS)
+            question = _question(scans, parameters, limits, (last - number) << FRAME_BITS, is_ours)
             asked = msgspec.structs.replace(
                 question,
                 up_to=frames[number],
@@ -252,12 +257,13 @@ class ShardedEngine(ChdbEngine):
                 time_ms_max=round(self._shards.timeout_s * 1000),
             )
             body = msgspec.msgpack.encode(asked)
-            calls[name] = _Ask(body)
+            calls[name] = _Ask(body, tuple(scans))
         if not calls:
             # Every shard that is there is empty: one of them says what the columns are.
             empty = next((n for n in self._names if n not in missing_shards()), self._names[0])
-            question = _question(scans, parameters, limits, 0)
-            calls[empty] = _Ask(msgspec.msgpack.encode(msgspec.structs.replace(question, up_to=0)))
+            question = _question(scans, parameters, limits, 0, is_ours)
+            nothing = msgspec.structs.replace(question, up_to=0)
+            calls[empty] = _Ask(msgspec.msgpack.encode(nothing), tuple(scans))
         answered = self._shards.ask_each(calls)
         whole: dict[str, Gathered] = {}
         for name, scan in scans.items():
@@ -267,7 +273,11 @@ class ShardedEngine(ChdbEngine):
                 base = (last - self._names.index(shard.name)) << FRAME_BITS
                 parts.append(_in_one_order(scan, read[name].rows, base))
                 types = read[name].types
-            whole[name] = Gathered(pa.concat_tables(parts), types)
+            try:
+                whole[name] = Gathered(pa.concat_tables(parts), types)
+            except pa.ArrowInvalid as error:
+                who = ", ".join(shard.name for shard, _ in answered.answers)
+                raise not_an_answer(f"the shards {who} answer with different columns") from error
         return whole
 
     def query_untrusted(self, sql: str, *, limits: QueryLimits) -> UntrustedAnswer:
@@ -297,7 +307,9 @@ class ShardedEngine(ChdbEngine):
             return {}
         walls = QueryLimits(limits.time_ms_max, limits.memory_bytes_max)
         try:
-            gathered = self.gather(self.snapshot(), scans, limits=walls, rows_max=GATHERED_ROWS_MAX)
+            gathered = self.gather(
+                self.snapshot(), scans, limits=walls, rows_max=GATHERED_ROWS_MAX, is_ours=False
+            )
         except ClewError as error:
             if error.code is not ErrorCode.TOO_LARGE:
                 raise
@@ -372,9 +384,13 @@ class _Ask:
     """Asks a shard for scans."""
 
     body: bytes
+    names: tuple[str, ...]
 
     def __call__(self, link: Link) -> dict[str, ReadScan]:
-        return decode_answer(link.post(SCANS_PATH, self.body, MEDIA_TYPE).body).scans
+        scans = decode_answer(link.post(SCANS_PATH, self.body, MEDIA_TYPE).body).scans
+        if scans.keys() != set(self.names):
+            raise not_an_answer("what came is the answer to other scans")
+        return scans
 
 
 def _too_many(why: str) -> ClewError:
@@ -386,7 +402,7 @@ def _too_many(why: str) -> ClewError:
 
 
 def _ask_frame(link: Link) -> NewestFrame:
-    return msgspec.json.decode(link.get(FRAMES_PATH).body, type=NewestFrame)
+    return decode_frame(link.get(FRAMES_PATH).body)
 
 
 def _question(
@@ -394,9 +410,10 @@ def _question(
     parameters: Mapping[str, object] | None,
     limits: QueryLimits | None,
     base: int,
+    is_ours: bool,
 ) -> ScanQuestion:
     bound = dict(parameters or {})
-    lift = _Lifted(bound)
+    lifted: Callable[[str], str] = _Lifted(bound).out_of if is_ours else str
     asked = []
     for name, scan in scans.items():
         columns = [
@@ -404,19 +421,19 @@ def _question(
             for each in scan.columns
             for column in (_every_column(scan.table) if each == "*" else (each,))
         ]
-        where = _FRAME_WORD.sub(f"({FRAME} + {base})", scan.where) if base else scan.where
+        where = _rewritten(_FRAME_WORD, f"({FRAME} + {base})", scan.where) if base else scan.where
         asked.append(
             AskedScan(
                 name=name,
                 table=scan.table.name,
                 # The name of a column without an alias is its text, so that one stays as it is.
-                columns=[lift.out_of(each) if " AS " in each else each for each in columns],
-                where=lift.out_of(where),
+                columns=[lifted(each) if " AS " in each else each for each in columns],
+                where=lifted(where),
                 order_by=scan.order_by,
                 limit=scan.limit,
                 # As the columns that say the same, or they would be other expressions.
-                group_by=[lift.out_of(each) for each in scan.group_by],
-                rows=[lift.out_of(each) for each in scan.rows],
+                group_by=[lifted(each) for each in scan.group_by],
+                rows=[lifted(each) for each in scan.rows],
             )
         )
     return ScanQuestion(
@@ -437,7 +454,7 @@ class _Lifted:
         self._names: dict[str, str] = {}
 
     def out_of(self, text: str) -> str:
-        return _NUMBER.sub(self._name, text)
+        return _rewritten(_NUMBER, self._name, text)
 
     def _name(self, match: re.Match[str]) -> str:
         number = match[1]
@@ -446,6 +463,18 @@ class _Lifted:
         name = self._names.setdefault(number, f"lifted_{len(self._names)}")
         self._bound[name] = int(number)
         return f"{{{name}:Int64}}"
+
+
+def _rewritten(
+    pattern: re.Pattern[str], by: str | Callable[[re.Match[str]], str], text: str
+) -> str:
+    """Put something else for what a pattern finds in a text of SQL, but not within quotes."""
+    written: list[str] = []
+    begin = 0
+    for quoted in QUOTED.finditer(text):
+        written += (pattern.sub(by, text[begin : quoted.start()]), quoted[0])
+        begin = quoted.end()
+    return "".join((*written, pattern.sub(by, text[begin:])))
 
 
 def _every_column(table: Table) -> list[str]:

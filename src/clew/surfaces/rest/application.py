@@ -133,7 +133,7 @@ class HttpDoor:
         if self._shards is None:
             await answer(scope, receive, send_timed)
             return
-        with gather(len(self._shards.shards), find_key(scope["headers"])):
+        with gather(self._shards.names, find_key(scope["headers"])):
             await answer(scope, receive, send_timed)
 
     async def _answer_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -165,7 +165,7 @@ class HttpDoor:
             await answer_socket(self._desk, scope, receive, send_counted)
             return
         key = find_key(scope["headers"]) or scope.get(SHOWN_KEY)
-        with gather(len(self._shards.shards), key):
+        with gather(self._shards.names, key):
             await answer_socket(self._desk, scope, receive, send_counted)
 
     async def _admit(self, scope: Scope, receive: Receive) -> tuple[ASGIApp, Receive]:

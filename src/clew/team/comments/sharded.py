@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
@@ -119,12 +120,16 @@ class ShardedComments:
             shard, _ = self._find(wanted)
             return self._send(shard.name, call)
 
-        return self._threads.submit(work)
+        return self._submit(work)
 
     def _write(
         self, name: str, call: Callable[[CommentClient], Reply[CommentAnswer]]
     ) -> Future[Comment]:
-        return self._threads.submit(self._send, name, call)
+        return self._submit(lambda: self._send(name, call))
+
+    def _submit(self, work: Callable[[], Comment]) -> Future[Comment]:
+        # Whose key a shard is shown is in the request's context, which threads do not inherit.
+        return self._threads.submit(contextvars.copy_context().run, work)
 
     def _send(self, name: str, call: Callable[[CommentClient], Reply[CommentAnswer]]) -> Comment:
         return self._shards.one(name, lambda server: call(CommentClient(server)).document().comment)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.engine.exchange import NewestFrame
+from clew.store.engine.exchange import decode_frame
 from clew.surfaces.internal.paths import FRAMES_PATH
 from clew.surfaces.rest.route import BASE, QueryRoute
 from clew.telemetry.documents import IngestStatus, SignalStatus
@@ -58,29 +58,17 @@ def look_at_shards(desk: Desk) -> list[ShardStatus]:
             "this server is no query tier",
             hint="start one with: clew serve --shards URL,URL",
         )
-    try:
-        gathered = desk.shards.ask(_look, timeout_s=LOOK_SECONDS_MAX)
-    except ClewError:
-        # None answers, or one refuses: each by itself says which.
-        return [_look_alone(desk, shard) for shard in desk.shards.shards]
-    found = {shard.name: looked for shard, looked in gathered.answers}
-    why = {shard.name: error.message for shard, error in gathered.missing}
     return [
-        _status(shard, found.get(shard.name), why.get(shard.name)) for shard in desk.shards.shards
+        _status(shard, None, looked.message)
+        if isinstance(looked, ClewError)
+        else _status(shard, looked, None)
+        for shard, looked in desk.shards.look(_look, timeout_s=LOOK_SECONDS_MAX)
     ]
-
-
-def _look_alone(desk: Desk, shard: Shard) -> ShardStatus:
-    assert desk.shards is not None, "there are shards to look at"
-    try:
-        return _status(shard, desk.shards.one(shard.name, _look), None)
-    except ClewError as error:
-        return _status(shard, None, error.message)
 
 
 def _look(server: Server) -> tuple[float, int]:
     started = time.perf_counter_ns()
-    newest = msgspec.json.decode(server.get(FRAMES_PATH).body, type=NewestFrame)
+    newest = decode_frame(server.get(FRAMES_PATH).body)
     return (time.perf_counter_ns() - started) / NS_PER_MS, newest.acked
 
 

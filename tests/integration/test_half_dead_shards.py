@@ -1,0 +1,154 @@
+"""Shards that answer wrongly, slowly or without end hold nothing up, and somebody names them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import Shard, gather
+from clew.remote.finding import find_keeper
+from clew.remote.http import Server
+from clew.remote.shards import Shards
+from clew.store.engine.exchange import ScanAnswer, decode_answer, decode_frame, encode_answer
+from clew.team.comments.parameters import CommentEdit, NewComment
+from clew.team.comments.sharded import ShardedComments
+from tests.scripted_http import Heard, ScriptedServer, answer
+
+TIMEOUT_S = 0.3
+PATIENT_S = 20.0
+COMMENT = "0f0e0d0c-0b0a-4908-8706-050403020100"
+TRACE = "ab" * 16
+
+
+def drip(ended: threading.Event) -> Iterator[bytes]:
+    """Say a body of which a byte comes now and then, and never the last."""
+    yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+    while not ended.wait(TIMEOUT_S / 10):
+        yield b"x"
+
+
+def test_an_answer_that_comes_byte_by_byte_is_broken_off_at_the_deadline() -> None:
+    ended = threading.Event()
+    with (
+        ScriptedServer(lambda _: answer({})) as well,
+        ScriptedServer(lambda _: drip(ended)) as dripping,
+    ):
+        shards = Shards([Shard("a", well.url), Shard("b", dripping.url)], timeout_s=TIMEOUT_S)
+        try:
+            with gather() as gathering:
+                found = shards.ask(lambda server: server.get("/x").body)
+            assert [shard.name for shard, _ in found.answers] == ["a"]
+            assert gathering.missing_shards == ["b"]
+            # Nobody reads on, and nothing is asked a second time.
+            dripping.wait_until_left()
+            with pytest.raises(
+                ClewError, match="whether it did what was sent is not known"
+            ) as told:
+                shards.one("b", lambda server: server.post("/x", b"{}", "application/json"))
+            assert told.value.code is ErrorCode.TIMEOUT
+            dripping.wait_until_left()
+            assert [heard.method for heard in dripping.heard] == ["GET", "POST"]
+        finally:
+            ended.set()
+            shards.close()
+
+
+def test_a_short_look_does_not_leave_a_shard_out_of_what_has_longer() -> None:
+    awake = threading.Event()
+
+    def say(heard: Heard) -> bytes:
+        if heard.path == "/slow":
+            awake.wait(PATIENT_S)
+        return answer({})
+
+    with ScriptedServer(say) as one, ScriptedServer(say) as two:
+        shards = Shards([Shard("a", one.url), Shard("b", two.url)], timeout_s=PATIENT_S)
+        try:
+            began = time.monotonic()
+            looked = shards.look(lambda server: server.get("/slow"), timeout_s=0.1)
+            assert time.monotonic() - began < PATIENT_S / 2
+            assert [answer.code for _, answer in looked if isinstance(answer, ClewError)] == [
+                ErrorCode.TIMEOUT
+            ] * 2
+            assert len(shards.ask(lambda server: server.get("/quick")).answers) == 2
+        finally:
+            awake.set()
+            shards.close()
+
+
+def test_a_shard_is_shown_the_key_of_whoever_asks_for_one_thing_or_writes() -> None:
+    times = {"created_at": "", "updated_at": None}
+    comment = {"id": COMMENT, "trace_id": TRACE, "span_id": None, "author": "a", "body": "b"}
+    with ScriptedServer(lambda _: answer({"comment": comment | times})) as server:
+        shards = Shards([Shard("a", server.url)], timeout_s=PATIENT_S)
+        comments = ShardedComments(shards, time.time_ns)
+        try:
+            with gather(shards.names, "clew_mine"):
+                comments.get(COMMENT)
+                comments.add(TRACE, NewComment(body="b")).result(PATIENT_S)
+                comments.edit(COMMENT, CommentEdit(body="b")).result(PATIENT_S)
+        finally:
+            shards.close()
+        asked = [(heard.method, heard.headers.get("authorization")) for heard in server.heard]
+    assert asked == [(method, "Bearer clew_mine") for method in ("GET", "POST", "GET", "PATCH")]
+
+
+@pytest.mark.parametrize("status", [404, 502])
+def test_what_somebody_else_says_at_the_address_of_a_shard_is_no_answer(status: int) -> None:
+    missing = answer({"code": "not_found", "detail": "there is no such thing"}, 404)
+    with (
+        ScriptedServer(lambda _: missing) as well,
+        ScriptedServer(lambda _: answer(b"<html>no</html>", status)) as stranger,
+    ):
+        shards = Shards([Shard("a", well.url), Shard("b", stranger.url)], timeout_s=PATIENT_S)
+        try:
+            with pytest.raises(ClewError, match="these do not: b") as told:
+                find_keeper(shards, lambda server: server.get("/x"), "such thing")
+        finally:
+            shards.close()
+    assert told.value.code is ErrorCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        answer(b"x" * 100),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n"
+        + b"x" * 100
+        + b"\r\n0\r\n\r\n",
+    ],
+    ids=["whole", "in chunks"],
+)
+def test_an_answer_that_is_too_large_is_not_read(said: bytes) -> None:
+    with (
+        ScriptedServer(lambda _: said) as server,
+        Server(server.url, answer_bytes_max=99) as asked,
+        pytest.raises(ClewError) as told,
+    ):
+        asked.get("/x")
+    assert told.value.code is ErrorCode.TOO_LARGE
+    with (
+        ScriptedServer(lambda _: said) as server,
+        Server(server.url, answer_bytes_max=100) as asked,
+    ):
+        assert len(asked.get("/x").body) == 100
+
+
+EMPTY = encode_answer(ScanAnswer(1, {}))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>no</html>", b"\xff" * 64, EMPTY[:9], b"\x00" * 8],
+    ids=["nothing", "a page", "other bytes", "half of it", "zeros"],
+)
+def test_what_is_no_answer_of_a_shard_is_told_as_one_that_is_missing(body: bytes) -> None:
+    for decode in (decode_answer, decode_frame):
+        with pytest.raises(ClewError) as told:
+            decode(body)
+        assert told.value.code is ErrorCode.UNAVAILABLE
+        assert told.value.hint
