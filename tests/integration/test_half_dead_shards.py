@@ -6,14 +6,16 @@ import threading
 import time
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import Shard, gather
+from clew.base.gathering import Shard, gather, note_missing
 from clew.remote.finding import find_keeper
 from clew.remote.http import Server
-from clew.remote.shards import Shards
+from clew.remote.shards import SLOW_S, Shards
 from clew.store.engine.exchange import ScanAnswer, decode_answer, decode_frame, encode_answer
+from clew.store.page import decode_cursor, encode_cursor
 from clew.team.comments.parameters import CommentEdit, NewComment
 from clew.team.comments.sharded import ShardedComments
 from tests.scripted_http import Heard, ScriptedServer, answer
@@ -45,6 +47,8 @@ def test_an_answer_that_comes_byte_by_byte_is_broken_off_at_the_deadline() -> No
             assert gathering.missing_shards == ["b"]
             # Nobody reads on, and nothing is asked a second time.
             dripping.wait_until_left()
+            # It is left out of what comes next, which does not wait for it.
+            assert [shard.name for shard, _ in shards.ask(lambda s: s.get("/x")).answers] == ["a"]
             with pytest.raises(
                 ClewError, match="whether it did what was sent is not known"
             ) as told:
@@ -52,6 +56,33 @@ def test_an_answer_that_comes_byte_by_byte_is_broken_off_at_the_deadline() -> No
             assert told.value.code is ErrorCode.TIMEOUT
             dripping.wait_until_left()
             assert [heard.method for heard in dripping.heard] == ["GET", "POST"]
+        finally:
+            ended.set()
+            shards.close()
+
+
+@pytest.mark.parametrize("kind", ["silent", "late to refuse"])
+def test_a_shard_that_takes_long_to_be_found_missing_is_left_out_of_what_comes_next(
+    kind: str,
+) -> None:
+    ended = threading.Event()
+
+    def hold(_: Heard) -> bytes:
+        ended.wait(PATIENT_S if kind == "silent" else SLOW_S)
+        return b""
+
+    with (
+        ScriptedServer(lambda _: answer({})) as well,
+        ScriptedServer(hold) as dead,
+    ):
+        limit = TIMEOUT_S if kind == "silent" else PATIENT_S
+        shards = Shards([Shard("a", well.url), Shard("b", dead.url)], timeout_s=limit)
+        try:
+            for _ in range(2):
+                found = shards.ask(lambda server: server.get("/x"))
+                assert [shard.name for shard, _ in found.answers] == ["a"]
+            # Where the connection broke it was asked again at once, and then no more.
+            assert len(dead.heard) == (1 if kind == "silent" else 2)
         finally:
             ended.set()
             shards.close()
@@ -136,6 +167,33 @@ def test_an_answer_that_is_too_large_is_not_read(said: bytes) -> None:
         Server(server.url, answer_bytes_max=100) as asked,
     ):
         assert len(asked.get("/x").body) == 100
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a page ends."""
+
+    at: int
+
+
+def test_a_list_that_was_begun_without_a_shard_says_so_on_every_page() -> None:
+    with gather(("a", "b", "c")) as first:
+        first.frames = (7, 0, 0)
+        note_missing("b", "away")
+        cursor = encode_cursor(Place(3))
+    with gather(("a", "b", "c")) as following:
+        assert decode_cursor(cursor, Place, lambda place: place.at == 3) == Place(3)
+        assert following.frames == (7, 0, 0)
+        # There was nothing yet on the third, and nothing is missing of it.
+        assert following.missing_shards == ["b"]
+
+
+@pytest.mark.parametrize("names", [("a",), ("a", "c"), ("a", "b", "c"), ()])
+def test_a_cursor_is_of_the_shards_that_it_was_made_over(names: tuple[str, ...]) -> None:
+    with gather(("a", "b")) as first:
+        first.frames = (7, 9)
+        cursor = encode_cursor(Place(3))
+    with gather(names), pytest.raises(ClewError, match="next is not a cursor of this list"):
+        decode_cursor(cursor, Place, lambda _: True)
 
 
 EMPTY = encode_answer(ScanAnswer(1, {}))

@@ -200,6 +200,10 @@ STATEMENTS: Final = (
         "SELECT SpanId, row_number() OVER (PARTITION BY ServiceName ORDER BY Duration, SpanId) AS n"
         " FROM otel_traces ORDER BY SpanId LIMIT 9"
     ),
+    # What is within quotes is no column and no number, and a number has the type that it has.
+    "SELECT count() FROM otel_traces WHERE length('Frame') = 5 AND length(' 1234567890 ') = 12",
+    "SELECT count() FROM otel_traces WHERE toTypeName(1234567890) = 'UInt32'",
+    'SELECT count() FROM otel_traces WHERE `Frame` > 0 AND "Frame" % 1 = 0',
     "SELECT count() FROM otel_logs WHERE TraceId IN (SELECT TraceId FROM otel_traces)",
     "SELECT MetricName, sum(Count) FROM otel_metrics_histogram GROUP BY MetricName",
     "SELECT SpanAttributes['tenant'] AS tenant, count() FROM otel_traces GROUP BY 1 ORDER BY 1",

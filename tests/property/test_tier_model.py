@@ -25,6 +25,7 @@ from clew.lineage.parameters import ItemQuery, LineageQuery, PathQuery
 from clew.lineage.service import StoredLineages
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.engine.contract import QueryLimits
+from clew.store.engine.gathered import scans_of
 from clew.store.table import Table
 from clew.telemetry.analytics import parameters as look
 from clew.telemetry.analytics.service import TelemetryAnalytics
@@ -449,3 +450,26 @@ def test_what_stands_for_events_that_are_gone_is_told_where_shards_have_a_part_e
     # Events of the time that is kept count wherever they are.
     fresh = ask_state(change(town, new + 1, 3, c=3))
     assert (fresh.state, fresh.warnings) == ({"a": 1, "b": 1, "c": 3, "d": 4}, [])
+
+
+@pytest.mark.parametrize(
+    ("clauses", "where", "limit"),
+    [
+        ("WHERE Duration > 1 LIMIT 5", "Duration > 1", 5),
+        # One row in ten of one row in ten would be left.
+        ("WHERE rand() % 10 = 0", "1", None),
+        ("WHERE Duration > 1 AND generateUUIDv4() != generateUUIDv4(1)", "1", None),
+        ("WHERE Duration > 1 ORDER BY rand(Duration) LIMIT 5", "Duration > 1", None),
+        # Shards have frames of their own.
+        ("ORDER BY Frame DESC LIMIT 5", "1", 5),
+        ("ORDER BY Frame % 7 LIMIT 5", "1", None),
+    ],
+)
+def test_what_another_server_may_see_otherwise_is_decided_here(
+    town: Town, clauses: str, where: str, limit: int | None
+) -> None:
+    engine = town.model.engine
+    tables = {table.name: table for table in town.model.tables}
+    ((tree, text),) = engine.parse([f"SELECT Duration FROM otel_traces {clauses}"])
+    scan = scans_of(tree, text, tables, engine.parse)["otel_traces"]
+    assert (scan.where, scan.limit) == (where, limit)

@@ -40,7 +40,7 @@ class Reply(Generic[Document]):
         """Return the document.
 
         Raises:
-            ClewError: INTERNAL when the answer has another shape.
+            ClewError: as `decode`.
         """
         return decode(self.answer.body, self.kind)
 
@@ -49,13 +49,15 @@ def decode(body: bytes, kind: type[Document]) -> Document:
     """Return a document of the server's, checked against its type.
 
     Raises:
-        ClewError: INTERNAL when it has another shape.
+        ClewError: INTERNAL when it has another shape, UNAVAILABLE when it is no document at all, as
+            what stands before a server says it in its stead.
     """
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        is_document = isinstance(error, msgspec.ValidationError)
         raise ClewError(
-            ErrorCode.INTERNAL,
+            ErrorCode.INTERNAL if is_document else ErrorCode.UNAVAILABLE,
             f"the server's answer is not the document expected: {error}",
             hint="client and server may be of different versions: clew doctor",
         ) from error

@@ -36,6 +36,14 @@ THREADS_MAX: Final = 64
 LEFT_OUT_S: Final = 5.0
 """How long a shard that let a deadline pass is not asked: a restart takes about as long."""
 
+SLOW_S: Final = 1.0
+"""Who is found not to be there after so long is left out as well: a machine that is switched off
+lets the time for a connection pass, which is shorter than that for an answer."""
+
+READ_SHARE: Final = 2.0
+"""How long a connection may be silent, of the time for an answer: longer, so that whoever waits for
+the answer gives it up, and it is known that the deadline has passed."""
+
 IDLE_MAX: Final = 16
 """Connections that are kept to one shard, as many as it has clients of its engine."""
 
@@ -126,10 +134,15 @@ class _Line:
         shown = self._api_key or key
         server = self._take(shown) or self.connect(shown)
         is_sound = False
+        began = time.monotonic()
         try:
             asking.begin(server)
             answer = call(server)
             is_sound = True
+        except ClewError as error:
+            if error.code is ErrorCode.UNAVAILABLE and time.monotonic() - began >= SLOW_S:
+                self.leave_out()
+            raise
         finally:
             asking.end()
             if not is_sound or asking.is_given_up:
@@ -145,7 +158,7 @@ class _Line:
             self.shard.url,
             api_key=self._api_key or key,
             session="off",
-            read_timeout_s=read_timeout_s or self._timeout_s,
+            read_timeout_s=read_timeout_s or self._timeout_s * READ_SHARE,
             answer_bytes_max=ANSWER_BYTES_MAX,
         )
 
@@ -294,9 +307,7 @@ class Shards:
         """Return what shards answer, or why they do not, in the order of the shards."""
         seconds = self.timeout_s if timeout_s is None else min(timeout_s, self.timeout_s)
         waiting = [
-            _Waiting[T](shard, None, _Asking())
-            if self._lines[shard.name].is_left_out
-            else self._begin(shard, calls[shard.name])
+            self._begin(shard, None if self._lines[shard.name].is_left_out else calls[shard.name])
             for shard in self.shards
             if shard.name in calls
         ]
@@ -307,8 +318,10 @@ class Shards:
             answers.append((each.shard, answer))
         return answers
 
-    def _begin(self, shard: Shard, call: Callable[[Server], T]) -> _Waiting[T]:
+    def _begin(self, shard: Shard, call: Callable[[Server], T] | None) -> _Waiting[T]:
         asking = _Asking()
+        if call is None:
+            return _Waiting(shard, None, asking)
         line = self._lines[shard.name]
         future = self._threads.submit(line.ask, call, _caller_key(), asking)
         return _Waiting(shard, future, asking)
@@ -317,7 +330,8 @@ class Shards:
         future, asking = waiting.future, waiting.asking
         if future is None:
             return ClewError(
-                ErrorCode.TIMEOUT, f"it did not answer in time less than {LEFT_OUT_S:g} s ago"
+                ErrorCode.TIMEOUT,
+                f"it did not answer a moment ago, and is asked again after {LEFT_OUT_S:g} s",
             )
         if future.done():
             try:

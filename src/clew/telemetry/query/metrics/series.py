@@ -11,6 +11,7 @@ that the first bucket has a point to differ from.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -312,10 +313,14 @@ def _series(query: ask.SeriesQuery, grid: Grid, values: Values) -> list[doc.Seri
         assert isinstance(line, dict)
         line[bucket] = value
     series = [_one_series(query, grid, labels, line) for labels, line in by_labels.items()]
-    series.sort(
-        key=lambda each: (each.value is None, -(each.value or 0), sorted(each.labels.items()))
-    )
+    series.sort(key=lambda each: (*_from_largest(each.value), sorted(each.labels.items())))
     return series
+
+
+def _from_largest(value: float | None) -> tuple[bool, float]:
+    """Return what sorts the largest value first, and what is no number last."""
+    # A NaN is neither more nor less than anything: among others it would leave them in any order.
+    return (True, 0.0) if value is None or math.isnan(value) else (False, -value)
 
 
 def _one_series(
