@@ -112,9 +112,19 @@ def greeting(words: bytes) -> Iterator[int]:
 
 
 def test_something_that_speaks_no_http_is_told() -> None:
-    with greeting(b"220 mail ready\r\n\r\n") as port:
-        error = raised(f"http://127.0.0.1:{port}")
+    for words in (b"220 mail ready\r\n\r\n", b"\x00\x00\x1e\x04\x00\x00\x00\x00\r\n\r\n"):
+        with greeting(words) as port:
+            error = raised(f"http://127.0.0.1:{port}")
+        assert error.code is ErrorCode.UNAVAILABLE
+        assert error.message.endswith("does not speak HTTP")
+        assert "HTTP door" in (error.hint or "")
+
+
+def test_a_server_without_tls_is_told_by_that(server: ServerProcess) -> None:
+    error = raised(server.url.replace("http:", "https:"))
     assert error.code is ErrorCode.UNAVAILABLE
+    assert "does not speak TLS" in error.message
+    assert "http://" in (error.hint or "")
 
 
 def test_a_server_that_says_nothing_is_given_up() -> None:

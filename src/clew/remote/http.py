@@ -275,6 +275,16 @@ class Server:
                 f"no such host: {self.host}",
                 hint="set --server or CLEW_SERVER to a clew server's address",
             )
+        if self._is_tls and (strange := _explain_tls(error, self.url)) is not None:
+            return strange
+        if isinstance(error, http.client.HTTPException):
+            # Its bytes say nothing to a reader, and may be anything.
+            return ClewError(
+                ErrorCode.UNAVAILABLE,
+                f"what answers at {self.url} does not speak HTTP",
+                hint="give the address of a clew server's HTTP door, 7701 by default, or "
+                "https:// where TLS is in front of it",
+            )
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return ClewError(
             ErrorCode.UNAVAILABLE,
@@ -420,6 +430,25 @@ class Server:
             self.close()
             raise problem(response.status, body, self.url)
         return response
+
+
+def _explain_tls(error: BaseException, url: str) -> ClewError | None:
+    """Say what is wrong with the encryption of a connection, None where that is not the trouble."""
+    import ssl
+
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ClewError(
+            ErrorCode.UNAVAILABLE,
+            f"the certificate of {url} is not trusted ({error.verify_message})",
+            hint="name its authority's file in SSL_CERT_FILE, or use the name that it is made for",
+        )
+    if isinstance(error, ssl.SSLError):
+        return ClewError(
+            ErrorCode.UNAVAILABLE,
+            f"what answers at {url} does not speak TLS as it should",
+            hint="clew serves http://; https:// is for a proxy with TLS in front of it",
+        )
+    return None
 
 
 class _DroppedError(Exception):

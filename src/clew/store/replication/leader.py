@@ -199,8 +199,9 @@ class Leader:
         if len(self._peers) - len(missing) < self.required:
             raise ClewError(
                 ErrorCode.UNAVAILABLE,
-                f"{len(self._peers) - len(missing)} of {self.required} standbys that must have "
-                f"each record are there; missing: {', '.join(p.describe() for p in missing)}",
+                f"{self.required} of the standbys must have each record, and "
+                f"{len(self._peers) - len(missing)} are there; "
+                f"missing: {', '.join(p.describe() for p in missing)}",
                 hint="start them, or ask for fewer with --required-acks; nothing was written",
                 retry_after_ms=SHORT_RETRY_MS,
             )

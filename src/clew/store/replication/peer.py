@@ -122,7 +122,8 @@ class Peer:
     def describe(self) -> str:
         """Return its address, and what is wrong with it."""
         why = self.error or self.state.replace("_", " ")
-        return f"{self.url} ({why})"
+        # What went wrong on the way to it names it already.
+        return why if self.url in why else f"{self.url} ({why})"
 
     def status(self, window: Window, folder: Path, last: int) -> StandbyStatus:
         """Return how it is. The caller holds the leader's lock."""
