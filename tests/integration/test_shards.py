@@ -263,6 +263,10 @@ def test_the_tier_tells_of_its_shards(town: Town) -> None:
     assert all(each["newest_frame"] > 0 for each in shards)
     assert ask(town.tier, "/readyz").document["ready"]
     assert ask(town.whole, "/api/v1/shards").status == 404
+    told = clew("servers", server=town.tier.url)
+    assert (told.code, told.document["kind"], told.document["ok"]) == (0, "shards", True)
+    assert [each["state"] for each in told.document["servers"]] == ["answers", "answers"]
+    assert clew("servers", server=town.whole.url).document["kind"] == "alone"
 
 
 def test_what_is_written_to_a_tier_is_refused_with_the_address_of_the_shards(town: Town) -> None:

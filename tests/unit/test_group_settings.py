@@ -75,6 +75,8 @@ def test_a_lease_that_nobody_can_keep_is_refused(lease: str, tmp_path: Path) -> 
         ({"standby": [PEER], "role": "auto"}, "--role auto without --lease", "give --lease"),
         ({"standby": [PEER], "lease": LEASE}, "--lease with --role leader", "--role auto"),
         ({"standby": [PEER], "advertise": PEER}, "is this server itself", "--advertise"),
+        ({"standby": [PEER], "http": "10.0.0.2:7701"}, "is this server itself", "the others"),
+        ({"shards": PEER, "http": "10.0.0.2:7701"}, "is this server itself", "hold the data"),
         ({"standby": [PEER], "http": "127.0.0.1:0"}, "nobody could find it", "--advertise"),
         ({"standby": [PEER], "http": "0.0.0.0:7701"}, "every address", "--advertise"),
         ({"standby": [PEER], "registry": LEASE}, "registry of several", "--registry"),

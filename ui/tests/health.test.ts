@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Limit, Loss } from "../src/api/schema";
+import type { GroupStatus, Limit, Loss } from "../src/api/schema";
+import { sayLease, sayPlace } from "../src/screens/health/group";
 import {
 	foldLimits,
 	isShownInTwin,
@@ -69,5 +70,40 @@ describe("losses", () => {
 	it("are looked for since the start, and a little before", () => {
 		expect(sinceStart(30)).toBe("2m");
 		expect(sinceStart(3601)).toBe("62m");
+	});
+});
+
+describe("a group of servers", () => {
+	const standby: GroupStatus = {
+		enabled: true,
+		role: "standby",
+		is_leader: false,
+		url: "http://b",
+		epoch: 3,
+		leader_url: "http://a",
+		behind: 2,
+	};
+
+	it("is told as this server's place in it", () => {
+		expect(sayPlace(standby)).toBe(
+			"This server is a standby and follows http://a under epoch 3, 2 frames behind",
+		);
+		expect(sayPlace({ ...standby, leader_url: "http://b" })).toBe(
+			"This server is a standby, and nobody leads (epoch 3)",
+		);
+		expect(sayPlace({ ...standby, is_leader: true, required_acks: 1 })).toBe(
+			"This server leads under epoch 3; what is written waits for 1 standby",
+		);
+	});
+
+	it("has a lease that is held, or free, or decided by nobody", () => {
+		expect(sayLease(standby)).toBeNull();
+		const leased = { ...standby, lease: "etcd://c", lease_holder: "http://a" };
+		expect(sayLease({ ...leased, lease_seconds_left: 7.5 })).toBe(
+			"The lease at etcd://c is held by http://a for 7.5 s more",
+		);
+		expect(sayLease({ ...leased, lease_seconds_left: 0 })).toBe(
+			"The lease at etcd://c is free; http://a had it last",
+		);
 	});
 });

@@ -9,10 +9,11 @@ from clew.app.configuration.values import SQLITE
 from clew.store.database.address import hide_password
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from clew.app.configuration.settings import Configuration
     from clew.app.sockets import Addresses
+    from clew.store.replication.standing import Standing
 
 
 def write_banner(
@@ -22,8 +23,12 @@ def write_banner(
     decoder: str,
     recovered_frames: int,
     warnings: Iterable[str],
+    standing: Standing | None = None,
 ) -> str:
-    """Return the banner, its last line ``clew is ready``."""
+    """Return the banner, its last line ``clew is ready``.
+
+    `standing` is what a server of a group knows of leadership.
+    """
     recovered = f" ({recovered_frames} requests read back from the log)" if recovered_frames else ""
     kept = "" if configuration.store == "chdb" else f"   rows: {_without_user(configuration.store)}"
     if configuration.registry != SQLITE:
@@ -43,16 +48,42 @@ def write_banner(
         f"  agents (MCP)         http://{addresses.http}/mcp",
         f"  data                 {configuration.data_dir}{kept}{recovered}",
         f"  decoder              {decoder}",
+        *_group_lines(standing, addresses.http),
         "",
-        "to send telemetry here:",
-        f"  export OTEL_EXPORTER_OTLP_ENDPOINT=http://{endpoint}",
-        "  export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
-        "  export OTEL_SERVICE_NAME=my-service",
+        *_sending_lines(f"http://{endpoint}", standing),
         "",
         *(f"warning: {warning}" for warning in warnings),
         "clew is ready",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _group_lines(standing: Standing | None, http: str) -> Iterator[str]:
+    """Say which group a server is of, and as what."""
+    if standing is None:
+        return
+    if standing.is_leading:
+        role = f"it leads epoch {standing.epoch}"
+    else:
+        role = f"a standby of {standing.leader_url or 'a leader that was not heard yet'}"
+    yield f"  group                {role}"
+    yield f"  how all of it are    clew servers --server http://{http}"
+
+
+def _sending_lines(endpoint: str, standing: Standing | None) -> list[str]:
+    """Say where telemetry is to be sent: to the leader, where this is a standby."""
+    where = "here"
+    if standing is not None and not standing.is_leading:
+        if standing.leader_url is None:
+            return ["this server refuses telemetry until it leads: send it to the leader"]
+        # Its HTTP door takes OTLP, whatever other doors it has.
+        endpoint, where = standing.leader_url, "to the leader"
+    return [
+        f"to send telemetry {where}:",
+        f"  export OTEL_EXPORTER_OTLP_ENDPOINT={endpoint}",
+        "  export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+        "  export OTEL_SERVICE_NAME=my-service",
+    ]
 
 
 def _write_tier_banner(

@@ -36,7 +36,7 @@ from clew.surfaces.cli.errors import print_error
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from tempfile import TemporaryDirectory
 
     from clew.app.configuration.settings import Configuration
@@ -48,7 +48,9 @@ logger = logging.getLogger(__name__)
 
 OK: Final = 0
 FAILED: Final = 1
-NOT_ALLOWED: Final = 5
+
+_CODES: Final = {ErrorCode.INVALID_ARGUMENT: 3, ErrorCode.FORBIDDEN: 5}
+"""Exit codes of a server that does not start: as those of every command."""
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -96,7 +98,7 @@ def serve(configuration: Configuration, *, warnings: Sequence[str] = ()) -> int:
         uvloop.run(_live(configuration, sockets, told, scratch))
     except ClewError as error:
         print_error(error)
-        return NOT_ALLOWED if error.code is ErrorCode.FORBIDDEN else FAILED
+        return _CODES.get(error.code, FAILED)
     return OK
 
 
@@ -168,6 +170,8 @@ async def _live(
 
     import_doors(configuration)
     store = await opening
+    if scratch is None:
+        warnings = [*warnings, *_find_former_group(configuration.data_dir)]
     service = open_service(store)
     try:
         check_exposure(configuration, is_guarded=store.access.keys.is_guarding)
@@ -186,6 +190,21 @@ async def _live(
     finally:
         await store.close()
     logger.info("closed")
+
+
+def _find_former_group(folder: Path) -> Iterator[str]:
+    """Warn where a folder of a group is served alone: a flag may have been forgotten."""
+    from clew.store.replication.standing import Standing
+
+    standing = Standing.find(folder)
+    if standing is None or standing.group is None:
+        return
+    led = "this server" if standing.is_leading else standing.leader_url or "another server"
+    yield (
+        f"this folder is of a group of servers, last led by {led} under epoch {standing.epoch}; "
+        "without --standby nobody else has what is written here from now on, and it is put aside "
+        "when this server follows again"
+    )
 
 
 async def _live_in_group(
@@ -255,6 +274,7 @@ def _announce(
         decoder=decoder.value,
         recovered_frames=store.recovered_frames,
         warnings=warnings,
+        standing=None if store.part is None else store.part.standing,
     )
     sys.stderr.write(banner)
     sys.stderr.flush()
@@ -276,7 +296,7 @@ def main() -> NoReturn:
         loaded = load()
     except ClewError as error:
         sys.stderr.write(f"clew: {_tell(error)}\n")
-        leave(FAILED)
+        leave(_CODES.get(error.code, FAILED))
     leave(serve(loaded.configuration, warnings=loaded.warnings))
 
 

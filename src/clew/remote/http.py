@@ -277,7 +277,9 @@ class Server:
             )
         if self._is_tls and (strange := _explain_tls(error, self.url)) is not None:
             return strange
-        if isinstance(error, http.client.HTTPException):
+        if isinstance(error, http.client.BadStatusLine | http.client.UnknownProtocol) and not (
+            isinstance(error, ConnectionError)
+        ):
             # Its bytes say nothing to a reader, and may be anything.
             return ClewError(
                 ErrorCode.UNAVAILABLE,

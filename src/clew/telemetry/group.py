@@ -1,4 +1,4 @@
-"""Documents of a group of servers: who leads, how far the others are, what a promotion came to."""
+"""Documents of several servers: who leads a group and how far the others are, how shards are."""
 
 from __future__ import annotations
 
@@ -27,9 +27,12 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     `enabled` is false for a server that runs alone, which leads nobody and follows nobody. `role`
     is `leader`, `standby` or `alone`. `leader` and `leader_url` are who leads under `epoch`, as far
     as is known here. `behind` is how many frames of that leader are known of and not yet here.
-    `required_acks` is how many others must have what is acknowledged. `detail` says what keeps this
-    server from leading, where it was to; `warning` in what the settings of the servers differ that
-    should be alike.
+    `required_acks` is how many others must have what is acknowledged. `others` are the addresses of
+    the others, as this server was given them. Of a standby, `heard_seconds` is how long ago its
+    leader was heard, null before it ever was. `lease` is where the lease is kept; `lease_holder`
+    is the address of whoever holds it as far as is known here, for `lease_seconds_left` yet: 0
+    where it has ended. `detail` says what keeps this server from leading, where it was to;
+    `warning` in what the settings of the servers differ that should be alike.
     """
 
     enabled: bool
@@ -43,7 +46,11 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     acked: int = 0
     behind: int | None = None
     required_acks: int = 0
+    others: list[str] = []
+    heard_seconds: float | None = None
     lease: str | None = None
+    lease_holder: str | None = None
+    lease_seconds_left: float | None = None
     peers: list[PeerStatus] = []
     detail: str | None = None
     warning: str | None = None
@@ -67,3 +74,23 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     heard: int
     needed: int
     forced: bool
+
+
+class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One shard of a query tier. `newest_frame` is the newest that it has acknowledged."""
+
+    name: str
+    url: str
+    reachable: bool
+    latency_ms: float | None
+    newest_frame: int | None
+    error: str | None
+
+
+class ShardList(msgspec.Struct, frozen=True, kw_only=True):
+    """The shards of a query tier, by name."""
+
+    shards: list[ShardStatus]
+    count: int
+    total: int
+    truncated: bool

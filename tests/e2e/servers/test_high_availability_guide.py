@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -34,7 +35,7 @@ WAIT_SECONDS = 90.0
 
 
 def test_every_server_that_the_guide_starts_may_be_started_so(tmp_path: Path) -> None:
-    serving = [shlex.split(line)[2:] for line in COMMANDS if line.startswith("clew serve")]
+    serving = [shlex.split(line)[2:] for line in COMMANDS if line.startswith("clew serve ")]
     assert len(serving) == 4
     for words in serving:
         flags = {
@@ -88,6 +89,8 @@ def test_the_guide_is_followed_from_a_clean_folder(tmp_path: Path) -> None:
         wait_until(lambda: trace_is_at(second), WAIT_SECONDS, "the standby shows it")
         assert '"standby"' in run(next(lines))
         assert "0707070707070707" in run(next(lines))
+        seen = json.loads(run(next(lines)))
+        assert (seen["leader"], seen["have_all"], seen["total"]) == (first, 2, 2)
 
         leader.send_signal(signal.SIGTERM)
         assert leader.wait(60) == 0

@@ -967,9 +967,12 @@ export interface GenAiTotals {
  * `enabled` is false for a server that runs alone, which leads nobody and follows nobody. `role`
  * is `leader`, `standby` or `alone`. `leader` and `leader_url` are who leads under `epoch`, as far
  * as is known here. `behind` is how many frames of that leader are known of and not yet here.
- * `required_acks` is how many others must have what is acknowledged. `detail` says what keeps this
- * server from leading, where it was to; `warning` in what the settings of the servers differ that
- * should be alike.
+ * `required_acks` is how many others must have what is acknowledged. `others` are the addresses of
+ * the others, as this server was given them. Of a standby, `heard_seconds` is how long ago its
+ * leader was heard, null before it ever was. `lease` is where the lease is kept; `lease_holder`
+ * is the address of whoever holds it as far as is known here, for `lease_seconds_left` yet: 0
+ * where it has ended. `detail` says what keeps this server from leading, where it was to;
+ * `warning` in what the settings of the servers differ that should be alike.
  */
 export interface GroupStatus {
 	enabled: boolean;
@@ -983,7 +986,11 @@ export interface GroupStatus {
 	acked?: number;
 	behind?: number | null;
 	required_acks?: number;
+	others?: string[];
+	heard_seconds?: number | null;
 	lease?: string | null;
+	lease_holder?: string | null;
+	lease_seconds_left?: number | null;
 	peers?: PeerStatus[];
 	detail?: string | null;
 	warning?: string | null;
@@ -2562,7 +2569,7 @@ export interface ShardList {
 	truncated: boolean;
 }
 
-/** One shard. `newest_frame` is the newest that it has acknowledged. */
+/** One shard of a query tier. `newest_frame` is the newest that it has acknowledged. */
 export interface ShardStatus {
 	name: string;
 	url: string;

@@ -8,6 +8,8 @@ from clew.app.configuration.values import SQLITE, Role
 from clew.base.errors import ClewError, ErrorCode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clew.app.configuration.settings import Configuration
 
 PEERS_MAX: Final = 8
@@ -53,13 +55,18 @@ def _about_peers(configuration: Configuration) -> tuple[tuple[bool, str, str], .
             "give --standby to each of the shards",
         ),
         (
+            find_url(configuration) in [shard.url for shard in configuration.shards],
+            f"--shards {find_url(configuration)} is this server itself",
+            "name the servers that hold the data; a query tier over them has an --http of its own",
+        ),
+        (
             acks is not None and acks > 0 and not peers,
             f"--required-acks {acks} without --standby: there is nobody to acknowledge",
             name_others,
         ),
         (
             acks is not None and acks > len(peers) > 0,
-            f"--required-acks {acks} with {len(peers)} standbys: it could never be kept",
+            f"--required-acks {acks} with {_count(peers)}: it could never be kept",
             f"give at most {len(peers)}, or all",
         ),
         (
@@ -68,8 +75,8 @@ def _about_peers(configuration: Configuration) -> tuple[tuple[bool, str, str], .
             "each standby is a copy of everything; to spread the load, use --shards",
         ),
         (
-            bool(peers) and configuration.advertise in peers,
-            f"--standby {configuration.advertise} is this server itself",
+            find_url(configuration) in peers,
+            f"--standby {find_url(configuration)} is this server itself",
             "--standby names the others; --advertise is how they reach this one",
         ),
         (
@@ -113,6 +120,10 @@ def _about_lease(configuration: Configuration) -> tuple[tuple[bool, str, str], .
             f"give at least {LEASE_SECONDS_MIN:g}",
         ),
     )
+
+
+def _count(peers: Sequence[str]) -> str:
+    return "one standby" if len(peers) == 1 else f"{len(peers)} standbys"
 
 
 def _can_be_found(configuration: Configuration) -> bool:

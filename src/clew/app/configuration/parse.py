@@ -271,10 +271,13 @@ def parse_shards(text: str) -> tuple[Shard, ...]:
     for named, url in given:
         own = endpoint_of(url) if usual.count(endpoint_of(url)) == 1 else _place(url)
         shards.append(Shard(named or own, url))
-    for what in ([shard.name for shard in shards], [shard.url for shard in shards]):
+    for what, hint in (
+        ([shard.url for shard in shards], "it is there twice; name each server once"),
+        ([shard.name for shard in shards], "two are called so; give each a name: NAME=URL"),
+    ):
         twice = next((each for each in what if what.count(each) > 1), None)
         if twice is not None:
-            raise _refuse(twice, "one shard", "it is there twice; give each a name: NAME=URL")
+            raise _refuse(twice, "one shard", hint)
     return tuple(sorted(shards, key=lambda shard: shard.name))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError
@@ -17,6 +18,18 @@ logger = logging.getLogger(__name__)
 
 END_MARGIN_S: Final = 0.02
 """How long after its end a lease is asked for: who asks a moment too early waits a third of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSeen:
+    """The lease as one server knows it: where it is kept, who has it, for how many seconds yet.
+
+    `holder` is where that server is reached, None where nobody ever took it or that is not known.
+    """
+
+    address: str
+    holder: str | None
+    left_s: float | None
 
 
 class Candidacy:
@@ -32,6 +45,7 @@ class Candidacy:
         self._told: str | None = None
         self._rests = False
         self._ends: float | None = None
+        self._holder: tuple[str, float] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -42,6 +56,16 @@ class Candidacy:
     def is_held(self) -> bool:
         """Return whether this server may acknowledge at this moment."""
         return self._lease.is_held()
+
+    def seen(self) -> LeaseSeen:
+        """Return the lease as it is known here, without asking for it: by the last look at it."""
+        own = self._lease.left_s
+        if own > 0:
+            return LeaseSeen(self.shown, self._course.url, own)
+        if self._holder is None:
+            return LeaseSeen(self.shown, None, None)
+        url, ends = self._holder
+        return LeaseSeen(self.shown, url, max(0.0, ends - time.monotonic()))
 
     async def try_for_it(self) -> int | None:
         """Take the lease if it is free and this server has all that it takes; return its epoch."""
@@ -106,6 +130,8 @@ class Candidacy:
 
     async def _try(self) -> int | None:
         holder = await asyncio.to_thread(self._lease.read)
+        if holder is not None:
+            self._holder = (holder.url, time.monotonic() + holder.left_s)
         is_own = holder is not None and holder.node_id == self._course.standing.node_id
         if holder is not None and holder.left_s > 0 and not is_own:
             self._ends = time.monotonic() + holder.left_s

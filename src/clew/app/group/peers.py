@@ -252,6 +252,27 @@ def check_extent(
             )
 
 
+def check_distinct(own_id: str, heard: Sequence[Heard]) -> None:
+    """Raise INVALID_ARGUMENT where two addresses are of one server, or of two with one id.
+
+    One server would count as two that have a record, and the fence tells servers apart by their
+    ids.
+    """
+    seen = {own_id: "this server"}
+    for each in heard:
+        if each.told is None or each.told.node_id is None:
+            continue
+        known = seen.get(each.told.node_id)
+        if known is not None:
+            raise ClewError(
+                ErrorCode.INVALID_ARGUMENT,
+                f"--standby {each.url} and {known} are one server, or have copies of one folder",
+                hint="name each of the other servers once; a standby begins with an empty "
+                "--data-dir and copies what there is by itself",
+            )
+        seen[each.told.node_id] = each.url
+
+
 def check_nobody_leads(heard: Sequence[Heard]) -> None:
     """Raise CONFLICT where a leader answers: it would go on, and be cut off."""
     for each in heard:

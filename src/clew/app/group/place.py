@@ -9,6 +9,9 @@ from clew.surfaces.group import refuse_write
 from clew.telemetry.group import GroupStatus, PeerStatus, Promotion
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clew.app.group.candidacy import LeaseSeen
     from clew.app.group.roles import Course
     from clew.base.errors import ClewError
     from clew.store.replication.part import Part
@@ -57,7 +60,8 @@ def describe_standing(
     leads: bool,
     url: str,
     required: int,
-    lease: str | None,
+    others: Sequence[str],
+    lease: LeaseSeen | None,
     detail: str | None,
 ) -> GroupStatus:
     """Return where a server stands; `part` is None while nothing is open."""
@@ -74,7 +78,11 @@ def describe_standing(
         acked=0 if told is None else told.acked,
         behind=None if told is None else count_behind(told),
         required_acks=required,
-        lease=lease,
+        others=list(others),
+        heard_seconds=None if told is None else told.heard_s,
+        lease=None if lease is None else lease.address,
+        lease_holder=None if lease is None else lease.holder,
+        lease_seconds_left=None if lease is None else lease.left_s,
         peers=[] if told is None else describe_peers(told),
         detail=(told.need if told is not None else None) or detail,
         warning=None if told is None else find_difference(required, told),

@@ -28,6 +28,7 @@ from clew.app.group.peers import (
     STANDBY,
     Peers,
     Told,
+    check_distinct,
     check_nobody_leads,
     extent_of,
 )
@@ -240,8 +241,14 @@ class Course:
     # The first role, and what lies between two.
 
     async def _first_turn(self) -> Turn:
-        """Find out who leads; whoever led before goes on unless another does."""
-        await self.claims.learn(await self.peers.ask())
+        """Find out who leads; whoever led before goes on unless another does.
+
+        Raises:
+            ClewError: two of the addresses are of one server.
+        """
+        heard = await self.peers.ask()
+        check_distinct(self.standing.node_id, heard)
+        await self.claims.learn(heard)
         standing, role = self.standing, self._configuration.role
         if self._stop.is_set():
             return Turn.END
@@ -535,7 +542,8 @@ class Course:
             leads=leads,
             url=self.url,
             required=self.required,
-            lease=None if self._candidacy is None else self._candidacy.shown,
+            others=self.peers.urls,
+            lease=None if self._candidacy is None else self._candidacy.seen(),
             detail=self._detail,
         )
 

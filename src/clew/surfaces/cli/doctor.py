@@ -29,7 +29,7 @@ from clew.surfaces.cli.ports import (
     read_file_limit,
 )
 from clew.surfaces.cli.text import plural, show_bytes, show_count, show_duration, show_percent
-from clew.telemetry.group import GroupStatus
+from clew.telemetry.group import GroupStatus, ShardList
 from clew.telemetry.query.parameters import LogQuery, MetricQuery, SpanQuery
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ CLOCK_SKEW_S: Final = 2.5
 
 # The engine's threads hold a few descriptors each and every client one.
 OPEN_FILES_FEW: Final = 4096
+
+# A leader that has nothing to send says so once a second.
+SILENCE_S: Final = 5.0
 
 SPANS_LATELY: Final = SpanQuery(last="60s", limit=1, count="exact")
 LOGS_LATELY: Final = LogQuery(last="60s", limit=1, count="exact")
@@ -107,9 +110,11 @@ def examine(client: TelemetryClient, local: Local | None) -> Report:
     else:
         owner = find_owner(server.port) if here else None
         checks.append(_check_server(status, server.url, owner))
-        checks.append(_check_ready(client))
+        group = status.document().group
+        checks.append(_check_ready(client, group))
+        if group is not None and group.enabled:
+            checks.append(_check_settings(_check_group(group), group))
         checks.extend(_check_shards(client))
-        checks.extend(_check_group(client))
         checks.append(_check_clock(status.answer.headers.get("date")))
     if here and local is not None:
         checks.extend(_check_doors(local, owner, is_up=status is not None))
@@ -139,7 +144,7 @@ def _check_server(status: Reply[IngestStatus], url: str, owner: Owner | None) ->
     return Check(name="server", status="ok", detail=f"answers at {url}{process}{spent}")
 
 
-def _check_ready(client: TelemetryClient) -> Check:
+def _check_ready(client: TelemetryClient, group: GroupStatus | None) -> Check:
     try:
         client.server.get("/readyz")
     except ClewError as error:
@@ -149,19 +154,52 @@ def _check_ready(client: TelemetryClient) -> Check:
             detail=f"the server is not ready: {error.message}",
             hint=f"see {client.server.url}/readyz and the server's own output",
         )
+    if group is not None and group.enabled and not group.is_leader:
+        detail = "answers questions; as a standby it takes records from its leader alone"
+        return Check(name="ready", status="ok", detail=detail)
     return Check(name="ready", status="ok", detail="takes records and answers questions")
 
 
-class _Shard(msgspec.Struct, frozen=True):
-    name: str
-    url: str
-    reachable: bool
-    latency_ms: float | None
-    error: str | None
+def _check_group(group: GroupStatus) -> Check:
+    """Tell who leads, and who of the others is missing."""
+    ask_all = "clew servers shows how each of them is"
+    if group.is_leader:
+        away = ", ".join(f"{each.url} ({each.detail})" for each in group.peers if not each.ok)
+        there = sum(each.ok for each in group.peers)
+        count = plural(len(group.peers), "standby")
+        detail = f"leads epoch {group.epoch}; {there} of {count} there"
+        if not away:
+            return Check(name="group", status="ok", detail=detail)
+        is_enough = there >= group.required_acks
+        return Check(
+            name="group",
+            status="warn" if is_enough else "fail",
+            detail=f"{detail}{'' if is_enough else ', too few to take records'}; missing: {away}",
+            hint=f"start what is missing; {ask_all}",
+        )
+    if group.leader_url is None or group.leader_url == group.url:
+        detail = f"a standby, and nobody leads, as far as it knows (epoch {group.epoch})"
+        return Check(name="group", status="fail", detail=detail, hint=ask_all)
+    heard = group.heard_seconds
+    if heard is None or heard > SILENCE_S:
+        since = "since it started" if heard is None else f"for {show_duration(heard * 1000)}"
+        return Check(
+            name="group",
+            status="fail",
+            detail=f"a standby of {group.leader_url}, not heard {since}",
+            hint=f"start the leader, or have another lead with clew promote; {ask_all}",
+        )
+    behind = plural(group.behind or 0, "frame")
+    detail = f"a standby of {group.leader_url} under epoch {group.epoch}, {behind} behind"
+    return Check(name="group", status="ok", detail=detail)
 
 
-class _Shards(msgspec.Struct, frozen=True):
-    shards: list[_Shard]
+def _check_settings(check: Check, group: GroupStatus) -> Check:
+    """Tell of a group that is well that its servers are not set alike."""
+    if check.status != "ok" or group.warning is None:
+        return check
+    hint = "start one after the other again with the same, while all of them are there"
+    return Check(name="group", status="warn", detail=group.warning, hint=hint)
 
 
 def _check_shards(client: TelemetryClient) -> Iterator[Check]:
@@ -171,7 +209,7 @@ def _check_shards(client: TelemetryClient) -> Iterator[Check]:
     except ClewError:
         # A server that holds data itself, or an older one: it has none.
         return
-    for shard in msgspec.json.decode(body, type=_Shards).shards:
+    for shard in msgspec.json.decode(body, type=ShardList).shards:
         if shard.reachable:
             spent = f", {shard.latency_ms:.1f} ms" if shard.latency_ms is not None else ""
             yield Check(
@@ -184,28 +222,6 @@ def _check_shards(client: TelemetryClient) -> Iterator[Check]:
                 detail=f"{shard.url}: {shard.error}",
                 hint="answers lack what it holds; start it, or take it out of --shards",
             )
-
-
-def _check_group(client: TelemetryClient) -> Iterator[Check]:
-    """Look at whether servers that stand in for one another are set alike."""
-    try:
-        status = msgspec.json.decode(client.server.get("/internal/cluster").body, type=GroupStatus)
-    except (ClewError, msgspec.DecodeError):
-        # An older server, or one that does not tell this caller.
-        return
-    if not status.enabled:
-        return
-    does = "leads" if status.is_leader else f"follows {status.leader_url or 'nobody yet'}"
-    detail = f"the server {does}, epoch {status.epoch}"
-    if status.warning is None:
-        yield Check(name="group", status="ok", detail=detail)
-    else:
-        yield Check(
-            name="group",
-            status="warn",
-            detail=status.warning,
-            hint="start one after the other again with the same, while all of them are there",
-        )
 
 
 def _check_clock(date: str | None) -> Check:
@@ -283,13 +299,13 @@ def _check_disk(folder: Path) -> Check:
 def _check_arrivals(client: TelemetryClient, status: IngestStatus) -> Check:
     try:
         lately = {
-            "spans": _count(client.find_spans(SPANS_LATELY).document()),
-            "log records": _count(client.find_logs(LOGS_LATELY).document()),
-            "points": _count(client.find_metrics(POINTS_LATELY).document()),
+            "span": _count(client.find_spans(SPANS_LATELY).document()),
+            "log record": _count(client.find_logs(LOGS_LATELY).document()),
+            "point": _count(client.find_metrics(POINTS_LATELY).document()),
         }
     except ClewError as error:
         return Check(name="arrivals", status="fail", detail=error.message, hint=error.hint)
-    shown = ", ".join(f"{show_count(count)} {noun}" for noun, count in lately.items())
+    shown = ", ".join(plural(count, noun) for noun, count in lately.items())
     records = sum(signal.records for signal in status.signals)
     detail = f"last minute: {shown}; {plural(records, 'record')} since the server started"
     if any(lately.values()):
@@ -326,7 +342,7 @@ def _check_links(status: IngestStatus) -> Iterator[Check]:
 def _check_log(status: IngestStatus) -> Iterator[Check]:
     fill = status.log_bytes / status.log_bytes_max if status.log_bytes_max else 0.0
     size = f"{show_bytes(status.log_bytes)} of {show_bytes(status.log_bytes_max)}"
-    detail = f"{size} ({show_percent(fill)}), {status.batches_waiting} batches waiting"
+    detail = f"{size} ({show_percent(fill)}), {plural(status.batches_waiting, 'batch')} waiting"
     hint = status.last_error or "the store does not keep up; see the server's own output"
     if not status.writable or fill >= LOG_FILL_FULL:
         yield Check(name="log", status="fail", detail=detail, hint=hint)

@@ -194,7 +194,7 @@ def show_percent(part: float) -> str:
 
 def plural(count: int, noun: str) -> str:
     """Return a count and its noun: ``1 span``, ``2 spans``, ``2 series``, ``2 processes``."""
-    if noun.endswith(("sh", "ss")):
+    if noun.endswith(("sh", "ss", "ch")):
         return f"{show_count(count)} {noun}{'' if count == 1 else 'es'}"
     if count == 1 or noun.endswith("s"):
         return f"{show_count(count)} {noun}"

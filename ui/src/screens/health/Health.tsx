@@ -12,13 +12,14 @@ import "./health.css";
 import { Limits } from "./Limits";
 import { Losses } from "./Losses";
 import { saySignal } from "./nearness";
+import { Servers } from "./Servers";
 import { Slow } from "./Slow";
 import { STORE_SQL, Store } from "./Store";
 
 /** How often it is asked who is here: that does not change by itself. */
 const SLOW_MS = 60_000;
 
-type Answered<Document> = Answer<Document> & { again: () => void };
+export type Answered<Document> = Answer<Document> & { again: () => void };
 
 export type Asked = Answered<Found>;
 
@@ -57,10 +58,11 @@ export default function Health() {
 							<div>
 								<Losses of={health} />
 								<Ready of={ready} />
+								<Servers of={ready} />
 								<Intake of={intake} />
 							</div>
 							<div>
-								<Store of={health} />
+								<Store of={health} isTier={intake.data?.shards != null} />
 								<Running of={health} />
 								<Who of={who} />
 							</div>

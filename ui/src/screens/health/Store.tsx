@@ -23,7 +23,17 @@ export const STORE_SQL = TABLES.map(
 		`SELECT '${table}' AS table, count() AS rows, min(${when}) AS first, max(${when}) AS last FROM ${table}`,
 ).join(" UNION ALL ");
 
-export function Store({ of: answer }: { of: Asked }) {
+export function Store({ of: answer, isTier }: { of: Asked; isTier: boolean }) {
+	if (isTier)
+		return (
+			<section class="panel" aria-label="What is kept">
+				<h2>What is kept</h2>
+				<p>
+					Nothing here: this is a query tier, and its shards have it all. What each of them keeps is
+					on its own page; <code>clew servers</code> names them.
+				</p>
+			</section>
+		);
 	return (
 		<section class="panel" aria-label="What is kept">
 			<h2>What is kept</h2>

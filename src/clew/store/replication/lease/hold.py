@@ -82,6 +82,11 @@ class Lease:
         """Return whether this server may say that it leads, at this moment."""
         return self._clock() < self._held_until
 
+    @property
+    def left_s(self) -> float:
+        """For how many seconds this server may still say so; 0 where it does not hold it."""
+        return max(0.0, self._held_until - self._clock())
+
     def read(self) -> Holder | None:
         """Return who holds it, or held it last; None when nobody ever took it.
 

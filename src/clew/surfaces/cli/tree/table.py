@@ -369,6 +369,22 @@ COMMANDS: Final[tuple[Command, ...]] = (
     *SESSION_COMMANDS,
     *TEAM_COMMANDS,
     Command(
+        "servers",
+        "clew.surfaces.cli.commands.servers:servers",
+        RUN,
+        "Show who leads a group of servers and how far the others are, or how shards are.",
+        (
+            "Asks the server that --server names, and then, all at once, the others that it knows. "
+            "Any server of a group may be asked. Exit code 1 where nobody leads, or any of them is "
+            "not well."
+        ),
+        (
+            ("clew servers", "a line per server"),
+            ("clew servers --server http://10.0.0.2:7701", "as another server sees it"),
+            ("clew servers --format json", "for a script: `leader` is where to send"),
+        ),
+    ),
+    Command(
         "promote",
         "clew.surfaces.cli.commands.promote:promote",
         RUN,

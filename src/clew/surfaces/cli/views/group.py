@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clew.surfaces.cli.grid import Style
-from clew.surfaces.cli.text import escape, show_count
+from clew.surfaces.cli.text import escape, plural, show_count
 
 if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
@@ -26,7 +26,12 @@ def group_lines(document: GroupStatus, _width: int) -> list[Line]:
     for peer in document.peers:
         state = escape(peer.detail or ("well" if peer.ok else "away"))
         style = Style.PLAIN if peer.ok else Style.YELLOW
-        lines.append([("standby  ", Style.DIM), (f"{escape(peer.url)}: {state}", style)])
+        told = state if peer.url in state else f"{escape(peer.url)}: {state}"
+        lines.append([("standby  ", Style.DIM), (told, style)])
+    missing = document.required_acks - sum(peer.ok for peer in document.peers)
+    if document.is_leader and missing > 0:
+        wanted = f"what is written is refused until {plural(missing, 'more standby')} is there"
+        lines.append([("note     ", Style.DIM), (wanted, Style.YELLOW)])
     if document.warning:
         lines.append([("warning  ", Style.DIM), (escape(document.warning), Style.YELLOW)])
     if document.detail:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
-from clew.surfaces.cli.text import NOTHING, escape, show_bytes, show_count, show_time
+from clew.surfaces.cli.text import NOTHING, escape, plural, show_bytes, show_count, show_time
 from clew.surfaces.cli.views.group import group_lines
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def ingest_lines(document: IngestStatus, width: int) -> list[Line]:
 
 def _state(document: IngestStatus) -> list[Line]:
     acked, flushed = show_count(document.acked_frame), show_count(document.flushed_frame)
-    rows, batches = show_count(document.hot_rows), show_count(document.batches_waiting)
+    rows, batches = plural(document.hot_rows, "row"), plural(document.batches_waiting, "batch")
     facts = [
         ("log", f"{show_bytes(document.log_bytes)} of {show_bytes(document.log_bytes_max)}"),
         ("frames", f"{acked} acknowledged, {flushed} in the store"),
-        ("waiting", f"{rows} rows, {batches} batches"),
+        ("waiting", f"{rows}, {batches}"),
         ("decoder", escape(document.decoder)),
     ]
     lines: list[Line] = [[(name.ljust(9), Style.DIM), (text, Style.PLAIN)] for name, text in facts]

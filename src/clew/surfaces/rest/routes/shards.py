@@ -13,6 +13,7 @@ from clew.store.engine.exchange import decode_frame
 from clew.surfaces.internal.paths import FRAMES_PATH
 from clew.surfaces.rest.route import BASE, QueryRoute
 from clew.telemetry.documents import IngestStatus, SignalStatus
+from clew.telemetry.group import ShardList, ShardStatus
 from clew.telemetry.remote import TelemetryClient
 
 if TYPE_CHECKING:
@@ -24,26 +25,6 @@ LOOK_SECONDS_MAX: Final = 2.0
 """How long a shard may take to say that it is there: a probe's own timeout is longer."""
 
 NS_PER_MS: Final = 1_000_000
-
-
-class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One shard. `newest_frame` is the newest that it has acknowledged."""
-
-    name: str
-    url: str
-    reachable: bool
-    latency_ms: float | None
-    newest_frame: int | None
-    error: str | None
-
-
-class ShardList(msgspec.Struct, frozen=True, kw_only=True):
-    """The shards of a query tier, by name."""
-
-    shards: list[ShardStatus]
-    count: int
-    total: int
-    truncated: bool
 
 
 def look_at_shards(desk: Desk) -> list[ShardStatus]:
