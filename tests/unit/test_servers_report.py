@@ -23,6 +23,7 @@ LEADER = GroupStatus(
     leader="a",
     leader_url=A,
     acked=1234,
+    last=1234,
     behind=0,
     required_acks=1,
     others=[B, C],
@@ -41,6 +42,7 @@ STANDBY = GroupStatus(
     leader="a",
     leader_url=A,
     acked=1233,
+    last=1233,
     behind=0,
     required_acks=1,
     others=[A, C],
@@ -60,7 +62,7 @@ def shown(asked: list[Asked], width: int = 80) -> list[str]:
 def test_who_leads_is_told_and_how_far_the_others_are_by_what_their_leader_heard() -> None:
     found = report_group([Asked(A, LEADER, 1.2), Asked(B, STANDBY, 2.2), away(C)], A)
     assert (found.leader, found.epoch, found.have_all, found.ok) == (A, 3, 2, False)
-    states = [(each.url, each.state, each.acked, each.behind) for each in found.servers]
+    states = [(each.url, each.state, each.has, each.behind) for each in found.servers]
     assert states == [(A, "leads", 1234, 0), (B, "follows", 1234, 0), (C, "away", 1000, 234)]
 
 
@@ -73,13 +75,21 @@ def test_a_standby_that_only_its_leader_reaches_counts_by_its_leaders_word() -> 
 
 
 def test_where_nobody_leads_it_is_said_whom_to_promote() -> None:
-    former = msgspec.structs.replace(STANDBY, node_id="c", url=C, epoch=2, acked=4000)
+    former = msgspec.structs.replace(STANDBY, node_id="c", url=C, epoch=2, last=4000)
     found = report_group([Asked(C, former, 1.0), away(A), Asked(B, STANDBY, 1.0)], C)
     assert not found.ok
     assert found.leader is None
     (note,) = found.notes
     assert note.endswith(f"clew promote --server {B}")
     assert "heard http://10.0.0.1:7701 200 ms ago" in (found.servers[1].detail or "")
+
+
+def test_two_that_began_at_once_are_told_to_begin_one_by_one() -> None:
+    lost = msgspec.structs.replace(LEADER, role="standby", is_leader=False, epoch=1, peers=[])
+    other = msgspec.structs.replace(lost, node_id="b", leader="b", url=B, leader_url=B)
+    found = report_group([Asked(A, lost, 1.0), Asked(B, other, 1.0)], A)
+    (note,) = found.notes
+    assert "--role leader to one alone" in note
 
 
 def test_one_that_led_before_and_has_not_heard_so_is_not_the_leader() -> None:

@@ -966,7 +966,8 @@ export interface GenAiTotals {
  *
  * `enabled` is false for a server that runs alone, which leads nobody and follows nobody. `role`
  * is `leader`, `standby` or `alone`. `leader` and `leader_url` are who leads under `epoch`, as far
- * as is known here. `behind` is how many frames of that leader are known of and not yet here.
+ * as is known here. `acked` is the newest acknowledged frame that is known of and here, `last` the
+ * newest that is written here; `behind` is how many frames of that leader are not yet here.
  * `required_acks` is how many others must have what is acknowledged. `others` are the addresses of
  * the others, as this server was given them. Of a standby, `heard_seconds` is how long ago its
  * leader was heard, null before it ever was. `lease` is where the lease is kept; `lease_holder`
@@ -984,6 +985,7 @@ export interface GroupStatus {
 	leader?: string | null;
 	leader_url?: string | null;
 	acked?: number;
+	last?: number;
 	behind?: number | null;
 	required_acks?: number;
 	others?: string[];

@@ -76,6 +76,7 @@ def describe_standing(
         leader=standing.leader,
         leader_url=standing.leader_url,
         acked=0 if told is None else told.acked,
+        last=0 if told is None else told.last,
         behind=None if told is None else count_behind(told),
         required_acks=required,
         others=list(others),

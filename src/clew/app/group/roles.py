@@ -211,6 +211,14 @@ class Course:
         if place.leads:
             # Whoever looks through logs finds who led when.
             logger.info("this server leads epoch %d", self.standing.epoch)
+        elif self._resuming is not None and not self._resuming.done():
+            logger.info("this server led last: it waits until it hears enough others to go on")
+        elif self.standing.is_leading:
+            logger.warning(
+                "this server is a standby, and nobody leads as far as it knows; what to do: "
+                "clew servers --server %s",
+                self.url,
+            )
         else:
             whom = self.standing.leader_url or "nobody yet"
             logger.info("this server is a standby and follows %s", whom)

@@ -47,7 +47,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
     `name` is what a tier calls a shard. `role` is `leader`, `standby`, `alone` or `shard`, null
     where nothing was heard of it. `state` is how it is in a word or two, and `detail` says more
-    where it is not well. `acked` is the newest acknowledged frame that it has on disk, and it lacks
+    where it is not well. `has` is the newest frame of the log that it has on disk, and it lacks
     `behind` frames of what its leader has written. `answered_ms` is how long it took to answer;
     null where it was not reached from here.
     """
@@ -58,7 +58,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     role: str | None = None
     epoch: int | None = None
-    acked: int | None = None
+    has: int | None = None
     behind: int | None = None
     heard_seconds: float | None = None
     answered_ms: float | None = None
@@ -228,10 +228,10 @@ def _describe(asked: Asked, leader: Asked | None) -> ServerState:
     if asked.told is None:
         return _describe_unreached(asked, seen)
     told = asked.told
-    acked, behind = told.acked, told.behind
+    has, behind = told.last, told.behind
     if seen is not None and seen.acked is not None:
-        # What counts is what the leader was told; a standby hears what is acknowledged later.
-        acked, behind = seen.acked, seen.behind
+        # What counts is what the leader was told.
+        has, behind = seen.acked, seen.behind
     state, detail = _judge(asked, leader, seen)
     return ServerState(
         url=asked.url,
@@ -239,7 +239,7 @@ def _describe(asked: Asked, leader: Asked | None) -> ServerState:
         state=state,
         role=told.role,
         epoch=told.epoch if told.enabled else None,
-        acked=acked if told.enabled else None,
+        has=has if told.enabled else None,
         behind=behind,
         heard_seconds=told.heard_seconds,
         answered_ms=asked.ms,
@@ -254,7 +254,7 @@ def _describe_unreached(asked: Asked, seen: PeerStatus | None) -> ServerState:
             url=asked.url,
             ok=True,
             state=FOLLOWS,
-            acked=seen.acked,
+            has=seen.acked,
             behind=seen.behind,
             detail="by the word of its leader; it is not reached from here",
         )
@@ -262,7 +262,7 @@ def _describe_unreached(asked: Asked, seen: PeerStatus | None) -> ServerState:
         url=asked.url,
         ok=False,
         state="away",
-        acked=None if seen is None else seen.acked,
+        has=None if seen is None else seen.acked,
         behind=None if seen is None else seen.behind,
         detail=asked.error.message,
     )
@@ -304,7 +304,7 @@ def _tell_silence(told: GroupStatus) -> str:
     if told.leader_url is None:
         return "it follows nobody yet"
     if told.leader_url == told.url:
-        return "it led last, and goes on once it hears the others"
+        return "it led last, and waits for the others"
     if told.heard_seconds is None:
         return f"it has not heard {told.leader_url} since it started"
     return f"it heard {told.leader_url} {show_duration(told.heard_seconds * MS_PER_S)} ago"
@@ -344,12 +344,16 @@ def _notes(heard: Sequence[Asked], leader: Asked | None) -> Iterator[str]:
             yield "nobody leads: a standby takes over once the lease is free and it hears enough"
         else:
             # Where another one has more, that one refuses and names it.
-            best = max(told, key=lambda each: (each.epoch, each.acked), default=None)
+            best = max(told, key=lambda each: (each.epoch, each.last), default=None)
             url = "URL" if best is None or best.url is None else best.url
-            yield (
-                "nobody leads: start the leader again, or have another one lead: "
-                f"clew promote --server {url}"
-            )
+            why = "nobody leads: start what is away, or"
+            leading = [each.epoch for each in told if each.leader == each.node_id]
+            if len(leading) > len(set(leading)):
+                why = (
+                    "nobody leads, since two began to at the same time: give --role leader to one "
+                    "alone, and"
+                )
+            yield f"{why} have one lead: clew promote --server {url}"
     acks = {each.required_acks for each in told}
     if len(acks) > 1:
         listed = ", ".join(f"{each.required_acks} at {each.url}" for each in told)
@@ -363,7 +367,7 @@ def _describe_shard(shard: ShardStatus) -> ServerState:
         role="shard",
         ok=shard.reachable,
         state="answers" if shard.reachable else "away",
-        acked=shard.newest_frame,
+        has=shard.newest_frame,
         answered_ms=shard.latency_ms,
         detail=shard.error,
     )

@@ -56,7 +56,7 @@ def _server(each: ServerState) -> list[Line]:
         plain(each.role or NOTHING),
         styled(each.state, _style_of(each)),
         plain(_count(each.epoch)),
-        plain(_count(each.acked)),
+        plain(_count(each.has)),
         plain(_count(each.behind)),
         styled(_spent(each), Style.DIM),
     ]
@@ -67,7 +67,7 @@ def _shard(each: ServerState) -> list[Line]:
         plain(escape(each.name or NOTHING)),
         plain(escape(each.url)),
         styled(each.state, _style_of(each)),
-        plain(_count(each.acked)),
+        plain(_count(each.has)),
         styled(_spent(each), Style.DIM),
     ]
 

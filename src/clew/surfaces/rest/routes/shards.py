@@ -6,8 +6,6 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.exchange import decode_frame
 from clew.surfaces.internal.paths import FRAMES_PATH
