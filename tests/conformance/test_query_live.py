@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.store.engine.contract import Snapshot
 from clew.telemetry.otlp.signal import Signal
 from clew.telemetry.query.live import BATCH_MAX, LAG_MAX, NEAR_FRAMES, live_logs, live_spans
+from clew.telemetry.query.own import OwnStore
 from clew.telemetry.query.parameters import LogQuery, SpanQuery
+from clew.telemetry.tables import TRACES
+from clew.telemetry.tables.own import OWN_TRACES
 from clew.testing.requests import ids_of, logs_request, spans_request
 from tests.conformance.ingested import AT, IngestedStore
 
@@ -74,6 +78,34 @@ def test_records_come_in_frame_order_whatever_their_times_hot_or_stored(
     batch = live_spans(store, SpanQuery(), "1", AT)
     assert [int(span.span_id, 16) for span in batch.records] == [2, 3, 4, 5, 6]
     assert batch.event_id == "6"
+
+
+def test_what_came_of_another_signal_asks_the_engine_nothing(store: IngestedStore) -> None:
+    add_logs(store, ["stored"])
+    store.flush()
+    store.add(Signal.TRACES, spans_request("shop", [ids_of(1)], start_ns=AT))
+    store.engine.close()
+    batch = ask_logs(store, "1")
+    assert (batch.records, batch.event_id, batch.is_behind) == ([], "2", False)
+    with pytest.raises(ClewError):
+        live_spans(store, SpanQuery(), "1", AT)
+
+
+def test_a_feed_of_what_the_server_tells_of_itself_has_it_and_nothing_else(
+    store: IngestedStore,
+) -> None:
+    class Server(IngestedStore):
+        def __init__(self) -> None:
+            self.engine = store.engine
+
+        def snapshot(self) -> Snapshot:
+            hot = store.snapshot().hot[TRACES.name]
+            return Snapshot(0, 2, {TRACES.name: hot.slice(0, 1), OWN_TRACES.name: hot.slice(1)})
+
+    for number in (1, 2):
+        store.add(Signal.TRACES, spans_request("shop", [ids_of(number)], start_ns=AT))
+    batch = live_spans(OwnStore(Server()), SpanQuery(), "0", AT)
+    assert [int(span.span_id, 16) for span in batch.records] == [2]
 
 
 def test_records_are_chosen_by_the_filters_of_the_lists(store: IngestedStore) -> None:

@@ -23,7 +23,7 @@ import time
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -100,6 +100,22 @@ def keep(batch: pa.RecordBatch, first: int, last: int) -> pa.RecordBatch | None:
     frames = frame_numbers(batch.column(FRAME))
     start, end = bisect_left(frames, first), bisect_right(frames, last)
     return batch.slice(start, end - start) if end > start else None
+
+
+def since(snapshot: Snapshot, first: int) -> Snapshot:
+    """Return a moment for questions that want rows of frame `first` and later alone.
+
+    Where all of those are hot it has no others, and says that no stored row need be looked at.
+    """
+    if snapshot.frames is not None or first <= snapshot.flushed:
+        return snapshot
+    hot = {}
+    for table, rows in snapshot.hot.items():
+        batches = rows.to_batches()
+        later = [part for batch in batches if (part := keep(batch, first, snapshot.acked))]
+        if later:
+            hot[table] = pa.Table.from_batches(later)
+    return replace(snapshot, hot=hot, is_hot_alone=True)
 
 
 def number_rows(batches: Mapping[str, pa.RecordBatch], frame: int) -> dict[str, pa.RecordBatch]:

@@ -208,11 +208,13 @@ class ChdbEngine(ClickHouseAdapter):
         variables = {name: f"hot_{number}" for number, name in enumerate(hot)}
         sources = {}
         for name, scan in scans.items():
-            up_to = None if name in uncut else snapshot.flushed
-            source = stored_rows(self.database, scan, up_to=up_to)
+            parts = []
+            if name not in variables or not snapshot.is_hot_alone:
+                up_to = None if name in uncut else snapshot.flushed
+                parts.append(stored_rows(self.database, scan, up_to=up_to))
             if name in variables:
-                source = f"({source}) UNION ALL ({hot_rows(scan, variables[name], snapshot)})"
-            sources[name] = source
+                parts.append(hot_rows(scan, variables[name], snapshot))
+            sources[name] = parts[0] if len(parts) == 1 else f"({parts[0]}) UNION ALL ({parts[1]})"
         return sources
 
     def _read(

@@ -40,12 +40,15 @@ class Snapshot:
 
     Over shards `frames` has the frame of each of them; then `acked` is larger than any frame of any
     row, and says nothing of what came since.
+
+    `is_hot_alone`: no stored row meets the condition of any scan, so that an engine need not look.
     """
 
     flushed: int
     acked: int
     hot: Mapping[str, pa.Table] = field(default_factory=dict)
     frames: tuple[int, ...] | None = None
+    is_hot_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clew.telemetry.tables.own import OWN_BY_NAME, OWN_TABLES
+from clew.telemetry.tables.own import OWN_BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,13 @@ class OwnStore:
     def snapshot(self) -> Snapshot:
         """Return this moment, with the hot rows of our tables alone."""
         moment = self._store.snapshot()
-        names = (table.name for table in OWN_TABLES if table.name in moment.hot)
-        hot = {name: moment.hot[name] for name in names}
+        hot = {
+            name: moment.hot[own.name]
+            for asked, own in OWN_BY_NAME.items()
+            if own.name in moment.hot
+            # The question looks for them by its own name, the engine by ours.
+            for name in (asked, own.name)
+        }
         return replace(moment, hot=hot)
 
     def flush(self) -> None:
