@@ -168,9 +168,6 @@ class MemoryEngine:
             self._changed.notify_all()
         self.after_insert(table.name, token)
 
-    def get_ready(self) -> None:
-        """Always ready."""
-
     def newest_frame(self, tables: Sequence[Table]) -> int:
         return max((row["Frame"] for t in tables for row in self.rows(t.name)), default=0)
 

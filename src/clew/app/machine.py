@@ -1,4 +1,4 @@
-"""What the process asks of the machine: descriptors, and an allocator that keeps large blocks."""
+"""What the process asks of the machine, and what its libraries are kept from asking."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import ctypes
 import logging
 import os
 import resource
+import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +57,28 @@ def keep_large_blocks() -> bool:
         libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
         and libc.mallopt(_M_TRIM_THRESHOLD, FREE_BYTES_KEPT)
     )
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Says of pandas that it is not there."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("a server does without pandas", name=fullname)
+        return None
+
+
+def do_without_pandas() -> None:
+    """Keep this process from importing pandas, of which a server needs nothing.
+
+    Arrow and the engine look for it when they first see a value or a row, and take what it makes
+    where it is there. That costs a fifth of a CPU-second, a second of the first record, and 35 MiB
+    for good. Idempotent.
+    """
+    if not any(isinstance(finder, _WithoutPandas) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _WithoutPandas())
 
 
 def _has_glibc() -> bool:

@@ -5,7 +5,7 @@ their own, so that no count of users' telemetry ever has them in it. What cannot
 and not tried again: the next record tells the same, and a store in trouble has more urgent work.
 
 A server that was sent nothing since its start has nothing to tell and stays as small as it is: the
-first row of anybody makes the engine load some 80 MB that it does not need until then.
+first row of anybody makes the engine load some 40 MB that it does not need until then.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from clew.app.configuration.exposure import check_exposure
 from clew.app.configuration.group import check_group
 from clew.app.configuration.load import load
 from clew.app.configuration.values import SQLITE
-from clew.app.machine import keep_large_blocks, raise_descriptor_limit
+from clew.app.machine import do_without_pandas, keep_large_blocks, raise_descriptor_limit
 from clew.app.sockets import Sockets, take
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.transport.receiver import DatagramReceiver
@@ -76,6 +76,7 @@ def serve(configuration: Configuration, *, warnings: Sequence[str] = ()) -> int:
     gc.disable()
     _configure_logging()
     keep_large_blocks()
+    do_without_pandas()
     sys.setswitchinterval(SWITCH_S)
     raise_descriptor_limit()
     scratch = None

@@ -204,8 +204,6 @@ class Flusher:
             recovered = self._recovered
             if recovered.batch is not None:
                 self._store(recovered.batch, recovered.splits)
-            self._wait_for_rows()
-            self._engine.get_ready()
             while (frames := self._wait_for_batch()) is not None:
                 first, last = frames
                 self._record(lambda: self._log.record_cut(Cut(first, last)))  # noqa: B023
@@ -220,14 +218,6 @@ class Flusher:
             with self._changed:
                 self._is_done = True
                 self._changed.notify_all()
-
-    def _wait_for_rows(self) -> None:
-        """Wait until the first row is acknowledged, or the flusher is to stop."""
-        with self._changed:
-            while not self._is_stopping and self._hot.waiting().since is None:
-                self._is_idle = True
-                self._changed.wait()
-                self._is_idle = False
 
     def _wait_for_batch(self) -> tuple[int, int] | None:
         """Wait until a batch is due and return its frames; None when there is no more to do."""

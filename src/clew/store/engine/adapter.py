@@ -126,9 +126,6 @@ class ClickHouseAdapter:
                 client.command(drop_partition(self.database, table, partition))
         return len(partitions)
 
-    def get_ready(self) -> None:
-        """See `Engine.get_ready`. A server is ready as it is."""
-
     def newest_frame(self, tables: Sequence[Table]) -> int:
         """See `Engine.newest_frame`."""
         with self._clients.borrow() as client, translated():

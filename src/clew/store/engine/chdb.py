@@ -22,8 +22,6 @@ own threads do not survive the interpreter's teardown well (one crash seen at ex
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -119,14 +117,6 @@ class ChdbEngine(ClickHouseAdapter):
         """See `Engine.close`."""
         super().close()
         self._anchor.close()
-
-    def get_ready(self) -> None:
-        """See `Engine.get_ready`. The library looks for pandas when it first reads Arrow rows.
-
-        That takes it a second, and a process that gets no rows is better off without the 40 MB.
-        """
-        with contextlib.suppress(ImportError):
-            importlib.import_module("pandas")
 
     def insert(self, table: Table, rows: pa.Table, *, token: str) -> None:
         """See `Engine.insert`."""

@@ -155,14 +155,6 @@ class Engine(Protocol):
         """
         ...
 
-    def get_ready(self) -> None:
-        """Load what the first insert or the first hot rows need, so that nobody waits for it then.
-
-        Called when the first rows have come; may take a second. Never raises: what is wrong is told
-        by the call that needs it.
-        """
-        ...
-
     def newest_frame(self, tables: Sequence[Table]) -> int:
         """Return the highest frame number stored in any of the tables, 0 when there is none."""
         ...

@@ -171,8 +171,6 @@ class ShardedEngine(ChdbEngine):
         super().__init__(folder)
         self._tables: dict[str, Table] = {}
         self._statement = threading.Lock()
-        # Every statement reads Arrow rows here, so nothing is won by waiting with that.
-        self.get_ready()
         self._shards = shards
         self._names = [shard.name for shard in shards.shards]
 
