@@ -283,6 +283,21 @@ def test_rows_are_flushed_unasked_when_they_are_many_or_old(tmp_path: Path) -> N
     asyncio.run(run())
 
 
+def test_few_rows_that_follow_on_few_wait_for_more(tmp_path: Path) -> None:
+    async def run() -> None:
+        engine = MemoryEngine()
+        flush = FlushOptions(interval_s=0.01, few_rows=10, few_intervals=100_000)
+        async with opened(tmp_path, engine, replace(LAZY, flush=flush)) as pipeline:
+            await pipeline.accept(NUMBERS, record(2))
+            await asyncio.to_thread(engine.wait_for_rows, 1)
+            await pipeline.accept(NUMBERS, record(4))
+            await pipeline.accept(NUMBERS, record(*range(0, 18, 2)))
+            await asyncio.to_thread(engine.wait_for_rows, 11)
+            assert len(engine.inserts) == 2, "the row alone waited"
+
+    asyncio.run(run())
+
+
 def test_a_batch_that_the_engine_holds_up_grows_to_its_bound_and_no_further(
     tmp_path: Path,
 ) -> None:

@@ -1,8 +1,9 @@
 """The thread that takes acknowledged rows to the engine, one batch at a time.
 
 Theory of operation. A batch is cut at 50 000 rows, because that is where a row is cheapest to
-insert, or a second after its first row, so that little has to be decoded again after a crash; when
-the engine is behind, what has gathered goes in one batch of up to 200 000. First the cut is made
+insert, or a second after its first row, so that little has to be decoded again after a crash (few
+rows that follow on few wait five seconds); when the engine is behind, what has gathered goes in one
+batch of up to 200 000. First the cut is made
 durable in the log, then each table gets its rows as one insert under the token
 ``<log id>:<first>-<last>``, then the batch is flushed: its rows leave memory, its frames the log.
 Whenever the process dies in between, the next one finds the cut and inserts the same rows under the
@@ -76,7 +77,9 @@ class FlushOptions:
     50 000 rows cost 4.4 CPU-seconds per million to insert, 10 000 cost 8 and 200 000 save a little
     more at the price of memory. A record's rows take about as many bytes as the record, but more
     where a large resource is repeated on each row, and a text column of one insert ends at 2 GiB:
-    so the rows themselves are bounded, too. What failed is tried again after `retry_min_s`, then
+    so the rows themselves are bounded, too. However few rows a batch has, it costs some 20 ms of CPU
+    for each table, the merges that follow included; so after one of fewer than `few_rows` the next
+    waits `few_intervals` times as long, unless as many come before. What failed is tried again after `retry_min_s`, then
     after twice as long, up to `retry_max_s`: often enough that a recovered engine is not waited
     for, rarely enough not to burden one that is ill.
     """
@@ -87,6 +90,8 @@ class FlushOptions:
     batch_bytes_max: int = 256 * 1024 * 1024
     batch_arrow_bytes_max: int = 1024 * 1024 * 1024
     interval_s: float = 1.0
+    few_rows: int = 1000
+    few_intervals: int = 5
     retry_min_s: float = 0.1
     retry_max_s: float = 5.0
 
@@ -132,6 +137,9 @@ class Flusher:
         self._is_done = False
         self._last_error: ClewError | None = None
         self._insert_s = 0.0
+        # Until when few rows wait, and whether they do now.
+        self._rests_until = 0.0
+        self._is_resting = False
         self._passed = 0
         # Of the flusher's thread alone: whether the batch in hand was split already.
         self._is_suspect = False
@@ -154,7 +162,9 @@ class Flusher:
     def poke(self) -> None:
         """Take note that records were acknowledged, or failed."""
         with self._changed:
-            if self._is_idle or self._is_aligning or self._is_full(self._hot.waiting()):
+            waiting = self._hot.waiting()
+            is_rested = self._is_resting and waiting.acked_rows >= self._options.few_rows
+            if self._is_idle or self._is_aligning or is_rested or self._is_full(waiting):
                 self._changed.notify_all()
 
     def flush(self, through: int, *, timeout_s: float) -> None:
@@ -258,7 +268,9 @@ class Flusher:
         is_asked_for = self._is_stopping or self._wanted > self._hot.flushed
         if is_asked_for or self._is_full(waiting):
             return 0.0
-        return waiting.since + self._options.interval_s - time.monotonic()
+        due = waiting.since + self._options.interval_s
+        self._is_resting = waiting.acked_rows < self._options.few_rows and due < self._rests_until
+        return (self._rests_until if self._is_resting else due) - time.monotonic()
 
     def _store(self, batch: Batch, splits: tuple[Split, ...]) -> None:
         """Get a batch into the engine and let go of it."""
@@ -270,7 +282,11 @@ class Flusher:
             while ranges:
                 first, last = ranges.popleft()
                 ranges.extendleft(reversed(self._insert(batch, table, first, last)))
-        self._insert_s = time.monotonic() - started
+        ended = time.monotonic()
+        self._insert_s = ended - started
+        is_small = batch.rows < self._options.few_rows
+        pause = self._options.few_intervals * self._options.interval_s
+        self._rests_until = ended + pause if is_small else 0.0
         self._hot.release_batch(batch)
         self._log.record_flushed(batch.last)
         self._release(batch.last)
