@@ -134,10 +134,13 @@ class _Feed(Generic[Record]):
         """
         if self._rows.table.name not in self.snapshot.hot:
             return []
-        order = f"{FRAME}, {AT}"
-        columns = (f"toUnixTimestamp64Nano({self._rows.table.time}) AS {AT}", FRAME)
-        where = f"{FRAME} >= {first} AND {self._where}"
-        scan = Scan(self._rows.table, (*columns, *self._rows.columns), where, order_by=order)
+        table = self._rows.table
+        scan = Scan(
+            table,
+            (f"toUnixTimestamp64Nano({table.time}) AS {AT}", FRAME, *self._rows.columns),
+            f"{FRAME} >= {first} AND {self._where}",
+            order_by=f"{FRAME}, {AT}",
+        )
         return self._query("@rows", scan)
 
     def first(self, start: _Position, limit: int) -> list[dict[str, Any]]:
