@@ -2,6 +2,7 @@
 
 import { addressOf, NO_SESSION, ownHeaders, readProblem, unreachable } from "./client";
 import { noteHeard } from "./reach";
+import { untilSeen, whileSeen } from "./seen";
 
 export interface ServerEvent {
 	/** The last id that was told up to here: where to go on from. */
@@ -15,13 +16,33 @@ export interface FeedPlace {
 	id: string | undefined;
 }
 
-/** Yield events until the connection or `until` ends; `place` is where to begin, and is kept up. */
+/**
+ * Yield events until the connection or `until` ends, or nobody sees the page any more; begin when it is
+ * seen. `place` is where to begin, and is kept up.
+ */
 export async function* listen(
 	path: string,
 	query: Record<string, unknown>,
 	until: AbortSignal,
 	place: FeedPlace,
 	onOpen?: () => void,
+): AsyncGenerator<ServerEvent> {
+	await untilSeen(until);
+	if (until.aborted) return;
+	const { signal, forget } = whileSeen(until);
+	try {
+		yield* hear(path, query, signal, place, onOpen);
+	} finally {
+		forget();
+	}
+}
+
+async function* hear(
+	path: string,
+	query: Record<string, unknown>,
+	until: AbortSignal,
+	place: FeedPlace,
+	onOpen: (() => void) | undefined,
 ): AsyncGenerator<ServerEvent> {
 	const headers: Record<string, string> = {
 		accept: "text/event-stream",
