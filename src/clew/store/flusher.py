@@ -77,11 +77,11 @@ class FlushOptions:
     50 000 rows cost 4.4 CPU-seconds per million to insert, 10 000 cost 8 and 200 000 save a little
     more at the price of memory. A record's rows take about as many bytes as the record, but more
     where a large resource is repeated on each row, and a text column of one insert ends at 2 GiB:
-    so the rows themselves are bounded, too. However few rows a batch has, it costs some 20 ms of CPU
-    for each table, the merges that follow included; so after one of fewer than `few_rows` the next
-    waits `few_intervals` times as long, unless as many come before. What failed is tried again after `retry_min_s`, then
-    after twice as long, up to `retry_max_s`: often enough that a recovered engine is not waited
-    for, rarely enough not to burden one that is ill.
+    so the rows themselves are bounded, too. However few rows a batch has, it costs some 20 ms of
+    CPU for each table, the merges that follow included; so after one of fewer than `few_rows` the
+    next waits `few_intervals` times as long, unless as many come before. What failed is tried again
+    after `retry_min_s`, then after twice as long, up to `retry_max_s`: often enough that a
+    recovered engine is not waited for, rarely enough not to burden one that is ill.
     """
 
     batch_rows: int = 50_000
