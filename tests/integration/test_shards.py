@@ -269,6 +269,20 @@ def test_the_tier_tells_of_its_shards(town: Town) -> None:
     assert clew("servers", server=town.whole.url).document["kind"] == "alone"
 
 
+def test_a_shard_that_is_named_twice_is_told_and_counts_nothing_twice(
+    town: Town, tmp_path: Path
+) -> None:
+    url = town.shards[0].url
+    twice = {"shards": f"a={url},b={url.replace('127.0.0.1', 'localhost')}"}
+    with ServerProcess(tmp_path / "twice", QUIET | twice) as tier:
+        refused = ask(tier, "/api/v1/traces")
+        assert (refused.status, refused.document["code"]) == (409, "conflict")
+        assert "the shards a and b have the same records" in refused.document["detail"]
+        told = clew("servers", server=tier.url)
+        assert told.code == 1
+        assert [each["state"] for each in told.document["servers"]] == ["answers", "twice"]
+
+
 def test_what_is_written_to_a_tier_is_refused_with_the_address_of_the_shards(town: Town) -> None:
     piece = make_pieces(1, town.start, 1)[0]
     empty = (b"", "application/x-protobuf")

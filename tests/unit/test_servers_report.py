@@ -137,5 +137,5 @@ def test_shards_that_do_not_answer_are_named() -> None:
         there, name="b", url=B, reachable=False, newest_frame=None, error="it is gone"
     )
     found = report_shards(ShardList(shards=[there, gone], count=2, total=2, truncated=False), C)
-    assert (found.ok, found.notes) == (False, ["answers lack what b has, and say so"])
+    assert (found.ok, found.notes) == (False, ["answers lack what is at b, and say so"])
     assert [each.state for each in found.servers] == ["answers", "away"]

@@ -335,8 +335,7 @@ class Pipeline:
 
     def status(self) -> PipelineStatus:
         """Return how the pipeline is. From any thread."""
-        waiting = self._hot.waiting()
-        error = self._log.failure or self._flusher.last_error
+        waiting, error = self._hot.waiting(), self._log.failure or self._flusher.last_error
         return PipelineStatus(
             acked=self._hot.acked,
             flushed=self._hot.flushed,
@@ -353,6 +352,7 @@ class Pipeline:
             last_error=error.message if error else None,
             writable=self._log.failure is None and not self._is_closing,
             group=None if self._part is None else self._part.status(),
+            data_id=(self._part and self._part.standing.group) or self._log.id.hex(),
         )
 
     async def close(self) -> None:

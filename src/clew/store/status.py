@@ -37,8 +37,9 @@ class PipelineStatus:
     `acked` and `flushed` are frame numbers. `damaged_frames` is how many records, at most, the log
     had lost when it was opened; `refused_frames` how many the engine would not take and that are
     kept aside. `last_error` says why rows do not reach the log or the engine at present. `group` is
-    how the servers of the group are, None of a server that is alone. Records are refused when more
-    batches wait than `batches_waiting_max`, or when the rows in memory take more than
+    how the servers of the group are, None of a server that is alone. `data_id` is the same wherever
+    the same records are: at all servers of a group, and in copies of a folder. Records are refused
+    when more batches wait than `batches_waiting_max`, or when the rows in memory take more than
     `hot_bytes_max`.
     """
 
@@ -57,6 +58,7 @@ class PipelineStatus:
     last_error: str | None
     writable: bool
     group: GroupStatus | None = None
+    data_id: str = ""
 
 
 @dataclass(slots=True)

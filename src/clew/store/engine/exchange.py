@@ -9,10 +9,17 @@ types, and whoever puts the rows into a statement again wants those that they ha
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 import pyarrow as pa
 
 from clew.base.errors import ClewError, ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clew.base.gathering import Shard
 
 MEDIA_TYPE = "application/vnd.clew.scans"
 
@@ -71,10 +78,25 @@ class ScanAnswer(msgspec.Struct, frozen=True):
 
 
 class NewestFrame(msgspec.Struct, frozen=True):
-    """What `GET /internal/frames` answers: the newest acknowledged frame, and the newest stored."""
+    """What `GET /internal/frames` answers: the newest acknowledged frame, and the newest stored.
+
+    `data_id` is the same wherever the same records are; empty from an older server.
+    """
 
     acked: int
     flushed: int
+    data_id: str = ""
+
+
+def find_twins(found: Sequence[tuple[Shard, NewestFrame]]) -> dict[str, str]:
+    """Return each shard that has the same records as one before it, with the name of that one."""
+    seen: dict[str, str] = {}
+    twins = {}
+    for shard, newest in found:
+        first = seen.setdefault(newest.data_id, shard.name) if newest.data_id else shard.name
+        if first != shard.name:
+            twins[shard.name] = first
+    return twins
 
 
 def encode_answer(answer: ScanAnswer, *, compression: str | None = None) -> bytes:

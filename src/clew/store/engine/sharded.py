@@ -48,6 +48,7 @@ from clew.store.engine.exchange import (
     ScanQuestion,
     decode_answer,
     decode_frame,
+    find_twins,
     not_an_answer,
 )
 from clew.store.engine.failure import translated
@@ -180,12 +181,19 @@ class ShardedEngine(ChdbEngine):
         Within a request that a cursor pinned, it is the moment of the cursor.
 
         Raises:
-            ClewError: UNAVAILABLE when no shard answers.
+            ClewError: UNAVAILABLE when no shard answers; CONFLICT when two have the same records,
+                which would be counted twice.
         """
         gathering = GATHERING.get()
         if gathering is not None and gathering.frames is not None:
             return Snapshot(0, FRAME_LAST, frames=gathering.frames)
         gathered = self._shards.ask_each(dict.fromkeys(self._names, _ask_frame))
+        for shard, first in find_twins(gathered.answers).items():
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                f"the shards {first} and {shard} have the same records, which would count twice",
+                hint="name each server once in --shards, and of a group of servers one",
+            )
         found = {shard.name: newest.acked for shard, newest in gathered.answers}
         # Nothing of a shard that was not there at first is in the answer, should it come back.
         frames = tuple(found.get(name, 0) for name in self._names)

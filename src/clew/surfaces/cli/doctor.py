@@ -103,6 +103,7 @@ def examine(client: TelemetryClient, local: Local | None) -> Report:
     checks: list[Check] = []
     status: Reply[IngestStatus] | None = None
     owner: Owner | None = None
+    shards: list[Check] = []
     try:
         status = client.get_ingest_status()
     except ClewError as error:
@@ -111,12 +112,14 @@ def examine(client: TelemetryClient, local: Local | None) -> Report:
         owner = find_owner(server.port) if here else None
         checks.append(_check_server(status, server.url, owner))
         group = status.document().group
-        checks.append(_check_ready(client, group))
+        shards = list(_check_shards(client))
+        checks.append(_check_ready(client, group, is_tier=bool(shards)))
         if group is not None and group.enabled:
             checks.append(_check_settings(_check_group(group), group))
-        checks.extend(_check_shards(client))
+        checks.extend(shards)
         checks.append(_check_clock(status.answer.headers.get("date")))
-    if here and local is not None:
+    # A query tier takes nothing in and keeps nothing.
+    if here and local is not None and not shards:
         checks.extend(_check_doors(local, owner, is_up=status is not None))
         folder = find_locked_folder(owner.pid) if owner else None
         checks.append(_check_disk(folder or local.data_dir))
@@ -144,7 +147,7 @@ def _check_server(status: Reply[IngestStatus], url: str, owner: Owner | None) ->
     return Check(name="server", status="ok", detail=f"answers at {url}{process}{spent}")
 
 
-def _check_ready(client: TelemetryClient, group: GroupStatus | None) -> Check:
+def _check_ready(client: TelemetryClient, group: GroupStatus | None, *, is_tier: bool) -> Check:
     try:
         client.server.get("/readyz")
     except ClewError as error:
@@ -156,6 +159,9 @@ def _check_ready(client: TelemetryClient, group: GroupStatus | None) -> Check:
         )
     if group is not None and group.enabled and not group.is_leader:
         detail = "answers questions; as a standby it takes records from its leader alone"
+        return Check(name="ready", status="ok", detail=detail)
+    if is_tier:
+        detail = "answers questions; as a query tier it takes no records"
         return Check(name="ready", status="ok", detail=detail)
     return Check(name="ready", status="ok", detail="takes records and answers questions")
 
@@ -210,7 +216,7 @@ def _check_shards(client: TelemetryClient) -> Iterator[Check]:
         # A server that holds data itself, or an older one: it has none.
         return
     for shard in msgspec.json.decode(body, type=ShardList).shards:
-        if shard.reachable:
+        if shard.error is None:
             spent = f", {shard.latency_ms:.1f} ms" if shard.latency_ms is not None else ""
             yield Check(
                 name=f"shard {shard.name}", status="ok", detail=f"answers at {shard.url}{spent}"

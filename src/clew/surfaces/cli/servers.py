@@ -191,13 +191,15 @@ def report_group(asked: Sequence[Asked], server: str) -> ServerReport:
 def report_shards(found: ShardList, server: str) -> ServerReport:
     """Return how the shards of a tier are."""
     servers = [_describe_shard(each) for each in found.shards]
-    away = [each.name or each.url for each in servers if not each.ok]
-    notes = [f"answers lack what {', '.join(away)} has, and say so"] if away else []
+    away = [each.name or each.url for each in servers if each.state == "away"]
+    notes = [f"answers lack what is at {', '.join(away)}, and say so"] if away else []
     if len(away) == len(servers):
         notes = ["no shard answers, so nothing can be asked of this tier"]
+    elif any(each.state == "twice" for each in servers):
+        notes.append("records would count twice, so nothing is answered: start it with others")
     return ServerReport(
         kind="shards",
-        ok=not away,
+        ok=all(each.ok for each in servers),
         asked=server,
         notes=notes,
         servers=servers,
@@ -361,12 +363,13 @@ def _notes(heard: Sequence[Asked], leader: Asked | None) -> Iterator[str]:
 
 
 def _describe_shard(shard: ShardStatus) -> ServerState:
+    state = "answers" if shard.error is None else "twice" if shard.reachable else "away"
     return ServerState(
         name=shard.name,
         url=shard.url,
         role="shard",
-        ok=shard.reachable,
-        state="answers" if shard.reachable else "away",
+        ok=shard.error is None,
+        state=state,
         has=shard.newest_frame,
         answered_ms=shard.latency_ms,
         detail=shard.error,

@@ -59,7 +59,8 @@ async def answer_frames(desk: Desk, request: Request) -> Response:
     if desk.foreign is None:
         raise _no_shard()
     status = desk.pipeline.status()
-    return answer_document(encode(NewestFrame(acked=status.acked, flushed=status.flushed)))
+    newest = NewestFrame(status.acked, status.flushed, status.data_id)
+    return answer_document(encode(newest))
 
 
 def _work(desk: Desk, body: bytes, compression: str | None) -> bytes:

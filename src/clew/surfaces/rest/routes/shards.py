@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.engine.exchange import decode_frame
+from clew.store.engine.exchange import NewestFrame, decode_frame, find_twins
 from clew.surfaces.internal.paths import FRAMES_PATH
 from clew.surfaces.rest.route import BASE, QueryRoute
 from clew.telemetry.documents import IngestStatus, SignalStatus
@@ -37,28 +38,44 @@ def look_at_shards(desk: Desk) -> list[ShardStatus]:
             "this server is no query tier",
             hint="start one with: clew serve --shards URL,URL",
         )
-    return [
-        _status(shard, None, looked.message)
-        if isinstance(looked, ClewError)
-        else _status(shard, looked, None)
-        for shard, looked in desk.shards.look(_look, timeout_s=LOOK_SECONDS_MAX)
-    ]
+    looked = desk.shards.look(_look, timeout_s=LOOK_SECONDS_MAX)
+    twins = find_twins(
+        [(shard, each.newest) for shard, each in looked if isinstance(each, _Looked)]
+    )
+    return [_status(shard, each, twins.get(shard.name)) for shard, each in looked]
 
 
-def _look(server: Server) -> tuple[float, int]:
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a shard said, and how long it took."""
+
+    newest: NewestFrame
+    ms: float
+
+
+def _look(server: Server) -> _Looked:
     started = time.perf_counter_ns()
     newest = decode_frame(server.get(FRAMES_PATH).body)
-    return (time.perf_counter_ns() - started) / NS_PER_MS, newest.acked
+    return _Looked(newest, (time.perf_counter_ns() - started) / NS_PER_MS)
 
 
-def _status(shard: Shard, looked: tuple[float, int] | None, error: str | None) -> ShardStatus:
+def _status(shard: Shard, looked: _Looked | ClewError, twin: str | None) -> ShardStatus:
+    if isinstance(looked, ClewError):
+        return ShardStatus(
+            name=shard.name,
+            url=shard.url,
+            reachable=False,
+            latency_ms=None,
+            newest_frame=None,
+            error=looked.message,
+        )
     return ShardStatus(
         name=shard.name,
         url=shard.url,
-        reachable=looked is not None,
-        latency_ms=looked and looked[0],
-        newest_frame=looked and looked[1],
-        error=error,
+        reachable=True,
+        latency_ms=looked.ms,
+        newest_frame=looked.newest.acked,
+        error=None if twin is None else f"it has the same records as {twin}: name it once",
     )
 
 
