@@ -110,6 +110,23 @@ def test_a_leader_that_takes_nothing_and_settings_that_differ_are_told() -> None
     assert f"2 at {A}, 1 at {B}" in note
 
 
+def test_a_leader_whose_lease_has_ended_is_not_well() -> None:
+    gone = "etcd://10.0.0.7 cannot be asked"
+    leader = msgspec.structs.replace(
+        LEADER,
+        peers=LEADER.peers[:1],
+        lease="etcd://10.0.0.7",
+        lease_holder=A,
+        lease_seconds_left=0.0,
+        lease_error=gone,
+    )
+    asked = [Asked(A, leader, 1.0), Asked(B, STANDBY, 1.0)]
+    found = report_group(asked, A)
+    assert not found.ok
+    assert "its lease has ended" in (found.servers[0].detail or "")
+    assert f"the lease: {gone}" in shown(asked)
+
+
 def test_two_addresses_of_one_server_are_one_server() -> None:
     leader = msgspec.structs.replace(LEADER, peers=LEADER.peers[:1])
     found = report_group(

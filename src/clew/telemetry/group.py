@@ -32,8 +32,9 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     the others, as this server was given them. Of a standby, `heard_seconds` is how long ago its
     leader was heard, null before it ever was. `lease` is where the lease is kept; `lease_holder`
     is the address of whoever holds it as far as is known here, for `lease_seconds_left` yet: 0
-    where it has ended. `detail` says what keeps this server from leading, where it was to;
-    `warning` in what the settings of the servers differ that should be alike.
+    where it has ended. `lease_error` says why it could not be asked last. `detail` says what keeps
+    this server from leading, where it was to; `warning` in what the settings of the servers differ
+    that should be alike.
     """
 
     enabled: bool
@@ -53,6 +54,7 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     lease: str | None = None
     lease_holder: str | None = None
     lease_seconds_left: float | None = None
+    lease_error: str | None = None
     peers: list[PeerStatus] = []
     detail: str | None = None
     warning: str | None = None

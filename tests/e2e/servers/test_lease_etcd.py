@@ -50,11 +50,17 @@ def test_a_pair_takes_over_by_a_lease_that_is_cut_off_lost_and_had_again(tmp_pat
             # it again, whichever asks first.
             with group.without_etcd():
                 wait_until(lambda: group.find_leader() is None, WAIT_SECONDS, "nobody leads")
+                told = group.status(leader)
+                assert told is not None
+                assert told["lease_seconds_left"] == 0
+                assert "cannot be asked" in told["lease_error"]
             leader = wait_for_leader(group)
             load.wait_for_more(20)
 
             # It is away for less than the lease: it has kept who holds it.
-            epoch = group.wait_leading(leader)["epoch"]
+            held = group.wait_leading(leader)
+            assert held["lease_holder"] == held["url"]
+            epoch = held["epoch"]
             with group.without_etcd():
                 pass
             load.wait_for_more(20)

@@ -972,7 +972,7 @@ export interface GenAiTotals {
  * the others, as this server was given them. Of a standby, `heard_seconds` is how long ago its
  * leader was heard, null before it ever was. `lease` is where the lease is kept; `lease_holder`
  * is the address of whoever holds it as far as is known here, for `lease_seconds_left` yet: 0
- * where it has ended. `detail` says what keeps this server from leading, where it was to;
+ * where it has ended. `lease_error` says why it could not be asked last. `detail` says what keeps this server from leading, where it was to;
  * `warning` in what the settings of the servers differ that should be alike.
  */
 export interface GroupStatus {
@@ -993,6 +993,7 @@ export interface GroupStatus {
 	lease?: string | null;
 	lease_holder?: string | null;
 	lease_seconds_left?: number | null;
+	lease_error?: string | null;
 	peers?: PeerStatus[];
 	detail?: string | null;
 	warning?: string | null;

@@ -25,11 +25,13 @@ class LeaseSeen:
     """The lease as one server knows it: where it is kept, who has it, for how many seconds yet.
 
     `holder` is where that server is reached, None where nobody ever took it or that is not known.
+    `error` says why it could not be asked last.
     """
 
     address: str
     holder: str | None
     left_s: float | None
+    error: str | None
 
 
 class Candidacy:
@@ -61,11 +63,11 @@ class Candidacy:
         """Return the lease as it is known here, without asking for it: by the last look at it."""
         own = self._lease.left_s
         if own > 0:
-            return LeaseSeen(self.shown, self._course.url, own)
+            self._holder = (self._course.url, time.monotonic() + own)
         if self._holder is None:
-            return LeaseSeen(self.shown, None, None)
+            return LeaseSeen(self.shown, None, None, self._told)
         url, ends = self._holder
-        return LeaseSeen(self.shown, url, max(0.0, ends - time.monotonic()))
+        return LeaseSeen(self.shown, url, max(0.0, ends - time.monotonic()), self._told)
 
     async def try_for_it(self) -> int | None:
         """Take the lease if it is free and this server has all that it takes; return its epoch."""
@@ -120,7 +122,9 @@ class Candidacy:
         return min(every, max(0.0, ends - time.monotonic()) + END_MARGIN_S)
 
     async def _renew(self) -> None:
-        if not await asyncio.to_thread(self._lease.renew) and self._leads:
+        if await asyncio.to_thread(self._lease.renew):
+            self._holder = (self._course.url, time.monotonic() + self._lease.left_s)
+        elif self._leads:
             self._course.follow("the lease was lost: another server may lead")
 
     async def _want(self) -> None:

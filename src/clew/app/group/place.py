@@ -84,6 +84,7 @@ def describe_standing(
         lease=None if lease is None else lease.address,
         lease_holder=None if lease is None else lease.holder,
         lease_seconds_left=None if lease is None else lease.left_s,
+        lease_error=None if lease is None else lease.error,
         peers=[] if told is None else describe_peers(told),
         detail=(told.need if told is not None else None) or detail,
         warning=None if told is None else find_difference(required, told),

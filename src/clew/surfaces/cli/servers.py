@@ -66,11 +66,15 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaseState(msgspec.Struct, frozen=True, kw_only=True):
-    """The lease of a group: where it is kept, who holds it, for how many seconds yet."""
+    """The lease of a group: where it is kept, who holds it, for how many seconds yet.
+
+    `error` says why it could not be asked last.
+    """
 
     address: str
     holder: str | None
     seconds_left: float | None
+    error: str | None = None
 
 
 class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -295,6 +299,8 @@ def _judge(asked: Asked, leader: Asked | None, seen: PeerStatus | None) -> tuple
 
 def _find_lack(leader: GroupStatus) -> str | None:
     """Return what keeps a leader from taking writes."""
+    if leader.lease is not None and not leader.lease_seconds_left:
+        return "its lease has ended, so it refuses what is written until it has it again"
     there = sum(peer.ok for peer in leader.peers)
     missing = leader.required_acks - there
     if missing <= 0:
@@ -334,6 +340,7 @@ def _find_lease(heard: Sequence[Asked], leader: Asked | None) -> LeaseState | No
                 address=told.lease,
                 holder=told.lease_holder,
                 seconds_left=told.lease_seconds_left,
+                error=told.lease_error,
             )
     return None
 

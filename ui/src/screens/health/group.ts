@@ -21,6 +21,7 @@ export function sayPlace(group: GroupStatus): string {
 export function sayLease(group: GroupStatus): string | null {
 	if (!group.lease) return null;
 	if (!group.lease_holder) return `The lease at ${group.lease} was not seen yet`;
+	if (group.lease_error) return `The lease at ${group.lease}: ${group.lease_error}`;
 	if (!group.lease_seconds_left)
 		return `The lease at ${group.lease} is free; ${group.lease_holder} had it last`;
 	const left = sayDuration(group.lease_seconds_left * 1000);

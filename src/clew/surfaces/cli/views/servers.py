@@ -11,7 +11,7 @@ from clew.surfaces.cli.views.checks import PAGE_WIDTH
 
 if TYPE_CHECKING:
     from clew.surfaces.cli.grid import Line
-    from clew.surfaces.cli.servers import ServerReport, ServerState
+    from clew.surfaces.cli.servers import LeaseState, ServerReport, ServerState
 
 _SERVERS: Final = (
     Column("server"),
@@ -94,13 +94,13 @@ def _together(found: ServerReport) -> list[str]:
             f"{found.have_all} of {plural(found.total, 'server')} have all that is acknowledged"
         )
     if found.lease is not None:
-        told.append(f"the lease at {found.lease.address} {_lease(found)}")
+        told.append(f"the lease at {found.lease.address} {_lease(found.lease)}")
+        if found.lease.error is not None:
+            told.append(f"the lease: {found.lease.error}")
     return told
 
 
-def _lease(found: ServerReport) -> str:
-    lease = found.lease
-    assert lease is not None, "there is one"
+def _lease(lease: LeaseState) -> str:
     if lease.holder is None:
         return "was not seen from there yet"
     if not lease.seconds_left:
