@@ -11,6 +11,7 @@ import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.database.contract import OutcomeUnknownError
+from clew.store.replication.standing import Standing
 from tests.integration.log_group import DEADLINE_S, Node, log_of, wait_for
 from tests.integration.made_up import NUMBERS, record
 
@@ -228,6 +229,58 @@ def test_what_is_of_an_earlier_epoch_is_acknowledged_with_a_frame_of_the_leaders
     a.close()
     b.close()
     assert [(number, epoch) for number, epoch, _ in log_of(b.folder)] == [(1, 2), (2, 2), (3, 4)]
+
+
+def test_an_epoch_that_two_servers_took_makes_their_logs_no_more_alike(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b = make_node("a"), make_node("b").follow()
+    a.lead([b.url], epoch=2)
+    wait_ready(a)
+    a.accept(record(1))
+    wait_for(lambda: b.seen() == Counter([1]))
+    b.close()
+    write_alone(a, record(2))
+    # Neither reaches the other, and each is promoted: both find that epoch 3 was never seen.
+    a.lead([b.url], epoch=3).close()
+    write_alone(b.lead([a.url], epoch=3), record(66))
+    b.follow()
+    a.lead([b.url], epoch=4)
+    wait_for(lambda: a.seen() == Counter([1, 2]), "being acknowledged")
+    wait_for(lambda: b.seen() == a.seen(), "being seen at the standby")
+    a.close()
+    b.close()
+    assert log_of(a.folder) == log_of(b.folder)
+
+
+def test_an_epoch_whose_first_frame_was_lost_with_a_standby_leaves_nothing_of_itself(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b, x = make_node("a"), make_node("b").follow(), make_node("x").follow()
+    a.lead([b.url, x.url], epoch=2, required=1)
+    wait_ready(a)
+    a.accept(record(1))
+    for node in (b, x):
+        wait_for(lambda node=node: node.seen() == Counter([1]))  # type: ignore[misc]
+        node.close()
+    write_alone(a, record(2))
+    write_alone(x.lead([a.url, b.url], epoch=3, required=1), record(66))
+    # The standby took note of the epoch, and was killed before the frame was on its disk.
+    left = Standing.open(b.folder)
+    left.accept(3, Standing.open(x.folder).node_id, x.url)
+    left.note_start(3, 2)
+    b.follow()
+    a.lead([b.url, x.url], epoch=4, required=1)
+    wait_for(lambda: a.seen() == Counter([1, 2]), "being acknowledged")
+    a.close()
+    b.close()
+    b.lead([a.url, x.url], epoch=5, required=1)
+    x.follow()
+    wait_for(lambda: b.seen() == Counter([1, 2]), "being acknowledged again")
+    wait_for(lambda: x.seen() == b.seen(), "being seen at the one that had led")
+    b.close()
+    x.close()
+    assert log_of(x.folder) == log_of(b.folder)
 
 
 def write_alone(leader: Node, body: bytes) -> None:

@@ -60,6 +60,14 @@ def test_two_logs_are_the_same_up_to_where_the_lists_of_their_frames_part(
     assert find_common(position_of(here), position_of(there)) == expected
 
 
+def test_an_epoch_that_begins_with_another_number_is_of_another_server() -> None:
+    ours = Position(((1, 1), (2, 149)), 149)
+    assert find_common(ours, Position(((1, 1), (2, 151), (3, 152)), 160)) == 148
+    assert find_common(ours, Position(((1, 1), (2, 149), (3, 152)), 160)) == 149
+    # Noted, and nothing of it on the disk yet.
+    assert find_common(Position(((1, 1), (4, 30)), 20), Position(((1, 1), (3, 26)), 40)) == 20
+
+
 @given(shared=lengths)
 def test_epochs_go_through_a_header_and_each_frame_has_one(shared: list[int]) -> None:
     epochs = epochs_of(shared, 3, 2)

@@ -290,9 +290,11 @@ class Follower:
                 self._told = min(self._told, common)
             logger.warning("frames %d to %d are not the leader's", common + 1, self._last)
             self.inside.log.cut_off(common)
-            self.standing.cut_off(common)
             with self._changed:
                 self._last = self._synced = common
+        # Also an epoch that was noted and whose first frame never came to this disk: what comes
+        # now under its number may be of another.
+        self.standing.cut_off(self._last)
         if shipment.group is not None:
             self.standing.join(shipment.group)
         return None

@@ -5,6 +5,11 @@ other server takes them in that order. So two logs that both have frames of an e
 to where that epoch ends in the shorter one, and everything before it is the same as well. After the
 end of the newest epoch that they share they may differ. No frame is compared for this, only the
 first numbers of epochs.
+
+Two servers that do not reach one another may both take one epoch: each finds that nobody had it.
+Neither has anything acknowledged under it, since whoever would acknowledge knows of one of them.
+Their frames differ all the same, so an epoch counts as shared only where it begins with one number
+in both logs: two servers that took it with the same log wrote nothing under it but that it began.
 """
 
 from __future__ import annotations
@@ -37,7 +42,8 @@ class Position:
         for at, (held, first) in enumerate(self.starts):
             if held == epoch:
                 following = self.starts[at + 1][1] - 1 if at + 1 < len(self.starts) else self.last
-                return following if following >= first else None
+                end = min(following, self.last)
+                return end if end >= first else None
         return None
 
     def epoch_at(self, number: int) -> int | None:
@@ -58,8 +64,10 @@ def find_common(ours: Position, theirs: Position) -> int | None:
     """
     if not ours.last:
         return 0
-    for epoch, _ in reversed(ours.starts):
-        here, there = ours.end_of(epoch), theirs.end_of(epoch)
+    for start in reversed(ours.starts):
+        if start not in theirs.starts:
+            continue
+        here, there = ours.end_of(start[0]), theirs.end_of(start[0])
         if here is not None and there is not None:
             return min(here, there)
     return None
