@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
 from itertools import takewhile
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.cutting import INTENT_NAME, cut_off
+from clew.store.decoder import Decoded
 from clew.store.frame import Cut
 from clew.store.history import History
 from clew.store.log import Group, Log, LogOptions
@@ -24,7 +26,15 @@ from clew.store.replication.position import (
     parse_starts,
 )
 from clew.store.replication.reader import LogReader
-from clew.store.replication.wire import Record, encode_records, parse_records
+from clew.store.replication.resends import Resends
+from clew.store.replication.said import Shipment
+from clew.store.replication.wire import (
+    EPOCH_HEADER,
+    NODE_HEADER,
+    Record,
+    encode_records,
+    parse_records,
+)
 from tests.trying import examples
 
 if TYPE_CHECKING:
@@ -77,7 +87,7 @@ def test_epochs_go_through_a_header_and_each_frame_has_one(shared: list[int]) ->
     assert position.epoch_at(0) is None
 
 
-@pytest.mark.parametrize("text", ["x", "1", "1:2:3", "2:1,1:5", "1:5,2:5", "1:2,"])
+@pytest.mark.parametrize("text", ["x", "1", "1:2:3", "2:1,1:5", "1:5,2:5", "1:2,", "-1:1", "1:0"])
 def test_what_is_no_list_of_epochs_is_refused(text: str) -> None:
     with pytest.raises(ClewError):
         parse_starts(text)
@@ -201,6 +211,61 @@ def test_a_cut_that_is_interrupted_anywhere_is_finished_at_the_next_opening(
         assert read_log(folder, history.log_id) == payloads[:4]
         assert history.batch is not None
         assert history.batch.last == 2
+
+
+@pytest.mark.parametrize("epoch", ["-1", "4294967296", "1_0", "\u0661", "", "x" * 500])
+def test_an_epoch_that_no_frame_has_room_for_is_refused(epoch: str) -> None:
+    with pytest.raises(ClewError) as refused:
+        Shipment.parse({EPOCH_HEADER: epoch, NODE_HEADER: "a"})
+    assert refused.value.code is ErrorCode.INVALID_ARGUMENT
+    assert len(refused.value.message) < 200
+
+
+def test_what_is_cut_off_was_acknowledged_by_nobody(tmp_path: Path) -> None:
+    settled = threading.Semaphore(0)
+
+    def hear(group: Group) -> None:
+        settled.release(group.last - group.first + 1)
+
+    log = Log.open(
+        History.read(tmp_path), next_number=1, settle=hear, options=LogOptions(is_shared=True)
+    )
+
+    def append(count: int) -> None:
+        for _ in range(count):
+            log.append(16, b"x", received=1, oldest=1)
+            assert settled.acquire(timeout=DEADLINE_S)
+
+    append(5)
+    log.note_acked(5)
+    log.cut_off(3)
+    append(2)
+    log.close()
+    history = History.read(tmp_path)
+    assert (history.last, history.acked) == (5, 3)
+
+
+def test_of_a_long_log_the_newest_bodies_are_known_when_they_are_sent_again(
+    tmp_path: Path,
+) -> None:
+    payloads = [bytes([n]) * 120 for n in range(12)]
+    write_log(tmp_path, payloads, 0)
+    history = History.read(tmp_path)
+    resends = Resends(1.0, lambda: ClewError(ErrorCode.UNAVAILABLE, "unknown"))
+    resends.remember_tail(tmp_path, history.log_id, history.last, 1, bytes_max=500)
+
+    async def send(payload: bytes) -> int | None:
+        async def take() -> tuple[Decoded, asyncio.Future[int] | None]:
+            return Decoded(1), None
+
+        async def wait(after: int, _timeout_s: float) -> int:
+            return after + 1
+
+        return (await resends.once(16, payload, take, wait))[1]
+
+    assert asyncio.run(send(payloads[-1])) == 12
+    assert asyncio.run(send(payloads[-2])) == 11
+    assert asyncio.run(send(payloads[0])) is None, "it is taken in as one that nobody sent before"
 
 
 def test_starts_are_values() -> None:

@@ -454,6 +454,9 @@ class Log:
         self._ordinal, self._previous_bytes = history.ordinal, history.last_bytes
         with self._changed:
             self._sealed = list(history.segments)
+            # What comes under these numbers now was acknowledged by nobody yet.
+            self._acked = min(self._acked, entry.number)
+        self._acked_written = min(self._acked_written, entry.number)
         self._taken = entry.number
         file = self._create_file(entry.number + 1)
         with self._changed:

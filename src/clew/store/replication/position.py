@@ -89,7 +89,8 @@ def parse_starts(text: str) -> Starts:
         starts = tuple((int(epoch), int(first)) for epoch, first in pairs)
     except ValueError:
         raise _no_starts(text) from None
-    if any(b[0] <= a[0] or b[1] <= a[1] for a, b in pairwise(starts)):
+    is_below = bool(starts) and (starts[0][0] < 0 or starts[0][1] < 1)
+    if is_below or any(b[0] <= a[0] or b[1] <= a[1] for a, b in pairwise(starts)):
         raise _no_starts(text)
     return starts
 

@@ -89,8 +89,10 @@ class LogReader:
                 return [], True
             # Whatever belongs into this file was there before the next one was.
             found, has_passed = self._parse(BLOCK_BYTES)
-            if found or has_passed:
+            if found:
                 return found, True
+            if has_passed:
+                continue
             if not self._is_read_through(following):
                 return [], False
             self._open(following)
@@ -166,6 +168,20 @@ def oldest_after(folder: Path) -> int:
     """Return after which number a log's files have every frame."""
     names = list_segments(folder)
     return names[0].first - 1 if names else 0
+
+
+def tail_after(folder: Path, bytes_max: int) -> int:
+    """Return after which number a log's newest files hold its frames.
+
+    As many files as it takes for `bytes_max`, or all that there are.
+    """
+    size = after = 0
+    for name in reversed(list_segments(folder)):
+        after = name.first - 1
+        size += (folder / str(name)).stat().st_size
+        if size >= bytes_max:
+            break
+    return after
 
 
 def read_once(folder: Path, after: int, bytes_max: int) -> list[Record] | None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from clew.base.errors import ClewError
 from clew.store.decoder import Decoded
 from clew.store.frame import WITHOUT_ROWS
-from clew.store.replication.reader import LogReader, oldest_after
+from clew.store.replication.reader import LogReader, tail_after
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,6 +38,9 @@ TAIL_FRAMES: Final = 2_000
 TAIL_BYTES: Final = 128 * 1024 * 1024
 """Of a former leader's log: more than it can have had on its way when it went, which is bounded by
 the queue of the log, here and there."""
+
+PIECE_BYTES: Final = 4 * 1024 * 1024
+"""So much of it is in memory at once."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,25 +74,27 @@ class Resends:
         """Remember a body that is in the log as a frame, for some minutes."""
         self._keep(_digest(kind, body), number)
 
-    def remember_tail(self, folder: Path, log_id: bytes, last: int, now: int) -> None:
+    def remember_tail(
+        self, folder: Path, log_id: bytes, last: int, now: int, *, bytes_max: int = TAIL_BYTES
+    ) -> None:
         """Remember the end of a log that an earlier leadership wrote, up to its frame `last`.
 
-        Frames that were received in the time that bodies are remembered, at most `TAIL_FRAMES` and
-        `TAIL_BYTES` of them. `now` is in Unix nanoseconds.
+        Frames that were received in the time that bodies are remembered, the newest `TAIL_FRAMES`
+        of them, and no more files than hold `bytes_max`. `now` is in Unix nanoseconds.
         """
+        since = now - int(REMEMBERED_S * 1e9)
         reader = LogReader(folder, log_id)
         try:
-            after = max(oldest_after(folder), last - TAIL_FRAMES)
-            records = reader.read(after, bytes_max=TAIL_BYTES) or []
+            after = max(tail_after(folder, bytes_max), last - TAIL_FRAMES)
+            while after < last and (records := reader.read(after, bytes_max=PIECE_BYTES)):
+                for record in records:
+                    if record.received >= since and record.kind not in WITHOUT_ROWS:
+                        self.remember(record.kind, record.payload, record.number)
+                after = records[-1].number
         except OSError as error:
             logger.warning("the end of the log was not looked at again: %s", error.strerror)
-            return
         finally:
             reader.close()
-        since = now - int(REMEMBERED_S * 1e9)
-        for record in records:
-            if record.received >= since and record.kind not in WITHOUT_ROWS:
-                self.remember(record.kind, record.payload, record.number)
 
     async def once(
         self,

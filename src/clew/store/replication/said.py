@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.replication import wire
 from clew.store.replication.position import encode_starts, parse_starts
+from clew.store.replication.standing import EPOCH_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clew.store.replication.standing import Starts
+
+NUMBER_MAX: Final = 2**63 - 1
+"""No frame has a larger number."""
 
 
 class Need(StrEnum):
@@ -108,19 +112,24 @@ class Shipment:
         """
         starts = headers.get(wire.STARTS_HEADER)
         required = headers.get(wire.REQUIRED_HEADER)
+
+        def number(name: str) -> int:
+            return _parse_number(headers.get(name, "0"), NUMBER_MAX)
+
         try:
             return cls(
-                epoch=int(headers[wire.EPOCH_HEADER]),
+                # One that no frame has room for would be on disk for ever: nobody could lead after.
+                epoch=_parse_number(headers[wire.EPOCH_HEADER], EPOCH_MAX),
                 node=headers[wire.NODE_HEADER],
                 url=headers.get(wire.LEADER_HEADER) or None,
                 group=headers.get(wire.GROUP_HEADER) or None,
-                after=int(headers.get(wire.AFTER_HEADER, "0")),
-                acked=int(headers.get(wire.ACKED_HEADER, "0")),
-                oldest=int(headers.get(wire.OLDEST_HEADER, "0")),
-                last=int(headers.get(wire.LAST_HEADER, "0")),
+                after=number(wire.AFTER_HEADER),
+                acked=number(wire.ACKED_HEADER),
+                oldest=number(wire.OLDEST_HEADER),
+                last=number(wire.LAST_HEADER),
                 starts=None if starts is None else parse_starts(starts),
                 origin=headers.get(wire.ORIGIN_HEADER, ""),
-                required=None if required is None else int(required),
+                required=None if required is None else _parse_number(required, NUMBER_MAX),
             )
         except (KeyError, ValueError) as error:
             raise ClewError(
@@ -128,3 +137,15 @@ class Shipment:
                 f"the request does not say who leads: {error}",
                 hint=f"it needs {wire.EPOCH_HEADER} and {wire.NODE_HEADER}",
             ) from error
+
+
+def _parse_number(text: str, largest: int) -> int:
+    """Return a whole number as a header carries it.
+
+    Raises:
+        ValueError: it is none, or not between 0 and `largest`.
+    """
+    value = int(text) if text.isascii() and text.isdecimal() else -1
+    if not 0 <= value <= largest:
+        raise ValueError(f"{text[:40]!r} is no number from 0 to {largest}")
+    return value
