@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import threading
 import time
 from collections import Counter
@@ -11,9 +13,12 @@ import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.database.contract import OutcomeUnknownError
-from clew.store.replication.standing import Standing
+from clew.store.pipeline import Pipeline
+from clew.store.replication.leader import Leader, LeaderOptions
+from clew.store.replication.said import Shipment
+from clew.store.replication.standing import FILE_NAME, Standing
 from tests.integration.log_group import DEADLINE_S, Node, log_of, wait_for
-from tests.integration.made_up import NUMBERS, record
+from tests.integration.made_up import NUMBERS, MemoryEngine, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -281,6 +286,86 @@ def test_an_epoch_whose_first_frame_was_lost_with_a_standby_leaves_nothing_of_it
     b.close()
     x.close()
     assert log_of(x.folder) == log_of(b.folder)
+
+
+def test_a_claim_of_a_server_that_lacks_something_ends_no_leader(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b = make_node("a"), make_node("b").follow()
+    a.lead([b.url], epoch=2)
+    wait_ready(a)
+    a.accept(record(1))
+    a.accept(record(2))
+    wait_for(lambda: b.seen() == Counter([1, 2]))
+    for node in (a, b):
+        assert node.part is not None
+        for extent in ((2, 1), (1, 9)):
+            said = node.part.take(Shipment(3, "other", None, extent=extent), b"")
+            assert said.extent == (2, 2)
+            assert (said.epoch, node.part.standing.epoch) == (2, 2)
+    assert not a.fenced
+    a.accept(record(3))
+    assert b.part is not None
+    said = b.part.take(Shipment(3, "other", None, extent=(2, 3)), b"")
+    assert said.epoch == b.part.standing.epoch == 3
+    # One that leads whatever others have does not say what it has.
+    assert b.part.take(Shipment(4, "other", None), b"").epoch == 4
+
+
+def test_a_server_with_the_id_of_its_leader_or_with_two_addresses_has_no_record_twice(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b = make_node("a"), make_node("b")
+    Standing.open(a.folder)
+    b.folder.mkdir()
+    shutil.copy(a.folder / FILE_NAME, b.folder / FILE_NAME)
+    b.follow()
+    a.lead([b.url])
+    wait_for(lambda: "has the id of" in refusal_of(a), "being found out")
+    a.close()
+    b.close()
+    (b.folder / FILE_NAME).unlink()
+    b.follow()
+    a.lead([b.url, b.url.replace("127.0.0.1", "localhost")])
+    wait_for(lambda: "is the same server as" in refusal_of(a), "being found out")
+
+
+def refusal_of(leader: Node) -> str:
+    try:
+        leader.accept(record(1))
+    except ClewError as error:
+        return error.message
+    return ""
+
+
+class Boaster:
+    """A standby that says it has more than was ever written."""
+
+    def post(self, path: str, body: bytes, content_type: str, *, headers: object) -> Boaster:
+        return self
+
+    def get(self, path: str) -> Boaster:
+        return self
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def body(self) -> bytes:
+        return b'{"acked": 1000000, "epoch": 2, "node_id": "b"}'
+
+
+def test_a_standby_that_says_it_has_what_nobody_wrote_is_not_counted_on(tmp_path: Path) -> None:
+    standing = Standing.open(tmp_path)
+    standing.lead(2, "http://a")
+    part = Leader(standing, LeaderOptions(["http://b"], lambda _url, _timeout: Boaster()))
+    pipeline = Pipeline.open(tmp_path, MemoryEngine(), (NUMBERS,), part=part)
+    try:
+        wait_for(lambda: "nobody wrote" in part.describe_unknown().message, "being found out")
+        with pytest.raises(ClewError, match="nobody wrote"):
+            asyncio.run(pipeline.accept(NUMBERS, record(1)))
+    finally:
+        asyncio.run(pipeline.close())
 
 
 def write_alone(leader: Node, body: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +15,10 @@ from clew.store.history import History
 from clew.store.pipeline import Pipeline
 from clew.store.replication.leader import Leader, LeaderOptions
 from clew.store.replication.snapshot import (
+    DIVERGED_NAME,
     FORMER_NAME,
     MARK_NAME,
+    Keep,
     Source,
     begin_anew,
     fill_folder,
@@ -27,7 +30,6 @@ from tests.integration.span_requests import SPANS, trace_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 REQUESTS = 32
 SPANS_EACH = 700
@@ -138,3 +140,72 @@ def test_a_snapshot_that_breaks_off_or_is_hurt_leaves_nothing_that_passes_for_on
     assert not (tmp_path / "registry.db").exists()
     through, _ = fill(tmp_path, (whole[at : at + 1000] for at in range(0, len(whole), 1000)))
     assert through == REQUESTS
+
+
+def break_off(folder: Path, keep: Keep) -> None:
+    """Begin a snapshot that ends before it says anything."""
+    with pytest.raises(ClewError):
+        fill_folder(folder, iter([]), refuse, [], Standing.open(folder), keep=keep)  # type: ignore[arg-type]
+
+
+def put_data(folder: Path, text: str) -> dict[str, str]:
+    """Put into a folder what a server has; return it by its place there."""
+    mine = {"store/part": text, "log/file": text, "registry.db": text, "registry.db-wal": text}
+    for name, content in mine.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return mine
+
+
+def find_data(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for part in ("store", "log", "registry.db", "registry.db-wal")
+        for path in [folder / part, *(folder / part).rglob("*")]
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("allowed", range(5))
+def test_what_is_moved_away_is_whole_whatever_interrupts_it(
+    allowed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = put_data(tmp_path, "of before")
+    left = allowed
+    rename = Path.rename
+
+    def fail_later(path: Path, target: Path) -> Path:
+        nonlocal left
+        if left == 0:
+            raise OSError(5, "killed")
+        left -= 1
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", fail_later)
+        break_off(tmp_path, Keep.ALWAYS)
+    if not (tmp_path / MARK_NAME).exists():
+        assert find_data(tmp_path) == mine, "it is opened as it is"
+        return
+    assert begin_anew(tmp_path)
+    assert find_data(tmp_path / FORMER_NAME) == mine
+    assert find_data(tmp_path) == {}
+
+
+def test_what_a_server_had_of_its_own_stays_until_somebody_removes_it(tmp_path: Path) -> None:
+    mine = put_data(tmp_path, "of when it was alone")
+    break_off(tmp_path, Keep.ALWAYS)
+    assert begin_anew(tmp_path)
+    for text in ("lost by the group", "lost later"):
+        lost = put_data(tmp_path, text)
+        break_off(tmp_path, Keep.LATEST)
+        assert begin_anew(tmp_path)
+        assert find_data(tmp_path / DIVERGED_NAME) == lost
+    other = put_data(tmp_path, "of another group")
+    break_off(tmp_path, Keep.ALWAYS)
+    assert find_data(tmp_path / FORMER_NAME) == mine
+    assert find_data(tmp_path / f"{FORMER_NAME}-2") == other
+    put_data(tmp_path, "half of a snapshot")
+    break_off(tmp_path, Keep.ALWAYS)
+    assert find_data(tmp_path) == {}
+    assert not (tmp_path / f"{FORMER_NAME}-3").exists()

@@ -107,7 +107,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_when_enough_have_answered(
 def test_a_claim_is_not_taken_at_a_shut_door() -> None:
     async def ask(porch: Porch, url: str) -> None:
         porch.is_guarded = False
-        (heard,) = await Peers([url], own_url="http://x", key="").claim(4, "me", enough=0)
+        (heard,) = await Peers([url], own_url="http://x", key="").claim(4, "me", (3, 9), enough=0)
         assert heard.told is None
 
     stand(ask, position=None)

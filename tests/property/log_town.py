@@ -251,6 +251,7 @@ class Town:
         server = self.servers[name]
         others = [each for each in self.servers.values() if each is not server and each.part]
         near = [o for o in others if frozenset({name, o.name}) not in self.cuts]
+        own = None if server.part is None else _rank(server.part.tell())
         server.close()
         standing = server.standing
         epoch = 1 + max(each.standing.epoch for each in (server, *near))
@@ -259,7 +260,9 @@ class Town:
         for other in near:
             assert other.part is not None
             try:
-                heard.append(other.part.take(Shipment(epoch, standing.node_id, name), b""))
+                heard.append(
+                    other.part.take(Shipment(epoch, standing.node_id, name, extent=own), b"")
+                )
             except ClewError:
                 continue
         server.follow()

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from clew.testing.server import ServerProcess
 
 WAIT_SECONDS = 60.0
-BODY = spans_request("checkout", [(bytes([7]) * 16, bytes([1]) * 8)]).SerializeToString()
 PROTOBUF = {"content-type": "application/x-protobuf"}
 DIFFERING = "has --required-acks"
 
@@ -46,6 +45,12 @@ def check_difference_told(group: ServerGroup) -> None:
     assert DIFFERING in check["detail"]
 
 
+def write(group: ServerGroup, number: int, trace: int) -> int:
+    """Send a span of a trace of its own to a server; return the status of its answer."""
+    spans = spans_request("checkout", [(bytes([trace]) * 16, bytes([1]) * 8)])
+    return ask(group.urls[number], "POST", "/v1/traces", spans.SerializeToString(), PROTOBUF).status
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_promotion_that_may_lose_something_is_refused_and_forced_with_its_price_named(
@@ -63,7 +68,7 @@ def test_a_promotion_that_may_lose_something_is_refused_and_forced_with_its_pric
         # Its own setting is to wait for all, and its leader's is to wait for nobody.
         group.start(0, "leader", required_acks="0")
         group.wait_leading(0)
-        assert ask(group.urls[0], "POST", "/v1/traces", BODY, PROTOBUF).status == 200
+        assert write(group, 0, 1) == 200
         group.wait_in_step(0)
         check_difference_told(group)
         group.kill(0)
@@ -81,11 +86,45 @@ def test_a_promotion_that_may_lose_something_is_refused_and_forced_with_its_pric
         group.wait_following(1, 0)
         assert [(group.status(each) or {})["warning"] for each in (0, 1)] == [None, None]
         assert all(each.stderr.count(DIFFERING) <= 1 for each in group.processes.values())
-        assert ask(group.urls[1], "POST", "/v1/traces", BODY, PROTOBUF).status == 200
+        assert write(group, 1, 2) == 200
         group.kill(1)
 
         def leads() -> bool:
             return group.promote(0)[0] == 202
 
         wait_until(leads, WAIT_SECONDS, "the other is promoted")
+        group.wait_claimed(0)
+        group.kill(0)
+
+        # One that led last and is to wait for nobody goes on without the other.
+        group.start(0, required_acks="0")
+        group.wait_leading(0)
+        assert write(group, 0, 3) == 200
+        group.kill(0)
+
+        # Two promotions that do not hear of one another: neither takes anything, and once they do,
+        # one of them goes on by itself.
+        with group.partition(0):
+            for number in (0, 1):
+                group.start(number)
+                wait_until(
+                    lambda number=number: "peers" in (group.status(number) or {}),  # type: ignore[misc]
+                    WAIT_SECONDS,
+                    "it is open",
+                )
+            told = group.status(0) or {}
+            assert "this server led last" in told["detail"]
+            for number in (0, 1):
+                wait_until(
+                    lambda number=number: group.promote(number)[0] == 202,  # type: ignore[misc]
+                    WAIT_SECONDS,
+                    "it is promoted",
+                )
+                group.wait_claimed(number)
+                assert write(group, number, 10 + number) == 503
+        wait_until(lambda: group.find_leader() is not None, WAIT_SECONDS, "one of them leads")
+        leader = group.find_leader()
+        assert leader is not None
+        assert write(group, leader, 20) == 200
+        group.wait_in_step(leader)
         group.end()

@@ -75,7 +75,9 @@ class Candidacy:
             return await self._try()
         except ClewError as error:
             self._tell(error.message)
-            return None
+        except Exception:
+            logger.exception("the lease at %s could not be asked for", self._lease.shown)
+        return None
 
     def begin(self, *, leads: bool) -> None:
         """Go on in a role: whoever leads renews, whoever does not looks whether it is free."""
@@ -111,6 +113,11 @@ class Candidacy:
                 self._told = None
             except ClewError as error:
                 self._tell(error.message)
+            except Exception as error:
+                # The boundary of the task: without it the lease would never be renewed again.
+                if str(error) != self._told:
+                    logger.exception("the lease at %s could not be asked for", self._lease.shown)
+                self._told = str(error)
             await asyncio.sleep(self._pause())
 
     def _pause(self) -> float:

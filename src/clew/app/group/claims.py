@@ -2,32 +2,44 @@
 
 Whoever is to lead takes an epoch larger than any that was seen, has every other server refuse
 whoever led before, and compares what they have with what it has. It leads only when it has heard so
-many that nothing acknowledged can be missing, and none has more.
+many that nothing acknowledged can be missing, and none has more. One that has more does not refuse
+whoever led: it would have ended a leader, perhaps itself, for one that cannot lead.
+
+A claim may come to nothing after some have agreed to it: they know of an epoch that nobody leads.
+Its owner, asked, knows of a smaller one, and that tells. Whoever led before goes on then.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import contextlib
+import secrets
+from typing import TYPE_CHECKING, Final
 
 from clew.app.group.peers import (
     STANDBY,
+    check_distinct,
     check_extent,
+    check_nobody_goes_first,
     check_not_fenced,
     count_needed,
     find_required,
 )
+from clew.base.errors import ClewError, ErrorCode
 from clew.store.replication.standing import FencedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clew.app.group.peers import Heard, Peers
+    from clew.app.group.peers import Heard, Peers, Told
     from clew.app.group.turn import Change
+    from clew.store.replication.said import Extent
     from clew.store.replication.standing import Standing
 
-Extent = tuple[int, int]
-"""How much of the log a server has: the epoch of its newest frame, and that frame's number."""
+LEAP_MAX: Final = 1 << 16
+"""Up to so many epochs are left out where not all are heard and no lease gives one: a server that
+does not hear of this one may be promoted as well, and hardly takes the same epoch. The fence would
+refuse both; but what two servers write under one epoch looks alike."""
 
 
 class Claims:
@@ -40,26 +52,45 @@ class Claims:
         self._required = required
         self._url = url
 
-    async def learn(self, heard: Sequence[Heard]) -> None:
-        """Take over the newest leadership that others know of."""
+    async def learn(self, own: Extent, heard: Sequence[Heard]) -> None:
+        """Take over the newest leadership that others know of, of those that came to be."""
         told = [each.told for each in heard if each.told is not None and each.told.leader]
-        for newest in sorted(told, key=lambda each: each.epoch)[-1:]:
+        for newest in sorted(told, key=lambda each: each.epoch, reverse=True):
+            if not self._came_to_be(newest, own, heard):
+                continue
             assert newest.leader is not None, "others were left out"
-            try:
+            # Unless what is known here is newer.
+            with contextlib.suppress(FencedError):
                 await asyncio.to_thread(
                     self._standing.accept, newest.epoch, newest.leader, newest.leader_url
                 )
-            except FencedError:
-                # What is known here is newer.
-                continue
+            return
 
-    async def is_missed(self) -> bool:
-        """Return whether enough others are there to lead, and none of them leads."""
+    def _came_to_be(self, newest: Told, own: Extent, heard: Sequence[Heard]) -> bool:
+        """Return whether an epoch that others know of is led, or may be led yet, by its owner."""
+        answered = [each.told for each in heard if each.told is not None]
+        if newest.leader == self._standing.node_id:
+            # It was claimed from here, and this server was ended, or found that another has more.
+            is_more = any(each.extent > own for each in answered)
+            return newest.epoch <= self._standing.epoch or not is_more
+        return all(each.epoch >= newest.epoch for each in answered if each.node_id == newest.leader)
+
+    async def find_obstacle(self, own: Extent) -> ClewError | None:
+        """Return why this server, which led last, does not lead again; None where it may.
+
+        Raises:
+            ClewError: what others know could not be made durable here.
+        """
         heard = await self._peers.ask()
-        await self.learn(heard)
-        told = [each.told for each in heard if each.told is not None]
-        is_alone = all(each.role == STANDBY for each in told)
-        return self._standing.is_leading and is_alone and len(told) >= self._required
+        await self.learn(own, heard)
+        try:
+            self._check_resuming(own, heard)
+        except ClewError as error:
+            return error
+        for each in heard:
+            if each.told is not None and each.told.role != STANDBY:
+                return ClewError(ErrorCode.CONFLICT, f"{each.url} leads, or is about to")
+        return None
 
     async def claim(self, own: Extent, change: Change) -> None:
         """Take a new epoch, and see that nothing acknowledged is missing of what is here.
@@ -70,16 +101,22 @@ class Claims:
         # Whoever leads by hand waits for everybody: a leader that is slow to answer is one.
         enough = self.count_needed() - 1
         heard = await self._peers.ask(None if change.epoch is None else enough)
-        await self.learn(heard)
-        if not change.force:
-            self.check(own, heard)
-        epoch = max(self._standing.epoch + 1, change.epoch or 0)
+        await self.learn(own, heard)
+        self._check(own, heard, change)
+        epoch = max(self._find_newest(heard) + 1, change.epoch or 0)
+        if change.epoch is None and any(each.told is None for each in heard):
+            epoch += secrets.randbelow(LEAP_MAX)
         # From here on nobody acknowledges anything for whoever led before; so what they have now
         # is all that was acknowledged.
-        claimed = await self._peers.claim(epoch, self._standing.node_id, enough)
+        extent = None if change.force else own
+        claimed = await self._peers.claim(epoch, self._standing.node_id, extent, enough)
         check_not_fenced(claimed)
         if not change.force:
-            self.check(own, claimed)
+            self._check(own, claimed, change)
+            _check_let(epoch, claimed)
+        if any(_is_shut(each) for each in claimed):
+            # It may be about to lead itself, and takes no claims meanwhile.
+            self._check(own, await self._peers.ask(), change)
         await asyncio.to_thread(self._standing.lead, epoch, self._url)
 
     async def check_able(self, own: Extent) -> int:
@@ -89,9 +126,9 @@ class Claims:
             ClewError: something acknowledged may be missing here.
         """
         heard = await self._peers.ask(self.count_needed() - 1)
-        await self.learn(heard)
+        await self.learn(own, heard)
         self.check(own, heard)
-        return self._standing.epoch
+        return self._find_newest(heard)
 
     def count_needed(self) -> int:
         """Return of how many servers, itself among them, this one must hear to lead."""
@@ -102,7 +139,60 @@ class Claims:
         """Raise unless nothing acknowledged can be missing of what is here.
 
         Raises:
-            ClewError: as `check_extent`.
+            ClewError: as `check_extent`; CONFLICT where two servers have one id.
         """
+        check_distinct(self._standing.node_id, heard)
         required, why = find_required(self._standing, self._required)
         check_extent(own, heard, required=required, why=why)
+
+    def _check(self, own: Extent, heard: Sequence[Heard], change: Change) -> None:
+        """Raise unless what others say lets this server lead, in the way that it is about to."""
+        if change.force:
+            check_distinct(self._standing.node_id, heard)
+            return
+        if change.epoch is None:
+            check_nobody_goes_first(self._standing.node_id, own, heard)
+        if change.resumes:
+            self._check_resuming(own, heard)
+        else:
+            self.check(own, heard)
+
+    def _check_resuming(self, own: Extent, heard: Sequence[Heard]) -> None:
+        """Raise unless a server that led last may go on.
+
+        It has all that was acknowledged until another led. So many must be heard that one of them
+        would know of that: whoever led after it was let by all but as many as each record waits
+        for.
+
+        Raises:
+            ClewError: as `check_extent`; CONFLICT where another leads.
+        """
+        check_distinct(self._standing.node_id, heard)
+        if not self._standing.is_leading:
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                f"{self._standing.leader_url or self._standing.leader} leads by now, under epoch "
+                f"{self._standing.epoch}",
+                hint="to have this server lead: clew promote",
+            )
+        check_extent(own, heard, required=len(heard) - self._required)
+
+    def _find_newest(self, heard: Sequence[Heard]) -> int:
+        """Return the newest epoch that anybody knows of, whether or not anything came of it."""
+        told = (each.told.epoch for each in heard if each.told is not None)
+        return max([self._standing.epoch, *told])
+
+
+def _check_let(epoch: int, claimed: Sequence[Heard]) -> None:
+    """Raise CONFLICT where a server answered a claim, and does not know of it."""
+    for each in claimed:
+        if each.told is not None and each.told.epoch != epoch:
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                f"{each.url} does not let this server lead: it knows of epoch {each.told.epoch}",
+                hint="ask who leads: GET /internal/cluster; promote again if nobody does",
+            )
+
+
+def _is_shut(heard: Heard) -> bool:
+    return heard.error is not None and heard.error.code is ErrorCode.OVERLOADED

@@ -12,19 +12,14 @@ import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.remote.http import Server
-from clew.store.replication.wire import (
-    CONTENT_TYPE,
-    EPOCH_HEADER,
-    LEADER_HEADER,
-    NODE_HEADER,
-    POSITION_PATH,
-    RECORDS_PATH,
-)
+from clew.store.replication.said import Shipment
+from clew.store.replication.wire import CONTENT_TYPE, POSITION_PATH, RECORDS_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from clew.store.replication.part import Part
+    from clew.store.replication.said import Extent
     from clew.store.replication.standing import Standing
 
 logger = logging.getLogger(__name__)
@@ -65,8 +60,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     last_epoch: int | None = None
 
     @property
-    def extent(self) -> tuple[int, int]:
-        """How much of the log it has: of two logs the larger one has all that was acknowledged."""
+    def extent(self) -> Extent:
+        """How much of the log it has."""
         return (self.last_epoch or 0, self.last)
 
 
@@ -99,17 +94,16 @@ class Peers:
         """
         return await self._all(lambda server: server.get(POSITION_PATH).body, enough)
 
-    async def claim(self, epoch: int, node_id: str, enough: int | None = None) -> list[Heard]:
+    async def claim(
+        self, epoch: int, node_id: str, extent: Extent | None, enough: int | None = None
+    ) -> list[Heard]:
         """Have every other server refuse whoever led before, and say what it has from then on.
 
-        Who refuses because it knows of a newer leadership is an error of the code CONFLICT.
-        `enough` is as for `ask`.
+        Who has more than `extent` says so and refuses nobody; None is for one that leads whatever
+        others have. Who refuses because it knows of a newer leadership is an error of the code
+        CONFLICT. `enough` is as for `ask`.
         """
-        headers = {
-            EPOCH_HEADER: str(epoch),
-            NODE_HEADER: node_id,
-            LEADER_HEADER: self._own_url,
-        }
+        headers = Shipment(epoch, node_id, self._own_url, extent=extent).headers()
         return await self._all(
             lambda server: server.post(RECORDS_PATH, b"", CONTENT_TYPE, headers=headers).body,
             enough,
@@ -184,10 +178,9 @@ class Peers:
             return Heard(url, None, error)
 
 
-def extent_of(part: Part) -> tuple[int, int]:
+def extent_of(part: Part) -> Extent:
     """Return how much of the log a server has; also when its store was closed."""
-    said = part.tell()
-    return (said.last_epoch or 0, said.last)
+    return part.tell().extent
 
 
 def count_needed(servers: int, required: int) -> int:
@@ -218,9 +211,7 @@ def find_required(standing: Standing, configured: int) -> tuple[int, str]:
     )
 
 
-def check_extent(
-    own: tuple[int, int], heard: Sequence[Heard], *, required: int, why: str = ""
-) -> None:
+def check_extent(own: Extent, heard: Sequence[Heard], *, required: int, why: str = "") -> None:
     """Raise unless nothing acknowledged can be missing from the log of this server.
 
     `why` says what else there is to say about `required`.
@@ -274,15 +265,33 @@ def check_distinct(own_id: str, heard: Sequence[Heard]) -> None:
 
 
 def check_nobody_leads(heard: Sequence[Heard]) -> None:
-    """Raise CONFLICT where a leader answers: it would go on, and be cut off."""
+    """Raise CONFLICT where a leader answers, or one that is about to lead."""
     for each in heard:
         if each.told is not None and each.told.role in (LEADER, CANDIDATE):
-            does = "leads and answers" if each.told.role == LEADER else "is about to lead"
-            raise ClewError(
-                ErrorCode.CONFLICT,
-                f"{each.url} {does}",
-                hint="end it first, so that its standbys have everything; or --force",
-            )
+            raise _led_by(each.url, each.told)
+
+
+def check_nobody_goes_first(node_id: str, own: Extent, heard: Sequence[Heard]) -> None:
+    """Raise CONFLICT where a leader answers, or one that is about to lead and goes before this one.
+
+    Of two that are about to lead at once the one with more goes on, and of two with as much the
+    one with the larger id: they find the same, and one of them does.
+    """
+    for each in heard:
+        told = each.told
+        if told is None or told.role not in (LEADER, CANDIDATE):
+            continue
+        if told.role == LEADER or (told.extent, told.node_id or "") > (own, node_id):
+            raise _led_by(each.url, told)
+
+
+def _led_by(url: str, told: Told) -> ClewError:
+    does = "leads and answers" if told.role == LEADER else "is about to lead"
+    return ClewError(
+        ErrorCode.CONFLICT,
+        f"{url} {does}",
+        hint="end it first, so that its standbys have everything; or --force",
+    )
 
 
 def check_not_fenced(claimed: Sequence[Heard]) -> None:

@@ -35,6 +35,7 @@ from clew.app.group.peers import (
 from clew.app.group.place import Place, describe_standing
 from clew.app.group.porch import Porch, is_registry_guarded, refuse_while_shut
 from clew.app.group.promises import Promises
+from clew.app.group.resuming import Resuming
 from clew.app.group.snapshots import take_snapshot
 from clew.app.group.turn import Change, Stopwatch, Turn
 from clew.app.server_key import KeyAdoption
@@ -47,7 +48,7 @@ from clew.store.replication.follower import Follower, FollowerOptions
 from clew.store.replication.leader import Leader, LeaderOptions
 from clew.store.replication.position import Position
 from clew.store.replication.said import Need
-from clew.store.replication.snapshot import begin_anew
+from clew.store.replication.snapshot import Keep, begin_anew
 from clew.store.replication.standing import Standing
 from clew.telemetry.group import GroupStatus, Promotion
 
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from clew.app.sockets import Addresses, Sockets
     from clew.app.store import Store, StoredEngine
     from clew.store.replication.part import Part
+    from clew.store.replication.said import Extent
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +69,11 @@ SNAPSHOT_AGAIN_S: Final = 1.0
 """How often, and how soon, a snapshot that broke off is asked for again, before the standby opens
 with what it has; then its leader tells it anew that it needs one."""
 
-RESUME_SECONDS: Final = 0.5
-"""So often a leader that was restarted looks whether its standbys are there again."""
+NOTHING: Final = (0, 0)
+"""How much of the log a server has that has none."""
+
+KEPT: Final = {Need.BEHIND: Keep.NOTHING, Need.DIVERGED: Keep.LATEST}
+"""What becomes of the data of a server that begins anew, where it is not kept for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +112,17 @@ class Course:
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._detail: str | None = None
+        self._obstacle: str | None = None
         self._lock: FolderLock | None = None
         self._standing: Standing | None = None
         self._claims: Claims | None = None
         self._candidacy: Candidacy | None = None
         self._part: Part | None = None
-        self._resuming: asyncio.Task[None] | None = None
+        self._resuming = Resuming(self)
         self._follower: Follower | None = None
         self._need: Need | None = None
+        # Nothing is here but what came after a snapshot that was not had whole.
+        self._is_blank = False
         self._watch = Stopwatch()
         self._adoption = KeyAdoption(
             configuration.data_dir, configuration.peer_key, self._find_leader
@@ -122,7 +130,7 @@ class Course:
         self._engine: StoredEngine | None = None
         self._doors: asyncio.Task[type[Doors]] | None = None
         # What other servers are told between two roles: how much of the log is here, and as what.
-        self._extent: tuple[int, int] | None = None
+        self._extent: Extent | None = None
         self._posture = STANDBY
         self._porch = Porch(
             tell_position=self._tell_position,
@@ -193,7 +201,10 @@ class Course:
                         self._candidacy.begin(leads=opening.place.leads)
                     if not opening.place.leads:
                         self._adoption.begin()
+                    if self._candidacy is None:
+                        self._resuming.begin(leads=opening.place.leads)
                     change = await self._next_change(leads=opening.place.leads)
+                    self._resuming.end()
                     logger.info("%s", change.why)
                     self._watch = Stopwatch()
                 finally:
@@ -202,8 +213,7 @@ class Course:
                 self._watch.note("others asked")
         finally:
             ending.cancel()
-            if self._resuming is not None:
-                self._resuming.cancel()
+            self._resuming.end()
             if self._candidacy is not None:
                 await self._candidacy.close()
 
@@ -211,14 +221,9 @@ class Course:
         if place.leads:
             # Whoever looks through logs finds who led when.
             logger.info("this server leads epoch %d", self.standing.epoch)
-        elif self._resuming is not None and not self._resuming.done():
-            logger.info("this server led last: it waits until it hears enough others to go on")
         elif self.standing.is_leading:
-            logger.warning(
-                "this server is a standby, and nobody leads as far as it knows; what to do: "
-                "clew servers --server %s",
-                self.url,
-            )
+            goes_on = "that is safe" if self._candidacy is None else "it has the lease"
+            logger.info("this server led last: it goes on once %s, and answers reads", goes_on)
         else:
             whom = self.standing.leader_url or "nobody yet"
             logger.info("this server is a standby and follows %s", whom)
@@ -240,10 +245,14 @@ class Course:
         self._changes.put_nowait(Change(Turn.END, "closing: waiting for running requests"))
 
     async def _next_change(self, *, leads: bool) -> Change:
-        """Wait for the end of a role; what would change nothing is passed over."""
+        """Wait for the end of a role; what would change nothing is passed over.
+
+        What a standby needed before it led is so as well: a leader takes no snapshot.
+        """
+        idle = (Turn.LEAD, Turn.SNAPSHOT) if leads else (Turn.FOLLOW,)
         while True:
             change = await self._changes.get()
-            if change.turn is not (Turn.LEAD if leads else Turn.FOLLOW):
+            if change.turn not in idle:
                 return change
 
     # The first role, and what lies between two.
@@ -254,9 +263,10 @@ class Course:
         Raises:
             ClewError: two of the addresses are of one server.
         """
+        assert self._extent is not None, "the folder was read"
         heard = await self.peers.ask()
         check_distinct(self.standing.node_id, heard)
-        await self.claims.learn(heard)
+        await self.claims.learn(self._extent, heard)
         standing, role = self.standing, self._configuration.role
         if self._stop.is_set():
             return Turn.END
@@ -283,20 +293,13 @@ class Course:
         if standing.leader is None:
             await asyncio.to_thread(standing.lead, standing.epoch + 1, self.url)
             return Turn.LEAD
-        if not await self.claims.is_missed():
-            # Nobody would acknowledge anything, and somebody may have been promoted meanwhile who
-            # is not heard: reads are answered until that is known.
-            self._resuming = asyncio.create_task(self._resume(), name="resume")
+        change = Change(Turn.LEAD, "going on as the leader", resumes=True)
+        if (obstacle := await self.find_obstacle()) is not None:
+            # Nobody would acknowledge anything, or somebody may have been promoted meanwhile who is
+            # not heard: reads are answered until that is known (`Resuming`).
+            self.note_obstacle(obstacle)
             return Turn.FOLLOW
-        return await self._prepare(Change(Turn.LEAD, "going on as the leader"))
-
-    async def _resume(self) -> None:
-        """Go on as the leader once the others are there, unless one of them leads by then."""
-        while self.standing.is_leading:
-            if await self.claims.is_missed():
-                self.change(Change(Turn.LEAD, "going on as the leader"))
-                return
-            await asyncio.sleep(RESUME_SECONDS)
+        return await self._prepare(change)
 
     async def _prepare(self, change: Change) -> Turn:
         """Do what lies between two roles, with nothing open; return the next one."""
@@ -308,27 +311,30 @@ class Course:
                     await self.claims.claim(self._extent, change)
                 except ClewError as error:
                     self._posture = STANDBY
-                    self._detail = error.message
-                    logger.warning("this server does not lead: %s", error.message)
+                    self._detail = _describe(error)
+                    logger.warning("this server does not lead: %s", self._detail)
                     if self._candidacy is not None:
                         await self._candidacy.give_back()
                     return Turn.FOLLOW
                 self._posture = LEADER
-                self._detail = None
+                self._detail = self._obstacle = None
             case Turn.FOLLOW:
                 if self._candidacy is not None:
                     await self._candidacy.give_back()
-                await self.claims.learn(await self.peers.ask())
+                await self.claims.learn(self._own_extent(), await self.peers.ask())
             case Turn.SNAPSHOT:
+                keep = KEPT.get(self._need or Need.FOREIGN, Keep.ALWAYS)
+                if self._is_blank and self._own_extent() == NOTHING:
+                    keep = Keep.NOTHING
                 self._extent = None
-                await self._begin_anew()
+                await self._begin_anew(keep)
                 self._extent = await asyncio.to_thread(self._read_extent)
                 return Turn.FOLLOW
             case Turn.END:
                 return Turn.END
         return change.turn
 
-    async def _begin_anew(self) -> None:
+    async def _begin_anew(self, keep: Keep) -> None:
         """Fill the folder from the leader's; whoever cannot be reached is asked again."""
         url = self.standing.leader_url
         if url is None or self.standing.is_leading:
@@ -342,18 +348,22 @@ class Course:
                     self._configuration,
                     url,
                     self.standing,
-                    keep_former=self._need is not Need.BEHIND,
+                    keep,
+                    self._stop.is_set,
                 )
             except ClewError as error:
                 logger.warning("the snapshot of %s was not had whole: %s", url, error.message)
                 await asyncio.sleep(SNAPSHOT_AGAIN_S)
             else:
+                self._is_blank = False
                 return
 
-    def _read_extent(self) -> tuple[int, int]:
+    def _read_extent(self) -> Extent:
         """Return how much of the log is here, by what the folder says. Blocks."""
         from clew.store.history import History
 
+        # What an interrupted snapshot left is no data, and nobody is to be told of it.
+        self._is_blank |= begin_anew(self._configuration.data_dir)
         last = History.read(self._configuration.data_dir / "log").last
         return (Position(self.standing.starts, last).epoch_at(last) or 0, last)
 
@@ -362,9 +372,6 @@ class Course:
     async def _open(self, *, leads: bool) -> tuple[Opening, Addresses, list[ClewError]]:
         assert self._lock is not None, "the folder is ours"
         place = Place(self, leads=leads)
-        if not leads:
-            # What an interrupted snapshot left is no data.
-            await asyncio.to_thread(begin_anew, self._configuration.data_dir)
         member = Membership(
             self._lock, self._open_leader if leads else self._open_follower, self._engine
         )
@@ -525,7 +532,8 @@ class Course:
             check_nobody_leads(heard)
             self.claims.check(self._own_extent(), heard)
         # What an earlier try came to is not what this one is asked about.
-        self._detail = None
+        self._resuming.end()
+        self._detail = self._obstacle = None
         self.change(Change(Turn.LEAD, "promoted by hand", force=force))
         return Promotion(
             epoch=epoch + 1,
@@ -533,6 +541,22 @@ class Course:
             needed=self.claims.count_needed(),
             forced=force,
         )
+
+    async def find_obstacle(self) -> ClewError | None:
+        """Return why this server, which led last, does not lead again; None where it may.
+
+        Raises:
+            ClewError: what others know could not be made durable here.
+        """
+        return await self.claims.find_obstacle(self._own_extent())
+
+    def note_obstacle(self, obstacle: ClewError | None) -> None:
+        """Tell whoever asks why this server, which led last, does not lead again yet."""
+        before, self._obstacle = self._obstacle, None
+        if obstacle is not None:
+            self._obstacle = f"this server led last, and may not go on yet: {_describe(obstacle)}"
+            if self._obstacle != before:
+                logger.warning("%s", self._obstacle)
 
     async def check_able(self) -> int:
         """Return the newest epoch that is known, if this server has all that it takes to lead.
@@ -552,15 +576,20 @@ class Course:
             required=self.required,
             others=self.peers.urls,
             lease=None if self._candidacy is None else self._candidacy.seen(),
-            detail=self._detail,
+            detail=self._detail or self._obstacle,
         )
 
-    def _own_extent(self) -> tuple[int, int]:
+    def _own_extent(self) -> Extent:
         """Return how much of the log is here."""
         if self._part is not None:
             return extent_of(self._part)
         assert self._extent is not None, "nothing is open"
         return self._extent
+
+
+def _describe(error: ClewError) -> str:
+    """Return what is wrong, and what to do about it."""
+    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
 def _import_doors(configuration: Configuration) -> type[Doors]:

@@ -9,11 +9,11 @@ from clew.app.store import STORED, open_tables
 from clew.remote.http import Server
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.pipeline import Pipeline
-from clew.store.replication.snapshot import Source, fill_folder, write_snapshot
+from clew.store.replication.snapshot import Keep, Source, fill_folder, write_snapshot
 from clew.store.replication.wire import SNAPSHOT_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from clew.app.configuration.settings import Configuration
@@ -38,11 +38,15 @@ def give_snapshot(store: Store, standing: Standing, scratch: Path) -> Iterator[b
 
 
 def take_snapshot(
-    configuration: Configuration, url: str, standing: Standing, *, keep_former: bool
+    configuration: Configuration,
+    url: str,
+    standing: Standing,
+    keep: Keep,
+    is_ending: Callable[[], bool],
 ) -> None:
     """Make the data folder anew out of what another server has. Blocks.
 
-    The caller holds the folder's lock and has nothing in it open.
+    The caller holds the folder's lock and has nothing in it open. It breaks off once `is_ending`.
 
     Raises:
         ClewError: it was not had whole; the folder is to be filled again.
@@ -51,9 +55,17 @@ def take_snapshot(
     with server, server.stream(SNAPSHOT_PATH) as stream:
         fill_folder(
             configuration.data_dir,
-            stream.chunks(),
+            _until(is_ending, stream.chunks()),
             partial(open_tables, configuration),
             STORED,
             standing,
-            keep_former=keep_former,
+            keep=keep,
         )
+
+
+def _until(is_over: Callable[[], bool], chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what comes until it is over; what is missing then makes the snapshot not whole."""
+    for chunk in chunks:
+        if is_over():
+            return
+        yield chunk

@@ -18,12 +18,17 @@ class Turn(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An end of a role. `epoch` is one that was won with a lease; `force` leads unheard."""
+    """An end of a role.
+
+    `epoch` is one that was won with a lease; `force` leads unheard; `resumes` is of a server that
+    led last, as far as it knows, and leads again unless another does.
+    """
 
     turn: Turn
     why: str
     epoch: int | None = None
     force: bool = False
+    resumes: bool = False
 
 
 class Stopwatch:

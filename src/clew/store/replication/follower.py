@@ -24,7 +24,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.store.history import read_payload
 from clew.store.receipt import Group
 from clew.store.replication.position import WITHOUT_END, Position, find_common
-from clew.store.replication.said import GapError, Need, Said, Shipment
+from clew.store.replication.said import GapError, Need, Said, Shipment, check_not_own
 from clew.store.replication.status import GroupStatus
 from clew.store.replication.wire import Record, parse_records
 
@@ -167,6 +167,10 @@ class Follower:
                 raise ClewError(
                     ErrorCode.UNAVAILABLE, "the standby is closing", retry_after_ms=FULL_RETRY_MS
                 )
+            check_not_own(shipment, self.standing.node_id)
+            if shipment.extent is not None and self.tell().extent > shipment.extent:
+                # It will not lead, and whoever leads now is not to end for nothing.
+                return self.tell()
             self.standing.accept(shipment.epoch, shipment.node, shipment.url)
             self._heard = time.monotonic()
             self._leader_last = max(shipment.last, self._leader_last)

@@ -34,7 +34,7 @@ from clew.store.receipt import Group
 from clew.store.replication.peer import Peer, PeerState
 from clew.store.replication.position import Position
 from clew.store.replication.reader import oldest_after
-from clew.store.replication.said import Said, Shipment
+from clew.store.replication.said import Said, Shipment, check_not_own
 from clew.store.replication.status import GroupStatus
 from clew.store.replication.window import Window
 
@@ -185,6 +185,17 @@ class Leader:
         if following:
             self.window.forget(min(*following, self.settled))
 
+    def find_twin(self, peer: Peer, node_id: str | None) -> Peer | None:
+        """Return another standby that counts already and has this id. The caller holds `changed`.
+
+        One server under two addresses would count as two that have each record.
+        """
+        counts = (PeerState.FOLLOWING, PeerState.CATCHING_UP)
+        others = (each for each in self._peers if each is not peer and each.state in counts)
+        return next(
+            (each for each in others if node_id is not None and each.node_id == node_id), None
+        )
+
     def check(self) -> None:
         """See `Part.check`.
 
@@ -272,15 +283,20 @@ class Leader:
     def take(self, shipment: Shipment, body: bytes) -> Said:
         """Answer another server that says it leads: it does, if its epoch is larger.
 
+        A claim of one that lacks something that is here changes nothing.
+
         What it ships is not for a leader: this server has to open as a standby first.
 
         Raises:
             FencedError: it does not.
             ClewError: UNAVAILABLE for everything but a claim.
         """
+        check_not_own(shipment, self.standing.node_id)
         with self.changed:
             if self.is_closing:
                 raise self._not_leading()
+            if shipment.extent is not None and self.tell().extent > shipment.extent:
+                return self.tell()
             # Under the lock that settles: what was acknowledged was so before this is answered.
             self.standing.accept(shipment.epoch, shipment.node, shipment.url)
         self.fence(shipment.epoch, shipment.node, shipment.url)

@@ -19,7 +19,7 @@ import msgspec
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.replication import wire
 from clew.store.replication.reader import LogReader, measure_after
-from clew.store.replication.said import Said
+from clew.store.replication.said import TWIN_HINT, Said
 from clew.store.replication.status import StandbyStatus
 
 if TYPE_CHECKING:
@@ -184,6 +184,7 @@ class Peer:
         """Find out where the standby is."""
         said = self._post(b"", 0)
         with self._leader.changed:
+            self._check_other(said)
             self.node_id, self.error = said.node_id, said.snapshot
             if said.snapshot is not None:
                 self._begin_anew()
@@ -192,6 +193,22 @@ class Peer:
             is_near = self._leader.window.has(said.acked)
             self._change(PeerState.FOLLOWING if is_near else PeerState.CATCHING_UP)
             self._leader.hear_of_peer()
+
+    def _check_other(self, said: Said) -> None:
+        """Raise unless it is a server of its own, with nothing that was never written here."""
+        twin = self._leader.find_twin(self, said.node_id)
+        if twin is not None:
+            raise ClewError(
+                ErrorCode.CONFLICT, f"it is the same server as {twin.url}", hint=TWIN_HINT
+            )
+        if said.snapshot is None:
+            self._check_written(said)
+
+    def _check_written(self, said: Said) -> None:
+        if said.acked > self._leader.window.last:
+            raise ClewError(
+                ErrorCode.CONFLICT, f"it says that it has frame {said.acked}, which nobody wrote"
+            )
 
     def _send_next(self) -> None:
         """Send what follows, or that there is nothing."""
@@ -216,6 +233,7 @@ class Peer:
             if said.snapshot is not None:
                 self._begin_anew()
                 return
+            self._check_written(said)
             if said.acked < after:
                 # Another disk answers than before: a hello says what is there.
                 raise ClewError(ErrorCode.CONFLICT, f"it has lost frames up to {after}")

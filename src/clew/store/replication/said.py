@@ -22,6 +22,11 @@ NUMBER_MAX: Final = 2**63 - 1
 """No frame has a larger number."""
 
 
+Extent = tuple[int, int]
+"""How much of the log a server has: the epoch of its newest frame, and that frame's number. Of two
+logs the larger one has all that was acknowledged."""
+
+
 class Need(StrEnum):
     """Why a standby needs a snapshot."""
 
@@ -29,6 +34,13 @@ class Need(StrEnum):
     DIVERGED = "its engine has frames that the leader does not have"
     FOREIGN = "its data is not of this group"
     REGISTRY = "its registry is not the leader's"
+
+
+TWIN_HINT: Final = (
+    "name each of the other servers once with --standby; a standby begins with an empty --data-dir "
+    "and copies what there is by itself"
+)
+"""What to do where one id is told by two servers."""
 
 
 class GapError(ClewError):
@@ -59,13 +71,19 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: str | None = None
     required: int | None = None
 
+    @property
+    def extent(self) -> Extent:
+        """How much of the log it has."""
+        return (self.last_epoch or 0, self.last)
+
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
     """What the headers of a leader's request say.
 
     Without `starts` it is a claim: from now on the sender leads, and wants to know how far this
-    server is. Else its frames follow on number `after`, those up to `acked` are acknowledged, and
+    server is. Its `extent` is how much of the log it has; who has more says so, and goes on as
+    before. Else its frames follow on number `after`, those up to `acked` are acknowledged, and
     its log has every frame after `oldest` up to `last`. A record is acknowledged once `required`
     standbys have it.
     """
@@ -81,6 +99,7 @@ class Shipment:
     starts: Starts | None = None
     origin: str = ""
     required: int | None = None
+    extent: Extent | None = None
 
     def headers(self) -> dict[str, str]:
         """Return the headers."""
@@ -90,6 +109,8 @@ class Shipment:
             wire.LEADER_HEADER: self.url or "",
         }
         if self.starts is None:
+            if self.extent is not None:
+                headers[wire.EXTENT_HEADER] = "{}:{}".format(*self.extent)
             return headers
         return {
             **headers,
@@ -130,6 +151,7 @@ class Shipment:
                 starts=None if starts is None else parse_starts(starts),
                 origin=headers.get(wire.ORIGIN_HEADER, ""),
                 required=None if required is None else _parse_number(required, NUMBER_MAX),
+                extent=_parse_extent(headers.get(wire.EXTENT_HEADER)),
             )
         except (KeyError, ValueError) as error:
             raise ClewError(
@@ -149,3 +171,29 @@ def _parse_number(text: str, largest: int) -> int:
     if not 0 <= value <= largest:
         raise ValueError(f"{text[:40]!r} is no number from 0 to {largest}")
     return value
+
+
+def _parse_extent(text: str | None) -> Extent | None:
+    """Return what a claim says of its sender's log.
+
+    Raises:
+        ValueError: it says something else.
+    """
+    if text is None:
+        return None
+    epoch, _, last = text.partition(":")
+    return (_parse_number(epoch, EPOCH_MAX), _parse_number(last, NUMBER_MAX))
+
+
+def check_not_own(shipment: Shipment, node_id: str) -> None:
+    """Raise unless a request is of another server than the one that it reached.
+
+    Raises:
+        ClewError: CONFLICT. Two servers with one id would take one another for the same leader.
+    """
+    if shipment.node == node_id:
+        raise ClewError(
+            ErrorCode.CONFLICT,
+            f"the server that sent this has the id of the one that it reached, {node_id}",
+            hint=TWIN_HINT,
+        )

@@ -8,11 +8,14 @@ an empty folder and begins its log after that frame; what follows it gets as eve
 
 A stream is parts, each a header (MessagePack), a body and their checksum; the last part says that
 it is the end. Until that one has come, and everything is on disk, a file in the folder says that it
-is not whole. Who finds that file at a start throws away what there is and begins again.
+is not whole. Who finds that file at a start throws away what there is and begins again. While what
+was there before is moved away, the file says where to, so that a move is finished, whatever
+interrupts it: half of a folder would pass for one that lost its other half.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import secrets
@@ -20,6 +23,7 @@ import shutil
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -46,7 +50,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MARK_NAME: Final = "snapshot-not-whole"
+
 FORMER_NAME: Final = "former"
+"""Where what a server had of its own is moved, and stays: ``former``, ``former-2`` …"""
+
+DIVERGED_NAME: Final = "diverged"
+"""Where what a group went on without is moved, in the place of what was there."""
+
+
+class Keep(Enum):
+    """What becomes of the data that a snapshot takes the place of."""
+
+    NOTHING = auto()
+    """The group has all of it."""
+    LATEST = auto()
+    """The end of it is nowhere else: kept until the next such case, so that a disk does not fill up
+    with one copy for each change of leader."""
+    ALWAYS = auto()
+    """It is of another group, or of a server that was alone: nobody but its owner removes it."""
+
 
 OURS: Final = ("store", "log", "refused", "registry.db", "registry.db-wal", "registry.db-shm")
 """What a server's data is, by name in its folder; what else lies there stays."""
@@ -136,18 +158,18 @@ def fill_folder(
     tables: Sequence[Table],
     standing: Standing,
     *,
-    keep_former: bool = True,
+    keep: Keep = Keep.ALWAYS,
 ) -> int:
     """Make a data folder out of a snapshot; return the frame up to which it has everything.
 
-    The caller holds the folder's lock and has nothing in it open. What was there is moved to
-    `former`, or deleted. `open_engine` opens an engine in the folder whose tables exist. Blocks.
+    The caller holds the folder's lock and has nothing in it open. What was there is moved away, or
+    deleted, as `keep` says. `open_engine` opens an engine in the folder whose tables exist. Blocks.
 
     Raises:
         ClewError: the stream is not whole, or cannot be kept; the folder is to be filled again.
     """
     try:
-        _clear(folder, keep_former=keep_former)
+        _clear(folder, keep)
         through = _fill(folder, chunks, open_engine, tables, standing)
         (folder / MARK_NAME).unlink()
         sync_folder(folder)
@@ -166,6 +188,7 @@ def begin_anew(folder: Path) -> bool:
     if not (folder / MARK_NAME).exists():
         return False
     try:
+        _finish_moving(folder)
         _remove(folder)
         (folder / MARK_NAME).unlink()
         sync_folder(folder)
@@ -300,18 +323,52 @@ def _begin_log(folder: Path, through: int, epoch: int) -> None:
     SegmentFile.create(folder, header).close()
 
 
-def _clear(folder: Path, *, keep_former: bool) -> None:
+def _clear(folder: Path, keep: Keep) -> None:
     mark = folder / MARK_NAME
-    if keep_former and not mark.exists():
-        former = folder / FORMER_NAME
-        shutil.rmtree(former, ignore_errors=True)
+    if keep is not Keep.NOTHING and not mark.exists():
+        former = _find_room(folder, keep)
         former.mkdir()
-        for name in OURS:
-            if (folder / name).exists():
-                (folder / name).rename(former / name)
-    mark.touch()
-    sync_folder(folder)
+        _write_mark(folder, former.name)
+    if mark.exists():
+        _finish_moving(folder)
+    _write_mark(folder, "")
     _remove(folder)
+
+
+def _find_room(folder: Path, keep: Keep) -> Path:
+    """Return where to move what is in the folder; nothing is there."""
+    if keep is Keep.LATEST:
+        shutil.rmtree(folder / DIVERGED_NAME, ignore_errors=True)
+        return folder / DIVERGED_NAME
+    names = (f"{FORMER_NAME}-{number}" for number in itertools.count(2))
+    found = folder / FORMER_NAME
+    while found.exists():
+        found = folder / next(names)
+    return found
+
+
+def _write_mark(folder: Path, former: str) -> None:
+    """Say durably that the folder is not whole, and where what is in it goes, if that is kept."""
+    fresh = folder / f"{MARK_NAME}.new"
+    with fresh.open("w") as file:
+        file.write(former)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(folder / MARK_NAME)
+    sync_folder(folder)
+
+
+def _finish_moving(folder: Path) -> None:
+    """Move what is still where it was; nothing where all of it is moved, or was not to be kept."""
+    name = (folder / MARK_NAME).read_text()
+    if not name:
+        return
+    for part in OURS:
+        if (folder / part).exists():
+            (folder / part).rename(folder / name / part)
+    sync_folder(folder / name)
+    sync_folder(folder)
+    logger.warning("what was in %s is kept in %s, until somebody removes it", folder, name)
 
 
 def _remove(folder: Path) -> None:

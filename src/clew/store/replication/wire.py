@@ -49,6 +49,10 @@ LAST_HEADER: Final = "x-clew-last"
 REQUIRED_HEADER: Final = "x-clew-required"
 """How many standbys the leader has wait for each record."""
 
+EXTENT_HEADER: Final = "x-clew-extent"
+"""Of a claim: how much of the log the sender has, as the epoch and the number of its newest frame.
+Who has more does not let it lead. One that leads whatever others have does not say it."""
+
 ORIGIN_HEADER: Final = "x-clew-registry"
 """Where the leader's registry comes from: two that differ need a snapshot."""
 

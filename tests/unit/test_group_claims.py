@@ -1,0 +1,104 @@
+"""Who may lead goes by what others say of themselves, and a claim that came to nothing is none."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clew.app.group.claims import Claims
+from clew.app.group.peers import (
+    CANDIDATE,
+    LEADER,
+    STANDBY,
+    Heard,
+    Peers,
+    Told,
+    check_nobody_goes_first,
+)
+from clew.app.group.turn import Change, Turn
+from clew.base.errors import ClewError
+from clew.store.replication.standing import Standing
+from clew.testing.network import free_ports
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+B, C = "http://b:7701", "http://c:7701"
+OWN = (4, 100)
+
+
+def heard(
+    url: str, epoch: int, leader: str, *, last: int = 100, role: str = STANDBY, node: str = ""
+) -> Heard:
+    told = Told(epoch=epoch, node_id=node or url, leader=leader, role=role, last=last, last_epoch=4)
+    return Heard(url, told)
+
+
+def learn(standing: Standing, *others: Heard) -> bool:
+    """Return whether a server still leads, by what it knows, once it has heard others."""
+    claims = Claims(standing, Peers([], own_url="http://a", key=""), required=1, url="http://a")
+    asyncio.run(claims.learn(OWN, others))
+    return standing.is_leading
+
+
+@pytest.fixture
+def standing(tmp_path: Path) -> Standing:
+    found = Standing.open(tmp_path)
+    found.lead(4, "http://a")
+    return found
+
+
+def test_an_epoch_that_its_owner_knows_nothing_of_was_claimed_and_is_not_led(
+    standing: Standing,
+) -> None:
+    assert learn(standing, heard(C, 5, B), heard(B, 4, standing.node_id))
+    assert not learn(standing, heard(C, 6, B), heard(B, 6, B, role=LEADER))
+    assert (standing.epoch, standing.leader) == (6, B)
+
+
+def test_an_owner_that_says_nothing_may_lead(standing: Standing) -> None:
+    assert not learn(standing, heard(C, 5, B), Heard(B, None))
+
+
+def test_a_server_that_was_ended_while_it_claimed_goes_on_where_nobody_has_more(
+    standing: Standing,
+) -> None:
+    standing.accept(5, C, C)
+    assert not learn(standing, heard(B, 7, standing.node_id, last=101))
+    assert learn(standing, heard(B, 7, standing.node_id))
+    assert standing.epoch == 7
+
+
+def test_of_two_that_are_about_to_lead_one_goes_first(standing: Standing) -> None:
+    for last, first in ((99, True), (101, False)):
+        other = heard(B, 4, B, last=last, role=CANDIDATE)
+        if first:
+            check_nobody_goes_first("a", OWN, [other])
+        else:
+            with pytest.raises(ClewError, match="about to lead"):
+                check_nobody_goes_first("a", OWN, [other])
+    # Of two with as much, each finds the same.
+    check_nobody_goes_first("z", OWN, [heard(B, 4, B, role=CANDIDATE)])
+    with pytest.raises(ClewError, match="about to lead"):
+        check_nobody_goes_first("a", OWN, [heard(B, 4, B, role=CANDIDATE)])
+    with pytest.raises(ClewError, match="leads and answers"):
+        check_nobody_goes_first("z", OWN, [heard(B, 4, B, last=1, role=LEADER)])
+
+
+def test_two_that_lead_by_force_without_hearing_of_one_another_take_epochs_of_their_own(
+    tmp_path: Path,
+) -> None:
+    urls = [f"http://127.0.0.1:{port}" for port in free_ports(2)]
+    epochs = set()
+    for number, url in enumerate(urls):
+        standing = Standing.open(tmp_path / str(number))
+        standing.accept(3, C, C)
+        peers = Peers([urls[1 - number]], own_url=url, key="")
+        claims = Claims(standing, peers, required=1, url=url)
+        asyncio.run(claims.claim((3, 10), Change(Turn.LEAD, "by hand", force=True)))
+        assert standing.is_leading
+        epochs.add(standing.epoch)
+    assert len(epochs) == 2
+    assert min(epochs) > 3
