@@ -92,6 +92,7 @@ class Node:
         self.url = f"http://127.0.0.1:{self.port}"
         self.fenced: list[tuple[int, str | None, str | None]] = []
         self.needs: list[str | None] = []
+        self.open_snapshot: Callable[[], Generator[bytes]] | None = None
         self.part: Leader | Follower | None = None
         self._thread: threading.Thread | None = None
 
@@ -181,6 +182,7 @@ class Node:
             identity,
             tell_more=lambda: {"flushed": self.pipeline.status().flushed},
             read_log=self._read_log,
+            open_snapshot=self.open_snapshot,
         )
 
         async def answer(scope: Any, receive: Any, send: Any) -> None:

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.remote.http import Server
 from clew.store.database.contract import OutcomeUnknownError
 from clew.store.pipeline import Pipeline
 from clew.store.replication.leader import Leader, LeaderOptions
 from clew.store.replication.said import Shipment
 from clew.store.replication.standing import FILE_NAME, Standing
+from clew.store.replication.wire import SNAPSHOT_PATH
 from tests.integration.log_group import DEADLINE_S, Node, log_of, wait_for
 from tests.integration.made_up import NUMBERS, MemoryEngine, record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
 
@@ -328,6 +330,27 @@ def test_a_server_with_the_id_of_its_leader_or_with_two_addresses_has_no_record_
     b.follow()
     a.lead([b.url, b.url.replace("127.0.0.1", "localhost")])
     wait_for(lambda: "is the same server as" in refusal_of(a), "being found out")
+
+
+def test_a_snapshot_ends_when_whoever_asked_for_it_has_gone(
+    make_node: Callable[[str], Node],
+) -> None:
+    a = make_node("a")
+    is_over = threading.Event()
+
+    def write() -> Generator[bytes]:
+        try:
+            while True:
+                yield bytes(100_000)
+        finally:
+            is_over.set()
+
+    a.open_snapshot = write
+    a.lead([])
+    with Server(a.url) as server, server.stream(SNAPSHOT_PATH) as stream:
+        assert next(stream.chunks())
+        assert not is_over.is_set()
+    assert is_over.wait(DEADLINE_S)
 
 
 def refusal_of(leader: Node) -> str:

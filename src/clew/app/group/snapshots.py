@@ -13,7 +13,7 @@ from clew.store.replication.snapshot import Keep, Source, fill_folder, write_sna
 from clew.store.replication.wire import SNAPSHOT_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
     from clew.app.configuration.settings import Configuration
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clew.store.replication.standing import Standing
 
 
-def give_snapshot(store: Store, standing: Standing, scratch: Path) -> Iterator[bytes]:
+def give_snapshot(store: Store, standing: Standing, scratch: Path) -> Generator[bytes]:
     """Return everything of an open store, piece by piece; `scratch` is for what is copied first.
 
     Blocks.

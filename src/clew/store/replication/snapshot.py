@@ -40,7 +40,7 @@ from clew.store.segment_file import SegmentFile
 from clew.store.table import FRAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from clew.store.engine.contract import Engine
@@ -114,7 +114,7 @@ class Source:
     scratch: Path
 
 
-def write_snapshot(source: Source) -> Iterator[bytes]:
+def write_snapshot(source: Source) -> Generator[bytes]:
     """Yield a snapshot, piece by piece. Blocks; memory is one part.
 
     Raises:

@@ -30,7 +30,7 @@ from clew.surfaces.errors import describe, http_status, retry_after_seconds
 from clew.surfaces.identity import caller_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping
 
     from clew.store.replication.part import Part
     from clew.surfaces.identity import Identity
@@ -82,7 +82,7 @@ class InternalDoor:
         *,
         tell_more: Callable[[], Mapping[str, object]],
         read_log: Callable[[int, int], list[wire.Record] | None],
-        open_snapshot: Callable[[], Iterator[bytes]] | None = None,
+        open_snapshot: Callable[[], Generator[bytes]] | None = None,
         tell_key: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self._part = part
@@ -128,7 +128,7 @@ class InternalDoor:
             case "GET", wire.KEY_PATH if self._tell_key is not None:
                 await _answer(send, 200, await asyncio.to_thread(self._tell_key))
             case "GET", wire.SNAPSHOT_PATH:
-                await self._stream_snapshot(send)
+                await self._stream_snapshot(receive, send)
             case _:
                 error = ClewError(ErrorCode.UNSUPPORTED, "that is not what this path is for")
                 await _answer(send, 405, describe(error, 405))
@@ -178,7 +178,7 @@ class InternalDoor:
             **self._tell_more(),
         }
 
-    async def _stream_snapshot(self, send: Send) -> None:
+    async def _stream_snapshot(self, receive: Receive, send: Send) -> None:
         if self._open_snapshot is None:
             raise ClewError(ErrorCode.UNSUPPORTED, "this server gives no snapshots")
         pieces = await asyncio.to_thread(self._open_snapshot)
@@ -188,17 +188,33 @@ class InternalDoor:
             with turn:
                 return next(pieces, None)
 
+        def end() -> None:
+            # What was made for it goes as well.
+            with turn:
+                pieces.close()
+
         headers = [(b"content-type", b"application/octet-stream")]
         first = await asyncio.to_thread(next_piece)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        gone = asyncio.create_task(_wait_gone(receive), name="snapshot")
         try:
-            while first is not None:
+            # What is sent to one who has gone is lost without a word, and all of it would be read.
+            while first is not None and not gone.done():
                 await send({"type": "http.response.body", "body": first, "more_body": True})
                 first = await asyncio.to_thread(next_piece)
         except ClewError as error:
             # The status is gone; without its end the other side knows that it is not whole.
             logger.warning("a snapshot broke off: %s", error.message)
+        finally:
+            gone.cancel()
+            await asyncio.to_thread(end)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _wait_gone(receive: Receive) -> None:
+    """Return once the caller has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        continue
 
 
 async def _read_body(receive: Receive) -> bytes | None:
