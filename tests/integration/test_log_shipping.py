@@ -353,6 +353,23 @@ def test_a_snapshot_ends_when_whoever_asked_for_it_has_gone(
     assert is_over.wait(DEADLINE_S)
 
 
+def test_a_leader_that_ends_does_not_wait_for_a_standby_that_says_nothing(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b = make_node("a"), make_node("b").follow()
+    a.lead([b.url], required=0)
+    wait_ready(a)
+    assert b.part is not None
+    b.part._turn.acquire()  # type: ignore[union-attr]
+    try:
+        a.accept(record(1))
+        began = time.monotonic()
+        a.close()
+        assert time.monotonic() - began < 5.0, "what a request may take is ten seconds"
+    finally:
+        b.part._turn.release()  # type: ignore[union-attr]
+
+
 def refusal_of(leader: Node) -> str:
     try:
         leader.accept(record(1))
@@ -372,6 +389,9 @@ class Boaster:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def abort(self) -> None:
+        """What is asked is answered at once."""
 
     @property
     def body(self) -> bytes:

@@ -104,6 +104,9 @@ class Link:
     def close(self) -> None:
         """Nothing is open."""
 
+    def abort(self) -> None:
+        """What is asked is answered at once."""
+
     def _deliver(
         self, target: str, headers: Mapping[str, str], body: bytes, *, may_fail: bool = False
     ) -> Said | None:

@@ -35,6 +35,13 @@ packet that was lost is sent again within this."""
 AGAIN_SECONDS: Final = 0.1
 """A server that is about to open its doors is asked again after this."""
 
+ALL_SECONDS_MAX: Final = 2 * (ANSWER_SECONDS_MAX + CONNECT_SECONDS_MAX)
+"""When those that still say something, byte by byte, count as away as well: a try that begins at
+the end of the time for one that is opening its doors has its own time."""
+
+SAID_BYTES_MAX: Final = 1 << 20
+"""What servers of a group answer one another is a few kilobytes."""
+
 GRACE_SECONDS: Final = 0.3
 """How much longer than the others the last ones may take, where enough have answered."""
 
@@ -112,11 +119,14 @@ class Peers:
     async def _all(self, call: Callable[[Server], bytes], enough: int | None) -> list[Heard]:
         asked = {url: asyncio.create_task(self._reach(url, call)) for url in self.urls}
         waiting = set(asked.values())
+        deadline = time.monotonic() + ALL_SECONDS_MAX
         while waiting:
             answered = sum(
                 each.done() and each.result().told is not None for each in asked.values()
             )
-            patience = GRACE_SECONDS if enough is not None and answered >= enough else None
+            patience = max(0.0, deadline - time.monotonic())
+            if enough is not None and answered >= enough:
+                patience = min(patience, GRACE_SECONDS)
             done, waiting = await asyncio.wait(
                 waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED
             )
@@ -125,7 +135,7 @@ class Peers:
         for task in waiting:
             # Its thread ends by itself, within the time that an answer may take.
             task.cancel()
-        late = ClewError(ErrorCode.TIMEOUT, "it did not answer as soon as others did")
+        late = ClewError(ErrorCode.TIMEOUT, "it did not answer in time")
         heard = [
             Heard(url, None, late) if task in waiting else task.result()
             for url, task in asked.items()
@@ -165,6 +175,7 @@ class Peers:
                 api_key=self._key,
                 read_timeout_s=ANSWER_SECONDS_MAX,
                 connect_timeout_s=CONNECT_SECONDS_MAX,
+                answer_bytes_max=SAID_BYTES_MAX,
             ) as server:
                 return Heard(url, msgspec.json.decode(call(server), type=Told))
         except msgspec.DecodeError as error:

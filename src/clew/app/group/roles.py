@@ -24,7 +24,9 @@ from clew.app.group.candidacy import Candidacy
 from clew.app.group.claims import Claims
 from clew.app.group.peers import (
     CANDIDATE,
+    CONNECT_SECONDS_MAX,
     LEADER,
+    SAID_BYTES_MAX,
     STANDBY,
     Peers,
     Told,
@@ -419,7 +421,13 @@ class Course:
 
     def _connect(self, url: str, timeout_s: float) -> Server:
         key = self._configuration.peer_key or None
-        return Server(url, api_key=key, read_timeout_s=timeout_s)
+        return Server(
+            url,
+            api_key=key,
+            read_timeout_s=timeout_s,
+            connect_timeout_s=CONNECT_SECONDS_MAX,
+            answer_bytes_max=SAID_BYTES_MAX,
+        )
 
     def _open_follower(self, origin: Callable[[], str]) -> Follower:
         self._need = None

@@ -49,6 +49,10 @@ READ_TIMEOUT_S_MIN: Final = 5.0
 """A standby may need this long to sync on a busy disk, whatever clients are made to wait."""
 
 
+LAST_WORDS_S: Final = 0.5
+"""How long a leader that ends waits for an answer to what it has sent."""
+
+
 class PeerState(StrEnum):
     """Where a standby is."""
 
@@ -93,6 +97,10 @@ class Connection(Protocol):
 
     def close(self) -> None:
         """Let go of the connection."""
+        ...
+
+    def abort(self) -> None:
+        """End what is being asked, with an error for whoever asks. From any thread."""
         ...
 
 
@@ -146,9 +154,16 @@ class Peer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop; the leader has said that it is closing. Waits for the request on its way."""
+        """Stop; the leader has said that it is closing. Waits a little for the request on its way.
+
+        Longer it does not: a server that says nothing would hold up a change of role, and frames
+        whose answer is not heard are undecided at the next opening.
+        """
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(LAST_WORDS_S)
+            if self._thread.is_alive():
+                self._server.abort()
+                self._thread.join()
         self._server.close()
         self._reader.close()
 
