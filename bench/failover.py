@@ -10,7 +10,7 @@ next round.
 A third way is a pair: promoted by hand while the killed one is started again at once, as a
 supervisor would, since a pair takes writes only when both are there. Where the killed one is back
 before the promotion and its log has more than the standby's, the promotion is refused and it leads
-again, or nobody does and whoever may is promoted: that is a round like any other.
+again by itself: that is a round like any other.
 
 The parts are what the new leader's log says of its change of role; what lies before it is the
 noticing, and what lies behind it is until a client's next try is taken.
@@ -177,16 +177,6 @@ class _Servers:
                     return number
         return None
 
-    def is_left_alone(self) -> bool:
-        """Return whether every server is there, open as a standby, and knows of nobody who leads.
-
-        A promotion that another server's log is too long for leaves a pair so.
-        """
-        told = [self.tell(number) for number in list(self.running)]
-        return len(told) == len(self.ports) and all(
-            "peers" in each and each.get("role") == "standby" for each in told
-        )
-
     def wait_whole(self) -> int:
         """Return who leads, once every other server follows it."""
 
@@ -292,11 +282,7 @@ def _measure_one(
             raise RuntimeError(f"nobody could be promoted: {refused}")
 
     def is_over() -> bool:
-        if clients.first_after(at, servers.ports[leader]) is not None:
-            return True
-        if way == "pair" and servers.is_left_alone():
-            servers.promote(sorted(servers.running))
-        return False
+        return clients.first_after(at, servers.ports[leader]) is not None
 
     wait_for(is_over, "a new leader acknowledges")
     first = clients.first_after(at, servers.ports[leader])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
+from clew.app.group.candidacy import Candidacy
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.replication.lease.hold import MARGIN, Lease
+from clew.store.replication.standing import Standing
 from clew.testing.certificates import Authority
 from clew.testing.etcd import EtcdProcess, find_etcd
 from clew.testing.history import wait_until
@@ -323,3 +327,50 @@ def test_an_etcd_with_users_lets_in_who_shows_a_password(etcd_server: EtcdProces
                     lease.acquire(0)
                 assert refused.value.code is ErrorCode.UNAUTHENTICATED
                 assert "--lease" in (refused.value.hint or "")
+
+
+class Wanting:
+    """A server as its candidacy knows it."""
+
+    url = "http://a:7701"
+
+    def __init__(self, folder: Path) -> None:
+        self.standing = Standing.open(folder)
+
+    async def check_able(self) -> int:
+        return 0
+
+
+def test_a_lease_that_is_told_in_strange_words_is_asked_for_again(tmp_path: Path) -> None:
+    asked = threading.Semaphore(0)
+
+    class Strange(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.release()
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    async def want(url: str) -> int | None:
+        candidacy = Candidacy(Wanting(tmp_path), url, 1.0)  # type: ignore[arg-type]
+        epoch = await candidacy.try_for_it()
+        candidacy.begin(leads=False)
+        try:
+            for _ in range(3):
+                assert await asyncio.to_thread(asked.acquire, timeout=SECONDS)
+        finally:
+            await candidacy.close()
+        return epoch
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Strange) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            assert asyncio.run(want(f"etcd://127.0.0.1:{server.server_address[1]}")) is None
+        finally:
+            server.shutdown()
+            thread.join()

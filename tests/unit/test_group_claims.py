@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
+from clew.app.configuration.load import load
 from clew.app.group.claims import Claims
 from clew.app.group.peers import (
     CANDIDATE,
@@ -16,8 +18,11 @@ from clew.app.group.peers import (
     Peers,
     Told,
     check_nobody_goes_first,
+    check_one_group,
 )
+from clew.app.group.roles import Course
 from clew.app.group.turn import Change, Turn
+from clew.app.sockets import Sockets
 from clew.base.errors import ClewError
 from clew.store.replication.standing import Standing
 from clew.testing.network import free_ports
@@ -85,6 +90,27 @@ def test_of_two_that_are_about_to_lead_one_goes_first(standing: Standing) -> Non
         check_nobody_goes_first("a", OWN, [heard(B, 4, B, role=CANDIDATE)])
     with pytest.raises(ClewError, match="leads and answers"):
         check_nobody_goes_first("z", OWN, [heard(B, 4, B, last=1, role=LEADER)])
+
+
+def test_of_two_groups_nobody_but_people_says_whose_data_stays() -> None:
+    told = Told(epoch=1, node_id="b", leader="b", role=STANDBY, group="theirs")
+    check_one_group("theirs", [Heard(B, told), heard(C, 1, C)])
+    with pytest.raises(ClewError, match=f"{B} was started to lead as well") as refused:
+        check_one_group("ours", [Heard(B, told)])
+    assert "clew promote" in str(refused.value.hint)
+
+
+def test_a_server_that_leads_passes_over_what_it_needed_before(tmp_path: Path) -> None:
+    async def listen() -> Turn:
+        configuration = load({"standby": [B], "http": "127.0.0.1:7"}, environ={}, folder=tmp_path)
+        with socket.socket() as taken:
+            sockets = Sockets(http=taken, otlp_http=None)
+            course = Course(configuration.configuration, sockets, asyncio.Event(), lambda *_: None)
+            for turn in (Turn.LEAD, Turn.SNAPSHOT, Turn.FOLLOW):
+                course.change(Change(turn, "x"))
+            return (await course._next_change(leads=True)).turn
+
+    assert asyncio.run(listen()) is Turn.FOLLOW
 
 
 def test_two_that_lead_by_force_without_hearing_of_one_another_take_epochs_of_their_own(

@@ -22,6 +22,7 @@ from clew.app.group.peers import (
     check_extent,
     check_nobody_goes_first,
     check_not_fenced,
+    check_one_group,
     count_needed,
     find_required,
 )
@@ -160,14 +161,16 @@ class Claims:
     def _check_resuming(self, own: Extent, heard: Sequence[Heard]) -> None:
         """Raise unless a server that led last may go on.
 
-        It has all that was acknowledged until another led. So many must be heard that one of them
-        would know of that: whoever led after it was let by all but as many as each record waits
-        for.
+        As whoever is promoted, and besides it must hear so many that something could be
+        acknowledged: who leads unheard by the others may be one of two. Whose data is to stay where
+        two groups meet is for people to say.
 
         Raises:
-            ClewError: as `check_extent`; CONFLICT where another leads.
+            ClewError: as `check`; UNAVAILABLE where too few are there, CONFLICT where another
+                leads.
         """
-        check_distinct(self._standing.node_id, heard)
+        check_one_group(self._standing.group, heard)
+        self.check(own, heard)
         if not self._standing.is_leading:
             raise ClewError(
                 ErrorCode.CONFLICT,
@@ -175,7 +178,14 @@ class Claims:
                 f"{self._standing.epoch}",
                 hint="to have this server lead: clew promote",
             )
-        check_extent(own, heard, required=len(heard) - self._required)
+        missing = [each for each in heard if each.told is None]
+        if len(heard) - len(missing) < self._required:
+            raise ClewError(
+                ErrorCode.UNAVAILABLE,
+                f"{self._required} standbys must have each record, and not so many answer; "
+                f"missing: {', '.join(each.url for each in missing)}",
+                hint="start them; or have this server lead all the same: clew promote",
+            )
 
     def _find_newest(self, heard: Sequence[Heard]) -> int:
         """Return the newest epoch that anybody knows of, whether or not anything came of it."""

@@ -62,6 +62,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     leader: str | None = None
     leader_url: str | None = None
     role: str | None = None
+    group: str | None = None
     acked: int = 0
     last: int = 0
     last_epoch: int | None = None
@@ -273,6 +274,19 @@ def check_distinct(own_id: str, heard: Sequence[Heard]) -> None:
                 "--data-dir and copies what there is by itself",
             )
         seen[each.told.node_id] = each.url
+
+
+def check_one_group(group: str | None, heard: Sequence[Heard]) -> None:
+    """Raise CONFLICT where a server is of another group: what one of the two has is put aside."""
+    for each in heard:
+        other = None if each.told is None else each.told.group
+        if group is not None and other is not None and other != group:
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                f"{each.url} was started to lead as well, and its data is not this server's",
+                hint="have the one lead whose data is to stay: clew promote --server URL; the "
+                "other puts what it has aside",
+            )
 
 
 def check_nobody_leads(heard: Sequence[Heard]) -> None:

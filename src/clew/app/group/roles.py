@@ -38,7 +38,7 @@ from clew.app.group.place import Place, describe_standing
 from clew.app.group.porch import Porch, is_registry_guarded, refuse_while_shut
 from clew.app.group.promises import Promises
 from clew.app.group.resuming import Resuming
-from clew.app.group.snapshots import take_snapshot
+from clew.app.group.snapshots import try_snapshot
 from clew.app.group.turn import Change, Stopwatch, Turn
 from clew.app.server_key import KeyAdoption
 from clew.app.store import Membership, open_service, open_store
@@ -65,11 +65,6 @@ if TYPE_CHECKING:
     from clew.store.replication.said import Extent
 
 logger = logging.getLogger(__name__)
-
-SNAPSHOT_TRIES: Final = 5
-SNAPSHOT_AGAIN_S: Final = 1.0
-"""How often, and how soon, a snapshot that broke off is asked for again, before the standby opens
-with what it has; then its leader tells it anew that it needs one."""
 
 NOTHING: Final = (0, 0)
 """How much of the log a server has that has none."""
@@ -337,28 +332,14 @@ class Course:
         return change.turn
 
     async def _begin_anew(self, keep: Keep) -> None:
-        """Fill the folder from the leader's; whoever cannot be reached is asked again."""
+        """Fill the folder from the leader's, unless nobody else leads or it cannot be had."""
         url = self.standing.leader_url
         if url is None or self.standing.is_leading:
             return
-        for _ in range(SNAPSHOT_TRIES):
-            if self._stop.is_set():
-                return
-            try:
-                await asyncio.to_thread(
-                    take_snapshot,
-                    self._configuration,
-                    url,
-                    self.standing,
-                    keep,
-                    self._stop.is_set,
-                )
-            except ClewError as error:
-                logger.warning("the snapshot of %s was not had whole: %s", url, error.message)
-                await asyncio.sleep(SNAPSHOT_AGAIN_S)
-            else:
-                self._is_blank = False
-                return
+        is_whole = await try_snapshot(
+            self._configuration, url, self.standing, keep, self._stop.is_set
+        )
+        self._is_blank &= not is_whole
 
     def _read_extent(self) -> Extent:
         """Return how much of the log is here, by what the folder says. Blocks."""
@@ -489,6 +470,7 @@ class Course:
             leader=standing.leader,
             leader_url=standing.leader_url,
             role=self._posture,
+            group=standing.group,
             last=last,
             last_epoch=epoch,
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from clew.app.store import STORED, open_tables
+from clew.base.errors import ClewError
 from clew.remote.http import Server
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.pipeline import Pipeline
@@ -19,6 +22,13 @@ if TYPE_CHECKING:
     from clew.app.configuration.settings import Configuration
     from clew.app.store import Store
     from clew.store.replication.standing import Standing
+
+logger = logging.getLogger(__name__)
+
+SNAPSHOT_TRIES: Final = 5
+SNAPSHOT_AGAIN_S: Final = 1.0
+"""How often, and how soon, a snapshot that broke off is asked for again, before the standby opens
+with what it has; then its leader tells it anew that it needs one."""
 
 
 def give_snapshot(store: Store, standing: Standing, scratch: Path) -> Generator[bytes]:
@@ -35,6 +45,27 @@ def give_snapshot(store: Store, standing: Standing, scratch: Path) -> Generator[
     return write_snapshot(
         Source(store.engine, STORED, pipeline.settle_whole, database.copy_to, standing, scratch)
     )
+
+
+async def try_snapshot(
+    configuration: Configuration,
+    url: str,
+    standing: Standing,
+    keep: Keep,
+    is_ending: Callable[[], bool],
+) -> bool:
+    """Do as `take_snapshot`, some times; return whether it was had whole."""
+    for _ in range(SNAPSHOT_TRIES):
+        if is_ending():
+            break
+        try:
+            await asyncio.to_thread(take_snapshot, configuration, url, standing, keep, is_ending)
+        except ClewError as error:
+            logger.warning("the snapshot of %s was not had whole: %s", url, error.message)
+            await asyncio.sleep(SNAPSHOT_AGAIN_S)
+        else:
+            return True
+    return False
 
 
 def take_snapshot(
