@@ -12,7 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.clients import ClientPool
-from clew.store.engine.contract import WORD_PART_CHARS_MIN, TableSize
+from clew.store.engine.contract import WORD_PART_CHARS_MIN, QueryLimits, TableSize
 from clew.store.engine.ddl import DATABASE, drop_partition, keep_for, lifetime, qualified
 from clew.store.engine.failure import translated
 from clew.store.engine.migration import bring_up_to_date
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from clickhouse_connect.driver.client import Client
 
-    from clew.store.engine.contract import QueryLimits, UntrustedAnswer
+    from clew.store.engine.contract import UntrustedAnswer
     from clew.store.engine.migration import Migration
     from clew.store.table import Table
 
@@ -288,16 +288,16 @@ def _bind(value: object) -> object:
     return value
 
 
-def limits_clause(limits: QueryLimits | None) -> str:
-    """Return the SETTINGS clause for limits; empty when there are none."""
-    if limits is None:
-        return ""
+def limits_clause(limits: QueryLimits | None, *, threads_max: int = 0) -> str:
+    """Return the SETTINGS clause for limits, zero being none; empty when there are none."""
+    limits = limits or QueryLimits()
     settings = [
         f"{name} = {value}"
         for name, value in (
             ("max_execution_time", limits.time_ms_max / 1000),
             ("max_memory_usage", limits.memory_bytes_max),
             ("max_result_rows", limits.rows_max),
+            ("max_threads", threads_max),
         )
         if value
     ]

@@ -291,7 +291,7 @@ def _read_groups(
 def _is_any(store: Store, snapshot: Snapshot, where: str, parameters: Mapping[str, object]) -> bool:
     """Whether any span matches: without one, the dear columns of hot rows need no computing."""
     found = store.engine.query(
-        "SELECT 1 AS found FROM @spans LIMIT 1",
+        "@spans",
         snapshot=snapshot,
         scans={"spans": Scan(TRACES, ("Timestamp",), where, limit=1)},
         parameters=parameters,
