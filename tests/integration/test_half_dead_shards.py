@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -11,13 +12,17 @@ import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import Shard, gather, note_missing
+from clew.remote.feeds import ShardFeeds
 from clew.remote.finding import find_keeper
 from clew.remote.http import Server
 from clew.remote.shards import SLOW_S, Shards
 from clew.store.engine.exchange import ScanAnswer, decode_answer, decode_frame, encode_answer
 from clew.store.page import decode_cursor, encode_cursor
+from clew.surfaces.rest.merged_feed import MergedFeed
+from clew.surfaces.rest.watch_shards import ShardedMessages
 from clew.team.comments.parameters import CommentEdit, NewComment
 from clew.team.comments.sharded import ShardedComments
+from clew.tree.parameters import WatchParameters
 from tests.scripted_http import Heard, ScriptedServer, answer
 
 TIMEOUT_S = 0.3
@@ -167,6 +172,97 @@ def test_an_answer_that_is_too_large_is_not_read(said: bytes) -> None:
         Server(server.url, answer_bytes_max=100) as asked,
     ):
         assert len(asked.get("/x").body) == 100
+
+
+def wait_until_none_feeds() -> None:
+    for thread in threading.enumerate():
+        if thread.name.startswith("clew-feed-"):
+            thread.join(PATIENT_S)
+            assert not thread.is_alive()
+
+
+def test_a_feed_goes_on_at_a_shard_that_was_ending_when_it_was_asked() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    said = iter([b"", head + b"id: 7\ndata: x\n\n"])
+    news = threading.Semaphore(0)
+    with ScriptedServer(lambda _: next(said, b"")) as server:
+        shards = Shards([Shard("a", server.url)], timeout_s=PATIENT_S)
+        feeds = ShardFeeds(shards, "/live", [], after=None, wake=news.release)
+        try:
+            assert news.acquire(timeout=PATIENT_S)
+            lost = feeds.take()
+            assert lost is not None
+            assert lost.lost is not None
+            assert news.acquire(timeout=PATIENT_S)
+            heard = feeds.take()
+            assert heard is not None
+            assert [event.data for event in heard.events] == ["x"]
+        finally:
+            feeds.close()
+            shards.close()
+    wait_until_none_feeds()
+
+
+def test_a_feed_that_is_left_lets_go_of_a_shard_that_says_nothing() -> None:
+    ended = threading.Event()
+
+    def hold(_: Heard) -> bytes:
+        ended.wait(PATIENT_S)
+        return b""
+
+    async def begin_and_leave(shards: Shards) -> None:
+        feed = MergedFeed(shards, "/live", [], None)
+        begun = asyncio.ensure_future(feed.begin())
+        # It has begun with the shard, and hears nothing of it.
+        await asyncio.to_thread(asked.wait, PATIENT_S)
+        begun.cancel()
+        await asyncio.wait([begun])
+        feed.close()
+
+    async def cancel_at_once(shards: Shards) -> None:
+        feed = MergedFeed(shards, "/live", [], None)
+        begun = asyncio.ensure_future(feed.begin())
+        await asyncio.sleep(0)
+        begun.cancel()
+        await asyncio.wait([begun])
+        feed.close()
+
+    asked = threading.Event()
+
+    def note(heard: Heard) -> bytes:
+        asked.set()
+        return hold(heard)
+
+    with ScriptedServer(note) as server:
+        shards = Shards([Shard("a", server.url)], timeout_s=PATIENT_S)
+        try:
+            asyncio.run(begin_and_leave(shards))
+            asyncio.run(cancel_at_once(shards))
+            wait_until_none_feeds()
+        finally:
+            ended.set()
+            shards.close()
+
+
+@pytest.mark.parametrize("data", [b"<html>", b"{}", b"7"])
+def test_a_feed_that_cannot_be_read_is_an_error_that_names_its_shard(data: bytes) -> None:
+    said = b"HTTP/1.1 200 OK\r\n\r\nid: 1\ndata: " + data + b"\n\n"
+
+    async def take(shards: Shards) -> None:
+        messages = ShardedMessages(shards, "/watch", WatchParameters())
+        try:
+            await messages.begin()
+            await messages.take()
+        finally:
+            messages.close()
+
+    with ScriptedServer(lambda _: said) as server:
+        shards = Shards([Shard("a", server.url)], timeout_s=PATIENT_S)
+        try:
+            with pytest.raises(ClewError, match="shard a: what its feed says cannot be read"):
+                asyncio.run(take(shards))
+        finally:
+            shards.close()
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -92,7 +92,8 @@ class EventParser:
         match field:
             case "data":
                 self._data.append(value)
-                self._size += len(value)
+                # What holds a line counts as well, or lines of nothing would be without end.
+                self._size += len(value) + 1
             case "event":
                 self._name = value
             case "id" if "\0" not in value:

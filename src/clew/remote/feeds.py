@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from clew.base.gathering import Shard
-    from clew.remote.http import Pairs, Stream
+    from clew.remote.http import Pairs, Server
     from clew.remote.shards import Shards
 
 HEARD_MAX: Final = 16
@@ -75,7 +75,7 @@ class ShardFeeds:
         self._heard: queue.Queue[Heard] = queue.Queue(HEARD_MAX)
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._streams: dict[str, Stream] = {}
+        self._servers: dict[str, Server] = {}
         for shard in shards.shards:
             name = f"clew-feed-{shard.name}"
             # Whose key a shard is shown is in the request's context, which threads do not inherit.
@@ -93,9 +93,10 @@ class ShardFeeds:
         """End every thread; idempotent."""
         self._closing.set()
         with self._lock:
-            streams = list(self._streams.values())
-        for stream in streams:
-            stream.abort()
+            servers = list(self._servers.values())
+        for server in servers:
+            # A shard may say nothing yet, or nothing any more.
+            server.abort()
 
     def _follow(self, shard: Shard) -> None:
         last_id = self.places.get(shard.name, "")
@@ -121,18 +122,19 @@ class ShardFeeds:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if parser.last_id:
             headers["Last-Event-ID"] = parser.last_id
-        with (
-            self._shards.connect(shard, read_timeout_s=SILENCE_S_MAX) as server,
-            server.stream(path, pairs, headers) as stream,
-        ):
+        with self._shards.connect(shard, read_timeout_s=SILENCE_S_MAX) as server:
             with self._lock:
-                self._streams[shard.name] = stream
-            for chunk in stream.chunks():
-                if self._closing.is_set():
-                    return
-                events = tuple(parser.feed(chunk))
-                if parser.last_id:
-                    self._put(Heard(shard.name, parser.last_id, events))
+                self._servers[shard.name] = server
+            if self._closing.is_set():
+                # Whoever closes may have looked before.
+                return
+            with server.stream(path, pairs, headers) as stream:
+                for chunk in stream.chunks():
+                    if self._closing.is_set():
+                        return
+                    events = tuple(parser.feed(chunk))
+                    if parser.last_id:
+                        self._put(Heard(shard.name, parser.last_id, events))
 
     def _put(self, heard: Heard) -> None:
         while not self._closing.is_set():

@@ -257,8 +257,13 @@ class Server:
     ) -> Iterator[Stream]:
         """Ask with GET and read the body as it comes, over a connection of its own."""
         with closing(self._open()) as connection:
-            under = connection.sock
-            response = self._send(connection, "GET", path, pairs, None, headers or {})
+            self._under = under = connection.sock
+            try:
+                if self._is_aborted:
+                    raise TimeoutError
+                response = self._send(connection, "GET", path, pairs, None, headers or {})
+            except (OSError, http.client.HTTPException) as error:
+                raise self.explain(error) from error
             yield Stream(response, self, under)
 
     def explain(self, error: BaseException) -> ClewError:

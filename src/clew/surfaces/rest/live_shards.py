@@ -14,7 +14,7 @@ import msgspec
 
 from clew.remote.reply import to_pairs
 from clew.surfaces.rest.feeds import KEEP_ALIVE_SECONDS, EventFeed, send_text
-from clew.surfaces.rest.merged_feed import MergedFeed
+from clew.surfaces.rest.merged_feed import MergedFeed, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,7 @@ class ShardedFeed(EventFeed):
                 self._feed.places[heard.shard] = event.id
             name = b"" if event.name == "message" else b"event: %b\n" % event.name.encode()
             if event.name == "dropped":
-                self._desk.live.dropped += _dropped(event.data)
+                self._desk.live.dropped += _dropped(heard.shard, event.data)
             written += name + b"data: %b\n" % event.data.encode() + self._mark() + b"\n"
         self._feed.places[heard.shard] = heard.last_id
         return written
@@ -99,8 +99,11 @@ class _Dropped(msgspec.Struct, frozen=True):
     dropped: int = 0
 
 
-def _dropped(data: str) -> int:
-    return msgspec.json.decode(data, type=_Dropped).dropped
+def _dropped(shard: str, data: str) -> int:
+    try:
+        return msgspec.json.decode(data, type=_Dropped).dropped
+    except msgspec.DecodeError as error:
+        raise unreadable(shard) from error
 
 
 def _tell_missing(names: set[str]) -> bytes:

@@ -51,14 +51,14 @@ class MergedFeed:
         """
         loop = asyncio.get_running_loop()
         path, pairs = self._asked
-        self._feeds = await asyncio.to_thread(
-            lambda: ShardFeeds(
-                self._shards,
-                path,
-                pairs,
-                after=self._after,
-                wake=lambda: loop.call_soon_threadsafe(self._news.set),
-            )
+        # It begins threads, and does it here and at once: whoever waits for that may be cancelled,
+        # and `close` has to know of them.
+        self._feeds = ShardFeeds(
+            self._shards,
+            path,
+            pairs,
+            after=self._after,
+            wake=lambda: loop.call_soon_threadsafe(self._news.set),
         )
         self.places = dict(self._feeds.places)
         unheard = {shard.name for shard in self._shards.shards}
@@ -114,3 +114,12 @@ class MergedFeed:
         """Let go of the shards; idempotent."""
         if self._feeds is not None:
             self._feeds.close()
+
+
+def unreadable(shard: str) -> ClewError:
+    """Return the error for what a shard's feed says that no feed of ours would."""
+    return ClewError(
+        ErrorCode.UNAVAILABLE,
+        f"shard {shard}: what its feed says cannot be read",
+        hint="do all servers run the same version of clew?",
+    )

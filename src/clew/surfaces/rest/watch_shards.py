@@ -14,7 +14,7 @@ import msgspec
 from clew.remote.feeds import write_event_id
 from clew.remote.reply import to_pairs
 from clew.surfaces.rest.feeds import Messages
-from clew.surfaces.rest.merged_feed import MergedFeed
+from clew.surfaces.rest.merged_feed import MergedFeed, unreadable
 
 if TYPE_CHECKING:
     from clew.remote.feeds import Heard
@@ -78,9 +78,14 @@ class ShardedMessages:
             if event.name not in {"message", "lagged"}:
                 # That a shard is ready, or that its feed broke off, is this feed's own to say.
                 continue
-            said = msgspec.json.decode(event.data, type=list[_Said] | _Said)
-            for each in [said] if isinstance(said, dict) else said:
-                self._feed.places[heard.shard] = bytes(each["id"]).decode()
+            try:
+                said = msgspec.json.decode(event.data, type=list[_Said] | _Said)
+                each_said = [said] if isinstance(said, dict) else said
+                ids = [bytes(each["id"]).decode() for each in each_said]
+            except (msgspec.DecodeError, KeyError) as error:
+                raise unreadable(heard.shard) from error
+            for own_id, each in zip(ids, each_said, strict=True):
+                self._feed.places[heard.shard] = own_id
                 own = {"id": self._feed.event_id, "shard": heard.shard}
                 texts.append(_encode({**each, **own}))
         self._feed.places[heard.shard] = heard.last_id
