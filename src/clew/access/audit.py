@@ -117,6 +117,10 @@ def write_entries(writing: Transaction, entries: Sequence[Entry]) -> None:
     writing.run_many(_INSERT, [_row(entry) for entry in entries])
 
 
+TELL_EVERY_S: Final = 60.0
+"""How often it is said that the registry takes none: one caller may try every second."""
+
+
 class _Room:
     """For how many denials there is room now."""
 
@@ -155,6 +159,7 @@ class AuditLog:
         self._unwritten = 0
         self._written = 0
         self._last: Future[None] | None = None
+        self._tell_again_at = float("-inf")
         self.denials = 0
         self.unwritten = 0
 
@@ -232,7 +237,14 @@ class AuditLog:
     def _lose(self, count: int, error: BaseException) -> None:
         """Count what the registry did not take; the caller was denied all the same."""
         self.unwritten += count
-        logger.warning("%d denials were not written to the audit log: %s", count, error)
+        now = self._clock()
+        if now >= self._tell_again_at:
+            self._tell_again_at = now + TELL_EVERY_S
+            logger.warning(
+                "denials are not written to the audit log, %d since the start: %s",
+                self.unwritten,
+                error,
+            )
 
 
 def _prune(writing: Transaction, now: int) -> int:

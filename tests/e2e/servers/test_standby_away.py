@@ -60,6 +60,9 @@ def test_a_standby_that_was_away_is_back_by_itself_while_its_leader_goes_on(
                     return oldest_after(group.folders[0] / "log") > has
 
                 wait_until(is_forgotten, WAIT_SECONDS, "the leader forgets what the standby lacks")
+            # However long that takes, whoever asks hears what it waits for.
+            with group.delay(1, 0, latency_s=0.5, jitter_s=0.1):
+                wait_until(lambda: begins_anew(group, 1), WAIT_SECONDS, "it says what it does")
             group.wait_following(0, 1)
             assert ANEW in standby.stderr
             # All that it had is in the snapshot, so nothing was put aside.
@@ -69,3 +72,8 @@ def test_a_standby_that_was_away_is_back_by_itself_while_its_leader_goes_on(
         group.wait_in_step(0)
         check_histories(group.urls, load.histories, apps.histories)
         group.end()
+
+
+def begins_anew(group: ServerGroup, number: int) -> bool:
+    """Return whether a server says that it takes a snapshot."""
+    return "anew from a snapshot" in ((group.status(number) or {})["detail"] or "")

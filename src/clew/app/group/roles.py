@@ -38,7 +38,7 @@ from clew.app.group.place import Place, describe_standing
 from clew.app.group.porch import Porch, is_registry_guarded, refuse_while_shut
 from clew.app.group.promises import Promises
 from clew.app.group.resuming import Resuming
-from clew.app.group.snapshots import try_snapshot
+from clew.app.group.snapshots import Snapshots
 from clew.app.group.turn import Change, Stopwatch, Turn
 from clew.app.server_key import KeyAdoption
 from clew.app.store import Membership, open_service, open_store
@@ -110,6 +110,7 @@ class Course:
         self._loop = asyncio.get_running_loop()
         self._detail: str | None = None
         self._obstacle: str | None = None
+        self._snapshots = Snapshots(configuration)
         self._lock: FolderLock | None = None
         self._standing: Standing | None = None
         self._claims: Claims | None = None
@@ -323,8 +324,10 @@ class Course:
                 keep = KEPT.get(self._need or Need.FOREIGN, Keep.ALWAYS)
                 if self._is_blank and self._own_extent() == NOTHING:
                     keep = Keep.NOTHING
-                self._extent = None
+                # It takes minutes, where there is much: whoever asks hears what it waits for.
+                self._extent, self._detail = None, change.why
                 await self._begin_anew(keep)
+                self._detail = None
                 self._extent = await asyncio.to_thread(self._read_extent)
                 return Turn.FOLLOW
             case Turn.END:
@@ -336,9 +339,7 @@ class Course:
         url = self.standing.leader_url
         if url is None or self.standing.is_leading:
             return
-        is_whole = await try_snapshot(
-            self._configuration, url, self.standing, keep, self._stop.is_set
-        )
+        is_whole = await self._snapshots.try_for_one(url, self.standing, keep, self._stop.is_set)
         self._is_blank &= not is_whole
 
     def _read_extent(self) -> Extent:
@@ -438,17 +439,18 @@ class Course:
         part, self._part, self._extent = self._part, None, None
         self._posture = STANDBY
         self._porch.is_guarded = opening.store.access.keys.is_guarding
-        goes_on = change is not None and change.turn in (Turn.LEAD, Turn.FOLLOW)
+        # What a snapshot puts in its place is another engine's.
+        keeps_engine = change is not None and change.turn in (Turn.LEAD, Turn.FOLLOW)
         try:
             await self._adoption.end()
-            if goes_on:
+            if change is not None and change.turn is not Turn.END:
                 await self._open_porch()
             await opening.doors.close()
             self._watch.note("doors closed")
         finally:
-            await opening.store.close(keeps_engine=goes_on)
+            await opening.store.close(keeps_engine=keeps_engine)
             self._watch.note("store closed")
-        if goes_on:
+        if keeps_engine:
             self._engine = opening.store.engine
         if part is not None:
             # Nothing is written any more.

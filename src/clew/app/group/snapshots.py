@@ -7,6 +7,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from clew.app.group.peers import REFUSALS
 from clew.app.store import STORED, open_tables
 from clew.base.errors import ClewError
 from clew.remote.http import Server
@@ -47,25 +48,49 @@ def give_snapshot(store: Store, standing: Standing, scratch: Path) -> Generator[
     )
 
 
-async def try_snapshot(
-    configuration: Configuration,
-    url: str,
-    standing: Standing,
-    keep: Keep,
-    is_ending: Callable[[], bool],
-) -> bool:
-    """Do as `take_snapshot`, some times; return whether it was had whole."""
-    for _ in range(SNAPSHOT_TRIES):
-        if is_ending():
-            break
-        try:
-            await asyncio.to_thread(take_snapshot, configuration, url, standing, keep, is_ending)
-        except ClewError as error:
-            logger.warning("the snapshot of %s was not had whole: %s", url, error.message)
-            await asyncio.sleep(SNAPSHOT_AGAIN_S)
-        else:
-            return True
-    return False
+class Snapshots:
+    """Takes snapshots of leaders, and says once why one was not had. Belongs to one event loop."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._told: str | None = None
+
+    async def try_for_one(
+        self, url: str, standing: Standing, keep: Keep, is_ending: Callable[[], bool]
+    ) -> bool:
+        """Do as `take_snapshot`, some times; return whether it was had whole."""
+        configuration = self._configuration
+        for _ in range(SNAPSHOT_TRIES):
+            if is_ending():
+                break
+            try:
+                await asyncio.to_thread(
+                    take_snapshot, configuration, url, standing, keep, is_ending
+                )
+            except ClewError as error:
+                self._tell(url, error)
+                await asyncio.sleep(SNAPSHOT_AGAIN_S)
+            else:
+                self._told = None
+                return True
+        return False
+
+    def _tell(self, url: str, error: ClewError) -> None:
+        """Say why, unless that was said: it is asked for every second, by one role after another.
+
+        A snapshot that broke off is another each time, and the same trouble.
+        """
+        if error.message == self._told:
+            return
+        self._told = error.message
+        is_key = error.code in REFUSALS
+        hint = "give every server of the group the same --peer-key" if is_key else error.hint
+        logger.warning(
+            "the snapshot of %s was not had whole, and is asked for again: %s%s",
+            url,
+            error.message,
+            f"; {hint}" if hint else "",
+        )
 
 
 def take_snapshot(

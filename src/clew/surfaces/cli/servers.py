@@ -294,7 +294,7 @@ def _judge(asked: Asked, leader: Asked | None, seen: PeerStatus | None) -> tuple
     if seen is None:
         # Its leader knows it by another address.
         return FOLLOWS, told.detail
-    return (FOLLOWS, None) if seen.ok else ("behind", seen.detail)
+    return (FOLLOWS, None) if seen.ok else ("behind", told.detail or seen.detail)
 
 
 def _find_lack(leader: GroupStatus) -> str | None:
@@ -327,7 +327,8 @@ def _seen_by(leader: Asked | None, url: str) -> PeerStatus | None:
 
 def _count_copies(leader: GroupStatus) -> int:
     """Return how many servers have everything that is acknowledged."""
-    return 1 + sum((peer.acked or 0) >= leader.acked for peer in leader.peers)
+    # One that was not heard yet, or begins anew, has nothing for certain.
+    return 1 + sum((peer.acked or 0) >= max(leader.acked, not peer.ok) for peer in leader.peers)
 
 
 def _find_lease(heard: Sequence[Asked], leader: Asked | None) -> LeaseState | None:
