@@ -18,13 +18,15 @@ from clew.store.pipeline import Pipeline
 from clew.store.replication.leader import Leader, LeaderOptions
 from clew.store.replication.said import Shipment
 from clew.store.replication.standing import FILE_NAME, Standing
-from clew.store.replication.wire import SNAPSHOT_PATH
+from clew.store.replication.wire import SNAPSHOT_PATH, Record, encode_records
 from tests.integration.log_group import DEADLINE_S, Node, log_of, wait_for
 from tests.integration.made_up import NUMBERS, MemoryEngine, record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from clew.store.replication.standing import Starts
 
 
 @pytest.fixture
@@ -288,6 +290,28 @@ def test_an_epoch_whose_first_frame_was_lost_with_a_standby_leaves_nothing_of_it
     b.close()
     x.close()
     assert log_of(x.folder) == log_of(b.folder)
+
+
+def test_what_a_former_leader_said_is_acknowledged_is_not_said_of_frames_of_the_next(
+    make_node: Callable[[str], Node],
+) -> None:
+    part = make_node("b").follow().part
+    assert part is not None
+
+    def ship(epoch: int, starts: Starts, acked: int, numbers: Sequence[int]) -> None:
+        frames = [Record(n, epoch, NUMBERS.code, 1, 1, record(n)) for n in numbers]
+        shipment = Shipment(
+            epoch, f"leader-{epoch}", None, "group", numbers[0] - 1, acked, 0, numbers[-1], starts
+        )
+        part.take(shipment, encode_records(frames))
+
+    # It has acknowledged more than it had sent here when it went.
+    ship(2, ((2, 1),), 9, [1, 2, 3])
+    wait_for(lambda: part.status().acked == 3, "being taken in")
+    ship(3, ((2, 1), (3, 4)), 3, [4, 5])
+    assert part.status().acked == 3
+    ship(3, ((2, 1), (3, 4)), 4, [6])
+    assert part.status().acked == 4
 
 
 def test_a_claim_of_a_server_that_lacks_something_ends_no_leader(

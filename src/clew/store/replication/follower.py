@@ -299,6 +299,9 @@ class Follower:
         # Also an epoch that was noted and whose first frame never came to this disk: what comes
         # now under its number may be of another.
         self.standing.cut_off(self._last)
+        with self._changed:
+            # A former leader may have acknowledged more than came here; not of this one's frames.
+            self._told = min(self._told, self._last)
         if shipment.group is not None:
             self.standing.join(shipment.group)
         return None
