@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from clew.store.pipeline import RecordKind
 from clew.store.table import Column, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from clew.store.engine.contract import (
         QueryLimits,
@@ -142,6 +143,12 @@ class MemoryEngine:
 
     def wait_for_rows(self, count: int) -> None:
         self.wait_for(lambda: self.values().total() == count)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let nothing be inserted meanwhile."""
+        with self._changed:
+            yield
 
     def copy(self) -> MemoryEngine:
         """Return an engine that holds the same and does not misbehave."""

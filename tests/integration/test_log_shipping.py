@@ -15,6 +15,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.remote.http import Server
 from clew.store.database.contract import OutcomeUnknownError
 from clew.store.pipeline import Pipeline
+from clew.store.replication.follower import Follower
 from clew.store.replication.leader import Leader, LeaderOptions
 from clew.store.replication.said import Shipment
 from clew.store.replication.standing import FILE_NAME, Standing
@@ -290,6 +291,17 @@ def test_an_epoch_whose_first_frame_was_lost_with_a_standby_leaves_nothing_of_it
     b.close()
     x.close()
     assert log_of(x.folder) == log_of(b.folder)
+
+
+def test_requests_do_not_wait_behind_one_that_is_never_answered(
+    make_node: Callable[[str], Node],
+) -> None:
+    part = make_node("b").follow().part
+    assert isinstance(part, Follower)
+    with part._turn, pytest.raises(ClewError, match="disk may hang") as refused:
+        part.take(Shipment(1, "leader", None, starts=((1, 1),)), b"")
+    assert refused.value.code is ErrorCode.OVERLOADED
+    assert part.standing.epoch == 0
 
 
 def test_what_a_former_leader_said_is_acknowledged_is_not_said_of_frames_of_the_next(

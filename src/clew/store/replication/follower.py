@@ -52,6 +52,10 @@ LOOK_S: Final = 0.1
 
 FULL_RETRY_MS: Final = 200
 
+TURN_S_MAX: Final = 5.0
+"""How long a request waits for the one before it. On a disk that hangs its sender has given up long
+before, and what it sends again would take one thread after another from everything else here."""
+
 SYNC_S_MAX: Final = 30.0
 """A disk that does not sync in this time is as good as gone; the leader gave up long before."""
 
@@ -162,7 +166,14 @@ class Follower:
                 to be sent again later.
         """
         records = parse_records(body)
-        with self._turn:
+        if not self._turn.acquire(timeout=TURN_S_MAX):
+            raise ClewError(
+                ErrorCode.OVERLOADED,
+                "the request before this one is not answered yet: its disk may hang",
+                hint="send again after the time given",
+                retry_after_ms=FULL_RETRY_MS,
+            )
+        try:
             if self._is_closing:
                 raise ClewError(
                     ErrorCode.UNAVAILABLE, "the standby is closing", retry_after_ms=FULL_RETRY_MS
@@ -190,6 +201,8 @@ class Follower:
                 if shipment.required is not None and self._synced >= self._goal:
                     self.standing.note_required(shipment.required)
             return self.tell()
+        finally:
+            self._turn.release()
 
     def tell(self) -> Said:
         """Return how far this server is."""
