@@ -372,6 +372,8 @@ def test_a_missing_shard_is_named_in_every_answer(
         exported = ask(tier, f"/api/v1/export/traces?{town.window}")
         assert (exported.status, exported.headers["x-clew-partial"]) == (200, "gone")
         _check_doors(tier)
+        # Said where its operator looks, and not once for each question.
+        assert tier.stderr.count("shard gone does not answer") == 1
     with ServerProcess(folder / "none", PATIENT | {"shards": f"gone={gone}"}) as tier:
         said = ask(tier, f"/api/v1/traces?{town.window}")
         assert (said.status, "gone" in said.document["detail"]) == (503, True)

@@ -13,6 +13,7 @@ others.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from clew.base.gathering import Shard
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 THREADS_MAX: Final = 64
 """Questions to shards at once: eight threads that answer, asking eight shards each."""
@@ -50,6 +53,9 @@ IDLE_MAX: Final = 16
 ANSWER_BYTES_MAX: Final = 544 << 20
 """Of one answer: what a shard gives at most (`clew.store.engine.foreign`), and some for its head.
 Whatever has the address of a shard and sends more is not let fill this server's memory."""
+
+TELL_EVERY_S: Final = 60.0
+"""A shard that comes and goes is told of so often at most."""
 
 _MISSING: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.TIMEOUT, ErrorCode.OVERLOADED})
 
@@ -116,6 +122,8 @@ class _Line:
         self._idle: list[tuple[str | None, Server]] = []
         self._is_closed = False
         self._left_out_until = 0.0
+        self._is_told = False
+        self._tell_again_at = float("-inf")
 
     @property
     def is_left_out(self) -> bool:
@@ -125,6 +133,23 @@ class _Line:
     def leave_out(self) -> None:
         """Do not ask the shard for some seconds."""
         self._left_out_until = time.monotonic() + LEFT_OUT_S
+
+    def hear(self, missed: ClewError | None) -> None:
+        """Say on the log that the shard does not answer, or does again; not for each question."""
+        now = time.monotonic()
+        with self._lock:
+            if self._is_told == (missed is not None) or (missed and now < self._tell_again_at):
+                return
+            self._is_told = missed is not None
+            self._tell_again_at = now + TELL_EVERY_S
+        if missed is None:
+            logger.info("shard %s answers again", self.shard.name)
+        else:
+            logger.warning(
+                "shard %s does not answer, so answers lack what it has: %s",
+                self.shard.name,
+                missed.message,
+            )
 
     def ask(self, call: Callable[[Server], T], key: str | None, asking: _Asking) -> T:
         """Return what a call on one of the connections gives.
@@ -315,6 +340,8 @@ class Shards:
         answers: list[tuple[Shard, T | ClewError]] = []
         for each in waiting:
             answer = self._answer_of(each, seconds)
+            why = answer if isinstance(answer, ClewError) else None
+            self._lines[each.shard.name].hear(why if why and why.code in _MISSING else None)
             answers.append((each.shard, answer))
         return answers
 
