@@ -262,6 +262,8 @@ def test_the_tier_tells_of_its_shards(town: Town) -> None:
     assert [(each["name"], each["reachable"]) for each in shards] == [("s0", True), ("s1", True)]
     assert all(each["newest_frame"] > 0 for each in shards)
     assert ask(town.tier, "/readyz").document["ready"]
+    assert ask(town.tier, "/readyz?writes=true").status == 503
+    assert ask(town.whole, "/readyz?writes=true").status == 200
     assert ask(town.whole, "/api/v1/shards").status == 404
     told = clew("servers", server=town.tier.url)
     assert (told.code, told.document["kind"], told.document["ok"]) == (0, "shards", True)

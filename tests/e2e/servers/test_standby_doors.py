@@ -119,6 +119,9 @@ def check_refusals(standby: ServerProcess, leader: str, key: str) -> None:
 
 def check_reads(standby: ServerProcess, key: str) -> None:
     """Read at every door that has anything to read."""
+    # A load balancer has no key: who reads may come here, who writes may not.
+    assert ask(standby.url, "GET", "/readyz").status == 200
+    assert ask(standby.url, "GET", "/readyz?writes=true").status == 503
     known = {"x-api-key": key}
     assert ask(standby.url, "GET", f"/api/v1/traces/{TRACE}", headers=known).status == 200
     assert ask(standby.url, "GET", f"/jaeger/api/traces/{TRACE}", headers=known).status == 200

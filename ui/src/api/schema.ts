@@ -972,8 +972,9 @@ export interface GenAiTotals {
  * the others, as this server was given them. Of a standby, `heard_seconds` is how long ago its
  * leader was heard, null before it ever was. `lease` is where the lease is kept; `lease_holder`
  * is the address of whoever holds it as far as is known here, for `lease_seconds_left` yet: 0
- * where it has ended. `lease_error` says why it could not be asked last. `detail` says what keeps this server from leading, where it was to;
- * `warning` in what the settings of the servers differ that should be alike.
+ * where it has ended. `lease_error` says why it could not be asked last. `detail` says what keeps
+ * this server from leading, where it was to; `warning` in what the settings of the servers differ
+ * that should be alike.
  */
 export interface GroupStatus {
 	enabled: boolean;
@@ -3922,7 +3923,7 @@ export interface GetRoutes {
 		answer: GroupStatus;
 	};
 	"/readyz": {
-		query: Record<string, never>;
+		query: { writes?: boolean | undefined };
 		body: undefined;
 		answer: Readiness;
 	};

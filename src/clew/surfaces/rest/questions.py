@@ -99,6 +99,15 @@ class MetricExport(MetricQuery, frozen=True, kw_only=True, forbid_unknown_fields
     format: Literal["otlp-json", "otlp-proto"] = "otlp-json"
 
 
+class ReadinessQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the server is to be ready for: `writes` asks that it takes what is sent as well.
+
+    A standby and a query tier are not; so a load balancer finds who leads by the status alone.
+    """
+
+    writes: bool = False
+
+
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that must be well for the server to be ready."""
 

@@ -16,7 +16,7 @@ def group_lines(document: GroupStatus, _width: int) -> list[Line]:
     """Return what a server says of itself, and a line for each of the others it knows of."""
     facts = [("role", document.role)]
     if document.enabled:
-        facts.append(("epoch", show_count(document.epoch)))
+        facts.append(("epoch", str(document.epoch)))
         facts.append(("leader", document.leader_url or document.leader or "nobody"))
         if document.behind:
             facts.append(("behind", f"{show_count(document.behind)} frames"))

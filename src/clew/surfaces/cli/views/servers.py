@@ -55,7 +55,7 @@ def _server(each: ServerState) -> list[Line]:
         plain(escape(each.url)),
         plain(each.role or NOTHING),
         styled(each.state, _style_of(each)),
-        plain(_count(each.epoch)),
+        plain(NOTHING if each.epoch is None else str(each.epoch)),
         plain(_count(each.has)),
         plain(_count(each.behind)),
         styled(_spent(each), Style.DIM),

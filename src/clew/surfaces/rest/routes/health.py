@@ -18,7 +18,7 @@ from clew.surfaces.rest.routes.shards import gather_ingest, look_at_shards
 from clew.telemetry.documents import IngestStatus, SignalStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from clew.store.status import KindStatus
     from clew.surfaces.rest.desk import Desk
@@ -34,10 +34,11 @@ async def answer_healthz(_desk: Desk, _asked: Asked) -> Response:
     return PlainTextResponse("ok\n")
 
 
-async def answer_readyz(desk: Desk, _asked: Asked) -> Response:
+async def answer_readyz(desk: Desk, asked: Asked) -> Response:
     """Say whether records can be written and questions answered; 503 when not."""
+    refusals = list(_check_writes(desk)) if asked.parameters.writes else []
     if desk.shards is not None:
-        return await _answer_tier(desk)
+        return await _answer_tier(desk, refusals)
     checks = [
         # A standby whose log takes nothing falls behind, so it is to answer nobody either.
         _check_log(desk),
@@ -46,17 +47,27 @@ async def answer_readyz(desk: Desk, _asked: Asked) -> Response:
     ]
     if desk.group is None or desk.group.leads:
         checks += [_check_tree(desk), _check_journal(desk)]
+    checks += refusals
     return _answer_ready(desk, checks, is_ready=all(check.ok for check in checks))
 
 
-async def _answer_tier(desk: Desk) -> Response:
+def _check_writes(desk: Desk) -> Iterator[Check]:
+    """Tell why a server takes nothing in that is well."""
+    if desk.shards is not None:
+        yield Check(name="writes", ok=False, detail="a query tier takes none")
+    elif desk.group is not None and not desk.group.leads:
+        yield Check(name="writes", ok=False, detail=desk.group.refusal().message)
+
+
+async def _answer_tier(desk: Desk, refusals: list[Check]) -> Response:
     """Say which shards answer; one is enough to be ready."""
     shards = await desk.live_threads.run(lambda: look_at_shards(desk))
     checks = [
         Check(name=f"shard {shard.name}", ok=shard.error is None, detail=shard.error)
         for shard in shards
     ]
-    return _answer_ready(desk, checks, is_ready=any(check.ok for check in checks))
+    is_ready = any(check.ok for check in checks) and not refusals
+    return _answer_ready(desk, [*checks, *refusals], is_ready=is_ready)
 
 
 def _answer_ready(desk: Desk, checks: list[Check], *, is_ready: bool) -> Response:
