@@ -48,7 +48,9 @@ class FencedError(ClewError):
     def __init__(self, epoch: int, current: int, leader_url: str | None) -> None:
         super().__init__(
             ErrorCode.CONFLICT,
-            f"epoch {epoch} does not lead: epoch {current} is known here",
+            f"epoch {epoch} does not lead: epoch {current} is known here"
+            if epoch != current
+            else f"epoch {epoch} belongs to another server, as it is known here",
             hint=f"the leader is {leader_url}" if leader_url else "another server leads",
         )
         self.epoch = epoch

@@ -46,7 +46,7 @@ function Peers({ peers }: { peers: PeerStatus[] }) {
 					<tr>
 						<th>standby</th>
 						<th>how it is</th>
-						<th class="number">frames behind</th>
+						<th class="number">behind</th>
 					</tr>
 				</thead>
 				<tbody>
