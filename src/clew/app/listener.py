@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
@@ -15,8 +15,24 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
 
+DATE_SECONDS: Final = 1.0
+"""How often the date of answers is written anew."""
+
+
 class _Server(uvicorn.Server):
-    """uvicorn's server, which leaves the signals to us."""
+    """uvicorn's server, which leaves the signals to us, and its end."""
+
+    def __init__(self, configuration: uvicorn.Config) -> None:
+        super().__init__(configuration)
+        self.ending = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Keep the date up to date until `ending`; uvicorn's own looks ten times a second."""
+        while not self.ending.is_set():
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DATE_SECONDS):
+                    await self.ending.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -51,6 +67,7 @@ class Listener:
     async def close(self) -> None:
         """Accept nothing more and let what runs come to its end, within the time given."""
         self._server.should_exit = True
+        self._server.ending.set()
         if self._loop is not None:
             await self._loop
             await self._server.shutdown(sockets=[self._socket])
