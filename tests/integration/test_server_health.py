@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -158,6 +159,13 @@ def test_sql_sees_it_by_the_names_of_its_own_tables(telling: ServerProcess) -> N
     assert rows == [{"service": "clew"}]
     known = {table["name"] for table in look(telling, "sql/schema")["tables"]}
     assert not {name for name in known if name.startswith("clew_")}
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="there is no /proc here")
+def test_rows_bring_no_library_that_a_server_does_not_need(telling: ServerProcess) -> None:
+    mapped = Path(f"/proc/{telling.pid}/maps").read_text()
+    assert "pyarrow" in mapped
+    assert "pandas" not in mapped
 
 
 def test_a_service_that_is_called_clew_is_a_user_like_any_other(lived: Lived) -> None:

@@ -23,6 +23,7 @@ DESCRIPTORS_WANTED: Final = 65_536
 """The engine's threads hold three descriptors each and every client one; 1024, which is common,
 is reached within minutes."""
 
+_MADV_DONTNEED: Final = 4
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 
@@ -57,6 +58,34 @@ def keep_large_blocks() -> bool:
         libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
         and libc.mallopt(_M_TRIM_THRESHOLD, FREE_BYTES_KEPT)
     )
+
+
+def let_go_of_code() -> int:
+    """Let go of the pages of programs and libraries; return how many bytes of them were mapped.
+
+    They are read all over to be loaded and begun: of the engine's half a gigabyte 175 MiB, most of
+    which nobody needs again. Given up is what nobody can have written to, so nothing is lost; what
+    is needed is mapped again out of the kernel's cache of files, 64 KiB at a time. Linux only:
+    elsewhere it does nothing.
+    """
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return 0
+    libc = ctypes.CDLL(None)
+    libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    given = 0
+    for line in lines:
+        # 7f506b257000-7f50828ac000 r-xp 09056000 fd:00 1234   /usr/lib/libexample.so
+        place, may, offset, _device, _inode, *path = line.split(maxsplit=5)
+        # What begins a file is its head, and what is only read; what is read only after the linker
+        # has written to it (RELRO) begins further on.
+        is_untouched = may == "r-xp" or (may == "r--p" and int(offset, 16) == 0)
+        if path and path[0].startswith("/") and is_untouched:
+            first, last = (int(address, 16) for address in place.split("-"))
+            if libc.madvise(first, last - first, _MADV_DONTNEED) == 0:
+                given += last - first
+    return given
 
 
 class _WithoutPandas(MetaPathFinder):

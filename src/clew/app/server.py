@@ -27,7 +27,12 @@ from clew.app.configuration.exposure import check_exposure
 from clew.app.configuration.group import check_group
 from clew.app.configuration.load import load
 from clew.app.configuration.values import SQLITE
-from clew.app.machine import do_without_pandas, keep_large_blocks, raise_descriptor_limit
+from clew.app.machine import (
+    do_without_pandas,
+    keep_large_blocks,
+    let_go_of_code,
+    raise_descriptor_limit,
+)
 from clew.app.sockets import Sockets, take
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.transport.receiver import DatagramReceiver
@@ -184,6 +189,7 @@ async def _live(
             await _retain(store)
             doors.twin.open()
             store.access.audit.prune()
+            await asyncio.to_thread(let_go_of_code)
             await stop.wait()
             logger.info("closing: waiting for running requests")
         finally:
@@ -217,6 +223,7 @@ async def _live_in_group(
     def announce(store: Store, addresses: Addresses, troubles: list[ClewError]) -> None:
         _announce(configuration, store, addresses, [*warnings, *map(_tell, troubles)])
         _collect_what_comes()
+        let_go_of_code()
 
     await Course(configuration, sockets, stop, announce).run()
     logger.info("closed")
