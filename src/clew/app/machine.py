@@ -99,6 +99,16 @@ class _WithoutPandas(MetaPathFinder):
         return None
 
 
+def do_without_algebra() -> None:
+    """Keep OpenBLAS, which comes with Arrow by way of numpy, from threads of its own.
+
+    It begins one for each further core, and each of them spins at first, a twentieth of the CPU of
+    a start on two cores. A server has nothing for them to do. Whoever sets the variable is left
+    their way.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def do_without_pandas() -> None:
     """Keep this process from importing pandas, of which a server needs nothing.
 

@@ -28,6 +28,7 @@ from clew.app.configuration.group import check_group
 from clew.app.configuration.load import load
 from clew.app.configuration.values import SQLITE
 from clew.app.machine import (
+    do_without_algebra,
     do_without_pandas,
     keep_large_blocks,
     let_go_of_code,
@@ -81,6 +82,7 @@ def serve(configuration: Configuration, *, warnings: Sequence[str] = ()) -> int:
     gc.disable()
     _configure_logging()
     keep_large_blocks()
+    do_without_algebra()
     do_without_pandas()
     sys.setswitchinterval(SWITCH_S)
     raise_descriptor_limit()
