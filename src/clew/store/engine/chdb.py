@@ -110,8 +110,9 @@ class ChdbEngine(ClickHouseAdapter):
     def create(self, tables: Sequence[Table], kept: Mapping[str, int | None] | None = None) -> None:
         """See `Engine.create`."""
         super().create(tables, kept)
+        newest = self._newest_frames(tables)
         for table in tables:
-            self._begin(table, self.newest_frame([table]))
+            self._begin(table, newest.get(table.name, 0))
 
     def close(self) -> None:
         """See `Engine.close`."""

@@ -161,9 +161,7 @@ def bring_up_to_date(
             client.command(create_table(database, table, kept.get(table.name)))
     _verify(client, database, tables)
     if not stored:
-        _note(client, database, Migration(BASE_VERSION, ()))
-        for migration in known:
-            _note(client, database, migration)
+        _note(client, database, [Migration(BASE_VERSION, ()), *known])
     return newest
 
 
@@ -215,13 +213,15 @@ def _table_names(client: Client, database: str) -> set[str]:
 def _apply(client: Client, database: str, migration: Migration) -> None:
     for statement in migration.statements:
         client.command(statement.replace(_PLACE, quote_name(database)))
-    _note(client, database, migration)
+    _note(client, database, [migration])
 
 
-def _note(client: Client, database: str, migration: Migration) -> None:
+def _note(client: Client, database: str, migrations: Sequence[Migration]) -> None:
+    """Write down steps that were done, all in one insert: each costs a part on disk."""
+    notes = (f"({each.version}, {quote_text(each.checksum)})" for each in migrations)
     client.command(
         f"INSERT INTO {qualified(database, SCHEMA_TABLE)} (version, checksum)"
-        f" VALUES ({migration.version}, {quote_text(migration.checksum)})"
+        f" VALUES {', '.join(notes)}"
     )
 
 
