@@ -125,9 +125,9 @@ def test_rows_past_their_retention_go_and_others_stay(place: Place) -> None:
     today = time.time_ns()
     days = [span(age, Timestamp=today - age * DAY_SECONDS * 10**9) for age in (0, 1, 8, 30)]
     engine.insert(TRACES, rows_of(TRACES, days), token="1")
-    engine.retain(TRACES, 40 * DAY_SECONDS)
-    engine.retain(TRACES, 5 * DAY_SECONDS)
-    engine.retain(TRACES, 5 * DAY_SECONDS)
+    engine.retain([(TRACES, 40 * DAY_SECONDS)])
+    engine.retain([(TRACES, 5 * DAY_SECONDS)])
+    engine.retain([(TRACES, 5 * DAY_SECONDS)])
     deadline = time.monotonic() + DEADLINE_SECONDS
     while _column(engine, TRACES, "Frame") != [0, 1]:
         assert time.monotonic() < deadline
@@ -137,9 +137,9 @@ def test_rows_past_their_retention_go_and_others_stay(place: Place) -> None:
 
 def test_rows_without_retention_stay(place: Place) -> None:
     engine = place.open([LOGS])
-    engine.retain(LOGS, DAY_SECONDS)
-    engine.retain(LOGS, None)
-    engine.retain(LOGS, None)
+    engine.retain([(LOGS, DAY_SECONDS)])
+    engine.retain([(LOGS, None)])
+    engine.retain([(LOGS, None)])
     engine.insert(LOGS, rows_of(LOGS, [{"Timestamp": 10**18, "Frame": 1}]), token="1")
     with engine._clients.borrow() as client:  # type: ignore[attr-defined]
         client.command(f"OPTIMIZE TABLE {LOGS.name} FINAL")
@@ -189,7 +189,7 @@ def test_whole_partitions_before_a_moment_go_at_once(
 def test_a_retention_that_would_drop_everything_is_refused(place: Place, seconds: int) -> None:
     engine = place.open([TRACES])
     with pytest.raises(ClewError, match="rows are kept for") as caught:
-        engine.retain(TRACES, seconds)
+        engine.retain([(TRACES, seconds)])
     assert caught.value.code is ErrorCode.INVALID_ARGUMENT
 
 

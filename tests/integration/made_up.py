@@ -187,7 +187,7 @@ class MemoryEngine:
     def create(self, tables: Sequence[Table], kept: Mapping[str, int | None] | None = None) -> None:
         """Tables make themselves."""
 
-    def retain(self, table: Table, seconds: int | None) -> None:
+    def retain(self, kept: Sequence[tuple[Table, int | None]]) -> None:
         raise NotImplementedError
 
     def drop_before(self, table: Table, at: int) -> int:

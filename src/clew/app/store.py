@@ -174,8 +174,7 @@ class Store:
         Raises:
             ClewError: the engine did not take it; rows stay as long as they were to stay before.
         """
-        for table, seconds in _lifetimes(self.kinds, self.own, self.links):
-            self.engine.retain(table, seconds)
+        self.engine.retain([*_lifetimes(self.kinds, self.own, self.links)])
 
     async def close(self, *, keeps_engine: bool = False) -> None:
         """Bring to the engine what can be brought, then let go of everything.

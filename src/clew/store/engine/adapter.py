@@ -90,24 +90,28 @@ class ClickHouseAdapter:
             bring_up_to_date(client, self.database, tables, self._migrations, lifetimes)
         self._untrusted.allow(table.name for table in tables)
 
-    def retain(self, table: Table, seconds: int | None) -> None:
+    def retain(self, kept: Sequence[tuple[Table, int | None]]) -> None:
         """See `Engine.retain`. Rows go by whole days, some time after the last one is due."""
-        if seconds is not None and not is_lifetime(seconds):
+        if not all(seconds is None or is_lifetime(seconds) for _, seconds in kept):
             raise ClewError(
                 ErrorCode.INVALID_ARGUMENT,
                 f"rows are kept for 1 to {RETENTION_SECONDS_MAX} seconds",
                 hint="to keep them for ever, set no retention",
             )
         with self._clients.borrow() as client, translated():
-            definition = self._definition(client, table)
-            # Without this a start would rewrite the table's lifetime in every part each time.
-            is_as_asked = (
-                " TTL " not in definition
-                if seconds is None
-                else f" TTL {lifetime(table, seconds)} " in f"{definition} "
-            )
-            if not is_as_asked:
-                client.command(keep_for(self.database, table, seconds))
+            definitions = self._definitions(client)
+            for table, seconds in kept:
+                definition = definitions.get(table.name)
+                if definition is None:
+                    raise ClewError(ErrorCode.NOT_FOUND, f"there is no table {table.name}")
+                # Without this a start would rewrite the table's lifetime in every part each time.
+                is_as_asked = (
+                    " TTL " not in definition
+                    if seconds is None
+                    else f" TTL {lifetime(table, seconds)} " in f"{definition} "
+                )
+                if not is_as_asked:
+                    client.command(keep_for(self.database, table, seconds))
 
     def drop_before(self, table: Table, at: int) -> int:
         """See `Engine.drop_before`."""
@@ -207,15 +211,13 @@ class ClickHouseAdapter:
         ).result_rows
         return int(rows[0][0]) if rows else 0
 
-    def _definition(self, client: Client, table: Table) -> str:
+    def _definitions(self, client: Client) -> dict[str, str]:
+        """Return how each table is kept, by its name."""
         rows = client.query(
-            "SELECT engine_full FROM system.tables"
-            " WHERE database = {database:String} AND name = {name:String}",
-            parameters={"database": self.database, "name": table.name},
+            "SELECT name, engine_full FROM system.tables WHERE database = {database:String}",
+            parameters={"database": self.database},
         ).result_rows
-        if not rows:
-            raise ClewError(ErrorCode.NOT_FOUND, f"there is no table {table.name}")
-        return str(rows[0][0])
+        return {str(name): str(definition) for name, definition in rows}
 
 
 def is_lifetime(seconds: int) -> bool:

@@ -136,8 +136,8 @@ class Engine(Protocol):
         """
         ...
 
-    def retain(self, table: Table, seconds: int | None) -> None:
-        """Set how long rows are kept after the table's time column; None keeps them for ever."""
+    def retain(self, kept: Sequence[tuple[Table, int | None]]) -> None:
+        """Set for how many seconds rows are kept after their table's time column; None for ever."""
         ...
 
     def drop_before(self, table: Table, at: int) -> int:

@@ -359,7 +359,7 @@ class ShardedEngine(ChdbEngine):
         self._tables = {table.name: table for table in tables}
         self._untrusted.allow(self._tables)
 
-    def retain(self, table: Table, seconds: int | None) -> None:
+    def retain(self, kept: Sequence[tuple[Table, int | None]]) -> None:
         """Nothing is kept here that could be dropped."""
 
     def insert(self, table: Table, rows: pa.Table, *, token: str) -> None:
