@@ -6,9 +6,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
+from starlette.requests import Request
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import Shard, gather, note_missing
@@ -19,6 +22,7 @@ from clew.remote.shards import SLOW_S, Shards
 from clew.store.engine.exchange import ScanAnswer, decode_answer, decode_frame, encode_answer
 from clew.store.page import decode_cursor, encode_cursor
 from clew.surfaces.rest.merged_feed import MergedFeed
+from clew.surfaces.rest.streams import ExportStream
 from clew.surfaces.rest.watch_shards import ShardedMessages
 from clew.team.comments.parameters import CommentEdit, NewComment
 from clew.team.comments.sharded import ShardedComments
@@ -263,6 +267,45 @@ def test_a_feed_that_cannot_be_read_is_an_error_that_names_its_shard(data: bytes
                 asyncio.run(take(shards))
         finally:
             shards.close()
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_an_export_that_lost_a_shard_at_its_end_does_not_end_whole(is_lost: bool) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"one"
+        # The others have nothing more, and this one is not there to say what it has.
+        if is_lost:
+            note_missing("b", "away")
+
+    class Here:
+        """As much of a desk as an export needs: who asks may, and work is done at once."""
+
+        threads = identity = property(lambda self: self)
+
+        def is_valid(self, _: object) -> bool:
+            return True
+
+        async def run(self, work: Any) -> Any:
+            return work()
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def export() -> None:
+        scope = {"type": "http", "method": "GET", "headers": []}
+        asked = SimpleNamespace(request=Request(scope, receive), caller=None)
+        form = {"media_type": "application/x-ndjson", "filename": "traces.ndjson"}
+        stream = ExportStream(Here(), asked, "traces", pieces(), **form)  # type: ignore[arg-type]
+        with gather(("a", "b")):
+            await stream(scope, receive, send)
+
+    asyncio.run(export())
+    assert [message.get("body") for message in sent[1:]] == ([b"one"] if is_lost else [b"one", b""])
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -82,6 +82,8 @@ class ExportStream(Response):
                 async with asyncio.timeout(SEND_SECONDS_MAX):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                 piece = await self._next()
+            # That there is nothing more may be because a shard is not there to say so.
+            _check_present(lacking)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (ClewError, TimeoutError) as error:
             # The status has been said. Ending without the last chunk tells the client that the
