@@ -230,6 +230,19 @@ def test_number_points_fold_by_bucket(store: HeldStore) -> None:
     assert _ask(store, "level", aggregate="count", step="5m") == {(): [2.0, 1.0]}
 
 
+def test_series_are_ordered_from_the_largest_and_what_is_no_number_is_last(
+    store: HeldStore,
+) -> None:
+    gauge = Metric(name=f"{_name(store)}.load")
+    for host, value in (("a", 1.0), ("b", math.nan), ("c", 3.0), ("d", math.nan), ("e", 2.0)):
+        gauge.gauge.data_points.add(
+            attributes=[_text("host", host)], time_unix_nano=NOW - 60 * S, as_double=value
+        )
+    store.add(Signal.METRICS, _metrics(_name(store), gauge))
+    found = _ask(store, "load", aggregate="last", step="5m", by=["host"])
+    assert [host for (host,) in found] == ["c", "e", "a", "b", "d"]
+
+
 def test_a_gauge_has_no_rate_and_says_what_it_has(store: HeldStore) -> None:
     with pytest.raises(ClewError) as raised:
         _ask(store, "level", aggregate="rate")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import re
-from concurrent.futures import ThreadPoolExecutor
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +17,7 @@ import pytest
 
 from clew.testing.server import ServerProcess
 from tests.e2e.executed import until
-from tests.e2e.terminal import Ended, clew, clew_on_terminal
+from tests.e2e.terminal import CLEW, Ended, clew, clew_on_terminal, environment
 from tests.integration.wire import ask
 
 CHANGING = {"elapsed_ms", "end_time", "services", "rows", "count", "total"}
@@ -239,25 +241,39 @@ def test_on_a_terminal_the_answers_are_pictures_with_their_commands(server: Serv
     assert "go on with" in shown
 
 
-def test_a_tree_that_stays_goes_on_until_somebody_stops_it(server: ServerProcess) -> None:
-    def find_planner() -> str:
-        assert not told.done(), told.result()
-        below: dict[str, int] = {}
-        for app in get(server, "apps", status="running", limit=100)["apps"]:
-            parent = str(app["parent_id"])
-            below[parent] = below.get(parent, 0) + app["app_name"].startswith("worker-")
-        return next((app_id for app_id, workers in below.items() if workers == 3), "")
+def test_a_tree_that_stays_goes_on_until_somebody_stops_it(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+    arguments = ("demo", "--requests", "1", "--seed", "3", "--stay", "10m", "--format", "table")
+    with output.open("wb") as writing:
+        demo = subprocess.Popen(
+            [*CLEW, *arguments],
+            stdout=writing,
+            stderr=subprocess.STDOUT,
+            env=environment(server.url),
+            start_new_session=True,
+        )
 
-    arguments = ("demo", "--requests", "1", "--seed", "3", "--stay", "10m")
-    with ThreadPoolExecutor(1) as pool:
-        told = pool.submit(clew_on_terminal, *arguments, server=server.url)
-        planner = until(find_planner)
+    def is_shown() -> bool:
+        assert demo.poll() is None, output.read_text()
+        return f"{server.url}/#/tree" in output.read_text()
+
+    try:
+        until(is_shown)
+        (planner,) = (
+            app["app_id"]
+            for app in get(server, "apps", status="running", limit=100)["apps"]
+            if app["app_name"] == "planner"
+        )
         cancelled = ("cancel", planner, "--cascade", "--wait", "--grace", "2s")
         assert clew(*cancelled, server=server.url).code == 0
-        said = told.result(60)
-    assert said.code == 0, said.stdout
-    assert f"{server.url}/#/tree" in said.stdout
-    assert "7 apps, none of them runs any more" in said.stdout
+        assert demo.wait(60) == 0, output.read_text()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(demo.pid, signal.SIGKILL)
+        demo.wait()
+    assert "7 apps, none of them runs any more" in output.read_text()
 
 
 def test_without_a_server_nothing_starts() -> None:
