@@ -66,8 +66,8 @@ def _group_lines(standing: Standing | None, http: str) -> Iterator[str]:
         role = f"it leads epoch {standing.epoch}"
     else:
         role = f"a standby of {standing.leader_url or 'a leader that was not heard yet'}"
-    yield f"  group                {role}"
-    yield f"  how all of it are    clew servers --server http://{http}"
+    yield f"  its group            {role}"
+    yield f"  its servers          clew servers --server http://{http}"
 
 
 def _sending_lines(endpoint: str, standing: Standing | None) -> list[str]:

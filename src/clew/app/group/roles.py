@@ -279,9 +279,10 @@ class Course:
         else:
             begins = standing.is_leading
             if role is Role.LEADER and not begins:
-                logger.warning(
-                    "--role leader, but %s leads under epoch %d: this server follows it; to have "
-                    "it lead: clew promote --server %s",
+                # Whoever starts a server as it was started before has done nothing wrong.
+                logger.info(
+                    "%s leads under epoch %d, which counts more than --role: this server follows "
+                    "it; to have this one lead: clew promote --server %s",
                     standing.leader_url or standing.leader,
                     standing.epoch,
                     self.url,
