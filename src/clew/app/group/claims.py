@@ -118,6 +118,9 @@ class Claims:
         if any(_is_shut(each) for each in claimed):
             # It may be about to lead itself, and takes no claims meanwhile.
             self._check(own, await self._peers.ask(), change)
+        if change.epoch is None and any(each.told is None for each in claimed):
+            # Who was heard before, and let this server not lead, may be about to take it as well.
+            epoch += 1 + secrets.randbelow(LEAP_MAX)
         await asyncio.to_thread(self._standing.lead, epoch, self._url)
 
     async def check_able(self, own: Extent) -> int:
@@ -134,7 +137,7 @@ class Claims:
     def count_needed(self) -> int:
         """Return of how many servers, itself among them, this one must hear to lead."""
         servers = len(self._peers.urls) + 1
-        return count_needed(servers, find_required(self._standing, self._required)[0])
+        return count_needed(servers, find_required(self._standing, self._required, servers)[0])
 
     def check(self, own: Extent, heard: Sequence[Heard]) -> None:
         """Raise unless nothing acknowledged can be missing of what is here.
@@ -143,7 +146,7 @@ class Claims:
             ClewError: as `check_extent`; CONFLICT where two servers have one id.
         """
         check_distinct(self._standing.node_id, heard)
-        required, why = find_required(self._standing, self._required)
+        required, why = find_required(self._standing, self._required, len(heard) + 1)
         check_extent(own, heard, required=required, why=why)
 
     def _check(self, own: Extent, heard: Sequence[Heard], change: Change) -> None:

@@ -89,9 +89,13 @@ class Heard:
 class Peers:
     """The servers that `--standby` names. Belongs to one event loop."""
 
-    def __init__(self, urls: Sequence[str], *, own_url: str, key: str) -> None:
+    def __init__(
+        self, urls: Sequence[str], *, own_url: str, key: str, required: int | None = None
+    ) -> None:
+        """`required` is how many standbys each record would wait for if this server led."""
         self.urls = tuple(urls)
         self._own_url = own_url
+        self._required = required
         self._key = key or None
         self._refusals: dict[str, str] = {}
 
@@ -111,7 +115,8 @@ class Peers:
         others have. Who refuses because it knows of a newer leadership is an error of the code
         CONFLICT. `enough` is as for `ask`.
         """
-        headers = Shipment(epoch, node_id, self._own_url, extent=extent).headers()
+        claim = Shipment(epoch, node_id, self._own_url, required=self._required, extent=extent)
+        headers = claim.headers()
         return await self._all(
             lambda server: server.post(RECORDS_PATH, b"", CONTENT_TYPE, headers=headers).body,
             enough,
@@ -204,22 +209,31 @@ def count_needed(servers: int, required: int) -> int:
     return servers - required
 
 
-def find_required(standing: Standing, configured: int) -> tuple[int, str]:
+def find_required(standing: Standing, configured: int, servers: int) -> tuple[int, str]:
     """Return how many standbys have each acknowledged frame that this one may lack, and why.
 
     What is configured here says how it will be when this server leads; what counts is how it was
-    under those that led before.
+    under those that led before. Whoever has fewer wait than that leader had must be known to every
+    server that may lead by the larger number, of which few need one another: so it has to hear more
+    than that many of all `servers`, which a smaller answer brings about.
     """
     if standing.group is None:
         return 0, "; this server has followed nobody yet, so it holds nothing of the group"
     noted = standing.required
-    if noted is None or noted >= configured:
+    if noted is None:
         return configured, ""
-    if noted:
+    if not noted:
+        return 0, (
+            "; this server was still catching up with its leader, or that one waited for no "
+            "standby, so any of the others may have more"
+        )
+    if noted < configured:
         return noted, f"; its leader had each record wait for {noted} standbys"
-    return 0, (
-        "; this server was still catching up with its leader, or that one waited for no standby, so"
-        " any of the others may have more"
+    if noted == configured or configured < servers - noted:
+        return configured, ""
+    return max(0, servers - noted - 1), (
+        f"; its leader had each record wait for {noted} standbys and this server would for "
+        f"{configured}, so one that is not heard may lead by the larger number"
     )
 
 

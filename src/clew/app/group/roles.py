@@ -101,10 +101,15 @@ class Course:
         self._stop = stop
         self._announce = announce
         self.url = find_url(configuration)
-        self.peers = Peers(configuration.standby, own_url=self.url, key=configuration.peer_key)
         self.servers = len(configuration.standby) + 1
         acks = configuration.required_acks
         self.required = self.servers - 1 if acks is None else acks
+        self.peers = Peers(
+            configuration.standby,
+            own_url=self.url,
+            key=configuration.peer_key,
+            required=self.required,
+        )
         self._promises = Promises(self.required)
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
@@ -573,10 +578,11 @@ class Course:
         )
 
     def _own_extent(self) -> Extent:
-        """Return how much of the log is here."""
+        """Return how much of the log is here; ClewError while the store is closed or filled."""
         if self._part is not None:
             return extent_of(self._part)
-        assert self._extent is not None, "nothing is open"
+        if self._extent is None:
+            raise self._refuse()
         return self._extent
 
 

@@ -298,7 +298,7 @@ class Leader:
             if shipment.extent is not None and self.tell().extent > shipment.extent:
                 return self.tell()
             # Under the lock that settles: what was acknowledged was so before this is answered.
-            self.standing.accept(shipment.epoch, shipment.node, shipment.url)
+            self.standing.accept(shipment.epoch, shipment.node, shipment.url, shipment.required)
         self.fence(shipment.epoch, shipment.node, shipment.url)
         if shipment.starts is not None:
             raise self._not_leading()

@@ -295,9 +295,13 @@ class Peer:
         return said
 
     def _find_fence(self) -> None:
-        """Find out who leads instead, after a standby said that we do not."""
+        """Find out who leads instead, after a standby said that we do not.
+
+        It may be this server: a claim of its own that was held up arrived after it led anew.
+        """
         known = msgspec.json.decode(self._server.get(wire.POSITION_PATH).body, type=_Known)
-        if known.epoch >= self._leader.epoch and known.leader != self._leader.standing.node_id:
+        is_own = known.leader == self._leader.standing.node_id
+        if known.epoch > self._leader.epoch or (known.epoch == self._leader.epoch and not is_own):
             self._leader.fence(known.epoch, known.leader, known.leader_url)
 
     def _note_trouble(self, error: Exception) -> None:

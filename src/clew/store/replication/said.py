@@ -85,7 +85,7 @@ class Shipment:
     server is. Its `extent` is how much of the log it has; who has more says so, and goes on as
     before. Else its frames follow on number `after`, those up to `acked` are acknowledged, and
     its log has every frame after `oldest` up to `last`. A record is acknowledged once `required`
-    standbys have it.
+    standbys have it; a claim says so too, since what its sender acknowledges may be missing here.
     """
 
     epoch: int
@@ -108,6 +108,8 @@ class Shipment:
             wire.NODE_HEADER: self.node,
             wire.LEADER_HEADER: self.url or "",
         }
+        if self.required is not None:
+            headers[wire.REQUIRED_HEADER] = str(self.required)
         if self.starts is None:
             if self.extent is not None:
                 headers[wire.EXTENT_HEADER] = "{}:{}".format(*self.extent)
@@ -121,7 +123,6 @@ class Shipment:
             wire.LAST_HEADER: str(self.last),
             wire.STARTS_HEADER: encode_starts(self.starts),
             wire.ORIGIN_HEADER: self.origin,
-            **({} if self.required is None else {wire.REQUIRED_HEADER: str(self.required)}),
         }
 
     @classmethod

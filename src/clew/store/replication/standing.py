@@ -162,8 +162,11 @@ class Standing:
         """
         return self._document.required
 
-    def accept(self, epoch: int, leader: str, url: str | None) -> bool:
+    def accept(self, epoch: int, leader: str, url: str | None, required: int | None = None) -> bool:
         """Let a server lead that says it does; return whether that is news.
+
+        `required` is how many standbys it will have each record wait for, where it says so: what it
+        acknowledges may be missing here from now on.
 
         Raises:
             FencedError: the epoch is over, or belongs to another server.
@@ -175,7 +178,15 @@ class Standing:
                 raise FencedError(epoch, known.epoch, known.leader_url)
             if epoch == known.epoch and url == known.leader_url:
                 return False
-            self._write(msgspec.structs.replace(known, epoch=epoch, leader=leader, leader_url=url))
+            if required is None or epoch == known.epoch:
+                required = known.required
+            elif known.required is not None:
+                required = min(required, known.required)
+            self._write(
+                msgspec.structs.replace(
+                    known, epoch=epoch, leader=leader, leader_url=url, required=required
+                )
+            )
             return epoch > known.epoch
 
     def lead(self, epoch: int, url: str | None = None) -> None:

@@ -1,0 +1,566 @@
+"""A server of a group without threads, disk and network: steps of a loop by a clock of its own.
+
+What runs is what decides who leads and what is acknowledged: `Course` with its turns, `Claims`,
+`Peers`, `Resuming`, `Standing`, `Leader` with each `Peer`, and `Follower`. Doors and stores are
+not there. A log is a list of frames, of which a crash leaves those that were synced, and as many
+of the others as it likes. What is done in threads is a step of the loop, and the network is a call
+that may come to nothing, twice, late, or to one side only. So a seed is one run, always the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from clew.app.configuration.load import load
+from clew.app.group.claims import Claims
+from clew.app.group.peers import Peers, Told
+from clew.app.group.roles import Course
+from clew.app.group.turn import Change, Turn
+from clew.app.sockets import Sockets
+from clew.base.errors import ClewError, ErrorCode
+from clew.store.frame import LEADERSHIP
+from clew.store.receipt import Group
+from clew.store.replication import standing as standing_module
+from clew.store.replication.follower import Follower
+from clew.store.replication.leader import Leader
+from clew.store.replication.part import Inside
+from clew.store.replication.peer import Peer, PeerState
+from clew.store.replication.position import Position
+from clew.store.replication.said import Shipment
+from clew.store.replication.standing import Standing
+from clew.store.replication.wire import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.property.leader_town import LeaderTown
+
+NUMBERS_KIND = 20
+
+HELD_S_MAX = 15.0
+"""A request that is held up somewhere arrives within this time, whoever leads by then."""
+
+
+class KilledError(BaseException):
+    """A process ended here."""
+
+
+class WaitingError(BaseException):
+    """A thread would wait here; what it does comes in steps."""
+
+
+class Inline:
+    """A condition, or a lock, of the only thread."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def acquire(self, timeout: float = 0) -> bool:
+        return timeout >= 0
+
+    def release(self) -> None: ...
+
+    def notify_all(self) -> None: ...
+
+    def wait_for(self, condition: Callable[[], bool], _timeout: float | None = None) -> bool:
+        return condition()
+
+    def wait(self) -> None:
+        raise WaitingError
+
+
+class NoThread:
+    """A thread whose work is done in steps of the loop."""
+
+    def __init__(self, **_: object) -> None: ...
+
+    def start(self) -> None: ...
+
+    def is_alive(self) -> bool:
+        return False
+
+
+ONE_THREAD = SimpleNamespace(Thread=NoThread, Condition=Inline, Lock=Inline)
+
+
+class Clock(selectors.DefaultSelector):
+    """Waits for nothing: the time of the next step is now."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        assert timeout is not None, "nothing would ever happen again"
+        self.now += max(0.0, timeout)
+        return []
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop whose threads are steps of its own, by a clock that jumps."""
+
+    def __init__(self, town: LeaderTown) -> None:
+        self.clock = Clock()
+        self.town = town
+        super().__init__(self.clock)
+
+    def time(self) -> float:
+        return self.clock.now
+
+    def run_in_executor(self, _pool: Any, call: Any, *args: Any) -> Any:  # type: ignore[override]
+        done = self.create_future()
+        self.call_later(self.town.delay(), self._run, done, call, args)
+        return done
+
+    def _run(self, done: asyncio.Future[Any], call: Callable[..., Any], args: Any) -> None:
+        def tell() -> None:
+            if not done.done():
+                done.set_result(result) if error is None else done.set_exception(error)
+
+        result, error = None, None
+        try:
+            result = call(*args)
+        except KilledError:
+            self.town.bury()
+            return
+        except Exception as raised:  # noqa: BLE001
+            error = raised
+        self.call_later(self.town.delay(), tell)
+
+
+@dataclass
+class Disk:
+    """What is there after a crash."""
+
+    standing: bytes = b""
+    frames: list[Record] = field(default_factory=list)
+    oldest: int = 0
+    acked: int = 0
+    flushed: int = 0
+    epoch: int = 0
+    is_whole: bool = True
+    leaders: dict[int, str | None] = field(default_factory=dict)
+
+    @property
+    def last(self) -> int:
+        return self.frames[-1].number if self.frames else 0
+
+    def clear(self) -> None:
+        self.frames, self.oldest, self.acked, self.flushed, self.epoch = [], 0, 0, 0, 0
+
+
+class Life:
+    """One process of a server. `fuse` is after how many steps of its disk it ends, None for never.
+
+    What is durable changes between two steps. What is found to be wrong goes to `wrong`.
+    """
+
+    def __init__(self, name: str, disk: Disk, fuse: int | None, wrong: list[str]) -> None:
+        self.name = name
+        self.wrong = wrong
+        self.disk = disk
+        self.fuse = fuse
+        self.is_over = False
+
+    def step(self) -> None:
+        if self.fuse is not None:
+            self.fuse -= 1
+            self.is_over |= self.fuse < 0
+        if self.is_over:
+            raise KilledError
+
+
+class KeptStanding(Standing):
+    """What is known of leadership, on a disk in memory."""
+
+    def __init__(self, life: Life) -> None:
+        life.step()
+        if not life.disk.standing:
+            fresh = standing_module._Document(node_id=f"node {life.name}")
+            life.disk.standing = msgspec.json.encode(fresh)
+        found = msgspec.json.decode(life.disk.standing, type=standing_module._Document)
+        super().__init__(Path(), found)
+        self._life = life
+
+    def _write(self, document: Any) -> None:
+        self._life.step()
+        self._life.disk.standing = msgspec.json.encode(document)
+        self._document = document
+        leader = self._life.disk.leaders.setdefault(document.epoch, document.leader)
+        if leader != document.leader:
+            self._life.wrong.append(f"{leader} and {document.leader} led {document.epoch}")
+        self._life.step()
+
+
+class MemoryLog:
+    """What a part of a group sees of a log."""
+
+    id = b""
+    failure = None
+
+    def __init__(self, process: Process, epoch: int) -> None:
+        self.process = process
+        self.folder = process.life.disk
+        self.epoch = epoch
+        self.next_number = self.folder.last + 1
+        self.unsynced: list[Record] = []
+        self.is_closed = False
+
+    def append(
+        self, kind: int, payload: bytes, *, received: int, oldest: int, number: int, epoch: int
+    ) -> None:
+        """Write a frame; a leader's is synced some time later, a standby's before it answers."""
+        part = self.process.part
+        assert part is not None
+        frame = Record(number, epoch, kind, received, oldest, payload)
+        self.next_number = number + 1
+        self.unsynced.append(frame)
+        if part.is_leader:
+            self.process.town.later(self.sync, self.process.town.chance.choice((0.01, 0.2, 1.0)))
+        else:
+            self.process.life.step()
+            self.sync()
+            self.process.life.step()
+
+    def sync(self) -> None:
+        if self.process.life.is_over or self.is_closed or not self.unsynced:
+            return
+        frames, self.unsynced = self.unsynced, []
+        self.folder.frames = [*self.folder.frames, *frames]
+        assert self.process.part is not None
+        self.process.part.hear_of_group(Group(frames[0].number, frames[-1].number))
+
+    def cut_off(self, after: int) -> None:
+        self.process.life.step()
+        self.folder.frames = [each for each in self.folder.frames if each.number <= after]
+        self.process.life.step()
+        self.next_number = after + 1
+
+    def note_acked(self, through: int) -> None:
+        if self.process.town.chance.random() < 0.3:
+            self.folder.acked = max(self.folder.acked, through)
+
+    def check_room(self, _size: int) -> None: ...
+
+
+class MemoryReader:
+    """Reads a log that is in memory."""
+
+    def __init__(self, folder: Disk, _id: bytes) -> None:
+        self._disk = folder
+
+    def read(self, after: int, *, bytes_max: int) -> list[Record] | None:
+        assert bytes_max
+        if after < self._disk.oldest:
+            return None
+        return [each for each in self._disk.frames if each.number > after][:10]
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class Answer:
+    body: bytes
+
+
+class Wire:
+    """A connection of one process to another server."""
+
+    def __init__(self, life: Life, town: LeaderTown, url: str) -> None:
+        self._life = life
+        self._town = town
+        self._url = url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def get(self, _path: str) -> Answer:
+        return Answer(self._town.exchange(self._life, self._url, Process.tell))
+
+    def post(self, _path: str, body: bytes, _type: str, *, headers: Mapping[str, str]) -> Answer:
+        said = dict(headers)
+        return Answer(
+            self._town.exchange(self._life, self._url, lambda other: other.take(said, body))
+        )
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+@cache
+def _configure(name: str, others: str, required: int) -> Any:
+    values: dict[str, Any] = {
+        "standby": [f"http://{other}:7701" for other in others],
+        "http": f"{name}:7701",
+        "advertise": f"http://{name}:7701",
+        "allow_open": True,
+        "required_acks": required,
+        "role": "leader" if name == "a" else "standby",
+    }
+    return load(values, environ={}, folder=Path("/nonexistent")).configuration
+
+
+class Process(Course):
+    """A server from its start to its end: the real course, over no store and no doors."""
+
+    def __init__(self, town: LeaderTown, life: Life) -> None:
+        others = "".join(name for name in town.disks if name != life.name)
+        configuration = _configure(life.name, others, town.required[life.name])
+        nothing: Any = None
+        super().__init__(configuration, Sockets(nothing, None), asyncio.Event(), lambda *_: None)
+        self.town = town
+        self.life = life
+        self.part: Leader | Follower | None = None
+        self.is_open = False
+        self.peers = Peers(
+            configuration.standby, own_url=self.url, key=f"{id(life)}", required=self.required
+        )
+        inert: Any = SimpleNamespace(begin=lambda: None)
+        self._adoption = inert
+
+    async def run(self) -> None:
+        self._standing = await asyncio.to_thread(KeptStanding, self.life)
+        self._claims = Claims(self.standing, self.peers, required=self.required, url=self.url)
+        self._extent = await asyncio.to_thread(self._read_extent)
+        await self._serve()
+        self.life.is_over = True
+
+    def end(self) -> None:
+        """End as a process that is told to."""
+        self._stop.set()
+
+    @property
+    def leads(self) -> bool:
+        return self.is_open and isinstance(self.part, Leader) and not self.part.is_fenced
+
+    # What a course has of the store and the doors.
+
+    def _connect(self, url: str, _timeout_s: float) -> Any:
+        return Wire(self.life, self.town, url)
+
+    def _keep_port(self, _addresses: Any) -> None: ...
+
+    def _read_extent(self) -> tuple[int, int]:
+        self.life.step()
+        disk = self.life.disk
+        if not disk.is_whole:
+            disk.clear()
+            disk.is_whole = True
+            self._is_blank = True
+        return (Position(self.standing.starts, disk.last).epoch_at(disk.last) or 0, disk.last)
+
+    async def _prepare(self, change: Change) -> Turn:
+        turn = await super()._prepare(change)
+        if turn is Turn.LEAD and change.force:
+            self.town.forced.append((self.standing.epoch, set(self.life.disk.frames)))
+        return turn
+
+    async def _open(self, *, leads: bool) -> Any:
+        await asyncio.to_thread(self._build, leads)
+        place = SimpleNamespace(leads=leads)
+        return SimpleNamespace(store=None, doors=None, place=place), None, []
+
+    def _build(self, leads: bool) -> None:
+        self.life.step()
+        disk = self.life.disk
+        open_part = self._open_leader if leads else self._open_follower
+        self.part = part = open_part(lambda: "")
+        last, acked = disk.last, max(disk.acked, disk.flushed)
+        history: Any = SimpleNamespace(epoch=disk.epoch)
+        epoch = part.begin(history, last + 1)
+        disk.epoch = max(disk.epoch, epoch)
+        self.life.step()
+        log: Any = MemoryLog(self, epoch)
+        self.log: MemoryLog = log
+        part.connect(
+            Inside(
+                log=log,
+                acked=acked,
+                pending=[f for f in disk.frames if f.number > acked],  # type: ignore[misc]
+                settle=self._settle,
+                take_in=lambda _records: None,
+                expire=lambda _now, _why: None,
+                flushed=lambda: disk.flushed,
+                check_room=lambda: None,
+            )
+        )
+        self._part = part
+        self.is_open = True
+        self.town.opened.append((self.town.loop.time(), self.life.name, leads, epoch))
+        if isinstance(part, Leader):
+            if last > acked:
+                self.write(LEADERSHIP, b"")
+            for peer in part._peers:
+                self.town.later(partial(self._ship, peer, has_met=False))
+        else:
+            self.town.later(self._take_in)
+
+    async def _close(self, opening: Any, change: Change | None) -> None:
+        assert opening
+        part, self._part, self._extent = self._part, None, None
+        self._posture = "standby"
+        if self.life.is_over:
+            return
+        # Requests that are inside are answered yet.
+        await asyncio.sleep(self.town.delay())
+        self.is_open = False
+        assert part is not None
+        part.close()
+        if self.life.is_over:
+            return
+        self.log.sync()
+        self.log.is_closed = True
+        await asyncio.sleep(self.town.delay())
+        if change is not None:
+            said = part.tell()
+            self._extent = said.extent
+
+    async def _begin_anew(self, _keep: Any) -> None:
+        url = self.standing.leader_url
+        if url is None or self.standing.is_leading:
+            return
+        for _ in range(2):
+            await asyncio.sleep(self.town.delay())
+            if await asyncio.to_thread(self._copy, url):
+                return
+
+    def _copy(self, url: str) -> bool:
+        try:
+            given = self.town.exchange(self.life, url, Process.give)
+        except ClewError:
+            return False
+        through, frames, starts, group = given
+        disk = self.life.disk
+        self.life.step()
+        disk.is_whole = False
+        disk.clear()
+        self.life.step()
+        if self.town.is_unlucky(0.2):
+            return False
+        disk.frames, disk.oldest = frames, through
+        disk.acked = disk.flushed = through
+        self.life.step()
+        self.standing.begin(starts, group)
+        disk.is_whole = True
+        self.life.step()
+        return True
+
+    # What others ask.
+
+    def _inside(self) -> Leader | Follower:
+        if not self.is_open:
+            raise ClewError(ErrorCode.OVERLOADED, "about to open its doors")
+        assert self.part is not None
+        return self.part
+
+    def tell(self) -> bytes:
+        if not self.is_open:
+            told = self._tell_position()
+            if told is None:
+                raise ClewError(ErrorCode.OVERLOADED, "about to open its doors")
+            return msgspec.json.encode(told)
+        part = self._inside()
+        said, standing = part.tell(), self.standing
+        return msgspec.json.encode(
+            Told(
+                epoch=said.epoch,
+                node_id=said.node_id,
+                leader=standing.leader,
+                leader_url=standing.leader_url,
+                role="leader" if part.is_leader else "standby",
+                group=standing.group,
+                last=said.last,
+                last_epoch=said.last_epoch,
+            )
+        )
+
+    def take(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        part = self._inside()
+        try:
+            return msgspec.json.encode(part.take(Shipment.parse(headers), body))
+        finally:
+            self.town.later(self._take_in)
+
+    def give(self) -> Any:
+        """Give a snapshot."""
+        part = self._inside()
+        disk = self.life.disk
+        through = part.settled if isinstance(part, Leader) else part._done
+        disk.flushed = max(disk.flushed, through)
+        starts = tuple(start for start in self.standing.starts if start[1] <= through)
+        frames = [each for each in disk.frames if each.number <= through]
+        return through, frames, starts, self.standing.group
+
+    # What its threads do, and its clients.
+
+    def _settle(self, group: Group) -> None:
+        if group.failure is None and not self.life.is_over:
+            self.town.hear_settled(self, group)
+
+    def _take_in(self) -> None:
+        if self.is_open and isinstance(self.part, Follower) and not self.life.is_over:
+            try:
+                self.part._run()
+            except WaitingError:
+                return
+
+    def _ship(self, peer: Peer, *, has_met: bool) -> None:
+        leader = peer._leader
+        if self.life.is_over or leader.is_closing or leader.is_fenced or leader is not self.part:
+            return
+        pause = 0.0
+        try:
+            if has_met and peer.state is not PeerState.NEEDS_SNAPSHOT:
+                peer._send_next()
+            else:
+                peer._say_hello()
+            has_met = True
+        except KilledError:
+            self.town.bury()
+            return
+        except (ClewError, msgspec.DecodeError) as error:
+            peer._note_trouble(error)
+            has_met, pause = False, 0.3
+        self.town.later(
+            lambda: self._ship(peer, has_met=has_met), pause + self.town.chance.choice((0.05, 0.5))
+        )
+
+    def write(self, kind: int = NUMBERS_KIND, payload: bytes | None = None) -> bool:
+        """Take a record in, as a pipeline does; return False where it is refused."""
+        if not (self.is_open and isinstance(self.part, Leader)):
+            return False
+        if payload is None:
+            try:
+                self.part.check()
+            except ClewError:
+                return False
+            self.town.written += 1
+            payload = b"%d" % self.town.written
+        record = Record(self.log.next_number, self.log.epoch, kind, 0, 0, payload)
+        self.part.offer(record)
+        self.log.append(
+            kind, payload, received=0, oldest=0, number=record.number, epoch=record.epoch
+        )
+        return True
+
+    def flush(self) -> None:
+        """Have the engine hold some of what is acknowledged."""
+        if self.is_open:
+            part, disk = self.part, self.life.disk
+            done = part.settled if isinstance(part, Leader) else part._done  # type: ignore[union-attr]
+            disk.flushed = max(disk.flushed, self.town.chance.randint(0, max(0, done)))
+
+    def forget(self) -> None:
+        """Have the log reach back less far."""
+        disk = self.life.disk
+        disk.oldest = max(disk.oldest, self.town.chance.randint(0, max(0, disk.flushed)))
