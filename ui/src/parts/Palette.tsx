@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { get, markOwn } from "../api/client";
 import { SCREENS } from "../screens/screens";
 import { go, linkTo } from "../state/place";
+import { rangeQuery } from "../state/time";
 import { showKeys } from "./KeyMap";
 import { dropCursor, toggleFollow, togglePlay, zoomOut } from "./TimeBar";
 
@@ -45,11 +46,17 @@ export function Palette() {
 		setCopied("");
 		dialog.current?.showModal();
 		const gone = new AbortController();
-		get("/api/v1/services", { query: { last: "1d" }, until: markOwn(gone.signal) }).then(
-			(answer) => setServices(answer.services.map((each) => each.name)),
-			// Without names the palette goes to screens and ids; the screen behind it tells the error.
-			() => setServices([]),
-		);
+		setServices([]);
+		// Of the range that is looked at, and of the last day, where somebody may want to go next.
+		for (const query of [rangeQuery(), { last: "1d" }])
+			get("/api/v1/services", { query, until: markOwn(gone.signal) }).then(
+				(answer) =>
+					setServices((before) => [
+						...new Set([...before, ...answer.services.map((each) => each.name)]),
+					]),
+				// Without names the palette goes to screens and ids; the screen behind tells the error.
+				() => undefined,
+			);
 		return () => gone.abort();
 	}, [isOpen.value]);
 	useEffect(() => {
