@@ -15,7 +15,7 @@ from pathlib import Path
 from clew.base.errors import ClewError
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.flusher import FlushOptions
-from clew.store.log import LogOptions
+from clew.store.log.options import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions
 from clew.telemetry.tables import TRACES
 from tests.integration.span_requests import SPANS

@@ -18,7 +18,7 @@ from clew.access.schema import SCHEMA as ACCESS
 from clew.remote.http import Server
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.flusher import FlushOptions
-from clew.store.log import LogOptions
+from clew.store.log.options import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
 from clew.store.replication.follower import Follower, FollowerOptions
 from clew.store.replication.leader import Leader, LeaderOptions

@@ -20,7 +20,7 @@ from clew.access.caller import LOCAL
 from clew.access.schema import SCHEMA as ACCESS
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.folder import FolderLock
-from clew.store.history import History
+from clew.store.log.history import History
 from clew.store.pipeline import Pipeline
 from clew.team.comments.parameters import CommentEdit, NewComment
 from clew.team.comments.schema import SCHEMA as COMMENTS

@@ -11,7 +11,7 @@ import pytest
 from clew.base.errors import ClewError
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.contract import Scan
-from clew.store.history import History
+from clew.store.log.history import History
 from clew.store.pipeline import Pipeline
 from clew.store.replication.leader import Leader, LeaderOptions
 from clew.store.replication.snapshot import (

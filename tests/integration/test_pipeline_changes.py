@@ -9,8 +9,8 @@ import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.flusher import FlushOptions
-from clew.store.history import History
-from clew.store.log import LogOptions
+from clew.store.log.history import History
+from clew.store.log.options import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions
 from tests.integration.made_up import NUMBERS, MemoryEngine, record, seen
 

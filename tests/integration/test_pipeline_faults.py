@@ -16,7 +16,7 @@ import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.flusher import FlushOptions
-from clew.store.log import LogOptions
+from clew.store.log.options import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions
 from tests.integration.made_up import NUMBERS, WORDS, MemoryEngine, record, seen
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clew.store.database.sqlite import SqliteDatabase
-from clew.store.history import History
+from clew.store.log.history import History
 from tests.conformance.registry_replay import dump
 from tests.conformance.registry_writes import result
 from tests.integration.registry_group_child import SCHEMAS

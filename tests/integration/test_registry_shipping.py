@@ -12,7 +12,7 @@ from clew.base.errors import ClewError
 from clew.store.database.contract import OutcomeUnknownError, Schema, Step
 from clew.store.database.sqlite import DatabaseOptions, SqliteDatabase
 from clew.store.database.writer import WriterOptions
-from clew.store.history import History
+from clew.store.log.history import History
 from tests.conformance.registry_replay import dump
 from tests.conformance.registry_writes import error_of, put, result
 from tests.integration.log_group import Node, wait_for

@@ -26,8 +26,8 @@ from clew.app.group.roles import Course
 from clew.app.group.turn import Change, Turn
 from clew.app.sockets import Sockets
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.frame import LEADERSHIP
-from clew.store.receipt import Group
+from clew.store.log.frame import LEADERSHIP
+from clew.store.log.receipt import Group
 from clew.store.replication import standing as standing_module
 from clew.store.replication.follower import Follower
 from clew.store.replication.leader import Leader

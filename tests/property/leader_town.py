@@ -35,7 +35,7 @@ from tests.property.leader_parts import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
 
-    from clew.store.receipt import Group
+    from clew.store.log.receipt import Group
     from clew.store.replication.wire import Record
 
 Answered = TypeVar("Answered")

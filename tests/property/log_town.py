@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.flusher import FlushOptions
-from clew.store.log import LogOptions
+from clew.store.log.options import LogOptions
 from clew.store.options import PipelineOptions
 from clew.store.pipeline import Pipeline
 from clew.store.replication.follower import Follower

@@ -15,9 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clew.store.frame import Cut, Split
-from clew.store.history import History, RecordedBatch
-from clew.store.log import Group, Log, LogOptions
+from clew.store.log.frame import Cut, Split
+from clew.store.log.history import History, RecordedBatch
+from clew.store.log.options import LogOptions
+from clew.store.log.receipt import Group
+from clew.store.log.writer import Log
 from tests.trying import examples
 
 if TYPE_CHECKING:

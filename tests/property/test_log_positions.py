@@ -14,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.cutting import INTENT_NAME, cut_off
 from clew.store.decoder import Decoded
-from clew.store.frame import Cut
-from clew.store.history import History
-from clew.store.log import Group, Log, LogOptions
+from clew.store.log.cutting import INTENT_NAME, cut_off
+from clew.store.log.frame import Cut
+from clew.store.log.history import History
+from clew.store.log.options import LogOptions
+from clew.store.log.receipt import Group
+from clew.store.log.writer import Log
 from clew.store.replication.position import (
     Position,
     encode_starts,

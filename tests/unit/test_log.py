@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.frame import PAYLOAD_BYTES_MAX, Cut, Split
-from clew.store.history import History, RecordedBatch, find_frame, read_payload
-from clew.store.log import Group, Log, LogOptions
+from clew.store.log.frame import PAYLOAD_BYTES_MAX, Cut, Split
+from clew.store.log.history import History, RecordedBatch, find_frame, read_payload
+from clew.store.log.options import LogOptions
+from clew.store.log.receipt import Group
+from clew.store.log.writer import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable

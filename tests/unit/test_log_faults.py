@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.frame import Cut
-from clew.store.history import History
-from clew.store.log import Group, Log, LogOptions
-from clew.store.segment import SegmentHeader
+from clew.store.log.frame import Cut
+from clew.store.log.history import History
+from clew.store.log.options import LogOptions
+from clew.store.log.receipt import Group
+from clew.store.log.segment import SegmentHeader
+from clew.store.log.writer import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

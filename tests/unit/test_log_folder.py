@@ -10,7 +10,7 @@ import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.folder import FolderLock, open_folder
-from clew.store.history import History
+from clew.store.log.history import History
 
 PROC = Path("/proc")
 

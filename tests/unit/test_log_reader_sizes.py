@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clew.store.log.segment import SegmentName
 from clew.store.replication.reader import measure_after
-from clew.store.segment import SegmentName
 
 if TYPE_CHECKING:
     from pathlib import Path

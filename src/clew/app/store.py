@@ -24,8 +24,8 @@ from clew.lineage.tables import TABLES as LINEAGE
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.engine.foreign import ForeignScans
 from clew.store.folder import FolderLock
-from clew.store.history import History
-from clew.store.log import LogOptions
+from clew.store.log.history import History
+from clew.store.log.options import LogOptions
 from clew.store.pipeline import Pipeline, PipelineOptions, RecordKind
 from clew.team.comments.schema import SCHEMA as COMMENTS
 from clew.team.comments.service import TeamComments

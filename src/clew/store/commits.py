@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from clew.base.errors import ClewError
     from clew.store.kind import Changes
-    from clew.store.receipt import Group
+    from clew.store.log.receipt import Group
 
 
 @dataclass(slots=True)

@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.frame import Cut, Split
-from clew.store.history import RecordedBatch, find_frame
 from clew.store.hot import frame_numbers
+from clew.store.log.frame import Cut, Split
+from clew.store.log.history import RecordedBatch, find_frame
 from clew.store.table import FRAME
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from clew.store.engine.contract import Engine
     from clew.store.hot import Batch, HotRows, Waiting
-    from clew.store.log import Log
-    from clew.store.receipt import Receipt
+    from clew.store.log.receipt import Receipt
+    from clew.store.log.writer import Log
     from clew.store.recovery import Recovered
     from clew.store.refused import RefusedRecords
     from clew.store.table import Table

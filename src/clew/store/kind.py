@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from clew.store.frame import RECORD_KIND_MAX, RECORD_KIND_MIN, WITHOUT_ROWS
+from clew.store.log.frame import RECORD_KIND_MAX, RECORD_KIND_MIN, WITHOUT_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clew.store.flusher import FlushOptions
-from clew.store.log import LogOptions
+from clew.store.log.options import LogOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

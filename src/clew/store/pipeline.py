@@ -33,11 +33,11 @@ from clew.store.database.contract import OutcomeUnknownError
 from clew.store.decoder import MalformedRecordError
 from clew.store.flusher import Flusher
 from clew.store.folder import FolderLock
-from clew.store.frame import CHANGES, LEADERSHIP
-from clew.store.history import History
 from clew.store.hot import append_to_empty, number_rows
 from clew.store.kind import NS_PER_S, OLDEST_MIN_NS, Changes, RecordKind, check_kinds
-from clew.store.log import Log
+from clew.store.log.frame import CHANGES, LEADERSHIP
+from clew.store.log.history import History
+from clew.store.log.writer import Log
 from clew.store.options import PipelineOptions
 from clew.store.recovery import recover
 from clew.store.refused import RefusedRecords, keep_aside
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from clew.store.decoder import Decoded
     from clew.store.engine.contract import Engine, Snapshot
-    from clew.store.receipt import Group
+    from clew.store.log.receipt import Group
     from clew.store.replication.part import Part
 
 __all__ = [

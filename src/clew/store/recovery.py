@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Final
 from clew.base.errors import ClewError
 from clew.store.decoder import MalformedRecordError
 from clew.store.engine.contract import Snapshot
-from clew.store.frame import WITHOUT_ROWS
 from clew.store.hot import HotRows
+from clew.store.log.frame import WITHOUT_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from clew.store.engine.contract import Engine
-    from clew.store.frame import Split
-    from clew.store.history import History
     from clew.store.hot import Batch
+    from clew.store.log.frame import Split
+    from clew.store.log.history import History
+    from clew.store.log.segment import FrameRef
     from clew.store.pipeline import RecordKind
     from clew.store.refused import RefusedRecords
-    from clew.store.segment import FrameRef
 
     Prepare = Callable[[Sequence[bytes], Callable[[], Snapshot]], None]
 

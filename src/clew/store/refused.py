@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.folder import open_folder, storage_error, sync_folder
-from clew.store.history import find_frame, read_payload
+from clew.store.log.history import find_frame, read_payload
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clew.store.segment import FrameRef
+    from clew.store.log.segment import FrameRef
 
 logger = logging.getLogger(__name__)
 

@@ -350,7 +350,7 @@ class Course:
 
     def _read_extent(self) -> Extent:
         """Return how much of the log is here, by what the folder says. Blocks."""
-        from clew.store.history import History
+        from clew.store.log.history import History
 
         # What an interrupted snapshot left is no data, and nobody is to be told of it.
         self._is_blank |= begin_anew(self._configuration.data_dir)

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.history import read_payload
-from clew.store.receipt import Group
+from clew.store.log.history import read_payload
+from clew.store.log.receipt import Group
 from clew.store.replication.position import WITHOUT_END, Position, find_common
 from clew.store.replication.said import GapError, Need, Said, Shipment, check_not_own
 from clew.store.replication.status import GroupStatus
@@ -31,10 +31,10 @@ from clew.store.replication.wire import Record, parse_records
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clew.store.history import History
+    from clew.store.log.history import History
+    from clew.store.log.segment import FrameRef
     from clew.store.replication.part import Inside
     from clew.store.replication.standing import Standing
-    from clew.store.segment import FrameRef
 
 logger = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.database.contract import OutcomeUnknownError
-from clew.store.receipt import Group
+from clew.store.log.receipt import Group
 from clew.store.replication.peer import Peer, PeerState
 from clew.store.replication.position import Position
 from clew.store.replication.reader import oldest_after
@@ -41,7 +41,7 @@ from clew.store.replication.window import Window
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from clew.store.history import History
+    from clew.store.log.history import History
     from clew.store.replication.part import Inside
     from clew.store.replication.peer import Connection
     from clew.store.replication.standing import Standing

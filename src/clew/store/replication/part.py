@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from clew.base.errors import ClewError
-    from clew.store.history import History
-    from clew.store.log import Log, LogOptions
-    from clew.store.receipt import Group
+    from clew.store.log.history import History
+    from clew.store.log.options import LogOptions
+    from clew.store.log.receipt import Group
+    from clew.store.log.segment import FrameRef
+    from clew.store.log.writer import Log
     from clew.store.replication.said import Said, Shipment
     from clew.store.replication.standing import Standing
     from clew.store.replication.status import GroupStatus
     from clew.store.replication.wire import Record
-    from clew.store.segment import FrameRef
 
 LOG_KEPT_BYTES: Final = 512 * 1024 * 1024
 """So much of the log is kept for servers that were away: about a million spans, and half a second

@@ -7,9 +7,9 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from clew.store.folder import storage_error
-from clew.store.frame import HEADER_BYTES, checksum_seed, is_payload_whole, parse_header
+from clew.store.log.frame import HEADER_BYTES, checksum_seed, is_payload_whole, parse_header
+from clew.store.log.segment import SEGMENT_HEADER_BYTES, SegmentHeader, SegmentName
 from clew.store.replication.wire import Record
-from clew.store.segment import SEGMENT_HEADER_BYTES, SegmentHeader, SegmentName
 
 if TYPE_CHECKING:
     from pathlib import Path

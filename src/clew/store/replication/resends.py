@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError
 from clew.store.decoder import Decoded
-from clew.store.frame import WITHOUT_ROWS
+from clew.store.log.frame import WITHOUT_ROWS
 from clew.store.replication.reader import LogReader, tail_after
 
 if TYPE_CHECKING:

@@ -33,10 +33,10 @@ from isal import isal_zlib
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.contract import Scan, Snapshot
 from clew.store.folder import storage_error, sync_folder
-from clew.store.history import LOG_ID_BYTES
+from clew.store.log.history import LOG_ID_BYTES
+from clew.store.log.segment import SegmentHeader
+from clew.store.log.segment_file import SegmentFile
 from clew.store.replication.standing import Starts
-from clew.store.segment import SegmentHeader
-from clew.store.segment_file import SegmentFile
 from clew.store.table import FRAME
 
 if TYPE_CHECKING:

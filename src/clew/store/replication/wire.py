@@ -1,8 +1,8 @@
 """Frames of the log as servers send them to one another.
 
-They look as they do in a file (`clew.store.frame`), but their checksums start from a constant: the
-id that those of a file start from never leaves the machine. Here frames follow one another without
-a gap and nothing is looked for past a damaged place, so nothing can pass for a frame.
+They look as they do in a file (`clew.store.log.frame`), but their checksums start from a constant:
+the id that those of a file start from never leaves the machine. Here frames follow one another
+without a gap and nothing is looked for past a damaged place, so nothing can pass for a frame.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.frame import HEADER_BYTES, encode_header, is_payload_whole, parse_header
+from clew.store.log.frame import HEADER_BYTES, encode_header, is_payload_whole, parse_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 from isal import isal_zlib
 
-from clew.store.frame import (
+from clew.store.log.frame import (
     HEADER_BYTES,
     MAGIC,
     RECORD_KIND_MIN,

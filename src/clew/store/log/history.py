@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.cutting import finish_cutting
 from clew.store.folder import open_folder, storage_error, sync_folder
-from clew.store.frame import CHANGES, Acked, Cut, Flushed, Split, checksum_seed, decode_control
-from clew.store.segment import (
+from clew.store.log.cutting import finish_cutting
+from clew.store.log.frame import CHANGES, Acked, Cut, Flushed, Split, checksum_seed, decode_control
+from clew.store.log.segment import (
     FORMAT_VERSION,
     SEGMENT_HEADER_BYTES,
     Damage,

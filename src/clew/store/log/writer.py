@@ -13,9 +13,6 @@ device, and a second sync may well succeed without it, so that file is left for 
 file's header says up to where it counts. While the log is not writable the thread tries by itself,
 every `probe_s`, whether it would be again.
 
-Files are deleted when every frame in them is in the engine; a file with damaged places is renamed
-to ``*.damaged`` instead and kept.
-
 A log that other servers have a part in (`LogOptions.is_shared`) differs in three things. A frame
 may be on its way to them before it is written here, so it cannot be said of one that could not be
 written that it never happened: the thread writes the same group again until it succeeds. Files are
@@ -27,15 +24,14 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.cutting import cut_off
 from clew.store.folder import storage_error
-from clew.store.frame import (
+from clew.store.log.files import LogFiles
+from clew.store.log.frame import (
     ACKED,
     CUT,
     FLUSHED,
@@ -50,15 +46,15 @@ from clew.store.frame import (
     checksum_seed,
     encode_header,
 )
-from clew.store.history import History, Segment
-from clew.store.receipt import Group, Receipt
-from clew.store.segment import SegmentHeader
-from clew.store.segment_file import SegmentFile
+from clew.store.log.options import LogOptions
+from clew.store.log.receipt import Group, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Group", "Log", "LogOptions"]
+    from clew.store.log.history import History
+    from clew.store.log.segment_file import SegmentFile
+
 
 logger = logging.getLogger(__name__)
 
@@ -74,33 +70,8 @@ PROBE_BYTES = 1024 * 1024
 QUEUE_RETRY_MS = 200
 FULL_RETRY_MS = 1000
 
-# The file that is written counts against the log's bound until another one is begun, so it takes no
-# more than this part of it: else a log that is bounded below one file would stay full for ever.
-SEGMENTS_MIN = 8
-
 # Of an entry of the queue that is no frame but an order to the thread.
 _CUT_OFF = -1
-
-
-@dataclass(frozen=True, slots=True)
-class LogOptions:
-    """Bounds of the log.
-
-    Segments of 64 MiB keep deletion fine-grained and the number of files below 40. 2 GiB is about
-    four million spans: an engine that is down for so long is not coming back by itself. The queue
-    holds what arrives while one group is written; it is memory, so it is small. A disk that refused
-    a write is tried again every second. `is_shared` says that other servers have a part in the log;
-    so many bytes of it, `kept_bytes_max`, are kept for them beyond what the engine has.
-    """
-
-    segment_bytes: int = 64 * 1024 * 1024
-    bytes_max: int = 2 * 1024 * 1024 * 1024
-    queue_bytes_max: int = 64 * 1024 * 1024
-    queue_frames_max: int = 10_000
-    probe_s: float = 1.0
-    is_shared: bool = False
-    kept_bytes_max: int = 0
-    clock: Callable[[], int] = time.time_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,23 +116,18 @@ class Log:
         self.folder = history.folder
         self.next_number = next_number
         self._options = options
-        self._segment_bytes = min(options.segment_bytes, options.bytes_max // SEGMENTS_MIN)
         self._settle = settle
         self._seed = checksum_seed(history.log_id)
         self._epoch = history.epoch + 1 if epoch is None else epoch
-        self._ordinal = history.ordinal
-        self._previous_bytes = history.last_bytes
-        # Guards the queue, the list of sealed files and what the properties below read.
+        self._files = LogFiles(history, options, epoch=self._epoch)
+        # Guards the queue and what the properties below read.
         self._changed = threading.Condition()
         self._queue: deque[_Entry] = deque()
         self._queued_bytes = 0
         self._is_closing = False
-        self._sealed: list[Segment] = list(history.segments)
-        self._released = history.flushed
         self._acked = 0
         self._failure: ClewError | None = None
         # Of the writer thread alone.
-        self._file: SegmentFile | None = None
         self._taken = next_number - 1
         self._in_hand: list[_Entry] = []
         self._acked_written = 0
@@ -196,7 +162,7 @@ class Log:
             epoch=epoch,
         )
         try:
-            log._file = log._create_file(next_number)
+            log._files.begin(next_number)
         except OSError as error:
             raise log._failure_of(error) from error
         log.release(history.flushed if released is None else released)
@@ -332,29 +298,7 @@ class Log:
 
         Of a log that is shared the newest of them stay, as many as are to be kept.
         """
-        with self._changed:
-            self._released = max(self._released, through)
-            done = [segment for segment in self._sealed if segment.last <= through]
-            kept = 0
-            for at in range(len(done) - 1, -1, -1):
-                kept += done[at].size
-                if kept > self._options.kept_bytes_max or done[at].is_damaged:
-                    # What other servers may still ask for is one stretch without holes.
-                    done = done[: at + 1]
-                    break
-            else:
-                done = []
-            gone = {segment.path for segment in done}
-            self._sealed = [segment for segment in self._sealed if segment.path not in gone]
-        for segment in done:
-            try:
-                if segment.is_damaged:
-                    segment.path.rename(segment.path.with_suffix(".damaged"))
-                else:
-                    segment.path.unlink()
-            except OSError as error:
-                # It is read again when the log is next opened, and found flushed.
-                logger.warning("cannot delete %s: %s", segment.path, error.strerror)
+        self._files.release(through)
 
     def close(self) -> None:
         """Write and sync what is queued, and close the file; idempotent. Blocks."""
@@ -369,9 +313,7 @@ class Log:
 
     def _size(self) -> int:
         """Count what waits for the engine, and not what is only kept for other servers."""
-        written = self._file.end if self._file else 0
-        sealed = sum(each.size for each in self._sealed if each.last > self._released)
-        return sealed + written + self._queued_bytes
+        return self._files.size + self._queued_bytes
 
     def _put(self, entry: _Entry) -> None:
         with self._changed:
@@ -445,22 +387,13 @@ class Log:
         """Take back the frames after the entry's number: in the files, then in what we know."""
         assert entry.receipt is not None
         self._in_hand = [entry]
-        if self._file is not None:
-            self._file.sync()
-            self._seal(self._file)
         # What goes wrong in here ends the thread: the next opening finishes what was begun.
-        cut_off(self.folder, entry.number)
-        history = History.read(self.folder)
-        self._ordinal, self._previous_bytes = history.ordinal, history.last_bytes
+        self._files.cut_off(entry.number)
         with self._changed:
-            self._sealed = list(history.segments)
             # What comes under these numbers now was acknowledged by nobody yet.
             self._acked = min(self._acked, entry.number)
         self._acked_written = min(self._acked_written, entry.number)
         self._taken = entry.number
-        file = self._create_file(entry.number + 1)
-        with self._changed:
-            self._file = file
         self._in_hand = []
         entry.receipt.settle(None)
 
@@ -490,55 +423,21 @@ class Log:
             file.sync()
 
     def _file_with_room(self, group: list[_Entry]) -> SegmentFile:
+        numbers = (entry.number for entry in group if entry.is_record)
         size = sum(entry.size for entry in group)
-        file = self._file
-        if file is not None and file.last >= file.first:
-            if file.end + size <= self._segment_bytes:
-                return file
-            file.sync()
-            self._seal(file)
-            file = None
-        if file is None:
-            numbers = (entry.number for entry in group if entry.is_record)
-            file = self._create_file(next(numbers, self._taken + 1))
-            with self._changed:
-                self._file = file
-        return file
-
-    def _create_file(self, first: int) -> SegmentFile:
-        header = SegmentHeader(
-            log_id=self.id,
-            epoch=self._epoch,
-            ordinal=self._ordinal + 1,
-            first=first,
-            previous_bytes=self._previous_bytes,
-            created=self._options.clock(),
-        )
-        file = SegmentFile.create(self.folder, header)
-        self._ordinal += 1
-        return file
-
-    def _seal(self, file: SegmentFile) -> None:
-        """Write no more to a file. What was not synced does not count."""
-        self._previous_bytes = file.synced
-        file.close()
-        with self._changed:
-            self._file = None
-            self._sealed.append(Segment(file.path, file.last, file.end, is_damaged=False))
+        return self._files.with_room(size, first=next(numbers, self._taken + 1))
 
     def _fall_back(self) -> None:
         """Undo a write that failed; leave the file if that cannot be done for certain."""
-        if self._file is not None and not self._file.rewind():
-            self._seal(self._file)
+        file = self._files.current
+        if file is not None and not file.rewind():
+            self._files.seal()
 
     def _probe(self) -> None:
         """Find out by trying whether the log can be written again."""
         try:
-            if self._file is None:
-                file = self._create_file(self._taken + 1)
-                with self._changed:
-                    self._file = file
-            self._file.probe(PROBE_BYTES)
+            file = self._files.current or self._files.begin(self._taken + 1)
+            file.probe(PROBE_BYTES)
         except OSError as error:
             self._note(self._failure_of(error))
         else:
@@ -558,14 +457,15 @@ class Log:
         return failure
 
     def _finish(self) -> None:
-        if self._file is None:
+        file = self._files.current
+        if file is None:
             return
         try:
-            self._file.sync()
+            file.sync()
         except OSError as error:
             # Everything acknowledged was synced before; this was only a FLUSHED.
-            logger.warning("cannot sync %s: %s", self._file.path, error.strerror)
-        self._file.close()
+            logger.warning("cannot sync %s: %s", file.path, error.strerror)
+        file.close()
 
     def _give_up(self, error: Exception) -> None:
         failure = ClewError(

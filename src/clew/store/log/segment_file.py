@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Self
 
 from clew.store.folder import sync_folder
-from clew.store.segment import SegmentHeader, SegmentName
+from clew.store.log.segment import SegmentHeader, SegmentName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

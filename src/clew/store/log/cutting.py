@@ -13,13 +13,13 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from clew.store.folder import sync_folder
-from clew.store.frame import HEADER_BYTES, checksum_seed
-from clew.store.segment import Scan, SegmentName, scan_frames
+from clew.store.log.frame import HEADER_BYTES, checksum_seed
+from clew.store.log.segment import Scan, SegmentName, scan_frames
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clew.store.segment import FrameRef
+    from clew.store.log.segment import FrameRef
 
 logger = logging.getLogger(__name__)
 
