@@ -17,17 +17,15 @@ that it may not have (`Changes`) when a log is read back and where another serve
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
 import math
 import threading
 import time
-from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.store.admission import Admission
 from clew.store.commits import Commits
 from clew.store.database.contract import OutcomeUnknownError
 from clew.store.decoder import MalformedRecordError
@@ -45,6 +43,7 @@ from clew.store.replication.part import Inside, share
 from clew.store.replication.resends import Resends
 from clew.store.replication.wire import Record
 from clew.store.status import KindStatus, PipelineStatus, Tally
+from clew.store.waiters import Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,10 +89,7 @@ class Pipeline:
         self._options = options
         self._lock = lock
         self._tallies = {kind.code: Tally() for kind in kinds}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiters: deque[tuple[int, asyncio.Future[int]]] = deque()
-        self._group_settled: asyncio.Future[None] | None = None
-        self._bytes_decoding = 0
+        self._waiters = Waiters()
         self._is_closing = False
         self._is_closed = False
         self._refused = RefusedRecords(folder / "refused")
@@ -135,6 +131,9 @@ class Pipeline:
             recovered=recovered,
             options=options.flush,
             release=lambda through: self._log.release(self._commits.limit_release(through)),
+        )
+        self._admission = Admission(
+            self._hot, options, retry_after_ms=lambda: self._flusher.retry_after_ms
         )
         for number, payload in history.read_changes(applied, acked):
             if changes is not None:
@@ -217,7 +216,7 @@ class Pipeline:
                 of the record was kept.
         """
         tally = self._tallies[kind.code]
-        self._loop = asyncio.get_running_loop()
+        self._waiters.enter()
         received = self._options.clock()
         if self._resends is not None:
             return await self._accept_once(kind, body, received, self._resends)
@@ -326,23 +325,22 @@ class Pipeline:
 
         Returns it also when the time is up or the pipeline closes: then it may be `after` still.
         """
-        self._loop = asyncio.get_running_loop()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while self._hot.acked <= after and not self._is_closing:
-                    await self._next_group()
+        self._waiters.enter()
+        await self._waiters.wait_until(
+            lambda: self._hot.acked > after or self._is_closing, timeout_s
+        )
         return self._hot.acked
 
     def status(self) -> PipelineStatus:
         """Return how the pipeline is. From any thread."""
-        waiting, error = self._hot.waiting(), self._log.failure or self._flusher.last_error
+        error = self._log.failure or self._flusher.last_error
         return PipelineStatus(
             acked=self._hot.acked,
             flushed=self._hot.flushed,
             hot_rows=self._hot.rows,
-            hot_bytes=waiting.sealed_bytes,
+            hot_bytes=self._hot.waiting().sealed_bytes,
             hot_bytes_max=self._options.hot_bytes_max,
-            batches_waiting=self._batches_waiting(waiting.rows, waiting.bytes),
+            batches_waiting=self._admission.batches_waiting(),
             batches_waiting_max=self._options.batches_waiting_max,
             log_bytes=self._log.size,
             log_bytes_max=self._log.size_max,
@@ -363,17 +361,12 @@ class Pipeline:
         if self._is_closed:
             return
         self._is_closing = True
-        self._announce_group()
+        self._waiters.announce()
         has_hope = self._part is None or self._part.has_hope
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._options.close_timeout_s if has_hope else 0):
-                while self._waiters:
-                    await self._next_group()
+        await self._waiters.empty(self._options.close_timeout_s if has_hope else 0)
         await asyncio.to_thread(self._shut)
         if self._part is not None:
-            for _, waiter in self._waiters:
-                if not waiter.done():
-                    waiter.set_exception(self._part.describe_unknown())
+            self._waiters.abandon(self._part.describe_unknown)
             self._commits.expire(math.inf, self._part.describe_unknown)
         self._is_closed = True
 
@@ -391,7 +384,7 @@ class Pipeline:
                 take_in=self._take_in,
                 expire=self._commits.expire,
                 flushed=lambda: self._hot.flushed,
-                check_room=self._check_rows,
+                check_room=self._admission.check,
             )
         )
         if self._part.is_leader and is_undecided:
@@ -406,10 +399,6 @@ class Pipeline:
         self._log.close()
         if self._lock is not None:
             self._lock.release()
-
-    def _batches_waiting(self, rows: int, size: int) -> int:
-        flush = self._options.flush
-        return max(rows // flush.batch_rows, size // flush.batch_bytes)
 
     def _admit(self, tally: Tally, size: int) -> None:
         try:
@@ -433,21 +422,8 @@ class Pipeline:
     def _check_room(self, size: int) -> None:
         """Raise unless a record of this size can be taken in now."""
         self._check_open()
-        self._check_rows()
+        self._admission.check()
         self._log.check_room(size)
-
-    def _check_rows(self) -> None:
-        """Raise while too many rows wait for the engine."""
-        waiting = self._hot.waiting()
-        batches = self._batches_waiting(waiting.rows, waiting.bytes + self._bytes_decoding)
-        is_too_much = waiting.sealed_bytes > self._options.hot_bytes_max
-        if batches > self._options.batches_waiting_max or is_too_much:
-            raise ClewError(
-                ErrorCode.OVERLOADED,
-                f"{waiting.rows} rows wait for the engine",
-                hint="send again after the time given, or send less",
-                retry_after_ms=self._flusher.retry_after_ms,
-            )
 
     async def _prepare(
         self,
@@ -456,12 +432,9 @@ class Pipeline:
         body: bytes,
     ) -> None:
         """Have a record prepared in another thread; others overtake it meanwhile."""
-        assert self._loop is not None
-        self._bytes_decoding += len(body)
-        try:
-            await self._loop.run_in_executor(self._decode_pool, prepare, (body,), self.snapshot)
-        finally:
-            self._bytes_decoding -= len(body)
+        loop = asyncio.get_running_loop()
+        with self._admission.decoding(len(body)):
+            await loop.run_in_executor(self._decode_pool, prepare, (body,), self.snapshot)
         self._admit(self._tallies[kind.code], len(body))
 
     def _decode_here(
@@ -479,10 +452,7 @@ class Pipeline:
     def _append_waited(
         self, kind: RecordKind, body: bytes, received: int, oldest: int
     ) -> asyncio.Future[int]:
-        assert self._loop is not None
-        waiter: asyncio.Future[int] = self._loop.create_future()
-        self._waiters.append((self._append(kind.code, body, received, oldest), waiter))
-        return waiter
+        return self._waiters.expect(self._append(kind.code, body, received, oldest))
 
     def _append(self, kind: int, payload: bytes, received: int, oldest: int) -> int:
         number = self._log.append(kind, payload, received=received, oldest=oldest)
@@ -526,14 +496,11 @@ class Pipeline:
 
         Smaller records overtake it meanwhile, as if it had arrived when it was decoded.
         """
-        assert self._loop is not None
-        self._bytes_decoding += len(body)
-        try:
-            decoded, batches = await self._loop.run_in_executor(
+        loop = asyncio.get_running_loop()
+        with self._admission.decoding(len(body)):
+            decoded, batches = await loop.run_in_executor(
                 self._decode_pool, _decode_one, kind, body, received, oldest
             )
-        finally:
-            self._bytes_decoding -= len(body)
         if not decoded.accepted:
             return decoded, None
         self._admit(self._tallies[kind.code], len(body))
@@ -546,31 +513,17 @@ class Pipeline:
     def _hear_of_group(self, group: Group) -> None:
         """Pass the log's word on to the event loop. From the threads of the log, or of the part."""
         self._commits.answer(group)
-        if self._loop is None or (self._part is not None and not self._part.is_leader):
+        if self._part is not None and not self._part.is_leader:
             # No event loop waits for frames but for their news.
             self._take_note(group)
-            if self._loop is None:
-                return
-            tell: Callable[[], None] = self._announce_group
-        else:
-            tell = functools.partial(self._settle, group)
-        try:
-            self._loop.call_soon_threadsafe(tell)
-        except RuntimeError:
-            # The loop is closed and nobody waits; the rows still go their way.
+            self._waiters.call(self._waiters.announce)
+        elif not self._waiters.call(self._settle, group):
+            # Nobody waits; the rows still go their way.
             self._take_note(group)
 
     def _settle(self, group: Group) -> None:
         self._take_note(group)
-        while self._waiters and self._waiters[0][0] <= group.last:
-            number, waiter = self._waiters.popleft()
-            if waiter.done():
-                continue
-            if (error := group.error()) is not None:
-                waiter.set_exception(error)
-            else:
-                waiter.set_result(number)
-        self._announce_group()
+        self._waiters.settle(group)
 
     def _take_note(self, group: Group) -> None:
         if group.failure is None:
@@ -578,18 +531,6 @@ class Pipeline:
         else:
             self._hot.discard(group.first, group.last)
         self._flusher.poke()
-
-    async def _next_group(self) -> None:
-        """Wait until the log has settled another group, or the pipeline begins to close."""
-        if self._group_settled is None:
-            self._group_settled = asyncio.get_running_loop().create_future()
-        # Shared by all who wait, so that one of them giving up must not cancel it.
-        await asyncio.shield(self._group_settled)
-
-    def _announce_group(self) -> None:
-        if self._group_settled is not None and not self._group_settled.done():
-            self._group_settled.set_result(None)
-        self._group_settled = None
 
 
 def _decode_one(
