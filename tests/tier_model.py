@@ -41,6 +41,7 @@ class _Here:
     def __init__(self) -> None:
         self.snapshot = Snapshot(0, 0)
         self.foreign: ForeignScans | None = None
+        self.before_scans: Callable[[], None] = lambda: None
 
     def get(self, path: str) -> _Said:
         assert path == FRAMES_PATH
@@ -49,6 +50,7 @@ class _Here:
     def post(self, path: str, body: bytes, content_type: str) -> _Said:
         assert path == SCANS_PATH, content_type
         assert self.foreign is not None
+        self.before_scans()
         question = msgspec.msgpack.decode(body, type=ScanQuestion)
         answer = self.foreign.answer(question, self.snapshot)
         self.bytes_sent = len(sent := encode_answer(answer))

@@ -207,6 +207,12 @@ STATEMENTS: Final = (
     "SELECT count() FROM otel_logs WHERE TraceId IN (SELECT TraceId FROM otel_traces)",
     "SELECT MetricName, sum(Count) FROM otel_metrics_histogram GROUP BY MetricName",
     "SELECT SpanAttributes['tenant'] AS tenant, count() FROM otel_traces GROUP BY 1 ORDER BY 1",
+    # The database may be named, and its name may stand for other things besides.
+    (
+        "SELECT otel.otel_traces.SpanId, 'otel.otel_logs' AS otel FROM otel.otel_traces PREWHERE"
+        " Duration > 1 WHERE TraceId IN (SELECT TraceId FROM `otel`.`otel_logs`) ORDER BY 1"
+    ),
+    "SELECT otel.* EXCEPT Frame FROM otel.otel_traces AS otel ORDER BY SpanId, Timestamp LIMIT 3",
     "SELECT 1",
 )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,13 +21,14 @@ from hypothesis import strategies as st
 
 from clew.app.configuration.load import load
 from clew.app.store import REGISTRY, STORED, declare_kinds
-from clew.base.errors import ClewError
+from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.ingest.told import LinkTally
 from clew.lineage.parameters import ItemQuery, LineageQuery, PathQuery
 from clew.lineage.service import StoredLineages
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.engine.contract import QueryLimits
 from clew.store.engine.gathered import scans_of
+from clew.store.engine.untrusted import CONCURRENT_MAX
 from clew.store.table import Table
 from clew.telemetry.analytics import parameters as look
 from clew.telemetry.analytics.service import TelemetryAnalytics
@@ -383,6 +386,106 @@ def test_sql_over_shards_is_sql_over_one(
         rows.append([dict(row) for row in answer.rows])
     assert rows[0] == rows[1]
     assert rows[0]
+
+
+PATIENT_S: Final = 60.0
+COUNT: Final = "SELECT count() AS n FROM otel_traces"
+LIMITS: Final = QueryLimits(time_ms_max=30_000, rows_max=1000)
+
+
+def count_spans(town: Town, statement: str = COUNT) -> object:
+    return town.model.engine.query_untrusted(statement, limits=LIMITS).rows[0]["n"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "limits", "code"),
+    [
+        (
+            "SELECT count() AS n FROM otel_traces, numbers(1000000000000) AS m",
+            QueryLimits(time_ms_max=300),
+            ErrorCode.TIMEOUT,
+        ),
+        (
+            "SELECT groupArray(t.SpanAttributes) FROM otel_traces AS t, numbers(1000000) AS m",
+            QueryLimits(time_ms_max=30_000, memory_bytes_max=1 << 23),
+            ErrorCode.TOO_LARGE,
+        ),
+        ("SELECT nothing FROM otel_traces", LIMITS, ErrorCode.INVALID_ARGUMENT),
+    ],
+    ids=["too long", "too much", "wrong"],
+)
+def test_rows_of_a_statement_are_gone_however_it_ends(
+    town: Town, statement: str, limits: QueryLimits, code: ErrorCode
+) -> None:
+    engine = town.model.engine
+    town.spread(3, 2)
+    assert count_spans(town)
+    with pytest.raises(ClewError) as told:
+        engine.query_untrusted(statement, limits=limits)
+    assert told.value.code is code
+    town.model.hold([])
+    # Whether it names its table alone, or the database too.
+    assert count_spans(town) == count_spans(town, COUNT.replace("otel_traces", "otel.otel_traces"))
+    assert count_spans(town) == 0
+    assert sum(size.rows for size in engine.measure(town.model.tables)) == 0
+
+
+def test_a_statement_sees_the_rows_that_were_gathered_for_it_and_no_others(town: Town) -> None:
+    town.spread(3, 1)
+    expected = count_spans(town)
+    seen: list[object] = []
+    place = town.model.places.here["s0"]
+
+    def ask_between() -> None:
+        place.before_scans = lambda: None
+        seen.extend((count_spans(town), count_spans(town, "SELECT 7 AS n")))
+
+    place.before_scans = ask_between
+    assert count_spans(town) == expected
+    assert seen == [expected, 7]
+
+
+def test_no_more_statements_gather_rows_at_once_than_run_at_once(town: Town) -> None:
+    town.spread(3, 1)
+    place = town.model.places.here["s0"]
+    gathering, go_on = threading.Semaphore(0), threading.Event()
+
+    def hold() -> None:
+        gathering.release()
+        assert go_on.wait(PATIENT_S)
+
+    place.before_scans = hold
+    try:
+        with ThreadPoolExecutor(CONCURRENT_MAX) as threads:
+            begun = [threads.submit(count_spans, town) for _ in range(CONCURRENT_MAX)]
+            try:
+                for _ in begun:
+                    assert gathering.acquire(timeout=PATIENT_S)
+                with pytest.raises(ClewError, match="statements are running already") as told:
+                    count_spans(town)
+            finally:
+                go_on.set()
+            assert len({each.result() for each in begun}) == 1
+    finally:
+        place.before_scans = lambda: None
+    assert (told.value.code, told.value.retry_after_ms) == (ErrorCode.OVERLOADED, 1000)
+    assert not gathering.acquire(blocking=False)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        # Without its database the name would be that of what WITH gives.
+        "WITH otel_traces AS (SELECT 1) SELECT * FROM otel.otel_traces",
+        "SELECT otel.otel_traces FROM (SELECT 1 AS otel_logs) AS otel, otel.otel_traces AS t",
+    ],
+)
+def test_a_name_that_means_another_thing_without_its_database_is_refused(
+    town: Town, statement: str
+) -> None:
+    with pytest.raises(ClewError) as told:
+        town.model.engine.query_untrusted(statement, limits=LIMITS)
+    assert told.value.code is ErrorCode.INVALID_ARGUMENT
 
 
 DAY: Final = 86_400 * 10**9

@@ -41,19 +41,21 @@ class ChdbOptions:
     """Bounds of the embedded engine. `memory_bytes_max` None means 4 GiB or half of the machine.
 
     Where less than `free_bytes_min` would be left on the disk, inserts are refused and merges wait.
+    With `has_session_tables` a connection may make tables of its own, which go with it.
     """
 
     memory_bytes_max: int | None = None
     mark_cache_bytes: int = MARK_CACHE_BYTES
     background_threads: int = BACKGROUND_THREADS
     free_bytes_min: int = FREE_BYTES_MIN
+    has_session_tables: bool = False
 
 
 def write_configuration(folder: Path, database: str, options: ChdbOptions) -> Path:
     """Write the engine's configuration and its users into a folder; return the configuration."""
     users = folder / "users.xml"
     configuration = folder / "config.xml"
-    _write(users, _users(database))
+    _write(users, _users(database, options))
     _write(configuration, _server(users, options))
     return configuration
 
@@ -82,16 +84,18 @@ def _server(users: Path, options: ChdbOptions) -> str:
 """
 
 
-def _users(database: str) -> str:
+def _users(database: str, options: ChdbOptions) -> str:
     place = f"{quote_name(database)}.*"
-    grants = (
+    grants = [
         f"GRANT SELECT, INSERT, ALTER TABLE, OPTIMIZE, TRUNCATE, SHOW ON {place}",
         f"GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW ON {place}",
         # What the table function over rows in this process asks for.
         "GRANT CREATE TEMPORARY TABLE ON *.*",
         "GRANT TABLE ENGINE ON MergeTree",
         "GRANT TABLE ENGINE ON Atomic",
-    )
+    ]
+    if options.has_session_tables:
+        grants.append("GRANT CREATE ARBITRARY TEMPORARY TABLE ON *.*")
     queries = "\n".join(f"        <query>{escape(grant)}</query>" for grant in grants)
     return f"""<clickhouse>
     <profiles><default/></profiles>

@@ -66,10 +66,20 @@ def create_table(database: str, table: Table, seconds: int | None = None) -> str
 
 
 def create_bare_table(database: str, table: Table) -> str:
-    """Return the statement that makes a table with the same columns and no index, codec or order.
+    """Return the statement that makes a table of the same columns, without index and order."""
+    return f"CREATE TABLE IF NOT EXISTS {qualified(database, table.name)} {_bare(table)}"
 
-    For rows that are there for one statement.
+
+def create_session_table(table: Table) -> str:
+    """Return the statement that makes a bare table of the session's own.
+
+    Nobody else's session sees it, within this one its name goes before that of any other table,
+    and it goes when the session ends.
     """
+    return f"CREATE TEMPORARY TABLE {quote_name(table.name)} {_bare(table)}"
+
+
+def _bare(table: Table) -> str:
     definitions = (
         *(f"{quote_name(column.name)} {column.type}" for column in table.columns),
         *table.derived,
@@ -79,10 +89,7 @@ def create_bare_table(database: str, table: Table) -> str:
         ),
         *(alias_column(alias) for alias in table.aliases),
     )
-    return (
-        f"CREATE TABLE IF NOT EXISTS {qualified(database, table.name)} ({', '.join(definitions)})"
-        " ENGINE = MergeTree ORDER BY tuple()"
-    )
+    return f"({', '.join(definitions)}) ENGINE = MergeTree ORDER BY tuple()"
 
 
 def keep_for(database: str, table: Table, seconds: int | None) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.contract import Scan
 from clew.store.engine.guard import is_aggregate, is_explain
 from clew.store.engine.scan import hot_columns
@@ -22,7 +23,7 @@ from clew.store.engine.tree import kind_of, name_of, nodes
 from clew.store.table import FRAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from clew.store.table import Table
 
@@ -49,7 +50,7 @@ _CLAUSES: Final = (
     "FORMAT",
 )
 _CLAUSE = re.compile(rf"\b(?:{'|'.join(_CLAUSES)})\b")
-QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+_QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _COUNT_ALL = re.compile(r"\bcount\(\*\)", re.IGNORECASE)
 
 _STARS: Final = frozenset(
@@ -99,6 +100,59 @@ def scans_of(tree: Tree, text: str, tables: Mapping[str, Table], parse: Parse) -
         ((name, scan),) = scans.items()
         scans[name] = _narrowed(scan, tree, text, parse)
     return scans
+
+
+def without_database(
+    tree: Tree, text: str, database: str, tables: Collection[str], parse: Parse
+) -> str:
+    """Return a statement that names these tables without the database that they are in.
+
+    `tree` and `text` are as for `scans_of`. Tables of a session are in no database, so one that is
+    named with it would be read where it has no rows.
+
+    Raises:
+        ClewError: INVALID_ARGUMENT where a name would mean something else without it.
+    """
+    bare = _without_database(tree, database, tables)
+    if bare == tree:
+        return text
+    known = "|".join(map(re.escape, tables))
+    named = re.compile(rf"(?<![\w.]){re.escape(database)}\.(?=(?:{known})\b)")
+    written = rewritten(named, "", text)
+    taken = {name_of(node) for node in nodes(tree) if kind_of(node) == "WithElement"}
+    if taken & set(tables) or parse([written])[0][0] != bare:
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"over shards a name of this statement that begins with {database}. is not understood",
+            hint=f"name tables without {database}., and nothing else as a table is named",
+        )
+    return written
+
+
+def _without_database(part: Any, database: str, tables: Collection[str]) -> Any:
+    """Return a part of a tree in which no name of these tables says its database."""
+    if isinstance(part, list):
+        return [_without_database(each, database, tables) for each in part]
+    if not isinstance(part, dict) or part.get("type") == "Literal":
+        return part
+    bare = {name: _without_database(each, database, tables) for name, each in part.items()}
+    match part.get("name_parts"):
+        case [str(first), str(second), *rest] if first == database and second in tables:
+            bare["name"] = ".".join((second, *rest))
+            bare["name_parts"] = [second, *rest]
+            if not rest:
+                del bare["name_parts"]
+    return bare
+
+
+def rewritten(pattern: re.Pattern[str], by: str | Callable[[re.Match[str]], str], text: str) -> str:
+    """Put something else for what a pattern finds in a text of SQL, but not within quotes."""
+    written: list[str] = []
+    begin = 0
+    for quoted in _QUOTED.finditer(text):
+        written += (pattern.sub(by, text[begin : quoted.start()]), quoted[0])
+        begin = quoted.end()
+    return "".join((*written, pattern.sub(by, text[begin:])))
 
 
 def _tables_of(tree: Tree) -> Iterator[str]:
@@ -240,7 +294,7 @@ def _limit_of(select: Tree) -> int | None:
 def _cut_out(text: str, clause: str) -> str | None:
     """Return what a clause of a statement says, None where that is not to be told."""
     # What is quoted or in brackets is blanked, letter for letter, so that places stay.
-    bare = QUOTED.sub(lambda match: "x" * len(match[0]), text)
+    bare = _QUOTED.sub(lambda match: "x" * len(match[0]), text)
     flat = list(bare)
     depth = 0
     for place, letter in enumerate(bare):

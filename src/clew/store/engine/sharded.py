@@ -20,7 +20,6 @@ A shard that does not answer is left out of the whole request from then on, and 
 from __future__ import annotations
 
 import re
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -32,11 +31,12 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import GATHERING, missing_shards
 from clew.store.engine.adapter import limits_clause
 from clew.store.engine.chdb import ChdbEngine
+from clew.store.engine.configuration import ChdbOptions
 from clew.store.engine.contract import FRAME_BITS, QueryLimits, Snapshot
 from clew.store.engine.ddl import (
     create_bare_table,
     create_database,
-    qualified,
+    create_session_table,
     quote_name,
     quote_text,
 )
@@ -53,7 +53,7 @@ from clew.store.engine.exchange import (
 )
 from clew.store.engine.failure import translated
 from clew.store.engine.foreign import WIDE_TYPES, travels_as_text
-from clew.store.engine.gathered import QUOTED, scans_of
+from clew.store.engine.gathered import rewritten, scans_of, without_database
 from clew.store.engine.hot import readable_rows
 from clew.store.engine.scan import expand, references
 from clew.store.refusal import refused_write
@@ -62,6 +62,8 @@ from clew.store.table import FRAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from clickhouse_connect.driver.client import Client
 
     from clew.base.gathering import Shard
     from clew.store.engine.contract import Scan, UntrustedAnswer
@@ -173,9 +175,8 @@ class ShardedEngine(ChdbEngine):
             raise ClewError(
                 ErrorCode.INVALID_ARGUMENT, f"a query tier has 1 to {SHARDS_MAX} shards"
             )
-        super().__init__(folder)
+        super().__init__(folder, ChdbOptions(has_session_tables=True))
         self._tables: dict[str, Table] = {}
-        self._statement = threading.Lock()
         self._shards = shards
         self._names = [shard.name for shard in shards.shards]
 
@@ -301,22 +302,22 @@ class ShardedEngine(ChdbEngine):
         self._untrusted.examine(sql, limits)
         ((tree, text),) = self.parse([sql])
         scans = scans_of(tree, text, self._tables, self.parse)
-        gathered = self._gather_for_user(scans, limits)
-        # One after the other: the tables that statements read are the same.
-        with self._statement:
-            try:
-                for name, found in gathered.items():
-                    self._fill(self._tables[name], found.rows)
-                return super().query_untrusted(sql, limits=limits)
-            finally:
-                for name in gathered:
-                    self._empty(self._tables[name])
+        if not scans:
+            return super().query_untrusted(sql, limits=limits)
+        text = without_database(tree, text, self.database, scans, self.parse)
+        # Before it gathers: what waits for its turn holds nothing yet.
+        with self._untrusted.turn():
+            gathered = self._gather_for_user(scans, limits)
+
+            def fill(client: Client) -> None:
+                for name in scans:
+                    _put(client, self._tables[name], gathered.pop(name).rows)
+
+            return self._untrusted.run_apart(text, limits, fill)
 
     def _gather_for_user(
         self, scans: Mapping[str, Scan], limits: QueryLimits
     ) -> dict[str, Gathered]:
-        if not scans:
-            return {}
         walls = QueryLimits(limits.time_ms_max, limits.memory_bytes_max)
         try:
             gathered = self.gather(
@@ -331,27 +332,12 @@ class ShardedEngine(ChdbEngine):
             raise _too_many(f"the statement reads {rows} rows")
         return gathered
 
-    def _fill(self, table: Table, rows: pa.Table) -> None:
-        if not rows.num_rows:
-            return
-        batch = readable_rows(rows)  # noqa: F841 - the engine finds it by its name
-        columns = ", ".join(map(quote_name, rows.column_names))
-        with self._clients.borrow() as client, translated():
-            client.command(
-                f"INSERT INTO {qualified(self.database, table.name)} ({columns})"
-                f" SELECT {columns} FROM Python(batch)"
-            )
-
-    def _empty(self, table: Table) -> None:
-        with self._clients.borrow() as client, translated():
-            client.command(f"TRUNCATE TABLE {qualified(self.database, table.name)}")
-
     def newest_frame(self, tables: Sequence[Table]) -> int:
         """Return 1 for whatever tables: a shard may have rows of any of them."""
         return 1
 
     def create(self, tables: Sequence[Table], kept: Mapping[str, int | None] | None = None) -> None:
-        """Create the tables without their indexes: what users' statements read is put there."""
+        """Create the tables without their indexes, and never with rows: EXPLAIN looks at them."""
         with self._clients.borrow() as client, translated():
             client.command(create_database(self.database), use_database=False)
             for table in tables:
@@ -405,6 +391,19 @@ class _Ask:
         return scans
 
 
+def _put(client: Client, table: Table, rows: pa.Table) -> None:
+    """Put rows into a table of the client's own session."""
+    with translated():
+        client.command(create_session_table(table))
+        if rows.num_rows:
+            batch = readable_rows(rows)  # noqa: F841 - the engine finds it by its name
+            columns = ", ".join(map(quote_name, rows.column_names))
+            client.command(
+                f"INSERT INTO {quote_name(table.name)} ({columns})"
+                f" SELECT {columns} FROM Python(batch)"
+            )
+
+
 def _too_many(why: str) -> ClewError:
     return ClewError(
         ErrorCode.TOO_LARGE,
@@ -433,7 +432,7 @@ def _question(
             for each in scan.columns
             for column in (_every_column(scan.table) if each == "*" else (each,))
         ]
-        where = _rewritten(_FRAME_WORD, f"({FRAME} + {base})", scan.where) if base else scan.where
+        where = rewritten(_FRAME_WORD, f"({FRAME} + {base})", scan.where) if base else scan.where
         asked.append(
             AskedScan(
                 name=name,
@@ -466,7 +465,7 @@ class _Lifted:
         self._names: dict[str, str] = {}
 
     def out_of(self, text: str) -> str:
-        return _rewritten(_NUMBER, self._name, text)
+        return rewritten(_NUMBER, self._name, text)
 
     def _name(self, match: re.Match[str]) -> str:
         number = match[1]
@@ -475,18 +474,6 @@ class _Lifted:
         name = self._names.setdefault(number, f"lifted_{len(self._names)}")
         self._bound[name] = int(number)
         return f"{{{name}:Int64}}"
-
-
-def _rewritten(
-    pattern: re.Pattern[str], by: str | Callable[[re.Match[str]], str], text: str
-) -> str:
-    """Put something else for what a pattern finds in a text of SQL, but not within quotes."""
-    written: list[str] = []
-    begin = 0
-    for quoted in QUOTED.finditer(text):
-        written += (pattern.sub(by, text[begin : quoted.start()]), quoted[0])
-        begin = quoted.end()
-    return "".join((*written, pattern.sub(by, text[begin:])))
 
 
 def _every_column(table: Table) -> list[str]:

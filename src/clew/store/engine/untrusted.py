@@ -111,6 +111,17 @@ class UntrustedStatements:
     def run(self, sql: str, limits: QueryLimits) -> UntrustedAnswer:
         """Check a statement and run it; see `Engine.query_untrusted`."""
         _sound(sql)
+        with self.turn():
+            walls = _walls(limits)
+            return self._run(self._pool(walls), sql, walls)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Be one of the statements that run at once, for the length of the block.
+
+        Raises:
+            ClewError: OVERLOADED when there are too many for too long.
+        """
         if not self._turns.acquire(timeout=WAIT_SECONDS):
             raise ClewError(
                 ErrorCode.OVERLOADED,
@@ -118,10 +129,24 @@ class UntrustedStatements:
                 retry_after_ms=1_000,
             )
         try:
-            walls = _walls(limits)
-            return self._run(self._pool(walls), sql, walls)
+            yield
         finally:
             self._turns.release()
+
+    def run_apart(
+        self, sql: str, limits: QueryLimits, fill: Callable[[Client], None]
+    ) -> UntrustedAnswer:
+        """Check a statement and run it in a session of its own, within a `turn` of the caller's.
+
+        `fill` makes tables of that session before it becomes read-only. They go with it, however
+        the statement ends: the session is no other's.
+        """
+        walls = _walls(limits)
+        pool = ClientPool(lambda: self._open(walls, fill), clients_max=1)
+        try:
+            return self._run(pool, _sound(sql), walls)
+        finally:
+            pool.close()
 
     def examine(self, sql: str, limits: QueryLimits) -> None:
         """Raise what `run` would raise before it runs a statement."""
@@ -194,17 +219,27 @@ class UntrustedStatements:
             dropped.close()
         return pool
 
-    def _open(self, walls: QueryLimits) -> Client:
-        return self._open_client(
-            {
-                **_SETTINGS,
-                "max_execution_time": walls.time_ms_max / 1000,
-                "max_memory_usage": walls.memory_bytes_max,
-                # One row more than asked for tells that there are more.
-                "limit": walls.rows_max + 1,
-                "readonly": 1,
-            }
-        )
+    def _open(self, walls: QueryLimits, fill: Callable[[Client], None] | None = None) -> Client:
+        settings = {
+            **_SETTINGS,
+            "max_execution_time": walls.time_ms_max / 1000,
+            "max_memory_usage": walls.memory_bytes_max,
+            # One row more than asked for tells that there are more.
+            "limit": walls.rows_max + 1,
+            "readonly": 1,
+        }
+        if fill is None:
+            return self._open_client(settings)
+        client = self._open_client({"session_timezone": "UTC"})
+        try:
+            fill(client)
+            with translated():
+                for name, value in settings.items():
+                    client.set_client_setting(name, value)
+        except BaseException:
+            client.close()
+            raise
+        return client
 
 
 def _sound(sql: str) -> str:
