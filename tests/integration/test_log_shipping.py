@@ -7,6 +7,8 @@ import shutil
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,13 +22,14 @@ from clew.store.replication.leader import Leader, LeaderOptions
 from clew.store.replication.said import Shipment
 from clew.store.replication.standing import FILE_NAME, Standing
 from clew.store.replication.wire import SNAPSHOT_PATH, Record, encode_records
-from tests.integration.log_group import DEADLINE_S, Node, log_of, wait_for
+from tests.integration.log_group import DEADLINE_S, OPTIONS, Node, log_of, wait_for
 from tests.integration.made_up import NUMBERS, MemoryEngine, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from clew.store.decoder import Decoded
     from clew.store.replication.standing import Starts
 
 
@@ -56,6 +59,21 @@ def wait_ready(leader: Node) -> None:
 def accept_all(node: Node, bodies: Iterable[bytes]) -> None:
     for body in bodies:
         node.accept(body)
+
+
+def insist(node: Node, body: bytes) -> Decoded:
+    """Send as an exporter does: the same bytes again, for as long as nobody knows of them."""
+    told: list[Decoded] = []
+
+    def send() -> bool:
+        try:
+            told.append(node.accept(body))
+        except OutcomeUnknownError:
+            return False
+        return True
+
+    wait_for(send, "being acknowledged")
+    return told[0]
 
 
 def test_a_record_is_acknowledged_once_every_standby_has_it_and_seen_there(
@@ -135,7 +153,7 @@ def test_what_times_out_is_unseen_undecided_and_joined_by_the_same_bytes(
     a, b = make_node("a"), make_node("b").follow()
     a.lead([b.url], ack_timeout_s=0.3)
     wait_ready(a)
-    a.accept(record(1))
+    insist(a, record(1))
     held = threading.Event()
     assert b.part is not None
     # The standby's only turn is taken: it hears, and answers nobody.
@@ -156,8 +174,12 @@ def test_what_times_out_is_unseen_undecided_and_joined_by_the_same_bytes(
     again = a.accept(record(2))
     assert a.seen() == Counter([1, 2]), "the retry of a record that was told to be unknown"
     assert again.copies == 2
-    a.accept(record(1))
-    assert a.seen() == Counter([1, 1, 2]), "the same bytes after an answer are another record"
+    a.close()
+    a.lead([b.url])
+    wait_ready(a)
+    a.accept(record(3))
+    a.accept(record(3))
+    assert a.seen() == Counter([1, 2, 3, 3]), "the same bytes after an answer are another record"
     wait_for(lambda: b.seen() == a.seen())
     assert a.accept(record()).copies is None, "nothing of it was kept"
 
@@ -173,6 +195,12 @@ def test_a_standby_whose_disk_takes_nothing_is_not_counted_on_until_it_does(
     # It ends once the file that it has open is full: there is no other.
     with pytest.raises(OutcomeUnknownError):
         accept_all(a, (record(number, *range(1000, 1050)) for number in range(1000)))
+    # It may have been slow before that; what is undecided yet is joined and not refused.
+    fresh = count(2000)
+    wait_for(
+        lambda: "cannot write the log" in refusal_of(a, next(fresh), *range(1000, 1050)),
+        "being told",
+    )
     pause = threading.Event()
     for _ in range(20):
         # Over several hellos, which say as well that nothing can be written.
@@ -182,11 +210,29 @@ def test_a_standby_whose_disk_takes_nothing_is_not_counted_on_until_it_does(
         pause.wait(0.02)
     aside.rename(log)
     wait_ready(a)
-    a.accept(record(1002))
+    insist(a, record(1002))
     wait_for(lambda: b.seen() == a.seen())
     a.close()
     b.close()
     assert log_of(a.folder) == log_of(b.folder)
+
+
+def test_a_server_whose_disk_takes_nothing_ends_when_it_is_told_to(
+    make_node: Callable[[str], Node],
+) -> None:
+    a = make_node("a")
+    a.lead([], options=replace(OPTIONS, flush=replace(OPTIONS.flush, interval_s=1000.0)))
+    a.accept(record(1))
+    log, aside = a.folder / "log", a.folder / "aside"
+    log.rename(aside)
+    # More than the file that is open takes: it waits for a disk, and the batch of the end for it.
+    doubtful = a.pipeline.record(bytes(3000))
+    wait_for(lambda: a.pipeline.status().last_error is not None, "being refused by the disk")
+    a.close()
+    assert isinstance(doubtful.exception(0), ClewError)
+    aside.rename(log)
+    a.lead([])
+    wait_for(lambda: a.seen() == Counter([1]), "being acknowledged anew")
 
 
 def test_a_deposed_leader_is_fenced_and_its_tail_is_cut_off_when_it_follows(
@@ -195,7 +241,7 @@ def test_a_deposed_leader_is_fenced_and_its_tail_is_cut_off_when_it_follows(
     a, b = make_node("a"), make_node("b").follow()
     a.lead([b.url], ack_timeout_s=0.2)
     wait_ready(a)
-    a.accept(record(1))
+    insist(a, record(1))
     wait_for(lambda: b.seen() == Counter([1]))
     b.close()
     with pytest.raises(ClewError):
@@ -406,9 +452,9 @@ def test_a_leader_that_ends_does_not_wait_for_a_standby_that_says_nothing(
         b.part._turn.release()  # type: ignore[union-attr]
 
 
-def refusal_of(leader: Node) -> str:
+def refusal_of(leader: Node, *values: int) -> str:
     try:
-        leader.accept(record(1))
+        leader.accept(record(*(values or (1,))))
     except ClewError as error:
         return error.message
     return ""

@@ -112,7 +112,7 @@ def test_a_commit_that_nobody_knew_of_is_there_once_when_the_standby_answers(
     b.follow_all()
     a.lead_all(b.url, ack_timeout_s=0.3)
     wait_following(a)
-    result(a.registry.submit(put("before")))
+    wait_for(lambda: a.registry.submit(put("before")).exception(20) is None, "writing")
     # The standby's only turn is taken: it hears, and answers nobody.
     b.part._turn.acquire()  # type: ignore[union-attr]
     try:

@@ -190,13 +190,17 @@ class Flusher:
     def stop(self, *, timeout_s: float) -> bool:
         """Flush what is acknowledged and end; return whether everything got into the engine.
 
-        After `timeout_s` the rest is left to the log, as soon as the insert that runs returns.
+        After `timeout_s` the rest is left to the log, as soon as the insert that runs returns; and
+        the log waits for no disk any more.
         """
         with self._changed:
             self._is_stopping = True
             self._deadline = time.monotonic() + timeout_s
             self._changed.notify_all()
         if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self._log.give_up_waiting()
             self._thread.join()
         return self._hot.rows == 0
 

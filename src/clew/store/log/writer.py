@@ -125,6 +125,7 @@ class Log:
         self._queue: deque[_Entry] = deque()
         self._queued_bytes = 0
         self._is_closing = False
+        self._has_hope = True
         self._acked = 0
         self._failure: ClewError | None = None
         # Of the writer thread alone.
@@ -300,10 +301,17 @@ class Log:
         """
         self._files.release(through)
 
+    def give_up_waiting(self) -> None:
+        """Let what the disk refuses fail from now on, also of a log that is shared."""
+        with self._changed:
+            self._has_hope = False
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Write and sync what is queued, and close the file; idempotent. Blocks."""
         with self._changed:
             self._is_closing = True
+            self._has_hope = False
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
@@ -360,9 +368,9 @@ class Log:
     def _commit(self, group: list[_Entry]) -> None:
         self._in_hand = group
         failure = self._try_to_write(group)
-        while failure is not None and self._options.is_shared and not self._is_closing:
+        while failure is not None and self._options.is_shared and self._has_hope:
             with self._changed:
-                self._changed.wait_for(lambda: self._is_closing, self._options.probe_s)
+                self._changed.wait_for(lambda: not self._has_hope, self._options.probe_s)
             failure = self._try_to_write(group)
         records = [entry.number for entry in group if entry.is_record]
         self._in_hand = []
