@@ -18,7 +18,9 @@ from clew.base.gathering import Shard, gather, note_missing
 from clew.remote.feeds import ShardFeeds
 from clew.remote.finding import find_keeper
 from clew.remote.http import Server
-from clew.remote.shards import SLOW_S, Shards
+from clew.remote.line import SLOW_S
+from clew.remote.members import FRAMES_PATH
+from clew.remote.shards import Shards
 from clew.store.engine.exchange import ScanAnswer, decode_answer, decode_frame, encode_answer
 from clew.store.page import decode_cursor, encode_cursor
 from clew.surfaces.rest.merged_feed import MergedFeed
@@ -101,7 +103,7 @@ def test_a_short_look_does_not_leave_a_shard_out_of_what_has_longer() -> None:
     awake = threading.Event()
 
     def say(heard: Heard) -> bytes:
-        if heard.path == "/slow":
+        if heard.path == FRAMES_PATH:
             awake.wait(PATIENT_S)
         return answer({})
 
@@ -109,9 +111,9 @@ def test_a_short_look_does_not_leave_a_shard_out_of_what_has_longer() -> None:
         shards = Shards([Shard("a", one.url), Shard("b", two.url)], timeout_s=PATIENT_S)
         try:
             began = time.monotonic()
-            looked = shards.look(lambda server: server.get("/slow"), timeout_s=0.1)
+            looked = [each.asked for each in shards.look(timeout_s=0.1)]
             assert time.monotonic() - began < PATIENT_S / 2
-            assert [answer.code for _, answer in looked if isinstance(answer, ClewError)] == [
+            assert [each.code for each in looked if isinstance(each, ClewError)] == [
                 ErrorCode.TIMEOUT
             ] * 2
             assert len(shards.ask(lambda server: server.get("/quick")).answers) == 2

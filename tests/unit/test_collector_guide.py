@@ -87,10 +87,10 @@ def test_it_names_the_port_at_which_a_server_takes_otlp() -> None:
 
 
 def test_the_tiers_shards_are_called_as_the_collector_calls_them() -> None:
-    found = re.search(r"clew serve --shards (\S+)\n", GUIDE)
-    assert found is not None
-    names = [shard.name for shard in parse_shards(found[1])]
-    assert names == hostnames("loadbalancing/traces")
+    single, grouped = (parse_shards(text) for text in re.findall(r"--shards (\S+)\n", GUIDE))
+    for shards in (single, grouped):
+        assert [shard.name for shard in shards] == hostnames("loadbalancing/traces")
+    assert [len(shard.urls) for shard in grouped] == [2, 1]
 
 
 def test_our_router_sends_where_the_recipes_ring_says() -> None:

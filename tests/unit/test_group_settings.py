@@ -11,6 +11,7 @@ from clew.app.configuration.load import load
 from clew.app.configuration.shown import HIDDEN, show
 from clew.app.configuration.values import Role
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import Shard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,3 +145,34 @@ def test_neither_the_key_of_the_group_nor_the_password_of_the_lease_is_shown(
     values = {each.name: each.value for each in show(loaded).settings}
     assert values["peer_key"] == HIDDEN
     assert "secret" not in values["lease"]
+
+
+def test_addresses_with_one_name_are_one_shard_in_whatever_order(tmp_path: Path) -> None:
+    (tmp_path / "clew.toml").write_text(f'shards = ["b=http://b", "a={PEER}", "a={OTHER}"]\n')
+    for given in (f"a={OTHER},b=http://b,a={PEER}", [f"a={PEER},a={OTHER}", "b=http://b"]):
+        shards = load({"shards": given}, environ={}, folder=tmp_path).configuration.shards
+        assert shards == (Shard("a", PEER, (OTHER.rstrip("/"),)), Shard("b", "http://b"))
+    environ = {"CLEW_CONFIG": str(tmp_path / "clew.toml")}
+    assert load({}, environ=environ, folder=tmp_path).configuration.shards == shards
+    flags = {"shards": f"a={OTHER},a={PEER}", "http": "10.0.0.2:7701"}
+    itself = load(flags, environ={}, folder=tmp_path / "none").configuration
+    with pytest.raises(ClewError, match="is this server itself"):
+        check_group(itself)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (f"a={PEER},a={PEER}", "name it once"),
+        (f"a={PEER},b={PEER}", "name it once"),
+        (f"a={PEER}|{OTHER}", "a=URL,a=URL"),
+        (f"{PEER}|{OTHER}", "a=URL,a=URL"),
+        (f"a={PEER},a=", "give NAME=URL"),
+    ],
+)
+def test_shards_that_are_none_are_refused_with_how_to_name_them(
+    text: str, hint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ClewError, match="shards") as refused:
+        load({"shards": text}, environ={}, folder=tmp_path)
+    assert hint in (refused.value.hint or "")

@@ -8,7 +8,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.grid import render
 from clew.surfaces.cli.servers import Asked, report_group, report_shards
 from clew.surfaces.cli.views.servers import server_lines
-from clew.telemetry.group import GroupStatus, PeerStatus, ShardList, ShardStatus
+from clew.telemetry.group import GroupStatus, PeerStatus, ShardList, ShardMember, ShardStatus
 
 A, B, C = (f"http://10.0.0.{number}:7701" for number in (1, 2, 3))
 GONE = "no clew server answers at {} (connection refused)"
@@ -156,3 +156,46 @@ def test_shards_that_do_not_answer_are_named() -> None:
     found = report_shards(ShardList(shards=[there, gone], count=2, total=2, truncated=False), C)
     assert (found.ok, found.notes) == (False, ["answers lack what is at b, and say so"])
     assert [each.state for each in found.servers] == ["answers", "away"]
+
+
+def test_a_shard_that_is_a_group_shows_its_servers_and_whom_to_promote_where_none_leads() -> None:
+    leads = ShardMember(url=A, reachable=True, role="leader", leads=True, epoch=3, newest_frame=7)
+    follows = ShardMember(url=B, reachable=True, role="standby", epoch=3, newest_frame=7)
+    led = ShardStatus(
+        name="a",
+        url=A,
+        reachable=True,
+        latency_ms=1.0,
+        newest_frame=7,
+        error=None,
+        leader=A,
+        members=[leads, follows],
+    )
+    gone = ShardMember(url=A, reachable=False, error=GONE.format(A))
+    unled = msgspec.structs.replace(
+        led, name="b", url=B, leader=None, warning="a standby does", members=[gone, follows]
+    )
+    found = report_shards(ShardList(shards=[led, unled], count=2, total=2, truncated=False), C)
+    # It answers, so all is well enough for the exit code.
+    assert (found.ok, found.notes) == (True, [f"have one lead b: clew promote --server {B}"])
+    states = [[member.state for member in each.members] for each in found.servers]
+    assert states == [["leads", "follows"], ["away", "waits"]]
+    text = "\n".join(render(line, colour=False) for line in server_lines(found, 100))
+    assert "2 of 2 shards answer" in text
+    assert "b: a standby does" in text
+    assert text.count(GONE.format(A)) == 1
+
+
+def test_servers_of_one_shard_that_do_not_have_the_same_are_told_as_that() -> None:
+    apart = ShardStatus(
+        name="a",
+        url=A,
+        reachable=True,
+        latency_ms=None,
+        newest_frame=None,
+        error="its servers do not keep the same records",
+        members=[ShardMember(url=url, reachable=True, role="alone") for url in (A, B)],
+    )
+    found = report_shards(ShardList(shards=[apart], count=1, total=1, truncated=False), C)
+    assert (found.ok, found.servers[0].state) == (False, "apart")
+    assert "keep different records" in found.notes[0]

@@ -90,7 +90,7 @@ def _write_tier_banner(
     configuration: Configuration, addresses: Addresses, warnings: Iterable[str]
 ) -> str:
     """Return what a query tier says: where to ask it, and whom it asks."""
-    first, *others = (f"{shard.name}  {shard.url}" for shard in configuration.shards)
+    first, *others = (f"{shard.name}  {', '.join(shard.urls)}" for shard in configuration.shards)
     lines = [
         f"clew {version('clew')}, a query tier: it keeps nothing, send telemetry to its shards",
         f"  page, REST, feeds    http://{addresses.http}",

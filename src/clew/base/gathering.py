@@ -6,6 +6,9 @@ request's `Gathering`, which a context variable holds; whoever encodes the answe
 moment is the newest frame of each shard as the request found it; a cursor carries it, so that the
 pages that follow are cut from what the first page was cut from.
 
+A shard may be a group of servers of which none leads at the moment, and then one of its standbys
+answers: that is noted too, and where it is known to lack something of what was asked for.
+
 What is written to a group of servers is noted likewise: how many of them have it is said with the
 answer, wherever that is encoded.
 """
@@ -24,6 +27,18 @@ PARTIAL_HEADER: Final = "x-clew-partial"
 """Names, with commas between, the shards that an answer lacks."""
 
 
+STANDBY_HEADER: Final = "x-clew-standby"
+"""Names the shards that a standby answered for, since no server of theirs that leads did."""
+
+ROLE_HEADER: Final = "x-clew-role"
+"""What a server of a group says of itself with every answer: leader, standby, or opening."""
+
+LEADER: Final = "leader"
+STANDBY: Final = "standby"
+OPENING: Final = "opening"
+"""Roles: who leads, who follows or waits, and whose doors are about to open. Of the last two it is
+certain that what is written was not done."""
+
 ACKS_HEADER: Final = "x-clew-acks"
 """How many servers have what was written, told with each success where there are several: over gRPC
 as trailing metadata, over MCP in the `_meta` of a result."""
@@ -31,17 +46,33 @@ as trailing metadata, over MCP in the `_meta` of a result."""
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One server that holds a part of the data: what it is called, and where it is."""
+    """What holds a part of the data: a server, or a group of servers that have the same.
+
+    `name` is what it is called, `url` where it is, and `others` where the others of its group are.
+    """
 
     name: str
     url: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where its servers are."""
+        return (self.url, *self.others)
+
+    @property
+    def where(self) -> str:
+        """Its addresses, to be read by a person."""
+        return " or ".join(self.urls)
 
 
 @dataclass(slots=True)
 class Gathering:
     """One request, to a tier over shards; `shards` are their names, none if the server is no tier.
 
-    `missing`: why each missing shard did not answer, by name. `key` is the API key of whoever asks:
+    `missing`: why each missing shard did not answer, by name. `standbys` are the shards that a
+    standby answered for, and `behind` says why of those that are known to lack a part of what was
+    asked for. `key` is the API key of whoever asks:
     shards are shown it where the tier has none of its own.
 
     `frames` is the moment that answers are cut at, a frame for each shard in their order, 0 for one
@@ -54,6 +85,8 @@ class Gathering:
 
     shards: tuple[str, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
+    behind: dict[str, str] = field(default_factory=dict)
+    standbys: set[str] = field(default_factory=set)
     key: str | None = field(default=None, repr=False)
     frames: tuple[int, ...] | None = None
     is_pinned: bool = False
@@ -61,8 +94,8 @@ class Gathering:
 
     @property
     def missing_shards(self) -> list[str]:
-        """The names of the shards that did not answer, sorted."""
-        return sorted(self.missing)
+        """The names of the shards of which something is missing, sorted."""
+        return sorted(self.missing | self.behind)
 
 
 GATHERING: Final[ContextVar[Gathering | None]] = ContextVar("clew.gathering", default=None)
@@ -96,6 +129,26 @@ def note_missing(name: str, why: str) -> None:
     gathering = GATHERING.get()
     if gathering is not None:
         gathering.missing.setdefault(name, why)
+
+
+def note_behind(name: str, why: str) -> None:
+    """Take note that what a shard answered lacks something; nothing outside of a request."""
+    gathering = GATHERING.get()
+    if gathering is not None:
+        gathering.behind.setdefault(name, why)
+
+
+def note_standby(name: str) -> None:
+    """Take note that a standby answered for a shard; nothing outside of a request."""
+    gathering = GATHERING.get()
+    if gathering is not None:
+        gathering.standbys.add(name)
+
+
+def standby_shards() -> list[str]:
+    """Return the names of the shards that standbys answered for, sorted."""
+    gathering = GATHERING.get()
+    return [] if gathering is None else sorted(gathering.standbys)
 
 
 def missing_shards() -> list[str]:

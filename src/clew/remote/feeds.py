@@ -105,7 +105,9 @@ class ShardFeeds:
             parser = EventParser(last_id)
             before = last_id
             try:
-                self._read(shard, parser)
+                if self._read(shard, parser):
+                    last_id = parser.last_id
+                    continue
                 lost = ClewError(ErrorCode.UNAVAILABLE, f"{shard.url} ended the feed")
             except ClewError as error:
                 if not is_passing(error):
@@ -114,10 +116,12 @@ class ShardFeeds:
                 lost = error
             last_id = parser.last_id
             failures = 0 if last_id != before else failures + 1
+            self._shards.hear_loss(shard)
             self._put(Heard(shard.name, "", lost=lost))
             self._closing.wait(pause_seconds(failures, parser.retry_ms))
 
-    def _read(self, shard: Shard, parser: EventParser) -> None:
+    def _read(self, shard: Shard, parser: EventParser) -> bool:
+        """Read until it ends; return whether that is because another server leads the shard."""
         path, pairs = self._asked
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if parser.last_id:
@@ -127,14 +131,17 @@ class ShardFeeds:
                 self._servers[shard.name] = server
             if self._closing.is_set():
                 # Whoever closes may have looked before.
-                return
+                return False
             with server.stream(path, pairs, headers) as stream:
                 for chunk in stream.chunks():
                     if self._closing.is_set():
-                        return
+                        return False
                     events = tuple(parser.feed(chunk))
                     if parser.last_id:
                         self._put(Heard(shard.name, parser.last_id, events))
+                    if self._shards.is_outdone(shard, server):
+                        return True
+        return False
 
     def _put(self, heard: Heard) -> None:
         while not self._closing.is_set():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import gather_apart
+from clew.base.gathering import gather_apart, note_standby
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,9 +58,12 @@ def find_keepers(shards: Shards, call: Callable[[Server], T]) -> Kept[T]:
         ClewError: as `Shards.ask`.
     """
     # What is found is whole, whoever else is away: that is no part of the answer.
-    with gather_apart():
+    with gather_apart() as apart:
         gathered = shards.ask(lambda server: none_if_absent(lambda: call(server)))
     found = [(shard, told) for shard, told in gathered.answers if told is not None]
+    # Whoever has it says it; that nobody has it, all of them say.
+    for name in apart.standbys & {shard.name for shard, _ in found or gathered.answers}:
+        note_standby(name)
     return Kept(found, [shard.name for shard, _ in gathered.missing])
 
 

@@ -9,7 +9,6 @@ kept alive per `Server`; an object belongs to one thread.
 from __future__ import annotations
 
 import http.client
-import json
 import re
 import selectors
 import socket
@@ -19,7 +18,16 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import ACKS_HEADER, PARTIAL_HEADER, note_copies, note_missing
+from clew.base.gathering import (
+    ACKS_HEADER,
+    PARTIAL_HEADER,
+    ROLE_HEADER,
+    STANDBY_HEADER,
+    note_copies,
+    note_missing,
+    note_standby,
+)
+from clew.remote.problems import problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -61,23 +69,6 @@ _PATH = re.compile(r"[!-~]*")
 
 _TIMING = re.compile(r"total;[^,]*\bdur=([0-9.]+)")
 
-_STATUS_CODES: Final[dict[int, ErrorCode]] = {
-    400: ErrorCode.INVALID_ARGUMENT,
-    401: ErrorCode.UNAUTHENTICATED,
-    403: ErrorCode.FORBIDDEN,
-    404: ErrorCode.NOT_FOUND,
-    408: ErrorCode.TIMEOUT,
-    409: ErrorCode.CONFLICT,
-    413: ErrorCode.TOO_LARGE,
-    415: ErrorCode.UNSUPPORTED,
-    422: ErrorCode.INVALID_ARGUMENT,
-    429: ErrorCode.OVERLOADED,
-    501: ErrorCode.UNSUPPORTED,
-    502: ErrorCode.UNAVAILABLE,
-    503: ErrorCode.UNAVAILABLE,
-    504: ErrorCode.TIMEOUT,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -91,6 +82,10 @@ class Answer:
         """Milliseconds the server spent, by its own `server-timing` header."""
         found = _TIMING.search(self.headers.get("server-timing", ""))
         return float(found.group(1)) if found else None
+
+
+class NotSentError(ClewError):
+    """Nobody could be told anything at all, so that what was to be sent was not done."""
 
 
 class Stream:
@@ -179,6 +174,9 @@ class Server:
         # Beside the connection, which lets go of it as soon as an answer is to be its last.
         self._under: socket.socket | None = None
         self._is_aborted = False
+        self.role: str | None = None
+        """What the server said with its last answer that it is in its group; None where it said
+        nothing, or is in none."""
 
     def __enter__(self) -> Server:
         return self
@@ -256,6 +254,7 @@ class Server:
         self, path: str, pairs: Pairs | None = None, headers: Mapping[str, str] | None = None
     ) -> Iterator[Stream]:
         """Ask with GET and read the body as it comes, over a connection of its own."""
+        self.role = None
         with closing(self._open()) as connection:
             self._under = under = connection.sock
             try:
@@ -309,6 +308,7 @@ class Server:
         *,
         is_question: bool = False,
     ) -> Answer:
+        self.role = None
         if not is_question:
             self._close_if_gone()
         try:
@@ -402,14 +402,15 @@ class Server:
         try:
             connection.connect()
         except TimeoutError as error:
-            raise ClewError(
+            raise NotSentError(
                 ErrorCode.UNAVAILABLE,
                 f"no clew server answers at {self.url} "
                 f"(no connection in {self._connect_timeout_s:g} s)",
                 hint=START_HINT,
             ) from error
         except OSError as error:
-            raise self.explain(error) from error
+            why = self.explain(error)
+            raise NotSentError(why.code, why.message, hint=why.hint) from error
         connection.sock.settimeout(self._read_timeout_s)
         return connection
 
@@ -425,6 +426,10 @@ class Server:
         target = self._prefix + path + (f"?{urlencode(pairs)}" if pairs else "")
         connection.request(method, target, body, {**self._own_headers, **headers})
         response = connection.getresponse()
+        self.role = response.headers.get(ROLE_HEADER)
+        for name in (response.headers.get(STANDBY_HEADER) or "").split(","):
+            if name:
+                note_standby(name)
         for name in (response.headers.get(PARTIAL_HEADER) or "").split(","):
             if name:
                 note_missing(name, f"{self.url} says that it did not answer")
@@ -538,41 +543,6 @@ def checked_session(text: str) -> str:
 def quoted(text: str) -> str:
     """Quote data that becomes one part of a path."""
     return quote(text, safe="")
-
-
-def problem(status: int, body: bytes, url: str) -> ClewError:
-    """Turn an error response into the error it tells of (RFC 9457 problem document or not)."""
-    document = _problem_document(body)
-    if document is None:
-        code = _STATUS_CODES.get(status, ErrorCode.INTERNAL)
-        return ClewError(
-            # A clew server that has something not says so in a document. Somebody else there knows
-            # nothing of it, and to take their word would hide what a clew server has.
-            ErrorCode.UNAVAILABLE if code is ErrorCode.NOT_FOUND else code,
-            f"{url} answered {status} without saying why",
-            hint="is it a clew server? check with: clew doctor",
-        )
-    text = document.get("detail") or document.get("error") or document.get("title")
-    hint = document.get("hint")
-    retry = document.get("retry_after_ms")
-    try:
-        code = ErrorCode(str(document.get("code")))
-    except ValueError:
-        code = _STATUS_CODES.get(status, ErrorCode.INTERNAL)
-    return ClewError(
-        code,
-        str(text or f"the server answered {status}"),
-        hint=str(hint) if hint else None,
-        retry_after_ms=retry if isinstance(retry, int) else None,
-    )
-
-
-def _problem_document(body: bytes) -> dict[str, object] | None:
-    try:
-        document = json.loads(body)
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
 
 
 def _headers(response: http.client.HTTPResponse) -> dict[str, str]:

@@ -1,9 +1,11 @@
 """The shards of a query tier, asked in parallel under one deadline.
 
-Each shard has a few kept connections (`Server`s), lent to one question at a time. A shard that does
-not answer in time, or not at all, is missing: the others' answers count, and the request's
-`Gathering` says who is missing. What a shard says to the question itself (it is wrong, it is not
-allowed) is raised with the shard's name, since no other shard would say otherwise.
+Each shard has a few kept connections (`Server`s), lent to one question at a time, and may have
+several servers (`clew.remote.line`). A shard that does not answer in time, not at all, or by a
+mistake of its own is missing: the others' answers count, and the request's `Gathering` says who is
+missing. What a shard says to the question itself (it is wrong, it is not allowed) is raised with
+the shard's name, since no other shard would say otherwise. A mistake that every shard makes is in
+the question too, and is raised.
 
 A shard that let a deadline pass is left out for some seconds: without that, every question would
 take as long as the deadline while one machine is away. What it was asked is broken off: one that
@@ -13,51 +15,34 @@ others.
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import GATHERING, note_missing
-from clew.remote.http import Server
+from clew.base.gathering import GATHERING, STANDBY, note_missing, note_standby
+from clew.remote.line import Asking, Line, left_out
+from clew.remote.members import Choice, Heard, Told, choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from clew.base.gathering import Shard
+    from clew.remote.http import Server
 
 T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
 
 THREADS_MAX: Final = 64
 """Questions to shards at once: eight threads that answer, asking eight shards each."""
 
-LEFT_OUT_S: Final = 5.0
-"""How long a shard that let a deadline pass is not asked: a restart takes about as long."""
+PATIENCE_SHARE: Final = 0.1
+"""How long a server of a group may be silent before it is looked at whether it is there at all, of
+the time for an answer: with what the look takes, most of it is left for another one."""
 
-SLOW_S: Final = 1.0
-"""Who is found not to be there after so long is left out as well: a machine that is switched off
-lets the time for a connection pass, which is shorter than that for an answer."""
-
-READ_SHARE: Final = 2.0
-"""How long a connection may be silent, of the time for an answer: longer, so that whoever waits for
-the answer gives it up, and it is known that the deadline has passed."""
-
-IDLE_MAX: Final = 16
-"""Connections that are kept to one shard, as many as it has clients of its engine."""
-
-ANSWER_BYTES_MAX: Final = 544 << 20
-"""Of one answer: what a shard gives at most (`clew.store.engine.foreign`), and some for its head.
-Whatever has the address of a shard and sends more is not let fill this server's memory."""
-
-TELL_EVERY_S: Final = 60.0
-"""A shard that comes and goes is told of so often at most."""
-
-_MISSING: Final = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.TIMEOUT, ErrorCode.OVERLOADED})
+_MISSING: Final = frozenset(
+    {ErrorCode.UNAVAILABLE, ErrorCode.TIMEOUT, ErrorCode.OVERLOADED, ErrorCode.INTERNAL}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,38 +53,13 @@ class Gathered(Generic[T]):
     missing: list[tuple[Shard, ClewError]] = field(default_factory=list)
 
 
-class _Asking:
-    """One question to one shard, which whoever waits for it may give up."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """How a shard is: what each of its servers says, and which one is asked, or why none is."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._server: Server | None = None
-        self.has_begun = False
-        self.is_given_up = False
-
-    def begin(self, server: Server) -> None:
-        """Say over which connection it is asked.
-
-        Raises:
-            ClewError: TIMEOUT when nobody waits for it any longer.
-        """
-        with self._lock:
-            self.has_begun = True
-            if self.is_given_up:
-                raise ClewError(ErrorCode.TIMEOUT, "nobody waits for the answer")
-            self._server = server
-
-    def end(self) -> None:
-        """Say that the connection is somebody else's from here on."""
-        with self._lock:
-            self._server = None
-
-    def give_up(self) -> None:
-        """Break it off; from any thread."""
-        with self._lock:
-            self.is_given_up = True
-            if self._server is not None:
-                self._server.abort()
+    shard: Shard
+    heard: Mapping[str, Heard]
+    asked: Choice | ClewError
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,110 +68,7 @@ class _Waiting(Generic[T]):
 
     shard: Shard
     future: Future[T] | None
-    asking: _Asking
-
-
-class _Line:
-    """The connections to one shard. For use by any thread."""
-
-    def __init__(self, shard: Shard, api_key: str | None, timeout_s: float) -> None:
-        self.shard = shard
-        self._api_key = api_key
-        self._timeout_s = timeout_s
-        self._lock = threading.Lock()
-        self._idle: list[tuple[str | None, Server]] = []
-        self._is_closed = False
-        self._left_out_until = 0.0
-        self._is_told = False
-        self._tell_again_at = float("-inf")
-
-    @property
-    def is_left_out(self) -> bool:
-        """Whether the shard let a deadline pass a moment ago."""
-        return time.monotonic() < self._left_out_until
-
-    def leave_out(self) -> None:
-        """Do not ask the shard for some seconds."""
-        self._left_out_until = time.monotonic() + LEFT_OUT_S
-
-    def hear(self, missed: ClewError | None) -> None:
-        """Say on the log that the shard does not answer, or does again; not for each question."""
-        now = time.monotonic()
-        with self._lock:
-            if self._is_told == (missed is not None) or (missed and now < self._tell_again_at):
-                return
-            self._is_told = missed is not None
-            self._tell_again_at = now + TELL_EVERY_S
-        if missed is None:
-            logger.info("shard %s answers again", self.shard.name)
-        else:
-            logger.warning(
-                "shard %s does not answer, so answers lack what it has: %s",
-                self.shard.name,
-                missed.message,
-            )
-
-    def ask(self, call: Callable[[Server], T], key: str | None, asking: _Asking) -> T:
-        """Return what a call on one of the connections gives.
-
-        `key` is shown where there is none for all.
-        """
-        shown = self._api_key or key
-        server = self._take(shown) or self.connect(shown)
-        is_sound = False
-        began = time.monotonic()
-        try:
-            asking.begin(server)
-            answer = call(server)
-            is_sound = True
-        except ClewError as error:
-            if error.code is ErrorCode.UNAVAILABLE and time.monotonic() - began >= SLOW_S:
-                self.leave_out()
-            raise
-        finally:
-            asking.end()
-            if not is_sound or asking.is_given_up:
-                server.close()
-            else:
-                self._keep(shown, server)
-        self._left_out_until = 0.0
-        return answer
-
-    def connect(self, key: str | None, read_timeout_s: float | None = None) -> Server:
-        """Return a connection of the caller's own."""
-        return Server(
-            self.shard.url,
-            api_key=self._api_key or key,
-            session="off",
-            read_timeout_s=read_timeout_s or self._timeout_s * READ_SHARE,
-            answer_bytes_max=ANSWER_BYTES_MAX,
-        )
-
-    def _take(self, key: str | None) -> Server | None:
-        with self._lock:
-            # The last that came back comes first: the others may have been closed over there.
-            for place in reversed(range(len(self._idle))):
-                if self._idle[place][0] == key:
-                    return self._idle.pop(place)[1]
-        return None
-
-    def _keep(self, key: str | None, server: Server) -> None:
-        with self._lock:
-            if not self._is_closed:
-                self._idle.append((key, server))
-                dropped = self._idle.pop(0)[1] if len(self._idle) > IDLE_MAX else None
-            else:
-                dropped = server
-        if dropped is not None:
-            dropped.close()
-
-    def close(self) -> None:
-        """Close what is idle; what is lent is closed when it comes back."""
-        with self._lock:
-            self._is_closed = True
-            idle, self._idle = self._idle, []
-        for _, server in idle:
-            server.close()
+    asking: Asking
 
 
 class Shards:
@@ -233,10 +90,12 @@ class Shards:
         keys = api_keys or {}
         self.names = tuple(shard.name for shard in shards)
         """What they are called, in their order."""
-        self._lines = {
-            shard.name: _Line(shard, keys.get(shard.name), timeout_s) for shard in shards
-        }
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="clew-shard")
+        self._lines = {
+            shard.name: Line(shard, keys.get(shard.name), timeout_s, self._spawn)
+            for shard in shards
+        }
+        self._patience_s = timeout_s * PATIENCE_SHARE
 
     def ask(
         self,
@@ -272,36 +131,66 @@ class Shards:
             else:
                 raise _named(shard, answer) from answer
         if calls and not gathered.answers:
+            for shard, why in gathered.missing:
+                if why.code is ErrorCode.INTERNAL:
+                    raise _named(shard, why) from why
             raise none_answers(gathered.missing)
         for shard, why in gathered.missing:
             note_missing(shard.name, why.message)
         return gathered
 
-    def look(
-        self, call: Callable[[Server], T], *, timeout_s: float
-    ) -> list[tuple[Shard, T | ClewError]]:
-        """Return what each shard answers to a call within some seconds, or why it does not.
+    def look(self, *, timeout_s: float) -> list[Looked]:
+        """Return how each shard is, by what every server of it says within some seconds.
 
-        Nothing that a shard says is raised.
+        Nothing that a server says is raised.
         """
-        looked = self._ask_all({shard.name: call for shard in self.shards}, timeout_s)
-        for shard, answer in looked:
-            if isinstance(answer, ClewError) and answer.code in _MISSING:
-                note_missing(shard.name, answer.message)
-        return looked
+        key = _caller_key()
+        looks = {
+            name: self._threads.submit(line.look, key, timeout_s)
+            for name, line in self._lines.items()
+        }
+        # Each keeps the time by itself; what never left this server is not waited for.
+        wait(looks.values(), timeout=2 * timeout_s)
+        silent = Heard(ClewError(ErrorCode.TIMEOUT, f"not in {timeout_s:g} s"), timeout_s * 1000)
+        return [
+            self._judge(
+                shard,
+                looks[shard.name].result()
+                if looks[shard.name].done()
+                else dict.fromkeys(shard.urls, silent),
+            )
+            for shard in self.shards
+        ]
+
+    def _judge(self, shard: Shard, heard: Mapping[str, Heard]) -> Looked:
+        told = {url: each.told for url, each in heard.items()}
+        line = self._lines[shard.name]
+        asked: Choice | ClewError
+        try:
+            asked = choose(shard, told) if shard.others else _only(shard, told[shard.url])
+        except ClewError as error:
+            asked = error
+        missed = asked if isinstance(asked, ClewError) and asked.code in _MISSING else None
+        line.hear(missed)
+        if missed is not None:
+            note_missing(shard.name, missed.message)
+        elif isinstance(asked, Choice) and not asked.leads:
+            note_standby(shard.name)
+        return Looked(shard, heard, asked)
 
     def one(self, name: str, call: Callable[[Server], T]) -> T:
-        """Return what one shard answers; a write goes this way.
+        """Return what one shard answers; a write goes this way, to the server that leads.
 
         Raises:
             ClewError: what the shard says, or that it does not answer, with its name.
         """
         shard = next(shard for shard in self.shards if shard.name == name)
-        waiting = self._begin(shard, call)
-        assert waiting.future is not None, "it was asked"
-        if not wait([waiting.future], timeout=self.timeout_s).done:
-            waiting.future.cancel()
-            waiting.asking.give_up()
+        line, asking = self._lines[name], Asking()
+        future = self._threads.submit(line.write, call, _caller_key(), asking)
+        if not wait([future], timeout=self.timeout_s).done:
+            future.cancel()
+            asking.give_up()
+            line.hear_loss()
             raise ClewError(
                 ErrorCode.TIMEOUT,
                 f"shard {name}: it did not answer in {self.timeout_s:g} s: whether it did what was"
@@ -309,7 +198,7 @@ class Shards:
                 hint="look whether it was done before you send it again",
             )
         try:
-            return waiting.future.result()
+            return future.result()
         except ClewError as error:
             raise _named(shard, error) from error
 
@@ -319,6 +208,14 @@ class Shards:
         It shows the key of the request that is being answered, where the tier has none.
         """
         return self._lines[shard.name].connect(_caller_key(), read_timeout_s)
+
+    def is_outdone(self, shard: Shard, server: Server) -> bool:
+        """Return whether `connect` would lead to another server by now, since that one leads."""
+        return self._lines[shard.name].is_outdone(server, _caller_key())
+
+    def hear_loss(self, shard: Shard) -> None:
+        """Take note that a connection of `connect` ended."""
+        self._lines[shard.name].hear_loss()
 
     def close(self) -> None:
         """Let go of every connection. What is being asked comes to its end by its own deadline."""
@@ -336,17 +233,35 @@ class Shards:
             for shard in self.shards
             if shard.name in calls
         ]
-        wait([each.future for each in waiting if each.future is not None], timeout=seconds)
+        self._wait(waiting, seconds)
         answers: list[tuple[Shard, T | ClewError]] = []
         for each in waiting:
             answer = self._answer_of(each, seconds)
             why = answer if isinstance(answer, ClewError) else None
+            if each.asking.is_of_standby:
+                note_standby(each.shard.name)
             self._lines[each.shard.name].hear(why if why and why.code in _MISSING else None)
             answers.append((each.shard, answer))
         return answers
 
+    def _wait(self, waiting: Sequence[_Waiting[T]], seconds: float) -> None:
+        """Wait for answers; of a group it is looked at meanwhile whether who is asked is there."""
+        key = _caller_key()
+        pending = {each.future for each in waiting if each.future is not None}
+        groups = [each for each in waiting if each.shard.others and each.future is not None]
+        until = time.monotonic() + seconds
+        while pending and (left := until - time.monotonic()) > 0:
+            pending = wait(pending, min(left, self._patience_s) if groups else left).not_done
+            for each in groups:
+                if each.future in pending:
+                    line = self._lines[each.shard.name]
+                    self._threads.submit(line.look_after, each.asking, key)
+
+    def _spawn(self, work: Callable[[], object]) -> None:
+        self._threads.submit(work)
+
     def _begin(self, shard: Shard, call: Callable[[Server], T] | None) -> _Waiting[T]:
-        asking = _Asking()
+        asking = Asking()
         if call is None:
             return _Waiting(shard, None, asking)
         line = self._lines[shard.name]
@@ -356,10 +271,7 @@ class Shards:
     def _answer_of(self, waiting: _Waiting[T], seconds: float) -> T | ClewError:
         future, asking = waiting.future, waiting.asking
         if future is None:
-            return ClewError(
-                ErrorCode.TIMEOUT,
-                f"it did not answer a moment ago, and is asked again after {LEFT_OUT_S:g} s",
-            )
+            return left_out()
         if future.done():
             try:
                 return future.result()
@@ -370,7 +282,7 @@ class Shards:
         if asking.has_begun and seconds >= self.timeout_s:
             # A shorter look says nothing of the time that shards have for an answer, and a question
             # that never left this server says nothing of the shard.
-            self._lines[waiting.shard.name].leave_out()
+            self._lines[waiting.shard.name].hear_silence()
         return ClewError(ErrorCode.TIMEOUT, f"it did not answer in {seconds:g} s")
 
 
@@ -378,6 +290,17 @@ def _caller_key() -> str | None:
     """Return the API key of whoever the request under way is of."""
     gathering = GATHERING.get()
     return None if gathering is None else gathering.key
+
+
+def _only(shard: Shard, told: Told | ClewError) -> Choice:
+    """Return the one server of a shard as the one that is asked, whatever it is.
+
+    Raises:
+        ClewError: it does not say what it is.
+    """
+    if isinstance(told, ClewError):
+        raise told
+    return Choice(shard.url, told.role != STANDBY, told.epoch, told.group)
 
 
 def none_answers(missing: Sequence[tuple[Shard, ClewError]]) -> ClewError:

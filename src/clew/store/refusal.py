@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def refused_write(shards: Sequence[Shard]) -> NotOfferedError:
     """Return the error for what would write to a tier over these shards."""
-    places = ", ".join(shard.url for shard in shards)
+    places = ", ".join(shard.where for shard in shards)
     return NotOfferedError(
         "a query tier keeps nothing, so nothing can be written through it",
         hint=f"send it to a shard: {places}",

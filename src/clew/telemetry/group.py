@@ -28,7 +28,8 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     is `leader`, `standby` or `alone`. `leader` and `leader_url` are who leads under `epoch`, as far
     as is known here. `acked` is the newest acknowledged frame that is known of and here, `last` the
     newest that is written here; `behind` is how many frames of that leader are not yet here.
-    `required_acks` is how many others must have what is acknowledged. `others` are the addresses of
+    `required_acks` is how many others must have what is acknowledged. `group` is the id of the
+    group, null before its log is of one. `others` are the addresses of
     the others, as this server was given them. Of a standby, `heard_seconds` is how long ago its
     leader was heard, null before it ever was. `lease` is where the lease is kept; `lease_holder`
     is the address of whoever holds it as far as is known here, for `lease_seconds_left` yet: 0
@@ -49,6 +50,7 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     last: int = 0
     behind: int | None = None
     required_acks: int = 0
+    group: str | None = None
     others: list[str] = []
     heard_seconds: float | None = None
     lease: str | None = None
@@ -80,8 +82,30 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     forced: bool
 
 
+class ShardMember(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the servers of a shard that is a group, by what it says of itself.
+
+    `leads` is true of the one that the shard's questions and writes go to as its leader; `role` is
+    `leader`, `standby` or `alone`, null where it does not say. `newest_frame` is the newest that it
+    shows. `error` says why it did not answer.
+    """
+
+    url: str
+    reachable: bool
+    role: str | None = None
+    leads: bool = False
+    epoch: int | None = None
+    newest_frame: int | None = None
+    latency_ms: float | None = None
+    error: str | None = None
+
+
 class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One shard of a query tier. `newest_frame` is the newest that it has acknowledged."""
+    """One shard of a query tier. `newest_frame` is the newest that it has acknowledged.
+
+    Where it is a group, `members` are its servers, `leader` is the one that leads, null where none
+    does, and `url` the one that is asked. `warning` says what is not well though it answers.
+    """
 
     name: str
     url: str
@@ -89,6 +113,9 @@ class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: float | None
     newest_frame: int | None
     error: str | None
+    leader: str | None = None
+    warning: str | None = None
+    members: list[ShardMember] = []
 
 
 class ShardList(msgspec.Struct, frozen=True, kw_only=True):

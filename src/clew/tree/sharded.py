@@ -303,7 +303,7 @@ class ShardedTree:
         )
 
     def _refused(self, why: str) -> ClewError:
-        addresses = ", ".join(shard.url for shard in self._shards.shards)
+        addresses = ", ".join(shard.where for shard in self._shards.shards)
         return NotOfferedError(why, hint=f"ask the server itself: {addresses}")
 
 

@@ -968,7 +968,8 @@ export interface GenAiTotals {
  * is `leader`, `standby` or `alone`. `leader` and `leader_url` are who leads under `epoch`, as far
  * as is known here. `acked` is the newest acknowledged frame that is known of and here, `last` the
  * newest that is written here; `behind` is how many frames of that leader are not yet here.
- * `required_acks` is how many others must have what is acknowledged. `others` are the addresses of
+ * `required_acks` is how many others must have what is acknowledged. `group` is the id of the
+ * group, null before its log is of one. `others` are the addresses of
  * the others, as this server was given them. Of a standby, `heard_seconds` is how long ago its
  * leader was heard, null before it ever was. `lease` is where the lease is kept; `lease_holder`
  * is the address of whoever holds it as far as is known here, for `lease_seconds_left` yet: 0
@@ -989,6 +990,7 @@ export interface GroupStatus {
 	last?: number;
 	behind?: number | null;
 	required_acks?: number;
+	group?: string | null;
 	others?: string[];
 	heard_seconds?: number | null;
 	lease?: string | null;
@@ -2573,7 +2575,30 @@ export interface ShardList {
 	truncated: boolean;
 }
 
-/** One shard of a query tier. `newest_frame` is the newest that it has acknowledged. */
+/**
+ * One of the servers of a shard that is a group, by what it says of itself.
+ *
+ * `leads` is true of the one that the shard's questions and writes go to as its leader; `role` is
+ * `leader`, `standby` or `alone`, null where it does not say. `newest_frame` is the newest that it
+ * shows. `error` says why it did not answer.
+ */
+export interface ShardMember {
+	url: string;
+	reachable: boolean;
+	role?: string | null;
+	leads?: boolean;
+	epoch?: number | null;
+	newest_frame?: number | null;
+	latency_ms?: number | null;
+	error?: string | null;
+}
+
+/**
+ * One shard of a query tier. `newest_frame` is the newest that it has acknowledged.
+ *
+ * Where it is a group, `members` are its servers, `leader` is the one that leads, null where none
+ * does, and `url` the one that is asked. `warning` says what is not well though it answers.
+ */
 export interface ShardStatus {
 	name: string;
 	url: string;
@@ -2581,6 +2606,9 @@ export interface ShardStatus {
 	latency_ms: number | null;
 	newest_frame: number | null;
 	error: string | null;
+	leader?: string | null;
+	warning?: string | null;
+	members?: ShardMember[];
 }
 
 /** What is shared: `id` is that of the shared copy, the same on every machine. */

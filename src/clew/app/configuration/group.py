@@ -55,7 +55,7 @@ def _about_peers(configuration: Configuration) -> tuple[tuple[bool, str, str], .
             "give --standby to each of the shards",
         ),
         (
-            find_url(configuration) in [shard.url for shard in configuration.shards],
+            any(find_url(configuration) in shard.urls for shard in configuration.shards),
             f"--shards {find_url(configuration)} is this server itself",
             "name the servers that hold the data; a query tier over them has an --http of its own",
         ),

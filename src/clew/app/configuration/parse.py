@@ -255,30 +255,47 @@ def parse_servers(text: str) -> tuple[str, ...]:
 def parse_shards(text: str) -> tuple[Shard, ...]:
     """Read the shards of a query tier, ``[NAME=]URL`` with commas between; nothing gives none.
 
-    Without a name a shard has the one by which Collectors send to it: its host, with OTLP's port.
-    Where two would be called alike, their own ports tell them apart. Order means nothing.
+    Addresses with one name are one shard: the servers of a group. Without a name a shard has the
+    one by which Collectors send to it: its host, with OTLP's port. Where two would be called alike,
+    their own ports tell them apart. Order means nothing.
     """
-    given: list[tuple[str | None, str]] = []
+    # No second separator for the servers of a group: `|` and `;` are the shell's, and `+` and `/`
+    # may be in a URL. So its name is repeated, as VictoriaMetrics does, and is never made up.
+    named: dict[str, list[str]] = {}
+    unnamed: list[str] = []
     for part in parse_list(text):
         name, equals, url = part.partition("=")
+        if "|" in part:
+            raise _refuse(
+                part.rpartition("@")[2], "one address", "repeat the name for a group: a=URL,a=URL"
+            )
         # A URL of a server has no query, so what stands before an equals sign is a name.
         url = parse_server(url if equals else part) or ""
+        if not url:
+            raise _refuse(part, "a shard", "give NAME=URL, such as a=http://10.0.0.2:7701")
         if equals and (not name.strip() or not _SHARD_NAME.fullmatch(name.strip())):
             raise _refuse(name, "a name of a shard", "letters, digits, and . : _ - [ ] are in one")
-        given.append((name.strip() if equals else None, url))
-    usual = [endpoint_of(url) for name, url in given if name is None]
-    shards = []
-    for named, url in given:
+        if equals:
+            named.setdefault(name.strip(), []).append(url)
+        else:
+            unnamed.append(url)
+    shards = [Shard(name, *_split_off(sorted(urls))) for name, urls in named.items()]
+    usual = [endpoint_of(url) for url in unnamed]
+    for url in unnamed:
         own = endpoint_of(url) if usual.count(endpoint_of(url)) == 1 else _place(url)
-        shards.append(Shard(named or own, url))
+        shards.append(Shard(own, url))
     for what, hint in (
-        ([shard.url for shard in shards], "it is there twice; name each server once"),
+        ([url for shard in shards for url in shard.urls], "it is there twice; name it once"),
         ([shard.name for shard in shards], "two are called so; give each a name: NAME=URL"),
     ):
         twice = next((each for each in what if what.count(each) > 1), None)
         if twice is not None:
             raise _refuse(twice, "one shard", hint)
     return tuple(sorted(shards, key=lambda shard: shard.name))
+
+
+def _split_off(urls: list[str]) -> tuple[str, tuple[str, ...]]:
+    return urls[0], tuple(urls[1:])
 
 
 def _place(url: str) -> str:

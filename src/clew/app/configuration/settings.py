@@ -169,7 +169,8 @@ class Configuration:
         "",
         parse_shards,
         "Be a query tier over these servers, which hold the data: `[NAME=]URL`, with commas "
-        "between. It keeps nothing itself; `docs/guide/shards.md`.",
+        "between; the servers of a group are one shard, and have one name. It keeps nothing "
+        "itself; `docs/guide/shards.md`.",
         default_shown="none",
     )
     shard_timeout: float = setting(

@@ -79,6 +79,7 @@ def describe_standing(
         last=0 if told is None else told.last,
         behind=None if told is None else count_behind(told),
         required_acks=required,
+        group=standing.group,
         others=list(others),
         heard_seconds=None if told is None else told.heard_s,
         lease=None if lease is None else lease.address,

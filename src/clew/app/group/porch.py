@@ -23,6 +23,7 @@ import msgspec
 
 from clew.app.listener import Listener
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import OPENING, ROLE_HEADER
 from clew.store.database.sqlite import FILE_NAME
 from clew.store.replication import wire
 from clew.surfaces.callers import is_host_admitted
@@ -118,6 +119,7 @@ class Porch:
             (b"content-type", kind),
             (b"content-length", b"%d" % len(body)),
             (b"x-content-type-options", b"nosniff"),
+            (ROLE_HEADER.encode(), OPENING.encode()),
             # The next request is for the doors.
             (b"connection", b"close"),
         ]

@@ -19,8 +19,6 @@ from clew.base.errors import ClewError, ErrorCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clew.base.gathering import Shard
-
 MEDIA_TYPE = "application/vnd.clew.scans"
 
 _LENGTH_BYTES = 8
@@ -80,22 +78,30 @@ class ScanAnswer(msgspec.Struct, frozen=True):
 class NewestFrame(msgspec.Struct, frozen=True):
     """What `GET /internal/frames` answers: the newest acknowledged frame, and the newest stored.
 
-    `data_id` is the same wherever the same records are; empty from an older server.
+    `data_id` is the same wherever the same records are. `role` is `leader` or `standby` in a group,
+    else `alone`; `epoch` is the newest that is known there, and `group` the id of its group, empty
+    while its log is of none. All are empty from an older server.
     """
 
     acked: int
     flushed: int
     data_id: str = ""
+    role: str = ""
+    epoch: int = 0
+    group: str = ""
 
 
-def find_twins(found: Sequence[tuple[Shard, NewestFrame]]) -> dict[str, str]:
-    """Return each shard that has the same records as one before it, with the name of that one."""
+def find_twins(found: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return each shard that has the same records as one before it, with the name of that one.
+
+    `found` are names of shards with the `data_id` of a server of theirs.
+    """
     seen: dict[str, str] = {}
     twins = {}
-    for shard, newest in found:
-        first = seen.setdefault(newest.data_id, shard.name) if newest.data_id else shard.name
-        if first != shard.name:
-            twins[shard.name] = first
+    for name, data_id in found:
+        first = seen.setdefault(data_id, name) if data_id else name
+        if first != name:
+            twins[name] = first
     return twins
 
 

@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import GATHERING, missing_shards
+from clew.base.gathering import GATHERING, STANDBY, missing_shards, note_behind
 from clew.store.engine.adapter import limits_clause
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.configuration import ChdbOptions
@@ -44,7 +44,7 @@ from clew.store.engine.exchange import (
     MEDIA_TYPE,
     AskedScan,
     NewestFrame,
-    ReadScan,
+    ScanAnswer,
     ScanQuestion,
     decode_answer,
     decode_frame,
@@ -179,11 +179,14 @@ class ShardedEngine(ChdbEngine):
         self._tables: dict[str, Table] = {}
         self._shards = shards
         self._names = [shard.name for shard in shards.shards]
+        self._seen: dict[str, int] = {}
 
     def snapshot(self) -> Snapshot:
         """Return this moment of every shard: it holds what each had acknowledged before the call.
 
         Within a request that a cursor pinned, it is the moment of the cursor.
+
+        Where a standby answers for a shard and is known to lack something, that is noted.
 
         Raises:
             ClewError: UNAVAILABLE when no shard answers; CONFLICT when two have the same records,
@@ -193,18 +196,29 @@ class ShardedEngine(ChdbEngine):
         if gathering is not None and gathering.frames is not None:
             return Snapshot(0, FRAME_LAST, frames=gathering.frames)
         gathered = self._shards.ask_each(dict.fromkeys(self._names, _ask_frame))
-        for shard, first in find_twins(gathered.answers).items():
+        ids = [(shard.name, newest.data_id) for shard, newest in gathered.answers]
+        for other, first in find_twins(ids).items():
             raise ClewError(
                 ErrorCode.CONFLICT,
-                f"the shards {first} and {shard} have the same records, which would count twice",
-                hint="name each server once in --shards, and of a group of servers one",
+                f"the shards {first} and {other} have the same records, which would count twice",
+                hint="name each server once in --shards; those of a group are one shard, and have "
+                "one name",
             )
+        for shard, newest in gathered.answers:
+            self._compare(shard.name, newest)
         found = {shard.name: newest.acked for shard, newest in gathered.answers}
         # Nothing of a shard that was not there at first is in the answer, should it come back.
         frames = tuple(found.get(name, 0) for name in self._names)
         if gathering is not None:
             gathering.frames = frames
         return Snapshot(0, FRAME_LAST, frames=frames)
+
+    def _compare(self, name: str, newest: NewestFrame) -> None:
+        """Hold what a standby shows against what was seen of the shard while it was led."""
+        if newest.role != STANDBY:
+            self._seen[name] = newest.acked
+        elif (lacking := self._seen.get(name, 0) - newest.acked) > 0:
+            note_behind(name, f"its standby does not show the last {lacking} frames yet")
 
     def query(
         self,
@@ -256,7 +270,7 @@ class ShardedEngine(ChdbEngine):
         if not scans:
             return {}
         frames = self._frames_of(snapshot)
-        calls: dict[str, Callable[[Link], dict[str, ReadScan]]] = {}
+        calls: dict[str, Callable[[Link], ScanAnswer]] = {}
         last = len(self._names) - 1
         for number, name in enumerate(self._names):
             if not frames[number]:
@@ -278,14 +292,18 @@ class ShardedEngine(ChdbEngine):
             nothing = msgspec.structs.replace(question, up_to=0)
             calls[empty] = _Ask(msgspec.msgpack.encode(nothing), tuple(scans))
         answered = self._shards.ask_each(calls)
+        for shard, answer in answered.answers:
+            if answer.frame < (wanted := frames[self._names.index(shard.name)]):
+                # Another server of its group may have told the moment.
+                note_behind(shard.name, f"it shows frames to {answer.frame}, not to {wanted}")
         whole: dict[str, Gathered] = {}
         for name, scan in scans.items():
             parts = []
             types: tuple[str, ...] = ()
-            for shard, read in answered.answers:
+            for shard, answer in answered.answers:
                 base = (last - self._names.index(shard.name)) << FRAME_BITS
-                parts.append(_in_one_order(scan, read[name].rows, base))
-                types = read[name].types
+                parts.append(_in_one_order(scan, answer.scans[name].rows, base))
+                types = answer.scans[name].types
             try:
                 whole[name] = Gathered(pa.concat_tables(parts), types)
             except pa.ArrowInvalid as error:
@@ -384,11 +402,11 @@ class _Ask:
     body: bytes
     names: tuple[str, ...]
 
-    def __call__(self, link: Link) -> dict[str, ReadScan]:
-        scans = decode_answer(link.post(SCANS_PATH, self.body, MEDIA_TYPE).body).scans
-        if scans.keys() != set(self.names):
+    def __call__(self, link: Link) -> ScanAnswer:
+        answer = decode_answer(link.post(SCANS_PATH, self.body, MEDIA_TYPE).body)
+        if answer.scans.keys() != set(self.names):
             raise not_an_answer("what came is the answer to other scans")
-        return scans
+        return answer
 
 
 def _put(client: Client, table: Table, rows: pa.Table) -> None:

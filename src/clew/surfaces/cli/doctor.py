@@ -216,7 +216,14 @@ def _check_shards(client: TelemetryClient) -> Iterator[Check]:
         # A server that holds data itself, or an older one: it has none.
         return
     for shard in msgspec.json.decode(body, type=ShardList).shards:
-        if shard.error is None:
+        if shard.error is None and shard.warning is not None:
+            yield Check(
+                name=f"shard {shard.name}",
+                status="warn",
+                detail=shard.warning,
+                hint=f"see who is away: clew servers --server {shard.url}",
+            )
+        elif shard.error is None:
             spent = f", {shard.latency_ms:.1f} ms" if shard.latency_ms is not None else ""
             yield Check(
                 name=f"shard {shard.name}", status="ok", detail=f"answers at {shard.url}{spent}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cyclopts.exceptions import CycloptsError, UnknownCommandError, UnusedCliTokensError
 
 from clew.base.errors import ClewError, ErrorCode, shorten
-from clew.base.gathering import count_copies, gather, missing_shards
+from clew.base.gathering import count_copies, gather, missing_shards, standby_shards
 from clew.surfaces.cli.errors import (
     ARGUMENT_CHARS_MAX,
     ExitCode,
@@ -54,6 +54,12 @@ def run(app: App, arguments: Sequence[str]) -> int:
                 f"partial: {', '.join(missing)} did not answer",
                 partial=True,
                 missing_shards=missing,
+            )
+        if standbys := standby_shards():
+            print_note(
+                f"nobody leads shard {', '.join(standbys)}: a standby answered, which may not show "
+                "yet what was acknowledged last",
+                standby_shards=standbys,
             )
         if (copies := count_copies()) is not None:
             print_note(f"kept by {plural(copies, 'server')}", acks=copies)

@@ -23,7 +23,7 @@ from clew.telemetry.group import GroupStatus, ShardList
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from clew.telemetry.group import PeerStatus, ShardStatus
+    from clew.telemetry.group import PeerStatus, ShardMember, ShardStatus
 
 CLUSTER_PATH: Final = "/internal/cluster"
 SHARDS_PATH: Final = f"{BASE}/shards"
@@ -38,18 +38,23 @@ MS_PER_S: Final = 1000
 LEADS: Final = "leads"
 FOLLOWS: Final = "follows"
 ALONE: Final = "alone"
+TWICE: Final = "twice"
+APART: Final = "apart"
+"""States of a shard with which nothing is answered: another one has its records, or its servers
+do not have the same."""
+
 WELL: Final = frozenset({LEADS, FOLLOWS, ALONE})
 """States of a server with which nothing is wrong; a shard that is well `answers`."""
 
 
 class ServerState(msgspec.Struct, frozen=True, kw_only=True):
-    """One server.
+    """One server, or one shard.
 
-    `name` is what a tier calls a shard. `role` is `leader`, `standby`, `alone` or `shard`, null
-    where nothing was heard of it. `state` is how it is in a word or two, and `detail` says more
-    where it is not well. `has` is the newest frame of the log that it has on disk, and it lacks
-    `behind` frames of what its leader has written. `answered_ms` is how long it took to answer;
-    null where it was not reached from here.
+    `name` is what a tier calls a shard, and `members` are the servers of one that is a group.
+    `role` is `leader`, `standby`, `alone` or `shard`, null where nothing was heard of it. `state`
+    is how it is in a word or two, and `detail` says more where it is not well. `has` is the newest
+    frame of the log that it has on disk, and it lacks `behind` frames of what its leader has
+    written. `answered_ms` is how long it took to answer; null where it was not reached from here.
     """
 
     url: str
@@ -63,6 +68,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     heard_seconds: float | None = None
     answered_ms: float | None = None
     detail: str | None = None
+    members: list[ServerState] = []
 
 
 class LeaseState(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,8 +205,16 @@ def report_shards(found: ShardList, server: str) -> ServerReport:
     notes = [f"answers lack what is at {', '.join(away)}, and say so"] if away else []
     if len(away) == len(servers):
         notes = ["no shard answers, so nothing can be asked of this tier"]
-    elif any(each.state == "twice" for each in servers):
+    elif any(each.state == TWICE for each in servers):
         notes.append("records would count twice, so nothing is answered: start it with others")
+    elif any(each.state == APART for each in servers):
+        notes.append(
+            "servers of one shard keep different records, so nothing is answered: start it with "
+            "others"
+        )
+    for shard in found.shards:
+        if shard.warning is not None and shard.members:
+            notes.append(f"have one lead {shard.name}: clew promote --server {shard.url}")
     return ServerReport(
         kind="shards",
         ok=all(each.ok for each in servers),
@@ -371,7 +385,12 @@ def _notes(heard: Sequence[Asked], leader: Asked | None) -> Iterator[str]:
 
 
 def _describe_shard(shard: ShardStatus) -> ServerState:
-    state = "answers" if shard.error is None else "twice" if shard.reachable else "away"
+    if shard.error is None:
+        state = "answers"
+    elif not shard.reachable:
+        state = "away"
+    else:
+        state = APART if shard.newest_frame is None else TWICE
     return ServerState(
         name=shard.name,
         url=shard.url,
@@ -380,5 +399,29 @@ def _describe_shard(shard: ShardStatus) -> ServerState:
         state=state,
         has=shard.newest_frame,
         answered_ms=shard.latency_ms,
-        detail=shard.error,
+        detail=shard.error or shard.warning,
+        members=[_describe_member(member, shard) for member in shard.members],
+    )
+
+
+def _describe_member(member: ShardMember, shard: ShardStatus) -> ServerState:
+    if not member.reachable:
+        state = "away"
+    elif member.leads:
+        state = LEADS
+    elif member.role == "standby":
+        state = FOLLOWS if shard.leader is not None else "waits"
+    else:
+        # One that was deposed and has not heard so says that it leads.
+        state = "led" if member.role == "leader" else member.role or "not known"
+    return ServerState(
+        name=shard.name,
+        url=member.url,
+        ok=state in WELL and member.role != "alone",
+        state=state,
+        role=member.role,
+        epoch=member.epoch,
+        has=member.newest_frame,
+        answered_ms=member.latency_ms,
+        detail=member.error,
     )

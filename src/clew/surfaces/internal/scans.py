@@ -23,6 +23,7 @@ from clew.store.engine.exchange import (
     encode_answer,
 )
 from clew.surfaces.callers import is_loopback_name
+from clew.surfaces.group import ALONE
 from clew.surfaces.identity import caller_of
 from clew.surfaces.rest.answers import answer_document, encode
 from clew.surfaces.rest.body import media_type_of, read_body
@@ -59,7 +60,15 @@ async def answer_frames(desk: Desk, request: Request) -> Response:
     if desk.foreign is None:
         raise _no_shard()
     status = desk.pipeline.status()
-    newest = NewestFrame(status.acked, status.flushed, status.data_id)
+    place = ALONE if desk.group is None else desk.group.status()
+    newest = NewestFrame(
+        status.acked,
+        status.flushed,
+        status.data_id,
+        role=place.role,
+        epoch=place.epoch,
+        group=place.group or "",
+    )
     return answer_document(encode(newest))
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import missing_shards
+from clew.base.gathering import missing_shards, standby_shards
 from clew.surfaces.mcp.taming import CHARS_PER_ENTRY, Taming
 
 if TYPE_CHECKING:
@@ -227,6 +227,8 @@ def finish(answer: Answer, text_chars: int = TEXT_CHARS, draft: Draft | None = N
         document = {"note": NOTE, **document}
     if missing := missing_shards():
         document |= {"partial": True, "missing_shards": missing}
+    if standbys := standby_shards():
+        document["standby_shards"] = standbys
     if taming.cut:
         what = f"ends of texts longer than {text_chars} characters, and of lists inside items"
         cut = LeftOut(what=what, count=taming.cut, get=draft.full if draft else None)

@@ -8,12 +8,12 @@ import msgspec
 from starlette.responses import Response
 
 from clew.base.errors import ClewError, ErrorCode, shorten
-from clew.base.gathering import missing_shards
+from clew.base.gathering import missing_shards, standby_shards
 from clew.surfaces.errors import PROBLEM_TYPE, describe, http_status, retry_after_seconds
 from clew.surfaces.identity import CHALLENGE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 JSON_TYPE = "application/json"
 
@@ -29,19 +29,26 @@ def encode(document: Any) -> bytes:
 def answer_document(body: bytes, status: int = 200) -> Response:
     """Return the response that carries an encoded document.
 
-    Where shards are missing, the document says so, and so does the head.
+    Where shards are missing, or a standby answered for one, the document says so, and so does the
+    head.
     """
-    missing = missing_shards()
-    if not missing:
-        return Response(body, status, media_type=JSON_TYPE)
-    return Response(say_partial(body, missing), status, media_type=JSON_TYPE)
+    return Response(say_whose(body), status, media_type=JSON_TYPE)
 
 
-def say_partial(body: bytes, missing: Sequence[str]) -> bytes:
-    """Return an encoded object with the fields that say which shards it lacks."""
-    if not body.startswith(b"{"):
+def say_whose(body: bytes) -> bytes:
+    """Return an encoded object with the fields that say which shards it lacks, or has by standbys.
+
+    Where all answered and every one leads, there are none.
+    """
+    missing, standbys = missing_shards(), standby_shards()
+    if not (missing or standbys) or not body.startswith(b"{"):
         return body
-    said = encode({"partial": True, "missing_shards": missing})
+    fields: dict[str, object] = {}
+    if missing:
+        fields |= {"partial": True, "missing_shards": missing}
+    if standbys:
+        fields["standby_shards"] = standbys
+    said = encode(fields)
     return said if body == b"{}" else body[:-1] + b"," + said[1:]
 
 
@@ -50,10 +57,8 @@ def answer_problem(
 ) -> Response:
     """Return the response that carries an error; `status` where it is not the code's own."""
     problem = describe(error, status)
-    body = encode(problem)
-    if missing := missing_shards():
-        # What is not found may be where nobody answered.
-        body = say_partial(body, missing)
+    # What is not found may be where nobody answered.
+    body = say_whose(encode(problem))
     response = Response(body, problem.status, headers, media_type=PROBLEM_TYPE)
     seconds = retry_after_seconds(error)
     if seconds is not None:

@@ -14,7 +14,17 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route as StarletteRoute
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import ACKS_HEADER, PARTIAL_HEADER, gather, missing_shards
+from clew.base.gathering import (
+    ACKS_HEADER,
+    LEADER,
+    PARTIAL_HEADER,
+    ROLE_HEADER,
+    STANDBY,
+    STANDBY_HEADER,
+    gather,
+    missing_shards,
+    standby_shards,
+)
 from clew.store.refusal import refused_write
 from clew.surfaces.callers import is_host_admitted, is_origin_admitted
 from clew.surfaces.compat.jaeger.door import answer_refusal, jaeger_routes
@@ -43,7 +53,7 @@ from clew.surfaces.rest.visits import see_answer
 from clew.surfaces.web.page import INDEX, answer_file, page_files
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection, Iterator
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -122,10 +132,8 @@ class HttpDoor:
                     (b"server-timing", b"total;dur=%.3f" % spent_ms),
                     (b"x-content-type-options", b"nosniff"),
                 ]
-                if missing := missing_shards():
-                    message["headers"].append(
-                        (PARTIAL_HEADER.encode(), ",".join(missing).encode("latin-1", "replace"))
-                    )
+                for name, text in self._whose():
+                    message["headers"].append((name.encode(), text.encode("latin-1", "replace")))
                 self._count(scope, status, spent_ms / 1000)
             await send(message)
 
@@ -135,6 +143,15 @@ class HttpDoor:
             return
         with gather(self._shards.names, find_key(scope["headers"])):
             await answer(scope, receive, send_timed)
+
+    def _whose(self) -> Iterator[tuple[str, str]]:
+        """Yield the heads that say who answers: this server's role, or which shards did not."""
+        if self._desk.group is not None:
+            yield ROLE_HEADER, LEADER if self._desk.group.leads else STANDBY
+        if missing := missing_shards():
+            yield PARTIAL_HEADER, ",".join(missing)
+        if standbys := standby_shards():
+            yield STANDBY_HEADER, ",".join(standbys)
 
     async def _answer_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an upgrade: there is one web socket, and who asks is looked at as everywhere."""

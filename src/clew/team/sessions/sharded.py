@@ -180,7 +180,7 @@ class ShardedSessions:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        addresses = ", ".join(shard.url for shard in self._shards.shards)
+        addresses = ", ".join(shard.where for shard in self._shards.shards)
         raise NotOfferedError(
             "a session is kept at one server, and not at a query tier",
             hint=f"ask the server itself: {addresses}",

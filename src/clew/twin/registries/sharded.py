@@ -141,7 +141,7 @@ class ShardedRegistries:
         return known
 
     def _refuse(self) -> NoReturn:
-        addresses = ", ".join(shard.url for shard in self._shards.shards)
+        addresses = ", ".join(shard.where for shard in self._shards.shards)
         raise NotOfferedError(
             "a registry is given to each server that judges by it, and not to a query tier",
             hint=f"push it to each: {addresses}",

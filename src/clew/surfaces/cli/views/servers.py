@@ -36,10 +36,13 @@ def server_lines(found: ServerReport, width: int) -> list[Line]:
     """Return a line for each server, what is not well, and how they stand together."""
     width = min(width, PAGE_WIDTH)
     if found.kind == "shards":
-        lines = lay_out(_SHARDS, [_shard(each) for each in found.servers], width)
+        rows = [row for each in found.servers for row in _shard(each)]
+        lines = lay_out(_SHARDS, rows, width)
     else:
         lines = lay_out(_SERVERS, [_server(each) for each in found.servers], width)
-    for each in found.servers:
+    # Of a shard that does not answer, why each of its servers does not is in what it says.
+    told = [one for shard in found.servers for one in (shard, *(shard.members if shard.ok else ()))]
+    for each in told:
         if each.detail is not None:
             lines += _fold(_detail(each), width, _style_of(each))
     lines.append([])
@@ -62,9 +65,19 @@ def _server(each: ServerState) -> list[Line]:
     ]
 
 
-def _shard(each: ServerState) -> list[Line]:
+def _shard(each: ServerState) -> list[list[Line]]:
+    """Return the row of a shard; those of its servers, where it is a group that answers."""
+    name = plain(escape(each.name or NOTHING))
+    if each.members and each.ok:
+        rows = [_of_shard(plain(""), member) for member in each.members]
+        rows[0][0] = name
+        return rows
+    return [_of_shard(name, each), *(_of_shard(plain(""), member) for member in each.members)]
+
+
+def _of_shard(name: Line, each: ServerState) -> list[Line]:
     return [
-        plain(escape(each.name or NOTHING)),
+        name,
         plain(escape(each.url)),
         styled(each.state, _style_of(each)),
         plain(_count(each.has)),

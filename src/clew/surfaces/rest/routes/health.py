@@ -63,7 +63,9 @@ async def _answer_tier(desk: Desk, refusals: list[Check]) -> Response:
     """Say which shards answer; one is enough to be ready."""
     shards = await desk.live_threads.run(lambda: look_at_shards(desk))
     checks = [
-        Check(name=f"shard {shard.name}", ok=shard.error is None, detail=shard.error)
+        Check(
+            name=f"shard {shard.name}", ok=shard.error is None, detail=shard.error or shard.warning
+        )
         for shard in shards
     ]
     is_ready = any(check.ok for check in checks) and not refusals

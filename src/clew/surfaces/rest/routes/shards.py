@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.store.engine.exchange import NewestFrame, decode_frame, find_twins
-from clew.surfaces.internal.paths import FRAMES_PATH
+from clew.remote.members import Choice, Told
+from clew.store.engine.exchange import find_twins
 from clew.surfaces.rest.route import BASE, QueryRoute
 from clew.telemetry.documents import IngestStatus, SignalStatus
-from clew.telemetry.group import ShardList, ShardStatus
+from clew.telemetry.group import ShardList, ShardMember, ShardStatus
 from clew.telemetry.remote import TelemetryClient
 
 if TYPE_CHECKING:
-    from clew.base.gathering import Shard
-    from clew.remote.http import Server
+    from clew.remote.members import Heard
+    from clew.remote.shards import Looked
     from clew.surfaces.rest.desk import Desk
 
 LOOK_SECONDS_MAX: Final = 2.0
 """How long a shard may take to say that it is there: a probe's own timeout is longer."""
-
-NS_PER_MS: Final = 1_000_000
 
 
 def look_at_shards(desk: Desk) -> list[ShardStatus]:
@@ -38,44 +34,69 @@ def look_at_shards(desk: Desk) -> list[ShardStatus]:
             "this server is no query tier",
             hint="start one with: clew serve --shards URL,URL",
         )
-    looked = desk.shards.look(_look, timeout_s=LOOK_SECONDS_MAX)
-    twins = find_twins(
-        [(shard, each.newest) for shard, each in looked if isinstance(each, _Looked)]
-    )
-    return [_status(shard, each, twins.get(shard.name)) for shard, each in looked]
+    looked = desk.shards.look(timeout_s=LOOK_SECONDS_MAX)
+    # Of every server: one that does not lead now may tomorrow.
+    ids = [
+        (each.shard.name, heard.told.data_id)
+        for each in looked
+        for heard in each.heard.values()
+        if isinstance(heard.told, Told) and (heard.told.group or not each.shard.others)
+    ]
+    twins = find_twins(ids)
+    return [_status(each, twins.get(each.shard.name)) for each in looked]
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """What a shard said, and how long it took."""
-
-    newest: NewestFrame
-    ms: float
-
-
-def _look(server: Server) -> _Looked:
-    started = time.perf_counter_ns()
-    newest = decode_frame(server.get(FRAMES_PATH).body)
-    return _Looked(newest, (time.perf_counter_ns() - started) / NS_PER_MS)
-
-
-def _status(shard: Shard, looked: _Looked | ClewError, twin: str | None) -> ShardStatus:
-    if isinstance(looked, ClewError):
+def _status(looked: Looked, twin: str | None) -> ShardStatus:
+    shard, asked = looked.shard, looked.asked
+    members = [_member(url, each, looked) for url, each in looked.heard.items()]
+    error = asked.message if isinstance(asked, ClewError) else None
+    if error is None and twin is not None:
+        error = f"it has the same records as {twin}: name it once"
+    if isinstance(asked, ClewError):
         return ShardStatus(
             name=shard.name,
             url=shard.url,
-            reachable=False,
+            reachable=asked.code is ErrorCode.CONFLICT,
             latency_ms=None,
             newest_frame=None,
-            error=looked.message,
+            error=error,
+            members=members if shard.others else [],
         )
+    heard = looked.heard[asked.url]
+    assert isinstance(heard.told, Told), "who is asked has told what it is"
     return ShardStatus(
         name=shard.name,
-        url=shard.url,
+        url=asked.url,
         reachable=True,
-        latency_ms=looked.ms,
-        newest_frame=looked.newest.acked,
-        error=None if twin is None else f"it has the same records as {twin}: name it once",
+        latency_ms=heard.ms,
+        newest_frame=heard.told.acked,
+        error=error,
+        leader=asked.url if asked.leads and asked.group else None,
+        warning=None if asked.leads else _tell_unled(asked.url),
+        members=members if shard.others else [],
+    )
+
+
+def _tell_unled(url: str) -> str:
+    return (
+        f"no server that leads answers: {url} does, a standby, which may not show yet what was "
+        "acknowledged last; what would be written is refused"
+    )
+
+
+def _member(url: str, heard: Heard, looked: Looked) -> ShardMember:
+    if isinstance(heard.told, ClewError):
+        return ShardMember(url=url, reachable=False, error=heard.told.message)
+    told, asked = heard.told, looked.asked
+    leads = isinstance(asked, Choice) and asked.leads and asked.url == url
+    return ShardMember(
+        url=url,
+        reachable=True,
+        role=told.role or None,
+        leads=leads,
+        epoch=told.epoch if told.group else None,
+        newest_frame=told.acked,
+        latency_ms=heard.ms,
     )
 
 

@@ -1,0 +1,376 @@
+"""The servers of one shard that is a group: who of them is asked.
+
+Theory of operation. All servers of a group have the same log, with the same numbers, so any of them
+can answer a reading; the one that leads has everything that was acknowledged, and it alone takes
+what is written. A standby lacks what was acknowledged in the last moments before its leader went
+away until somebody leads again, so it is asked only where no leader answers, and every answer says
+so (`clew.base.gathering`).
+
+Who leads is asked of all servers of the shard at once, and remembered. It is asked anew when the
+one that was remembered does not answer, or says with an answer that it does not lead; and while
+nobody leads, once in a while beside the questions. What is remembered is a guess: each answer of a
+server of a group says what that server is.
+
+Servers of one shard that are not of one group have different records, which a change from one to
+the other would hide. They are refused as soon as two of them are heard.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import LEADER, OPENING, STANDBY
+from clew.remote.http import Server
+from clew.remote.reply import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from clew.base.gathering import Shard
+
+logger = logging.getLogger(__name__)
+
+FRAMES_PATH: Final = "/internal/frames"
+
+CONNECT_SECONDS_MAX: Final = 1.0
+"""As servers of a group give one another: a machine that is switched off refuses nothing."""
+
+GRACE_SECONDS: Final = 0.2
+"""How long the others have when one said that it leads: another one may lead since, or be of
+another group."""
+
+AGAIN_SECONDS: Final = 1.0
+"""How often it is asked who leads while a standby answers: a promotion takes about as long."""
+
+STALE_SECONDS: Final = 10.0
+"""A standby that was chosen so long ago is not asked before it was asked who leads."""
+
+
+class OpeningError(ClewError):
+    """None can be asked, and one of them is about to open its doors.
+
+    It takes some tenths of a second where another one begins to lead.
+    """
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a server says of itself: as much of ``GET /internal/frames`` as is needed here.
+
+    `acked` is the newest frame that it shows, `data_id` is the same wherever the same records are.
+    `role`, `epoch` and `group` are its place in a group; empty from a server of an older version,
+    and `group` while its log is of none.
+    """
+
+    acked: int = 0
+    data_id: str = ""
+    role: str = ""
+    epoch: int = 0
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of asking one server, and how long it took in milliseconds.
+
+    `is_opening`: it is there, and about to open its doors.
+    """
+
+    told: Told | ClewError
+    ms: float
+    is_opening: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The server of a shard that is asked. `group` is empty where the shard is one server."""
+
+    url: str
+    leads: bool
+    epoch: int = 0
+    group: str = ""
+
+
+def look_at(server: Server) -> Heard:
+    """Ask a server what it is. What it does not say is in the answer, and not raised."""
+    began = time.perf_counter()
+    try:
+        told: Told | ClewError = decode(server.get(FRAMES_PATH).body, Told)
+    except ClewError as error:
+        told = error
+    return Heard(told, (time.perf_counter() - began) * 1000, server.role == OPENING)
+
+
+def choose(shard: Shard, heard: Mapping[str, Told | ClewError], known_group: str = "") -> Choice:
+    """Return the server of a group to ask, by what each one that answered said of itself.
+
+    `known_group` is the group that the shard was of before; only a leader changes that.
+
+    Raises:
+        ClewError: CONFLICT where two of them are not of one group; UNAVAILABLE where none can
+            answer; else what all that answered refuse.
+    """
+    told = {url: each for url, each in heard.items() if isinstance(each, Told)}
+    check_one_group(shard, told)
+    leaders = [url for url, each in told.items() if each.role == LEADER]
+    standbys = [url for url, each in told.items() if each.role == STANDBY and each.group]
+    if not leaders and known_group:
+        standbys = [url for url in standbys if told[url].group == known_group]
+    # One that led before and was not told yet says that it leads, under a smaller epoch.
+    best = max(
+        leaders or standbys, key=lambda url: (told[url].epoch, told[url].acked), default=None
+    )
+    if best is not None:
+        return Choice(best, bool(leaders), told[best].epoch, told[best].group)
+    refusals = [each for each in heard.values() if isinstance(each, ClewError)]
+    for error in refusals:
+        if error.code in (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN):
+            raise error
+    reasons = "; ".join(f"{url}: {_explain(each, known_group)}" for url, each in heard.items())
+    raise ClewError(
+        ErrorCode.UNAVAILABLE,
+        f"none of its servers can answer: {reasons}",
+        hint="look at each with: clew servers --server URL",
+        retry_after_ms=1000,
+    )
+
+
+def check_one_group(shard: Shard, told: Mapping[str, Told]) -> None:
+    """Refuse servers of one shard whose records are not the same.
+
+    Raises:
+        ClewError: CONFLICT, naming them.
+    """
+    alone = [url for url, each in told.items() if each.role not in (LEADER, STANDBY) and each.role]
+    if alone and len(shard.urls) > 1:
+        raise _no_group(f"{alone[0]} belongs to no group of servers")
+    first: dict[str, str] = {}
+    for url, each in told.items():
+        if each.group:
+            first.setdefault(each.group, url)
+    if len(first) > 1:
+        one, other, *_ = first.values()
+        raise _no_group(f"{one} and {other} belong to different groups")
+
+
+def _no_group(why: str) -> ClewError:
+    return ClewError(
+        ErrorCode.CONFLICT,
+        f"its servers do not keep the same records: {why}",
+        hint="one name in --shards is one server, or the servers of one group, which keep the same "
+        "by --standby; give others names of their own",
+    )
+
+
+def _explain(each: Told | ClewError, known_group: str) -> str:
+    if isinstance(each, ClewError):
+        return each.message
+    if not each.role:
+        return "it does not say whether it leads: it runs an older version"
+    if each.group and known_group:
+        return "it is a standby of another group"
+    return "it is a standby that has followed nobody yet"
+
+
+class Members:
+    """Who of a shard's servers is asked. Safe to use from any thread."""
+
+    def __init__(
+        self,
+        shard: Shard,
+        connect: Callable[[str, str | None, float, float], Server],
+        spawn: Callable[[Callable[[], object]], object],
+        seconds_max: float,
+    ) -> None:
+        """Prepare.
+
+        `connect` opens a connection to an address with a key, given the seconds for an answer and
+        for the connection; `spawn` has something done on another thread. A server that does not
+        say within `seconds_max` what it is counts as gone.
+        """
+        self.shard = shard
+        self.is_group = bool(shard.others)
+        self._connect = connect
+        self._spawn = spawn
+        self._seconds_max = seconds_max
+        self._finding = threading.Lock()
+        self._lock = threading.Lock()
+        self._choice: Choice | None = None if self.is_group else Choice(shard.url, leads=True)
+        self._last = self._choice
+        self._group = ""
+        self._failure: ClewError | None = None
+        self._answered: set[str] = set()
+        self._is_opening = False
+        self._finds = 0
+        self._found_at = self._tried_at = float("-inf")
+        self._is_finding_again = False
+
+    @property
+    def choice(self) -> Choice | None:
+        """Who is asked at the moment; None before it was found out, and when it is in doubt."""
+        return self._choice
+
+    def pick(self, key: str | None, *, must_lead: bool = False) -> Choice:
+        """Return the server to ask; `key` is shown to the servers where they have to be asked.
+
+        Raises:
+            ClewError: as `choose`; UNAVAILABLE where one has to lead and none does, an
+                `OpeningError` where one is about to open its doors.
+        """
+        with self._lock:
+            choice, finds, age = self._choice, self._finds, time.monotonic() - self._found_at
+        if choice is None or (not choice.leads and (must_lead or age > STALE_SECONDS)):
+            choice = self.find(key, finds)
+        elif not choice.leads:
+            self.find_beside(key)
+        if must_lead and not choice.leads:
+            kind = OpeningError if self._is_opening else ClewError
+            raise kind(
+                ErrorCode.UNAVAILABLE,
+                f"none of its servers leads, and a standby takes nothing: {self.shard.where}",
+                hint="send it again later; or make one lead: clew promote --server URL",
+                retry_after_ms=1000,
+            )
+        return choice
+
+    def doubt(self, choice: Choice) -> None:
+        """Have it asked anew who leads, unless that was done since this choice."""
+        if not self.is_group:
+            return
+        with self._lock:
+            if self._choice == choice:
+                self._choice = None
+
+    def find_beside(self, key: str | None) -> None:
+        """Ask anew who leads while a standby is asked, and do not wait for it."""
+        with self._lock:
+            choice = self._choice
+            leads = choice is not None and choice.leads
+            is_soon = time.monotonic() - self._tried_at < AGAIN_SECONDS
+            if leads or is_soon or self._is_finding_again:
+                return
+            self._is_finding_again = True
+            finds = self._finds
+
+        def work() -> None:
+            try:
+                self.find(key, finds)
+            except ClewError:
+                # Whoever asks next is told, and has it asked anew.
+                return
+            finally:
+                self._is_finding_again = False
+
+        self._spawn(work)
+
+    def find(self, key: str | None, finds: int) -> Choice:
+        """Ask every server what it is, and return the one to ask; one caller at a time does.
+
+        `finds` is how often that had been done when the caller looked. Where it was done meanwhile,
+        what came of it counts.
+
+        Raises:
+            ClewError: as `choose`.
+        """
+        with self._finding:
+            with self._lock:
+                if self._finds != finds and self._choice is not None:
+                    return self._choice
+                if self._finds != finds and self._failure is not None:
+                    raise _again(self._failure, type(self._failure))
+            heard = self.ask_all(key, self._seconds_max, is_led_enough=True)
+            self._tried_at = time.monotonic()
+            self._is_opening = any(each.is_opening for each in heard.values())
+            try:
+                choice = choose(self.shard, {u: one.told for u, one in heard.items()}, self._group)
+            except ClewError as found:
+                is_opening = self._is_opening and found.code is ErrorCode.UNAVAILABLE
+                error = _again(found, OpeningError if is_opening else ClewError)
+                if error.code not in (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN):
+                    # Else it is this caller's key, and says nothing to the others.
+                    with self._lock:
+                        self._choice, self._failure = None, error
+                        self._finds += 1
+                raise error from found
+            with self._lock:
+                self._choice, self._failure = choice, None
+                self._answered = {u for u, one in heard.items() if isinstance(one.told, Told)}
+                self._group = choice.group
+                self._finds += 1
+                self._found_at = time.monotonic()
+                before, self._last = self._last, choice
+            if choice != before:
+                self._tell(choice, is_first=before is None)
+            return choice
+
+    def is_silent(self, url: str, key: str | None) -> bool:
+        """Return whether a server says nothing while another one is there to be asked instead.
+
+        Who is asked from now on is found out with that.
+        """
+        with self._lock:
+            finds = self._finds
+        try:
+            self.find(key, finds)
+        except ClewError:
+            return False
+        with self._lock:
+            return url not in self._answered
+
+    def ask_all(
+        self, key: str | None, seconds: float, *, is_led_enough: bool = False
+    ) -> dict[str, Heard]:
+        """Return what every server says of itself within some seconds.
+
+        With `is_led_enough` nobody is waited for long once one says that it leads.
+        """
+
+        def look(url: str) -> Heard:
+            with self._connect(url, key, seconds, min(CONNECT_SECONDS_MAX, seconds)) as server:
+                return look_at(server)
+
+        until = time.monotonic() + seconds
+        threads = ThreadPoolExecutor(len(self.shard.urls), thread_name_prefix="clew-members")
+        try:
+            looks = {threads.submit(look, url): url for url in self.shard.urls}
+            pending = set(looks)
+            while pending and (left := until - time.monotonic()) > 0:
+                done, pending = wait(pending, left, return_when=FIRST_COMPLETED)
+                if is_led_enough and any(_leads(each.result()) for each in done):
+                    until = min(until, time.monotonic() + GRACE_SECONDS)
+        finally:
+            threads.shutdown(wait=False)
+        silent = ClewError(ErrorCode.TIMEOUT, f"it did not answer in {seconds:g} s")
+        found = {
+            url: each.result() if each not in pending else Heard(silent, seconds * 1000)
+            for each, url in looks.items()
+        }
+        return {url: found[url] for url in self.shard.urls}
+
+    def _tell(self, choice: Choice, *, is_first: bool) -> None:
+        """Say on the log who is asked from now on."""
+        name = self.shard.name
+        if not choice.leads:
+            logger.warning(
+                "nobody leads shard %s: the standby %s answers, and may not show yet what was "
+                "acknowledged last",
+                name,
+                choice.url,
+            )
+        elif not is_first:
+            logger.info("%s leads shard %s under epoch %d", choice.url, name, choice.epoch)
+
+
+def _again(error: ClewError, kind: type[ClewError]) -> ClewError:
+    return kind(error.code, error.message, hint=error.hint, retry_after_ms=error.retry_after_ms)
+
+
+def _leads(heard: Heard) -> bool:
+    return isinstance(heard.told, Told) and heard.told.role == LEADER

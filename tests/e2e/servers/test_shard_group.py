@@ -1,0 +1,252 @@
+"""A query tier over a shard that is a group: who leads is asked, and a standby where none does."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import pytest
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import Shard
+from clew.base.sharding import Ring
+from clew.remote.events import EventParser
+from clew.remote.http import Server
+from clew.remote.shards import Shards
+from clew.testing.group import ServerGroup
+from clew.testing.history import wait_until
+from clew.testing.server import ServerProcess
+from tests.e2e.terminal import clew
+from tests.integration.wire import ask
+from tests.sharded_data import compared, divide, make_pieces, send
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+WAIT_SECONDS: Final = 60.0
+TRACES: Final = 12
+PAGE: Final = 7
+
+QUIET: Final = {"otlp_http": "off", "otlp_grpc": "off", "trails": "off", "links": "off"}
+# Nothing here is about how fast anybody is: a server may take a fifth of it to say what it is.
+PATIENT: Final = {"shard_timeout": "30"}
+
+JSON: Final = {"content-type": "application/json"}
+STANDBY: Final = "x-clew-standby"
+
+
+@dataclass(slots=True)
+class Listener:
+    """Hears a live feed of the tier until it is left."""
+
+    url: str
+    path: str
+    events: list[tuple[str, Any]] = field(default_factory=list)
+    begun: threading.Event = field(default_factory=threading.Event)
+    server: Server | None = None
+    thread: threading.Thread | None = None
+
+    def __enter__(self) -> Listener:
+        self.server = Server(self.url)
+        self.thread = threading.Thread(target=self._listen, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.server is not None
+        assert self.thread is not None
+        self.server.abort()
+        self.thread.join(WAIT_SECONDS)
+        assert not self.thread.is_alive()
+
+    def _listen(self) -> None:
+        assert self.server is not None
+        parser = EventParser()
+        try:
+            with self.server.stream(self.path) as stream:
+                self.begun.set()
+                for chunk in stream.chunks():
+                    for event in parser.feed(chunk):
+                        self.events.append((event.name, json.loads(event.data)))
+        except ClewError:
+            return
+
+    def heard(self) -> list[str]:
+        """Return the ids of the spans that were told of, in that order."""
+        spans = [data for name, data in list(self.events) if name == "message"]
+        return [span["span_id"] for batch in spans for span in batch]
+
+    def missing(self) -> list[list[str]]:
+        """Return each time which shards cannot be heard."""
+        told = [data for name, data in list(self.events) if name == "shards"]
+        return [each["missing_shards"] for each in told]
+
+
+def get(server: str, path: str) -> tuple[Any, Mapping[str, str]]:
+    """Return a document and its heads; it has to be there."""
+    answer = ask(server, "GET", f"/api/v1/{path}")
+    assert answer.status == 200, (path, answer.body)
+    return json.loads(answer.body), answer.headers
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_shard_that_is_a_group_answers_whoever_of_it_leads_and_says_so_where_nobody_does(
+    tmp_path: Path,
+) -> None:
+    start = (time.time_ns() // 10**9 - 1200) * 10**9
+    window = f"start={start // 10**9}&end={start // 10**9 + 700}"
+    lists = (
+        f"traces?{window}&view=spans&limit=500",
+        f"summary?{window}",
+        "sql?q=SELECT%20count()%20FROM%20otel_traces",
+        "objects",
+    )
+    with (
+        ServerGroup(tmp_path, settings={"otlp_http": "off"}) as group,
+        ServerProcess(tmp_path / "b", QUIET) as other,
+    ):
+        group.start_all("leader", "standby")
+        group.wait_leading(0)
+        first, second = divide(make_pieces(5, start, TRACES), 2, 3)
+        send(group.urls[0], first)
+        send(other.url, second)
+        group.wait_in_step(0)
+        shards = f"a={group.urls[1]},b={other.url},a={group.urls[0]}"
+        with (
+            ServerProcess(tmp_path / "tier", QUIET | PATIENT | {"shards": shards}) as tier,
+            Listener(tier.url, "/api/v1/traces/live") as listener,
+        ):
+            wait_until(lambda: is_led(tier), WAIT_SECONDS, "the leader is asked")
+            whole = {path: get(tier.url, path) for path in lists}
+            for document, headers in whole.values():
+                assert not {"partial", "standby_shards"} & document.keys()
+                assert STANDBY not in headers
+            wait_until(
+                lambda: roles_of(tier, group) == ["leads", "standby"],
+                WAIT_SECONDS,
+                "it is told who leads",
+            )
+            assert listener.begun.wait(WAIT_SECONDS)
+
+            # It hangs, and says nothing to whoever asks: the question goes on within its time.
+            group.pause(0)
+            document, headers = get(tier.url, lists[0])
+            assert (document.pop("standby_shards"), headers[STANDBY]) == (["a"], "a")
+            assert compared(document) == compared(whole[lists[0]][0])
+            group.resume(0)
+            wait_until(lambda: is_led(tier), WAIT_SECONDS, "the leader is asked again")
+
+            page_path = f"traces?view=spans&{window}&limit={PAGE}"
+            page, _ = get(tier.url, page_path)
+            seen = [span["span_id"] for span in page["spans"]]
+            group.kill(0)
+            for path in lists:
+                document, headers = get(tier.url, path)
+                # Nothing is missing, so it is not said to be; who answered is.
+                assert (document.pop("standby_shards"), headers[STANDBY]) == (["a"], "a"), path
+                assert "x-clew-partial" not in headers
+                assert compared(document) == compared(whole[path][0]), path
+            page, headers = get(tier.url, f"{page_path}&next={quote(page['next'])}")
+            assert headers[STANDBY] == "a"
+            seen += [span["span_id"] for span in page["spans"]]
+            wait_until(
+                lambda: roles_of(tier, group) == [None, "standby"],
+                WAIT_SECONDS,
+                "it is told who is away",
+            )
+            told = clew("servers", server=tier.url)
+            assert told.code == 0, told.stdout
+            assert states_of(told.document, group) == ["away", "waits"]
+            assert f"clew promote --server {group.urls[1]}" in told.document["notes"][0]
+            trace = next(
+                f"{number:032x}"
+                for number in range(1, 500)
+                if Ring(["a", "b"]).owner_of_trace(f"{number:032x}") == "a"
+            )
+            comments = f"/api/v1/traces/{trace}/comments"
+            refused = ask(tier.url, "POST", comments, b'{"body":"who?"}', JSON)
+            assert refused.status == 503
+            assert b"none of its servers leads" in refused.body
+
+            # The next one leads, and what is written goes there.
+            assert group.promote(1)[0] == 202
+            group.wait_claimed(1)
+            group.start(0)
+            group.wait_leading(1)
+            written = ask(tier.url, "POST", comments, b'{"author":"ada","body":"here"}', JSON)
+            assert written.status == 201, written.body
+            kept = json.loads(ask(group.urls[1], "GET", comments).body)
+            assert [each["body"] for each in kept["comments"]] == ["here"]
+            for path in lists:
+                document, headers = get(tier.url, path)
+                assert STANDBY not in headers
+                assert compared(document) == compared(whole[path][0]), path
+            while page.get("next") is not None:
+                page, headers = get(tier.url, f"{page_path}&next={quote(page['next'])}")
+                assert "x-clew-partial" not in headers
+                seen += [span["span_id"] for span in page["spans"]]
+            expected = [span["span_id"] for span in whole[lists[0]][0]["spans"]]
+            assert seen == expected
+
+            # The feed was lost, said so, and goes on with the new leader, each span once.
+            late = make_pieces(9, start, 1)[:1]
+            send(group.urls[1], late)
+            ids = sorted(
+                span["spanId"]
+                for resource in late[0].body["resourceSpans"]
+                for scope in resource["scopeSpans"]
+                for span in scope["spans"]
+            )
+            wait_until(
+                lambda: set(ids) <= set(listener.heard()), WAIT_SECONDS, "the feed tells of spans"
+            )
+            assert sorted(listener.heard()) == ids
+            assert ["a"] in listener.missing()
+            assert listener.missing()[-1] == []
+            wait_until(
+                lambda: roles_of(tier, group) == ["standby", "leads"],
+                WAIT_SECONDS,
+                "it is told who leads now",
+            )
+            check_numbers(group, other.url, tmp_path)
+        group.end()
+
+
+def is_led(tier: ServerProcess) -> bool:
+    """Return whether every shard is answered by a server that leads."""
+    return STANDBY not in get(tier.url, "services")[1]
+
+
+def roles_of(tier: ServerProcess, group: ServerGroup) -> list[str | None]:
+    """Return what each server of the group says that it is; `leads` of the one that is asked."""
+    members = get(tier.url, "shards")[0]["shards"][0]["members"]
+    roles = {each["url"]: "leads" if each["leads"] else each["role"] for each in members}
+    return [roles[url] for url in group.urls]
+
+
+def states_of(document: dict[str, Any], group: ServerGroup) -> list[str]:
+    """Return how the servers of the group are, by what is told of the first shard."""
+    shard, _ = document["servers"]
+    states = {member["url"]: member["state"] for member in shard["members"]}
+    return [states[url] for url in group.urls]
+
+
+def check_numbers(group: ServerGroup, other: str, folder: Path) -> None:
+    """See that servers of a group number their records alike, and that strangers are refused."""
+    sql = quote("SELECT SpanId, Frame FROM otel_traces ORDER BY Frame, SpanId")
+    group.wait_in_step(1)
+    one, two = (get(url, f"sql?q={sql}")[0]["rows"] for url in group.urls)
+    assert one == two
+    mixed = Shards([Shard("a", group.urls[1], (other,))], timeout_s=WAIT_SECONDS)
+    try:
+        with pytest.raises(ClewError, match="belongs to no group of servers") as refused:
+            mixed.ask(lambda server: server.get("/healthz"))
+    finally:
+        mixed.close()
+    assert refused.value.code is ErrorCode.CONFLICT

@@ -1,0 +1,287 @@
+"""A shard of several servers: whom a question goes to, and what is written once."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pytest
+
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import OPENING, ROLE_HEADER, Gathering, Shard, gather, standby_shards
+from clew.remote.members import FRAMES_PATH, Choice, Told, choose
+from clew.remote.shards import Shards
+from clew.store.engine.contract import Scan
+from clew.store.engine.exchange import ReadScan, ScanAnswer, encode_answer
+from clew.store.engine.sharded import SCANS_PATH, ShardedEngine
+from clew.telemetry.tables.traces import TRACES
+from tests.scripted_http import Heard, ScriptedServer, answer
+
+PATIENT_S = 20.0
+
+GROUP = "11111111-1111-4111-8111-111111111111"
+OTHER = "22222222-2222-4222-8222-222222222222"
+A, B, C = (f"http://10.0.0.{number}:7701" for number in (1, 2, 3))
+TRIO = Shard("a", A, (B, C))
+GONE = ClewError(ErrorCode.UNAVAILABLE, "connection refused")
+
+
+def leader(epoch: int = 1, acked: int = 9, group: str = GROUP) -> Told:
+    return Told(acked, group, "leader", epoch, group)
+
+
+def standby(epoch: int = 1, acked: int = 9, group: str = GROUP) -> Told:
+    return Told(acked, group or "a log of its own", "standby", epoch, group)
+
+
+@pytest.mark.parametrize(
+    ("heard", "asked"),
+    [
+        ({A: standby(), B: leader(), C: GONE}, (B, True)),
+        # One that was deposed and has not heard so.
+        ({A: leader(1), B: leader(2), C: standby(2)}, (B, True)),
+        ({A: GONE, B: standby(2, 7), C: standby(2, 8)}, (C, False)),
+        ({A: GONE, B: standby(2, 7), C: standby(1, 8)}, (B, False)),
+        # One that has followed nobody yet has nothing.
+        ({A: GONE, B: standby(5, 99, group=""), C: standby(1, 3)}, (C, False)),
+    ],
+    ids=["leads", "two lead", "has more", "newer epoch", "new one"],
+)
+def test_who_leads_is_asked_and_else_the_standby_that_has_most(
+    heard: dict[str, Told | ClewError], asked: tuple[str, bool]
+) -> None:
+    choice = choose(TRIO, heard, GROUP)
+    assert (choice.url, choice.leads, choice.group) == (*asked, GROUP)
+
+
+@pytest.mark.parametrize(
+    ("heard", "code", "why"),
+    [
+        ({A: leader(), B: Told(3, "x", "alone")}, ErrorCode.CONFLICT, f"{B} belongs to no group"),
+        ({A: leader(), B: standby(group=OTHER)}, ErrorCode.CONFLICT, "belong to different groups"),
+        ({A: GONE, B: standby(group="")}, ErrorCode.UNAVAILABLE, "has followed nobody yet"),
+        ({A: GONE, B: standby(group=OTHER)}, ErrorCode.UNAVAILABLE, "of another group"),
+        ({A: GONE, B: Told(3)}, ErrorCode.UNAVAILABLE, "an older version"),
+        (
+            {A: GONE, B: ClewError(ErrorCode.FORBIDDEN, "no such key")},
+            ErrorCode.FORBIDDEN,
+            "no such key",
+        ),
+    ],
+    ids=["alone", "two groups", "followed nobody", "other standby", "older", "refused"],
+)
+def test_servers_that_are_not_of_one_group_or_have_nothing_yet_are_not_asked(
+    heard: dict[str, Told | ClewError], code: ErrorCode, why: str
+) -> None:
+    with pytest.raises(ClewError, match=why) as told:
+        choose(TRIO, heard, GROUP)
+    assert told.value.code is code
+
+
+def test_a_leader_may_be_of_another_group_than_the_one_before() -> None:
+    assert choose(TRIO, {A: leader(group=OTHER), B: GONE}, GROUP) == Choice(A, True, 1, OTHER)
+
+
+Say = Callable[[Heard], "bytes | Iterator[bytes]"]
+
+
+@dataclass(slots=True)
+class Acted:
+    """A server of a group that says what the test has it say."""
+
+    told: Told
+    say: Say | None = None
+    waits_for: threading.Event | None = None
+    opens_after: int = 0
+    """How often it says that its doors are about to open."""
+    heard: list[Heard] = field(default_factory=list)
+
+    def __call__(self, heard: Heard) -> bytes | Iterator[bytes]:
+        headers = {} if self.told.role == "alone" else {ROLE_HEADER: self.told.role}
+        if self.waits_for is not None:
+            self.waits_for.wait(PATIENT_S)
+        if self.opens_after:
+            self.opens_after -= 1
+            about = {"code": "unavailable", "detail": "about to open"}
+            return answer(about, 503, {ROLE_HEADER: OPENING})
+        if heard.path == FRAMES_PATH:
+            return answer({"flushed": 0, **msgspec.structs.asdict(self.told)}, headers=headers)
+        self.heard.append(heard)
+        if self.say is not None:
+            return self.say(heard)
+        if heard.method != "GET" and self.told.role == "standby":
+            return answer({"code": "unavailable", "detail": "a standby"}, 503, headers)
+        return answer({"by": self.told.role}, headers=headers)
+
+
+@contextlib.contextmanager
+def tier_of(*members: Acted, timeout_s: float = PATIENT_S) -> Iterator[Shards]:
+    """Give a tier with one shard, of these servers."""
+    with contextlib.ExitStack() as within:
+        urls = [within.enter_context(ScriptedServer(each)).url for each in members]
+        shards = Shards([Shard("a", urls[0], tuple(urls[1:]))], timeout_s=timeout_s)
+        within.callback(shards.close)
+        yield shards
+
+
+def ask(shards: Shards) -> tuple[bytes, list[str]]:
+    """Return what the shard answers, and which shards a standby answered for."""
+    with gather(shards.names):
+        ((_, body),) = shards.ask(lambda server: server.get("/x").body).answers
+        return body, standby_shards()
+
+
+def write(shards: Shards) -> bytes:
+    return shards.one("a", lambda server: server.post("/x", b"{}", "application/json").body)
+
+
+def test_a_question_goes_to_the_one_that_leads_and_on_to_the_other_when_that_breaks_off() -> None:
+    first, second = Acted(standby()), Acted(leader())
+    with tier_of(first, second) as shards:
+        assert ask(shards) == (b'{"by":"leader"}', [])
+        # It goes away in the middle of a question, and nobody leads.
+        second.told, second.say = Told(), lambda _: b""
+        assert ask(shards) == (b'{"by":"standby"}', ["a"])
+        # The other one was promoted.
+        first.told = leader(2)
+        assert write(shards) == b'{"by":"leader"}'
+        assert ask(shards) == (b'{"by":"leader"}', [])
+
+
+def test_what_one_says_that_does_not_lead_any_more_is_asked_of_the_one_that_does() -> None:
+    first, second = Acted(leader(1)), Acted(standby(1))
+    with tier_of(first, second) as shards:
+        assert ask(shards) == (b'{"by":"leader"}', [])
+        first.told, second.told = standby(2), leader(2)
+        assert ask(shards) == (b'{"by":"leader"}', [])
+        assert len(second.heard) == 1
+        # Nothing was done by a standby that refused it.
+        first.told, second.told = leader(3), standby(3)
+        assert write(shards) == b'{"by":"leader"}'
+        assert [len(each.heard) for each in (first, second)] == [3, 2]
+
+
+def test_whoever_begins_to_lead_is_waited_for_while_its_doors_are_shut() -> None:
+    first, second = Acted(leader()), Acted(standby())
+    with tier_of(first, second) as shards:
+        assert ask(shards) == (b'{"by":"leader"}', [])
+        first.told, first.say = Told(), lambda _: b""
+        first.opens_after = 10**6
+        second.told, second.opens_after = leader(2), 3
+        assert ask(shards) == (b'{"by":"leader"}', [])
+        # What is written as well: nothing was done by whoever said so.
+        second.opens_after = 3
+        assert write(shards) == b'{"by":"leader"}'
+        assert [heard.method for heard in second.heard] == ["GET", "POST"]
+
+
+def test_a_question_goes_on_within_its_time_where_a_server_hangs() -> None:
+    ended = threading.Event()
+
+    def hang(_: Heard) -> bytes:
+        # From now on it does not say what it is either.
+        first.waits_for = ended
+        ended.wait(PATIENT_S)
+        return b""
+
+    first, second = Acted(leader(), hang), Acted(standby())
+    with tier_of(first, second, timeout_s=PATIENT_S / 2) as shards:
+        try:
+            assert ask(shards) == (b'{"by":"standby"}', ["a"])
+        finally:
+            ended.set()
+
+
+def test_what_is_written_is_not_sent_twice_where_nobody_knows_whether_it_was_done() -> None:
+    first, second = Acted(leader(), lambda _: b""), Acted(standby())
+    with tier_of(first, second) as shards:
+        with pytest.raises(ClewError, match="whether it did what was sent is not known"):
+            write(shards)
+        assert [heard.method for heard in first.heard] == ["POST"]
+        first.told = standby()
+        with pytest.raises(ClewError, match="none of its servers leads") as refused:
+            write(shards)
+        assert refused.value.code is ErrorCode.UNAVAILABLE
+        assert (len(first.heard), len(second.heard)) == (1, 0)
+
+
+def test_servers_of_one_shard_that_do_not_have_the_same_are_no_partial_answer() -> None:
+    with tier_of(Acted(leader()), Acted(Told(4, "x", "alone"))) as shards:
+        with pytest.raises(ClewError, match="shard a: its servers do not keep the same") as told:
+            ask(shards)
+        assert told.value.code is ErrorCode.CONFLICT
+        (looked,) = shards.look(timeout_s=PATIENT_S)
+        assert isinstance(looked.asked, ClewError)
+        assert [each.told for each in looked.heard.values()] == [leader(), Told(4, "x", "alone")]
+
+
+def test_a_shard_that_makes_a_mistake_is_missing_unless_every_one_does() -> None:
+    mistake = answer({"code": "internal", "detail": "the server made a mistake"}, 500)
+    with (
+        ScriptedServer(lambda _: answer({})) as well,
+        ScriptedServer(lambda _: mistake) as ill,
+    ):
+        shards = Shards([Shard("a", well.url), Shard("b", ill.url)], timeout_s=PATIENT_S)
+        try:
+            with gather(shards.names) as gathering:
+                found = shards.ask(lambda server: server.get("/x").body)
+            assert [shard.name for shard, _ in found.answers] == ["a"]
+            assert gathering.missing == {"b": "the server made a mistake"}
+            with pytest.raises(ClewError, match="shard b: the server made a mistake") as told:
+                shards.ask(lambda server: server.get("/x"), only={"b"})
+            assert told.value.code is ErrorCode.INTERNAL
+        finally:
+            shards.close()
+
+
+def test_a_standby_that_lacks_what_was_seen_before_is_named_and_what_it_has_is_answered(
+    tmp_path: Path,
+) -> None:
+    def read(acked: int) -> Say:
+        rows = pa.table({"SpanName": [f"up to {acked}"]})
+        scan = ReadScan(rows, ("String",))
+        body = encode_answer(ScanAnswer(acked, {"rows": scan}))
+        return lambda heard: answer(
+            body if heard.path == SCANS_PATH else b"", headers={ROLE_HEADER: first.told.role}
+        )
+
+    first = Acted(leader(acked=9))
+    first.say = read(9)
+    with tier_of(first, Acted(Told(), lambda _: b"")) as shards:
+        engine = ShardedEngine(tmp_path, shards)
+        try:
+            assert look_through(engine, shards) == ("up to 9", [], [])
+            with gather(shards.names) as begun:
+                moment = engine.snapshot()
+                first.told = standby(acked=7)
+                first.say = read(7)
+                # The moment of the leader, read at the standby.
+                rows = engine.query("@rows", snapshot=moment, scans=SCANS)
+                assert rows.to_pydict() == {"SpanName": ["up to 7"]}
+                assert told_of(begun) == (["a"], ["a"])
+            assert look_through(engine, shards) == ("up to 7", ["a"], ["a"])
+            # As soon as it has all, nothing is missing; that nobody leads is told on.
+            first.told = standby(acked=9)
+            first.say = read(9)
+            assert look_through(engine, shards) == ("up to 9", [], ["a"])
+        finally:
+            engine.close()
+
+
+SCANS = {"rows": Scan(TRACES, ("SpanName",), "1")}
+
+
+def look_through(engine: ShardedEngine, shards: Shards) -> tuple[str, list[str], list[str]]:
+    """Return the row, which shards are missing, and for which a standby answered."""
+    with gather(shards.names) as gathering:
+        rows = engine.query("@rows", snapshot=engine.snapshot(), scans=SCANS)
+        return (str(rows.column(0)[0]), *told_of(gathering))
+
+
+def told_of(gathering: Gathering) -> tuple[list[str], list[str]]:
+    return gathering.missing_shards, sorted(gathering.standbys)
