@@ -20,17 +20,26 @@ export function markOwn(until: AbortSignal): AbortSignal {
 	return until;
 }
 
-const LACKING = new WeakMap<AbortSignal, Set<string>>();
+type Names = WeakMap<AbortSignal, Set<string>>;
+
+const LACKING: Names = new WeakMap();
+const UNLED: Names = new WeakMap();
 
 /** The shards that answers lack which were asked for with a signal: a query tier could not ask them. */
 export function lackedBy(until: AbortSignal): string[] {
 	return [...(LACKING.get(until) ?? [])];
 }
 
-function noteLacked(until: AbortSignal, shards: string): void {
-	const names = LACKING.get(until) ?? new Set();
-	for (const name of shards.split(",")) names.add(name.trim());
-	LACKING.set(until, names);
+/** The shards that standbys answered for, since none of their servers leads. */
+export function unledOf(until: AbortSignal): string[] {
+	return [...(UNLED.get(until) ?? [])];
+}
+
+function noteShards(names: Names, until: AbortSignal | undefined, shards: string | null): void {
+	if (until === undefined || shards === null) return;
+	const known = names.get(until) ?? new Set();
+	for (const name of shards.split(",")) known.add(name.trim());
+	names.set(until, known);
 }
 
 /** Why an answer did not come: what the server said, or that it said nothing. */
@@ -182,8 +191,8 @@ async function exchange<Document>(
 	} catch (error) {
 		throw explainSilence(error, ask.until);
 	}
-	const lacked = response.headers.get("x-clew-partial");
-	if (lacked !== null && ask.until) noteLacked(ask.until, lacked);
+	noteShards(LACKING, ask.until, response.headers.get("x-clew-partial"));
+	noteShards(UNLED, ask.until, response.headers.get("x-clew-standby"));
 	if (!response.ok) throw await readProblem(response);
 	noteHeard();
 	try {

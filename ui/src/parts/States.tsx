@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { keepApiKey, type Problem } from "../api/client";
 import { lostSince } from "../api/reach";
 import type { Answer } from "../state/answer";
-import { missingShards } from "../state/partial";
+import { missingShards, unledShards } from "../state/partial";
 import { Hint } from "./Hint";
 import { nameMany, sayTime } from "./words";
 
@@ -95,6 +95,7 @@ export function Away() {
 /** That what is shown lacks what some servers have, on every screen; it goes when they answer. */
 export function Partial() {
 	const missing = missingShards.value;
+	const unled = unledShards.value.filter((name) => !missing.includes(name));
 	return (
 		<div class="partial" role="status">
 			{missing.length > 0 && (
@@ -104,6 +105,15 @@ export function Partial() {
 						{nameMany(missing.length, "This shard does", "These shards do")} not answer:{" "}
 						{missing.join(", ")}. What {nameMany(missing.length, "it has", "they have")} is left out
 						of what you see.
+					</span>
+				</div>
+			)}
+			{unled.length > 0 && (
+				<div class="notice">
+					<span>
+						<b>A standby answers.</b> No server leads{" "}
+						{nameMany(unled.length, "this shard", "these shards")}: {unled.join(", ")}. What was
+						acknowledged last may not be shown yet, and nothing can be written.
 					</span>
 				</div>
 			)}

@@ -1,9 +1,9 @@
 /** An answer on its way: never a blank where something was known, never an old one as if it were new. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { lackedBy, markOwn, Problem } from "../api/client";
+import { lackedBy, markOwn, Problem, unledOf } from "../api/client";
 import { returns } from "../api/reach";
-import { noteLacking } from "./partial";
+import { noteLacking, noteUnled } from "./partial";
 import { type Place, place, writePlace } from "./place";
 
 /** `stale` holds the answer to the question before, or one that could not be renewed, and since when. */
@@ -29,7 +29,13 @@ export function useAnswer<Document>(
 	const [round, setRound] = useState(0);
 	const shown = useRef(about);
 	const looked = useRef<string | null>(null);
-	useEffect(() => () => noteLacking(looked, []), []);
+	useEffect(
+		() => () => {
+			noteLacking(looked, []);
+			noteUnled(looked, []);
+		},
+		[],
+	);
 	useEffect(() => {
 		if (key === null) return;
 		const gone = new AbortController();
@@ -47,6 +53,7 @@ export function useAnswer<Document>(
 			(data) => {
 				if (gone.signal.aborted) return;
 				noteLacking(looked, lackedBy(gone.signal));
+				noteUnled(looked, unledOf(gone.signal));
 				setAnswer({ status: "ready", data, at: Date.now() });
 			},
 			(error: unknown) => {
