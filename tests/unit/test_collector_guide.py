@@ -73,28 +73,39 @@ def test_every_pipeline_sends_to_an_exporter_that_there_is() -> None:
         assert set(pipeline["receivers"]) <= set(document["receivers"])
         assert set(pipeline["exporters"]) <= set(document["exporters"])
     exporters = document["exporters"]
-    assert exporters["loadbalancing/traces"]["routing_key"] == "traceID"
-    assert exporters["loadbalancing/metrics"]["routing_key"] == "service"
-    assert hostnames("loadbalancing/traces") == hostnames("loadbalancing/metrics")
+    assert exporters["load_balancing/traces"]["routing_key"] == "traceID"
+    assert exporters["load_balancing/metrics"]["routing_key"] == "service"
+    assert hostnames("load_balancing/traces") == hostnames("load_balancing/metrics")
+
+
+def test_what_is_taken_waits_for_a_server_that_is_away_and_is_not_given_up() -> None:
+    for exporter in recipe()["exporters"].values():
+        # Taken whole or not at all: a part that is refused would have the other part sent again.
+        assert exporter["sending_queue"]["enabled"] == "true"
+        # What the first queue took waits for room in the second one: the default is five seconds.
+        assert exporter["timeout"] == "24h"
+        behind = exporter["protocol"]["otlp"]
+        assert behind["sending_queue"]["block_on_overflow"] == "true"
+        assert behind["retry_on_failure"]["max_elapsed_time"] == "0"
 
 
 def test_it_names_the_port_at_which_a_server_takes_otlp() -> None:
     own = Configuration().otlp_grpc
     assert own is not None
     assert own.port == OTLP_PORT
-    for hostname in hostnames("loadbalancing/traces"):
+    for hostname in hostnames("load_balancing/traces"):
         assert hostname.endswith(f":{own.port}")
 
 
 def test_the_tiers_shards_are_called_as_the_collector_calls_them() -> None:
     single, grouped = (parse_shards(text) for text in re.findall(r"--shards (\S+)\n", GUIDE))
     for shards in (single, grouped):
-        assert [shard.name for shard in shards] == hostnames("loadbalancing/traces")
+        assert [shard.name for shard in shards] == hostnames("load_balancing/traces")
     assert [len(shard.urls) for shard in grouped] == [2, 1]
 
 
 def test_our_router_sends_where_the_recipes_ring_says() -> None:
-    ring = Ring(hostnames("loadbalancing/traces"))
+    ring = Ring(hostnames("load_balancing/traces"))
     ids = [ids_of(number) for number in range(1, 50)]
     parts: Any = split_spans(spans_request("shop", ids), ring)
     assert set(parts) == set(ring.names)

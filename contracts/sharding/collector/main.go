@@ -38,13 +38,13 @@ func traceID(number uint64) []byte {
 	return sum[:16]
 }
 
-// contested lists ids whose owner would be another if the endpoints came in another order.
+// contested lists ids whose owner would be another if a point that finds its place taken were left
+// out, instead of taking the next free place.
 func contested(sorted []string, wanted int) [][]byte {
-	turned := slices.Clone(sorted)
-	slices.Reverse(turned)
-	right, wrong := newHashRing(sorted), newHashRing(turned)
+	right := newHashRing(sorted)
+	wrong := &hashRing{items: positionsForEndpointsWithOptions(sorted, defaultWeight, maxPositions, 1)}
 	var found [][]byte
-	for number := uint64(1000); number < 200_000 && len(found) < wanted; number++ {
+	for number := uint64(1000); number < 2_000_000 && len(found) < wanted; number++ {
 		id := traceID(number)
 		if right.endpointFor(id) != wrong.endpointFor(id) {
 			found = append(found, id)
@@ -79,14 +79,14 @@ func main() {
 	}
 	told := document{
 		Made:  "contracts/sharding/collector/vectors.sh " + os.Args[1],
-		About: "Which endpoint the loadbalancing exporter " + os.Args[1] + " of the OpenTelemetry Collector chooses, by its own code: trace ids are hashed as 16 bytes, names of services as UTF-8. The last traces of a ring are those whose owner hangs on the order in which endpoints that meet are taken.",
+		About: "Which endpoint the loadbalancing exporter " + os.Args[1] + " of the OpenTelemetry Collector chooses, by its own code: trace ids are hashed as 16 bytes, names of services as UTF-8. The last traces of a ring are those whose owner hangs on where a point goes that finds its place taken.",
 	}
 	for _, endpoints := range [][]string{
 		{"a:4317"},
 		{"a:4317", "b:4317"},
 		{"b:4317", "a:4317", "c:4317"},
 		{"127.0.0.1:14317", "127.0.0.1:24317", "127.0.0.1:34317"},
-		{"shard-1", "shard-0", "shard-1"},
+		{"shard-1", "shard-0"},
 		{"[fd00::2]:4317", "[fd00::1]:4317", "telemetry.example:4317", "10.0.0.9:4317"},
 		many,
 	} {

@@ -3,7 +3,7 @@
 # as a Go module: contracts/sharding/collector/vectors.sh [VERSION]
 # Nothing of the exporter is kept here: its file is put beside main.go in a folder for the occasion.
 set -eu
-version=${1:-v0.115.0}
+version=${1:-v0.160.0}
 module=github.com/open-telemetry/opentelemetry-collector-contrib/exporter/loadbalancingexporter
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)

@@ -1,12 +1,14 @@
 """Which of several servers owns a trace: the ring that OpenTelemetry Collectors route by.
 
-A key belongs to the shard whose point comes next on a circle. Every shard has a hundred points, at
-places that follow from its name alone; so the order in which shards are listed means nothing, and a
-shard that is added takes keys from the others and moves none between them.
+A key belongs to the shard whose point comes next on a circle. Every shard has two hundred points,
+at places that follow from its name, and where points meet, from those of the others; so the order
+in which shards are listed means nothing, and a shard that is added takes keys from the others and
+moves next to none between them.
 
 The ring is the one of the Collector's `loadbalancing` exporter, number for number, because there
-the spans are sent: a name is what its static resolver lists. `contracts/sharding/` says what it is
-made of, and holds vectors that the Collector's own code has written.
+the spans are sent: a name is what its static resolver lists. The exporter has had other rings in
+earlier versions; this is the newest that was to be had. `contracts/sharding/` says what it is made
+of, and holds vectors that the Collector's own code has written.
 """
 
 from __future__ import annotations
@@ -22,10 +24,13 @@ from clew.base.ids import parse_trace_id
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PLACES: Final = 36_000
-"""On the circle: hundredths of a degree. The Collector's number, as the next one is."""
+PLACES: Final = 131_071
+"""On the circle. The Collector's number, as the next two are."""
 
-POINTS_PER_SHARD: Final = 100
+POINTS_PER_SHARD: Final = 200
+
+TRIED_MAX: Final = 10
+"""Places that a point tries, one after the other, until one is free; then it is left out."""
 
 OTLP_PORT: Final = 4317
 """Where Collectors send when nothing else is said: the port of OTLP over gRPC."""
@@ -48,10 +53,11 @@ class Ring:
                 ErrorCode.INVALID_ARGUMENT, "there is no shard", hint="name at least one"
             )
         points: dict[int, str] = {}
-        for name in self.names:
-            for place in _places_of(name):
-                # Where two shards meet, the one whose name sorts first stays.
-                points.setdefault(place, name)
+        for wanted, _, owner in sorted(point for name in self.names for point in _points_of(name)):
+            tried = ((wanted + step) % PLACES for step in range(TRIED_MAX))
+            free = next((place for place in tried if place not in points), None)
+            if free is not None:
+                points[free] = owner
         self._places = sorted(points)
         self._owners = [points[place] for place in self._places]
 
@@ -78,7 +84,9 @@ def endpoint_of(url: str) -> str:
     return f"[{host}]:{OTLP_PORT}" if ":" in host else f"{host}:{OTLP_PORT}"
 
 
-def _places_of(name: str) -> Iterable[int]:
+def _points_of(name: str) -> Iterable[tuple[int, int, str]]:
+    """Yield what points are sorted by: the place that each wants, its whole hash, and the name."""
     begun = zlib.crc32(name.encode())
     for point in range(POINTS_PER_SHARD):
-        yield zlib.crc32(bytes((point,)), begun) % PLACES
+        hashed = zlib.crc32(point.to_bytes(4, "little"), begun)
+        yield hashed % PLACES, hashed, name

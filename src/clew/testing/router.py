@@ -4,10 +4,11 @@ For tests, and for set-ups so small that a Collector is one process too many. Wh
 
 - a span to the owner of its trace id (the exporter: `routing_key: traceID`, its default);
 - a log record to the owner of its trace id; one that has none to the owner of its service's name.
-  (Up to version 0.115.0 the exporter draws a shard for such a record; ours is the same each time.)
+  (The exporter draws a shard for such a record; ours is the same each time. Its newer versions
+  hash a trace id of a log record as text, so that the record may lie apart from its spans.)
 - a data point to the owner of its service's name (the exporter: `routing_key: service`, its default
-  for metrics, which refuses a request in which a resource has no `service.name`; ours takes it as
-  the service without a name).
+  for metrics, which drops a resource without `service.name`; ours takes it as the service without
+  a name).
 
 A request is answered once every shard has taken its part, with what they refused added up. If one
 did not, the answer is 503, and whoever sends it again sends all of it again.
