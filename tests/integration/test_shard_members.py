@@ -14,6 +14,7 @@ import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import OPENING, ROLE_HEADER, Gathering, Shard, gather, standby_shards
+from clew.remote.feeds import ShardFeeds
 from clew.remote.members import FRAMES_PATH, Choice, Told, choose
 from clew.remote.shards import Shards
 from clew.store.engine.contract import Scan
@@ -195,6 +196,50 @@ def test_a_question_goes_on_within_its_time_where_a_server_hangs() -> None:
             assert ask(shards) == (b'{"by":"standby"}', ["a"])
         finally:
             ended.set()
+
+
+def say_feed(*lines: str, role: str) -> bytes:
+    """Return the beginning of a feed, which breaks off."""
+    head = f"HTTP/1.1 200 OK\r\nConnection: close\r\n{ROLE_HEADER}: {role}\r\n\r\n"
+    return (head + "".join(f"{line}\n" for line in lines)).encode()
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        say_feed("id: 7", "", role="standby"),
+        answer({"code": "invalid_argument", "detail": "9 has not happened yet"}, 400),
+    ],
+    ids=["goes back", "refuses"],
+)
+def test_a_feed_waits_for_a_standby_that_does_not_show_yet_what_was_heard(lacking: bytes) -> None:
+    lacking = lacking.replace(b"Connection", f"{ROLE_HEADER}: standby\r\nConnection".encode(), 1)
+    said = [
+        say_feed("id: 9", "data: x", "", role="leader"),
+        lacking,
+        say_feed("id: 9", "", role="standby"),
+        say_feed("id: 10", "data: y", "", role="leader"),
+    ]
+    with tier_of(first := Acted(leader()), Acted(Told(), lambda _: b"")) as shards:
+        first.say = lambda _: said.pop(0) if said else b""
+        heard: list[tuple[str, list[str], bool]] = []
+        news = threading.Semaphore(0)
+        feeds = ShardFeeds(shards, "/live", [], after=None, wake=news.release)
+        try:
+            while [data for _, data, _ in heard if data] != [["x"], ["y"]]:
+                assert news.acquire(timeout=PATIENT_S)
+                told = feeds.take()
+                assert told is not None
+                assert told.failure is None, told
+                if told.lost is None:
+                    data = [event.data for event in told.events]
+                    heard.append((told.last_id, data, told.is_of_standby))
+        finally:
+            feeds.close()
+        assert heard == [("9", ["x"], False), ("9", [], True), ("10", ["y"], False)]
+        # It came back each time with what was heard last.
+        asked = [each.headers.get("last-event-id") for each in first.heard[:4]]
+        assert asked == [None, "9", "9", "9"]
 
 
 def test_what_is_written_is_not_sent_twice_where_nobody_knows_whether_it_was_done() -> None:

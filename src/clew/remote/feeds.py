@@ -4,6 +4,10 @@ Every shard's feed is read by a thread of its own, which comes back after a loss
 that it heard; what it reads goes into one queue. The queue is short: where it is full the threads
 wait, and a shard's server does with a slow reader what it does with any, which is to count what it
 leaves out.
+
+A shard that is a group is heard where its questions go, and from another server as soon as they go
+there. Ids of feeds are numbers that grow, of frames or of events, and the same on all servers of a
+group; so a standby that does not show yet what was heard before cannot be heard.
 """
 
 from __future__ import annotations
@@ -11,12 +15,14 @@ from __future__ import annotations
 import contextvars
 import functools
 import queue
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import STANDBY
 from clew.remote.events import SILENCE_S_MAX, Event, EventParser, is_passing, pause_seconds
 
 if TYPE_CHECKING:
@@ -40,12 +46,14 @@ ID_CHARS_MAX: Final = 8192
 class Heard:
     """What came of one shard: events, and the id after which its feed goes on.
 
-    `lost` is why it cannot be heard for now, `failure` why it never will be.
+    `is_of_standby`: a server said it that does not lead the shard. `lost` is why the shard cannot
+    be heard for now, `failure` why it never will be.
     """
 
     shard: str
     last_id: str
     events: tuple[Event, ...] = ()
+    is_of_standby: bool = False
     lost: ClewError | None = None
     failure: ClewError | None = None
 
@@ -76,6 +84,8 @@ class ShardFeeds:
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._servers: dict[str, Server] = {}
+        self._left: set[str] = set()
+        shards.hear_moves(self._leave)
         for shard in shards.shards:
             name = f"clew-feed-{shard.name}"
             # Whose key a shard is shown is in the request's context, which threads do not inherit.
@@ -92,11 +102,21 @@ class ShardFeeds:
     def close(self) -> None:
         """End every thread; idempotent."""
         self._closing.set()
+        self._shards.unhear_moves(self._leave)
         with self._lock:
             servers = list(self._servers.values())
         for server in servers:
             # A shard may say nothing yet, or nothing any more.
             server.abort()
+
+    def _leave(self, name: str, url: str) -> None:
+        """Leave a server that may say nothing for long, as questions go to another one."""
+        with self._lock:
+            server = self._servers.get(name)
+            if server is None or server.url == url:
+                return
+            self._left.add(name)
+        server.abort()
 
     def _follow(self, shard: Shard) -> None:
         last_id = self.places.get(shard.name, "")
@@ -115,6 +135,13 @@ class ShardFeeds:
                     return
                 lost = error
             last_id = parser.last_id
+            with self._lock:
+                server = self._servers.pop(shard.name, None)
+                is_left = server is not None and shard.name in self._left
+                self._left.discard(shard.name)
+            if is_left:
+                # Nothing was lost as long as the other one can be heard.
+                continue
             failures = 0 if last_id != before else failures + 1
             self._shards.hear_loss(shard)
             self._put(Heard(shard.name, "", lost=lost))
@@ -123,6 +150,7 @@ class ShardFeeds:
     def _read(self, shard: Shard, parser: EventParser) -> bool:
         """Read until it ends; return whether that is because another server leads the shard."""
         path, pairs = self._asked
+        given = parser.last_id
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if parser.last_id:
             headers["Last-Event-ID"] = parser.last_id
@@ -132,15 +160,25 @@ class ShardFeeds:
             if self._closing.is_set():
                 # Whoever closes may have looked before.
                 return False
-            with server.stream(path, pairs, headers) as stream:
-                for chunk in stream.chunks():
-                    if self._closing.is_set():
-                        return False
-                    events = tuple(parser.feed(chunk))
-                    if parser.last_id:
-                        self._put(Heard(shard.name, parser.last_id, events))
-                    if self._shards.is_outdone(shard, server):
-                        return True
+            try:
+                with server.stream(path, pairs, headers) as stream:
+                    for chunk in stream.chunks():
+                        if self._closing.is_set():
+                            return False
+                        events = tuple(parser.feed(chunk))
+                        is_of_standby = server.role == STANDBY
+                        if is_of_standby and _is_before(parser.last_id, given):
+                            parser.last_id = given
+                            raise _not_so_far(server.url)
+                        if parser.last_id:
+                            self._put(Heard(shard.name, parser.last_id, events, is_of_standby))
+                        if self._shards.is_outdone(shard, server):
+                            return True
+            except ClewError as error:
+                if server.role == STANDBY and given and error.code is ErrorCode.INVALID_ARGUMENT:
+                    # It says that what was heard has not happened.
+                    raise _not_so_far(server.url) from error
+                raise
         return False
 
     def _put(self, heard: Heard) -> None:
@@ -151,6 +189,23 @@ class ShardFeeds:
                 continue
             self._wake()
             return
+
+
+def _is_before(place: str, other: str) -> bool:
+    """Return whether an id of a feed is of something earlier than another one."""
+
+    def numbers(text: str) -> list[int]:
+        return [int(each) for each in re.findall(r"\d{1,19}", text)]
+
+    return numbers(place) < numbers(other)
+
+
+def _not_so_far(url: str) -> ClewError:
+    return ClewError(
+        ErrorCode.UNAVAILABLE,
+        f"the standby {url} does not show yet what was heard before",
+        retry_after_ms=1000,
+    )
 
 
 def write_event_id(ids: Mapping[str, str]) -> str:

@@ -202,6 +202,8 @@ class Members:
         self._seconds_max = seconds_max
         self._finding = threading.Lock()
         self._lock = threading.Lock()
+        self.moves: list[Callable[[str, str], object]] = []
+        """Called with the shard's name and an address, when that is asked and was not before."""
         self._choice: Choice | None = None if self.is_group else Choice(shard.url, leads=True)
         self._last = self._choice
         self._group = ""
@@ -308,6 +310,9 @@ class Members:
                 before, self._last = self._last, choice
             if choice != before:
                 self._tell(choice, is_first=before is None)
+            if before is not None and choice.url != before.url:
+                for callback in tuple(self.moves):
+                    callback(self.shard.name, choice.url)
             return choice
 
     def is_silent(self, url: str, key: str | None) -> bool:

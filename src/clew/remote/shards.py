@@ -213,6 +213,20 @@ class Shards:
         """Return whether `connect` would lead to another server by now, since that one leads."""
         return self._lines[shard.name].is_outdone(server, _caller_key())
 
+    def hear_moves(self, callback: Callable[[str, str], object]) -> None:
+        """Have `callback` called, from any thread, when a shard's questions go to another server.
+
+        It is given the name of the shard and the address of the server, and MUST NOT block.
+        """
+        for line in self._lines.values():
+            line.members.moves.append(callback)
+
+    def unhear_moves(self, callback: Callable[[str, str], object]) -> None:
+        """Have it called no more; idempotent."""
+        for line in self._lines.values():
+            if callback in line.members.moves:
+                line.members.moves.remove(callback)
+
     def hear_loss(self, shard: Shard) -> None:
         """Take note that a connection of `connect` ended."""
         self._lines[shard.name].hear_loss()

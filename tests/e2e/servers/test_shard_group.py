@@ -81,10 +81,9 @@ class Listener:
         spans = [data for name, data in list(self.events) if name == "message"]
         return [span["span_id"] for batch in spans for span in batch]
 
-    def missing(self) -> list[list[str]]:
-        """Return each time which shards cannot be heard."""
-        told = [data for name, data in list(self.events) if name == "shards"]
-        return [each["missing_shards"] for each in told]
+    def told(self, which: str) -> list[list[str]]:
+        """Return each time which shards cannot be heard, or which a standby tells of."""
+        return [data.get(which, []) for name, data in list(self.events) if name == "shards"]
 
 
 def get(server: str, path: str) -> tuple[Any, Mapping[str, str]]:
@@ -174,6 +173,12 @@ def test_a_shard_that_is_a_group_answers_whoever_of_it_leads_and_says_so_where_n
             assert refused.status == 503
             assert b"none of its servers leads" in refused.body
 
+            wait_until(
+                lambda: ["a"] in listener.told("standby_shards"),
+                WAIT_SECONDS,
+                "the feed goes on with the standby, and says so",
+            )
+
             # The next one leads, and what is written goes there.
             assert group.promote(1)[0] == 202
             group.wait_claimed(1)
@@ -207,8 +212,9 @@ def test_a_shard_that_is_a_group_answers_whoever_of_it_leads_and_says_so_where_n
                 lambda: set(ids) <= set(listener.heard()), WAIT_SECONDS, "the feed tells of spans"
             )
             assert sorted(listener.heard()) == ids
-            assert ["a"] in listener.missing()
-            assert listener.missing()[-1] == []
+            assert ["a"] in listener.told("missing_shards")
+            assert listener.told("missing_shards")[-1] == []
+            assert listener.told("standby_shards")[-1] == []
             wait_until(
                 lambda: roles_of(tier, group) == ["standby", "leads"],
                 WAIT_SECONDS,

@@ -142,7 +142,7 @@ class _Writer:
             print_note(f"{plural(dropped, noun)} left out: this reader lagged", dropped=dropped)
             return
         if said.name == "shards":
-            self._tell_missing(decode(said.data.encode(), dict[str, Any]).get("missing_shards", []))
+            self._tell_whose(decode(said.data.encode(), dict[str, Any]))
             return
         if heard.feed.signal == "traces":
             for span in decode(said.data.encode(), list[Span]):
@@ -151,10 +151,17 @@ class _Writer:
             for record in decode(said.data.encode(), list[LogRecord]):
                 self._write("log", record, record.timestamp, _log_line)
 
-    def _tell_missing(self, missing: list[str]) -> None:
-        """Say which shards of a query tier cannot be heard."""
+    def _tell_whose(self, said: dict[str, Any]) -> None:
+        """Say which shards of a query tier cannot be heard, and which a standby tells of."""
+        missing, standbys = said.get("missing_shards", []), said.get("standby_shards", [])
         if missing:
             print_note(f"not heard: shard {', '.join(missing)}", missing_shards=missing)
+        elif standbys:
+            print_note(
+                f"nobody leads shard {', '.join(standbys)}: a standby is heard",
+                missing_shards=missing,
+                standby_shards=standbys,
+            )
         else:
             print_note("all shards are heard again", missing_shards=missing)
 

@@ -1,8 +1,8 @@
 """A live feed of a query tier as server-sent events.
 
 It is what the shards' feeds say, word for word; only the events' ids are this feed's own. Which
-shards cannot be heard is told by events of their own (`shards`), at the beginning and whenever it
-changes.
+shards cannot be heard, and which a standby tells of, is told by events of their own (`shards`), at
+the beginning and whenever it changes.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class ShardedFeed(EventFeed):
         super().__init__(desk, asked)
         pairs = to_pairs(asked.parameters, without=frozenset({"after"}))
         self._feed = MergedFeed(shards, asked.request.url.path, pairs, after)
+        self._whole = self._feed.tell_whose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the client goes, and let go of the shards."""
@@ -48,15 +49,15 @@ class ShardedFeed(EventFeed):
 
     async def _send_events(self, send: Send, ends: Sequence[End]) -> None:
         ended = asyncio.ensure_future(asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED))
-        told: set[str] = set()
+        told = self._whole
         text = b"".join(self._write(heard) for heard in self._feed.take_waiting())
         # The id last: it stands for what was heard so far.
         text = b"retry: 1000\n\n" + text + self._mark() + b"\n"
         try:
             while not ended.done():
-                if told != self._feed.missing:
-                    told = set(self._feed.missing)
-                    text += _tell_missing(told)
+                if told != (whose := self._feed.tell_whose()):
+                    told = whose
+                    text += b"event: shards\ndata: %b\n\n" % msgspec.json.encode(whose)
                 text += b"".join(self._write(heard) for heard in self._feed.take_waiting())
                 if text:
                     await send_text(send, text)
@@ -104,8 +105,3 @@ def _dropped(shard: str, data: str) -> int:
         return msgspec.json.decode(data, type=_Dropped).dropped
     except msgspec.DecodeError as error:
         raise unreadable(shard) from error
-
-
-def _tell_missing(names: set[str]) -> bytes:
-    body = msgspec.json.encode({"partial": bool(names), "missing_shards": sorted(names)})
-    return b"event: shards\ndata: %b\n\n" % body

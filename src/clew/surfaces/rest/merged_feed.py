@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import note_missing
+from clew.base.gathering import note_missing, note_standby
 from clew.remote.feeds import ShardFeeds, write_event_id
 
 if TYPE_CHECKING:
@@ -27,13 +27,14 @@ class MergedFeed:
     """What the shards' feeds of one address say. Belongs to one event loop; `close` it.
 
     `places` is how far whoever is told this has come, by shard, which its user keeps; `missing` are
-    the shards that cannot be heard for now.
+    the shards that cannot be heard for now, `standbys` those that a standby tells of.
     """
 
     def __init__(self, shards: Shards, path: str, pairs: Pairs, after: str | None) -> None:
         """Prepare; `after` is the id of the last event that was told."""
         self.places: dict[str, str] = {}
         self.missing: set[str] = set()
+        self.standbys: set[str] = set()
         self._shards = shards
         self._asked = (path, pairs)
         self._after = after
@@ -71,6 +72,8 @@ class MergedFeed:
             self.missing |= unheard
         for name in sorted(self.missing):
             note_missing(name, "its feed cannot be heard")
+        for name in self.standbys:
+            note_standby(name)
 
     async def hear(self) -> Heard:
         """Return what comes of a shard next, and keep its events for `take_waiting`.
@@ -95,8 +98,13 @@ class MergedFeed:
             return heard
         if heard.lost is not None:
             self.missing.add(heard.shard)
+            self.standbys.discard(heard.shard)
         else:
             self.missing.discard(heard.shard)
+            if heard.is_of_standby:
+                self.standbys.add(heard.shard)
+            else:
+                self.standbys.discard(heard.shard)
             self._waiting.append(heard)
         return heard
 
@@ -104,6 +112,14 @@ class MergedFeed:
         """Return what was heard and not taken yet."""
         waiting, self._waiting = self._waiting, []
         return waiting
+
+    def tell_whose(self) -> dict[str, object]:
+        """Return what is said of the shards where that changes."""
+        whose: dict[str, object] = {
+            "partial": bool(self.missing),
+            "missing_shards": sorted(self.missing),
+        }
+        return whose | ({"standby_shards": sorted(self.standbys)} if self.standbys else {})
 
     @property
     def event_id(self) -> str:

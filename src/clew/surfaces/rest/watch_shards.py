@@ -39,7 +39,7 @@ class ShardedMessages:
         """Prepare; `path` is that of the feed at every shard."""
         pairs = to_pairs(asked, without=frozenset({"after"}))
         self._feed = MergedFeed(shards, path, pairs, place_after(asked.after, shards))
-        self._told: set[str] = set()
+        self._told = self._feed.tell_whose()
 
     async def begin(self) -> None:
         """Begin with every shard.
@@ -61,9 +61,9 @@ class ShardedMessages:
         """
         while True:
             texts = [text for heard in self._feed.take_waiting() for text in self._write(heard)]
-            if self._told != self._feed.missing:
-                self._told = set(self._feed.missing)
-                texts.append(_tell_missing(self._told))
+            if self._told != (whose := self._feed.tell_whose()):
+                self._told = whose
+                texts.append(_encode({"kind": "shards", **whose}))
             if texts:
                 return Messages(texts)
             await self._feed.hear()
@@ -97,7 +97,3 @@ _Said = dict[str, msgspec.Raw]
 
 def _encode(document: dict[str, Any]) -> bytes:
     return msgspec.json.encode(document)
-
-
-def _tell_missing(names: set[str]) -> bytes:
-    return _encode({"kind": "shards", "partial": bool(names), "missing_shards": sorted(names)})
