@@ -13,8 +13,10 @@ from clew.answers.health_documents import (
     SlowQuestionReport,
     StorageReport,
 )
+from clew.base.errors import ClewError, ErrorCode
 from clew.surfaces.cli.commands.health import first_of_each
 from clew.surfaces.cli.grid import render
+from clew.surfaces.cli.servers import ServerReport, ServerState
 from clew.surfaces.cli.views.health import health_lines
 
 AT = "2026-11-20T10:00:00.000000000Z"
@@ -93,8 +95,28 @@ FOUND = Health(
 )
 
 
-def shown(width: int) -> str:
-    return "\n".join(render(line, colour=False) for line in health_lines(FOUND, width, questions=5))
+GROUP = ServerReport(
+    kind="group",
+    ok=False,
+    asked="http://b",
+    leader="http://a",
+    epoch=3,
+    required_acks=1,
+    have_all=1,
+    servers=[
+        ServerState(url="http://a", ok=True, state="leads", role="leader", epoch=3, has=9),
+        ServerState(
+            url="http://b", ok=False, state="behind", role="standby", behind=4, detail="catching up"
+        ),
+    ],
+    count=2,
+    total=2,
+)
+
+
+def shown(width: int, servers: ServerReport | ClewError | None = None) -> str:
+    lines = health_lines(FOUND, width, questions=5, servers=servers)
+    return "\n".join(render(line, colour=False) for line in lines)
 
 
 def test_what_is_near_is_told_with_what_to_do_and_what_nobody_set_is_not() -> None:
@@ -105,6 +127,18 @@ def test_what_is_near_is_told_with_what_to_do_and_what_nobody_set_is_not() -> No
     for part in ("traces", "2.0 KiB", "1.50 s", "504", "key:ann", "unreadable", "1 record since"):
         assert part in text, part
     assert "\x1b" not in text
+
+
+def test_the_servers_beside_it_are_told_and_why_they_are_not() -> None:
+    for width in (80, 120):
+        text = shown(width, GROUP)
+        assert "http://a leads under epoch 3" in text
+        assert "http://b: catching up" in text
+        assert max(map(len, text.splitlines())) <= width
+    refused = ClewError(ErrorCode.FORBIDDEN, "only an admin may\x1b[31m")
+    assert "were not told: only an admin may" in shown(80, refused)
+    assert "\x1b" not in shown(80, refused)
+    assert "leads" not in shown(80)
 
 
 def test_a_narrow_terminal_keeps_what_matters() -> None:

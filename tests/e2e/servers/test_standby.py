@@ -13,6 +13,7 @@ from clew.testing.app_load import AppLoad
 from clew.testing.group import ServerGroup, ask
 from clew.testing.history import GroupLoad, check_histories, wait_until
 from clew.testing.server import ServerProcess
+from tests.e2e.terminal import clew
 from tests.integration.wire import ask as ask_whole
 from tests.integration.wire import sql
 
@@ -98,6 +99,8 @@ def test_what_is_written_at_the_leader_appears_on_the_standby_and_is_served_by_i
         told = ask(standby, "GET", "/api/v1/ingest/status")[1]
         assert told is not None
         assert (told["group"]["role"], told["group"]["epoch"]) == ("standby", 1)
+        shown = clew("health", "--format", "table", server=standby).stdout
+        assert f"{leader} leads under epoch 1; a write waits for 1 standby" in shown
         # Who leads and answers is not replaced behind its back.
         status, problem = group.promote(1)
         assert status == 409

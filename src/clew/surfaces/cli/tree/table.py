@@ -407,7 +407,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "health",
         "clew.surfaces.cli.commands.health:health",
         RUN,
-        "Show limits, sizes, slow questions and losses.",
+        "Show limits, sizes, slow questions, losses, and the servers beside it.",
         "",
         (
             ("clew health", "limits, the nearest first; sizes; slow questions; losses"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from clew.base.errors import ClewError
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
 from clew.surfaces.cli.text import (
     NOTHING,
@@ -16,10 +17,12 @@ from clew.surfaces.cli.text import (
     show_percent,
     show_time,
 )
+from clew.surfaces.cli.views.servers import server_lines
 
 if TYPE_CHECKING:
     from clew.answers.health_documents import Health, Limit, Loss, SignalStorage, SlowQuestion
     from clew.surfaces.cli.grid import Line
+    from clew.surfaces.cli.servers import ServerReport
 
 _LIMITS: Final = (
     Column("limit", flexible=True, least=16),
@@ -54,8 +57,13 @@ _LOSSES: Final = (
 _OF_STATE: Final = {"ok": Style.PLAIN, "near": Style.YELLOW, "full": Style.BOLD_RED}
 
 
-def health_lines(found: Health, width: int, *, questions: int) -> list[Line]:
-    """Return limits (the nearest first), sizes, the slowest questions and what was lost."""
+def health_lines(
+    found: Health, width: int, *, questions: int, servers: ServerReport | ClewError | None = None
+) -> list[Line]:
+    """Return limits (the nearest first), sizes, the slowest questions and what was lost.
+
+    `servers` are those of the group or the shards, or why they were not told; None of one alone.
+    """
     lines = lay_out(_LIMITS, [_limit(each) for each in found.limits if each.max], width)
     for limit in found.limits:
         if limit.state != "ok":
@@ -70,6 +78,11 @@ def health_lines(found: Health, width: int, *, questions: int) -> list[Line]:
     if found.losses:
         lines.append([])
         lines += lay_out(_LOSSES, [_loss(each) for each in found.losses], width)
+    if isinstance(servers, ClewError):
+        told = f"the servers of its group were not told: {servers.message}"
+        lines += [[], styled(escape(told), Style.YELLOW)]
+    elif servers is not None:
+        lines += [[], *server_lines(servers, width)]
     lines.append([])
     lines += _state(found)
     return lines
