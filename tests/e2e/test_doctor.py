@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import threading
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -75,3 +76,23 @@ def test_a_doctor_minds_no_server_of_its_own_version_or_of_none(server: ServerPr
         hidden = versions_by_doctor(url)
     assert hidden["status"] == "ok"
     assert "the server does not tell its version" in hidden["detail"]
+
+
+def test_a_doctor_tells_who_has_the_port_of_another_program() -> None:
+    class Files(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{other.server_port}"
+            check = clew("doctor", server=url).document["checks"][0]
+        finally:
+            other.shutdown()
+            thread.join()
+    assert (check["name"], check["status"]) == ("server", "fail")
+    assert f"what answers at {url} is no clew server: SimpleHTTP/" in check["detail"]
+    assert f"; process {os.getpid()} (" in check["detail"]
+    assert check["hint"].startswith("give the address of a clew server's HTTP door")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -13,10 +14,10 @@ import msgspec
 import pytest
 from starlette.requests import Request
 
+from clew.access.caller import LOCAL
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import Shard, gather, note_missing
 from clew.remote.feeds import ShardFeeds
-from clew.remote.finding import find_keeper
 from clew.remote.http import Server
 from clew.remote.line import SLOW_S
 from clew.remote.members import FRAMES_PATH
@@ -28,7 +29,8 @@ from clew.surfaces.rest.streams import ExportStream
 from clew.surfaces.rest.watch_shards import ShardedMessages
 from clew.team.comments.parameters import CommentEdit, NewComment
 from clew.team.comments.sharded import ShardedComments
-from clew.tree.parameters import WatchParameters
+from clew.tree.parameters import AppQuery, WatchParameters
+from clew.tree.sharded import ShardedTree
 from tests.scripted_http import Heard, ScriptedServer, answer
 
 TIMEOUT_S = 0.3
@@ -70,6 +72,25 @@ def test_an_answer_that_comes_byte_by_byte_is_broken_off_at_the_deadline() -> No
         finally:
             ended.set()
             shards.close()
+
+
+@pytest.mark.parametrize("is_write", [False, True])
+def test_whoever_asks_one_server_gives_up_what_comes_byte_by_byte(is_write: bool) -> None:
+    ended = threading.Event()
+    with (
+        ScriptedServer(lambda _: drip(ended)) as dripping,
+        Server(dripping.url, read_timeout_s=TIMEOUT_S) as server,
+    ):
+        try:
+            with pytest.raises(ClewError) as told:
+                server.post("/x", b"", "") if is_write else server.get("/x")
+            # Nobody reads on, and nothing is asked a second time.
+            dripping.wait_until_left()
+        finally:
+            ended.set()
+    assert told.value.code is ErrorCode.TIMEOUT
+    assert ("is not known" in told.value.message) == is_write
+    assert len(dripping.heard) == 1
 
 
 @pytest.mark.parametrize("kind", ["silent", "late to refuse"])
@@ -139,20 +160,60 @@ def test_a_shard_is_shown_the_key_of_whoever_asks_for_one_thing_or_writes() -> N
     assert asked == [(method, "Bearer clew_mine") for method in ("GET", "POST", "GET", "PATCH")]
 
 
-@pytest.mark.parametrize("status", [404, 502])
-def test_what_somebody_else_says_at_the_address_of_a_shard_is_no_answer(status: int) -> None:
-    missing = answer({"code": "not_found", "detail": "there is no such thing"}, 404)
-    with (
-        ScriptedServer(lambda _: missing) as well,
-        ScriptedServer(lambda _: answer(b"<html>no</html>", status)) as stranger,
-    ):
+ABSENT = {"type": "urn:clew:error:not_found", "code": "not_found", "detail": "there is no such"}
+NOWHERE = ABSENT | {"detail": "there is nothing at '/api/v1/apps'"}
+PAGE = {"Content-Type": "text/html", "Server": "nginx/1.24"}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (answer(b"<html>no</html>", 404, PAGE), "is no clew server: nginx/1.24, which"),
+        (answer(b"<html>no</html>", 502, PAGE), "no clew server answers at .*: nginx/1.24"),
+        (answer(b"<html>index</html>", 200, PAGE), "is no clew server: nginx/1.24, which"),
+        (answer({"detail": "Not Found"}, 404), "is no clew server: it answered 404"),
+        (answer({"code": "not_found", "detail": "?"}, 404), "is no clew server: it answered 404"),
+        (answer({"code": 5, "message": "Not Found"}, 404), "is no clew server: it answered 404"),
+        (answer(b"no", 500), "is no clew server: it answered 500"),
+        (answer(NOWHERE, 404), "the clew server at .* has no /api/v1/apps"),
+        (answer({"code": 5, "message": NOWHERE["detail"]}, 404), "the clew server at .* has no"),
+    ],
+    ids=[
+        "a web server",
+        "a proxy",
+        "its page for whatever is asked",
+        "a program with errors of its own",
+        "one that calls it as clew does",
+        "a gateway of gRPC",
+        "a fault of it",
+        "an older clew server",
+        "a door for telemetry",
+    ],
+)
+def test_what_knows_nothing_of_an_address_is_a_shard_that_is_missing_and_not_empty(
+    said: bytes, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    apps = {"apps": [], "count": 0, "truncated": False, "total": 0}
+
+    def have_none(heard: Heard) -> bytes:
+        return answer(apps) if heard.path == "/api/v1/apps" else answer(ABSENT, 404)
+
+    with ScriptedServer(have_none) as well, ScriptedServer(lambda _: said) as stranger:
         shards = Shards([Shard("a", well.url), Shard("b", stranger.url)], timeout_s=PATIENT_S)
+        tree = ShardedTree(shards, time.time_ns)
         try:
-            with pytest.raises(ClewError, match="these do not: b") as told:
-                find_keeper(shards, lambda server: server.get("/x"), "such thing")
+            with gather(shards.names) as gathering:
+                assert tree.find_apps(LOCAL, AppQuery()).total == 0
+            assert gathering.missing_shards == ["b"]
+            with pytest.raises(ClewError, match=rf"these do not: b \(.*{told}") as absent:
+                tree.get_app(LOCAL, COMMENT)
         finally:
             shards.close()
-    assert told.value.code is ErrorCode.UNAVAILABLE
+    assert absent.value.code is ErrorCode.UNAVAILABLE
+    # With what to do, where its operator looks.
+    (line,) = [each for each in caplog.messages if each.startswith("shard b does not answer")]
+    assert re.search(told, line)
+    assert "clew doctor" in line
 
 
 @pytest.mark.parametrize(

@@ -68,23 +68,63 @@ def test_a_problem_document_becomes_the_error_that_it_tells_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"),
+    ("status", "code", "message"),
     [
-        (400, ErrorCode.INVALID_ARGUMENT),
-        # That a clew server has something not, it says itself.
-        (404, ErrorCode.UNAVAILABLE),
-        (502, ErrorCode.UNAVAILABLE),
-        (500, ErrorCode.INTERNAL),
-        (302, ErrorCode.INTERNAL),
-        (503, ErrorCode.UNAVAILABLE),
+        (400, ErrorCode.UNAVAILABLE, "is no clew server: BaseHTTP"),
+        (404, ErrorCode.UNAVAILABLE, "is no clew server: BaseHTTP"),
+        (500, ErrorCode.UNAVAILABLE, "is no clew server: BaseHTTP"),
+        (501, ErrorCode.UNAVAILABLE, "is no clew server: BaseHTTP"),
+        (302, ErrorCode.UNAVAILABLE, "it leads to https://elsewhere/x"),
+        # A proxy, it may be, in front of one.
+        (502, ErrorCode.UNAVAILABLE, "no clew server answers at"),
+        (503, ErrorCode.UNAVAILABLE, "no clew server answers at"),
+        (504, ErrorCode.TIMEOUT, "no clew server answers at"),
+        (401, ErrorCode.UNAUTHENTICATED, "not as a clew server does"),
+        (413, ErrorCode.TOO_LARGE, "not as a clew server does"),
     ],
 )
-def test_another_server_is_an_error_by_its_status(status: int, code: ErrorCode) -> None:
-    with serving(lambda handler: answer(handler, status, b"<html>no</html>")) as url:
+def test_another_server_is_told_by_what_it_calls_itself(
+    status: int, code: ErrorCode, message: str
+) -> None:
+    leads = {"Location": "https://elsewhere/x"}
+    with serving(lambda handler: answer(handler, status, b"<html>no</html>", **leads)) as url:
         error = raised(url)
     assert error.code is code
-    assert error.hint is not None
-    assert "clew doctor" in error.hint
+    assert message in error.message
+    assert "BaseHTTP" in error.message or status == 302
+    assert "without" not in error.message
+    assert "clew doctor" in (error.hint or "")
+
+
+def test_what_a_clew_server_says_without_a_code_is_its_own_word_all_the_same() -> None:
+    checks = '[{"name":"log","ok":true},{"name":"standbys","ok":false,"detail":"missing: b"}]'
+    unready = f'{{"ready":false,"checks":{checks}}}'.encode()
+    with serving(lambda handler: answer(handler, 503, unready)) as url:
+        error = raised(url)
+    assert (error.code, error.message) == (
+        ErrorCode.UNAVAILABLE,
+        f"{url} is not ready: standbys: missing: b",
+    )
+
+    def say(handler: BaseHTTPRequestHandler) -> None:
+        handler.server_version, handler.sys_version = "clew/0.1", ""
+        answer(handler, 503, b"")
+
+    with serving(say) as url:
+        assert raised(url).message == f"{url} answered 503"
+
+
+def test_a_name_that_a_server_gives_itself_is_one_short_line() -> None:
+    name = "x\x1b[31m" + "y" * 500
+
+    def say(handler: BaseHTTPRequestHandler) -> None:
+        handler.server_version, handler.sys_version = name, ""
+        answer(handler, 404, b"")
+
+    with serving(say) as url:
+        error = raised(url)
+    assert error.message.isprintable()
+    assert len(error.message) < 200
 
 
 @contextmanager
@@ -118,6 +158,14 @@ def test_something_that_speaks_no_http_is_told() -> None:
         assert error.code is ErrorCode.UNAVAILABLE
         assert error.message.endswith("does not speak HTTP")
         assert "HTTP door" in (error.hint or "")
+
+
+def test_an_answer_that_ends_before_its_end_is_none() -> None:
+    for head in (b"Content-Length: 100\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n64\r\n"):
+        with greeting(b"HTTP/1.1 200 OK\r\n" + head + b"abc") as port:
+            error = raised(f"http://127.0.0.1:{port}")
+        assert error.code is ErrorCode.UNAVAILABLE
+        assert error.message.endswith("(its answer broke off)")
 
 
 def test_a_server_without_tls_is_told_by_that(server: ServerProcess) -> None:

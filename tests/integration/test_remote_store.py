@@ -257,7 +257,9 @@ def test_who_would_write_to_a_standby_is_told_of_its_leader() -> None:
         def say(heard: Heard) -> bytes:
             if heard.path == "/internal/cluster":
                 return answer({**standing, **more})
-            return answer({"code": "not_found", "detail": "no query tier"}, 404)
+            return answer(
+                {"type": "urn:clew:error:not_found", "code": "not_found", "detail": "?"}, 404
+            )
 
         with (
             ScriptedServer(say) as far,

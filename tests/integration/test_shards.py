@@ -275,6 +275,8 @@ def test_the_tier_tells_of_its_shards(town: Town) -> None:
     assert (told.code, told.document["kind"], told.document["ok"]) == (0, "shards", True)
     assert [each["state"] for each in told.document["servers"]] == ["answers", "answers"]
     assert clew("servers", server=town.whole.url).document["kind"] == "alone"
+    shown = clew("health", "--format", "table", server=town.tier.url).stdout
+    assert "a query tier; 2 of 2 shards answer" in shown
 
 
 def test_a_shard_that_is_named_twice_is_told_and_counts_nothing_twice(

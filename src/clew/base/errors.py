@@ -13,6 +13,11 @@ MESSAGE_CHARS_MAX: Final = 2000
 """Of a message or hint on any door: errors repeat what was asked, which may be of any length, and
 gRPC carries them in a header of 8 KiB."""
 
+NOWHERE: Final = "there is nothing at "
+"""How doors begin to say that an address is none of theirs. What is not found at an address that a
+door knows is said by other words, and clients tell the two apart by these: a server of an older
+version does not have every address that is asked of it."""
+
 
 class ErrorCode(StrEnum):
     """Why an operation did not happen. Closed: a surface matches on it exhaustively."""

@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Kept(Generic[T]):
-    """Who has something, with what they say of it, and the names of those who did not answer."""
+    """Who has something, with what they say of it, and who did not answer, and why."""
 
     found: list[tuple[Shard, T]]
-    missing: list[str]
+    missing: list[tuple[Shard, ClewError]]
 
 
 def find_keeper(
@@ -41,11 +41,11 @@ def find_keeper(
     if kept.found:
         return kept.found[0]
     if kept.missing:
-        names = ", ".join(kept.missing)
+        names = ", ".join(f"{shard.name} ({why.message})" for shard, why in kept.missing)
         raise ClewError(
             ErrorCode.UNAVAILABLE,
             f"there is no {what} on the shards that answer, and these do not: {names}",
-            hint="ask again when they do",
+            hint="ask again when they do: clew servers shows how each is",
             retry_after_ms=1000,
         )
     raise ClewError(ErrorCode.NOT_FOUND, f"there is no {what}", hint=hint)
@@ -64,7 +64,7 @@ def find_keepers(shards: Shards, call: Callable[[Server], T]) -> Kept[T]:
     # Whoever has it says it; that nobody has it, all of them say.
     for name in apart.standbys & {shard.name for shard, _ in found or gathered.answers}:
         note_standby(name)
-    return Kept(found, [shard.name for shard, _ in gathered.missing])
+    return Kept(found, gathered.missing)
 
 
 def none_if_absent(call: Callable[[], T]) -> T | None:

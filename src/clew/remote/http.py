@@ -12,6 +12,7 @@ import http.client
 import re
 import selectors
 import socket
+import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -27,7 +28,7 @@ from clew.base.gathering import (
     note_missing,
     note_standby,
 )
-from clew.remote.problems import problem
+from clew.remote.problems import LOOK, is_page, problem, stranger, tls_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -42,6 +43,10 @@ CONNECT_TIMEOUT_S: Final = 5.0
 # The server ends a question itself (its own query timeout, 30 s by default) and says why; waiting
 # twice as long lets that answer arrive, and only a server that hangs meets this limit.
 READ_TIMEOUT_S: Final = 60.0
+
+# What comes byte by byte is given up, for each reading alone would wait for ever: an answer has the
+# time above, and as much more as its size takes on the slowest line that anybody works over.
+SLOWEST_BYTES_PER_S: Final = 8 * 1024
 
 # An error document is a few hundred bytes; what claims to be one and is larger is not ours.
 ERROR_BODY_BYTES_MAX: Final = 64 * 1024
@@ -199,6 +204,16 @@ class Server:
         finally:
             self._own_headers = before
 
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Give what is asked inside so many seconds at most to answer, where they are fewer."""
+        before = self._read_timeout_s
+        self._read_timeout_s = min(before, seconds)
+        try:
+            yield
+        finally:
+            self._read_timeout_s = before
+
     def close(self) -> None:
         """Let go of the connection; the next question opens another."""
         if self._connection is not None:
@@ -279,7 +294,7 @@ class Server:
                 f"no such host: {self.host}",
                 hint="set --server or CLEW_SERVER to a clew server's address",
             )
-        if self._is_tls and (strange := _explain_tls(error, self.url)) is not None:
+        if self._is_tls and (strange := tls_problem(error, self.url)) is not None:
             return strange
         if isinstance(error, http.client.BadStatusLine | http.client.UnknownProtocol) and not (
             isinstance(error, ConnectionError)
@@ -291,7 +306,15 @@ class Server:
                 hint="give the address of a clew server's HTTP door, 7701 by default, or "
                 "https:// where TLS is in front of it",
             )
+        if isinstance(error, http.client.RemoteDisconnected):
+            return ClewError(
+                ErrorCode.UNAVAILABLE,
+                f"no clew server answers at {self.url}: the connection was ended without a word",
+                hint=f"a server may be starting or ending, or another program is there{LOOK}",
+            )
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        if isinstance(error, http.client.IncompleteRead):
+            reason = "its answer broke off"
         return ClewError(
             ErrorCode.UNAVAILABLE,
             f"no clew server answers at {self.url} ({reason.lower()})",
@@ -379,7 +402,7 @@ class Server:
     def _read(self, response: http.client.HTTPResponse) -> bytes:
         most = self._answer_bytes_max
         if most is None:
-            return response.read()
+            return self._read_in_time(response)
         size = response.length
         if size is None:
             # A body in chunks: that it is longer shows when more has been read.
@@ -396,6 +419,20 @@ class Server:
             )
         return body
 
+    def _read_in_time(self, response: http.client.HTTPResponse) -> bytes:
+        """Read a body that may take long only as far as it is large."""
+        began = time.monotonic()
+        parts: list[bytes] = []
+        size = 0
+        while part := response.read1(CHUNK_BYTES):
+            parts.append(part)
+            size += len(part)
+            if time.monotonic() - began > self._read_timeout_s + size / SLOWEST_BYTES_PER_S:
+                raise TimeoutError
+        if response.length:
+            raise http.client.IncompleteRead(b"", response.length)
+        return b"".join(parts)
+
     def _open(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
         connection = kind(self.host, self.port, timeout=self._connect_timeout_s)
@@ -411,7 +448,6 @@ class Server:
         except OSError as error:
             why = self.explain(error)
             raise NotSentError(why.code, why.message, hint=why.hint) from error
-        connection.sock.settimeout(self._read_timeout_s)
         return connection
 
     def _send(
@@ -424,6 +460,8 @@ class Server:
         headers: Mapping[str, str],
     ) -> http.client.HTTPResponse:
         target = self._prefix + path + (f"?{urlencode(pairs)}" if pairs else "")
+        if connection.sock is not None:
+            connection.sock.settimeout(self._read_timeout_s)
         connection.request(method, target, body, {**self._own_headers, **headers})
         response = connection.getresponse()
         self.role = response.headers.get(ROLE_HEADER)
@@ -436,31 +474,16 @@ class Server:
         copies = response.headers.get(ACKS_HEADER) or ""
         if copies.isdecimal():
             note_copies(int(copies))
-        if response.status >= http.client.MULTIPLE_CHOICES:
+        is_success = response.status < http.client.MULTIPLE_CHOICES
+        headers = _headers(response)
+        if not is_success or is_page(path, headers):
             with closing(response):
                 body = response.read(ERROR_BODY_BYTES_MAX)
             self.close()
-            raise problem(response.status, body, self.url)
+            if is_success:
+                raise stranger(response.status, self.url, headers)
+            raise problem(response.status, body, self.url, path, headers)
         return response
-
-
-def _explain_tls(error: BaseException, url: str) -> ClewError | None:
-    """Say what is wrong with the encryption of a connection, None where that is not the trouble."""
-    import ssl
-
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return ClewError(
-            ErrorCode.UNAVAILABLE,
-            f"the certificate of {url} is not trusted ({error.verify_message})",
-            hint="name its authority's file in SSL_CERT_FILE, or use the name that it is made for",
-        )
-    if isinstance(error, ssl.SSLError):
-        return ClewError(
-            ErrorCode.UNAVAILABLE,
-            f"what answers at {url} does not speak TLS as it should",
-            hint="clew serves http://; https:// is for a proxy with TLS in front of it",
-        )
-    return None
 
 
 class _DroppedError(Exception):

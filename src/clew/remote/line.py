@@ -191,9 +191,10 @@ class Line:
             logger.info("shard %s answers again", self.shard.name)
         else:
             logger.warning(
-                "shard %s does not answer, so answers lack what it has: %s",
+                "shard %s does not answer, so answers lack what it has: %s%s",
                 self.shard.name,
                 missed.message,
+                f"; {missed.hint}" if missed.hint and not missed.retry_after_ms else "",
             )
 
     def ask(self, call: Callable[[Server], T], key: str | None, asking: Asking) -> T:

@@ -1,11 +1,36 @@
-"""What an answer means that is an error: the code of the problem document, or of the status."""
+"""What an answer that is no success tells of: a clew server's own word, or somebody else's.
+
+A clew server says what is wrong in a problem document (RFC 9457) whose type is its own. At the same
+address there may be another program, a proxy, or a clew server that does not know what is asked
+yet. What those say of a thing is no word of who would have it: that it is not there counts only
+from a clew server that has the address which was asked.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import NOWHERE, ClewError, ErrorCode, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAME_CHARS_SHOWN: Final = 80
+"""How much is repeated of what a program calls itself: a name and a version or two."""
+
+LOCATION_CHARS_SHOWN: Final = 200
+
+LOOK: Final = "; look at it with: clew doctor"
+
+DOOR_HINT: Final = f"give the address of a clew server's HTTP door, 7701 by default{LOOK}"
+
+_TYPE: Final = "urn:clew:error:"
+_SERVER: Final = "clew/"
+"""How a clew server's `Server` header begins, unless a proxy puts its own there."""
+
+_OURS: Final = ("/api/", "/internal/", "/readyz", "/healthz")
+"""What begins so is never answered with a page."""
 
 _STATUS_CODES: Final[dict[int, ErrorCode]] = {
     400: ErrorCode.INVALID_ARGUMENT,
@@ -24,37 +49,140 @@ _STATUS_CODES: Final[dict[int, ErrorCode]] = {
     504: ErrorCode.TIMEOUT,
 }
 
+_SLASH: Final = "%2F"
 
-def problem(status: int, body: bytes, url: str) -> ClewError:
-    """Turn an error response into the error it tells of (RFC 9457 problem document or not)."""
-    document = _problem_document(body)
-    if document is None:
-        code = _STATUS_CODES.get(status, ErrorCode.INTERNAL)
-        return ClewError(
-            # A clew server that has something not says so in a document. Somebody else there knows
-            # nothing of it, and to take their word would hide what a clew server has.
-            ErrorCode.UNAVAILABLE if code is ErrorCode.NOT_FOUND else code,
-            f"{url} answered {status} without saying why",
-            hint="is it a clew server? check with: clew doctor",
+_BEHIND: Final = frozenset({502, 503, 504})
+"""Says a proxy of the server that it stands in front of."""
+
+_PASSAGE: Final = frozenset({401, 403, 407, 408, 413, 429})
+"""Says a proxy of what it lets through to a server that may be a clew server."""
+
+
+class NoSuchAddressError(ClewError):
+    """A clew server answers, and does not know the address: an older one, or another of its doors.
+
+    Its code is UNAVAILABLE: what is asked for may well exist.
+    """
+
+    def __init__(self, url: str, path: str) -> None:
+        super().__init__(
+            ErrorCode.UNAVAILABLE,
+            f"the clew server at {url} has no {path}",
+            hint="it may be an older one: give all the same version, which clew doctor tells; or "
+            "it is a door for telemetry alone, and the HTTP door is another, 7701 by default",
         )
+
+
+def problem(status: int, body: bytes, url: str, path: str, headers: Mapping[str, str]) -> ClewError:
+    """Turn an answer that is no success into the error it tells of; `headers` are in lower case."""
+    document = _document(body)
     text = document.get("detail") or document.get("error") or document.get("title")
-    hint = document.get("hint")
-    retry = document.get("retry_after_ms")
+    is_ours = str(document.get("type")).startswith(_TYPE)
+    is_status = isinstance(document.get("code"), int) and "message" in document
+    if is_status:
+        # Doors of OTLP speak as gRPC does.
+        text = document["message"]
     try:
         code = ErrorCode(str(document.get("code")))
     except ValueError:
         code = _STATUS_CODES.get(status, ErrorCode.INTERNAL)
+        if "ready" in document:
+            return ClewError(code, f"{url} is not ready: {_unready(document)}")
+        is_door = is_status or "protobuf" in headers.get("content-type", "")
+        if not is_door and not headers.get("server", "").startswith(_SERVER):
+            return stranger(status, url, headers)
+    if code is ErrorCode.NOT_FOUND:
+        # With a slash in it, a name that nobody has is another address to the server.
+        is_name = _SLASH in path.upper()
+        if (is_ours or is_status) and str(text).startswith(NOWHERE) and not is_name:
+            return NoSuchAddressError(url, path)
+        if not is_ours:
+            return stranger(status, url, headers)
+    hint = document.get("hint")
+    retry = document.get("retry_after_ms")
     return ClewError(
         code,
-        str(text or f"the server answered {status}"),
+        str(text or f"{url} answered {status}"),
         hint=str(hint) if hint else None,
         retry_after_ms=retry if isinstance(retry, int) else None,
     )
 
 
-def _problem_document(body: bytes) -> dict[str, object] | None:
+def tls_problem(error: BaseException, url: str) -> ClewError | None:
+    """Say what is wrong with the encryption of a connection, None where that is not the trouble."""
+    import ssl
+
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ClewError(
+            ErrorCode.UNAVAILABLE,
+            f"the certificate of {url} is not trusted ({error.verify_message})",
+            hint="name its authority's file in SSL_CERT_FILE, or use the name that it is made for",
+        )
+    if isinstance(error, ssl.SSLError):
+        return ClewError(
+            ErrorCode.UNAVAILABLE,
+            f"what answers at {url} does not speak TLS as it should",
+            hint="clew serves http://; https:// is for a proxy with TLS in front of it",
+        )
+    return None
+
+
+def is_page(path: str, headers: Mapping[str, str]) -> bool:
+    """Whether a page came for an address of ours that never gives one."""
+    return path.startswith(_OURS) and headers.get("content-type", "").startswith("text/html")
+
+
+def stranger(status: int, url: str, headers: Mapping[str, str]) -> ClewError:
+    """Return the error for an answer that no clew server gave."""
+    name = _shown(headers.get("server", ""), NAME_CHARS_SHOWN)
+    location = _shown(headers.get("location", ""), LOCATION_CHARS_SHOWN)
+    if status in _BEHIND:
+        return ClewError(
+            _STATUS_CODES[status],
+            f"no clew server answers at {url}: {name or 'somebody else'} answered {status}",
+            hint="if it stands in front of one, start that one: clew serve; else " + DOOR_HINT,
+        )
+    if status in _PASSAGE:
+        return ClewError(
+            _STATUS_CODES.get(status, ErrorCode.FORBIDDEN),
+            f"{name or 'what'} answered {status} at {url}, and not as a clew server does"
+            if name
+            else f"what answered {status} at {url} is no clew server",
+            hint="if it stands in front of one, see what it lets through; else " + DOOR_HINT,
+        )
+    if 300 <= status < 400 and location:
+        return ClewError(
+            ErrorCode.UNAVAILABLE,
+            f"no clew server answers at {url}: it leads to {location}",
+            hint=f"give that address if a clew server is there{LOOK}",
+        )
+    who = f"{name}, which answered {status}" if name else f"it answered {status}"
+    return ClewError(
+        ErrorCode.UNAVAILABLE,
+        f"what answers at {url} is no clew server: {who}",
+        hint=DOOR_HINT,
+    )
+
+
+def _document(body: bytes) -> dict[str, object]:
     try:
         document = json.loads(body)
     except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _unready(document: Mapping[str, object]) -> str:
+    """Return which checks of ``/readyz`` fail, and why."""
+    checks = document.get("checks")
+    failing = [
+        f"{each.get('name')}: {each.get('detail') or 'not well'}"
+        for each in (checks if isinstance(checks, list) else [])
+        if isinstance(each, dict) and not each.get("ok")
+    ]
+    return "; ".join(failing) or "it does not say why"
+
+
+def _shown(text: str, characters: int) -> str:
+    """Return what a stranger says of itself as one short line."""
+    return shorten("".join(each for each in text if each.isprintable()).strip(), characters)

@@ -10,6 +10,7 @@ import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.remote.http import pair
+from clew.remote.problems import DOOR_HINT
 
 if TYPE_CHECKING:
     from clew.remote.http import Answer, Pairs
@@ -54,12 +55,17 @@ def decode(body: bytes, kind: type[Document]) -> Document:
     """
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        is_document = isinstance(error, msgspec.ValidationError)
+    except msgspec.ValidationError as error:
         raise ClewError(
-            ErrorCode.INTERNAL if is_document else ErrorCode.UNAVAILABLE,
+            ErrorCode.INTERNAL,
             f"the server's answer is not the document expected: {error}",
             hint="client and server may be of different versions: clew doctor",
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ClewError(
+            ErrorCode.UNAVAILABLE,
+            f"what answers is no clew server: it sent no document ({error})",
+            hint=DOOR_HINT,
         ) from error
 
 

@@ -20,6 +20,7 @@ import msgspec
 from clew.answers.remote import AnswerClient
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.version import compare_versions, own_version
+from clew.remote.problems import LOOK, NoSuchAddressError
 from clew.surfaces.cli.ports import (
     answers,
     find_locked_folder,
@@ -57,6 +58,9 @@ CLOCK_SKEW_S: Final = 2.5
 
 # The engine's threads hold a few descriptors each and every client one.
 OPEN_FILES_FEW: Final = 4096
+
+# What has the port and says nothing is told within this.
+FIRST_SECONDS_MAX: Final = 10.0
 
 # A leader that has nothing to send says so once a second.
 SILENCE_S: Final = 5.0
@@ -102,14 +106,17 @@ def examine(client: TelemetryClient, local: Local | None) -> Report:
     here = is_here(server.host)
     checks: list[Check] = []
     status: Reply[IngestStatus] | None = None
-    owner: Owner | None = None
     shards: list[Check] = []
+    owner = find_owner(server.port) if here else None
     try:
+        with server.within(FIRST_SECONDS_MAX):
+            # Whatever else takes time, this is answered at once.
+            server.get("/healthz")
         status = client.get_ingest_status()
     except ClewError as error:
-        checks.append(Check(name="server", status="fail", detail=error.message, hint=error.hint))
+        checks.append(_check_failed(error, owner))
+        owner = None
     else:
-        owner = find_owner(server.port) if here else None
         checks.append(_check_server(status, server.url, owner))
         group = status.document().group
         shards = list(_check_shards(client))
@@ -141,6 +148,20 @@ def examine(client: TelemetryClient, local: Local | None) -> Report:
     )
 
 
+def _check_failed(error: ClewError, owner: Owner | None) -> Check:
+    """Tell why no clew server answers, and who has the port where that is known."""
+    who = f"; process {owner.pid} ({owner.name}) listens there" if owner else ""
+    hint = error.hint
+    if error.code is ErrorCode.TIMEOUT:
+        hint = "a server that hangs, or another program that waits for something else"
+    return Check(
+        name="server",
+        status="fail",
+        detail=f"{error.message}{who}",
+        hint=None if hint is None else hint.removesuffix(LOOK),
+    )
+
+
 def _check_server(status: Reply[IngestStatus], url: str, owner: Owner | None) -> Check:
     spent = f", {show_duration(status.server_ms)}" if status.server_ms is not None else ""
     process = f", process {owner.pid}" if owner else ""
@@ -154,7 +175,7 @@ def _check_ready(client: TelemetryClient, group: GroupStatus | None, *, is_tier:
         return Check(
             name="ready",
             status="fail",
-            detail=f"the server is not ready: {error.message}",
+            detail=error.message,
             hint=f"see {client.server.url}/readyz and the server's own output",
         )
     if group is not None and group.enabled and not group.is_leader:
@@ -378,9 +399,10 @@ def _check_limits(client: TelemetryClient) -> Iterator[Check]:
     """Tell of every limit of the server that is near; older servers tell of none."""
     try:
         health = AnswerClient(client.server).get_health().document()
+    except NoSuchAddressError:
+        return
     except ClewError as error:
-        if error.code is not ErrorCode.NOT_FOUND:
-            yield Check(name="limits", status="warn", detail=error.message, hint=error.hint)
+        yield Check(name="limits", status="warn", detail=error.message, hint=error.hint)
         return
     near = [limit for limit in health.limits if limit.state != "ok"]
     for limit in near:

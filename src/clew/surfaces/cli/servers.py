@@ -33,6 +33,9 @@ ANSWER_SECONDS_MAX: Final = 3.0
 """How long one of the others may take: whoever is gone is told within a second or three, and they
 are asked at once."""
 
+FIRST_SECONDS_MAX: Final = 10.0
+"""How long the one that is asked may take: it tells what it has in memory."""
+
 MS_PER_S: Final = 1000
 
 LEADS: Final = "leads"
@@ -125,7 +128,8 @@ def look_at_servers(server: Server, api_key: str | None) -> ServerReport:
         ClewError: the server that was asked does not answer, or does not let us in.
     """
     started = time.perf_counter()
-    told = decode(server.get(CLUSTER_PATH).body, GroupStatus)
+    with server.within(FIRST_SECONDS_MAX):
+        told = decode(server.get(CLUSTER_PATH).body, GroupStatus)
     spent = (time.perf_counter() - started) * MS_PER_S
     if not told.enabled:
         shards = _find_shards(server)

@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from clew.access.caller import Verb
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import NOWHERE, ClewError, ErrorCode
 from clew.base.gathering import ACKS_HEADER
 from clew.store.decoder import MalformedRecordError
 from clew.surfaces.callers import ANY_ORIGIN, is_origin_admitted
@@ -285,7 +285,7 @@ class OtlpHttpDoor:
         await self._send(send, status, encoding.value.encode(), body, headers, rest)
 
     async def _answer_elsewhere(self, scope: Scope, send: Send) -> None:
-        message = f"there is nothing at {scope['path']}: POST OTLP to {', '.join(PATHS)}"
+        message = f"{NOWHERE}{scope['path']}: POST OTLP to {', '.join(PATHS)}"
         body = encode_status(grpc_status(ErrorCode.NOT_FOUND), message, Encoding.JSON)
         await self._send(send, 404, Encoding.JSON.value.encode(), body, [])
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from starlette.responses import Response
 
-from clew.base.errors import ClewError, ErrorCode, shorten
+from clew.base.errors import NOWHERE, ClewError, ErrorCode, shorten
 from clew.base.gathering import missing_shards, standby_shards
 from clew.surfaces.errors import PROBLEM_TYPE, describe, http_status, retry_after_seconds
 from clew.surfaces.identity import CHALLENGE
@@ -73,7 +73,7 @@ def answer_nowhere(path: str) -> Response:
     return answer_problem(
         ClewError(
             ErrorCode.NOT_FOUND,
-            f"there is nothing at {shorten(path, PATH_CHARS_SHOWN)!r}",
+            f"{NOWHERE}{shorten(path, PATH_CHARS_SHOWN)!r}",
             hint="/openapi.json lists every address",
         )
     )
