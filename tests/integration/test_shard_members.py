@@ -13,7 +13,15 @@ import pyarrow as pa
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import OPENING, ROLE_HEADER, Gathering, Shard, gather, standby_shards
+from clew.base.gathering import (
+    BEGINNING,
+    OPENING,
+    ROLE_HEADER,
+    Gathering,
+    Shard,
+    gather,
+    standby_shards,
+)
 from clew.remote.feeds import ShardFeeds
 from clew.remote.members import FRAMES_PATH, Choice, Told, choose
 from clew.remote.shards import Shards
@@ -179,6 +187,9 @@ def test_whoever_begins_to_lead_is_waited_for_while_its_doors_are_shut() -> None
         second.opens_after = 3
         assert write(shards) == b'{"by":"leader"}'
         assert [heard.method for heard in second.heard] == ["GET", "POST"]
+        # It leads, and does not show yet all that may have been acknowledged.
+        second.told = msgspec.structs.replace(leader(2), role=BEGINNING)
+        assert ask(shards) == (b'{"by":"beginning"}', ["a"])
 
 
 def test_a_question_goes_on_within_its_time_where_a_server_hangs() -> None:

@@ -23,9 +23,13 @@ it("tells the shards that what is shown lacks, until it lacks none", async () =>
 	await act(() => noteLacking(other, []));
 	expect(status?.textContent).toContain("This shard does not answer: b.");
 	await act(() => noteUnled(other, ["b", "a"]));
-	expect(status?.textContent).toContain("No server leads this shard: a.");
+	expect(status?.textContent).toContain(
+		"for this shard, or a server that has just begun to lead: a.",
+	);
 	await act(() => noteLacking(one, []));
-	expect(status?.textContent).toContain("No server leads these shards: a, b.");
+	expect(status?.textContent).toContain(
+		"for these shards, or a server that has just begun to lead: a, b.",
+	);
 	await act(() => noteUnled(other, []));
 	expect(status?.textContent).toBe("");
 });

@@ -28,16 +28,25 @@ PARTIAL_HEADER: Final = "x-clew-partial"
 
 
 STANDBY_HEADER: Final = "x-clew-standby"
-"""Names the shards that a standby answered for, since no server of theirs that leads did."""
+"""Names the shards that a standby answered for, since no server of theirs that leads did, or one
+that has just begun to lead."""
 
 ROLE_HEADER: Final = "x-clew-role"
-"""What a server of a group says of itself with every answer: leader, standby, or opening."""
+"""What a server of a group says of itself with every answer: one of these roles."""
 
 LEADER: Final = "leader"
+BEGINNING: Final = "beginning"
+"""It leads, and what it found undecided when it began is not acknowledged yet by as many others as
+it takes: some of it may have been acknowledged by whoever led before, and is not shown yet."""
+
 STANDBY: Final = "standby"
 OPENING: Final = "opening"
-"""Roles: who leads, who follows or waits, and whose doors are about to open. Of the last two it is
-certain that what is written was not done."""
+"""Its doors are about to open. Of this one and a standby it is certain that what is written was not
+done."""
+
+LEADING: Final = frozenset({LEADER, BEGINNING})
+UNSURE: Final = frozenset({STANDBY, BEGINNING})
+"""Roles of servers that may not show yet what was acknowledged last."""
 
 ACKS_HEADER: Final = "x-clew-acks"
 """How many servers have what was written, told with each success where there are several: over gRPC
@@ -71,9 +80,9 @@ class Gathering:
     """One request, to a tier over shards; `shards` are their names, none if the server is no tier.
 
     `missing`: why each missing shard did not answer, by name. `standbys` are the shards that a
-    standby answered for, and `behind` says why of those that are known to lack a part of what was
-    asked for. `key` is the API key of whoever asks:
-    shards are shown it where the tier has none of its own.
+    server of an `UNSURE` role answered for, and `behind` says why of those that are known to lack a
+    part of what was asked for. `key` is the API key of whoever asks: shards are shown it where the
+    tier has none of its own.
 
     `frames` is the moment that answers are cut at, a frame for each shard in their order, 0 for one
     that is left out; None before the first reading, and on a server that is no tier. `is_pinned`:
@@ -139,7 +148,7 @@ def note_behind(name: str, why: str) -> None:
 
 
 def note_standby(name: str) -> None:
-    """Take note that a standby answered for a shard; nothing outside of a request."""
+    """Take note that a server of an `UNSURE` role answered; nothing outside of a request."""
     gathering = GATHERING.get()
     if gathering is not None:
         gathering.standbys.add(name)

@@ -7,7 +7,7 @@ leaves out.
 
 A shard that is a group is heard where its questions go, and from another server as soon as they go
 there. Ids of feeds are numbers that grow, of frames or of events, and the same on all servers of a
-group; so a standby that does not show yet what was heard before cannot be heard.
+group; so one that does not show yet what was heard before cannot be heard.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import STANDBY
+from clew.base.gathering import UNSURE
 from clew.remote.events import SILENCE_S_MAX, Event, EventParser, is_passing, pause_seconds
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ ID_CHARS_MAX: Final = 8192
 class Heard:
     """What came of one shard: events, and the id after which its feed goes on.
 
-    `is_of_standby`: a server said it that does not lead the shard. `lost` is why the shard cannot
+    `is_of_standby`: a server of an unsure role said it. `lost` is why the shard cannot
     be heard for now, `failure` why it never will be.
     """
 
@@ -166,7 +166,7 @@ class ShardFeeds:
                         if self._closing.is_set():
                             return False
                         events = tuple(parser.feed(chunk))
-                        is_of_standby = server.role == STANDBY
+                        is_of_standby = server.role in UNSURE
                         if is_of_standby and _is_before(parser.last_id, given):
                             parser.last_id = given
                             raise _not_so_far(server.url)
@@ -175,7 +175,7 @@ class ShardFeeds:
                         if self._shards.is_outdone(shard, server):
                             return True
             except ClewError as error:
-                if server.role == STANDBY and given and error.code is ErrorCode.INVALID_ARGUMENT:
+                if server.role in UNSURE and given and error.code is ErrorCode.INVALID_ARGUMENT:
                     # It says that what was heard has not happened.
                     raise _not_so_far(server.url) from error
                 raise
@@ -203,7 +203,7 @@ def _is_before(place: str, other: str) -> bool:
 def _not_so_far(url: str) -> ClewError:
     return ClewError(
         ErrorCode.UNAVAILABLE,
-        f"the standby {url} does not show yet what was heard before",
+        f"{url} does not show yet what was heard before",
         retry_after_ms=1000,
     )
 

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import OPENING, STANDBY
+from clew.base.gathering import OPENING, STANDBY, UNSURE
 from clew.remote.http import NotSentError, Server
 from clew.remote.members import Heard, Members, OpeningError
 
@@ -82,7 +82,7 @@ class Asking:
         self._given_up = threading.Event()
         self.has_begun = False
         self.is_of_standby = False
-        """Whether what came is the answer of a server that does not lead its group."""
+        """Whether what came is the answer of a server of an unsure role."""
 
     @property
     def is_given_up(self) -> bool:
@@ -292,7 +292,7 @@ class Line:
             )
             is_left = error is not None and asking.is_passed_on
             if not turns or not (is_outdone or is_away or is_left):
-                asking.is_of_standby = role == STANDBY
+                asking.is_of_standby = role in UNSURE
                 if isinstance(result, ClewError):
                     raise result
                 return result

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import LEADER, OPENING, STANDBY
+from clew.base.gathering import LEADING, OPENING, STANDBY, UNSURE
 from clew.remote.http import Server
 from clew.remote.reply import decode
 
@@ -119,7 +119,7 @@ def choose(shard: Shard, heard: Mapping[str, Told | ClewError], known_group: str
     """
     told = {url: each for url, each in heard.items() if isinstance(each, Told)}
     check_one_group(shard, told)
-    leaders = [url for url, each in told.items() if each.role == LEADER]
+    leaders = [url for url, each in told.items() if each.role in LEADING]
     standbys = [url for url, each in told.items() if each.role == STANDBY and each.group]
     if not leaders and known_group:
         standbys = [url for url in standbys if told[url].group == known_group]
@@ -148,7 +148,9 @@ def check_one_group(shard: Shard, told: Mapping[str, Told]) -> None:
     Raises:
         ClewError: CONFLICT, naming them.
     """
-    alone = [url for url, each in told.items() if each.role not in (LEADER, STANDBY) and each.role]
+    alone = [
+        url for url, each in told.items() if each.role and each.role not in (*LEADING, STANDBY)
+    ]
     if alone and len(shard.urls) > 1:
         raise _no_group(f"{alone[0]} belongs to no group of servers")
     first: dict[str, str] = {}
@@ -377,5 +379,10 @@ def _again(error: ClewError, kind: type[ClewError]) -> ClewError:
     return kind(error.code, error.message, hint=error.hint, retry_after_ms=error.retry_after_ms)
 
 
+def is_unsure(told: Told | ClewError) -> bool:
+    """Return whether a server may not show yet what was acknowledged last."""
+    return isinstance(told, Told) and told.role in UNSURE
+
+
 def _leads(heard: Heard) -> bool:
-    return isinstance(heard.told, Told) and heard.told.role == LEADER
+    return isinstance(heard.told, Told) and heard.told.role in LEADING

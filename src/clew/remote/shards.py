@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import GATHERING, STANDBY, note_missing, note_standby
 from clew.remote.line import Asking, Line, left_out
-from clew.remote.members import Choice, Heard, Told, choose
+from clew.remote.members import Choice, Heard, Told, choose, is_unsure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -174,7 +174,7 @@ class Shards:
         line.hear(missed)
         if missed is not None:
             note_missing(shard.name, missed.message)
-        elif isinstance(asked, Choice) and not asked.leads:
+        elif isinstance(asked, Choice) and is_unsure(told[asked.url]):
             note_standby(shard.name)
         return Looked(shard, heard, asked)
 

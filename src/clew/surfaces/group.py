@@ -25,6 +25,11 @@ class Group(Protocol):
         """Whether what is written is taken here."""
         ...
 
+    @property
+    def role(self) -> str:
+        """What is said of this server with every answer: leader, beginning or standby."""
+        ...
+
     def refusal(self) -> ClewError:
         """Return what to say to whoever would write here, where this server does not lead."""
         ...

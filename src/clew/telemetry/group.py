@@ -29,13 +29,14 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     as is known here. `acked` is the newest acknowledged frame that is known of and here, `last` the
     newest that is written here; `behind` is how many frames of that leader are not yet here.
     `required_acks` is how many others must have what is acknowledged. `group` is the id of the
-    group, null before its log is of one. `others` are the addresses of
-    the others, as this server was given them. Of a standby, `heard_seconds` is how long ago its
-    leader was heard, null before it ever was. `lease` is where the lease is kept; `lease_holder`
-    is the address of whoever holds it as far as is known here, for `lease_seconds_left` yet: 0
-    where it has ended. `lease_error` says why it could not be asked last. `detail` says what keeps
-    this server from leading, where it was to; `warning` in what the settings of the servers differ
-    that should be alike.
+    group, null before its log is of one. `settled` is false of a leader that does not show yet what
+    it found undecided when it began: a former leader may have acknowledged it. `others` are the
+    addresses of the others, as this server was given them. Of a standby, `heard_seconds` is how
+    long ago its leader was heard, null before it ever was. `lease` is where the lease is kept;
+    `lease_holder` is the address of whoever holds it as far as is known here, for
+    `lease_seconds_left` yet: 0 where it has ended. `lease_error` says why it could not be asked
+    last. `detail` says what keeps this server from leading, where it was to; `warning` in what the
+    settings of the servers differ that should be alike.
     """
 
     enabled: bool
@@ -51,6 +52,7 @@ class GroupStatus(msgspec.Struct, frozen=True, kw_only=True):
     behind: int | None = None
     required_acks: int = 0
     group: str | None = None
+    settled: bool = True
     others: list[str] = []
     heard_seconds: float | None = None
     lease: str | None = None

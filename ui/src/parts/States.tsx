@@ -111,9 +111,9 @@ export function Partial() {
 			{unled.length > 0 && (
 				<div class="notice">
 					<span>
-						<b>A standby answers.</b> No server leads{" "}
-						{nameMany(unled.length, "this shard", "these shards")}: {unled.join(", ")}. What was
-						acknowledged last may not be shown yet, and nothing can be written.
+						<b>The last moments may be missing.</b> A standby answers for{" "}
+						{nameMany(unled.length, "this shard", "these shards")}, or a server that has just begun
+						to lead: {unled.join(", ")}. What was acknowledged last may not be shown yet.
 					</span>
 				</div>
 			)}

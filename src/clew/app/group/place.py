@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from clew.app.group.promises import find_difference
+from clew.base.gathering import BEGINNING, LEADER, STANDBY
 from clew.surfaces.group import refuse_write
 from clew.telemetry.group import GroupStatus, PeerStatus, Promotion
 
@@ -28,12 +29,23 @@ class Place:
     def __init__(self, course: Course, *, leads: bool) -> None:
         self._course = course
         self._leads = leads
+        self._is_settled = False
         self.part: Part | None = None
 
     @property
     def leads(self) -> bool:
         """See `Group`."""
         return self._leads
+
+    @property
+    def role(self) -> str:
+        """See `Group`."""
+        if not self._leads:
+            return STANDBY
+        if not self._is_settled:
+            # Once it is, it stays so.
+            self._is_settled = self.part is not None and self.part.status().is_settled
+        return LEADER if self._is_settled else BEGINNING
 
     def refusal(self) -> ClewError:
         """See `Group`."""
@@ -80,6 +92,7 @@ def describe_standing(
         behind=None if told is None else count_behind(told),
         required_acks=required,
         group=standing.group,
+        settled=told is None or told.is_settled,
         others=list(others),
         heard_seconds=None if told is None else told.heard_s,
         lease=None if lease is None else lease.address,

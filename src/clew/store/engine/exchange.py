@@ -78,7 +78,7 @@ class ScanAnswer(msgspec.Struct, frozen=True):
 class NewestFrame(msgspec.Struct, frozen=True):
     """What `GET /internal/frames` answers: the newest acknowledged frame, and the newest stored.
 
-    `data_id` is the same wherever the same records are. `role` is `leader` or `standby` in a group,
+    `data_id` is the same wherever the same records are. `role` is that of `x-clew-role` in a group,
     else `alone`; `epoch` is the newest that is known there, and `group` the id of its group, empty
     while its log is of none. All are empty from an older server.
     """

@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import GATHERING, STANDBY, missing_shards, note_behind
+from clew.base.gathering import GATHERING, UNSURE, missing_shards, note_behind
 from clew.store.engine.adapter import limits_clause
 from clew.store.engine.chdb import ChdbEngine
 from clew.store.engine.configuration import ChdbOptions
@@ -214,11 +214,11 @@ class ShardedEngine(ChdbEngine):
         return Snapshot(0, FRAME_LAST, frames=frames)
 
     def _compare(self, name: str, newest: NewestFrame) -> None:
-        """Hold what a standby shows against what was seen of the shard while it was led."""
-        if newest.role != STANDBY:
+        """Hold what a server of an unsure role shows against what was seen of the shard before."""
+        if newest.role not in UNSURE:
             self._seen[name] = newest.acked
         elif (lacking := self._seen.get(name, 0) - newest.acked) > 0:
-            note_behind(name, f"its standby does not show the last {lacking} frames yet")
+            note_behind(name, f"the last {lacking} frames that were seen are not shown there yet")
 
     def query(
         self,

@@ -261,6 +261,7 @@ class Leader:
                 last=self._own,
                 is_fenced=self.is_fenced,
                 standbys=tuple(peer.status(self.window, folder, self._own) for peer in self._peers),
+                is_settled=self.settled >= self._undecided,
             )
 
     def describe_shipment(self, after: int) -> Shipment:

@@ -32,7 +32,8 @@ class GroupStatus:
     written here. `required` standbys must have a frame before it is acknowledged. `need` says why
     this server needs a snapshot, if it does. Of a standby, `leader_acked` and `leader_last` are
     what its leader last said, `heard_s` seconds ago, and `leader_required` how many standbys that
-    one has a record wait for.
+    one has a record wait for. `is_settled` is false of a leader that does not show yet what it
+    found undecided when it began.
     """
 
     role: str
@@ -50,3 +51,4 @@ class GroupStatus:
     leader_required: int | None = None
     need: str | None = None
     heard_s: float | None = None
+    is_settled: bool = True

@@ -158,7 +158,7 @@ class _Writer:
             print_note(f"not heard: shard {', '.join(missing)}", missing_shards=missing)
         elif standbys:
             print_note(
-                f"nobody leads shard {', '.join(standbys)}: a standby is heard",
+                f"shard {', '.join(standbys)}: a standby is heard, or one that begins to lead",
                 missing_shards=missing,
                 standby_shards=standbys,
             )

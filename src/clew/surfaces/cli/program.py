@@ -57,8 +57,8 @@ def run(app: App, arguments: Sequence[str]) -> int:
             )
         if standbys := standby_shards():
             print_note(
-                f"nobody leads shard {', '.join(standbys)}: a standby answered, which may not show "
-                "yet what was acknowledged last",
+                f"shard {', '.join(standbys)}: a standby answered, or one that has just begun to "
+                "lead; what was acknowledged last may not be shown yet",
                 standby_shards=standbys,
             )
         if (copies := count_copies()) is not None:

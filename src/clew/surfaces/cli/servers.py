@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import LEADING
 from clew.remote.http import Server
 from clew.remote.reply import BASE, decode
 from clew.surfaces.cli.text import plural, show_duration
@@ -217,7 +218,7 @@ def report_shards(found: ShardList, server: str) -> ServerReport:
             "others"
         )
     for shard in found.shards:
-        if shard.warning is not None and shard.members:
+        if shard.warning is not None and shard.leader is None and shard.members:
             notes.append(f"have one lead {shard.name}: clew promote --server {shard.url}")
     return ServerReport(
         kind="shards",
@@ -417,7 +418,7 @@ def _describe_member(member: ShardMember, shard: ShardStatus) -> ServerState:
         state = FOLLOWS if shard.leader is not None else "waits"
     else:
         # One that was deposed and has not heard so says that it leads.
-        state = "led" if member.role == "leader" else member.role or "not known"
+        state = "led" if member.role in LEADING else member.role or "not known"
     return ServerState(
         name=shard.name,
         url=member.url,

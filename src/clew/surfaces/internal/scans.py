@@ -65,7 +65,7 @@ async def answer_frames(desk: Desk, request: Request) -> Response:
         status.acked,
         status.flushed,
         status.data_id,
-        role=place.role,
+        role=place.role if desk.group is None else desk.group.role,
         epoch=place.epoch,
         group=place.group or "",
     )

@@ -16,10 +16,8 @@ from starlette.routing import Route as StarletteRoute
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import (
     ACKS_HEADER,
-    LEADER,
     PARTIAL_HEADER,
     ROLE_HEADER,
-    STANDBY,
     STANDBY_HEADER,
     gather,
     missing_shards,
@@ -147,7 +145,7 @@ class HttpDoor:
     def _whose(self) -> Iterator[tuple[str, str]]:
         """Yield the heads that say who answers: this server's role, or which shards did not."""
         if self._desk.group is not None:
-            yield ROLE_HEADER, LEADER if self._desk.group.leads else STANDBY
+            yield ROLE_HEADER, self._desk.group.role
         if missing := missing_shards():
             yield PARTIAL_HEADER, ",".join(missing)
         if standbys := standby_shards():

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.remote.members import Choice, Told
+from clew.remote.members import Choice, Told, is_unsure
 from clew.store.engine.exchange import find_twins
 from clew.surfaces.rest.route import BASE, QueryRoute
 from clew.telemetry.documents import IngestStatus, SignalStatus
@@ -72,15 +72,20 @@ def _status(looked: Looked, twin: str | None) -> ShardStatus:
         newest_frame=heard.told.acked,
         error=error,
         leader=asked.url if asked.leads and asked.group else None,
-        warning=None if asked.leads else _tell_unled(asked.url),
+        warning=_tell_unsure(asked) if is_unsure(heard.told) else None,
         members=members if shard.others else [],
     )
 
 
-def _tell_unled(url: str) -> str:
+def _tell_unsure(asked: Choice) -> str:
+    if asked.leads:
+        return (
+            f"{asked.url} has begun to lead, and does not show what was acknowledged last before "
+            "as many others are there as a write waits for"
+        )
     return (
-        f"no server that leads answers: {url} does, a standby, which may not show yet what was "
-        "acknowledged last; what would be written is refused"
+        f"no server that leads answers: {asked.url} does, a standby, which may not show yet what "
+        "was acknowledged last; what would be written is refused"
     )
 
 

@@ -1,4 +1,4 @@
-import{K as e,nt as t,xt as n}from"./States-BpZew9qY.js";var r={spans:`import clew; clew.init("my-service")
+import{K as e,nt as t,xt as n}from"./States-Ys0wl98a.js";var r={spans:`import clew; clew.init("my-service")
 from opentelemetry import trace
 with trace.get_tracer("mine").start_as_current_span("hello"): pass`,logs:`import clew, logging
 clew.init("my-service")
