@@ -351,7 +351,7 @@ class Doors:
         from clew.surfaces.grpc.export import ExportServices
         from clew.surfaces.grpc.identity import GuardedHandlers
         from clew.surfaces.grpc.jaeger import JaegerQuery
-        from clew.surfaces.grpc.server import bind, open_server
+        from clew.surfaces.grpc.server import STANDBY_CONNECTION_SECONDS_MAX, bind, open_server
 
         address = self._configuration.otlp_grpc
         assert address is not None
@@ -364,6 +364,7 @@ class Doors:
         server = open_server(
             [GuardedHandlers(self._identity, [*export.handlers(), *jaeger.handlers()])],
             message_bytes_max=self._configuration.otlp_unpacked_bytes_max,
+            connection_seconds_max=None if self._leads else STANDBY_CONNECTION_SECONDS_MAX,
         )
         if address.port:
             # The library does not say why it could not listen; a socket of our own does.

@@ -136,3 +136,12 @@ def one_line(error: ClewError) -> str:
     """Return message and hint together, for doors whose errors are one text."""
     said = error.message if error.hint is None else f"{error.message}: {error.hint}"
     return shorten(said)
+
+
+def hangs_up(error: ClewError) -> bool:
+    """Return whether the connection is closed with this answer.
+
+    Of several servers another may do it: whoever asks again over the same connection would come
+    back here, where what stands in front of them chooses one for each connection.
+    """
+    return error.code is ErrorCode.UNAVAILABLE

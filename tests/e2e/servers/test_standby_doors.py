@@ -78,16 +78,29 @@ def run(standby: ServerProcess, key: str, *words: str) -> Ended:
 
 
 def check_refusals(standby: ServerProcess, leader: str, key: str) -> None:
-    """Write at every door; each refusal names the leader."""
+    """Write at every door; each refusal names the leader, and nobody stays connected to be refused.
+
+    What stands in front of the servers leads a connection to whoever leads, when it is made.
+    """
     known = {"x-api-key": key}
     with grpc.insecure_channel(standby.otlp_grpc) as channel:
+        states: list[grpc.ChannelConnectivity] = []
+        channel.subscribe(states.append)
         with pytest.raises(grpc.RpcError) as refused:
             channel.unary_unary(EXPORT)(BODY, timeout=30, metadata=[("x-api-key", key)])
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
         assert leader in refused.value.details()
-    for url, body in ((standby.url, BODY), (standby.otlp_url, BODY), (standby.url, b"")):
-        answer = ask(url, "POST", "/v1/traces", body, {**PROTOBUF, **known})
-        assert answer.status == 503
+        ready = grpc.ChannelConnectivity.READY
+        wait_until(lambda: ready in states, WAIT_SECONDS, "the channel was connected")
+        wait_until(lambda: states[-1] is not ready, WAIT_SECONDS, "the standby hangs up")
+    comment = (standby.url, f"/api/v1/traces/{TRACE}/comments", b'{"body":"no"}', JSON)
+    for url, path, body, kind in (
+        *((url, "/v1/traces", BODY, PROTOBUF) for url in (standby.url, standby.otlp_url)),
+        (standby.url, "/v1/traces", b"", PROTOBUF),
+        comment,
+    ):
+        answer = ask(url, "POST", path, body, {**kind, **known})
+        assert (answer.status, answer.headers["connection"]) == (503, "close")
         assert int(answer.headers["retry-after"]) >= 1
         assert leader.encode() in answer.body
     upgrade = {

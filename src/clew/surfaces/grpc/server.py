@@ -22,10 +22,27 @@ KEEPALIVE_MS_MIN: Final = 10_000
 """How often a client may ping at most: OpenTelemetry's collectors ping every 10 s when told to."""
 
 
+STANDBY_CONNECTION_SECONDS_MAX: Final = 5.0
+"""How long a connection to a standby lasts. What stands in front of a group chooses a server when a
+connection is made: an exporter that came to a standby, or to a leader that became one, would be
+refused for as long as it keeps its connection, and exporters keep theirs for ever."""
+
+
 def open_server(
-    handlers: Sequence[grpc.GenericRpcHandler], *, message_bytes_max: int
+    handlers: Sequence[grpc.GenericRpcHandler],
+    *,
+    message_bytes_max: int,
+    connection_seconds_max: float | None = None,
 ) -> grpc.aio.Server:
-    """Return a server that is not started, with gzip understood in requests."""
+    """Return a server that is not started, with gzip understood in requests.
+
+    After `connection_seconds_max` clients are told to connect anew; calls under way go on.
+    """
+    age = (
+        ()
+        if connection_seconds_max is None
+        else (("grpc.max_connection_age_ms", round(connection_seconds_max * 1000)),)
+    )
     return grpc.aio.server(
         handlers=handlers,
         options=(
@@ -41,6 +58,7 @@ def open_server(
             ("grpc.keepalive_permit_without_calls", 1),
             # Without this two servers share a port in silence, and each gets half of the spans.
             ("grpc.so_reuseport", 0),
+            *age,
         ),
     )
 

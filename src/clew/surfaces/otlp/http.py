@@ -25,6 +25,7 @@ from clew.surfaces.callers import ANY_ORIGIN, is_origin_admitted
 from clew.surfaces.errors import (
     error_status,
     grpc_status,
+    hangs_up,
     retry_after_ms,
     retry_after_seconds,
 )
@@ -265,7 +266,10 @@ class OtlpHttpDoor:
     async def _refuse(
         self, request: _Request, error: ClewError, send: Send, receive: Receive
     ) -> None:
-        """Answer an error in the encoding of the request; hang up if its body was not read."""
+        """Answer an error in the encoding of the request.
+
+        Hang up if its body was not read, or if another server may take it.
+        """
         encoding = request.encoding or Encoding.JSON
         is_slow = isinstance(error, _TooSlowError)
         status = HTTPStatus.REQUEST_TIMEOUT if is_slow else error_status(error)
@@ -275,7 +279,7 @@ class OtlpHttpDoor:
             headers.append((b"retry-after", b"%d" % seconds))
         if error.code is ErrorCode.UNAUTHENTICATED:
             headers.append((b"www-authenticate", CHALLENGE.encode()))
-        if not request.is_read:
+        if not request.is_read or hangs_up(error):
             headers.append((b"connection", b"close"))
         message = error.message if error.hint is None else f"{error.message}: {error.hint}"
         body = encode_status(

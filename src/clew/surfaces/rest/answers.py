@@ -9,7 +9,13 @@ from starlette.responses import Response
 
 from clew.base.errors import NOWHERE, ClewError, ErrorCode, shorten
 from clew.base.gathering import missing_shards, standby_shards
-from clew.surfaces.errors import PROBLEM_TYPE, describe, http_status, retry_after_seconds
+from clew.surfaces.errors import (
+    PROBLEM_TYPE,
+    describe,
+    hangs_up,
+    http_status,
+    retry_after_seconds,
+)
 from clew.surfaces.identity import CHALLENGE
 
 if TYPE_CHECKING:
@@ -63,6 +69,8 @@ def answer_problem(
     seconds = retry_after_seconds(error)
     if seconds is not None:
         response.headers["retry-after"] = str(seconds)
+    if hangs_up(error):
+        response.headers["connection"] = "close"
     if error.code is ErrorCode.UNAUTHENTICATED:
         response.headers["www-authenticate"] = CHALLENGE
     return response
