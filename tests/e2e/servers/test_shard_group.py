@@ -163,6 +163,9 @@ def test_a_shard_that_is_a_group_answers_whoever_of_it_leads_and_says_so_where_n
             assert told.code == 0, told.stdout
             assert states_of(told.document, group) == ["away", "waits"]
             assert f"clew promote --server {group.urls[1]}" in told.document["notes"][0]
+            refused = ask(tier.url, "POST", "/internal/promote", b"{}", JSON)
+            assert refused.status == 409
+            assert b"promote a server of the shard" in refused.body
             trace = next(
                 f"{number:032x}"
                 for number in range(1, 500)

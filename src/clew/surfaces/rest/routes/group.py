@@ -41,6 +41,12 @@ async def _promote(desk: Desk, asked: Asked) -> Response:
         what="a promotion",
         hint='send {} or {"force": true}',
     )
+    if desk.shards is not None:
+        raise ClewError(
+            ErrorCode.CONFLICT,
+            "this server is a query tier: it keeps nothing, so it cannot lead",
+            hint="promote a server of the shard; clew servers names whom",
+        )
     if desk.group is None:
         raise ClewError(
             ErrorCode.CONFLICT,

@@ -84,8 +84,8 @@ def _tell_unsure(asked: Choice) -> str:
             "as many others are there as a write waits for"
         )
     return (
-        f"no server that leads answers: {asked.url} does, a standby, which may not show yet what "
-        "was acknowledged last; what would be written is refused"
+        f"nobody leads; the standby {asked.url} answers, may not show yet what was acknowledged "
+        "last, and refuses what would be written"
     )
 
 
