@@ -41,6 +41,8 @@ from clew.store.replication.wire import Record
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from clew.app.group.peers import Heard
+    from clew.store.replication.said import Extent
     from tests.property.leader_town import LeaderTown
 
 NUMBERS_KIND = 20
@@ -310,6 +312,18 @@ def _configure(name: str, others: str, required: int) -> Any:
     return load(values, environ={}, folder=Path("/nonexistent")).configuration
 
 
+class NotingPeers(Peers):
+    """The other servers, and the epoch that they were asked for last."""
+
+    claimed = 0
+
+    async def claim(
+        self, epoch: int, node_id: str, extent: Extent | None, enough: int | None = None
+    ) -> list[Heard]:
+        self.claimed = epoch
+        return await super().claim(epoch, node_id, extent, enough)
+
+
 class Process(Course):
     """A server from its start to its end: the real course, over no store and no doors."""
 
@@ -322,7 +336,7 @@ class Process(Course):
         self.life = life
         self.part: Leader | Follower | None = None
         self.is_open = False
-        self.peers = Peers(
+        self.peers: NotingPeers = NotingPeers(
             configuration.standby, own_url=self.url, key=f"{id(life)}", required=self.required
         )
         inert: Any = SimpleNamespace(begin=lambda: None)
@@ -334,6 +348,9 @@ class Process(Course):
         self._extent = await asyncio.to_thread(self._read_extent)
         await self._serve()
         self.life.is_over = True
+
+    def extent(self) -> Extent:
+        return self._own_extent()
 
     def end(self) -> None:
         """End as a process that is told to."""
@@ -361,6 +378,8 @@ class Process(Course):
 
     async def _prepare(self, change: Change) -> Turn:
         turn = await super()._prepare(change)
+        if turn is Turn.LEAD and self.standing.epoch != self.peers.claimed:
+            self.life.wrong.append(f"{self.life.name} leads what nobody let it lead")
         if turn is Turn.LEAD and change.force:
             self.town.forced.append((self.standing.epoch, set(self.life.disk.frames)))
         return turn
@@ -477,6 +496,8 @@ class Process(Course):
                 node_id=said.node_id,
                 leader=standing.leader,
                 leader_url=standing.leader_url,
+                led_epoch=standing.led[0],
+                led_by=standing.led[1],
                 role="leader" if part.is_leader else "standby",
                 group=standing.group,
                 last=said.last,
@@ -489,6 +510,7 @@ class Process(Course):
         try:
             return msgspec.json.encode(part.take(Shipment.parse(headers), body))
         finally:
+            self.town.hear_let(self)
             self.town.later(self._take_in)
 
     def give(self) -> Any:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 import pytest
 
 from clew.app.group import claims as claims_module
@@ -49,7 +50,7 @@ class LeaderTown:
     ) -> None:
         """`leap_max` is how many epochs are left out at most, None for as many as really are."""
         self.chance = random.Random(seed)
-        self.required = required
+        self.required = dict(required)
         self.leap_max = leap_max
         self.loop = Loop(self)
         self.disks = {name: Disk() for name in required}
@@ -57,6 +58,8 @@ class LeaderTown:
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.cuts: set[tuple[str, str]] = set()
         self.trouble = 0.0
+        self.falling: str | None = None
+        self.fallen: str | None = None
         self.held: list[tuple[str, Callable[[Process], Any]]] = []
         self.written = 0
         self.acked: dict[int, dict[Record, int]] = {}
@@ -194,6 +197,20 @@ class LeaderTown:
         process.life.is_over = True
         self.bury()
 
+    def is_let(self, name: str) -> bool:
+        """Return whether others let a server lead that does not know yet that it will."""
+        known = {each: msgspec.json.decode(d.standing) for each, d in self.disks.items()}
+        epoch = known.pop(name)["epoch"]
+        let = [each for each in known.values() if each["leader"] == f"node {name}"]
+        return any(each["epoch"] > epoch for each in let)
+
+    def hear_let(self, process: Process) -> None:
+        """End a server that is to fall, now that another let it lead."""
+        name = self.falling
+        if name is not None and process.standing.leader == f"node {name}" and self.is_let(name):
+            self.fallen, self.falling = name, None
+            self.later(lambda: self.kill(name), self.delay())
+
     # The oracle.
 
     def hear_settled(self, process: Process, group: Group) -> None:
@@ -227,27 +244,38 @@ class LeaderTown:
     def leading(self) -> list[Process]:
         return [process for process in self.processes.values() if process.leads]
 
-    async def settle(self) -> bool:
-        """Let all be well again; return whether somebody led without being told to."""
+    async def manage_without(self, name: str) -> bool:
+        """Let all be well but for one server that is gone; return whether somebody had to lead.
+
+        That is so where whoever led last is there, hears as many as it takes, and none has more.
+        """
+        self.trouble = 0.0
+        self.cuts.clear()
+        self.kill(name)
+        self.start_all(but=name)
+        await asyncio.sleep(HELD_S_MAX)
+        is_led = await self._is_led(90, but=name)
+        known = {each: msgspec.json.decode(d.standing) for each, d in self.disks.items()}
+        last = max(known.values(), key=lambda each: each.get("led_epoch") or 0).get("led_by")
+        owner = next((p for p in self.processes.values() if p.standing.node_id == last), None)
+        if owner is None or len(self.processes) < len(self.disks) - 1:
+            return False
+        least = max(owner.claims.count_needed(), owner.required + 1)
+        if len(self.processes) < least or owner.extent() < max(
+            process.extent() for process in self.processes.values()
+        ):
+            return False
+        assert is_led, ("nobody leads without one", name, self.describe())
+        return True
+
+    async def settle(self) -> None:
+        """Let all be well again: one leads, without being told to, and goes on leading."""
         self.trouble = 0.0
         self.cuts.clear()
         self.start_all()
         # What was held up is on its way yet, and may end a leader.
         await asyncio.sleep(HELD_S_MAX)
-        is_told = False
-        if not await self._is_led(90):
-            is_told = True
-            refusals = []
-            for name in self.disks:
-                try:
-                    await self.processes[name].promote(leads=False, force=False)
-                except ClewError as error:
-                    refusals.append(f"{name}: {error}")
-                    continue
-                if await self._is_led(20):
-                    break
-            assert self.leading(), ("nobody can lead", refusals, self.describe())
-        assert await self._is_led(20), ("nobody leads for long", self.describe())
+        assert await self._is_led(90), ("nobody leads", self.describe())
         count = sum(leads for _, _, leads, _ in self.opened)
         (leader,) = self.leading()
         is_written = False
@@ -266,22 +294,21 @@ class LeaderTown:
                     f"{frame} was acknowledged under epoch {epoch} and is lost",
                     self.describe(),
                 )
-        return not is_told
 
-    def start_all(self) -> None:
+    def start_all(self, but: str = "") -> None:
         for name in self.disks:
             if name in self.processes:
                 self.processes[name].life.fuse = None
-            else:
+            elif name != but:
                 self.start(name)
 
-    async def _is_led(self, seconds: float) -> bool:
+    async def _is_led(self, seconds: float, but: str = "") -> bool:
         """Wait until one server has led for some seconds; return False if that does not come."""
         since, last = 0, None
         for _ in range(int(2 * seconds)):
             await asyncio.sleep(0.5)
             # One that was told to end may have done so only now.
-            self.start_all()
+            self.start_all(but)
             self.check()
             leaders = self.leading()
             now = leaders[0].part if len(leaders) == 1 else None
@@ -309,7 +336,7 @@ class LeaderTown:
             if process is not None:
                 what = (
                     f"{type(process.part).__name__} open={process.is_open} "
-                    f"detail={process._detail} obstacle={process._obstacle}"
+                    f"detail={process._detail} obstacle={process._resuming.obstacle}"
                 )
             lines.append(f"{name}: {what} {disk.standing!r} last={disk.last} {disk.oldest}")
         return "\n".join(lines)
@@ -333,6 +360,7 @@ def one_thread(town: LeaderTown) -> Iterator[None]:
         patch.setattr(peer_module, "REQUEST_BYTES_MAX", 500)
         patch.setattr(leader_module, "oldest_after", lambda disk: disk.oldest)
         patch.setattr(peers_module, "Server", connect)
+        patch.setattr(follower_module, "time", SimpleNamespace(monotonic=town.loop.time))
         patch.setattr(peers_module, "time", SimpleNamespace(monotonic=town.loop.time))
         draw = town.chance.randrange
         leap = SimpleNamespace(randbelow=lambda most: draw(town.leap_max or most))

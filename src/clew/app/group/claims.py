@@ -20,6 +20,7 @@ from clew.app.group.peers import (
     STANDBY,
     check_distinct,
     check_extent,
+    check_first_of_all,
     check_nobody_goes_first,
     check_not_fenced,
     check_one_group,
@@ -63,7 +64,11 @@ class Claims:
             # Unless what is known here is newer.
             with contextlib.suppress(FencedError):
                 await asyncio.to_thread(
-                    self._standing.accept, newest.epoch, newest.leader, newest.leader_url
+                    self._standing.accept,
+                    newest.epoch,
+                    newest.leader,
+                    newest.leader_url,
+                    led=newest.led,
                 )
             return
 
@@ -77,7 +82,7 @@ class Claims:
         return all(each.epoch >= newest.epoch for each in answered if each.node_id == newest.leader)
 
     async def find_obstacle(self, own: Extent) -> ClewError | None:
-        """Return why this server, which led last, does not lead again; None where it may.
+        """Return why this server does not lead without being told to; None where it may.
 
         Raises:
             ClewError: what others know could not be made durable here.
@@ -105,8 +110,26 @@ class Claims:
         await self.learn(own, heard)
         self._check(own, heard, change)
         epoch = max(self._find_newest(heard) + 1, change.epoch or 0)
-        if change.epoch is None and any(each.told is None for each in heard):
+        may_meet = change.epoch is None
+        if may_meet and not _is_all(heard):
             epoch += secrets.randbelow(LEAP_MAX)
+        claimed = await self._ask_to_let(epoch, own, change, enough)
+        if may_meet and _is_all(heard) and not _is_all(claimed):
+            # Who was heard before, and let this server not lead, may be about to take it as well.
+            # The others are asked for the one that it leads under: before it comes to them they
+            # might have what another acknowledges under one between the two.
+            epoch += 1 + secrets.randbelow(LEAP_MAX)
+            await self._ask_to_let(epoch, own, change, enough)
+        await asyncio.to_thread(self._standing.lead, epoch, self._url, self._required)
+
+    async def _ask_to_let(
+        self, epoch: int, own: Extent, change: Change, enough: int
+    ) -> Sequence[Heard]:
+        """Ask the others to let this server lead an epoch; return what they said.
+
+        Raises:
+            ClewError: it does not lead.
+        """
         # From here on nobody acknowledges anything for whoever led before; so what they have now
         # is all that was acknowledged.
         extent = None if change.force else own
@@ -118,10 +141,7 @@ class Claims:
         if any(_is_shut(each) for each in claimed):
             # It may be about to lead itself, and takes no claims meanwhile.
             self._check(own, await self._peers.ask(), change)
-        if change.epoch is None and any(each.told is None for each in claimed):
-            # Who was heard before, and let this server not lead, may be about to take it as well.
-            epoch += 1 + secrets.randbelow(LEAP_MAX)
-        await asyncio.to_thread(self._standing.lead, epoch, self._url)
+        return claimed
 
     async def check_able(self, own: Extent) -> int:
         """Return the newest epoch that is known, if this server has all that it takes to lead.
@@ -162,7 +182,7 @@ class Claims:
             self.check(own, heard)
 
     def _check_resuming(self, own: Extent, heard: Sequence[Heard]) -> None:
-        """Raise unless a server that led last may go on.
+        """Raise unless this server led last, or goes first where all are there, and may go on.
 
         As whoever is promoted, and besides it must hear so many that something could be
         acknowledged: who leads unheard by the others may be one of two. Whose data is to stay where
@@ -174,13 +194,8 @@ class Claims:
         """
         check_one_group(self._standing.group, heard)
         self.check(own, heard)
-        if not self._standing.is_leading:
-            raise ClewError(
-                ErrorCode.CONFLICT,
-                f"{self._standing.leader_url or self._standing.leader} leads by now, under epoch "
-                f"{self._standing.epoch}",
-                hint="to have this server lead: clew promote",
-            )
+        if not (self._standing.is_leading or self._led_last(heard)):
+            check_first_of_all(self._standing, own, heard)
         missing = [each for each in heard if each.told is None]
         if len(heard) - len(missing) < self._required:
             raise ClewError(
@@ -189,6 +204,11 @@ class Claims:
                 f"missing: {', '.join(each.url for each in missing)}",
                 hint="start them; or have this server lead all the same: clew promote",
             )
+
+    def _led_last(self, heard: Sequence[Heard]) -> bool:
+        """Return whether nothing came of what others asked for since this server led."""
+        led = [self._standing.led, *(each.told.led for each in heard if each.told is not None)]
+        return max(led, key=lambda each: each[0])[1] == self._standing.node_id
 
     def _find_newest(self, heard: Sequence[Heard]) -> int:
         """Return the newest epoch that anybody knows of, whether or not anything came of it."""
@@ -205,6 +225,10 @@ def _check_let(epoch: int, claimed: Sequence[Heard]) -> None:
                 f"{each.url} does not let this server lead: it knows of epoch {each.told.epoch}",
                 hint="ask who leads: GET /internal/cluster; promote again if nobody does",
             )
+
+
+def _is_all(heard: Sequence[Heard]) -> bool:
+    return all(each.told is not None for each in heard)
 
 
 def _is_shut(heard: Heard) -> bool:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from clew.store.replication.part import Part
     from clew.store.replication.said import Extent
-    from clew.store.replication.standing import Standing
+    from clew.store.replication.standing import Led, Standing
 
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS_MAX: Final = 3.0
 """How long another server may take to say where it is, a sync of its disk included. Who is not
-heard by then counts as away; a change of leader waits so long at most, and twice."""
+heard by then counts as away; a change of leader waits so long at most, two or three times."""
 
 CONNECT_SECONDS_MAX: Final = 1.0
 """How long a machine may take to answer a connection: one that is gone says nothing at all, and a
@@ -55,12 +55,18 @@ CANDIDATE: Final = "candidate"
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What another server says of itself. `last` is the newest frame on its disk."""
+    """What another server says of itself.
+
+    `last` is the newest frame on its disk. `led_epoch` and `led_by` are of the newest leadership
+    that came to be, as far as it knows; a server of an older version does not say.
+    """
 
     epoch: int
     node_id: str | None = None
     leader: str | None = None
     leader_url: str | None = None
+    led_epoch: int | None = None
+    led_by: str | None = None
     role: str | None = None
     group: str | None = None
     acked: int = 0
@@ -71,6 +77,13 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     def extent(self) -> Extent:
         """How much of the log it has."""
         return (self.last_epoch or 0, self.last)
+
+    @property
+    def led(self) -> Led:
+        """The newest leadership that came to be; of one that does not say, the one it goes by."""
+        if self.led_epoch is not None:
+            return (self.led_epoch, self.led_by)
+        return (self.epoch, self.leader) if self.leader else (0, None)
 
 
 REFUSALS: Final = frozenset({ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN})
@@ -224,15 +237,15 @@ def find_required(standing: Standing, configured: int, servers: int) -> tuple[in
         return configured, ""
     if not noted:
         return 0, (
-            "; this server was still catching up with its leader, or that one waited for no "
-            "standby, so any of the others may have more"
+            "; this server was still catching up, or whoever led last waited for no standby, so "
+            "any of the others may have more"
         )
     if noted < configured:
-        return noted, f"; its leader had each record wait for {noted} standbys"
+        return noted, f"; whoever led last had each record wait for {noted} standbys"
     if noted == configured or configured < servers - noted:
         return configured, ""
     return max(0, servers - noted - 1), (
-        f"; its leader had each record wait for {noted} standbys and this server would for "
+        f"; whoever led last had each record wait for {noted} standbys and this server would for "
         f"{configured}, so one that is not heard may lead by the larger number"
     )
 
@@ -322,6 +335,38 @@ def check_nobody_goes_first(node_id: str, own: Extent, heard: Sequence[Heard]) -
             continue
         if told.role == LEADER or (told.extent, told.node_id or "") > (own, node_id):
             raise _led_by(each.url, told)
+
+
+def check_first_of_all(standing: Standing, own: Extent, heard: Sequence[Heard]) -> None:
+    """Raise CONFLICT unless all servers are there, whoever led last too, and this one goes first.
+
+    That is the one with most; of several the one that led last, then the one with the largest id.
+    All find the same.
+    """
+    told = [each.told for each in heard if each.told is not None]
+    ids = {standing.node_id, *(each.node_id for each in told)}
+    leaders = {standing.leader, *(each.leader for each in told if each.leader)}
+    if standing.group is None or len(told) < len(heard) or not leaders <= ids:
+        raise ClewError(
+            ErrorCode.CONFLICT,
+            f"{standing.leader_url or standing.leader} may lead by now, under epoch "
+            f"{standing.epoch}",
+            hint="to have this server lead: clew promote",
+        )
+    rank = (own, _find_last_led(standing.led, standing.node_id), standing.node_id)
+    for each in told:
+        if (each.extent, _find_last_led(each.led, each.node_id), each.node_id or "") > rank:
+            raise ClewError(
+                ErrorCode.CONFLICT,
+                f"{each.node_id} has as much of the log, and goes first",
+                hint="to have this server lead: clew promote",
+            )
+
+
+def _find_last_led(led: Led, node_id: str | None) -> int:
+    """Return the epoch under which a server led, -1 where somebody else did last, as it knows."""
+    epoch, leader = led
+    return epoch if leader is not None and leader == node_id else -1
 
 
 def _led_by(url: str, told: Told) -> ClewError:

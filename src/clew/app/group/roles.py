@@ -37,7 +37,7 @@ from clew.app.group.peers import (
 from clew.app.group.place import Place, describe_standing
 from clew.app.group.porch import Porch, is_registry_guarded, refuse_while_shut
 from clew.app.group.promises import Promises
-from clew.app.group.resuming import Resuming
+from clew.app.group.resuming import Resuming, describe_error
 from clew.app.group.snapshots import Snapshots
 from clew.app.group.turn import Change, Stopwatch, Turn
 from clew.app.server_key import KeyAdoption
@@ -114,7 +114,6 @@ class Course:
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._detail: str | None = None
-        self._obstacle: str | None = None
         self._snapshots = Snapshots(configuration)
         self._lock: FolderLock | None = None
         self._standing: Standing | None = None
@@ -295,13 +294,12 @@ class Course:
         if not begins:
             return Turn.FOLLOW
         if standing.leader is None:
-            await asyncio.to_thread(standing.lead, standing.epoch + 1, self.url)
+            await asyncio.to_thread(standing.lead, standing.epoch + 1, self.url, self.required)
             return Turn.LEAD
         change = Change(Turn.LEAD, "going on as the leader", resumes=True)
-        if (obstacle := await self.find_obstacle()) is not None:
+        if not await self._resuming.look():
             # Nobody would acknowledge anything, or somebody may have been promoted meanwhile who is
-            # not heard: reads are answered until that is known (`Resuming`).
-            self.note_obstacle(obstacle)
+            # not heard: reads are answered until that is known.
             return Turn.FOLLOW
         return await self._prepare(change)
 
@@ -315,13 +313,14 @@ class Course:
                     await self.claims.claim(self._extent, change)
                 except ClewError as error:
                     self._posture = STANDBY
-                    self._detail = _describe(error)
+                    self._detail = describe_error(error)
                     logger.warning("this server does not lead: %s", self._detail)
                     if self._candidacy is not None:
                         await self._candidacy.give_back()
                     return Turn.FOLLOW
                 self._posture = LEADER
-                self._detail = self._obstacle = None
+                self._detail = None
+                self._resuming.forget_obstacle()
             case Turn.FOLLOW:
                 if self._candidacy is not None:
                     await self._candidacy.give_back()
@@ -477,6 +476,8 @@ class Course:
             node_id=standing.node_id,
             leader=standing.leader,
             leader_url=standing.leader_url,
+            led_epoch=standing.led[0],
+            led_by=standing.led[1],
             role=self._posture,
             group=standing.group,
             last=last,
@@ -531,7 +532,8 @@ class Course:
             self.claims.check(self._own_extent(), heard)
         # What an earlier try came to is not what this one is asked about.
         self._resuming.end()
-        self._detail = self._obstacle = None
+        self._detail = None
+        self._resuming.forget_obstacle()
         self.change(Change(Turn.LEAD, "promoted by hand", force=force))
         return Promotion(
             epoch=epoch + 1,
@@ -541,20 +543,16 @@ class Course:
         )
 
     async def find_obstacle(self) -> ClewError | None:
-        """Return why this server, which led last, does not lead again; None where it may.
+        """Return why this server does not lead without being told to; None where it may.
 
         Raises:
             ClewError: what others know could not be made durable here.
         """
         return await self.claims.find_obstacle(self._own_extent())
 
-    def note_obstacle(self, obstacle: ClewError | None) -> None:
-        """Tell whoever asks why this server, which led last, does not lead again yet."""
-        before, self._obstacle = self._obstacle, None
-        if obstacle is not None:
-            self._obstacle = f"this server led last, and may not go on yet: {_describe(obstacle)}"
-            if self._obstacle != before:
-                logger.warning("%s", self._obstacle)
+    def heard_s(self) -> float | None:
+        """Return how many seconds ago this standby heard a leader, None if it did not yet."""
+        return None if self._part is None else self._part.status().heard_s
 
     async def check_able(self) -> int:
         """Return the newest epoch that is known, if this server has all that it takes to lead.
@@ -574,7 +572,7 @@ class Course:
             required=self.required,
             others=self.peers.urls,
             lease=None if self._candidacy is None else self._candidacy.seen(),
-            detail=self._detail or self._obstacle,
+            detail=self._detail or self._resuming.obstacle,
         )
 
     def _own_extent(self) -> Extent:
@@ -584,11 +582,6 @@ class Course:
         if self._extent is None:
             raise self._refuse()
         return self._extent
-
-
-def _describe(error: ClewError) -> str:
-    """Return what is wrong, and what to do about it."""
-    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
 def _import_doors(configuration: Configuration) -> type[Doors]:

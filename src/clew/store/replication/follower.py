@@ -182,7 +182,9 @@ class Follower:
             if shipment.extent is not None and self.tell().extent > shipment.extent:
                 # It will not lead, and whoever leads now is not to end for nothing.
                 return self.tell()
-            self.standing.accept(shipment.epoch, shipment.node, shipment.url, shipment.required)
+            self.standing.accept(
+                shipment.epoch, shipment.node, shipment.url, shipment.required, shipment.led
+            )
             self._heard = time.monotonic()
             self._leader_last = max(shipment.last, self._leader_last)
             if shipment.starts is None:

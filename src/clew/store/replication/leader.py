@@ -122,7 +122,8 @@ class Leader:
             # What others have of the epoch may not be what is here: a frame may have reached them
             # before the last crash and not this disk.
             fresh = max(history.epoch, noted, self.standing.epoch) + 1
-            self.standing.lead(fresh, self.options.url or self.standing.leader_url)
+            url = self.options.url or self.standing.leader_url
+            self.standing.lead(fresh, url, self.required)
         self.epoch = self.standing.epoch
         if not self.standing.starts and next_number > 1:
             # All of when it was alone counts as one epoch: nobody else wrote anything then.
@@ -299,7 +300,9 @@ class Leader:
             if shipment.extent is not None and self.tell().extent > shipment.extent:
                 return self.tell()
             # Under the lock that settles: what was acknowledged was so before this is answered.
-            self.standing.accept(shipment.epoch, shipment.node, shipment.url, shipment.required)
+            self.standing.accept(
+                shipment.epoch, shipment.node, shipment.url, shipment.required, shipment.led
+            )
         self.fence(shipment.epoch, shipment.node, shipment.url)
         if shipment.starts is not None:
             raise self._not_leading()

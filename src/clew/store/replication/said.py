@@ -16,7 +16,7 @@ from clew.store.replication.standing import EPOCH_MAX
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clew.store.replication.standing import Starts
+    from clew.store.replication.standing import Led, Starts
 
 NUMBER_MAX: Final = 2**63 - 1
 """No frame has a larger number."""
@@ -100,6 +100,11 @@ class Shipment:
     origin: str = ""
     required: int | None = None
     extent: Extent | None = None
+
+    @property
+    def led(self) -> Led:
+        """The leadership that came to be, as this shows: none where it is a claim."""
+        return (0, None) if self.starts is None else (self.epoch, self.node)
 
     def headers(self) -> dict[str, str]:
         """Return the headers."""

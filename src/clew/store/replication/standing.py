@@ -38,6 +38,9 @@ and what two servers tell one another at the beginning stays below a kilobyte.""
 Starts = tuple[tuple[int, int], ...]
 """Epochs with the first number of each, both ascending."""
 
+Led = tuple[int, str | None]
+"""A leadership that came to be: its epoch, and whose it was; 0 and None before there was any."""
+
 
 class FencedError(ClewError):
     """Whoever asked speaks for an epoch that is over, or for one of another server.
@@ -68,6 +71,8 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     group: str | None = None
     starts: Starts = ()
     required: int | None = None
+    led_epoch: int | None = None
+    led_by: str | None = None
 
 
 class Standing:
@@ -149,6 +154,14 @@ class Standing:
         return self._document.leader == self._document.node_id
 
     @property
+    def led(self) -> Led:
+        """The newest leadership of which more is known than that it was asked for.
+
+        Whoever lets another lead does not know yet whether anything comes of it.
+        """
+        return _find_led(self._document)
+
+    @property
     def starts(self) -> Starts:
         """The epochs of this server's log, each with its first number."""
         return self._document.starts
@@ -157,16 +170,24 @@ class Standing:
     def required(self) -> int | None:
         """How many standbys have each acknowledged frame that may be missing here, at least.
 
-        As its leader said; 0 as long as there may be some that nobody else has. None where this
-        server led last, or was not told.
+        As its leader said, or as many as this server waited for when it led last; 0 as long as
+        there may be some that nobody else has. None where it was not told.
         """
         return self._document.required
 
-    def accept(self, epoch: int, leader: str, url: str | None, required: int | None = None) -> bool:
+    def accept(
+        self,
+        epoch: int,
+        leader: str,
+        url: str | None,
+        required: int | None = None,
+        led: Led = (0, None),
+    ) -> bool:
         """Let a server lead that says it does; return whether that is news.
 
         `required` is how many standbys it will have each record wait for, where it says so: what it
-        acknowledges may be missing here from now on.
+        acknowledges may be missing here from now on. `led` is what is known besides of a leadership
+        that came to be, this one or another.
 
         Raises:
             FencedError: the epoch is over, or belongs to another server.
@@ -176,7 +197,8 @@ class Standing:
             known = self._document
             if epoch < known.epoch or (epoch == known.epoch and leader != known.leader):
                 raise FencedError(epoch, known.epoch, known.leader_url)
-            if epoch == known.epoch and url == known.leader_url:
+            led_epoch, led_by = max(_find_led(known), led, key=lambda each: each[0])
+            if epoch == known.epoch and url == known.leader_url and led_epoch == known.led_epoch:
                 return False
             if required is None or epoch == known.epoch:
                 required = known.required
@@ -184,13 +206,22 @@ class Standing:
                 required = min(required, known.required)
             self._write(
                 msgspec.structs.replace(
-                    known, epoch=epoch, leader=leader, leader_url=url, required=required
+                    known,
+                    epoch=epoch,
+                    leader=leader,
+                    leader_url=url,
+                    required=required,
+                    led_epoch=led_epoch,
+                    led_by=led_by,
                 )
             )
             return epoch > known.epoch
 
-    def lead(self, epoch: int, url: str | None = None) -> None:
+    def lead(self, epoch: int, url: str | None = None, required: int | None = None) -> None:
         """Begin a leadership of this server's own. `url` is where others reach it.
+
+        `required` is how many standbys it will have each record wait for. It may be set to another
+        number when it is started anew, and what others go by meanwhile is this one.
 
         Raises:
             FencedError: the epoch is not larger than the newest known.
@@ -207,7 +238,9 @@ class Standing:
                     leader=known.node_id,
                     leader_url=url,
                     group=known.group or new_uuid(time.time_ns()),
-                    required=None,
+                    required=required,
+                    led_epoch=epoch,
+                    led_by=known.node_id,
                 )
             )
 
@@ -291,3 +324,10 @@ class Standing:
                 fresh.unlink()
             raise storage_error(error, f"cannot write {path}", self._folder) from error
         self._document = document
+
+
+def _find_led(document: _Document) -> Led:
+    if document.led_epoch is None:
+        # A version that noted no such thing wrote this, or nothing was known yet.
+        return (document.epoch, document.leader)
+    return (document.led_epoch, document.led_by)

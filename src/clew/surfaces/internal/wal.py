@@ -167,6 +167,8 @@ class InternalDoor:
             "epoch": said.epoch,
             "leader": part.standing.leader,
             "leader_url": part.standing.leader_url,
+            "led_epoch": part.standing.led[0],
+            "led_by": part.standing.led[1],
             "acked": status.acked,
             "last": said.last,
             "last_epoch": said.last_epoch,
