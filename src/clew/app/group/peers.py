@@ -240,14 +240,15 @@ def find_required(standing: Standing, configured: int, servers: int) -> tuple[in
             "; this server was still catching up, or whoever led last waited for no standby, so "
             "any of the others may have more"
         )
+    most = standing.required_most
+    if configured < most and servers - most - 1 < min(configured, noted):
+        return max(0, servers - most - 1), (
+            f"; whoever led last had each record wait for {most} standbys and this server would "
+            f"for {configured}, so one that is not heard may lead by the larger number"
+        )
     if noted < configured:
         return noted, f"; whoever led last had each record wait for {noted} standbys"
-    if noted == configured or configured < servers - noted:
-        return configured, ""
-    return max(0, servers - noted - 1), (
-        f"; whoever led last had each record wait for {noted} standbys and this server would for "
-        f"{configured}, so one that is not heard may lead by the larger number"
-    )
+    return configured, ""
 
 
 def check_extent(own: Extent, heard: Sequence[Heard], *, required: int, why: str = "") -> None:

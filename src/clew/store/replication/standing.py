@@ -71,6 +71,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     group: str | None = None
     starts: Starts = ()
     required: int | None = None
+    required_most: int | None = None
     led_epoch: int | None = None
     led_by: str | None = None
 
@@ -175,6 +176,15 @@ class Standing:
         """
         return self._document.required
 
+    @property
+    def required_most(self) -> int:
+        """The largest number that another server may go by since this one last had everything.
+
+        One that was asked to let another lead goes by the smaller of two numbers, and those that
+        were not reached by what the leader before had each record wait for.
+        """
+        return max(self._document.required or 0, self._document.required_most or 0)
+
     def accept(
         self,
         epoch: int,
@@ -200,10 +210,12 @@ class Standing:
             led_epoch, led_by = max(_find_led(known), led, key=lambda each: each[0])
             if epoch == known.epoch and url == known.leader_url and led_epoch == known.led_epoch:
                 return False
+            most = known.required_most
             if required is None or epoch == known.epoch:
                 required = known.required
-            elif known.required is not None:
-                required = min(required, known.required)
+            else:
+                most = max(required, known.required or 0, most or 0)
+                required = required if known.required is None else min(required, known.required)
             self._write(
                 msgspec.structs.replace(
                     known,
@@ -211,6 +223,7 @@ class Standing:
                     leader=leader,
                     leader_url=url,
                     required=required,
+                    required_most=most,
                     led_epoch=led_epoch,
                     led_by=led_by,
                 )
@@ -239,6 +252,7 @@ class Standing:
                     leader_url=url,
                     group=known.group or new_uuid(time.time_ns()),
                     required=required,
+                    required_most=None,
                     led_epoch=epoch,
                     led_by=known.node_id,
                 )
@@ -281,8 +295,11 @@ class Standing:
             ClewError: it could not be made durable.
         """
         with self._lock:
-            if required != self._document.required:
-                self._write(msgspec.structs.replace(self._document, required=required))
+            known = self._document
+            # Whoever leads has asked so many that nobody goes by what was before.
+            most = None if required else known.required_most
+            if (required, most) != (known.required, known.required_most):
+                self._write(msgspec.structs.replace(known, required=required, required_most=most))
 
     def join(self, group: str) -> None:
         """Belong to the servers of a group from now on; what they acknowledged may not be here yet.
