@@ -1,17 +1,18 @@
 """A server of a group without threads, disk and network: steps of a loop by a clock of its own.
 
 What runs is what decides who leads and what is acknowledged: `Course` with its turns, `Claims`,
-`Peers`, `Resuming`, `Standing`, `Leader` with each `Peer`, and `Follower`. Doors and stores are
-not there. A log is a list of frames, of which a crash leaves those that were synced, and as many
-of the others as it likes. What is done in threads is a step of the loop, and the network is a call
-that may come to nothing, twice, late, or to one side only. So a seed is one run, always the same.
+`Peers`, `Resuming`, `Candidacy` with its `Lease`, `Standing`, `Leader` with each `Peer`, and
+`Follower`. Doors and stores are not there. A log is a list of frames, of which a crash leaves those
+that were synced, and as many of the others as it likes. What is done in threads is a step of the
+loop, and the network is a call that may come to nothing, twice, late, or to one side only. So a
+seed is one run, always the same.
 """
 
 from __future__ import annotations
 
 import asyncio
 import selectors
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,15 +29,14 @@ from clew.app.sockets import Sockets
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.log.frame import LEADERSHIP
 from clew.store.log.receipt import Group
-from clew.store.replication import standing as standing_module
 from clew.store.replication.follower import Follower
 from clew.store.replication.leader import Leader
 from clew.store.replication.part import Inside
 from clew.store.replication.peer import Peer, PeerState
 from clew.store.replication.position import Position
 from clew.store.replication.said import Shipment
-from clew.store.replication.standing import Standing
 from clew.store.replication.wire import Record
+from tests.property.leader_disk import KeptStanding, KilledError, Life, MemoryLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,12 +47,10 @@ if TYPE_CHECKING:
 
 NUMBERS_KIND = 20
 
+LEASE_SECONDS = 2.0
+
 HELD_S_MAX = 15.0
 """A request that is held up somewhere arrives within this time, whoever leads by then."""
-
-
-class KilledError(BaseException):
-    """A process ended here."""
 
 
 class WaitingError(BaseException):
@@ -138,136 +136,6 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 @dataclass
-class Disk:
-    """What is there after a crash."""
-
-    standing: bytes = b""
-    frames: list[Record] = field(default_factory=list)
-    oldest: int = 0
-    acked: int = 0
-    flushed: int = 0
-    epoch: int = 0
-    is_whole: bool = True
-    leaders: dict[int, str | None] = field(default_factory=dict)
-
-    @property
-    def last(self) -> int:
-        return self.frames[-1].number if self.frames else 0
-
-    def clear(self) -> None:
-        self.frames, self.oldest, self.acked, self.flushed, self.epoch = [], 0, 0, 0, 0
-
-
-class Life:
-    """One process of a server. `fuse` is after how many steps of its disk it ends, None for never.
-
-    What is durable changes between two steps. What is found to be wrong goes to `wrong`.
-    """
-
-    def __init__(self, name: str, disk: Disk, fuse: int | None, wrong: list[str]) -> None:
-        self.name = name
-        self.wrong = wrong
-        self.disk = disk
-        self.fuse = fuse
-        self.is_over = False
-
-    def step(self) -> None:
-        if self.fuse is not None:
-            self.fuse -= 1
-            self.is_over |= self.fuse < 0
-        if self.is_over:
-            raise KilledError
-
-
-class KeptStanding(Standing):
-    """What is known of leadership, on a disk in memory."""
-
-    def __init__(self, life: Life) -> None:
-        life.step()
-        if not life.disk.standing:
-            fresh = standing_module._Document(node_id=f"node {life.name}")
-            life.disk.standing = msgspec.json.encode(fresh)
-        found = msgspec.json.decode(life.disk.standing, type=standing_module._Document)
-        super().__init__(Path(), found)
-        self._life = life
-
-    def _write(self, document: Any) -> None:
-        self._life.step()
-        self._life.disk.standing = msgspec.json.encode(document)
-        self._document = document
-        leader = self._life.disk.leaders.setdefault(document.epoch, document.leader)
-        if leader != document.leader:
-            self._life.wrong.append(f"{leader} and {document.leader} led {document.epoch}")
-        self._life.step()
-
-
-class MemoryLog:
-    """What a part of a group sees of a log."""
-
-    id = b""
-    failure = None
-
-    def __init__(self, process: Process, epoch: int) -> None:
-        self.process = process
-        self.folder = process.life.disk
-        self.epoch = epoch
-        self.next_number = self.folder.last + 1
-        self.unsynced: list[Record] = []
-        self.is_closed = False
-
-    def append(
-        self, kind: int, payload: bytes, *, received: int, oldest: int, number: int, epoch: int
-    ) -> None:
-        """Write a frame; a leader's is synced some time later, a standby's before it answers."""
-        part = self.process.part
-        assert part is not None
-        frame = Record(number, epoch, kind, received, oldest, payload)
-        self.next_number = number + 1
-        self.unsynced.append(frame)
-        if part.is_leader:
-            self.process.town.later(self.sync, self.process.town.chance.choice((0.01, 0.2, 1.0)))
-        else:
-            self.process.life.step()
-            self.sync()
-            self.process.life.step()
-
-    def sync(self) -> None:
-        if self.process.life.is_over or self.is_closed or not self.unsynced:
-            return
-        frames, self.unsynced = self.unsynced, []
-        self.folder.frames = [*self.folder.frames, *frames]
-        assert self.process.part is not None
-        self.process.part.hear_of_group(Group(frames[0].number, frames[-1].number))
-
-    def cut_off(self, after: int) -> None:
-        self.process.life.step()
-        self.folder.frames = [each for each in self.folder.frames if each.number <= after]
-        self.process.life.step()
-        self.next_number = after + 1
-
-    def note_acked(self, through: int) -> None:
-        if self.process.town.chance.random() < 0.3:
-            self.folder.acked = max(self.folder.acked, through)
-
-    def check_room(self, _size: int) -> None: ...
-
-
-class MemoryReader:
-    """Reads a log that is in memory."""
-
-    def __init__(self, folder: Disk, _id: bytes) -> None:
-        self._disk = folder
-
-    def read(self, after: int, *, bytes_max: int) -> list[Record] | None:
-        assert bytes_max
-        if after < self._disk.oldest:
-            return None
-        return [each for each in self._disk.frames if each.number > after][:10]
-
-    def close(self) -> None: ...
-
-
-@dataclass
 class Answer:
     body: bytes
 
@@ -300,7 +168,7 @@ class Wire:
 
 
 @cache
-def _configure(name: str, others: str, required: int) -> Any:
+def _configure(name: str, others: str, required: int, is_leased: bool) -> Any:
     values: dict[str, Any] = {
         "standby": [f"http://{other}:7701" for other in others],
         "http": f"{name}:7701",
@@ -309,6 +177,8 @@ def _configure(name: str, others: str, required: int) -> Any:
         "required_acks": required,
         "role": "leader" if name == "a" else "standby",
     }
+    if is_leased:
+        values |= {"role": "auto", "lease": "etcd://lease", "lease_seconds": LEASE_SECONDS}
     return load(values, environ={}, folder=Path("/nonexistent")).configuration
 
 
@@ -329,7 +199,8 @@ class Process(Course):
 
     def __init__(self, town: LeaderTown, life: Life) -> None:
         others = "".join(name for name in town.disks if name != life.name)
-        configuration = _configure(life.name, others, town.required[life.name])
+        is_leased = town.register is not None
+        configuration = _configure(life.name, others, town.required[life.name], is_leased)
         nothing: Any = None
         super().__init__(configuration, Sockets(nothing, None), asyncio.Event(), lambda *_: None)
         self.town = town
@@ -419,6 +290,7 @@ class Process(Course):
         if isinstance(part, Leader):
             if last > acked:
                 self.write(LEADERSHIP, b"")
+            self._tick(part)
             for peer in part._peers:
                 self.town.later(partial(self._ship, peer, has_met=False))
         else:
@@ -556,6 +428,13 @@ class Process(Course):
         self.town.later(
             lambda: self._ship(peer, has_met=has_met), pause + self.town.chance.choice((0.05, 0.5))
         )
+
+    def _tick(self, part: Leader) -> None:
+        """Acknowledge what had to wait for the lease."""
+        if part is self.part and self.town.register is not None and not self.life.is_over:
+            if not self.town.is_paused(self.life.name):
+                part._advance()
+            self.town.later(lambda: self._tick(part), 0.25)
 
     def write(self, kind: int = NUMBERS_KIND, payload: bytes | None = None) -> bool:
         """Take a record in, as a pipeline does; return False where it is refused."""

@@ -21,17 +21,9 @@ from clew.store.replication import follower as follower_module
 from clew.store.replication import leader as leader_module
 from clew.store.replication import peer as peer_module
 from clew.store.replication.leader import Leader
-from tests.property.leader_parts import (
-    HELD_S_MAX,
-    ONE_THREAD,
-    Disk,
-    KilledError,
-    Life,
-    Loop,
-    MemoryReader,
-    Process,
-    Wire,
-)
+from tests.property.leader_disk import Disk, KilledError, Life, MemoryReader
+from tests.property.leader_lease import Register, patch_lease
+from tests.property.leader_parts import HELD_S_MAX, ONE_THREAD, Loop, Process, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -46,7 +38,12 @@ class LeaderTown:
     """The servers, the ways between them, and what was acknowledged to anybody."""
 
     def __init__(
-        self, seed: int, required: Mapping[str, int], *, leap_max: int | None = None
+        self,
+        seed: int,
+        required: Mapping[str, int],
+        *,
+        leap_max: int | None = None,
+        is_leased: bool = False,
     ) -> None:
         """`leap_max` is how many epochs are left out at most, None for as many as really are."""
         self.chance = random.Random(seed)
@@ -57,6 +54,8 @@ class LeaderTown:
         self.processes: dict[str, Process] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.cuts: set[tuple[str, str]] = set()
+        self.paused: dict[str, float] = {}
+        self.register = Register() if is_leased else None
         self.trouble = 0.0
         self.falling: str | None = None
         self.fallen: str | None = None
@@ -93,6 +92,9 @@ class LeaderTown:
         except KilledError:
             self.bury()
 
+    def is_paused(self, name: str) -> bool:
+        return self.paused.get(name, 0.0) > self.loop.time()
+
     def is_unlucky(self, share: float) -> bool:
         return self.chance.random() < share * self.trouble
 
@@ -101,6 +103,12 @@ class LeaderTown:
         target = url.removeprefix("http://").removesuffix(":7701")
         if life.is_over:
             raise KilledError
+        if self.is_paused(target) or self.is_paused(life.name):
+            wait = self.paused.get(target, 0.0) - self.loop.time()
+            if wait > 0:
+                # It is in the socket, and is answered to nobody.
+                self.later(lambda: self._arrive(target, call), wait)
+            raise ClewError(ErrorCode.TIMEOUT, f"{url} did not answer")
         if self.is_unlucky(0.1):
             # It arrives some time, and its answer nowhere.
             self.held = [*self.held[-9:], (target, call)]
@@ -129,6 +137,9 @@ class LeaderTown:
             raise ClewError(ErrorCode.UNAVAILABLE, f"{target} hung up") from None
 
     def _arrive(self, target: str, call: Callable[[Process], Any]) -> None:
+        if self.is_paused(target):
+            self.later(lambda: self._arrive(target, call), 0.3)
+            return
         try:
             self._ask(target, call)
         except ClewError:
@@ -217,6 +228,9 @@ class LeaderTown:
         part = process.part
         frames = [f for f in process.life.disk.frames if group.first <= f.number <= group.last]
         if isinstance(part, Leader):
+            lease = self.register
+            if lease is not None and not lease.is_of(process.standing.node_id, self.loop.time()):
+                self.wrong.append(f"{process.life.name} acknowledged without the lease")
             self.leaders.setdefault(part.epoch, set()).add(process.life.name)
             if len(self.leaders[part.epoch]) > 1:
                 self.wrong.append(f"two acknowledged under epoch {part.epoch}")
@@ -239,6 +253,10 @@ class LeaderTown:
         return any(forced > epoch and frame not in held for forced, held in self.forced)
 
     def check(self) -> None:
+        candidacies = [(p.life.name, p._candidacy) for p in self.processes.values()]
+        holders = [name for name, each in candidacies if each is not None and each.is_held()]
+        if len(holders) > 1:
+            self.wrong.append(f"{holders} hold the lease at once")
         assert not self.wrong, self.wrong
 
     def leading(self) -> list[Process]:
@@ -247,31 +265,33 @@ class LeaderTown:
     async def manage_without(self, name: str) -> bool:
         """Let all be well but for one server that is gone; return whether somebody had to lead.
 
-        That is so where whoever led last is there, hears as many as it takes, and none has more.
+        That is so where whoever led last is there, hears as many as it takes, and none has more;
+        with a lease it may be any.
         """
-        self.trouble = 0.0
-        self.cuts.clear()
+        self._mend()
         self.kill(name)
         self.start_all(but=name)
         await asyncio.sleep(HELD_S_MAX)
         is_led = await self._is_led(90, but=name)
         known = {each: msgspec.json.decode(d.standing) for each, d in self.disks.items()}
         last = max(known.values(), key=lambda each: each.get("led_epoch") or 0).get("led_by")
-        owner = next((p for p in self.processes.values() if p.standing.node_id == last), None)
-        if owner is None or len(self.processes) < len(self.disks) - 1:
-            return False
-        least = max(owner.claims.count_needed(), owner.required + 1)
-        if len(self.processes) < least or owner.extent() < max(
-            process.extent() for process in self.processes.values()
-        ):
+        there = list(self.processes.values())
+        most = max((process.extent() for process in there), default=None)
+        able = [
+            process
+            for process in there
+            if process.extent() == most and len(there) >= process.claims.count_needed()
+        ]
+        if self.register is None:
+            able = [p for p in able if p.standing.node_id == last and len(there) > p.required]
+        if not able or len(there) < len(self.disks) - 1:
             return False
         assert is_led, ("nobody leads without one", name, self.describe())
         return True
 
     async def settle(self) -> None:
         """Let all be well again: one leads, without being told to, and goes on leading."""
-        self.trouble = 0.0
-        self.cuts.clear()
+        self._mend()
         self.start_all()
         # What was held up is on its way yet, and may end a leader.
         await asyncio.sleep(HELD_S_MAX)
@@ -294,6 +314,13 @@ class LeaderTown:
                     f"{frame} was acknowledged under epoch {epoch} and is lost",
                     self.describe(),
                 )
+
+    def _mend(self) -> None:
+        self.trouble = 0.0
+        self.cuts.clear()
+        self.paused.clear()
+        if self.register is not None:
+            self.register.cuts.clear()
 
     def start_all(self, but: str = "") -> None:
         for name in self.disks:
@@ -365,4 +392,6 @@ def one_thread(town: LeaderTown) -> Iterator[None]:
         draw = town.chance.randrange
         leap = SimpleNamespace(randbelow=lambda most: draw(town.leap_max or most))
         patch.setattr(claims_module, "secrets", leap)
+        if town.register is not None:
+            patch_lease(town, patch)
         yield

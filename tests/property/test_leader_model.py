@@ -39,7 +39,7 @@ WEIGHTS = {
 class LeaderScript:
     """A walk through what may happen to servers of which one leads."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, is_leased: bool = False) -> None:
         chance = self.chance = random.Random(seed)
         names = chance.choice(("ab", "abc", "abc"))
         most = len(names) - 1
@@ -48,14 +48,20 @@ class LeaderScript:
         required = {name: chance.randint(0, most) if is_mixed else same for name in names}
         self.names = names
         self.weights = {each: chance.choice((0, 1, 1, 3)) * w for each, w in WEIGHTS.items()}
-        is_forced = chance.random() < 0.3 and len(set(required.values())) == 1
+        is_forced = chance.random() < 0.3 and len(set(required.values())) == 1 and not is_leased
         self.weights["force"] *= is_forced
         self.weights["change"] *= is_mixed and not is_forced
         self.weights["start"], self.weights["rest"] = 8, 1
         # Two that do not hear of one another take one epoch always or often, not once in 65,536. Of
         # two that were forced, and acknowledge alone, nothing else keeps the logs apart.
         leap_max = None if is_forced else chance.choice((1, 3))
-        self.town = LeaderTown(seed, required, leap_max=leap_max)
+        if is_leased:
+            # It decides who leads; who is told to is refused.
+            told = ("promote", "promote_two", "fall", "rivals")
+            self.weights |= dict.fromkeys(told, 0) | {"pause": 4, "cut_lease": 3}
+        self.town = LeaderTown(seed, required, leap_max=leap_max, is_leased=is_leased)
+        # A lease that is not renewed ends after some seconds.
+        self.pauses = (0.0, 0.2, 4.0, 8.0) if is_leased else (0.0, 0.02, 0.2, 1.0, 4.0)
         self.is_over = self.managed = False
         self.promotions: set[asyncio.Task[None]] = set()
 
@@ -67,7 +73,8 @@ class LeaderScript:
         every = self.chance.choice((0.05, 0.2, 1.0))
         while not self.is_over:
             for process in self.town.leading():
-                process.write()
+                if not self.town.is_paused(process.life.name):
+                    process.write()
             await asyncio.sleep(every * self.chance.random())
 
     def kill(self) -> None:
@@ -106,6 +113,18 @@ class LeaderScript:
 
     def heal(self) -> None:
         self.town.cuts.clear()
+        if self.town.register is not None:
+            self.town.register.cuts.clear()
+
+    def cut_lease(self) -> None:
+        assert self.town.register is not None
+        self.town.register.cuts |= set(self.chance.sample(self.names, self.chance.randint(1, 2)))
+
+    def pause(self) -> None:
+        """Have a server, more often than not one that leads, do nothing for some seconds."""
+        leading = [process.life.name for process in self.town.leading()]
+        name = self.chance.choice(leading) if leading else self.one()
+        self.town.paused[name] = self.town.loop.time() + 15.0 * self.chance.random()
 
     def promote(self) -> None:
         self._promote(self.one(), force=False)
@@ -176,7 +195,7 @@ class LeaderScript:
             town.log.append(f"{town.loop.time():.2f} {name}")
             getattr(self, name)()
             town.check()
-            pause = 15.0 if name == "rest" else self.chance.choice((0.0, 0.02, 0.2, 1.0, 4.0))
+            pause = 15.0 if name == "rest" else self.chance.choice(self.pauses)
             await asyncio.sleep(pause * self.chance.random())
             town.check()
         self.is_over = True
@@ -387,11 +406,18 @@ def test_a_server_that_is_told_to_lead_twice_says_that_it_is_about_to() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
-def test_however_servers_come_to_lead_what_was_acknowledged_is_kept() -> None:
+@pytest.mark.parametrize(
+    ("is_leased", "scripts"),
+    [(False, SCRIPTS), (True, SCRIPTS // 3)],
+    ids=["by hand", "by a lease"],
+)
+def test_however_servers_come_to_lead_what_was_acknowledged_is_kept(
+    is_leased: bool, scripts: int
+) -> None:
     seed = int(os.environ.get("CLEW_SEED") or time.time_ns() % 2**32)
     tally: Counter[str] = Counter()
-    for number in range(SCRIPTS):
-        script = LeaderScript(seed + number)
+    for number in range(scripts):
+        script = LeaderScript(seed + number, is_leased=is_leased)
         try:
             script.town.play(script.walk())
         except BaseException:

@@ -44,6 +44,7 @@ class Candidacy:
         self._course = course
         self._lease = Lease(database, course.standing.node_id, course.url, seconds)
         self._leads = False
+        self._has_won = False
         self._told: str | None = None
         self._rests = False
         self._ends: float | None = None
@@ -82,6 +83,7 @@ class Candidacy:
     def begin(self, *, leads: bool) -> None:
         """Go on in a role: whoever leads renews, whoever does not looks whether it is free."""
         self._leads = leads
+        self._has_won = False
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="lease")
 
@@ -109,7 +111,10 @@ class Candidacy:
                 self._rests = False
                 await asyncio.sleep(self._lease.seconds)
             try:
-                await (self._renew() if self._lease.is_held() or self._leads else self._want())
+                if self._lease.is_held() or self._leads:
+                    await self._renew()
+                elif not self._has_won:
+                    await self._want()
                 self._told = None
             except ClewError as error:
                 self._tell(error.message)
@@ -137,6 +142,9 @@ class Candidacy:
     async def _want(self) -> None:
         epoch = await self._try()
         if epoch is not None:
+            # Until this server is open again: what it would hear of others might be that another
+            # leads, between its word that it does and the opening.
+            self._has_won = True
             self._course.lead(epoch)
 
     async def _try(self) -> int | None:
