@@ -175,6 +175,13 @@ def test_a_server_without_tls_is_told_by_that(server: ServerProcess) -> None:
     assert "http://" in (error.hint or "")
 
 
+def test_a_server_that_ends_while_tls_begins_is_told_by_that() -> None:
+    with greeting(b"") as port:
+        error = raised(f"https://127.0.0.1:{port}")
+    assert error.code is ErrorCode.UNAVAILABLE
+    assert "the connection was ended without a word" in error.message
+
+
 def test_a_server_that_says_nothing_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -322,3 +323,29 @@ def test_a_payload_cannot_pass_for_frames_when_it_is_damaged(tmp_path: Path) -> 
         history = History.read(copy)
         assert numbers(history) == [1, 3]
         assert history.frames_lost == 1
+
+
+@pytest.mark.parametrize("end", [Log.give_up_waiting, Log.close])
+def test_nothing_is_written_behind_what_a_shared_log_gave_up(
+    end: Callable[[Log], None], tmp_path: Path, limit_files: Callable[[int], None]
+) -> None:
+    acks = Acks()
+    log = open_log(tmp_path, acks, is_shared=True, probe_s=0.01)
+    append(log, b"first")
+    assert acks.of(1).failure is None
+    limit_files(LIMIT)
+    append(log, bytes(LIMIT))
+    deadline = time.monotonic() + DEADLINE_S
+    pause = threading.Event()
+    while log.failure is None:
+        assert time.monotonic() < deadline
+        pause.wait(0.001)
+    # Others would take a log that has the third frame for one that has the second.
+    append(log, b"third")
+    end(log)
+    assert acks.of(2).failure is not None
+    assert acks.of(3).failure is not None
+    limit_files(0)
+    log.close()
+    history = History.read(tmp_path)
+    assert (numbers(history), history.last) == ([1], 1)

@@ -28,7 +28,7 @@ from clew.base.gathering import (
     note_missing,
     note_standby,
 )
-from clew.remote.problems import LOOK, is_page, problem, stranger, tls_problem
+from clew.remote.problems import ended, is_page, problem, stranger, tls_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -307,11 +307,7 @@ class Server:
                 "https:// where TLS is in front of it",
             )
         if isinstance(error, http.client.RemoteDisconnected):
-            return ClewError(
-                ErrorCode.UNAVAILABLE,
-                f"no clew server answers at {self.url}: the connection was ended without a word",
-                hint=f"a server may be starting or ending, or another program is there{LOOK}",
-            )
+            return ended(self.url)
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         if isinstance(error, http.client.IncompleteRead):
             reason = "its answer broke off"

@@ -118,6 +118,9 @@ def tls_problem(error: BaseException, url: str) -> ClewError | None:
             f"the certificate of {url} is not trusted ({error.verify_message})",
             hint="name its authority's file in SSL_CERT_FILE, or use the name that it is made for",
         )
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        # A proxy that is started anew, or is tired of waiting.
+        return ended(url)
     if isinstance(error, ssl.SSLError):
         return ClewError(
             ErrorCode.UNAVAILABLE,
@@ -125,6 +128,15 @@ def tls_problem(error: BaseException, url: str) -> ClewError | None:
             hint="clew serves http://; https:// is for a proxy with TLS in front of it",
         )
     return None
+
+
+def ended(url: str) -> ClewError:
+    """Return the error for a connection that was ended before there was an answer."""
+    return ClewError(
+        ErrorCode.UNAVAILABLE,
+        f"no clew server answers at {url}: the connection was ended without a word",
+        hint=f"a server may be starting or ending, or another program is there{LOOK}",
+    )
 
 
 def is_page(path: str, headers: Mapping[str, str]) -> bool:

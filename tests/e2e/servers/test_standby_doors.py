@@ -32,6 +32,7 @@ WAIT_SECONDS = 60.0
 TRACE = "07" * 16
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 BODY = spans_request("checkout", [(bytes([7]) * 16, bytes([1]) * 8)]).SerializeToString()
+LARGE = b'{"body":"' + bytes(8 << 20)
 PROTOBUF = {"content-type": "application/x-protobuf"}
 JSON = {"content-type": "application/json"}
 
@@ -98,6 +99,8 @@ def check_refusals(standby: ServerProcess, leader: str, key: str) -> None:
         *((url, "/v1/traces", BODY, PROTOBUF) for url in (standby.url, standby.otlp_url)),
         (standby.url, "/v1/traces", b"", PROTOBUF),
         comment,
+        # More than what is on its way when the answer is: it is still the answer that is seen.
+        *[(*comment[:2], LARGE, JSON)] * 5,
     ):
         answer = ask(url, "POST", path, body, {**kind, **known})
         assert (answer.status, answer.headers["connection"]) == (503, "close")

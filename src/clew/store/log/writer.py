@@ -15,9 +15,9 @@ every `probe_s`, whether it would be again.
 
 A log that other servers have a part in (`LogOptions.is_shared`) differs in three things. A frame
 may be on its way to them before it is written here, so it cannot be said of one that could not be
-written that it never happened: the thread writes the same group again until it succeeds. Files are
-kept for servers that were away, within `kept_bytes_max`. And what no other server took over may be
-cut off again (`cut_off`).
+written that it never happened: the thread writes the same group again until it succeeds, or the log
+ends and nothing is written after it. Files are kept for servers that were away, within
+`kept_bytes_max`. And what no other server took over may be cut off again (`cut_off`).
 """
 
 from __future__ import annotations
@@ -132,6 +132,7 @@ class Log:
         self._taken = next_number - 1
         self._in_hand: list[_Entry] = []
         self._acked_written = 0
+        self._given_up: ClewError | None = None
         self._thread = threading.Thread(target=self._run, name="clew-log", daemon=True)
 
     @classmethod
@@ -367,7 +368,7 @@ class Log:
 
     def _commit(self, group: list[_Entry]) -> None:
         self._in_hand = group
-        failure = self._try_to_write(group)
+        failure = self._given_up or self._try_to_write(group)
         while failure is not None and self._options.is_shared and self._has_hope:
             with self._changed:
                 self._changed.wait_for(lambda: not self._has_hope, self._options.probe_s)
@@ -376,6 +377,9 @@ class Log:
         self._in_hand = []
         if records:
             self._taken = records[-1]
+            if self._options.is_shared:
+                # Who has a frame passes for one that has those before it, so none comes after.
+                self._given_up = failure
             self._settle(Group(records[0], records[-1], failure))
         for entry in group:
             if entry.receipt is not None:

@@ -30,6 +30,7 @@ from clew.surfaces.errors import (
     retry_after_seconds,
 )
 from clew.surfaces.identity import CHALLENGE
+from clew.surfaces.lingering import discard_body
 from clew.surfaces.otlp.answers import Encoding, encode_response, encode_status
 from clew.surfaces.otlp.compression import Compression, decompress
 from clew.surfaces.otlp.intake import malformed
@@ -51,12 +52,6 @@ PATHS: Final = {f"/v1/{signal}": signal for signal in Signal}
 
 BODY_SECONDS_MAX: Final = 30.0
 """How long a body may take to arrive: three times the timeout that exporters have by default."""
-
-LINGER_SECONDS_MAX: Final = 2.0
-"""How long a refused body is still read, so that its sender sees the answer instead of a reset."""
-
-LINGER_BYTES_MAX: Final = 32 << 20
-"""How much of it: twice the largest body that is sent in good faith."""
 
 INLINE_BYTES_MAX: Final = 128 << 10
 """A compressed body up to this size is unpacked on the event loop: about 0.2 ms, less than a thread
@@ -332,7 +327,7 @@ class OtlpHttpDoor:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if rest is not None:
             await send({"type": "http.response.body", "body": body, "more_body": True})
-            await _discard_body(rest)
+            await discard_body(rest)
             body = b""
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -387,20 +382,3 @@ def _preflight_headers(headers: Collection[tuple[bytes, bytes]]) -> list[tuple[b
     if asked.get(b"access-control-request-private-network") == b"true":
         answer.append((b"access-control-allow-private-network", b"true"))
     return answer
-
-
-async def _discard_body(receive: Receive) -> None:
-    """Read what still comes of a refused body, within bounds.
-
-    A connection that is closed with unread bytes is reset, and the reset may overtake the answer.
-    """
-    size = 0
-    try:
-        async with asyncio.timeout(LINGER_SECONDS_MAX):
-            while size < LINGER_BYTES_MAX:
-                message = await receive()
-                size += len(message.get("body", b""))
-                if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                    return
-    except TimeoutError:
-        return

@@ -31,6 +31,7 @@ from clew.surfaces.identity import NOBODY, SCOPE_KEY, SHOWN_KEY, caller_of, find
 from clew.surfaces.internal.paths import FRAMES_PATH, SCANS_PATH
 from clew.surfaces.internal.scans import answer_frames, answer_scans
 from clew.surfaces.internal.wal import PATHS as INTERNAL_PATHS
+from clew.surfaces.lingering import linger
 from clew.surfaces.mcp.http import PATH as MCP_PATH
 from clew.surfaces.mcp.http import McpAddress
 from clew.surfaces.mcp.pages import read_contract
@@ -135,12 +136,13 @@ class HttpDoor:
                 self._count(scope, status, spent_ms / 1000)
             await send(message)
 
+        receive, sends = linger(receive, send_timed)
         answer, receive = await self._admit(scope, receive)
         if self._shards is None:
-            await answer(scope, receive, send_timed)
+            await answer(scope, receive, sends)
             return
         with gather(self._shards.names, find_key(scope["headers"])):
-            await answer(scope, receive, send_timed)
+            await answer(scope, receive, sends)
 
     def _whose(self) -> Iterator[tuple[str, str]]:
         """Yield the heads that say who answers: this server's role, or which shards did not."""
