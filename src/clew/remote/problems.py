@@ -92,8 +92,7 @@ def problem(status: int, body: bytes, url: str, path: str, headers: Mapping[str,
         if not is_door and not headers.get("server", "").startswith(_SERVER):
             return stranger(status, url, headers)
     if code is ErrorCode.NOT_FOUND:
-        # With a slash in it, a name that nobody has is another address to the server.
-        is_name = _SLASH in path.upper()
+        is_name = _is_of_odd_name(path)
         if (is_ours or is_status) and str(text).startswith(NOWHERE) and not is_name:
             return NoSuchAddressError(url, path)
         if not is_ours:
@@ -174,6 +173,15 @@ def stranger(status: int, url: str, headers: Mapping[str, str]) -> ClewError:
         f"what answers at {url} is no clew server: {who}",
         hint=DOOR_HINT,
     )
+
+
+def _is_of_odd_name(path: str) -> bool:
+    """Whether a name in an address is why the server knows no such address: nobody has that name.
+
+    One with a slash in it is several to the server, and one that is empty is none.
+    """
+    parts = path.partition("?")[0].split("/")[1:]
+    return "" in parts or any(_SLASH in part.upper() for part in parts)
 
 
 def _document(body: bytes) -> dict[str, object]:
