@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from clew.app.group.peers import (
     Told,
     check_nobody_goes_first,
     check_one_group,
+    count_needed,
+    find_required,
 )
 from clew.app.group.roles import Course
 from clew.app.group.turn import Change, Turn
@@ -28,6 +31,7 @@ from clew.store.replication.standing import Standing
 from clew.testing.network import free_ports
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 B, C = "http://b:7701", "http://c:7701"
@@ -128,3 +132,50 @@ def test_two_that_lead_by_force_without_hearing_of_one_another_take_epochs_of_th
         epochs.add(standing.epoch)
     assert len(epochs) == 2
     assert min(epochs) > 3
+
+
+def sets_of(servers: range, size: int, *, with_: int) -> Iterator[set[int]]:
+    """Yield the sets of some of the servers, one of which is in all."""
+    others = (each for each in servers if each != with_)
+    return ({with_, *some} for some in itertools.combinations(others, size - 1))
+
+
+def is_enough(servers: range, hears: int, *, noted: int, most: int, configured: int) -> bool:
+    """Return whether nothing acknowledged is lost where the first server leads, heard by so many.
+
+    Before it, some leader had each record on `noted` others or more. From then on it has each on
+    `configured` others. Those that let it lead go by that; the others by any number up to `most`,
+    and do not know of it.
+    """
+    heard = {0, *servers[1:hears]}
+    for leader in servers:
+        if not all(heard & has for has in sets_of(servers, noted + 1, with_=leader)):
+            return False
+    unheard = set(servers) - heard
+    return all(
+        has & hear
+        for has in sets_of(servers, configured + 1, with_=0)
+        for other in unheard
+        for number in range(most + 1)
+        for hear in sets_of(servers, count_needed(len(servers), number), with_=other)
+    )
+
+
+def test_whoever_leads_has_heard_as_many_as_nothing_acknowledged_can_be_missing_of(
+    tmp_path: Path,
+) -> None:
+    for noted, most in itertools.combinations_with_replacement(range(5), 2):
+        standing = Standing.open(tmp_path / f"{noted} of {most}")
+        standing.lead(1, "http://a", most)
+        standing.accept(2, C, C, noted)
+        assert (standing.required, standing.required_most) == (noted, most)
+        for count in range(max(2, most + 1), 6):
+            servers = range(count)
+            for configured in servers:
+                setting = {"noted": noted, "most": most, "configured": configured}
+                found, _ = find_required(standing, configured)
+                needed = count_needed(count, found)
+                assert is_enough(servers, needed, **setting), (count, setting)
+                # And no more than that: a server that is away is to keep nobody from leading.
+                for fewer in range(1, needed):
+                    assert not is_enough(servers, fewer, **setting), (count, setting, fewer)

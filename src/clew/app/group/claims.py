@@ -157,7 +157,7 @@ class Claims:
     def count_needed(self) -> int:
         """Return of how many servers, itself among them, this one must hear to lead."""
         servers = len(self._peers.urls) + 1
-        return count_needed(servers, find_required(self._standing, self._required, servers)[0])
+        return count_needed(servers, find_required(self._standing, self._required)[0])
 
     def check(self, own: Extent, heard: Sequence[Heard]) -> None:
         """Raise unless nothing acknowledged can be missing of what is here.
@@ -166,7 +166,7 @@ class Claims:
             ClewError: as `check_extent`; CONFLICT where two servers have one id.
         """
         check_distinct(self._standing.node_id, heard)
-        required, why = find_required(self._standing, self._required, len(heard) + 1)
+        required, why = find_required(self._standing, self._required)
         check_extent(own, heard, required=required, why=why)
 
     def _check(self, own: Extent, heard: Sequence[Heard], change: Change) -> None:

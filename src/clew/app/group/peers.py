@@ -222,13 +222,13 @@ def count_needed(servers: int, required: int) -> int:
     return servers - required
 
 
-def find_required(standing: Standing, configured: int, servers: int) -> tuple[int, str]:
+def find_required(standing: Standing, configured: int) -> tuple[int, str]:
     """Return how many standbys have each acknowledged frame that this one may lack, and why.
 
     What is configured here says how it will be when this server leads; what counts is how it was
     under those that led before. Whoever has fewer wait than that leader had must be known to every
-    server that may lead by the larger number, of which few need one another: so it has to hear more
-    than that many of all `servers`, which a smaller answer brings about.
+    server that may lead by the larger number, of which few need one another: what this one
+    acknowledges may be at none of those few. So it has to hear all.
     """
     if standing.group is None:
         return 0, "; this server has followed nobody yet, so it holds nothing of the group"
@@ -241,13 +241,16 @@ def find_required(standing: Standing, configured: int, servers: int) -> tuple[in
             "any of the others may have more"
         )
     most = standing.required_most
-    if configured < most and servers - most - 1 < min(configured, noted):
-        return max(0, servers - most - 1), (
-            f"; whoever led last had each record wait for {most} standbys and this server would "
-            f"for {configured}, so one that is not heard may lead by the larger number"
+    if configured < most:
+        return 0, (
+            f"; whoever led last, or was let lead, had each record wait for {most} standbys and "
+            f"this server would for {configured}, so one that is not heard may lead by the larger "
+            "number"
         )
     if noted < configured:
-        return noted, f"; whoever led last had each record wait for {noted} standbys"
+        return noted, (
+            f"; whoever led last, or was let lead, had each record wait for {noted} standbys"
+        )
     return configured, ""
 
 
