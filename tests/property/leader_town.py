@@ -57,6 +57,8 @@ class LeaderTown:
         self.paused: dict[str, float] = {}
         self.register = Register() if is_leased else None
         self.trouble = 0.0
+        self.pace = 0.005
+        """How many seconds each way takes, and what is done in a thread, where nothing is wrong."""
         self.falling: str | None = None
         self.fallen: str | None = None
         self.held: list[tuple[str, Callable[[Process], Any]]] = []
@@ -79,7 +81,7 @@ class LeaderTown:
     def delay(self) -> float:
         """Return how long something takes, in seconds."""
         if not self.trouble:
-            return 0.005
+            return self.pace
         draw = self.chance.random()
         return 0.01 * draw if draw < 0.8 else 0.3 * draw if draw < 0.97 else 3.0 * draw
 

@@ -111,6 +111,10 @@ class Claims:
         self._check(own, heard, change)
         epoch = max(self._find_newest(heard) + 1, change.epoch or 0)
         may_meet = change.epoch is None
+        if may_meet:
+            # So for all that answer now, also where their disks are slow; one that does not answer
+            # was waited for already.
+            enough = max(enough, _count_told(heard))
         if may_meet and not _is_all(heard):
             epoch += secrets.randbelow(LEAP_MAX)
         claimed = await self._ask_to_let(epoch, own, change, enough)
@@ -119,6 +123,7 @@ class Claims:
             # The others are asked for the one that it leads under: before it comes to them they
             # might have what another acknowledges under one between the two.
             epoch += 1 + secrets.randbelow(LEAP_MAX)
+            enough = max(self.count_needed() - 1, _count_told(claimed))
             await self._ask_to_let(epoch, own, change, enough)
         await asyncio.to_thread(self._standing.lead, epoch, self._url, self._required)
 
@@ -228,7 +233,11 @@ def _check_let(epoch: int, claimed: Sequence[Heard]) -> None:
 
 
 def _is_all(heard: Sequence[Heard]) -> bool:
-    return all(each.told is not None for each in heard)
+    return _count_told(heard) == len(heard)
+
+
+def _count_told(heard: Sequence[Heard]) -> int:
+    return sum(each.told is not None for each in heard)
 
 
 def _is_shut(heard: Heard) -> bool:
