@@ -74,6 +74,26 @@ def test_an_answer_that_comes_byte_by_byte_is_broken_off_at_the_deadline() -> No
             shards.close()
 
 
+@pytest.mark.parametrize("is_group", [False, True])
+def test_a_look_lets_go_of_a_server_that_answers_byte_by_byte(is_group: bool) -> None:
+    ended = threading.Event()
+    with (
+        ScriptedServer(lambda _: drip(ended)) as dripping,
+        ScriptedServer(lambda _: drip(ended)) as other,
+    ):
+        others = (other.url,) if is_group else ()
+        shards = Shards([Shard("a", dripping.url, others)], timeout_s=PATIENT_S)
+        try:
+            (looked,) = shards.look(timeout_s=TIMEOUT_S)
+            assert isinstance(looked.asked, ClewError)
+            for server in (dripping, other):
+                server.wait_until_left()
+                assert len(server.heard) == (server is dripping or is_group)
+        finally:
+            ended.set()
+            shards.close()
+
+
 @pytest.mark.parametrize("is_write", [False, True])
 def test_whoever_asks_one_server_gives_up_what_comes_byte_by_byte(is_write: bool) -> None:
     ended = threading.Event()

@@ -22,6 +22,7 @@ from clew.base.gathering import (
     gather,
     standby_shards,
 )
+from clew.remote import members
 from clew.remote.feeds import ShardFeeds
 from clew.remote.members import FRAMES_PATH, Choice, Told, choose
 from clew.remote.shards import Shards
@@ -56,10 +57,13 @@ def standby(epoch: int = 1, acked: int = 9, group: str = GROUP) -> Told:
         ({A: leader(1), B: leader(2), C: standby(2)}, (B, True)),
         ({A: GONE, B: standby(2, 7), C: standby(2, 8)}, (C, False)),
         ({A: GONE, B: standby(2, 7), C: standby(1, 8)}, (B, False)),
+        # Its leader is gone, and has taken in what that one does not know of.
+        ({A: leader(1), B: GONE, C: standby(2, 50)}, (C, False)),
+        ({A: leader(1, 60), B: GONE, C: standby(2, 50)}, (C, False)),
         # One that has followed nobody yet has nothing.
         ({A: GONE, B: standby(5, 99, group=""), C: standby(1, 3)}, (C, False)),
     ],
-    ids=["leads", "two lead", "has more", "newer epoch", "new one"],
+    ids=["leads", "two lead", "has more", "newer epoch", "deposed", "deposed, has more", "new one"],
 )
 def test_who_leads_is_asked_and_else_the_standby_that_has_most(
     heard: dict[str, Told | ClewError], asked: tuple[str, bool]
@@ -73,6 +77,7 @@ def test_who_leads_is_asked_and_else_the_standby_that_has_most(
     [
         ({A: leader(), B: Told(3, "x", "alone")}, ErrorCode.CONFLICT, f"{B} belongs to no group"),
         ({A: leader(), B: standby(group=OTHER)}, ErrorCode.CONFLICT, "belong to different groups"),
+        ({A: leader(group=OTHER), B: GONE}, ErrorCode.CONFLICT, f"{A} leads another group"),
         ({A: GONE, B: standby(group="")}, ErrorCode.UNAVAILABLE, "has followed nobody yet"),
         ({A: GONE, B: standby(group=OTHER)}, ErrorCode.UNAVAILABLE, "of another group"),
         ({A: GONE, B: Told(3)}, ErrorCode.UNAVAILABLE, "an older version"),
@@ -82,7 +87,15 @@ def test_who_leads_is_asked_and_else_the_standby_that_has_most(
             "no such key",
         ),
     ],
-    ids=["alone", "two groups", "followed nobody", "other standby", "older", "refused"],
+    ids=[
+        "alone",
+        "two groups",
+        "other leader",
+        "followed nobody",
+        "other standby",
+        "older",
+        "refused",
+    ],
 )
 def test_servers_that_are_not_of_one_group_or_have_nothing_yet_are_not_asked(
     heard: dict[str, Told | ClewError], code: ErrorCode, why: str
@@ -92,8 +105,12 @@ def test_servers_that_are_not_of_one_group_or_have_nothing_yet_are_not_asked(
     assert told.value.code is code
 
 
-def test_a_leader_may_be_of_another_group_than_the_one_before() -> None:
-    assert choose(TRIO, {A: leader(group=OTHER), B: GONE}, GROUP) == Choice(A, True, 1, OTHER)
+def test_one_that_leads_under_an_epoch_that_is_over_counts_as_a_standby() -> None:
+    heard: dict[str, Told | ClewError] = {A: leader(1, 60), B: GONE, C: standby(1, 50)}
+    assert choose(TRIO, heard, GROUP, 1) == Choice(A, True, 1, GROUP)
+    assert choose(TRIO, heard, GROUP, 2) == Choice(C, False, 1, GROUP)
+    deposed = choose(TRIO, {A: leader(1, 60), B: GONE, C: GONE}, GROUP, 2)
+    assert (deposed, deposed.is_deposed) == (Choice(A, False, 1, GROUP), True)
 
 
 Say = Callable[[Heard], "bytes | Iterator[bytes]"]
@@ -133,7 +150,10 @@ def tier_of(*members: Acted, timeout_s: float = PATIENT_S) -> Iterator[Shards]:
     """Give a tier with one shard, of these servers."""
     with contextlib.ExitStack() as within:
         urls = [within.enter_context(ScriptedServer(each)).url for each in members]
-        shards = Shards([Shard("a", urls[0], tuple(urls[1:]))], timeout_s=timeout_s)
+        # Nothing here is about how long one takes to answer once another one did.
+        shards = Shards(
+            [Shard("a", urls[0], tuple(urls[1:]))], timeout_s=timeout_s, grace_s=timeout_s
+        )
         within.callback(shards.close)
         yield shards
 
@@ -162,6 +182,24 @@ def test_a_question_goes_to_the_one_that_leads_and_on_to_the_other_when_that_bre
         assert ask(shards) == (b'{"by":"leader"}', [])
 
 
+BROKEN_OFF = answer(b"x", headers={ROLE_HEADER: "leader", "Content-Length": "9"})
+
+
+@pytest.mark.parametrize("last", [BROKEN_OFF, b""], ids=["twice", "once"])
+def test_a_question_goes_on_where_the_answer_breaks_off_after_its_head(last: bytes) -> None:
+    first, second = Acted(leader()), Acted(standby())
+    said = [BROKEN_OFF, last]
+
+    def say(_: Heard) -> bytes:
+        first.told = Told()
+        return said.pop(0)
+
+    with tier_of(first, second) as shards:
+        first.say = say
+        assert ask(shards) == (b'{"by":"standby"}', ["a"])
+    assert not said
+
+
 def test_what_one_says_that_does_not_lead_any_more_is_asked_of_the_one_that_does() -> None:
     first, second = Acted(leader(1)), Acted(standby(1))
     with tier_of(first, second) as shards:
@@ -173,6 +211,56 @@ def test_what_one_says_that_does_not_lead_any_more_is_asked_of_the_one_that_does
         first.told, second.told = leader(3), standby(3)
         assert write(shards) == b'{"by":"leader"}'
         assert [len(each.heard) for each in (first, second)] == [3, 2]
+
+
+def test_one_that_was_deposed_and_does_not_know_it_is_left_once_another_one_is_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = Acted(leader(1)), Acted(standby(1))
+    with tier_of(first, second) as shards:
+        assert ask(shards) == (b'{"by":"leader"}', [])
+        # It is cut off from the other one, and that one was promoted.
+        second.told = leader(2)
+        assert ask(shards) == (b'{"by":"leader"}', [])
+        assert (len(first.heard), len(second.heard)) == (2, 0)
+        # Whoever looks at the shards hears it.
+        (looked,) = shards.look(timeout_s=PATIENT_S)
+        assert isinstance(looked.asked, Choice)
+        assert looked.asked.epoch == 2
+        assert write(shards) == b'{"by":"leader"}'
+        assert (len(first.heard), len(second.heard)) == (2, 1)
+        # What it shows is not certain, where the other one is away again.
+        second.told, second.say = Told(), lambda _: b""
+        assert ask(shards) == (b'{"by":"leader"}', ["a"])
+        with pytest.raises(ClewError, match="leads, and a standby takes nothing"):
+            write(shards)
+        assert len(first.heard) == 3
+
+        # Nobody needs to look: it is asked beside the questions.
+        second.told, second.say = leader(3), None
+        assert write(shards) == b'{"by":"leader"}'
+        moved = threading.Event()
+        shards.hear_moves(lambda name, url: moved.set())
+        first.told = leader(4)
+        monkeypatch.setattr(members, "CHECK_SECONDS", 0.0)
+        assert ask(shards) == (b'{"by":"leader"}', [])
+        assert moved.wait(PATIENT_S)
+        assert ask(shards) == (b'{"by":"leader"}', [])
+        assert len(first.heard) == 4
+
+
+def test_a_leader_of_another_group_is_no_part_of_the_shard_that_was_found() -> None:
+    first, second = Acted(leader()), Acted(Told(), lambda _: b"")
+    with tier_of(first, second) as shards:
+        assert ask(shards) == (b'{"by":"leader"}', [])
+        # The first goes away, and the other one comes back with other records.
+        first.told, first.say = Told(), lambda _: b""
+        second.told, second.say = leader(group=OTHER), None
+        with pytest.raises(ClewError, match=r"shard a: .* leads another group") as told:
+            ask(shards)
+        assert told.value.code is ErrorCode.CONFLICT
+        assert "start the query tier anew" in (told.value.hint or "")
+        assert not second.heard
 
 
 def test_whoever_begins_to_lead_is_waited_for_while_its_doors_are_shut() -> None:

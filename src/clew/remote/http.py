@@ -335,6 +335,8 @@ class Server:
         except _DroppedError as drop:
             if not is_question:
                 raise self._explain_unknown(drop.reason) from drop.reason
+            # The head may have come, and what it said is not answered for by anybody.
+            self.role = None
             if isinstance(drop.reason, TimeoutError) or self._is_aborted:
                 raise self.explain(drop.reason) from drop.reason
         # A connection that breaks says nothing about the server: a kept one may have been closed
@@ -343,6 +345,7 @@ class Server:
         try:
             return self._ask_once(method, path, pairs, body, headers)
         except _DroppedError as drop:
+            self.role = None
             raise self.explain(drop.reason) from drop.reason
 
     def _close_if_gone(self) -> None:

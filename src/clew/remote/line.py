@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import OPENING, STANDBY, UNSURE
 from clew.remote.http import NotSentError, Server
-from clew.remote.members import Heard, Members, OpeningError
+from clew.remote.members import GRACE_SECONDS, Heard, Members, OpeningError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,12 +147,13 @@ class Line:
         api_key: str | None,
         timeout_s: float,
         spawn: Callable[[Callable[[], object]], object],
+        grace_s: float = GRACE_SECONDS,
     ) -> None:
-        """Prepare; `spawn` has something done on another thread."""
+        """Prepare; `spawn` has something done on another thread, `grace_s` is as in `Members`."""
         self.shard = shard
         self._api_key = api_key
         self._timeout_s = timeout_s
-        self.members = Members(shard, self._open, spawn, timeout_s * FIND_SHARE)
+        self.members = Members(shard, self._open, spawn, timeout_s * FIND_SHARE, grace_s)
         self._lock = threading.Lock()
         self._idle: list[tuple[str | None, str, Server]] = []
         self._is_closed = False
@@ -292,7 +293,7 @@ class Line:
             )
             is_left = error is not None and asking.is_passed_on
             if not turns or not (is_outdone or is_away or is_left):
-                asking.is_of_standby = role in UNSURE
+                asking.is_of_standby = role in UNSURE or choice.is_deposed
                 if isinstance(result, ClewError):
                     raise result
                 return result

@@ -7,12 +7,17 @@ away until somebody leads again, so it is asked only where no leader answers, an
 so (`clew.base.gathering`).
 
 Who leads is asked of all servers of the shard at once, and remembered. It is asked anew when the
-one that was remembered does not answer, or says with an answer that it does not lead; and while
-nobody leads, once in a while beside the questions. What is remembered is a guess: each answer of a
-server of a group says what that server is.
+one that was remembered does not answer, or says with an answer that it does not lead; and once in a
+while beside the questions, more often while nobody leads. What is remembered is a guess: each
+answer of a server of a group says what that server is.
+
+A leader that is cut off from its group does not hear that it was deposed, and says to whoever
+reaches it that it leads. What tells is its epoch: one under a smaller one than another server of
+the group knows of, or than somebody was found to lead under before, counts as a standby.
 
 Servers of one shard that are not of one group have different records, which a change from one to
-the other would hide. They are refused as soon as two of them are heard.
+the other would hide. They are refused as soon as two of them are heard, and so is a leader of
+another group than the one that was found first.
 """
 
 from __future__ import annotations
@@ -21,13 +26,13 @@ import logging
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import LEADING, OPENING, STANDBY, UNSURE
+from clew.base.gathering import LEADER, LEADING, OPENING, STANDBY, UNSURE
 from clew.remote.http import Server
 from clew.remote.reply import decode
 
@@ -48,7 +53,12 @@ GRACE_SECONDS: Final = 0.2
 another group."""
 
 AGAIN_SECONDS: Final = 1.0
-"""How often it is asked who leads while a standby answers: a promotion takes about as long."""
+"""How often it is asked who leads while a standby answers, or one that has just begun to lead: a
+promotion takes about as long."""
+
+CHECK_SECONDS: Final = 10.0
+"""How often it is asked whether the leader that is remembered is the one still: one that was cut
+off from the others does not know it."""
 
 STALE_SECONDS: Final = 10.0
 """A standby that was chosen so long ago is not asked before it was asked who leads."""
@@ -90,12 +100,23 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The server of a shard that is asked. `group` is empty where the shard is one server."""
+    """The server of a shard that is asked. `group` is empty where the shard is one server.
+
+    `role` is what it said of itself when it was asked, at `asked_at` by the monotonic clock or
+    later; both say nothing of whether two choices are the same.
+    """
 
     url: str
     leads: bool
     epoch: int = 0
     group: str = ""
+    role: str = field(default="", compare=False)
+    asked_at: float = field(default=float("-inf"), compare=False)
+
+    @property
+    def is_deposed(self) -> bool:
+        """Whether it says that it leads, and does not know that its epoch is over."""
+        return self.role in LEADING and not self.leads
 
 
 def look_at(server: Server) -> Heard:
@@ -108,27 +129,45 @@ def look_at(server: Server) -> Heard:
     return Heard(told, (time.perf_counter() - began) * 1000, server.role == OPENING)
 
 
-def choose(shard: Shard, heard: Mapping[str, Told | ClewError], known_group: str = "") -> Choice:
+def choose(
+    shard: Shard,
+    heard: Mapping[str, Told | ClewError],
+    known_group: str = "",
+    known_epoch: int = 0,
+) -> Choice:
     """Return the server of a group to ask, by what each one that answered said of itself.
 
-    `known_group` is the group that the shard was of before; only a leader changes that.
+    `known_group` is the group that the shard was of before, and `known_epoch` the newest that
+    somebody was found to lead it under.
 
     Raises:
-        ClewError: CONFLICT where two of them are not of one group; UNAVAILABLE where none can
-            answer; else what all that answered refuse.
+        ClewError: CONFLICT where two of them are not of one group, or who leads is not of the
+            known one; UNAVAILABLE where none can answer; else what all that answered refuse.
     """
     told = {url: each for url, each in heard.items() if isinstance(each, Told)}
     check_one_group(shard, told)
-    leaders = [url for url, each in told.items() if each.role in LEADING]
-    standbys = [url for url, each in told.items() if each.role == STANDBY and each.group]
-    if not leaders and known_group:
-        standbys = [url for url in standbys if told[url].group == known_group]
-    # One that led before and was not told yet says that it leads, under a smaller epoch.
+    able = {
+        url: each
+        for url, each in told.items()
+        if each.role in LEADING or (each.role == STANDBY and each.group)
+    }
+    for url, each in able.items():
+        if known_group and each.group not in ("", known_group) and each.role in LEADING:
+            raise _another_group(url)
+    if known_group:
+        able = {url: each for url, each in able.items() if each.group in ("", known_group)}
+    newest = max([known_epoch, *(each.epoch for each in able.values())])
+    # One that was deposed and was not told yet says that it leads, under a smaller epoch. Nothing
+    # that it shows is certain, so a standby that knows as much is asked before it.
+    leaders = {u for u, each in able.items() if each.role in LEADING and each.epoch == newest}
     best = max(
-        leaders or standbys, key=lambda url: (told[url].epoch, told[url].acked), default=None
+        leaders or able,
+        key=lambda url: (able[url].epoch, able[url].role not in LEADING, able[url].acked),
+        default=None,
     )
     if best is not None:
-        return Choice(best, bool(leaders), told[best].epoch, told[best].group)
+        found = able[best]
+        return Choice(best, best in leaders, found.epoch, found.group, found.role)
     refusals = [each for each in heard.values() if isinstance(each, ClewError)]
     for error in refusals:
         if error.code in (ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN):
@@ -171,6 +210,16 @@ def _no_group(why: str) -> ClewError:
     )
 
 
+def _another_group(url: str) -> ClewError:
+    return ClewError(
+        ErrorCode.CONFLICT,
+        f"{url} leads another group of servers than the one that was asked before, and has other "
+        "records",
+        hint="give each group a name of its own in --shards; if this one is to take the place of "
+        "the other, start the query tier anew",
+    )
+
+
 def _explain(each: Told | ClewError, known_group: str) -> str:
     if isinstance(each, ClewError):
         return each.message
@@ -190,18 +239,21 @@ class Members:
         connect: Callable[[str, str | None, float, float], Server],
         spawn: Callable[[Callable[[], object]], object],
         seconds_max: float,
+        grace_s: float = GRACE_SECONDS,
     ) -> None:
         """Prepare.
 
         `connect` opens a connection to an address with a key, given the seconds for an answer and
         for the connection; `spawn` has something done on another thread. A server that does not
-        say within `seconds_max` what it is counts as gone.
+        say within `seconds_max` what it is counts as gone, and so does one that needs more than
+        `grace_s` once another one said that it leads.
         """
         self.shard = shard
         self.is_group = bool(shard.others)
         self._connect = connect
         self._spawn = spawn
         self._seconds_max = seconds_max
+        self._grace_s = grace_s
         self._finding = threading.Lock()
         self._lock = threading.Lock()
         self.moves: list[Callable[[str, str], object]] = []
@@ -209,6 +261,7 @@ class Members:
         self._choice: Choice | None = None if self.is_group else Choice(shard.url, leads=True)
         self._last = self._choice
         self._group = ""
+        self._epoch = 0
         self._failure: ClewError | None = None
         self._answered: set[str] = set()
         self._is_opening = False
@@ -232,7 +285,7 @@ class Members:
             choice, finds, age = self._choice, self._finds, time.monotonic() - self._found_at
         if choice is None or (not choice.leads and (must_lead or age > STALE_SECONDS)):
             choice = self.find(key, finds)
-        elif not choice.leads:
+        else:
             self.find_beside(key)
         if must_lead and not choice.leads:
             kind = OpeningError if self._is_opening else ClewError
@@ -253,19 +306,24 @@ class Members:
                 self._choice = None
 
     def find_beside(self, key: str | None) -> None:
-        """Ask anew who leads while a standby is asked, and do not wait for it."""
+        """Ask anew who leads, where that was not done a moment ago, and do not wait for it."""
+        if not self.is_group:
+            return
         with self._lock:
             choice = self._choice
-            leads = choice is not None and choice.leads
-            is_soon = time.monotonic() - self._tried_at < AGAIN_SECONDS
-            if leads or is_soon or self._is_finding_again:
+            is_sure = choice is not None and choice.leads and choice.role == LEADER
+            since = time.monotonic() - self._tried_at
+            if since < (CHECK_SECONDS if is_sure else AGAIN_SECONDS) or self._is_finding_again:
                 return
             self._is_finding_again = True
             finds = self._finds
 
         def work() -> None:
             try:
-                self.find(key, finds)
+                if choice is not None and choice.leads:
+                    self._check(choice, key, finds)
+                else:
+                    self.find(key, finds)
             except ClewError:
                 # Whoever asks next is told, and has it asked anew.
                 return
@@ -273,6 +331,47 @@ class Members:
                 self._is_finding_again = False
 
         self._spawn(work)
+
+    def _check(self, choice: Choice, key: str | None, finds: int) -> None:
+        """Ask whether it is this one that leads; one that is slow to say so is not left for that.
+
+        Raises:
+            ClewError: as `find`.
+        """
+        began = time.monotonic()
+        heard = self.ask_all(key, self._seconds_max)
+        self._tried_at = time.monotonic()
+        try:
+            found = self.judge({url: each.told for url, each in heard.items()})
+        except ClewError as error:
+            if error.code is not ErrorCode.CONFLICT:
+                raise
+        else:
+            with self._lock:
+                if self._choice == found == choice:
+                    self._choice = replace(found, asked_at=began)
+        if self._choice is None:
+            self.find(key, finds)
+
+    def judge(self, told: Mapping[str, Told | ClewError]) -> Choice:
+        """Return whom to ask by what each server said, and doubt who is asked where that is over.
+
+        That is where another server knows of a larger epoch, or is of another group.
+
+        Raises:
+            ClewError: as `choose`.
+        """
+        with self._lock:
+            now, group, epoch = self._choice, self._group, self._epoch
+        try:
+            found = choose(self.shard, told, group, epoch)
+        except ClewError as error:
+            if now is not None and error.code is ErrorCode.CONFLICT:
+                self.doubt(now)
+            raise
+        if now is not None and found.epoch > now.epoch:
+            self.doubt(now)
+        return found
 
     def find(self, key: str | None, finds: int) -> Choice:
         """Ask every server what it is, and return the one to ask; one caller at a time does.
@@ -289,11 +388,13 @@ class Members:
                     return self._choice
                 if self._finds != finds and self._failure is not None:
                     raise _again(self._failure, type(self._failure))
+            began = time.monotonic()
             heard = self.ask_all(key, self._seconds_max, is_led_enough=True)
             self._tried_at = time.monotonic()
             self._is_opening = any(each.is_opening for each in heard.values())
+            told = {url: each.told for url, each in heard.items()}
             try:
-                choice = choose(self.shard, {u: one.told for u, one in heard.items()}, self._group)
+                choice = choose(self.shard, told, self._group, self._epoch)
             except ClewError as found:
                 is_opening = self._is_opening and found.code is ErrorCode.UNAVAILABLE
                 error = _again(found, OpeningError if is_opening else ClewError)
@@ -303,10 +404,14 @@ class Members:
                         self._choice, self._failure = None, error
                         self._finds += 1
                 raise error from found
+            choice = replace(choice, asked_at=began)
             with self._lock:
                 self._choice, self._failure = choice, None
-                self._answered = {u for u, one in heard.items() if isinstance(one.told, Told)}
-                self._group = choice.group
+                self._answered = {url for url, each in told.items() if isinstance(each, Told)}
+                self._group = choice.group or self._group
+                if choice.leads:
+                    # What a standby knows of may have been claimed, and have come to nothing.
+                    self._epoch = choice.epoch
                 self._finds += 1
                 self._found_at = time.monotonic()
                 before, self._last = self._last, choice
@@ -338,9 +443,14 @@ class Members:
 
         With `is_led_enough` nobody is waited for long once one says that it leads.
         """
+        opened: dict[str, Server] = {}
+        is_over = threading.Event()
 
         def look(url: str) -> Heard:
             with self._connect(url, key, seconds, min(CONNECT_SECONDS_MAX, seconds)) as server:
+                opened[url] = server
+                if is_over.is_set():
+                    server.abort()
                 return look_at(server)
 
         until = time.monotonic() + seconds
@@ -351,8 +461,12 @@ class Members:
             while pending and (left := until - time.monotonic()) > 0:
                 done, pending = wait(pending, left, return_when=FIRST_COMPLETED)
                 if is_led_enough and any(_leads(each.result()) for each in done):
-                    until = min(until, time.monotonic() + GRACE_SECONDS)
+                    until = min(until, time.monotonic() + self._grace_s)
         finally:
+            # One that sends byte by byte would keep a thread and a connection for ever.
+            is_over.set()
+            for server in tuple(opened.values()):
+                server.abort()
             threads.shutdown(wait=False)
         silent = ClewError(ErrorCode.TIMEOUT, f"it did not answer in {seconds:g} s")
         found = {
@@ -379,9 +493,9 @@ def _again(error: ClewError, kind: type[ClewError]) -> ClewError:
     return kind(error.code, error.message, hint=error.hint, retry_after_ms=error.retry_after_ms)
 
 
-def is_unsure(told: Told | ClewError) -> bool:
-    """Return whether a server may not show yet what was acknowledged last."""
-    return isinstance(told, Told) and told.role in UNSURE
+def is_unsure(choice: Choice, told: Told | ClewError) -> bool:
+    """Return whether who is asked, and says this, may not show what was acknowledged last."""
+    return choice.is_deposed or (isinstance(told, Told) and told.role in UNSURE)
 
 
 def _leads(heard: Heard) -> bool:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import GATHERING, STANDBY, note_missing, note_standby
 from clew.remote.line import Asking, Line, left_out
-from clew.remote.members import Choice, Heard, Told, choose, is_unsure
+from clew.remote.members import GRACE_SECONDS, Choice, Heard, Told, is_unsure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -80,10 +80,12 @@ class Shards:
         *,
         api_keys: Mapping[str, str] | None = None,
         timeout_s: float = 10.0,
+        grace_s: float = GRACE_SECONDS,
     ) -> None:
         """Ask these shards, in this order; each has `timeout_s` to answer.
 
-        `api_keys` are by the name of the shard. One without is shown the key of whoever asks.
+        `api_keys` are by the name of the shard. One without is shown the key of whoever asks. The
+        other servers of a group have `grace_s` to say what they are once one says that it leads.
         """
         self.shards = tuple(shards)
         self.timeout_s = timeout_s
@@ -92,7 +94,7 @@ class Shards:
         """What they are called, in their order."""
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="clew-shard")
         self._lines = {
-            shard.name: Line(shard, keys.get(shard.name), timeout_s, self._spawn)
+            shard.name: Line(shard, keys.get(shard.name), timeout_s, self._spawn, grace_s)
             for shard in shards
         }
         self._patience_s = timeout_s * PATIENCE_SHARE
@@ -167,14 +169,14 @@ class Shards:
         line = self._lines[shard.name]
         asked: Choice | ClewError
         try:
-            asked = choose(shard, told) if shard.others else _only(shard, told[shard.url])
+            asked = line.members.judge(told) if shard.others else _only(shard, told[shard.url])
         except ClewError as error:
             asked = error
         missed = asked if isinstance(asked, ClewError) and asked.code in _MISSING else None
         line.hear(missed)
         if missed is not None:
             note_missing(shard.name, missed.message)
-        elif isinstance(asked, Choice) and is_unsure(told[asked.url]):
+        elif isinstance(asked, Choice) and is_unsure(asked, told[asked.url]):
             note_standby(shard.name)
         return Looked(shard, heard, asked)
 
@@ -314,7 +316,7 @@ def _only(shard: Shard, told: Told | ClewError) -> Choice:
     """
     if isinstance(told, ClewError):
         raise told
-    return Choice(shard.url, told.role != STANDBY, told.epoch, told.group)
+    return Choice(shard.url, told.role != STANDBY, told.epoch, told.group, told.role)
 
 
 def none_answers(missing: Sequence[tuple[Shard, ClewError]]) -> ClewError:

@@ -252,7 +252,9 @@ def check_numbers(group: ServerGroup, other: str, folder: Path) -> None:
     group.wait_in_step(1)
     one, two = (get(url, f"sql?q={sql}")[0]["rows"] for url in group.urls)
     assert one == two
-    mixed = Shards([Shard("a", group.urls[1], (other,))], timeout_s=WAIT_SECONDS)
+    mixed = Shards(
+        [Shard("a", group.urls[1], (other,))], timeout_s=WAIT_SECONDS, grace_s=WAIT_SECONDS
+    )
     try:
         with pytest.raises(ClewError, match="belongs to no group of servers") as refused:
             mixed.ask(lambda server: server.get("/healthz"))

@@ -179,7 +179,7 @@ class ShardedEngine(ChdbEngine):
         self._tables: dict[str, Table] = {}
         self._shards = shards
         self._names = [shard.name for shard in shards.shards]
-        self._seen: dict[str, int] = {}
+        self._seen: dict[str, tuple[int, int]] = {}
 
     def snapshot(self) -> Snapshot:
         """Return this moment of every shard: it holds what each had acknowledged before the call.
@@ -214,10 +214,15 @@ class ShardedEngine(ChdbEngine):
         return Snapshot(0, FRAME_LAST, frames=frames)
 
     def _compare(self, name: str, newest: NewestFrame) -> None:
-        """Hold what a server of an unsure role shows against what was seen of the shard before."""
-        if newest.role not in UNSURE:
-            self._seen[name] = newest.acked
-        elif (lacking := self._seen.get(name, 0) - newest.acked) > 0:
+        """Hold what a server of an unsure role shows against what was seen of the shard before.
+
+        So is one that was deposed and does not know it: it leads under a smaller epoch.
+        """
+        epoch, acked = self._seen.get(name, (0, 0))
+        is_deposed = 0 < newest.epoch < epoch
+        if newest.role not in UNSURE and not is_deposed:
+            self._seen[name] = (newest.epoch, newest.acked)
+        elif (lacking := acked - newest.acked) > 0:
             note_behind(name, f"the last {lacking} frames that were seen are not shown there yet")
 
     def query(

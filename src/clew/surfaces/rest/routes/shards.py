@@ -72,7 +72,7 @@ def _status(looked: Looked, twin: str | None) -> ShardStatus:
         newest_frame=heard.told.acked,
         error=error,
         leader=asked.url if asked.leads and asked.group else None,
-        warning=_tell_unsure(asked) if is_unsure(heard.told) else None,
+        warning=_tell_unsure(asked) if is_unsure(asked, heard.told) else None,
         members=members if shard.others else [],
     )
 
