@@ -7,13 +7,16 @@ import shutil
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
+from clew.app.group.place import Place
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import BEGINNING, LEADER
 from clew.remote.http import Server
 from clew.store.database.contract import OutcomeUnknownError
 from clew.store.pipeline import Pipeline
@@ -491,6 +494,26 @@ def test_a_standby_that_says_it_has_what_nobody_wrote_is_not_counted_on(tmp_path
             asyncio.run(pipeline.accept(NUMBERS, record(1)))
     finally:
         asyncio.run(pipeline.close())
+
+
+def test_whether_a_leader_shows_all_is_told_at_once_also_while_it_settles(
+    make_node: Callable[[str], Node],
+) -> None:
+    a, b = make_node("a"), make_node("b")
+    a.lead([b.url])
+    write_alone(a, record(1))
+    a.lead([b.url])
+    assert isinstance(a.part, Leader)
+    place = Place(None, leads=True)  # type: ignore[arg-type]
+    place.part = a.part
+    with ThreadPoolExecutor(1) as asking:
+        with a.part.changed:
+            # Each answer to a client says it, in the thread that answers them all.
+            assert asking.submit(lambda: place.role).result(DEADLINE_S) == BEGINNING
+        b.follow()
+        wait_ready(a)
+        a.accept(record(2))
+        assert place.role == LEADER
 
 
 def write_alone(leader: Node, body: bytes) -> None:

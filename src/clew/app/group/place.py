@@ -44,7 +44,7 @@ class Place:
             return STANDBY
         if not self._is_settled:
             # Once it is, it stays so.
-            self._is_settled = self.part is not None and self.part.status().is_settled
+            self._is_settled = self.part is not None and self.part.is_settled
         return LEADER if self._is_settled else BEGINNING
 
     def refusal(self) -> ClewError:

@@ -80,6 +80,7 @@ class Follower:
     """A server that follows a leader, from the opening of its pipeline to its end."""
 
     is_leader: Final = False
+    is_settled: Final = True
     ack_timeout_s: Final = 0.0
     has_hope: Final = False
 

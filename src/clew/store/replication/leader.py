@@ -103,6 +103,8 @@ class Leader:
         self.is_fenced = False
         self.window = Window(0)
         self.settled = 0
+        # Told without the lock: whoever answers a client asks it.
+        self.is_settled = False
         self._own = 0
         self._undecided = 0
         self._peers: list[Peer] = []
@@ -140,6 +142,7 @@ class Leader:
         self.window = Window(self._own)
         self._peers = [Peer(self, url) for url in self.options.standbys]
         with self.changed:
+            self.is_settled = self.settled >= self._undecided
             self._advance()
         for peer in self._peers:
             peer.start()
@@ -262,7 +265,7 @@ class Leader:
                 last=self._own,
                 is_fenced=self.is_fenced,
                 standbys=tuple(peer.status(self.window, folder, self._own) for peer in self._peers),
-                is_settled=self.settled >= self._undecided,
+                is_settled=self.is_settled,
             )
 
     def describe_shipment(self, after: int) -> Shipment:
@@ -344,6 +347,7 @@ class Leader:
         first, self.settled = self.settled + 1, reach
         self.inside.log.note_acked(reach)
         self.inside.settle(Group(first, reach))
+        self.is_settled = True
         self.changed.notify_all()
 
     def _tick(self) -> None:

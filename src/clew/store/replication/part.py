@@ -77,6 +77,11 @@ class Part(Protocol):
         """Whether what is undecided may be acknowledged soon."""
         ...
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether what was found undecided when this began to lead is shown; never waits."""
+        ...
+
     def begin(self, history: History, next_number: int) -> int:
         """Return the epoch that the log goes on under; durable before it returns."""
         ...
