@@ -183,9 +183,14 @@ def _configure(name: str, others: str, required: int, is_leased: bool) -> Any:
 
 
 class NotingPeers(Peers):
-    """The other servers, and the epoch that they were asked for last."""
+    """The other servers, how often they were asked, and for which epoch last."""
 
+    asks = 0
     claimed = 0
+
+    async def ask(self, enough: int | None = None) -> list[Heard]:
+        self.asks += 1
+        return await super().ask(enough)
 
     async def claim(
         self, epoch: int, node_id: str, extent: Extent | None, enough: int | None = None

@@ -445,6 +445,46 @@ def test_whoever_is_promoted_claims_once_where_the_others_are_slow_to_answer() -
     town.play(story())
 
 
+@pytest.mark.usefixtures("quiet")
+def test_what_a_server_tried_by_itself_is_not_told_as_if_somebody_had_asked_for_it() -> None:
+    town = LeaderTown(1, {"a": 1, "b": 1})
+
+    async def story() -> None:
+        a, _ = await open_all(town)
+        town.kill("a")
+        town.start("a")
+        a = town.processes["a"]
+        await town.until(lambda: a._posture == CANDIDATE)
+        town.kill("b")
+        await town.until(lambda: a.is_open)
+        assert not a.leads
+        detail = a.describe(a.part, leads=False).detail
+        assert detail is not None
+        assert detail.startswith("this server led last, and may not go on yet")
+        # Another is promoted meanwhile: what keeps this one from leading is of no use any more.
+        a.standing.accept(9, "node b", "http://b:7701")
+        assert a.describe(a.part, leads=False).detail is None
+        await town.settle()
+
+    town.play(story())
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_standby_that_nobody_ships_to_asks_now_and_then_while_one_leads() -> None:
+    town = LeaderTown(1, {"a": 0, "b": 0})
+
+    async def story() -> None:
+        a, b = await open_all(town)
+        # As of a leader that was started without the name of this one.
+        a._ship = lambda *_, **__: None  # type: ignore[method-assign]
+        asks = b.peers.asks
+        await asyncio.sleep(120)
+        assert town.leading() == [a]
+        assert 1 <= b.peers.asks - asks <= 12
+
+    town.play(story())
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from clew.app.group.peers import (
+    LEADER,
     STANDBY,
     check_distinct,
     check_extent,
@@ -53,6 +54,8 @@ class Claims:
         self._peers = peers
         self._required = required
         self._url = url
+        self.is_led = False
+        """Whether one that leads answered when it was looked for an obstacle last."""
 
     async def learn(self, own: Extent, heard: Sequence[Heard]) -> None:
         """Take over the newest leadership that others know of, of those that came to be."""
@@ -88,6 +91,7 @@ class Claims:
             ClewError: what others know could not be made durable here.
         """
         heard = await self._peers.ask()
+        self.is_led = any(each.told is not None and each.told.role == LEADER for each in heard)
         await self.learn(own, heard)
         try:
             self._check_resuming(own, heard)

@@ -64,6 +64,10 @@ class Resuming:
         self._note(error)
         return error is None
 
+    def hear_failure(self, error: ClewError) -> None:
+        """Take note of why a try came to nothing, until the next look."""
+        self.obstacle = self._explain(error)
+
     def forget_obstacle(self) -> None:
         """Say no more why this server does not go on."""
         self.obstacle = None
@@ -73,13 +77,17 @@ class Resuming:
         began = loop.time()
         await asyncio.sleep(self._pause)
         while True:
+            pause = LOOK_SECONDS
             if not self._course.standing.is_leading and self._is_led(loop.time() - began):
                 self.obstacle = None
             elif await self.look():
                 self._pause = min(max(2 * self._pause, LOOK_SECONDS), PAUSE_SECONDS_MAX)
                 self._course.change(Change(Turn.LEAD, "going on as the leader", resumes=True))
                 return
-            await asyncio.sleep(LOOK_SECONDS)
+            elif self._course.claims.is_led and not self._course.standing.is_leading:
+                # It ships nothing to this one, and may do so for ever.
+                pause = SILENCE_SECONDS
+            await asyncio.sleep(pause)
 
     def _is_led(self, open_s: float) -> bool:
         """Return whether somebody leads this server, or it is too early to say that nobody does."""
@@ -88,11 +96,14 @@ class Resuming:
 
     def _note(self, error: ClewError | None) -> None:
         """Tell whoever asks why this server, which led last, does not lead again yet."""
-        before, self.obstacle = self.obstacle, None
-        if error is not None and self._course.standing.is_leading:
-            self.obstacle = f"this server led last, and may not go on yet: {describe_error(error)}"
-            if self.obstacle != before:
-                logger.warning("%s", self.obstacle)
+        before, self.obstacle = self.obstacle, self._explain(error)
+        if self.obstacle is not None and self.obstacle != before:
+            logger.warning("%s", self.obstacle)
+
+    def _explain(self, error: ClewError | None) -> str | None:
+        if error is None or not self._course.standing.is_leading:
+            return None
+        return f"this server led last, and may not go on yet: {describe_error(error)}"
 
     async def _find_obstacle(self) -> ClewError | None:
         try:

@@ -313,8 +313,13 @@ class Course:
                     await self.claims.claim(self._extent, change)
                 except ClewError as error:
                     self._posture = STANDBY
-                    self._detail = describe_error(error)
-                    logger.warning("this server does not lead: %s", self._detail)
+                    why = describe_error(error)
+                    logger.warning("this server does not lead: %s", why)
+                    if change.resumes:
+                        # Nobody asked for it, and it looks on by itself.
+                        self._resuming.hear_failure(error)
+                    else:
+                        self._detail = why
                     if self._candidacy is not None:
                         await self._candidacy.give_back()
                     return Turn.FOLLOW
@@ -572,7 +577,7 @@ class Course:
             required=self.required,
             others=self.peers.urls,
             lease=None if self._candidacy is None else self._candidacy.seen(),
-            detail=self._detail or self._resuming.obstacle,
+            detail=self._detail or (self._resuming.obstacle if self.standing.is_leading else None),
         )
 
     def _own_extent(self) -> Extent:
