@@ -390,6 +390,27 @@ def test_who_would_wait_for_fewer_than_its_leader_did_hears_all_that_may_lead_un
 
 
 @pytest.mark.usefixtures("quiet")
+def test_of_four_servers_one_that_is_to_wait_for_fewer_hears_all_as_well() -> None:
+    town = LeaderTown(1, dict.fromkeys("abcd", 2))
+
+    async def story() -> None:
+        a, *_ = await open_all(town)
+        assert a.write()
+        await asyncio.sleep(5)
+        town.kill("a")
+        town.cuts = {pair for one in "abc" for pair in ((one, "d"), ("d", one))}
+        town.required["a"] = 1
+        town.start("a")
+        await asyncio.sleep(60)
+        # Had it led, and only b what it acknowledged: d may lead with c alone, by what it knows.
+        assert not town.leading()
+        await town.settle()
+        assert len(town.leading()) == 1
+
+    town.play(story())
+
+
+@pytest.mark.usefixtures("quiet")
 def test_a_server_that_is_told_to_lead_twice_says_that_it_is_about_to() -> None:
     town = LeaderTown(1, {"a": 1, "b": 1})
 
