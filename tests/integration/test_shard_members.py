@@ -22,7 +22,7 @@ from clew.base.gathering import (
     gather,
     standby_shards,
 )
-from clew.remote import members
+from clew.remote import line, members
 from clew.remote.feeds import ShardFeeds
 from clew.remote.members import FRAMES_PATH, Choice, Told, choose
 from clew.remote.shards import Shards
@@ -339,6 +339,57 @@ def test_a_feed_waits_for_a_standby_that_does_not_show_yet_what_was_heard(lackin
         # It came back each time with what was heard last.
         asked = [each.headers.get("last-event-id") for each in first.heard[:4]]
         assert asked == [None, "9", "9", "9"]
+
+
+def test_a_feed_is_sure_once_whoever_began_to_lead_is() -> None:
+    ended = threading.Event()
+    first = Acted(msgspec.structs.replace(leader(2), role=BEGINNING))
+
+    def feed(_: Heard) -> Iterator[bytes]:
+        yield say_feed("id: 9", "", role=first.told.role)
+        while not ended.wait(0.05):
+            yield b": nothing new\n\n"
+
+    first.say = feed
+    with tier_of(first, Acted(standby(2))) as shards:
+        news = threading.Semaphore(0)
+        feeds = ShardFeeds(shards, "/live", [], after=None, wake=news.release)
+        try:
+            unsure = []
+            while not unsure or unsure[-1]:
+                assert news.acquire(timeout=PATIENT_S)
+                told = feeds.take()
+                assert told is not None
+                # It is the same server all the time, and nothing was lost.
+                assert (told.lost, told.failure, told.last_id) == (None, None, "9")
+                unsure.append(told.is_of_standby)
+                first.told = leader(2)
+        finally:
+            ended.set()
+            feeds.close()
+    assert unsure[0]
+    assert [each.headers.get("last-event-id") for each in first.heard] == [None, "9"]
+
+
+def test_a_shard_of_which_one_is_about_to_open_is_asked_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(line, "OPENING_SHARE", 0.0)
+    monkeypatch.setattr(line, "SLOW_S", 0.0)
+    first, second = Acted(leader(), opens_after=1), Acted(Told(), lambda _: b"")
+    with tier_of(first, second) as shards:
+        with pytest.raises(ClewError, match="about to open"):
+            ask(shards)
+        assert ask(shards) == (b'{"by":"leader"}', [])
+        # Where nobody is there it is left out for a while, and looked at all the same.
+        first.told, first.say = Told(), lambda _: b""
+        with pytest.raises(ClewError, match="none of its servers can answer"):
+            ask(shards)
+        with pytest.raises(ClewError, match="is asked again after"):
+            ask(shards)
+        first.told = leader()
+        (looked,) = shards.look(timeout_s=PATIENT_S)
+        assert looked.asked == Choice(shards.shards[0].url, True, 1, GROUP)
 
 
 def test_what_is_written_is_not_sent_twice_where_nobody_knows_whether_it_was_done() -> None:

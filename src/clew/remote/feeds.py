@@ -17,6 +17,7 @@ import functools
 import queue
 import re
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlencode
@@ -148,7 +149,7 @@ class ShardFeeds:
             self._closing.wait(pause_seconds(failures, parser.retry_ms))
 
     def _read(self, shard: Shard, parser: EventParser) -> bool:
-        """Read until it ends; return whether that is because another server leads the shard."""
+        """Read until it ends; return whether that is since the shard is better heard anew."""
         path, pairs = self._asked
         given = parser.last_id
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
@@ -162,17 +163,18 @@ class ShardFeeds:
                 return False
             try:
                 with server.stream(path, pairs, headers) as stream:
+                    since = time.monotonic()
                     for chunk in stream.chunks():
                         if self._closing.is_set():
                             return False
                         events = tuple(parser.feed(chunk))
-                        is_of_standby = server.role in UNSURE
+                        is_of_standby = self._shards.is_unsure(shard, server)
                         if is_of_standby and _is_before(parser.last_id, given):
                             parser.last_id = given
                             raise _not_so_far(server.url)
                         if parser.last_id:
                             self._put(Heard(shard.name, parser.last_id, events, is_of_standby))
-                        if self._shards.is_outdone(shard, server):
+                        if self._shards.is_outdone(shard, server, since):
                             return True
             except ClewError as error:
                 if server.role in UNSURE and given and error.code is ErrorCode.INVALID_ARGUMENT:

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import OPENING, STANDBY, UNSURE
+from clew.base.gathering import BEGINNING, LEADER, OPENING, STANDBY, UNSURE
 from clew.remote.http import NotSentError, Server
 from clew.remote.members import GRACE_SECONDS, Heard, Members, OpeningError
 
@@ -209,7 +209,10 @@ class Line:
         try:
             answer = self._ask_in_turn(call, shown, asking)
         except ClewError as error:
-            if error.code is ErrorCode.UNAVAILABLE and time.monotonic() - began >= SLOW_S:
+            is_slow = time.monotonic() - began >= SLOW_S
+            # One that is about to open its doors is there in a moment.
+            is_away = error.code is ErrorCode.UNAVAILABLE and not isinstance(error, OpeningError)
+            if is_slow and is_away:
                 self.leave_out()
             raise
         self._left_out_until = 0.0
@@ -238,7 +241,7 @@ class Line:
 
     def look(self, key: str | None, seconds: float) -> dict[str, Heard]:
         """Return what each server of the shard says of itself within some seconds."""
-        if self.is_left_out:
+        if self.is_left_out and not self.members.is_group:
             return dict.fromkeys(self.shard.urls, Heard(left_out(), 0.0))
         return self.members.ask_all(self._api_key or key, seconds)
 
@@ -262,11 +265,28 @@ class Line:
         choice = self.members.pick(self._api_key or key)
         return self._open(choice.url, self._api_key or key, read_timeout_s)
 
-    def is_outdone(self, server: Server, key: str | None) -> bool:
-        """Return whether another server leads than the standby that `connect` led to."""
-        if not self.members.is_group or server.role != STANDBY:
+    def is_unsure(self, server: Server) -> bool:
+        """Return whether who `connect` led to may not show what was acknowledged last."""
+        choice = self.members.choice
+        is_deposed = choice is not None and choice.is_deposed and choice.url == server.url
+        return is_deposed or server.role in UNSURE
+
+    def is_outdone(self, server: Server, since: float, key: str | None) -> bool:
+        """Return whether `connect` would lead to a server that is surer than this one.
+
+        That is another one that leads, where this one is a standby, or the same, where it had just
+        begun to lead. `since` is when it said what it is, by the monotonic clock.
+        """
+        if not self.members.is_group:
             return False
         choice = self.members.choice
+        if server.role != STANDBY:
+            is_newer = choice is not None and choice.asked_at > since
+            if server.role == BEGINNING and is_newer and self._is_sure_of(choice, server.url):
+                return True
+            # Whoever hears of another one that leads leaves this one (`Members.moves`).
+            self.members.find_beside(self._api_key or key)
+            return False
         if choice is not None and choice.leads and choice.url == server.url:
             self.members.doubt(choice)
             choice = None
@@ -274,6 +294,11 @@ class Line:
             self.members.find_beside(self._api_key or key)
             return False
         return True
+
+    @staticmethod
+    def _is_sure_of(choice: Choice | None, url: str) -> bool:
+        """Return whether it is this server that leads, and shows all that was acknowledged."""
+        return choice is not None and choice.leads and (choice.url, choice.role) == (url, LEADER)
 
     def _ask_in_turn(self, call: Callable[[Server], T], key: str | None, asking: Asking) -> T:
         """Ask one server after the other, as long as it may be another one that answers."""

@@ -211,9 +211,16 @@ class Shards:
         """
         return self._lines[shard.name].connect(_caller_key(), read_timeout_s)
 
-    def is_outdone(self, shard: Shard, server: Server) -> bool:
-        """Return whether `connect` would lead to another server by now, since that one leads."""
-        return self._lines[shard.name].is_outdone(server, _caller_key())
+    def is_unsure(self, shard: Shard, server: Server) -> bool:
+        """Return whether who `connect` led to may not show what was acknowledged last."""
+        return self._lines[shard.name].is_unsure(server)
+
+    def is_outdone(self, shard: Shard, server: Server, since: float) -> bool:
+        """Return whether `connect` would lead to a server that is surer by now than this one.
+
+        `since` is when this one said what it is, by the monotonic clock.
+        """
+        return self._lines[shard.name].is_outdone(server, since, _caller_key())
 
     def hear_moves(self, callback: Callable[[str, str], object]) -> None:
         """Have `callback` called, from any thread, when a shard's questions go to another server.
