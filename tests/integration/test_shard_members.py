@@ -232,7 +232,7 @@ def test_one_that_was_deposed_and_does_not_know_it_is_left_once_another_one_is_h
         # What it shows is not certain, where the other one is away again.
         second.told, second.say = Told(), lambda _: b""
         assert ask(shards) == (b'{"by":"leader"}', ["a"])
-        with pytest.raises(ClewError, match="leads, and a standby takes nothing"):
+        with pytest.raises(ClewError, match="no server of it leads, and a standby takes nothing"):
             write(shards)
         assert len(first.heard) == 3
 
@@ -355,7 +355,7 @@ def test_a_feed_is_sure_once_whoever_began_to_lead_is() -> None:
         news = threading.Semaphore(0)
         feeds = ShardFeeds(shards, "/live", [], after=None, wake=news.release)
         try:
-            unsure = []
+            unsure: list[bool] = []
             while not unsure or unsure[-1]:
                 assert news.acquire(timeout=PATIENT_S)
                 told = feeds.take()
@@ -399,7 +399,7 @@ def test_what_is_written_is_not_sent_twice_where_nobody_knows_whether_it_was_don
             write(shards)
         assert [heard.method for heard in first.heard] == ["POST"]
         first.told = standby()
-        with pytest.raises(ClewError, match="none of its servers leads") as refused:
+        with pytest.raises(ClewError, match="no server of it leads, and a standby") as refused:
             write(shards)
         assert refused.value.code is ErrorCode.UNAVAILABLE
         assert (len(first.heard), len(second.heard)) == (1, 0)

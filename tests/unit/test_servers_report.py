@@ -177,7 +177,10 @@ def test_a_shard_that_is_a_group_shows_its_servers_and_whom_to_promote_where_non
     )
     found = report_shards(ShardList(shards=[led, unled], count=2, total=2, truncated=False), C)
     # It answers, so all is well enough for the exit code.
-    assert (found.ok, found.notes) == (True, [f"have one lead b: clew promote --server {B}"])
+    assert (found.ok, found.notes) == (
+        True,
+        [f"if {A} is gone, have one lead b: clew promote --server {B}"],
+    )
     states = [[member.state for member in each.members] for each in found.servers]
     assert states == [["leads", "follows"], ["away", "waits"]]
     text = "\n".join(render(line, colour=False) for line in server_lines(found, 100))

@@ -37,7 +37,7 @@ from clew.remote.http import Server
 from clew.remote.reply import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from clew.base.gathering import Shard
 
@@ -288,14 +288,20 @@ class Members:
         else:
             self.find_beside(key)
         if must_lead and not choice.leads:
+            away = self._list_away()
             kind = OpeningError if self._is_opening else ClewError
             raise kind(
                 ErrorCode.UNAVAILABLE,
-                f"none of its servers leads, and a standby takes nothing: {self.shard.where}",
-                hint="send it again later; or make one lead: clew promote --server URL",
+                f"{tell_unled(away)}, and a standby takes nothing",
+                hint=f"send it again later; {tell_promotion(self.shard.name, choice.url, away)}",
                 retry_after_ms=1000,
             )
         return choice
+
+    def _list_away(self) -> list[str]:
+        """Return the servers that did not say what they are when they were asked last."""
+        with self._lock:
+            return [url for url in self.shard.urls if url not in self._answered]
 
     def doubt(self, choice: Choice) -> None:
         """Have it asked anew who leads, unless that was done since this choice."""
@@ -480,13 +486,36 @@ class Members:
         name = self.shard.name
         if not choice.leads:
             logger.warning(
-                "nobody leads shard %s: the standby %s answers, and may not show yet what was "
-                "acknowledged last",
+                "shard %s: %s; %s answers, and may not show yet what was acknowledged last",
                 name,
-                choice.url,
+                tell_unled(self._list_away()),
+                tell_unsure(choice),
             )
         elif not is_first:
             logger.info("%s leads shard %s under epoch %d", choice.url, name, choice.epoch)
+
+
+def tell_unled(away: Sequence[str]) -> str:
+    """Say that no server of a shard leads, of those that answer here; `away` are the others.
+
+    One of these may lead, and be well: who cannot reach it may be this server alone.
+    """
+    if not away:
+        return "no server of it leads"
+    return f"no server of it that answers here leads (no answer: {', '.join(away)})"
+
+
+def tell_unsure(choice: Choice) -> str:
+    """Say who it is that is asked where no server of a shard leads."""
+    return f"{choice.url}, which led before," if choice.is_deposed else f"the standby {choice.url}"
+
+
+def tell_promotion(name: str, url: str, away: Sequence[str]) -> str:
+    """Say what has a shard led again that no server leads, of those that answer here."""
+    condition = ""
+    if away:
+        condition = f"if {' and '.join(away)} {'is' if len(away) == 1 else 'are'} gone, "
+    return f"{condition}have one lead {name}: clew promote --server {url}"
 
 
 def _again(error: ClewError, kind: type[ClewError]) -> ClewError:

@@ -17,6 +17,7 @@ import msgspec
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import LEADING
 from clew.remote.http import Server
+from clew.remote.members import tell_promotion
 from clew.remote.reply import BASE, decode
 from clew.surfaces.cli.text import plural, show_duration
 from clew.telemetry.group import GroupStatus, ShardList
@@ -219,7 +220,8 @@ def report_shards(found: ShardList, server: str) -> ServerReport:
         )
     for shard in found.shards:
         if shard.warning is not None and shard.leader is None and shard.members:
-            notes.append(f"have one lead {shard.name}: clew promote --server {shard.url}")
+            silent = [each.url for each in shard.members if not each.reachable]
+            notes.append(tell_promotion(shard.name, shard.url, silent))
     return ServerReport(
         kind="shards",
         ok=all(each.ok for each in servers),

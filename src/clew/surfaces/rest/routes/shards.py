@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.remote.members import Choice, Told, is_unsure
+from clew.remote.members import Choice, Told, is_unsure, tell_unled, tell_unsure
 from clew.store.engine.exchange import find_twins
 from clew.surfaces.rest.route import BASE, QueryRoute
 from clew.telemetry.documents import IngestStatus, SignalStatus
@@ -72,21 +72,22 @@ def _status(looked: Looked, twin: str | None) -> ShardStatus:
         newest_frame=heard.told.acked,
         error=error,
         leader=asked.url if asked.leads and asked.group else None,
-        warning=_tell_unsure(asked) if is_unsure(asked, heard.told) else None,
+        warning=_tell_unsure(looked, asked) if is_unsure(asked, heard.told) else None,
         members=members if shard.others else [],
     )
 
 
-def _tell_unsure(asked: Choice) -> str:
+def _tell_unsure(looked: Looked, asked: Choice) -> str:
     if asked.leads:
         return (
             f"{asked.url} has begun to lead, and does not show what was acknowledged last before "
             "as many others are there as a write waits for"
         )
-    return (
-        f"nobody leads; the standby {asked.url} answers, may not show yet what was acknowledged "
-        "last, and refuses what would be written"
-    )
+    what = "may not show yet what was acknowledged last, and takes nothing that is written"
+    if not looked.shard.others:
+        return f"it is a standby, {what}; name its leader as well, by the same name"
+    away = [url for url, each in looked.heard.items() if isinstance(each.told, ClewError)]
+    return f"{tell_unled(away)}; {tell_unsure(asked)} answers, {what}"
 
 
 def _member(url: str, heard: Heard, looked: Looked) -> ShardMember:
