@@ -464,6 +464,14 @@ def test_a_standby_that_lacks_what_was_seen_before_is_named_and_what_it_has_is_a
             first.told = standby(acked=9)
             first.say = read(9)
             assert look_through(engine, shards) == ("up to 9", [], ["a"])
+            # What one shows that leads under a smaller epoch does not count as all there is.
+            first.told = leader(2, acked=12)
+            first.say = read(12)
+            assert look_through(engine, shards) == ("up to 12", [], [])
+            first.told = leader(1, acked=7)
+            first.say = read(7)
+            for _ in range(2):
+                assert look_through(engine, shards)[:2] == ("up to 7", ["a"])
         finally:
             engine.close()
 
