@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+ROUNDING_SECONDS: Final = 1e-6
+"""What sums of moments may be off by, and more; an event loop tells its time in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +21,8 @@ class Pace:
 
     def wait(self, paid_at: float, now: float) -> float:
         """Return how many seconds until one more may pass, 0 when it may now."""
-        return max(0.0, max(paid_at, now) + (1 - self.burst) / self.per_second - now)
+        wait = max(paid_at, now) + (1 - self.burst) / self.per_second - now
+        return wait if wait > ROUNDING_SECONDS else 0.0
 
     def take(self, paid_at: float, now: float) -> float:
         """Return when all is paid for after one more has passed."""
