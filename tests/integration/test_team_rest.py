@@ -250,6 +250,27 @@ def test_comments_of_others_stand_among_ours_and_follow(town: Town) -> None:
     assert "the bank" not in str(town.fake.read("SELECT * FROM team_comments"))
 
 
+def test_what_is_on_its_way_is_in_the_queue_as_well(town: Town) -> None:
+    bob = town.bob
+    consent(bob)
+    hold = town.fake.hold(path="/api/records/v1/saved_queries")
+    query = {"name": "all", "query": "SELECT 1"}
+    saved = bob.ask("POST", "team/queries", query, status=201)
+    hold.wait()
+    queue = bob.ask("GET", "team/queue")
+    (sent,) = queue["operations"]
+    assert (sent["entity_id"], sent["in_flight"]) == (saved["id"], True)
+    assert (queue["count"], queue["total"], queue["truncated"]) == (1, 1, False)
+    assert bob.ask("GET", "team")["queue"]["pending"] == 1
+    # Nobody sends what another one sends: this waits.
+    bob.ask("POST", "team/queries", {**query, "query": "SELECT 2"}, status=201)
+    states = [each["in_flight"] for each in bob.ask("GET", "team/queue")["operations"]]
+    assert states == [True, False]
+    assert bob.ask("GET", "team/queue?state=failed")["operations"] == []
+    hold.release()
+    until(lambda: bob.ask("GET", "team/queue")["operations"] == [])
+
+
 def test_invites_end_and_run_out(town: Town) -> None:
     ann, fake = town.ann, town.fake
     once = ann.ask("POST", "team/invites", {"uses": 1, "expires_in": "1h"}, status=201)

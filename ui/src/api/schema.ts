@@ -2092,7 +2092,11 @@ export interface QueueCounts {
 	oldest_pending_at: string | null;
 }
 
-/** An operation, and why it is not sent yet: `error` is what came of the last try. */
+/**
+ * An operation, and why it is not sent yet: `error` is what came of the last try.
+ *
+ * One that is `in_flight` was sent, and its answer has not come.
+ */
 export interface QueuedOperation {
 	op_id: string;
 	entity_type: string;
@@ -2103,6 +2107,7 @@ export interface QueuedOperation {
 	tries: number;
 	next_attempt_at: string | null;
 	error: string | null;
+	in_flight?: boolean;
 }
 
 /**
@@ -3501,7 +3506,11 @@ export interface Window {
 	seconds: number;
 }
 
-/** Operations, in the order in which they would be sent; those set aside, the last first. */
+/**
+ * Operations, those on their way first, then in the order in which they would be sent.
+ *
+ * Of those set aside, the last first.
+ */
 export interface ClewTeamTeamsDocumentsOperationList {
 	operations: QueuedOperation[];
 	count: number;

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Claim,
         Conflict,
         EntityRow,
+        QueuePart,
         QueueStats,
         Reconciled,
         Round,
@@ -228,6 +229,12 @@ class Ledger:
     def find_failed(self, account_id: str, limit: int = queue.LIST_MAX) -> list[Operation]:
         """Return what was set aside, the last first."""
         return self._database.read(lambda reading: queue.find_failed(reading, account_id, limit))
+
+    def read_queue(self, account_id: str, *, failed: bool, limit: int) -> QueuePart:
+        """Return what is not sent yet, what is on its way first; or what was set aside."""
+        return self._database.read(
+            lambda reading: queue.read_queue(reading, account_id, failed=failed, limit=limit)
+        )
 
     def stats(self, account_id: str) -> QueueStats:
         """Return how much waits, is on its way and was set aside."""

@@ -21,6 +21,7 @@ from clew.team.ledger.rows import (
     OPERATION_COLUMNS,
     OPERATION_VALUES,
     EntityRow,
+    QueuePart,
     QueueStats,
     operation_of,
     operation_values,
@@ -181,6 +182,22 @@ def find_failed(reading: Reading, account_id: str, limit: int = LIST_MAX) -> lis
         {"account_id": account_id, "limit": limit},
     )
     return [operation_of(row) for row in rows]
+
+
+def read_queue(
+    reading: Reading, account_id: str, *, failed: bool, limit: int = LIST_MAX
+) -> QueuePart:
+    """Return what is not sent yet, what is on its way first; or what was set aside."""
+    stats = count_queue(reading, account_id)
+    if failed:
+        return QueuePart(stats, [], find_failed(reading, account_id, limit))
+    rows = reading.rows(
+        f"SELECT {OPERATION_COLUMNS} FROM sync_inflight WHERE account_id = :account_id"
+        " ORDER BY turn, created_at, id LIMIT :limit",
+        {"account_id": account_id, "limit": limit},
+    )
+    in_flight = [operation_of(row) for row in rows]
+    return QueuePart(stats, in_flight, find_pending(reading, account_id, limit - len(rows)))
 
 
 def count_queue(reading: Reading, account_id: str) -> QueueStats:

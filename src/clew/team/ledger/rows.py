@@ -148,6 +148,18 @@ class QueueStats:
     oldest_pending: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class QueuePart:
+    """What is on its way and what waits of one account, with how much it is in all, at one moment.
+
+    Each in the order in which it is sent; of what was set aside, the last first.
+    """
+
+    stats: QueueStats
+    in_flight: list[Operation]
+    waiting: list[Operation]
+
+
 class Take(StrEnum):
     """What to take when a conflict is resolved by hand.
 

@@ -252,7 +252,10 @@ class QueryList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueuedOperation(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation, and why it is not sent yet: `error` is what came of the last try."""
+    """An operation, and why it is not sent yet: `error` is what came of the last try.
+
+    One that is `in_flight` was sent, and its answer has not come.
+    """
 
     op_id: str
     entity_type: str
@@ -263,10 +266,14 @@ class QueuedOperation(msgspec.Struct, frozen=True, kw_only=True):
     tries: int
     next_attempt_at: str | None
     error: str | None
+    in_flight: bool = False
 
 
 class OperationList(msgspec.Struct, frozen=True, kw_only=True):
-    """Operations, in the order in which they would be sent; those set aside, the last first."""
+    """Operations, those on their way first, then in the order in which they would be sent.
+
+    Of those set aside, the last first.
+    """
 
     operations: list[QueuedOperation]
     count: int

@@ -50,7 +50,7 @@ def tell_round(done: Round) -> doc.RoundReport:
     )
 
 
-def tell_operation(operation: Operation) -> doc.QueuedOperation:
+def tell_operation(operation: Operation, *, in_flight: bool = False) -> doc.QueuedOperation:
     """Return an operation and why it waits."""
     due = operation.next_attempt_at
     return doc.QueuedOperation(
@@ -63,6 +63,7 @@ def tell_operation(operation: Operation) -> doc.QueuedOperation:
         tries=operation.retry_count,
         next_attempt_at=format_time(due) if due else None,
         error=operation.last_error,
+        in_flight=in_flight,
     )
 
 

@@ -43,15 +43,18 @@ class SyncTending:
         """Return what waits, or what was set aside."""
         limit = checked_limit(query.limit)
         account = await self._accounts.current()
-        find = self._ledger.find_failed if query.state == "failed" else self._ledger.find_pending
-        found = await reading(lambda: find(account.account_id, limit))
-        stats = await reading(lambda: self._ledger.stats(account.account_id))
-        total = stats.failed if query.state == "failed" else stats.pending
+        failed = query.state == "failed"
+        part = await reading(
+            lambda: self._ledger.read_queue(account.account_id, failed=failed, limit=limit)
+        )
+        operations = [tell_operation(each, in_flight=True) for each in part.in_flight]
+        operations += [tell_operation(each) for each in part.waiting]
+        total = part.stats.failed if failed else part.stats.pending
         return doc.OperationList(
-            operations=[tell_operation(each) for each in found],
-            count=len(found),
-            total=max(total, len(found)),
-            truncated=len(found) < total,
+            operations=operations,
+            count=len(operations),
+            total=total,
+            truncated=len(operations) < total,
         )
 
     async def retry(self, choice: ask.OperationChoice) -> doc.Changed:

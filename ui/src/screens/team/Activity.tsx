@@ -6,6 +6,7 @@ import { Nothing, Shown } from "../../parts/States";
 import { sayAgo, sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { now, rangeKey, rangeQuery, readTime } from "../../state/time";
+import { roundOf } from "./rounds";
 
 export function Activity({ status }: { status: TeamStatus | undefined }) {
 	return (
@@ -80,7 +81,7 @@ function Here() {
 
 function Shared({ status }: { status: TeamStatus }) {
 	const answer = useAnswer<TeamActivity>(
-		`${status.team_id} ${status.queue.synced} ${status.last_round?.pulled}`,
+		`${status.team_id} ${status.queue.synced} ${roundOf(status)}`,
 		(until) => get("/api/v1/team/activity", { until }),
 	);
 	return (

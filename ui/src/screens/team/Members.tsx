@@ -10,9 +10,10 @@ import { useAnswer } from "../../state/answer";
 import { useDeed } from "../../state/deed";
 import { readTime } from "../../state/time";
 import { rolesFor } from "./invites";
+import { roundOf } from "./rounds";
 
 export function Members({ status }: { status: TeamStatus }) {
-	const heard = `${status.team_id} ${status.queue.synced} ${status.last_round?.pulled}`;
+	const heard = `${status.team_id} ${status.queue.synced} ${roundOf(status)}`;
 	return (
 		<div class="grid wide">
 			<Teams heard={heard} />

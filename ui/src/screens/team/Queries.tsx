@@ -10,13 +10,12 @@ import { useDeed } from "../../state/deed";
 import { linkTo } from "../../state/place";
 import { NoTeam } from "./NoTeam";
 import { linkOfQuery } from "./queries";
+import { roundOf } from "./rounds";
 
 export function Queries({ status }: { status: TeamStatus }) {
 	const { isBusy, problem, run } = useDeed();
 	const answer = useAnswer<QueryList>(
-		status.team_id === null
-			? null
-			: `${status.team_id} ${status.queue.synced} ${status.last_round?.pulled}`,
+		status.team_id === null ? null : `${status.team_id} ${status.queue.synced} ${roundOf(status)}`,
 		(until) => get("/api/v1/team/queries", { until }),
 		status.team_id ?? "",
 	);

@@ -14,6 +14,7 @@ import { sayAgo, sayCount, sayDuration, sayMany, sayTime } from "../../parts/wor
 import { useAnswer } from "../../state/answer";
 import { useDeed } from "../../state/deed";
 import { now, readTime } from "../../state/time";
+import { roundOf } from "./rounds";
 
 interface SyncProps {
 	status: TeamStatus;
@@ -23,8 +24,9 @@ interface SyncProps {
 export function Sync({ status, again }: SyncProps) {
 	const { isBusy, problem, run } = useDeed();
 	const { queue } = status;
-	// The lists are asked for when what the status says of them changed, not by the clock.
-	const heard = `${queue.pending} ${queue.in_flight} ${queue.failed} ${queue.synced} ${queue.oldest_pending_at}`;
+	// The lists are asked for when what the status says of them changed, not by the clock. A round
+	// that changes no count changes what came of the tries.
+	const heard = `${queue.pending} ${queue.in_flight} ${queue.failed} ${queue.synced} ${queue.oldest_pending_at} ${roundOf(status)}`;
 	const act = async (work: () => Promise<unknown>) => {
 		if (await run(work)) again();
 	};
@@ -75,7 +77,7 @@ export function Sync({ status, again }: SyncProps) {
 			{queue.pending > 0 && (
 				<Operations state="pending" heard={heard} isBusy={isBusy} act={act} count={queue.pending} />
 			)}
-			<Rounds heard={status.last_round?.ended_at ?? ""} />
+			<Rounds heard={roundOf(status)} />
 		</div>
 	);
 }
@@ -205,12 +207,15 @@ function Operations({ state, heard, count, isBusy, act }: OperationsProps) {
 
 function sayWhy(each: QueuedOperation, state: "pending" | "failed") {
 	const next = readTime(each.next_attempt_at);
-	const waits = next !== null && next > now.value;
-	if (each.error === null)
-		return <span class="soft">{state === "pending" ? "it is its turn next" : "not told"}</span>;
+	const waits = !each.in_flight && next !== null && next > now.value;
+	if (each.error === null) {
+		const isNext = each.in_flight ? "it is on its way" : "it is its turn next";
+		return <span class="soft">{state === "pending" ? isNext : "not told"}</span>;
+	}
 	return (
 		<>
 			<span class="warn">{each.error}</span>
+			{each.in_flight && <span class="soft"> on its way again</span>}
 			{waits && <span class="soft"> again in {sayDuration(next - now.value)}</span>}
 		</>
 	);

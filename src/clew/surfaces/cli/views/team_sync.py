@@ -211,8 +211,10 @@ def _text(side: Mapping[str, Any] | None, name: str) -> str:
 
 def _why(operation: doc.QueuedOperation) -> Line:
     if operation.error is None:
-        return styled("its turn", Style.DIM)
+        return styled("on its way" if operation.in_flight else "its turn", Style.DIM)
     line = styled(escape(operation.error), Style.YELLOW)
+    if operation.in_flight:
+        return [*line, (" · on its way again", Style.DIM)]
     if operation.next_attempt_at is not None:
         line.append((f" · again {show_time(operation.next_attempt_at)}", Style.DIM))
     return line
