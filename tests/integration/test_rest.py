@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import pytest
@@ -305,6 +306,15 @@ def test_only_names_of_ours_are_answered(server: ServerProcess, host: str, statu
     for path in ("/api/v1/services", "/", "/healthz"):
         answer = ask(server.url, path=path, headers={"host": host})
         assert answer.status == status
+
+
+def test_a_health_check_in_http_1_0_names_nobody_and_is_answered(server: ServerProcess) -> None:
+    address = urlsplit(server.url)
+    assert address.hostname is not None
+    for path, origin in (("/readyz?writes=true", b""), ("/healthz", b"origin: https://a.b\r\n")):
+        with socket.create_connection((address.hostname, address.port or 0), 30) as asking:
+            asking.sendall(f"GET {path} HTTP/1.0\r\n".encode() + origin + b"\r\n")
+            assert b" 200 " in asking.makefile("rb").readline()
 
 
 def test_a_configured_name_is_answered(start_server: Any) -> None:

@@ -39,6 +39,10 @@ def test_our_names_and_plain_addresses_are_admitted(header: str) -> None:
     assert is_host_admitted(header, {"clew.lan"})
 
 
+def test_a_health_check_that_names_nobody_is_admitted() -> None:
+    assert is_host_admitted(None, {"clew.lan"})
+
+
 @pytest.mark.parametrize(
     "header",
     ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:127",

@@ -40,11 +40,14 @@ def is_loopback_name(host: str) -> bool:
         return False
 
 
-def is_host_admitted(header: str, names: Collection[str]) -> bool:
-    """Tell whether a request with this `Host` may be answered.
+def is_host_admitted(header: str | None, names: Collection[str]) -> bool:
+    """Tell whether a request with this `Host` may be answered, None where it has no such head.
 
-    Loopback names, plain addresses (no DNS stands behind them) and the configured names are.
+    Loopback names, plain addresses (no DNS stands behind them) and the configured names are, and
+    whoever names nothing: no browser does that, and health checks in HTTP/1.0 do.
     """
+    if header is None:
+        return True
     host = split_host(header)
     if is_loopback_name(host) or host in names:
         return True

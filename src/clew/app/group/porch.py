@@ -151,7 +151,8 @@ class Porch:
         return status, describe(refusal, status), retry_after_seconds(refusal)
 
     def _may_hear(self, scope: Scope) -> bool:
-        host, shown = "", b""
+        host: str | None = None
+        shown = b""
         for name, value in scope["headers"]:
             if name == b"host":
                 host = value.decode("latin-1")

@@ -217,7 +217,8 @@ class HttpDoor:
             )
 
     def _refuse_caller(self, scope: Scope) -> Response | None:
-        host, origin = "", None
+        host: str | None = None
+        origin: str | None = None
         for name, value in scope["headers"]:
             if name == b"host":
                 host = value.decode("latin-1")
@@ -226,7 +227,7 @@ class HttpDoor:
         if not is_host_admitted(host, self._hosts):
             error = ClewError(
                 ErrorCode.FORBIDDEN,
-                f"this server is not called {host[:100]!r}",
+                f"this server is not called {(host or '')[:100]!r}",
                 hint="use 127.0.0.1, or admit the name with --hosts",
             )
             return answer_problem(error)
@@ -234,7 +235,8 @@ class HttpDoor:
         is_socket = scope["type"] == "websocket"
         if origin is not None and (is_socket or scope["method"] not in SAFE_METHODS):
             # A page of ours is of the origin that the request was sent to, whatever its name.
-            own = {f"http://{host.lower()}", f"https://{host.lower()}"}
+            name = (host or "").lower()
+            own = {f"http://{name}", f"https://{name}"} if name else set()
             if not is_origin_admitted(origin, own):
                 return answer_problem(
                     ClewError(
