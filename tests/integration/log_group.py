@@ -27,6 +27,7 @@ from clew.store.replication.standing import Standing
 from clew.surfaces.connection import configure
 from clew.surfaces.identity import SCOPE_KEY, Identity
 from clew.surfaces.internal.wal import InternalDoor
+from clew.testing.network import HeldPorts
 from tests.integration.made_up import NUMBERS, WORDS, MemoryEngine, seen
 
 if TYPE_CHECKING:
@@ -88,9 +89,8 @@ class Node:
         self.folder = folder
         self.engine = engine or MemoryEngine()
         self.book = Book()
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            self.port = taken.getsockname()[1]
+        self._held = HeldPorts(1)
+        (self.port,) = self._held.numbers
         self.url = f"http://127.0.0.1:{self.port}"
         self.fenced: list[tuple[int, str | None, str | None]] = []
         self.needs: list[str | None] = []

@@ -10,6 +10,7 @@ import pytest
 
 from clew.testing.chaos import ChaosProxy, Harm, Way
 from clew.testing.history import wait_until
+from clew.testing.network import HeldPorts
 
 SECONDS_MAX = 10.0
 
@@ -233,7 +234,6 @@ def test_a_storm_is_the_same_for_the_same_seed(echo: Echo) -> None:
 
 
 def test_a_server_that_is_not_there_is_a_reset() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    with ChaosProxy(port) as proxy, pytest.raises(ConnectionError):
+    held = HeldPorts(1)
+    with ChaosProxy(held.numbers[0]) as proxy, pytest.raises(ConnectionError):
         ask(proxy)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -25,6 +24,7 @@ from clew.team.trailbase import transport as walls
 from clew.team.trailbase.login import Credentials, RecordsAuth
 from clew.team.trailbase.session import Session
 from clew.team.trailbase.transport import Transport
+from clew.testing.network import HeldPorts
 from tests.scripted_http import Heard, Script, ScriptedServer, answer
 
 if TYPE_CHECKING:
@@ -162,9 +162,8 @@ def test_a_server_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_nobody_there_is_told_as_not_having_happened() -> None:
-    free = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    free.close()
+    held = HeldPorts(1)
+    url = f"http://127.0.0.1:{held.numbers[0]}"
 
     async def run() -> None:
         transport = Transport(url)

@@ -35,7 +35,7 @@ from tests.integration.tree_house import (
     until,
 )
 
-TEXT, BINARY, CONTINUATION, PING = 0x1, 0x2, 0x0, 0x9
+TEXT, BINARY, CONTINUATION, PING, PONG = 0x1, 0x2, 0x0, 0x9, 0xA
 FIN = 0x80
 MASK = b"\0\0\0\0"
 
@@ -282,9 +282,9 @@ def test_an_agent_asks_for_nothing_in_the_name_of_its_app(tmp_path: Path) -> Non
     run(scenario())
 
 
-def test_sockets_that_say_nothing_have_a_number_and_an_end(tmp_path: Path) -> None:
+def test_sockets_that_say_nothing_have_a_number(tmp_path: Path) -> None:
     async def scenario() -> None:
-        limits = LinkLimits(silent_local_max=3, handshake_seconds=0.2, first_frame_seconds=0.2)
+        limits = LinkLimits(silent_local_max=3, handshake_seconds=60, first_frame_seconds=60)
         async with open_house(tmp_path, limits=limits) as house:
             speaking = await house.stay()
             await speaking.register(new_id())
@@ -293,24 +293,33 @@ def test_sockets_that_say_nothing_have_a_number_and_an_end(tmp_path: Path) -> No
             reader, writer = await asyncio.open_connection(*house.address)
             assert await read_rest(reader) == b""
             assert house.door.counters.refused[0] == 1
-            for quiet_reader, quiet_writer in silent:
-                assert await read_rest(quiet_reader) == b""
+            for _, quiet_writer in silent:
                 quiet_writer.close()
             writer.close()
             # There is room again, and who speaks was never counted.
+            await until(lambda: house.door.sockets == 1)
             async with house.client() as client:
                 await client.register(new_id())
 
     run(scenario())
 
 
-def test_a_request_that_never_ends_is_cut_off(tmp_path: Path) -> None:
+def test_sockets_that_say_nothing_have_an_end(tmp_path: Path) -> None:
     async def scenario() -> None:
         limits = LinkLimits(handshake_seconds=0.2)
         async with open_house(tmp_path, limits=limits) as house:
-            async with raw_socket(house, upgraded=False) as (reader, writer):
-                writer.write(b"GET /ws HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
-                assert await read_rest(reader) == b""
+            for said in (b"", b"GET /ws HTTP/1.1\r\nHost: localhost\r\nX-Slow: "):
+                async with raw_socket(house, upgraded=False) as (reader, writer):
+                    writer.write(said)
+                    assert await read_rest(reader) == b""
+
+    run(scenario())
+
+
+def test_a_request_that_is_none_is_cut_off(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        limits = LinkLimits(handshake_seconds=60)
+        async with open_house(tmp_path, limits=limits) as house:
             async with raw_socket(house, upgraded=False) as (reader, writer):
                 writer.write(b"GET /ws HTTP/1.1\r\n" + b"X: y\r\n" * 100_000)
                 assert (await read_rest(reader)).startswith(b"HTTP/1.1 431")
@@ -488,7 +497,7 @@ class BlackHole:
 def test_a_connection_that_is_dead_without_a_word_is_missed(tmp_path: Path) -> None:
     async def scenario() -> None:
         app_id, other = new_id(), new_id()
-        limits = LinkLimits(ping_seconds=0.1, pong_seconds=0.1)
+        limits = LinkLimits(ping_seconds=0.1, pong_seconds=1.0)
         async with (
             open_house(tmp_path, limits=limits) as house,
             house.client() as near,
@@ -507,6 +516,30 @@ def test_a_connection_that_is_dead_without_a_word_is_missed(tmp_path: Path) -> N
             # Whoever answers pings is not missed, however little it says.
             assert (await near.say(other, 1))["type"] == "ack"
             far.socket.transport.abort()
+
+    run(scenario())
+
+
+def test_a_pong_that_came_while_the_server_was_held_up_counts(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        app_id = new_id()
+        async with open_house(tmp_path) as house, raw_socket(house) as (reader, writer):
+            frame = json.dumps(registration(app_id)).encode()
+            writer.write(frame_of(TEXT, frame))
+            await reader.readuntil(b'"registered"')
+            (link,) = house.door._connections
+            link._next_ping = asyncio.get_running_loop().time()
+            link._beat()
+            # It is in the server's socket, and nobody has read it when the time is up.
+            raw = writer.get_extra_info("socket")
+            os.write(raw.fileno(), frame_of(PONG))
+            link._pinged_at = float("-inf")
+            link._beat()
+            assert link._pinged_at is not None, "nothing was read yet"
+            await until(lambda: link._pinged_at is None)
+            writer.write(frame_of(TEXT, json.dumps(message(app_id, 1)).encode()))
+            await reader.readuntil(b'"ack"')
+            assert not house.door.counters.closes
 
     run(scenario())
 

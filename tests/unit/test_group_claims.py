@@ -28,7 +28,7 @@ from clew.app.group.turn import Change, Turn
 from clew.app.sockets import Sockets
 from clew.base.errors import ClewError
 from clew.store.replication.standing import Standing
-from clew.testing.network import free_ports
+from clew.testing.network import HeldPorts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +120,8 @@ def test_a_server_that_leads_passes_over_what_it_needed_before(tmp_path: Path) -
 def test_two_that_lead_by_force_without_hearing_of_one_another_take_epochs_of_their_own(
     tmp_path: Path,
 ) -> None:
-    urls = [f"http://127.0.0.1:{port}" for port in free_ports(2)]
+    held = HeldPorts(2)
+    urls = [f"http://127.0.0.1:{port}" for port in held.numbers]
     epochs = set()
     for number, url in enumerate(urls):
         standing = Standing.open(tmp_path / str(number))

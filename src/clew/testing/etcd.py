@@ -18,7 +18,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from clew.testing.network import LOOPBACK, free_ports
+from clew.testing.network import LOOPBACK, HeldPorts
 from clew.testing.postgres import end_with_parent
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class EtcdProcess:
             raise FileNotFoundError("there is no etcd on this machine")
         self.folder = Path(tempfile.mkdtemp(prefix="clew-etcd-"))
         self._numbers = itertools.count(1)
-        self.port, peers = free_ports(2, address)
+        self._held = HeldPorts(2, address)
+        self.port, peers = self._held.numbers
         self.host = f"{address}:{self.port}"
         self._scheme, self._query = "etcd", ""
         self._context: ssl.SSLContext | None = None
@@ -118,6 +119,7 @@ class EtcdProcess:
     def close(self) -> None:
         """End the server and remove what it kept."""
         self.kill()
+        self._held.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _guard(self, authority: Authority, address: str) -> tuple[str | Path, ...]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from clew.testing.chaos import CALM, ChaosProxy, Way
 from clew.testing.etcd import EtcdProcess
 from clew.testing.history import ask, check_fence, wait_until
-from clew.testing.network import LOOPBACK, Network, find_obstacle, free_ports
+from clew.testing.network import LOOPBACK, HeldPorts, Network, find_obstacle
 from clew.testing.server import ServerProcess
 
 if TYPE_CHECKING:
@@ -80,8 +80,9 @@ class ServerGroup:
             self._settings["insecure"] = "true"
         else:
             self._addresses = [LOOPBACK] * (servers + 1 + has_etcd)
-            ports = free_ports(2 * servers)
-            self.ports, trails_ports = ports[:servers], ports[servers:]
+            held = HeldPorts(2 * servers)
+            self._within.callback(held.close)
+            self.ports, trails_ports = held.numbers[:servers], held.numbers[servers:]
         self._doors = [
             (f"{address}:{port}", f"{address}:{trails_port}")
             for address, port, trails_port in zip(

@@ -28,13 +28,14 @@ import struct
 import sys
 import threading
 import time
+import weakref
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["LOOPBACK", "Host", "Network", "Wire", "find_obstacle", "free_ports"]
+__all__ = ["LOOPBACK", "HeldPorts", "Host", "Network", "Wire", "find_obstacle"]
 
 Wire = tuple[int, int]
 """One direction between two hosts, by their numbers: from, to."""
@@ -217,13 +218,35 @@ def find_obstacle() -> str | None:
     return None
 
 
-def free_ports(count: int, address: str = LOOPBACK) -> list[int]:
-    """Return ports of this thread's host that nobody has now; all are held until all are chosen."""
-    with contextlib.ExitStack() as stack:
-        taken = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in taken:
-            each.bind((address, 0))
-        return [each.getsockname()[1] for each in taken]
+class HeldPorts:
+    """Ports of this thread's host, in `numbers`, that nobody else is given until it is closed.
+
+    Nobody listens there yet. A server can, whose socket may share an address (``SO_REUSEADDR``, as
+    clew's and etcd's have it), and it may end and come back: whoever asks the system for any port
+    meanwhile gets another. Only Linux lets addresses be shared so; elsewhere the ports are free
+    when they are chosen, and no more. What nobody refers to any longer is closed.
+    """
+
+    def __init__(self, count: int, address: str = LOOPBACK) -> None:
+        self.numbers: list[int] = []
+        with contextlib.ExitStack() as stack:
+            taken = [stack.enter_context(socket.socket()) for _ in range(count)]
+            for each in taken:
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                each.bind((address, 0))
+            self.numbers = [each.getsockname()[1] for each in taken]
+            is_shared = sys.platform == "linux"
+            held = [each.detach() for each in taken] if is_shared else []
+        self._let_go = weakref.finalize(self, _close_all, held)
+
+    def close(self) -> None:
+        """Let others have them; idempotent."""
+        self._let_go()
+
+
+def _close_all(descriptors: list[int]) -> None:
+    for each in descriptors:
+        os.close(each)
 
 
 @contextlib.contextmanager

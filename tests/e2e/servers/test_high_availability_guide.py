@@ -19,7 +19,7 @@ from clew.app.configuration.group import check_group
 from clew.app.configuration.load import load
 from clew.testing.group import ask
 from clew.testing.history import wait_until
-from clew.testing.network import free_ports
+from clew.testing.network import HeldPorts
 from clew.testing.requests import spans_request
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def test_every_server_that_the_guide_starts_may_be_started_so(tmp_path: Path) ->
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_guide_is_followed_from_a_clean_folder(tmp_path: Path) -> None:
-    ports = dict(zip(("7701", "7702"), map(str, free_ports(2)), strict=True))
+    held = HeldPorts(2)
+    ports = dict(zip(("7701", "7702"), map(str, held.numbers), strict=True))
     first, second = (f"http://127.0.0.1:{port}" for port in ports.values())
     environ = {name: text for name, text in os.environ.items() if not name.startswith("CLEW_")}
     environ |= {"HOME": str(tmp_path), "CLEW_CONFIG": "off"}

@@ -42,6 +42,10 @@ REASON_BYTES_MAX: Final = 123
 UNSUPPORTED_DATA: Final = 1003
 """The close code of RFC 6455 for more than a peer takes apart."""
 
+LAST_LOOK_SECONDS: Final = 0.05
+"""What a late pong gets for being read: the loop takes in all that has come, however briefly it
+waits."""
+
 _REQUEST_END: Final = b"\r\n\r\n"
 _EVERYTHING: Final = 1 << 62
 """More bytes than a connection ever carries."""
@@ -63,6 +67,7 @@ class Connection(asyncio.Protocol):
         "_is_amid",
         "_is_deaf",
         "_is_lost",
+        "_is_missed",
         "_is_paused",
         "_is_pumping",
         "_is_silent",
@@ -95,6 +100,8 @@ class Connection(asyncio.Protocol):
         self._beat_timer: asyncio.TimerHandle | None = None
         self._next_ping = 0.0
         self._pinged_at: float | None = None
+        # Set when a pong is late, until whatever has come by then was read.
+        self._is_missed = False
         self._unread = b""
         # Bytes of a frame that has begun, which the protocol is still to be given; and whether a
         # message has begun whose other frames are still to come.
@@ -437,9 +444,14 @@ class Connection(asyncio.Protocol):
         now = self._loop.time()
         if self._pinged_at is not None and self._is_paused:
             # The pong may be among what we do not read.
-            self._pinged_at = now
+            self._pinged_at, self._is_missed = now, False
         elif self._pinged_at is not None and now - self._pinged_at >= limits.pong_seconds:
-            self.cut(CloseCode.HEARTBEAT, "no pong came in time", HEARTBEAT_TIMEOUT)
+            if self._is_missed:
+                self.cut(CloseCode.HEARTBEAT, "no pong came in time", HEARTBEAT_TIMEOUT)
+                return
+            # A process that was held up itself comes here before it reads what came meanwhile.
+            self._is_missed = True
+            self._beat_timer = self._loop.call_later(LAST_LOOK_SECONDS, self._beat)
             return
         if now >= self._next_ping:
             self._next_ping += limits.ping_seconds
@@ -448,6 +460,7 @@ class Connection(asyncio.Protocol):
             if is_due and self._protocol.state is State.OPEN:
                 self._protocol.send_ping(b"")
                 self._pinged_at = now
+                self._is_missed = False
                 self._flush()
         wake = self._next_ping
         if self._pinged_at is not None:
