@@ -29,7 +29,7 @@ StartServer = Callable[..., ServerProcess]
 
 ROOT = Path(__file__).parents[2]
 
-SETTINGS = {"trails_resume_window": "0.5", "trails_restart_window": "4"}
+SETTINGS = {"trails_resume_window": "0.5", "trails_restart_window": "8"}
 """Short, so that nobody waits; the second as long as a slow machine takes to look."""
 
 OF_TRAILS = [
@@ -105,7 +105,7 @@ def test_a_server_keeps_every_promise_of_the_contract(lives: Lives) -> None:
     assert not names(outcomes, Verdict.FAILED), tell(outcomes)
     assert names(outcomes, Verdict.SKIPPED) == NOT_ABOUT[target.tier]
     assert not any(each.left_out for each in outcomes)
-    assert (target.windows.resume_ms, target.windows.restart_ms) == (500, 4000)
+    assert (target.windows.resume_ms, target.windows.restart_ms) == (500, 8000)
 
 
 def test_the_scenarios_of_trails_are_there_and_many_more() -> None:
