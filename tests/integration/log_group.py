@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from clew.store.decoder import Decoded
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 # The first conversion of Arrow imports pandas, which takes seconds on a busy machine; whoever waits
 # for an answer of a server would take it for one that is gone.

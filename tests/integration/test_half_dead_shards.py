@@ -17,9 +17,9 @@ from starlette.requests import Request
 from clew.access.caller import LOCAL
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import Shard, gather, note_missing
+from clew.remote import line
 from clew.remote.feeds import ShardFeeds
 from clew.remote.http import Server
-from clew.remote.line import SLOW_S
 from clew.remote.members import FRAMES_PATH
 from clew.remote.shards import Shards
 from clew.store.engine.exchange import ScanAnswer, decode_answer, decode_frame, encode_answer
@@ -34,6 +34,8 @@ from clew.tree.sharded import ShardedTree
 from tests.scripted_http import Heard, ScriptedServer, answer
 
 TIMEOUT_S = 0.3
+ENOUGH_S = 2.0
+"""What is waited out in vain as well, and has to be enough for whoever answers beside it."""
 PATIENT_S = 20.0
 COMMENT = "0f0e0d0c-0b0a-4908-8706-050403020100"
 TRACE = "ab" * 16
@@ -46,13 +48,20 @@ def drip(ended: threading.Event) -> Iterator[bytes]:
         yield b"x"
 
 
+@pytest.fixture
+def leaves_out_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the next question takes to be asked, whoever was missing is left out of it."""
+    monkeypatch.setattr(line, "LEFT_OUT_S", 3600.0)
+
+
+@pytest.mark.usefixtures("leaves_out_for_long")
 def test_an_answer_that_comes_byte_by_byte_is_broken_off_at_the_deadline() -> None:
     ended = threading.Event()
     with (
         ScriptedServer(lambda _: answer({})) as well,
         ScriptedServer(lambda _: drip(ended)) as dripping,
     ):
-        shards = Shards([Shard("a", well.url), Shard("b", dripping.url)], timeout_s=TIMEOUT_S)
+        shards = Shards([Shard("a", well.url), Shard("b", dripping.url)], timeout_s=ENOUGH_S)
         try:
             with gather() as gathering:
                 found = shards.ask(lambda server: server.get("/x").body)
@@ -113,6 +122,7 @@ def test_whoever_asks_one_server_gives_up_what_comes_byte_by_byte(is_write: bool
     assert len(dripping.heard) == 1
 
 
+@pytest.mark.usefixtures("leaves_out_for_long")
 @pytest.mark.parametrize("kind", ["silent", "late to refuse"])
 def test_a_shard_that_takes_long_to_be_found_missing_is_left_out_of_what_comes_next(
     kind: str,
@@ -120,14 +130,14 @@ def test_a_shard_that_takes_long_to_be_found_missing_is_left_out_of_what_comes_n
     ended = threading.Event()
 
     def hold(_: Heard) -> bytes:
-        ended.wait(PATIENT_S if kind == "silent" else SLOW_S)
+        ended.wait(PATIENT_S if kind == "silent" else line.SLOW_S)
         return b""
 
     with (
         ScriptedServer(lambda _: answer({})) as well,
         ScriptedServer(hold) as dead,
     ):
-        limit = TIMEOUT_S if kind == "silent" else PATIENT_S
+        limit = ENOUGH_S if kind == "silent" else PATIENT_S
         shards = Shards([Shard("a", well.url), Shard("b", dead.url)], timeout_s=limit)
         try:
             for _ in range(2):

@@ -294,10 +294,23 @@ class ServerGroup:
         """Return how a leader sees a standby."""
         told = self.status(leader)
         assert told is not None, f"server {leader} does not answer"
-        assert "peers" in told, f"server {leader} answers {told}"
-        url = self._ways[leader, standby].url
-        found: dict[str, Any] = next(each for each in told["peers"] if each["url"] == url)
+        found = self._find_seen(told, leader, standby)
+        assert found is not None, f"server {leader} answers {told}"
         return found
+
+    def _find_seen(
+        self, told: dict[str, Any] | None, leader: int, standby: int
+    ) -> dict[str, Any] | None:
+        """Return how a server that leads sees a standby, by what it said; None when it does not."""
+        url = self._ways[leader, standby].url
+        return next((each for each in (told or {}).get("peers") or () if each["url"] == url), None)
+
+    def _wait_seen(self, leader: int, standby: int, *, is_well: bool, what: str) -> None:
+        def is_so() -> bool:
+            found = self._find_seen(self.status(leader), leader, standby)
+            return found is not None and bool(found["ok"]) is is_well
+
+        wait_until(is_so, SETTLE_SECONDS_MAX, what)
 
     def wait_following(self, leader: int, standby: int) -> None:
         """Return once a standby is as far as its leader, by what the leader knows.
@@ -305,11 +318,8 @@ class ServerGroup:
         Raises:
             TimeoutError: it is not in time.
         """
-        wait_until(
-            lambda: bool(self.seen(leader, standby)["ok"]),
-            SETTLE_SECONDS_MAX,
-            f"server {standby} follows server {leader}",
-        )
+        what = f"server {standby} follows server {leader}"
+        self._wait_seen(leader, standby, is_well=True, what=what)
 
     def wait_missed(self, leader: int, standby: int) -> None:
         """Return once a leader knows that a standby does not follow.
@@ -317,11 +327,8 @@ class ServerGroup:
         Raises:
             TimeoutError: it does not in time.
         """
-        wait_until(
-            lambda: not self.seen(leader, standby)["ok"],
-            SETTLE_SECONDS_MAX,
-            f"server {leader} misses server {standby}",
-        )
+        what = f"server {leader} misses server {standby}"
+        self._wait_seen(leader, standby, is_well=False, what=what)
 
     def promote(self, number: int, *, force: bool = False) -> tuple[int, dict[str, Any] | None]:
         """Ask a server to lead; return status and document of its answer."""
@@ -356,9 +363,12 @@ class ServerGroup:
         assert found is not None, "it has just answered"
         return found
 
-    def find_leader(self) -> int | None:
-        """Return the server that leads and takes what is written, None when none does."""
-        for number in self.processes:
+    def find_leader(self, *candidates: int) -> int | None:
+        """Return the server that leads and takes what is written, None when none does.
+
+        Only `candidates` are asked, where any are given.
+        """
+        for number in candidates or tuple(self.processes):
             status, answer = ask(self.urls[number], "GET", "/readyz")
             if status == http.client.OK and answer and answer["group"]["is_leader"]:
                 return number

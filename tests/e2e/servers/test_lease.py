@@ -82,12 +82,16 @@ def test_a_standby_takes_over_by_itself_and_the_paused_and_the_cut_off_leader_do
 
 
 def wait_for_leader(group: ServerGroup, *candidates: int) -> int:
-    """Return which of some servers leads, once one does; no other is asked."""
+    """Return which of some servers leads and takes what is written, once one does.
 
-    def leading() -> list[int]:
-        return [each for each in candidates if (group.status(each) or {}).get("is_leader")]
+    No other is asked: it may be paused.
+    """
+    found: list[int] = []
 
-    wait_until(lambda: bool(leading()), WAIT_SECONDS, f"one of {candidates} leads")
-    (leader,) = leading()
-    group.wait_leading(leader)
-    return leader
+    def is_found() -> bool:
+        leader = group.find_leader(*candidates)
+        found.extend([] if leader is None else [leader])
+        return leader is not None
+
+    wait_until(is_found, WAIT_SECONDS, f"one of {candidates} leads")
+    return found[0]

@@ -73,8 +73,11 @@ def test_what_is_late_torn_or_finds_no_room_at_the_standby_is_neither_lost_nor_d
 
             # A disk that is full.
             with no_room(disk, standby.pid, group.urls[0], own):
-                group.wait_missed(0, 1)
-                assert "cannot write the log" in group.seen(0, 1)["detail"]
+                wait_until(
+                    lambda: "cannot write the log" in (group.seen(0, 1)["detail"] or ""),
+                    WAIT_SECONDS,
+                    "the leader is told of the full disk",
+                )
                 told = ask(group.urls[1], "GET", "/api/v1/ingest/status")[1]
                 assert told is not None
                 assert not told["writable"]
