@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-pytestmark = pytest.mark.timeout(180)
-
 
 class Reader:
     """Somebody who follows pages, in a folder of his own, and asks the server."""

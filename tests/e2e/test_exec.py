@@ -411,9 +411,11 @@ def test_a_subtree_of_twenty_processes_is_cancelled_from_the_command_line(
     planner = f"planner-{runner.mark}"
     script = "for n in 1 2 3; do $CLEW exec --name worker-$n -- sh -c '"
     script += "for m in 1 2 3 4 5; do $CLEW exec --name tool-$m -- sleep 1000 & done; wait' & done;"
-    script += '$CLEW exec --name stubborn -- sh -c "trap \\"\\" TERM; while :; do sleep 9; done"'
-    script += " & wait"
+    deaf = 'trap \\"\\" TERM; echo deaf; while :; do sleep 9; done'
+    script += f'$CLEW exec --name stubborn -- sh -c "{deaf}" & wait'
     run = runner.shell(script, name=planner)
+    assert run.process.stdout is not None
+    assert run.process.stdout.readline() == b"deaf\n"
     app_id: str = until(lambda: run.app.get("app_id", ""))
 
     def are_up() -> bool:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-pytestmark = pytest.mark.timeout(180)
-
 
 class Reader:
     """Somebody who followed the page, in a folder of his own."""

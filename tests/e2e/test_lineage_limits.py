@@ -31,8 +31,6 @@ BODY_SETS: Final = 20_000
 
 CLIENT = httpx.Client(timeout=60)
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:

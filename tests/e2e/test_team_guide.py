@@ -22,7 +22,6 @@ def team_url() -> Iterator[str]:
         yield fake.url
 
 
-@pytest.mark.timeout(240)
 def test_the_page_about_the_team_is_true(team_url: str, tmp_path: Path) -> None:
     settings = {"team_key": "a key for the page about the team, long enough"}
     with ServerProcess(tmp_path / "data", settings) as server:

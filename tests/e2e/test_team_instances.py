@@ -116,7 +116,6 @@ def make_team(world: World) -> None:
         side.ask("POST", "team/consent", {"give": ["sessions", "comments", "queries"]})
 
 
-@pytest.mark.timeout(240)
 def test_two_instances_converge_after_edits_offline_and_a_crash(world: World) -> None:
     fake, ann, bob = world.fake, world.ann, world.bob
     make_team(world)

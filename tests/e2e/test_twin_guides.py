@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tests.conftest import StartServer
 
 pytestmark = [
-    pytest.mark.timeout(180),
     pytest.mark.skipif(shutil.which("curl") is None, reason="the pages ask REST by curl"),
 ]
 

@@ -38,8 +38,6 @@ SERVER_PACKAGES = {
     "zstandard",
 }
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture(scope="module")
 def light_python(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,17 @@ from tests.integration.crash_child import ANSWER, HEAD
 from tests.integration.span_requests import SPANS, span_id, trace_request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clew.store.pipeline import PipelineStatus
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("CLEW_CRASH_ROUNDS", "12"))
 SPANS_EACH = 10
 IN_FLIGHT_MAX = 16
-STARTUP_S = 30.0
+ACKS_FIRST = range(8, 60)
+"""What a child has acknowledged before its time begins to run, however slow its disk is."""
+STARTUP_S = 60.0
 
 
 class Load:
@@ -41,10 +46,13 @@ class Load:
         self._changed = threading.Condition()
         self._open = 0
 
-    def run(self, child: subprocess.Popen[bytes]) -> None:
-        """Send until the child is gone, at most `IN_FLIGHT_MAX` requests ahead of its answers."""
+    def run(self, child: subprocess.Popen[bytes], acks: int, begin: Callable[[], object]) -> None:
+        """Send until the child is gone, at most `IN_FLIGHT_MAX` requests ahead of its answers.
+
+        `begin` is called when so many were acknowledged.
+        """
         self._open = 0
-        reader = threading.Thread(target=self._read, args=(child,))
+        reader = threading.Thread(target=self._read, args=(child, acks, begin))
         reader.start()
         assert child.stdin is not None
         try:
@@ -66,13 +74,16 @@ class Load:
     def first_span(request: int) -> int:
         return 1 + (request - 1) * SPANS_EACH
 
-    def _read(self, child: subprocess.Popen[bytes]) -> None:
+    def _read(self, child: subprocess.Popen[bytes], acks: int, begin: Callable[[], object]) -> None:
         assert child.stdout is not None
         while len(answer := child.stdout.read(ANSWER.size)) == ANSWER.size:
             with self._changed:
                 self.acked.add(ANSWER.unpack(answer)[0])
                 self._open -= 1
                 self._changed.notify()
+            acks -= 1
+            if acks == 0:
+                begin()
         with self._changed:
             self._open = -(10**9)
             self._changed.notify()
@@ -114,7 +125,7 @@ def read_store(folder: Path) -> tuple[Counter[str], PipelineStatus]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(15 * ROUNDS)
+@pytest.mark.timeout(40 * ROUNDS)
 def test_killed_at_random_under_load_nothing_acknowledged_is_lost_or_doubled(
     tmp_path: Path,
 ) -> None:
@@ -133,8 +144,8 @@ def test_killed_at_random_under_load_nothing_acknowledged_is_lost_or_doubled(
             assert child.stdout is not None
             if child.stdout.read(ANSWER.size):
                 timer.cancel()
-                timer = kill_after(child, chance.uniform(0.05, 1.0))
-                load.run(child)
+                seconds = chance.uniform(0.0, 0.5)
+                load.run(child, chance.choice(ACKS_FIRST), partial(kill_after, child, seconds))
             timer.cancel()
         finally:
             child.kill()

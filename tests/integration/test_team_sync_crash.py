@@ -56,7 +56,7 @@ def live_and_die(nursery: subprocess.Popen[str], prefix: str, seconds: float) ->
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + 3 * KILLS)
+@pytest.mark.timeout(300 + 3 * KILLS)
 def test_killed_while_it_syncs_nothing_is_lost_doubled_or_done_twice(tmp_path: Path) -> None:
     with FakeTrailBase() as fake:
         add_users(fake, "ann", "bob")

@@ -21,7 +21,7 @@ APPS = 120
 KILLS = 3
 ACKS_BETWEEN_KILLS = 300
 PAUSE_SECONDS = 0.3
-SECONDS_MAX = 200
+SECONDS_MAX = 360
 """For all of it: a machine that others use too does the work of a second in ten."""
 
 

@@ -304,7 +304,7 @@ STEPS = (
 
 ALONE = [each for each in STEPS if each not in {Story.resolve, Story.give_up, Story.purge}]
 
-pytestmark = pytest.mark.timeout(120 + 3 * EXAMPLES)
+pytestmark = pytest.mark.timeout(300 + 3 * EXAMPLES)
 
 STORIES = settings(
     max_examples=EXAMPLES,

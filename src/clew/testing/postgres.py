@@ -39,7 +39,7 @@ FOLDER_MODE: Final = 0o755
 PORT: Final = 5432
 """PostgreSQL's own, by which its socket is called."""
 
-READY_SECONDS_MAX: Final = 60.0
+READY_SECONDS_MAX: Final = 150.0
 """When a server that does not answer is given up: a hundred times what it takes."""
 
 _PR_SET_PDEATHSIG: Final = 1

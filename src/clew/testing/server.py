@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-READY_SECONDS_MAX: Final = 60.0
-"""When a server that does not become ready is given up: forty times what it takes."""
+READY_SECONDS_MAX: Final = 150.0
+"""When a server that does not become ready is given up: a hundred times what it takes, since
+others may have the cores and the disk of a machine that runs tests."""
 
-END_SECONDS_MAX: Final = 40.0
-"""When a server that does not end is killed: its own limits on draining add up to less."""
+END_SECONDS_MAX: Final = 100.0
+"""When a server that does not end is killed: twice what its own limits on draining add up to."""
 
 STDERR_SHOWN_BYTES: Final = 8192
 

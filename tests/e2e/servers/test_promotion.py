@@ -52,7 +52,7 @@ def write(group: ServerGroup, number: int, trace: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_promotion_that_may_lose_something_is_refused_and_forced_with_its_price_named(
     tmp_path: Path,
 ) -> None:

@@ -51,7 +51,7 @@ SPAN = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_what_is_written_at_the_leader_appears_on_the_standby_and_is_served_by_it(
     tmp_path: Path,
 ) -> None:
@@ -110,7 +110,7 @@ def test_what_is_written_at_the_leader_appears_on_the_standby_and_is_served_by_i
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + 90 * KILLS)
+@pytest.mark.timeout(240 + 120 * KILLS)
 def test_what_a_server_had_alone_and_what_was_acknowledged_since_outlives_leaders_that_are_killed(
     tmp_path: Path,
 ) -> None:

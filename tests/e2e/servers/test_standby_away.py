@@ -20,7 +20,7 @@ ANEW = "beginning anew from a snapshot"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_a_standby_that_was_away_is_back_by_itself_while_its_leader_goes_on(
     tmp_path: Path,
 ) -> None:

@@ -183,7 +183,7 @@ def check_copies(leader: ServerProcess, key: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_a_standby_with_keys_reads_at_all_doors_and_refuses_writes_with_the_leaders_address(
     tmp_path: Path,
 ) -> None:

@@ -38,7 +38,7 @@ it, the log is what finds no room. (It does not get smaller there; in the engine
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_what_is_late_torn_or_finds_no_room_at_the_standby_is_neither_lost_nor_doubled(
     tmp_path: Path,
 ) -> None:

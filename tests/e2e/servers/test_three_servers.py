@@ -20,7 +20,7 @@ CUT_OFF = "are not the leader's"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_of_two_leaders_one_acknowledges_and_of_two_standbys_the_one_with_everything_leads(
     tmp_path: Path,
 ) -> None:
