@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from clew.testing.server import ServerProcess
 from tests.trying import EXAMPLES_USUAL, examples
@@ -38,7 +38,12 @@ def pytest_configure() -> None:
     And let no test fail because the machine was busy: what is slow, the watchdog ends.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    settings.register_profile("clew", deadline=None, max_examples=examples(EXAMPLES_USUAL))
+    settings.register_profile(
+        "clew",
+        deadline=None,
+        max_examples=examples(EXAMPLES_USUAL),
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     settings.load_profile("clew")
 
 

@@ -275,7 +275,10 @@ SPAN_NAMES: Final = st.sampled_from(
 )
 
 
-@settings(max_examples=examples(6), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(6),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(st.tuples(SPAN_NAMES, ATTRIBUTES), min_size=1, max_size=40))
 def test_columns_are_those_of_the_oracle(
     engine: ChdbEngine, described: list[tuple[str, dict[str, str]]]

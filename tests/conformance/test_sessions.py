@@ -282,7 +282,10 @@ def test_what_is_seen_again_soon_is_one_look(sessions: TeamSessions, clock: Hand
     assert (twice.count, twice.first_at) == (2, once.first_at)
 
 
-@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(20),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     st.lists(
         st.tuples(

@@ -106,7 +106,8 @@ def service(graph: Graph, request: pytest.FixtureRequest) -> StoredLineages:
 
 
 few = settings(
-    max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(10),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

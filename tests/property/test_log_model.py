@@ -142,7 +142,7 @@ operations = st.one_of(
 @settings(
     max_examples=examples(30),
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(script=st.lists(operations, max_size=30), segment_bytes=st.integers(100, 600))
 def test_any_history_is_read_back_as_it_was_written(
