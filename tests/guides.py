@@ -17,10 +17,10 @@ from pathlib import Path
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide"
 
-SECONDS_MAX = 60.0
+SECONDS_MAX = 150.0
 """A deadline, not an expectation."""
 
-SHELL_SECONDS_MAX = 160.0
+SHELL_SECONDS_MAX = 250.0
 """The same for a page with its shell: some forty commands, each a process."""
 
 SHELL = ("bash", "-euo", "pipefail", "-c")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import ssl
     from types import TracebackType
 
-SECONDS_MAX = 20.0
+SECONDS_MAX = 60.0
 
 REASONS = {200: "OK", 302: "Found", 401: "Unauthorized", 403: "Forbidden"}
 

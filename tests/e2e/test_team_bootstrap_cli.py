@@ -15,7 +15,7 @@ import pytest
 from clew.team.bootstrap.files import CONFIGURATION
 from clew.testing.trailbase import FakeTrailBase
 
-SECONDS_MAX = 60.0
+SECONDS_MAX = 150.0
 
 EMAIL = "ann@example.org"
 PASSWORD = "correct horse"

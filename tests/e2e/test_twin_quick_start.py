@@ -26,7 +26,7 @@ from tests.integration.fingerprints import request_of, state_change
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECONDS_MAX = 60.0
+SECONDS_MAX = 150.0
 """A deadline, not an expectation."""
 
 SCHEMA: Final = """\

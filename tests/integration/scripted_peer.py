@@ -13,7 +13,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from clew.tree.frames.info import TrailsConfig
 
-SECONDS_MAX = 20.0
+SECONDS_MAX = 60.0
 
 SERVER_KEY = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 

@@ -18,7 +18,7 @@ from clew.testing.server import ServerProcess
 from tests.guides import environment
 from tests.integration.wire import ask
 
-SECONDS_MAX = 60.0
+SECONDS_MAX = 150.0
 
 PROGRAM = """
 import json, logging

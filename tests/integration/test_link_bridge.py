@@ -21,7 +21,7 @@ from clew.lineage.bridge import BridgeSettings, LinkBridge, StreamMapping
 from clew.lineage.publisher import Drop
 from clew.lineage.sbe.faults import Fault
 
-SECONDS_MAX = 20.0
+SECONDS_MAX = 60.0
 """A deadline, not an expectation."""
 
 

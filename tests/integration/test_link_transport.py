@@ -27,7 +27,7 @@ from clew.lineage import (
 from clew.lineage.publisher import Drop, PublisherStatistics
 from clew.lineage.sbe.faults import Fault
 
-SECONDS_MAX = 20.0
+SECONDS_MAX = 60.0
 """A deadline, not an expectation."""
 
 THREADS = 4

@@ -14,7 +14,7 @@ import pytest
 from clew.testing.server import ServerProcess
 from tests.integration.wire import ask
 
-SECONDS_MAX = 60.0
+SECONDS_MAX = 150.0
 
 PROGRAM = """
 import json, logging, sys, time

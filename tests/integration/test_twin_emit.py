@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from clew.testing.server import ServerProcess
 
-SECONDS_MAX = 60.0
+SECONDS_MAX = 150.0
 
 SCHEMA = """
 from clew.twin.dsl import Object, Process, Integer, Float, String, List

@@ -34,13 +34,13 @@ from clew.tree.machine.outcomes import Scheduled
 from clew.tree.registry.questions import get_app
 from clew.tree.registry.schema import SCHEMA as TREE
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 KEY = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 Frame = dict[str, Any]
 
 
-def run(scenario: Coroutine[Any, Any, None], seconds: float = 60) -> None:
+def run(scenario: Coroutine[Any, Any, None], seconds: float = 240) -> None:
     """Run a scenario on the loop that the server has."""
 
     async def bounded() -> None:

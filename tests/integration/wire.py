@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-WAIT_SECONDS_MAX = 60.0
+WAIT_SECONDS_MAX = 150.0
 """A deadline, not an expectation: what hangs fails, what is slow on a busy machine does not."""
 
 

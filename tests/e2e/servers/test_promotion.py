@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from clew.testing.server import ServerProcess
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 90.0
 PROTOBUF = {"content-type": "application/x-protobuf"}
 DIFFERING = "has --required-acks"
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-WAIT_SECONDS: Final = 60.0
+WAIT_SECONDS: Final = 90.0
 TRACES: Final = 12
 PAGE: Final = 7
 

@@ -15,7 +15,7 @@ from clew.testing.requests import logs_request
 if TYPE_CHECKING:
     from pathlib import Path
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 90.0
 ANEW = "beginning anew from a snapshot"
 
 

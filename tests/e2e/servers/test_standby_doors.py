@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from clew.testing.server import ServerProcess
     from tests.e2e.terminal import Ended
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 90.0
 TRACE = "07" * 16
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 BODY = spans_request("checkout", [(bytes([7]) * 16, bytes([1]) * 8)]).SerializeToString()

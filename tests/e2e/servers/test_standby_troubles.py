@@ -24,7 +24,7 @@ from clew.testing.history import (
 )
 from clew.testing.requests import logs_request
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 90.0
 
 TORN_BYTES = 100_000
 """Of a record that is damaged: so much larger than the head of a request that its middle is hit."""
