@@ -34,7 +34,7 @@ import httpx
 from bench.clew_server import ClewServer
 from bench.data import SpanRequests
 from bench.figures import median_of
-from clew.testing.network import free_ports
+from clew.testing.network import HeldPorts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -140,7 +140,8 @@ class _Servers:
     def __init__(
         self, scratch: Path, count: int, flags: Sequence[str], roles: Sequence[str]
     ) -> None:
-        self.ports = free_ports(count)
+        self._held = HeldPorts(count)
+        self.ports = self._held.numbers
         self._scratch = scratch
         self._flags = flags
         self._roles = roles

@@ -24,7 +24,7 @@ from bench.figures import median_of
 from bench.ingest import CONNECTIONS, DAY_NS, MERGE_S_MAX, WARM_UP_SPANS
 from bench.load import Load, LoadResult, send
 from bench.processes import cpu_s, wait_until_idle
-from clew.testing.network import free_ports
+from clew.testing.network import HeldPorts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,8 @@ def _servers(acks: str | None) -> Iterator[list[ClewServer]]:
         if acks is None:
             yield [stack.enter_context(ClewServer(Path(scratch) / "alone"))]
             return
-        ports = free_ports(2)
+        held = HeldPorts(2)
+        ports = held.numbers
         urls = [f"http://127.0.0.1:{port}" for port in ports]
 
         def start(number: int, role: str) -> ClewServer:

@@ -14,7 +14,7 @@ from bench.clew_server import ClewServer
 from bench.figures import median_of, single
 from bench.processes import wait_until_idle
 from bench.tree_load import Scene, play
-from clew.testing.network import free_ports
+from clew.testing.network import HeldPorts
 from clew.testing.postgres import PostgresProcess
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def _storm(session: Session, registry: str, sizes: _Sizes) -> None:
     Raises:
         RuntimeError: a message was lost, or kept twice.
     """
-    trails_port, http_port = free_ports(2)
+    held = HeldPorts(2)
+    trails_port, http_port = held.numbers
     with tempfile.TemporaryDirectory() as scratch, _registry(registry) as flags:
         folder = Path(scratch) / "data"
 
