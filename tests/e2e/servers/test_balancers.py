@@ -12,7 +12,7 @@ import pytest
 from clew.testing.app_load import AppLoad
 from clew.testing.group import ServerGroup
 from clew.testing.history import GroupLoad, check_histories, wait_until
-from clew.testing.network import LOOPBACK, free_ports
+from clew.testing.network import LOOPBACK, HeldPorts
 from clew.testing.requests import spans_request
 from tests.e2e.servers.balancers import NGINX, find_program, read_settings, running
 from tests.integration.wire import ask
@@ -42,7 +42,8 @@ class Fronts:
             )
         ]
         names = ("4318", "7701", "4317", "8443", "7702")
-        *ports, telemetry = free_ports(len(names) + 1)
+        self._held = HeldPorts(len(names) + 1)
+        *ports, telemetry = self._held.numbers
         self.ports = dict(zip(names, ports, strict=True))
         settings = folder / "haproxy.cfg"
         settings.write_text(read_settings("haproxy", servers, self.ports))
@@ -86,7 +87,8 @@ def is_kept(channel: grpc.Channel) -> bool:
     HAPROXY is None or NGINX_PROGRAM is None, reason="HAProxy or nginx is not on this machine"
 )
 def test_what_stands_in_front_as_the_guide_sets_it_leads_to_whoever_leads(tmp_path: Path) -> None:
-    doors = free_ports(2)
+    held = HeldPorts(2)
+    doors = held.numbers
     with ServerGroup(tmp_path, 2) as group, ExitStack() as stack:
         group.start(0, "leader", otlp_grpc=f"{LOOPBACK}:{doors[0]}")
         group.start(1, "standby", otlp_grpc=f"{LOOPBACK}:{doors[1]}")
