@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from clew.lineage.parameters import LineageQuery
 from clew.lineage.remote import LineageClient
-from clew.remote.http import DEFAULT_SERVER, Server
+from clew.remote.address import DEFAULT_SERVER
+from clew.remote.http import Server
 
 if TYPE_CHECKING:
     from clew.lineage.documents import Lineage, Node

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.remote.address import parse_server
 from clew.remote.events import Event, Interruption, follow
-from clew.remote.http import Server, parse_server
+from clew.remote.http import Server
 from clew.testing.server import ServerProcess
 
 Respond = Callable[[BaseHTTPRequestHandler], None]

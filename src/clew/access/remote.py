@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clew.access import documents as doc
-from clew.remote.http import quoted
-from clew.remote.reply import BASE, Reply, to_pairs
+from clew.remote.pairs import quoted, to_pairs
+from clew.remote.reply import BASE, Reply
 
 if TYPE_CHECKING:
     from clew.access import parameters as ask

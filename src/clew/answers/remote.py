@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from clew.answers.documents import CorrelateReport
 from clew.answers.health_documents import Health
-from clew.remote.reply import BASE, Reply, to_pairs
+from clew.remote.pairs import to_pairs
+from clew.remote.reply import BASE, Reply
 
 if TYPE_CHECKING:
     from clew.answers.parameters import CorrelateQuery

@@ -15,7 +15,7 @@ from clew.app.configuration.load import Loaded, load
 from clew.app.configuration.shown import ShownConfiguration, show
 from clew.app.serving import ConfigFile
 from clew.base.errors import ClewError
-from clew.remote.http import Answer
+from clew.remote.answer import Answer
 from clew.surfaces.cli import output
 from clew.surfaces.cli.doctor import Local, Report, examine
 from clew.surfaces.cli.errors import ExitCode

@@ -21,7 +21,7 @@ from clew.access.caller import LOCAL
 from clew.access.parameters import KeyQuery, NewKey, RoleName
 from clew.access.remote import AccessClient
 from clew.base.errors import ClewError, ErrorCode
-from clew.remote.http import Answer
+from clew.remote.answer import Answer
 from clew.remote.reply import Reply
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import FILTERS, AnswerFlags, PageNumber, PageText, Switch

@@ -27,7 +27,9 @@ from clew.base.times import NS_PER_S, parse_time
 from clew.lineage.sequence import LOGGER_NAME
 from clew.lineage.sharing import end_node, resume_node
 from clew.lineage.terms import NAME_CHARS_MAX, Lease, NewLease
-from clew.remote.http import DEFAULT_SERVER, Server, quoted
+from clew.remote.address import DEFAULT_SERVER
+from clew.remote.http import Server
+from clew.remote.pairs import quoted
 from clew.remote.reply import BASE, Reply
 
 if TYPE_CHECKING:

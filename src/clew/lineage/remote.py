@@ -8,8 +8,8 @@ import msgspec
 
 from clew.lineage import documents as doc
 from clew.lineage.terms import LeaseList
-from clew.remote.http import quoted
-from clew.remote.reply import BASE, Reply, to_pairs
+from clew.remote.pairs import quoted, to_pairs
+from clew.remote.reply import BASE, Reply
 
 if TYPE_CHECKING:
     from clew.lineage import parameters as ask

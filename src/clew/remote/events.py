@@ -19,7 +19,7 @@ from clew.remote.http import Server
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from clew.remote.http import Pairs
+    from clew.remote.pairs import Pairs
 
 # The server sends a keep-alive every 15 s or sooner; after three of them nobody is there.
 SILENCE_S_MAX: Final = 45.0

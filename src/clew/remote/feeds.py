@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from clew.base.gathering import Shard
-    from clew.remote.http import Pairs, Server
+    from clew.remote.http import Server
+    from clew.remote.pairs import Pairs
     from clew.remote.shards import Shards
 
 HEARD_MAX: Final = 16

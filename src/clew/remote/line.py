@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import BEGINNING, LEADER, OPENING, STANDBY, UNSURE
-from clew.remote.http import NotSentError, Server
+from clew.remote.failures import NotSentError
+from clew.remote.http import Server
 from clew.remote.members import GRACE_SECONDS, Heard, Members, OpeningError
 
 if TYPE_CHECKING:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.remote.http import pair
 from clew.remote.problems import DOOR_HINT
 
 if TYPE_CHECKING:
-    from clew.remote.http import Answer, Pairs
+    from clew.remote.answer import Answer
 
 BASE: Final = "/api/v1"
 
@@ -67,19 +65,3 @@ def decode(body: bytes, kind: type[Document]) -> Document:
             f"what answers is no clew server: it sent no document ({error})",
             hint=DOOR_HINT,
         ) from error
-
-
-@functools.cache
-def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
-    """Return the fields of a struct; the library looks through its annotations each time."""
-    return msgspec.structs.fields(kind)
-
-
-def to_pairs(query: msgspec.Struct, *, without: frozenset[str] = frozenset()) -> Pairs:
-    """Return the parameters that differ from their defaults, as a query string has them."""
-    pairs: Pairs = []
-    for field in _fields(type(query)):
-        value: Any = getattr(query, field.name)
-        if field.name not in without and value != field.default:
-            pairs.extend(pair(field.encode_name, value))
-    return pairs

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from clew.remote.http import DEFAULT_SERVER, Server
+from clew.remote.address import DEFAULT_SERVER
+from clew.remote.http import Server
 from clew.team.remote import TeamClient
 from clew.team.teams import parameters as ask
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from clew.remote.http import quoted
-from clew.remote.reply import BASE, Reply, to_pairs
+from clew.remote.pairs import quoted, to_pairs
+from clew.remote.reply import BASE, Reply
 from clew.team.comments import documents as doc
 from clew.team.sessions import documents as session_doc
 from clew.team.teams import documents as team_doc

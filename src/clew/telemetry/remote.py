@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from clew.remote.http import quoted
-from clew.remote.reply import BASE, Reply, decode, to_pairs
+from clew.remote.pairs import quoted, to_pairs
+from clew.remote.reply import BASE, Reply, decode
 from clew.telemetry import documents as doc
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from clew.remote.http import Pairs, Server, Stream
+    from clew.remote.answer import Stream
+    from clew.remote.http import Server
+    from clew.remote.pairs import Pairs
     from clew.telemetry.query import parameters as ask
 
 __all__ = ["BASE", "Reply", "TelemetryClient", "decode", "to_pairs"]

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from clew.remote.http import quoted
-from clew.remote.reply import BASE, Reply, to_pairs
+from clew.remote.pairs import quoted, to_pairs
+from clew.remote.reply import BASE, Reply
 from clew.tree import documents as doc
 
 if TYPE_CHECKING:
-    from clew.remote.http import Pairs, Server
+    from clew.remote.http import Server
+    from clew.remote.pairs import Pairs
     from clew.tree import parameters as ask
 
 _JSON: Final = "application/json"

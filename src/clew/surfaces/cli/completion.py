@@ -8,7 +8,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.remote.http import DEFAULT_SERVER, Server
+from clew.remote.address import DEFAULT_SERVER
+from clew.remote.http import Server
 from clew.surfaces.cli.errors import ExitCode
 from clew.telemetry.query.parameters import AttributeQuery, ServiceQuery
 from clew.telemetry.remote import TelemetryClient

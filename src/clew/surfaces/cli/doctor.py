@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from clew.remote.http import Answer
+    from clew.remote.answer import Answer
     from clew.surfaces.cli.ports import Owner
     from clew.telemetry.documents import IngestStatus
     from clew.telemetry.remote import Reply, TelemetryClient

@@ -17,7 +17,9 @@ from cyclopts import Group, Parameter
 
 from clew.base.errors import ClewError, ErrorCode, shorten
 from clew.base.times import NS_PER_MS, parse_duration_ns
-from clew.remote.http import DEFAULT_SERVER, SESSION_VARIABLE, Server
+from clew.remote.address import DEFAULT_SERVER
+from clew.remote.asker import SESSION_VARIABLE
+from clew.remote.http import Server
 from clew.surfaces.cli.completion import complete_attributes, complete_services
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.remote.events import Event, Interruption, follow
-from clew.remote.reply import decode, to_pairs
+from clew.remote.pairs import to_pairs
+from clew.remote.reply import decode
 from clew.tree import documents as doc
 from clew.tree.remote import WATCH_PATH
 

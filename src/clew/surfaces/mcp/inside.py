@@ -16,7 +16,7 @@ from starlette.requests import Request
 from clew.access.caller import Caller, Verb
 from clew.base.errors import ClewError
 from clew.base.gathering import note_copies
-from clew.remote.reply import to_pairs
+from clew.remote.pairs import to_pairs
 from clew.surfaces.errors import http_status
 from clew.surfaces.health.questions import STATEMENT_KEY, describe_request, hide_secrets
 from clew.surfaces.identity import NOBODY

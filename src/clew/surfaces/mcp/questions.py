@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
-from clew.remote.http import SESSION_VARIABLE, Server, quoted
+from clew.remote.asker import SESSION_VARIABLE
+from clew.remote.http import Server
+from clew.remote.pairs import quoted
 from clew.team.comments.documents import CommentAnswer
 from clew.team.remote import SessionClient, TeamClient
 from clew.team.sessions.parameters import AGENT, CURRENT

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from clew.remote.reply import to_pairs
+from clew.remote.pairs import to_pairs
 from clew.surfaces.rest.feeds import KEEP_ALIVE_SECONDS, EventFeed, send_text
 from clew.surfaces.rest.merged_feed import MergedFeed, unreadable
 

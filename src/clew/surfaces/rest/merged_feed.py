@@ -16,7 +16,7 @@ from clew.remote.feeds import ShardFeeds, write_event_id
 
 if TYPE_CHECKING:
     from clew.remote.feeds import Heard
-    from clew.remote.http import Pairs
+    from clew.remote.pairs import Pairs
     from clew.remote.shards import Shards
 
 BEGIN_SECONDS_MAX: Final = 5.0

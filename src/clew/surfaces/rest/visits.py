@@ -23,8 +23,8 @@ import msgspec
 
 from clew.base.errors import ClewError
 from clew.base.times import format_time, parse_range, parse_time
-from clew.remote.http import SESSION_HEADER
-from clew.remote.reply import to_pairs
+from clew.remote.asker import SESSION_HEADER
+from clew.remote.pairs import to_pairs
 from clew.store.page import digest
 from clew.surfaces.identity import caller_of
 from clew.surfaces.rest.parameters import parse_parameters

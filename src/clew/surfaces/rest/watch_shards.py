@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from clew.remote.feeds import write_event_id
-from clew.remote.reply import to_pairs
+from clew.remote.pairs import to_pairs
 from clew.surfaces.rest.feeds import Messages
 from clew.surfaces.rest.merged_feed import MergedFeed, unreadable
 

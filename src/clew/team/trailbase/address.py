@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from clew.base.errors import ClewError
-from clew.remote.http import parse_server
+from clew.remote.address import parse_server
 from clew.team.errors import ValidationError
 
 

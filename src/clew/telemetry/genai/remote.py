@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from clew.remote.http import quoted
+from clew.remote.pairs import quoted
 from clew.telemetry.genai import documents as doc
 from clew.telemetry.remote import BASE, Reply, to_pairs
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import TIME_NS_MAX, format_time, parse_time
+from clew.remote.address import DEFAULT_SERVER
 from clew.remote.connections import GivenConnection, OwnConnections
-from clew.remote.http import DEFAULT_SERVER, Server
+from clew.remote.http import Server
 from clew.twin import parameters as ask
 from clew.twin.events import Event, EventType
 from clew.twin.reconstructor.clickhouse import ClickHouseEvents

@@ -12,7 +12,7 @@ import msgspec
 from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.remote.http import Answer
+from clew.remote.answer import Answer
 from clew.remote.reply import Reply
 from clew.surfaces.cli import output as screen
 from clew.surfaces.cli.errors import ExitCode, print_note

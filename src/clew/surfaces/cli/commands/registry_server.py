@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.remote.http import Answer
+from clew.remote.answer import Answer
 from clew.remote.reply import Reply
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import AnswerFlags

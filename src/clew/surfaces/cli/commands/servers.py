@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from clew.remote.http import Answer
+from clew.remote.answer import Answer
 from clew.remote.reply import Reply
 from clew.surfaces.cli.errors import ExitCode
 from clew.surfaces.cli.flags import AnswerFlags

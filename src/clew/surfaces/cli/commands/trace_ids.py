@@ -13,7 +13,7 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.documents import TraceId, TraceIdList, describe_trace_id
 from clew.lineage.generator import TraceIdGenerator
 from clew.lineage.layout import DEFAULT_LAYOUT, IdLayout, parse_trace_id
-from clew.remote.http import Answer
+from clew.remote.answer import Answer
 from clew.remote.reply import Reply
 from clew.surfaces.cli.errors import ExitCode, print_note
 from clew.surfaces.cli.flags import AnswerFlags, read_whole_number

@@ -16,8 +16,8 @@ from cyclopts import Group, Parameter
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import NS_PER_S, parse_duration_ns
+from clew.remote.answer import Answer
 from clew.remote.events import Interruption
-from clew.remote.http import Answer
 from clew.remote.reply import Reply
 from clew.surfaces.cli.completion import complete_apps
 from clew.surfaces.cli.errors import print_error, print_note
