@@ -20,7 +20,7 @@ from clew.base.gathering import Shard, gather, note_missing
 from clew.remote import line
 from clew.remote.feeds import ShardFeeds
 from clew.remote.http import Server
-from clew.remote.members import FRAMES_PATH
+from clew.remote.looks import FRAMES_PATH
 from clew.remote.shards import Shards
 from clew.store.engine.exchange import ScanAnswer, decode_answer, decode_frame, encode_answer
 from clew.store.page import decode_cursor, encode_cursor

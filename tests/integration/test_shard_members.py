@@ -23,8 +23,9 @@ from clew.base.gathering import (
     standby_shards,
 )
 from clew.remote import line, members
+from clew.remote.choice import Choice, Told, choose
 from clew.remote.feeds import ShardFeeds
-from clew.remote.members import FRAMES_PATH, Choice, Told, choose
+from clew.remote.looks import FRAMES_PATH
 from clew.remote.shards import Shards
 from clew.store.engine.contract import Scan
 from clew.store.engine.exchange import ReadScan, ScanAnswer, encode_answer

@@ -17,13 +17,14 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import BEGINNING, LEADER, OPENING, STANDBY, UNSURE
 from clew.remote.failures import NotSentError
 from clew.remote.http import Server
-from clew.remote.members import GRACE_SECONDS, Heard, Members, OpeningError
+from clew.remote.looks import Heard
+from clew.remote.members import GRACE_SECONDS, Members, OpeningError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clew.base.gathering import Shard
-    from clew.remote.members import Choice
+    from clew.remote.choice import Choice
 
 T = TypeVar("T")
 

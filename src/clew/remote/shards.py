@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import GATHERING, STANDBY, note_missing, note_standby
+from clew.remote.choice import Choice, Told, is_unsure
 from clew.remote.line import Asking, Line, left_out
-from clew.remote.members import GRACE_SECONDS, Choice, Heard, Told, is_unsure
+from clew.remote.looks import Heard
+from clew.remote.members import GRACE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

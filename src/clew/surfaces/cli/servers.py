@@ -16,8 +16,8 @@ import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import LEADING
+from clew.remote.choice import tell_promotion
 from clew.remote.http import Server
-from clew.remote.members import tell_promotion
 from clew.remote.reply import BASE, decode
 from clew.surfaces.cli.text import plural, show_duration
 from clew.telemetry.group import GroupStatus, ShardList

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.remote.members import Choice, Told, is_unsure, tell_unled, tell_unsure
+from clew.remote.choice import Choice, Told, is_unsure, tell_unled, tell_unsure
 from clew.store.engine.exchange import find_twins
 from clew.surfaces.rest.route import BASE, QueryRoute
 from clew.telemetry.documents import IngestStatus, SignalStatus
@@ -14,7 +14,7 @@ from clew.telemetry.group import ShardList, ShardMember, ShardStatus
 from clew.telemetry.remote import TelemetryClient
 
 if TYPE_CHECKING:
-    from clew.remote.members import Heard
+    from clew.remote.looks import Heard
     from clew.remote.shards import Looked
     from clew.surfaces.rest.desk import Desk
 
