@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clew.app.group.candidacy import Candidacy
+from clew.app.group.claims import Claims
+from clew.app.group.peers import Peers
+from clew.app.group.turn import Changes
+from clew.app.group.whereabouts import Whereabouts
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.replication.lease.hold import MARGIN, Lease
 from clew.store.replication.standing import Standing
@@ -329,18 +333,6 @@ def test_an_etcd_with_users_lets_in_who_shows_a_password(etcd_server: EtcdProces
                 assert "--lease" in (refused.value.hint or "")
 
 
-class Wanting:
-    """A server as its candidacy knows it."""
-
-    url = "http://a:7701"
-
-    def __init__(self, folder: Path) -> None:
-        self.standing = Standing.open(folder)
-
-    async def check_able(self) -> int:
-        return 0
-
-
 def test_a_lease_that_is_told_in_strange_words_is_asked_for_again(tmp_path: Path) -> None:
     asked = threading.Semaphore(0)
 
@@ -356,7 +348,11 @@ def test_a_lease_that_is_told_in_strange_words_is_asked_for_again(tmp_path: Path
             """Say nothing."""
 
     async def want(url: str) -> int | None:
-        candidacy = Candidacy(Wanting(tmp_path), url, 1.0)  # type: ignore[arg-type]
+        where = Whereabouts(Standing.open(tmp_path), "http://a:7701")
+        where.settle((0, 0))
+        nobody = Peers([], own_url=where.url, key="")
+        claims = Claims(where.standing, nobody, required=0, url=where.url)
+        candidacy = Candidacy(where, claims, Changes(), url, 1.0)
         epoch = await candidacy.try_for_it()
         candidacy.begin(leads=False)
         try:

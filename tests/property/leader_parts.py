@@ -1,11 +1,11 @@
 """A server of a group without threads, disk and network: steps of a loop by a clock of its own.
 
 What runs is what decides who leads and what is acknowledged: `Course` with its turns, `Claims`,
-`Peers`, `Resuming`, `Candidacy` with its `Lease`, `Standing`, `Leader` with each `Peer`, and
-`Follower`. Doors and stores are not there. A log is a list of frames, of which a crash leaves those
-that were synced, and as many of the others as it likes. What is done in threads is a step of the
-loop, and the network is a call that may come to nothing, twice, late, or to one side only. So a
-seed is one run, always the same.
+`Peers`, `Resuming`, `Promotions`, `Candidacy` with its `Lease`, `Parts`, `Standing`, `Leader` with
+each `Peer`, and `Follower`. Doors and stores are not there. A log is a list of frames, of which a
+crash leaves those that were synced, and as many of the others as it likes. What is done in threads
+is a step of the loop, and the network is a call that may come to nothing, twice, late, or to one
+side only. So a seed is one run, always the same.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from clew.app.configuration.group import find_url
 from clew.app.configuration.load import load
-from clew.app.group.claims import Claims
-from clew.app.group.peers import Peers, Told
-from clew.app.group.roles import Course
+from clew.app.group.peers import STANDBY, Peers, Told
+from clew.app.group.roles import Course, count_required
 from clew.app.group.turn import Change, Turn
-from clew.app.sockets import Sockets
+from clew.app.group.whereabouts import Whereabouts
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.log.frame import LEADERSHIP
 from clew.store.log.receipt import Group
@@ -41,8 +41,13 @@ from tests.property.leader_disk import KeptStanding, KilledError, Life, MemoryLo
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from clew.app.group.parts import Parts
     from clew.app.group.peers import Heard
+    from clew.app.group.place import Place
+    from clew.app.group.turn import Stopwatch
     from clew.store.replication.said import Extent
+    from clew.store.replication.standing import Standing
+    from clew.telemetry.group import GroupStatus
     from tests.property.leader_town import LeaderTown
 
 NUMBERS_KIND = 20
@@ -199,34 +204,131 @@ class NotingPeers(Peers):
         return await super().claim(epoch, node_id, extent, enough)
 
 
-class Process(Course):
+class NotingCourse(Course):
+    """The course of a process, of which it is seen that it leads what it was let lead."""
+
+    process: Process
+
+    async def _prepare(self, change: Change) -> Turn:
+        turn = await super()._prepare(change)
+        process = self.process
+        if turn is Turn.LEAD and process.standing.epoch != process.peers.claimed:
+            process.life.wrong.append(f"{process.life.name} leads what nobody let it lead")
+        if turn is Turn.LEAD and change.force:
+            forced = (process.standing.epoch, set(process.life.disk.frames))
+            process.town.forced.append(forced)
+        return turn
+
+
+class MemoryFolder:
+    """What is on a server's disk while nothing is open: how much of the log, and filling it."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def read_extent(self) -> Extent:
+        life, standing = self._process.life, self._process.standing
+        life.step()
+        disk = life.disk
+        if not disk.is_whole:
+            disk.clear()
+            disk.is_whole = True
+        return (Position(standing.starts, disk.last).epoch_at(disk.last) or 0, disk.last)
+
+    async def begin_anew(self, _need: object, _own: Extent) -> None:
+        process = self._process
+        url = process.standing.leader_url
+        if url is None or process.standing.is_leading:
+            return
+        for _ in range(2):
+            await asyncio.sleep(process.town.delay())
+            if await asyncio.to_thread(self._copy, url):
+                return
+
+    def _copy(self, url: str) -> bool:
+        life, town = self._process.life, self._process.town
+        try:
+            given = town.exchange(life, url, Process.give)
+        except ClewError:
+            return False
+        through, frames, starts, group = given
+        disk = life.disk
+        life.step()
+        disk.is_whole = False
+        disk.clear()
+        life.step()
+        if town.is_unlucky(0.2):
+            return False
+        disk.frames, disk.oldest = frames, through
+        disk.acked = disk.flushed = through
+        life.step()
+        self._process.standing.begin(starts, group)
+        disk.is_whole = True
+        life.step()
+        return True
+
+
+class Process:
     """A server from its start to its end: the real course, over no store and no doors."""
 
     def __init__(self, town: LeaderTown, life: Life) -> None:
         others = "".join(name for name in town.disks if name != life.name)
         is_leased = town.register is not None
-        configuration = _configure(life.name, others, town.required[life.name], is_leased)
-        nothing: Any = None
-        super().__init__(configuration, Sockets(nothing, None), asyncio.Event(), lambda *_: None)
+        self.configuration = _configure(life.name, others, town.required[life.name], is_leased)
+        self.url = find_url(self.configuration)
+        self.required = count_required(self.configuration)
         self.town = town
         self.life = life
         self.part: Leader | Follower | None = None
         self.is_open = False
-        self.peers: NotingPeers = NotingPeers(
-            configuration.standby, own_url=self.url, key=f"{id(life)}", required=self.required
+        self.peers = NotingPeers(
+            self.configuration.standby,
+            own_url=self.url,
+            key=f"{id(life)}",
+            required=self.required,
         )
-        inert: Any = SimpleNamespace(begin=lambda: None)
-        self._adoption = inert
+        self.course: NotingCourse | None = None
+        self._where: Whereabouts | None = None
+        self._stop = asyncio.Event()
 
     async def run(self) -> None:
-        self._standing = await asyncio.to_thread(KeptStanding, self.life)
-        self._claims = Claims(self.standing, self.peers, required=self.required, url=self.url)
-        self._extent = await asyncio.to_thread(self._read_extent)
-        await self._serve()
+        standing = await asyncio.to_thread(KeptStanding, self.life)
+        self._where = Whereabouts(standing, self.url)
+        folder: Any = MemoryFolder(self)
+        self.course = NotingCourse(self.configuration, self._where, folder, self.peers, self._stop)
+        self.course.process = self
+        self._where.settle(await asyncio.to_thread(folder.read_extent))
+        premises: Any = self
+        await self.course.run(premises, lambda *_: None)
         self.life.is_over = True
 
+    @property
+    def where(self) -> Whereabouts:
+        assert self._where is not None, "it has begun"
+        return self._where
+
+    @property
+    def standing(self) -> Standing:
+        return self.where.standing
+
+    @property
+    def posture(self) -> str:
+        return STANDBY if self._where is None else self._where.posture
+
+    async def promote(self, *, leads: bool, force: bool) -> None:
+        assert self.course is not None, "it has begun"
+        await self.course._promotions.ask(leads=leads, force=force)
+
+    def count_needed(self) -> int:
+        assert self.course is not None, "it has begun"
+        return self.course._claims.count_needed()
+
+    def describe(self, *, leads: bool) -> GroupStatus:
+        assert self.course is not None, "it has begun"
+        return self.course._describe(self.part, leads=leads)
+
     def extent(self) -> Extent:
-        return self._own_extent()
+        return self.where.own_extent()
 
     def end(self) -> None:
         """End as a process that is told to."""
@@ -236,40 +338,16 @@ class Process(Course):
     def leads(self) -> bool:
         return self.is_open and isinstance(self.part, Leader) and not self.part.is_fenced
 
-    # What a course has of the store and the doors.
+    # What a course has of its premises.
 
-    def _connect(self, url: str, _timeout_s: float) -> Any:
-        return Wire(self.life, self.town, url)
+    async def open(self, place: Place, parts: Parts, _watch: Stopwatch) -> Any:
+        await asyncio.to_thread(self._build, parts, place.leads)
+        return SimpleNamespace(store=None, addresses=None, troubles=[])
 
-    def _keep_port(self, _addresses: Any) -> None: ...
-
-    def _read_extent(self) -> tuple[int, int]:
+    def _build(self, parts: Parts, leads: bool) -> None:
         self.life.step()
         disk = self.life.disk
-        if not disk.is_whole:
-            disk.clear()
-            disk.is_whole = True
-            self._is_blank = True
-        return (Position(self.standing.starts, disk.last).epoch_at(disk.last) or 0, disk.last)
-
-    async def _prepare(self, change: Change) -> Turn:
-        turn = await super()._prepare(change)
-        if turn is Turn.LEAD and self.standing.epoch != self.peers.claimed:
-            self.life.wrong.append(f"{self.life.name} leads what nobody let it lead")
-        if turn is Turn.LEAD and change.force:
-            self.town.forced.append((self.standing.epoch, set(self.life.disk.frames)))
-        return turn
-
-    async def _open(self, *, leads: bool) -> Any:
-        await asyncio.to_thread(self._build, leads)
-        place = SimpleNamespace(leads=leads)
-        return SimpleNamespace(store=None, doors=None, place=place), None, []
-
-    def _build(self, leads: bool) -> None:
-        self.life.step()
-        disk = self.life.disk
-        open_part = self._open_leader if leads else self._open_follower
-        self.part = part = open_part(lambda: "")
+        self.part = part = parts.make(lambda: "", leads=leads)
         last, acked = disk.last, max(disk.acked, disk.flushed)
         history: Any = SimpleNamespace(epoch=disk.epoch)
         epoch = part.begin(history, last + 1)
@@ -289,7 +367,7 @@ class Process(Course):
                 check_room=lambda: None,
             )
         )
-        self._part = part
+        self.where.open(part)
         self.is_open = True
         self.town.opened.append((self.town.loop.time(), self.life.name, leads, epoch))
         if isinstance(part, Leader):
@@ -301,10 +379,9 @@ class Process(Course):
         else:
             self.town.later(self._take_in)
 
-    async def _close(self, opening: Any, change: Change | None) -> None:
-        assert opening
-        part, self._part, self._extent = self._part, None, None
-        self._posture = "standby"
+    async def close(self, _opening: Any, change: Change | None, _watch: Stopwatch) -> None:
+        self.where.shut()
+        part = self.part
         if self.life.is_over:
             return
         # Requests that are inside are answered yet.
@@ -318,38 +395,7 @@ class Process(Course):
         self.log.is_closed = True
         await asyncio.sleep(self.town.delay())
         if change is not None:
-            said = part.tell()
-            self._extent = said.extent
-
-    async def _begin_anew(self, _keep: Any) -> None:
-        url = self.standing.leader_url
-        if url is None or self.standing.is_leading:
-            return
-        for _ in range(2):
-            await asyncio.sleep(self.town.delay())
-            if await asyncio.to_thread(self._copy, url):
-                return
-
-    def _copy(self, url: str) -> bool:
-        try:
-            given = self.town.exchange(self.life, url, Process.give)
-        except ClewError:
-            return False
-        through, frames, starts, group = given
-        disk = self.life.disk
-        self.life.step()
-        disk.is_whole = False
-        disk.clear()
-        self.life.step()
-        if self.town.is_unlucky(0.2):
-            return False
-        disk.frames, disk.oldest = frames, through
-        disk.acked = disk.flushed = through
-        self.life.step()
-        self.standing.begin(starts, group)
-        disk.is_whole = True
-        self.life.step()
-        return True
+            self.where.settle(part.tell().extent)
 
     # What others ask.
 
@@ -361,7 +407,7 @@ class Process(Course):
 
     def tell(self) -> bytes:
         if not self.is_open:
-            told = self._tell_position()
+            told = self.where.tell_position()
             if told is None:
                 raise ClewError(ErrorCode.OVERLOADED, "about to open its doors")
             return msgspec.json.encode(told)

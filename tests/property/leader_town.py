@@ -130,7 +130,7 @@ class LeaderTown:
 
     def _ask(self, target: str, call: Callable[[Process], Any]) -> Any:
         process = self.processes.get(target)
-        if process is None or process.life.is_over or process._standing is None:
+        if process is None or process.life.is_over or process.course is None:
             raise ClewError(ErrorCode.UNAVAILABLE, f"nobody answers at {target}")
         try:
             return call(process)
@@ -255,7 +255,8 @@ class LeaderTown:
         return any(forced > epoch and frame not in held for forced, held in self.forced)
 
     def check(self) -> None:
-        candidacies = [(p.life.name, p._candidacy) for p in self.processes.values()]
+        begun = [(p.life.name, p.course) for p in self.processes.values() if p.course is not None]
+        candidacies = [(name, course._candidacy) for name, course in begun]
         holders = [name for name, each in candidacies if each is not None and each.is_held()]
         if len(holders) > 1:
             self.wrong.append(f"{holders} hold the lease at once")
@@ -282,7 +283,7 @@ class LeaderTown:
         able = [
             process
             for process in there
-            if process.extent() == most and len(there) >= process.claims.count_needed()
+            if process.extent() == most and len(there) >= process.count_needed()
         ]
         if self.register is None:
             able = [p for p in able if p.standing.node_id == last and len(there) > p.required]
@@ -365,7 +366,7 @@ class LeaderTown:
             if process is not None:
                 what = (
                     f"{type(process.part).__name__} open={process.is_open} "
-                    f"detail={process._detail} obstacle={process._resuming.obstacle}"
+                    f"detail={process.describe(leads=process.leads).detail}"
                 )
             lines.append(f"{name}: {what} {disk.standing!r} last={disk.last} {disk.oldest}")
         return "\n".join(lines)

@@ -251,7 +251,7 @@ def test_two_that_are_forced_as_they_cease_to_hear_of_one_another_take_two_epoch
         _, b, c = await open_all(town)
         for each in (b, c):
             await each.promote(leads=False, force=True)
-        await town.until(lambda: b._posture == c._posture == CANDIDATE)
+        await town.until(lambda: b.posture == c.posture == CANDIDATE)
         # Both hear everybody, and before either claims nobody hears anybody any more.
         await asyncio.sleep(0.012)
         town.cuts |= {(one, other) for one in "abc" for other in "abc"}
@@ -475,16 +475,16 @@ def test_what_a_server_tried_by_itself_is_not_told_as_if_somebody_had_asked_for_
         town.kill("a")
         town.start("a")
         a = town.processes["a"]
-        await town.until(lambda: a._posture == CANDIDATE)
+        await town.until(lambda: a.posture == CANDIDATE)
         town.kill("b")
         await town.until(lambda: a.is_open)
         assert not a.leads
-        detail = a.describe(a.part, leads=False).detail
+        detail = a.describe(leads=False).detail
         assert detail is not None
         assert detail.startswith("this server led last, and may not go on yet")
         # Another is promoted meanwhile: what keeps this one from leading is of no use any more.
         a.standing.accept(9, "node b", "http://b:7701")
-        assert a.describe(a.part, leads=False).detail is None
+        assert a.describe(leads=False).detail is None
         await town.settle()
 
     town.play(story())

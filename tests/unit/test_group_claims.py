@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
-from clew.app.configuration.load import load
 from clew.app.group.claims import Claims
 from clew.app.group.peers import (
     CANDIDATE,
@@ -23,9 +21,7 @@ from clew.app.group.peers import (
     count_needed,
     find_required,
 )
-from clew.app.group.roles import Course
-from clew.app.group.turn import Change, Turn
-from clew.app.sockets import Sockets
+from clew.app.group.turn import Change, Changes, Turn
 from clew.base.errors import ClewError
 from clew.store.replication.standing import Standing
 from clew.testing.network import HeldPorts
@@ -104,15 +100,12 @@ def test_of_two_groups_nobody_but_people_says_whose_data_stays() -> None:
     assert "clew promote" in str(refused.value.hint)
 
 
-def test_a_server_that_leads_passes_over_what_it_needed_before(tmp_path: Path) -> None:
+def test_a_server_that_leads_passes_over_what_it_needed_before() -> None:
     async def listen() -> Turn:
-        configuration = load({"standby": [B], "http": "127.0.0.1:7"}, environ={}, folder=tmp_path)
-        with socket.socket() as taken:
-            sockets = Sockets(http=taken, otlp_http=None)
-            course = Course(configuration.configuration, sockets, asyncio.Event(), lambda *_: None)
-            for turn in (Turn.LEAD, Turn.SNAPSHOT, Turn.FOLLOW):
-                course.change(Change(turn, "x"))
-            return (await course._next_change(leads=True)).turn
+        changes = Changes()
+        for turn in (Turn.LEAD, Turn.SNAPSHOT, Turn.FOLLOW):
+            changes.add(Change(turn, "x"))
+        return (await changes.wait(leads=True)).turn
 
     assert asyncio.run(listen()) is Turn.FOLLOW
 

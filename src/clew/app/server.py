@@ -220,14 +220,14 @@ async def _live_in_group(
     configuration: Configuration, sockets: Sockets, warnings: list[str], stop: asyncio.Event
 ) -> None:
     """Serve as one server of several, in one role after another."""
-    from clew.app.group.roles import Course
+    from clew.app.group.roles import serve_in_group
 
     def announce(store: Store, addresses: Addresses, troubles: list[ClewError]) -> None:
         _announce(configuration, store, addresses, [*warnings, *map(_tell, troubles)])
         _collect_what_comes()
         let_go_of_code()
 
-    await Course(configuration, sockets, stop, announce).run()
+    await serve_in_group(configuration, sockets, stop, announce)
     logger.info("closed")
 
 

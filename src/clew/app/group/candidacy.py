@@ -8,11 +8,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from clew.app.group.turn import Change, Turn
 from clew.base.errors import ClewError
 from clew.store.replication.lease.hold import Lease
 
 if TYPE_CHECKING:
-    from clew.app.group.roles import Course
+    from clew.app.group.claims import Claims
+    from clew.app.group.turn import Changes
+    from clew.app.group.whereabouts import Whereabouts
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +43,14 @@ class Candidacy:
     Belongs to one event loop; `is_held` may be asked from any thread.
     """
 
-    def __init__(self, course: Course, database: str, seconds: float) -> None:
-        self._course = course
-        self._lease = Lease(database, course.standing.node_id, course.url, seconds)
+    def __init__(
+        self, where: Whereabouts, claims: Claims, changes: Changes, database: str, seconds: float
+    ) -> None:
+        """The lease is kept in `database`, and is this server's for so many `seconds` at a time."""
+        self._where = where
+        self._claims = claims
+        self._changes = changes
+        self._lease = Lease(database, where.standing.node_id, where.url, seconds)
         self._leads = False
         self._has_won = False
         self._told: str | None = None
@@ -64,7 +72,7 @@ class Candidacy:
         """Return the lease as it is known here, without asking for it: by the last look at it."""
         own = self._lease.left_s
         if own > 0:
-            self._holder = (self._course.url, time.monotonic() + own)
+            self._holder = (self._where.url, time.monotonic() + own)
         if self._holder is None:
             return LeaseSeen(self.shown, None, None, self._told)
         url, ends = self._holder
@@ -135,9 +143,10 @@ class Candidacy:
 
     async def _renew(self) -> None:
         if await asyncio.to_thread(self._lease.renew):
-            self._holder = (self._course.url, time.monotonic() + self._lease.left_s)
+            self._holder = (self._where.url, time.monotonic() + self._lease.left_s)
         elif self._leads:
-            self._course.follow("the lease was lost: another server may lead")
+            why = "the lease was lost: another server may lead"
+            self._changes.add(Change(Turn.FOLLOW, why))
 
     async def _want(self) -> None:
         epoch = await self._try()
@@ -145,18 +154,18 @@ class Candidacy:
             # Until this server is open again: what it would hear of others might be that another
             # leads, between its word that it does and the opening.
             self._has_won = True
-            self._course.lead(epoch)
+            self._changes.add(Change(Turn.LEAD, "the lease is held", epoch=epoch))
 
     async def _try(self) -> int | None:
         holder = await asyncio.to_thread(self._lease.read)
         if holder is not None:
             self._holder = (holder.url, time.monotonic() + holder.left_s)
-        is_own = holder is not None and holder.node_id == self._course.standing.node_id
+        is_own = holder is not None and holder.node_id == self._where.standing.node_id
         if holder is not None and holder.left_s > 0 and not is_own:
             self._ends = time.monotonic() + holder.left_s
             return None
         # Who would be refused afterwards leaves it to one that has more.
-        least = await self._course.check_able()
+        least = await self._claims.check_able(self._where.own_extent())
         return await asyncio.to_thread(self._lease.acquire, least)
 
     def _tell(self, message: str) -> None:

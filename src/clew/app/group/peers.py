@@ -112,6 +112,16 @@ class Peers:
         self._key = key or None
         self._refusals: dict[str, str] = {}
 
+    def connect(self, url: str, timeout_s: float) -> Server:
+        """Open a connection to a server of the group, which has so many seconds to answer."""
+        return Server(
+            url,
+            api_key=self._key,
+            read_timeout_s=timeout_s,
+            connect_timeout_s=CONNECT_SECONDS_MAX,
+            answer_bytes_max=SAID_BYTES_MAX,
+        )
+
     async def ask(self, enough: int | None = None) -> list[Heard]:
         """Ask every other server where it is, at once; those that do not answer say why.
 
@@ -189,13 +199,7 @@ class Peers:
 
     def _one(self, url: str, call: Callable[[Server], bytes]) -> Heard:
         try:
-            with Server(
-                url,
-                api_key=self._key,
-                read_timeout_s=ANSWER_SECONDS_MAX,
-                connect_timeout_s=CONNECT_SECONDS_MAX,
-                answer_bytes_max=SAID_BYTES_MAX,
-            ) as server:
+            with self.connect(url, ANSWER_SECONDS_MAX) as server:
                 return Heard(url, msgspec.json.decode(call(server), type=Told))
         except msgspec.DecodeError as error:
             strange = ClewError(

@@ -10,10 +10,11 @@ from clew.surfaces.group import refuse_write
 from clew.telemetry.group import GroupStatus, PeerStatus, Promotion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from clew.app.group.candidacy import LeaseSeen
-    from clew.app.group.roles import Course
+    from clew.app.group.promotion import Promotions
+    from clew.app.group.whereabouts import Whereabouts
     from clew.base.errors import ClewError
     from clew.store.replication.part import Part
     from clew.store.replication.standing import Standing
@@ -26,8 +27,18 @@ FOLLOWING: Final = "following"
 class Place:
     """Implements `clew.surfaces.group.Group` for as long as a server is open in one role."""
 
-    def __init__(self, course: Course, *, leads: bool) -> None:
-        self._course = course
+    def __init__(
+        self,
+        where: Whereabouts,
+        describe: Callable[[Part | None], GroupStatus],
+        promotions: Promotions,
+        *,
+        leads: bool,
+    ) -> None:
+        """`describe` says where the server stands, by its part in this role."""
+        self._where = where
+        self._describe = describe
+        self._promotions = promotions
         self._leads = leads
         self._is_settled = False
         self.part: Part | None = None
@@ -49,7 +60,7 @@ class Place:
 
     def refusal(self) -> ClewError:
         """See `Group`."""
-        return refuse_write(self._course.standing.leader_url, self._course.url)
+        return refuse_write(self._where.standing.leader_url, self._where.url)
 
     def count_copies(self) -> int:
         """See `Group`."""
@@ -58,11 +69,11 @@ class Place:
 
     def status(self) -> GroupStatus:
         """See `Group`."""
-        return self._course.describe(self.part, leads=self._leads)
+        return self._describe(self.part)
 
     async def promote(self, *, force: bool) -> Promotion:
         """See `Group`."""
-        return await self._course.promote(leads=self._leads, force=force)
+        return await self._promotions.ask(leads=self._leads, force=force)
 
 
 def describe_standing(

@@ -19,7 +19,9 @@ from clew.app.group.turn import Change, Turn
 from clew.base.errors import ClewError, ErrorCode
 
 if TYPE_CHECKING:
-    from clew.app.group.roles import Course
+    from clew.app.group.claims import Claims
+    from clew.app.group.turn import Changes
+    from clew.app.group.whereabouts import Whereabouts
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +39,10 @@ PAUSE_SECONDS_MAX: Final = 30.0
 class Resuming:
     """Looks whether this server may lead again. Belongs to one event loop."""
 
-    def __init__(self, course: Course) -> None:
-        self._course = course
+    def __init__(self, where: Whereabouts, claims: Claims, changes: Changes) -> None:
+        self._where = where
+        self._claims = claims
+        self._changes = changes
         self._task: asyncio.Task[None] | None = None
         self._pause = 0.0
         self.obstacle: str | None = None
@@ -78,20 +82,20 @@ class Resuming:
         await asyncio.sleep(self._pause)
         while True:
             pause = LOOK_SECONDS
-            if not self._course.standing.is_leading and self._is_led(loop.time() - began):
+            if not self._where.standing.is_leading and self._is_led(loop.time() - began):
                 self.obstacle = None
             elif await self.look():
                 self._pause = min(max(2 * self._pause, LOOK_SECONDS), PAUSE_SECONDS_MAX)
-                self._course.change(Change(Turn.LEAD, "going on as the leader", resumes=True))
+                self._changes.add(Change(Turn.LEAD, "going on as the leader", resumes=True))
                 return
-            elif self._course.claims.is_led and not self._course.standing.is_leading:
+            elif self._claims.is_led and not self._where.standing.is_leading:
                 # It ships nothing to this one, and may do so for ever.
                 pause = SILENCE_SECONDS
             await asyncio.sleep(pause)
 
     def _is_led(self, open_s: float) -> bool:
         """Return whether somebody leads this server, or it is too early to say that nobody does."""
-        heard_s = self._course.heard_s()
+        heard_s = self._where.heard_s()
         return min(open_s, open_s if heard_s is None else heard_s) < SILENCE_SECONDS
 
     def _note(self, error: ClewError | None) -> None:
@@ -101,13 +105,13 @@ class Resuming:
             logger.warning("%s", self.obstacle)
 
     def _explain(self, error: ClewError | None) -> str | None:
-        if error is None or not self._course.standing.is_leading:
+        if error is None or not self._where.standing.is_leading:
             return None
         return f"this server led last, and may not go on yet: {describe_error(error)}"
 
     async def _find_obstacle(self) -> ClewError | None:
         try:
-            return await self._course.find_obstacle()
+            return await self._claims.find_obstacle(self._where.own_extent())
         except ClewError as error:
             # The disk may take it the next time.
             return error

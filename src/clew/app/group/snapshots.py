@@ -1,19 +1,15 @@
-"""Beginning anew: what a standby takes from its leader when its own log does not reach."""
+"""What a leader gives, and a standby takes, where a log does not reach: all of it at once."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from clew.app.group.peers import REFUSALS
 from clew.app.store import STORED, open_tables
-from clew.base.errors import ClewError
 from clew.remote.http import Server
 from clew.store.database.sqlite import SqliteDatabase
 from clew.store.pipeline import Pipeline
-from clew.store.replication.snapshot import Keep, Source, fill_folder, write_snapshot
+from clew.store.replication.snapshot import Source, fill_folder, write_snapshot
 from clew.store.replication.wire import SNAPSHOT_PATH
 
 if TYPE_CHECKING:
@@ -22,14 +18,8 @@ if TYPE_CHECKING:
 
     from clew.app.configuration.settings import Configuration
     from clew.app.store import Store
+    from clew.store.replication.snapshot import Keep
     from clew.store.replication.standing import Standing
-
-logger = logging.getLogger(__name__)
-
-SNAPSHOT_TRIES: Final = 5
-SNAPSHOT_AGAIN_S: Final = 1.0
-"""How often, and how soon, a snapshot that broke off is asked for again, before the standby opens
-with what it has; then its leader tells it anew that it needs one."""
 
 
 def give_snapshot(store: Store, standing: Standing, scratch: Path) -> Generator[bytes]:
@@ -46,51 +36,6 @@ def give_snapshot(store: Store, standing: Standing, scratch: Path) -> Generator[
     return write_snapshot(
         Source(store.engine, STORED, pipeline.settle_whole, database.copy_to, standing, scratch)
     )
-
-
-class Snapshots:
-    """Takes snapshots of leaders, and says once why one was not had. Belongs to one event loop."""
-
-    def __init__(self, configuration: Configuration) -> None:
-        self._configuration = configuration
-        self._told: str | None = None
-
-    async def try_for_one(
-        self, url: str, standing: Standing, keep: Keep, is_ending: Callable[[], bool]
-    ) -> bool:
-        """Do as `take_snapshot`, some times; return whether it was had whole."""
-        configuration = self._configuration
-        for _ in range(SNAPSHOT_TRIES):
-            if is_ending():
-                break
-            try:
-                await asyncio.to_thread(
-                    take_snapshot, configuration, url, standing, keep, is_ending
-                )
-            except ClewError as error:
-                self._tell(url, error)
-                await asyncio.sleep(SNAPSHOT_AGAIN_S)
-            else:
-                self._told = None
-                return True
-        return False
-
-    def _tell(self, url: str, error: ClewError) -> None:
-        """Say why, unless that was said: it is asked for every second, by one role after another.
-
-        A snapshot that broke off is another each time, and the same trouble.
-        """
-        if error.message == self._told:
-            return
-        self._told = error.message
-        is_key = error.code in REFUSALS
-        hint = "give every server of the group the same --peer-key" if is_key else error.hint
-        logger.warning(
-            "the snapshot of %s was not had whole, and is asked for again: %s%s",
-            url,
-            error.message,
-            f"; {hint}" if hint else "",
-        )
 
 
 def take_snapshot(

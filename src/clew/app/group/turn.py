@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -29,6 +30,29 @@ class Change:
     epoch: int | None = None
     force: bool = False
     resumes: bool = False
+
+
+class Changes:
+    """The ends of roles, as they are heard of. One event loop waits for them."""
+
+    def __init__(self) -> None:
+        self._heard: asyncio.Queue[Change] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+
+    def add(self, change: Change) -> None:
+        """Have the role that is open end; from any thread."""
+        self._loop.call_soon_threadsafe(self._heard.put_nowait, change)
+
+    async def wait(self, *, leads: bool) -> Change:
+        """Wait for the end of a role; what would change nothing is passed over.
+
+        What a standby needed before it led is so as well: a leader takes no snapshot.
+        """
+        idle = (Turn.LEAD, Turn.SNAPSHOT) if leads else (Turn.FOLLOW,)
+        while True:
+            change = await self._heard.get()
+            if change.turn not in idle:
+                return change
 
 
 class Stopwatch:
