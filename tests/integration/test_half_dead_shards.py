@@ -26,6 +26,7 @@ from clew.store.engine.exchange import ScanAnswer, decode_answer, decode_frame, 
 from clew.store.page import decode_cursor, encode_cursor
 from clew.surfaces.rest.merged_feed import MergedFeed
 from clew.surfaces.rest.streams import ExportStream
+from clew.surfaces.rest.threads import QueryThreads
 from clew.surfaces.rest.watch_shards import ShardedMessages
 from clew.team.comments.parameters import CommentEdit, NewComment
 from clew.team.comments.sharded import ShardedComments
@@ -145,6 +146,45 @@ def test_a_shard_that_takes_long_to_be_found_missing_is_left_out_of_what_comes_n
                 assert [shard.name for shard, _ in found.answers] == ["a"]
             # Where the connection broke it was asked again at once, and then no more.
             assert len(dead.heard) == (1 if kind == "silent" else 2)
+        finally:
+            ended.set()
+            shards.close()
+
+
+def test_shards_have_no_longer_than_the_question_that_they_are_asked_for() -> None:
+    ended = threading.Event()
+
+    def hold(_: Heard) -> bytes:
+        ended.wait(PATIENT_S)
+        return b""
+
+    def count(shards: Shards) -> int:
+        return len(shards.ask(lambda server: server.get("/x")).answers)
+
+    async def ask(shards: Shards) -> list[object]:
+        threads = QueryThreads(1, name="deadline", seconds_max=TIMEOUT_S)
+        try:
+            # What is asked after that deadline has passed is asked of nobody.
+            return await asyncio.gather(
+                threads.run(lambda: [count(shards), count(shards)]), return_exceptions=True
+            )
+        finally:
+            await threads.close()
+
+    with ScriptedServer(lambda _: answer({})) as well, ScriptedServer(hold) as dead:
+        shards = Shards([Shard("a", well.url), Shard("b", dead.url)], timeout_s=2 * PATIENT_S)
+        try:
+            began = time.monotonic()
+            (error,) = asyncio.run(ask(shards))
+            assert isinstance(error, ClewError)
+            assert error.code is ErrorCode.TIMEOUT
+            assert time.monotonic() - began < PATIENT_S
+            dead.wait_until_left()
+            assert (len(well.heard), len(dead.heard)) == (1, 1)
+            # That the question had little time says nothing of the shard.
+            ended.set()
+            assert count(shards) == 1
+            assert len(dead.heard) > 1
         finally:
             ended.set()
             shards.close()
@@ -370,17 +410,6 @@ def test_an_export_that_lost_a_shard_at_its_end_does_not_end_whole(is_lost: bool
         if is_lost:
             note_missing("b", "away")
 
-    class Here:
-        """As much of a desk as an export needs: who asks may, and work is done at once."""
-
-        threads = identity = property(lambda self: self)
-
-        def is_valid(self, _: object) -> bool:
-            return True
-
-        async def run(self, work: Any) -> Any:
-            return work()
-
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -393,9 +422,15 @@ def test_an_export_that_lost_a_shard_at_its_end_does_not_end_whole(is_lost: bool
         scope = {"type": "http", "method": "GET", "headers": []}
         asked = SimpleNamespace(request=Request(scope, receive), caller=None)
         form = {"media_type": "application/x-ndjson", "filename": "traces.ndjson"}
-        stream = ExportStream(Here(), asked, "traces", pieces(), **form)  # type: ignore[arg-type]
+        threads = QueryThreads(1, name="export")
+        # As much of a desk as an export needs: who asks may.
+        desk: Any = SimpleNamespace(
+            threads=threads, identity=SimpleNamespace(is_valid=lambda _: True)
+        )
+        stream = ExportStream(desk, asked, "traces", pieces(), **form)  # type: ignore[arg-type]
         with gather(("a", "b")):
             await stream(scope, receive, send)
+        await threads.close()
 
     asyncio.run(export())
     assert [message.get("body") for message in sent[1:]] == ([b"one"] if is_lost else [b"one", b""])

@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
+from clew.base.deadline import seconds_left
 from clew.base.errors import ClewError, ErrorCode
-from clew.surfaces.rest.threads import QueryThreads
+from clew.surfaces.rest.threads import LEFT_MAX, QueryThreads
 
 
 def test_one_more_than_the_line_holds_is_told_to_come_back() -> None:
@@ -65,3 +66,106 @@ def test_an_error_comes_to_the_one_who_asked() -> None:
         await threads.close()
 
     asyncio.run(fail())
+
+
+class Held:
+    """Work that does not end by itself, whatever anybody says: as an engine that hangs."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.begun = threading.Semaphore(0)
+
+    def __call__(self) -> str:
+        self.begun.release()
+        self.go.wait()
+        return "at last"
+
+
+def test_who_asks_is_told_at_the_deadline_whatever_the_threads_are_doing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def hang() -> list[object]:
+        threads = QueryThreads(1, name="test", seconds_max=0.2)
+        held = Held()
+        said: list[object] = []
+        running = [asyncio.create_task(threads.run(held)) for _ in range(3)]
+        for answer in asyncio.as_completed(running):
+            with pytest.raises(ClewError) as caught:
+                await answer
+            said.append(caught.value.code)
+        # Each that had begun has its thread yet; another one is there for what comes next.
+        assert threads.left == held.begun._value
+        said.append(await threads.run(lambda: "well", seconds=60))
+        assert threads.waiting == threads.busy == 0
+        held.go.set()
+        await threads.close()
+        return said
+
+    assert asyncio.run(hang()) == [ErrorCode.TIMEOUT] * 3 + ["well"]
+    # What it was at is known afterwards.
+    assert "__call__" in caplog.text
+
+
+def test_no_more_threads_are_left_than_may_be_and_all_who_ask_are_answered() -> None:
+    async def hang() -> None:
+        threads = QueryThreads(2, name="test", seconds_max=0.05)
+        held = Held()
+        for _ in range(LEFT_MAX // 2 + 3):
+            answers = await asyncio.gather(
+                threads.run(held), threads.run(held), return_exceptions=True
+            )
+            assert [getattr(each, "code", each) for each in answers] == [ErrorCode.TIMEOUT] * 2
+        assert threads.left == LEFT_MAX
+        held.go.set()
+        # They come back, and those whose place was taken end.
+        while threads.left:
+            await threads.run(lambda: None, seconds=60)
+        assert await threads.run(lambda: 7, seconds=60) == 7
+        await threads.close()
+
+    asyncio.run(hang())
+
+
+def test_what_hangs_does_not_keep_a_server_from_its_end() -> None:
+    async def end() -> None:
+        threads = QueryThreads(1, name="test", seconds_max=0.2)
+        held = Held()
+        asking = asyncio.create_task(threads.run(held))
+        waiting = asyncio.create_task(threads.run(lambda: None))
+        await asyncio.to_thread(held.begun.acquire)
+        await threads.close()
+        with pytest.raises(ClewError):
+            await asking
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        with pytest.raises(ClewError) as caught:
+            await threads.run(lambda: None)
+        assert caught.value.code is ErrorCode.UNAVAILABLE
+        held.go.set()
+
+    asyncio.run(end())
+
+
+def test_an_end_of_an_iterator_that_nobody_caught_is_told_too() -> None:
+    async def ask() -> None:
+        threads = QueryThreads(1, name="test", seconds_max=60)
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await threads.run(lambda: next(iter(())))
+        await threads.close()
+
+    asyncio.run(ask())
+
+
+def test_what_a_question_asks_in_turn_has_no_longer_than_it_has_itself() -> None:
+    async def ask() -> tuple[float, float]:
+        threads = QueryThreads(1, name="test", seconds_max=60)
+        left = await threads.run(lambda: seconds_left(1000))
+        short = await threads.run(lambda: seconds_left(0.5))
+        await threads.close()
+        return left, short
+
+    left, short = asyncio.run(ask())
+    assert 0 < left <= 60
+    assert short == 0.5
+    # Where no question is being answered there is no end.
+    assert seconds_left(1000) == 1000

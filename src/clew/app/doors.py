@@ -74,6 +74,10 @@ TREE_THREADS: Final = 2
 GRPC_ADDRESS_FLAG: Final = "--otlp-grpc"
 
 
+SHARD_SECONDS: Final = 10.0
+"""What the time of a question has room for on a query tier: the default of ``--shard-timeout``."""
+
+
 def import_doors(configuration: Configuration) -> None:
     """Import what `Doors.open` will need, beyond what this module has already."""
     if configuration.otlp_grpc is not None:
@@ -81,6 +85,12 @@ def import_doors(configuration: Configuration) -> None:
         import clew.surfaces.grpc.identity
         import clew.surfaces.grpc.jaeger
         import clew.surfaces.grpc.server  # noqa: F401 - to have been imported
+
+
+def _question_seconds(configuration: Configuration) -> float:
+    """Return how long a question may take: where shards have longer than usual, so has it."""
+    beyond = configuration.shard_timeout - SHARD_SECONDS if configuration.shards else 0.0
+    return configuration.question_timeout + max(0.0, beyond)
 
 
 def _answer_foreign(store: Store) -> Callable[[ScanQuestion], ScanAnswer] | None:
@@ -122,9 +132,13 @@ class Doors:
             BodyBudget(configuration.otlp_inflight_bytes_max),
             self._check_taking,
         )
-        self._threads = QueryThreads(configuration.query_threads, name="query")
+        seconds = _question_seconds(configuration)
+        self._threads = QueryThreads(configuration.query_threads, name="query", seconds_max=seconds)
         self._live_threads = QueryThreads(
-            LIVE_THREADS, name="live", waiting_max=2 * configuration.live_clients_max
+            LIVE_THREADS,
+            name="live",
+            waiting_max=2 * configuration.live_clients_max,
+            seconds_max=seconds,
         )
         self.tree = TreeHouse(
             configuration,
@@ -144,7 +158,7 @@ class Doors:
         self._otlp_inside = self._open_otlp("http")
         self._export: ExportServices | None = None
         self._tree_service = TreeService(store.database, self.tree.keeper, store.access)
-        self._tree_threads = QueryThreads(TREE_THREADS, name="tree")
+        self._tree_threads = QueryThreads(TREE_THREADS, name="tree", seconds_max=seconds)
         self._links = LinkIntake(
             self._taking(functools.partial(store.pipeline.accept, store.links)), time.time_ns
         )

@@ -20,6 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from clew.base.deadline import seconds_left
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import GATHERING, STANDBY, note_missing, note_standby
 from clew.remote.choice import Choice, Told, is_unsure
@@ -110,7 +111,8 @@ class Shards:
     ) -> Gathered[T]:
         """Return what each shard answers to a call, of all at once; `only` names some of them.
 
-        `call` must be a question: it may be asked twice where a kept connection broke.
+        They have no longer than the question that is being answered has itself. `call` must be a
+        question: it may be asked twice where a kept connection broke.
 
         Raises:
             ClewError: UNAVAILABLE when none answers; what a shard says to the question itself.
@@ -189,15 +191,15 @@ class Shards:
             ClewError: what the shard says, or that it does not answer, with its name.
         """
         shard = next(shard for shard in self.shards if shard.name == name)
-        line, asking = self._lines[name], Asking()
+        line, asking, seconds = self._lines[name], Asking(), seconds_left(self.timeout_s)
         future = self._threads.submit(line.write, call, _caller_key(), asking)
-        if not wait([future], timeout=self.timeout_s).done:
+        if not wait([future], timeout=seconds).done:
             future.cancel()
             asking.give_up()
             line.hear_loss()
             raise ClewError(
                 ErrorCode.TIMEOUT,
-                f"shard {name}: it did not answer in {self.timeout_s:g} s: whether it did what was"
+                f"shard {name}: it did not answer in {seconds:.3g} s: whether it did what was"
                 " sent is not known",
                 hint="look whether it was done before you send it again",
             )
@@ -252,7 +254,9 @@ class Shards:
         self, calls: Mapping[str, Callable[[Server], T]], timeout_s: float | None
     ) -> list[tuple[Shard, T | ClewError]]:
         """Return what shards answer, or why they do not, in the order of the shards."""
-        seconds = self.timeout_s if timeout_s is None else min(timeout_s, self.timeout_s)
+        seconds = seconds_left(
+            self.timeout_s if timeout_s is None else min(timeout_s, self.timeout_s)
+        )
         waiting = [
             self._begin(shard, None if self._lines[shard.name].is_left_out else calls[shard.name])
             for shard in self.shards
@@ -308,7 +312,7 @@ class Shards:
             # A shorter look says nothing of the time that shards have for an answer, and a question
             # that never left this server says nothing of the shard.
             self._lines[waiting.shard.name].hear_silence()
-        return ClewError(ErrorCode.TIMEOUT, f"it did not answer in {seconds:g} s")
+        return ClewError(ErrorCode.TIMEOUT, f"it did not answer in {seconds:.3g} s")
 
 
 def _caller_key() -> str | None:

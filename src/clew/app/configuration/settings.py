@@ -353,6 +353,13 @@ class Configuration:
     query_threads: int = setting(
         "4", parse_positive, "How many questions are worked on at once; others wait their turn."
     )
+    question_timeout: float = setting(
+        "50",
+        parse_seconds,
+        "How many seconds a question may take in all, its time in line included, before whoever "
+        "asked is told so (504); one statement has 30 at most. On a query tier it has as many more "
+        "as `--shard-timeout` has above its default.",
+    )
     live_clients_max: int = setting(
         "32", parse_positive, "How many live feeds may be open at once; one more gets 429."
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from clew.base.deadline import seconds_left
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.engine.clients import ClientPool
 from clew.store.engine.contract import WORD_PART_CHARS_MIN, QueryLimits, TableSize
@@ -303,12 +304,19 @@ def _bind(value: object) -> object:
 
 
 def limits_clause(limits: QueryLimits | None, *, threads_max: int = 0) -> str:
-    """Return the SETTINGS clause for limits, zero being none; empty when there are none."""
+    """Return the SETTINGS clause for limits, zero being none; empty when there are none.
+
+    A statement has no longer than the question has of which it is a part.
+
+    Raises:
+        ClewError: TIMEOUT when the question has no time left.
+    """
     limits = limits or QueryLimits()
+    left = seconds_left(limits.time_ms_max / 1000)
     settings = [
         f"{name} = {value}"
         for name, value in (
-            ("max_execution_time", limits.time_ms_max / 1000),
+            ("max_execution_time", left),
             ("max_memory_usage", limits.memory_bytes_max),
             ("max_result_rows", limits.rows_max),
             ("max_threads", threads_max),

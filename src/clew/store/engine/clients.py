@@ -16,6 +16,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from clew.base.deadline import seconds_left
 from clew.base.errors import ClewError, ErrorCode
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class ClientPool:
         """Lend a client for the length of the block; an exception in it ends the client.
 
         Raises:
-            ClewError: OVERLOADED when none came free in time, UNAVAILABLE after `close`.
+            ClewError: OVERLOADED when none came free in time, UNAVAILABLE after `close`, TIMEOUT
+                when the question that it is for has no time left.
         """
         client = self._take()
         try:
@@ -74,7 +76,7 @@ class ClientPool:
             client.close()
 
     def _take(self) -> Client:
-        deadline = time.monotonic() + self._wait_seconds
+        deadline = time.monotonic() + seconds_left(self._wait_seconds)
         with self._changed:
             while not self._is_closed and not self._idle and self._lent >= self._clients_max:
                 if not self._changed.wait(deadline - time.monotonic()):

@@ -27,6 +27,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clew.base.deadline import seconds_left
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import GATHERING, UNSURE, missing_shards, note_behind
 from clew.store.engine.adapter import limits_clause
@@ -113,8 +114,10 @@ class Link(Protocol):
         """Ask with GET."""
         ...
 
-    def post(self, path: str, body: bytes, content_type: str) -> Answer:
-        """Ask with POST."""
+    def post(
+        self, path: str, body: bytes, content_type: str, *, is_question: bool = False
+    ) -> Answer:
+        """Ask with POST; a question may be asked twice, where a connection breaks."""
         ...
 
 
@@ -286,7 +289,7 @@ class ShardedEngine(ChdbEngine):
                 up_to=frames[number],
                 rows_max=rows_max,
                 # Nobody waits for it any longer.
-                time_ms_max=round(self._shards.timeout_s * 1000),
+                time_ms_max=round(seconds_left(self._shards.timeout_s) * 1000),
             )
             body = msgspec.msgpack.encode(asked)
             calls[name] = _Ask(body, tuple(scans))
@@ -408,7 +411,8 @@ class _Ask:
     names: tuple[str, ...]
 
     def __call__(self, link: Link) -> ScanAnswer:
-        answer = decode_answer(link.post(SCANS_PATH, self.body, MEDIA_TYPE).body)
+        asked = link.post(SCANS_PATH, self.body, MEDIA_TYPE, is_question=True)
+        answer = decode_answer(asked.body)
         if answer.scans.keys() != set(self.names):
             raise not_an_answer("what came is the answer to other scans")
         return answer

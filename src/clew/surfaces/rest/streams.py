@@ -35,6 +35,9 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {
     "otlp-proto": "application/x-protobuf",
 }
 
+PIECE_SECONDS_MAX: Final = 90.0
+"""How long a piece may take: the engine has a minute for each page, and others are before it."""
+
 
 class ExportStream(Response):
     """A response of unknown length, made piece by piece on the query threads.
@@ -98,7 +101,9 @@ class ExportStream(Response):
             raise ClewError(ErrorCode.UNAUTHENTICATED, "the API key is not valid any more")
 
     async def _next(self) -> bytes | None:
-        return await self._desk.threads.run(lambda: next(self._pieces, None))
+        threads = self._desk.threads
+        seconds = max(PIECE_SECONDS_MAX, threads.seconds_max)
+        return await threads.run(lambda: next(self._pieces, None), seconds=seconds)
 
 
 def _check_present(lacking: list[str]) -> None:
