@@ -94,10 +94,15 @@ class ServerGroup:
         self._ways: dict[Wire, ChaosProxy] = {}
         for source, target in itertools.permutations(range(servers), 2):
             # Right before the target: what is held up there has come over the wire.
-            with self._at(target):
+            with self.at(target):
                 proxy = ChaosProxy(self.ports[target], host=self._addresses[target])
             self._ways[source, target] = proxy
         self._clients, self._etcd_host = servers, servers + 1
+        self._fronts: list[ChaosProxy] = []
+        if on_hosts and self.network is None:
+            self._fronts = [ChaosProxy(port) for port in self.ports]
+        self.client_urls = [front.url for front in self._fronts] or self.urls
+        """Where whoever `cut_off_clients` is to cut off reaches the servers."""
         self.etcd: EtcdProcess | None = None
         self._leases: list[ChaosProxy] = []
         self._lease_urls: list[str] = []
@@ -108,7 +113,7 @@ class ServerGroup:
 
     def _begin_etcd(self, servers: int) -> None:
         """Start etcd, with a way to it for each server."""
-        with self._at(self._etcd_host):
+        with self.at(self._etcd_host):
             address = self._addresses[self._etcd_host]
             self.etcd = EtcdProcess(address)
             self._leases = [ChaosProxy(self.etcd.port, host=address) for _ in range(servers)]
@@ -119,14 +124,14 @@ class ServerGroup:
         schema = postgres.new_schema()
         for number in range(servers):
             address = self._addresses[number]
-            with self._at(number):
+            with self.at(number):
                 proxy = ChaosProxy(postgres.socket, host=address)
             self._leases.append(proxy)
             self._lease_urls.append(
                 postgres.url(search_path=schema, host=address, port=str(proxy.port))
             )
 
-    def _at(self, number: int) -> contextlib.AbstractContextManager[None]:
+    def at(self, number: int) -> contextlib.AbstractContextManager[None]:
         """Be on the host of a server meanwhile, where it has one."""
         if self.network is None:
             return contextlib.nullcontext()
@@ -151,7 +156,7 @@ class ServerGroup:
         }
         if self._lease_urls:
             given["lease"] = self._lease_urls[number]
-        with self._at(number):
+        with self.at(number):
             process = ServerProcess(self.folders[number], given | self._settings | settings)
         self.processes[number] = process
         return process
@@ -208,6 +213,25 @@ class ServerGroup:
                     proxy.cut()
 
     @contextlib.contextmanager
+    def cut_off_clients(self, number: int) -> Iterator[None]:
+        """Let nothing through between a server and the clients' host, and tell nobody.
+
+        Only where the test asked for hosts; the other servers reach it as before.
+        """
+        if self.network is not None:
+            wires = [(number, self._clients), (self._clients, number)]
+            self.network.cut(wires)
+            yield
+            self.network.mend(wires)
+            return
+        front = self._fronts[number]
+        front.change_weather(lost=frozenset(Way))
+        yield
+        front.weather = CALM
+        # What was lost was in the middle of something.
+        front.cut()
+
+    @contextlib.contextmanager
     def cut_off_lease(self, number: int) -> Iterator[None]:
         """Let nothing through between a server and what keeps the lease, both ways."""
         if self.network is not None and self.etcd is not None:
@@ -234,7 +258,7 @@ class ServerGroup:
         assert self.etcd is not None, "the group has none"
         self.etcd.kill()
         yield
-        with self._at(self._etcd_host):
+        with self.at(self._etcd_host):
             self.etcd.start()
 
     def _around(self, number: int) -> list[ChaosProxy]:
@@ -421,7 +445,7 @@ class ServerGroup:
         with self._within:
             for process in self.processes.values():
                 process.kill()
-            for proxy in (*self._ways.values(), *self._leases):
+            for proxy in (*self._ways.values(), *self._leases, *self._fronts):
                 proxy.close()
             if self.etcd is not None:
                 self.etcd.close()

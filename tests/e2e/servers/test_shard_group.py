@@ -21,7 +21,7 @@ from clew.testing.group import ServerGroup
 from clew.testing.history import wait_until
 from clew.testing.server import ServerProcess
 from tests.e2e.terminal import clew
-from tests.integration.wire import ask
+from tests.integration.wire import Answer, ask
 from tests.sharded_data import compared, divide, make_pieces, send
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def test_a_shard_that_is_a_group_answers_whoever_of_it_leads_and_says_so_where_n
         "objects",
     )
     with (
-        ServerGroup(tmp_path, settings={"otlp_http": "off"}) as group,
+        ServerGroup(tmp_path, settings={"otlp_http": "off"}, on_hosts=True) as group,
         ServerProcess(tmp_path / "b", QUIET) as other,
     ):
         group.start_all("leader", "standby")
@@ -116,7 +116,8 @@ def test_a_shard_that_is_a_group_answers_whoever_of_it_leads_and_says_so_where_n
         send(group.urls[0], first)
         send(other.url, second)
         group.wait_in_step(0)
-        shards = f"a={group.urls[1]},b={other.url},a={group.urls[0]}"
+        first_url, second_url = group.client_urls
+        shards = f"a={second_url},b={other.url},a={first_url}"
         with (
             ServerProcess(tmp_path / "tier", QUIET | PATIENT | {"shards": shards}) as tier,
             Listener(tier.url, "/api/v1/traces/live") as listener,
@@ -164,8 +165,8 @@ def test_a_shard_that_is_a_group_answers_whoever_of_it_leads_and_says_so_where_n
             assert states_of(told.document, group) == ["away", "waits"]
             # Whoever asks here alone may not reach it.
             (note,) = told.document["notes"]
-            assert note.startswith(f"if {group.urls[0]} is gone, have one lead a: ")
-            assert note.endswith(f"clew promote --server {group.urls[1]}")
+            assert note.startswith(f"if {first_url} is gone, have one lead a: ")
+            assert note.endswith(f"clew promote --server {second_url}")
             refused = ask(tier.url, "POST", "/internal/promote", b"{}", JSON)
             assert refused.status == 409
             assert b"promote a server of the shard" in refused.body
@@ -177,7 +178,7 @@ def test_a_shard_that_is_a_group_answers_whoever_of_it_leads_and_says_so_where_n
             comments = f"/api/v1/traces/{trace}/comments"
             refused = ask(tier.url, "POST", comments, b'{"body":"who?"}', JSON)
             assert refused.status == 503
-            assert f"answers here leads (no answer: {group.urls[0]})".encode() in refused.body
+            assert f"answers here leads (no answer: {first_url})".encode() in refused.body
 
             wait_until(
                 lambda: ["a"] in listener.told("standby_shards"),
@@ -227,7 +228,119 @@ def test_a_shard_that_is_a_group_answers_whoever_of_it_leads_and_says_so_where_n
                 "it is told who leads now",
             )
             check_numbers(group, other.url, tmp_path)
+            cuts = Cuts(group, tier, comments, lists[0], ["here"])
+            cuts.cut_off_leader(1, 0)
+            cuts.cut_off_standby(0)
+            cuts.part(1, 0)
         group.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Networks that are cut around a tier over a group, one after the other.
+
+    `comments` is where those of a trace of the group are written, `kept` what was acknowledged.
+    """
+
+    group: ServerGroup
+    tier: ServerProcess
+    comments: str
+    list_path: str
+    kept: list[str]
+
+    def write(self, body: str) -> Answer:
+        """Write through the tier, and remember what was acknowledged."""
+        said = json.dumps({"author": "ada", "body": body}).encode()
+        written = ask(self.tier.url, "POST", self.comments, said, JSON)
+        if written.status == 201:
+            self.kept.append(body)
+        return written
+
+    def check_kept(self, number: int) -> None:
+        """See that a server has what was acknowledged, once each, and nothing that was refused."""
+
+        def show() -> list[str]:
+            with self.group.at(number):
+                told = json.loads(ask(self.group.urls[number], "GET", self.comments).body)
+            return sorted(each["body"] for each in told["comments"])
+
+        # A standby hears of it with what comes next.
+        wait_until(
+            lambda: set(self.kept) <= set(show()), WAIT_SECONDS, "it shows what was acknowledged"
+        )
+        assert show() == sorted(self.kept)
+
+    def see_spans(self, *, may_lack: bool = False) -> tuple[list[str], bool]:
+        """Return the spans that the tier lists, and whether a standby told of them.
+
+        With `may_lack` not all that was acknowledged last has to be shown.
+        """
+        document, headers = get(self.tier.url, self.list_path)
+        assert may_lack or "x-clew-partial" not in headers
+        return [span["span_id"] for span in document["spans"]], STANDBY in headers
+
+    def cut_off_leader(self, leader: int, standby: int) -> None:
+        """Cut the tier off the leader alone, whose group is whole."""
+        whole, _ = self.see_spans()
+        with self.group.cut_off_clients(leader):
+            assert self.see_spans() == (whole, True)
+            refused = self.write("to nobody")
+            assert refused.status == 503
+            away = self.group.client_urls[leader]
+            assert f"answers here leads (no answer: {away})".encode() in refused.body
+            # The group goes on, and what it takes in is seen by way of its standby.
+            with self.group.at(leader):
+                path, body = self.comments, b'{"author":"ben","body":"beside"}'
+                written = ask(self.group.urls[leader], "POST", path, body, JSON)
+            assert (written.status, written.headers["x-clew-acks"]) == (201, "2")
+            self.kept.append("beside")
+            wait_until(
+                lambda: b"beside" in ask(self.tier.url, "GET", self.comments).body,
+                WAIT_SECONDS,
+                "the standby shows what was written meanwhile",
+            )
+            assert self.see_spans() == (whole, True)
+        wait_until(lambda: is_led(self.tier), WAIT_SECONDS, "the leader is asked again")
+        assert self.see_spans() == (whole, False)
+        assert self.write("to the leader").status == 201
+        self.check_kept(standby)
+
+    def cut_off_standby(self, standby: int) -> None:
+        """Cut the tier off the standby alone: nobody notices."""
+        whole, _ = self.see_spans()
+        with self.group.cut_off_clients(standby):
+            assert self.see_spans() == (whole, False)
+            assert self.write("without the standby").status == 201
+            assert self.see_spans() == (whole, False)
+        self.check_kept(standby)
+
+    def part(self, old: int, new: int) -> None:
+        """Cut the leader off its standby, with the tier between them, and have that one lead."""
+        whole, _ = self.see_spans()
+        self.group.wait_in_step(old)
+        with self.group.partition(old):
+            self.group.wait_missed(old, new)
+            # Nothing that one server alone would have is acknowledged.
+            assert self.see_spans() == (whole, False)
+            assert self.write("to one alone").status == 503
+            assert self.group.promote(new)[0] == 202
+            self.group.wait_claimed(new)
+            # Two say that they lead, and who was deposed does not know it; the larger epoch counts.
+            wait_until(
+                lambda: roles_of(self.tier, self.group)[new] == "leads",
+                WAIT_SECONDS,
+                "the new leader is asked",
+            )
+            assert self.see_spans(may_lack=True) == (whole, True)
+            assert self.write("to the deposed").status == 503
+            self.check_kept(new)
+        self.group.wait_leading(new)
+        wait_until(lambda: is_led(self.tier), WAIT_SECONDS, "it leads for good")
+        assert self.see_spans() == (whole, False)
+        assert self.write("to the new one").status == 201
+        self.group.wait_in_step(new)
+        for number in (old, new):
+            self.check_kept(number)
 
 
 def is_led(tier: ServerProcess) -> bool:
@@ -239,14 +352,14 @@ def roles_of(tier: ServerProcess, group: ServerGroup) -> list[str | None]:
     """Return what each server of the group says that it is; `leads` of the one that is asked."""
     members = get(tier.url, "shards")[0]["shards"][0]["members"]
     roles = {each["url"]: "leads" if each["leads"] else each["role"] for each in members}
-    return [roles[url] for url in group.urls]
+    return [roles[url] for url in group.client_urls]
 
 
 def states_of(document: dict[str, Any], group: ServerGroup) -> list[str]:
     """Return how the servers of the group are, by what is told of the first shard."""
     shard, _ = document["servers"]
     states = {member["url"]: member["state"] for member in shard["members"]}
-    return [states[url] for url in group.urls]
+    return [states[url] for url in group.client_urls]
 
 
 def check_numbers(group: ServerGroup, other: str, folder: Path) -> None:

@@ -12,11 +12,15 @@ import grpc
 import pytest
 from mcp import Client, StdioServerParameters
 
+from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import Shard, gather
+from clew.remote.shards import Shards
 from clew.surfaces.grpc._gen import query_service_pb2 as pb
 from clew.surfaces.grpc.jaeger import SERVICE
 from clew.testing.group import ServerGroup
 from clew.testing.history import wait_until
 from clew.testing.requests import spans_request
+from clew.testing.server import ServerProcess
 from clew.tree.client.client import TrailsClient
 from clew.tree.frames.info import TrailsConfig
 from tests.e2e.terminal import clew
@@ -25,10 +29,17 @@ from tests.integration.wire import ask
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clew.testing.server import ServerProcess
     from tests.e2e.terminal import Ended
 
 WAIT_SECONDS = 90.0
+TIER = {
+    "otlp_http": "off",
+    "otlp_grpc": "off",
+    "trails": "off",
+    "links": "off",
+    # Nothing here is about how fast anybody is.
+    "shard_timeout": "30",
+}
 TRACE = "07" * 16
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 BODY = spans_request("checkout", [(bytes([7]) * 16, bytes([1]) * 8)]).SerializeToString()
@@ -219,15 +230,71 @@ def test_a_standby_with_keys_reads_at_all_doors_and_refuses_writes_with_the_lead
         assert pinned[1].stat().st_mode & 0o777 == 0o600
         assert ask(leader, "GET", "/internal/server-key").status == 401
 
-        # A key that is none: both say so, and what the leader sends arrives all the same.
-        assert group.processes.pop(1).terminate() == 0
         wrong = f"{key[:-4]}AAAA"
-        standby = group.start(1, peer_key=wrong)
+        check_tier(group, key, wrong, tmp_path / "tier")
+
+        # A key that is none: both say so, and what the leader sends arrives all the same.
+        assert group.processes.pop(0).terminate() == 0
+        standby = group.start(0, peer_key=wrong)
         wait_until(lambda: "--peer-key" in standby.stderr, WAIT_SECONDS, "the standby says so")
         wait_until(
-            lambda: "--peer-key" in group.processes[0].stderr, WAIT_SECONDS, "the leader says so"
+            lambda: "--peer-key" in group.processes[1].stderr, WAIT_SECONDS, "the leader says so"
         )
         for process in group.processes.values():
             assert wrong not in process.stderr
-        group.wait_leading(0)
+        group.wait_leading(1)
         group.end()
+
+
+def check_tier(group: ServerGroup, key: str, wrong: str, folder: Path) -> None:
+    """Ask a tier with the group as a shard, while the other server comes to lead."""
+    shard = Shard("a", group.urls[0], (group.urls[1],))
+    written: list[str] = []
+    comments = f"/api/v1/traces/{TRACE}/comments"
+
+    def write(tier: ServerProcess, body: str) -> int:
+        said = json.dumps({"author": "cy", "body": body}).encode()
+        status = ask(tier.url, "POST", comments, said, JSON).status
+        if status == 201:
+            written.append(body)
+        return status
+
+    def show(url: str) -> list[str]:
+        told = ask(url, "GET", comments, headers={"x-api-key": key})
+        return [each["body"] for each in told.document["comments"] if each["author"] == "cy"]
+
+    named = {"shards": ",".join(f"a={url}" for url in shard.urls), "shard_key": key}
+    with ServerProcess(folder, TIER | named) as tier:
+        assert ask(tier.url, "GET", f"/api/v1/traces/{TRACE}").status == 200
+        assert write(tier, "by the tier's key") == 201
+        wait_until(lambda: show(group.urls[1]) == written, WAIT_SECONDS, "the standby has it")
+
+        group.kill(0)
+        read = ask(tier.url, "GET", f"/api/v1/traces/{TRACE}")
+        assert (read.status, read.headers["x-clew-standby"]) == (200, "a")
+        assert write(tier, "to nobody") == 503
+        promoted = clew("promote", server=group.urls[1], environ={"CLEW_API_KEY": key})
+        assert promoted.code == 0, promoted.stderr
+        group.start(0, peer_key=key)
+        group.wait_leading(1)
+
+        def is_led() -> bool:
+            return "x-clew-standby" not in ask(tier.url, "GET", "/api/v1/services").headers
+
+        wait_until(is_led, WAIT_SECONDS, "the new leader is asked")
+        assert write(tier, "to the new one") == 201
+        assert show(tier.url) == show(group.urls[1]) == written
+    for keys, asked_with in (({}, key), ({"a": wrong}, key), ({}, wrong), ({}, None)):
+        shards = Shards([shard], api_keys=keys, timeout_s=WAIT_SECONDS)
+        try:
+            with gather(shards.names, asked_with):
+                if not keys and asked_with == key:
+                    assert shards.ask(lambda server: server.get("/api/v1/services")).answers
+                    continue
+                # Told by name, and not as a shard that is away.
+                with pytest.raises(ClewError, match=r"^shard a: ") as refused:
+                    shards.ask(lambda server: server.get("/api/v1/services"))
+            assert refused.value.code is ErrorCode.UNAUTHENTICATED
+            assert wrong not in refused.value.message
+        finally:
+            shards.close()

@@ -1,12 +1,12 @@
 """The threads on which questions are answered: few, with a bounded line in front of them.
 
 Theory of operation. The engine blocks its caller, so no question runs on the event loop. Each has a
-deadline, its time in line included, and at the deadline whoever asked is told, whatever its thread
-is doing: the event loop answers, and asks nobody. A question whose client has gone away while it
-waited is never begun; one that runs is ended by the limits of what it asks (`clew.base.deadline`).
-Where one is not, its thread is left to it: what the thread is at is said on the log, and another
-one takes its place, a bounded number of times. A thread that comes back to find its place taken
-ends.
+deadline, its time in line included, and what it asks in turn has no longer (`clew.base.deadline`),
+so that it ends by itself. Where it does not, whoever asked is told a moment later, whatever its
+thread is doing: the event loop answers, and asks nobody. The thread is left to the question: what
+it is at is said on the log, and another one takes its place, a bounded number of times. A thread
+that comes back to find its place taken ends. A question whose client has gone away while it waited
+is never begun.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ WAITING_MAX: Final = 64
 SECONDS_MAX: Final = 50.0
 """How long a question may take in all: longer than the half minute that one statement has, and
 shorter than the minute that our clients wait, so that they hear why there is no answer."""
+
+GRACE_SHARE: Final = 0.1
+GRACE_SECONDS_MAX: Final = 1.0
+"""How much longer than its time a question is waited for: what ends it by itself ends it then, and
+its thread has to say so."""
 
 LEFT_MAX: Final = 16
 """Threads that may be left to questions which do not end: as many as the engine has clients, so
@@ -130,7 +135,8 @@ class QueryThreads:
         )
         context.run(DEADLINE.set, job.until)
         self._begin(job)
-        job.timer = loop.call_later(job.seconds, self._end_overdue, job)
+        grace = min(GRACE_SHARE * job.seconds, GRACE_SECONDS_MAX)
+        job.timer = loop.call_later(job.seconds + grace, self._end_overdue, job)
         try:
             return await answer
         except asyncio.CancelledError:
