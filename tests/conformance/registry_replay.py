@@ -21,7 +21,7 @@ from clew.store.database.contract import Database, Schema
 from clew.store.database.sqlite import DatabaseOptions, SqliteDatabase
 from tests.conformance.registry_places import SqlitePlace
 
-DEADLINE_S: Final = 30.0
+DEADLINE_S: Final = 60.0
 
 FUNCTIONS: Final = frozenset(
     {

@@ -10,7 +10,7 @@ from typing import Any
 from clew.base.errors import ClewError
 from clew.store.database.contract import Database, Result, Transaction
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 def put(name: str, text: str = "") -> Callable[[Transaction], str]:

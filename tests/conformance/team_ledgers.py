@@ -22,7 +22,7 @@ from clew.team.merging.strategy import ConflictStrategy
 from clew.team.trailbase.contract import Remote
 
 CREATE, UPDATE, DELETE = SyncOperationType
-WAIT_S = 30.0
+WAIT_S = 60.0
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TEAM = "01964b2e-0000-7000-8000-00000000000a"
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ALL = Snapshot(flushed=1 << 40, acked=1 << 40)
 NO_LIMITS = QueryLimits()
 DAY_SECONDS = 86_400
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 
 @pytest.fixture(params=ADAPTERS)

@@ -22,7 +22,7 @@ from tests.integration.link_bodies import descriptor_bytes, set_bytes
 
 CLIENT = httpx.Client(timeout=60)
 
-WAIT_SECONDS_MAX = 30.0
+WAIT_SECONDS_MAX = 60.0
 
 NOWHERE = "-"
 """What the table says of input that a door cannot be given."""

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @dataclass

@@ -39,7 +39,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 
 
 def write(database: Database, *made: changes.Change) -> Kept:
-    return database.submit(lambda transaction: keep(transaction, made)).result(20)
+    return database.submit(lambda transaction: keep(transaction, made)).result(60)
 
 
 def make_app(app_id: str, *above: str, **fields: Any) -> App:
@@ -364,7 +364,7 @@ def test_the_outbox_counts_on_whatever_is_forgotten(database: Database) -> None:
     assert [number for number, _ in kept.happened] == [1, 2]
     ids = database.read(lambda reading: retention.find_old_entries(reading, NOW + 1))
     assert ids == [1]
-    database.submit(lambda transaction: retention.remove_entries(transaction, ids)).result(20)
+    database.submit(lambda transaction: retention.remove_entries(transaction, ids)).result(60)
     assert [number for number, _ in write(database, happened("a")).happened] == [3]
 
     def look(reading: Any) -> None:
@@ -396,12 +396,12 @@ def test_old_statuses_go_and_what_counts_stays(
         after = ids[-1]
         database.submit(
             lambda transaction, ids=ids: retention.remove_messages(transaction, ids)  # type: ignore[misc]
-        ).result(20)
+        ).result(60)
     assert database.read(retention.find_talkative_apps) == ["c"]
     while ids := database.read(lambda reading: retention.find_many_statuses(reading, "c")):
         database.submit(
             lambda transaction, ids=ids: retention.remove_messages(transaction, ids)  # type: ignore[misc]
-        ).result(20)
+        ).result(60)
     rows = database.read(
         lambda reading: reading.rows("SELECT app_id, seq FROM messages ORDER BY app_id, seq")
     )
@@ -475,7 +475,7 @@ def test_an_app_goes_with_everything_that_is_kept_of_it_or_not_at_all(database: 
                 " created_at) VALUES (:app_id, :app_id, 's', '[]', 1, 'l', 1)",
                 {"app_id": app_id},
             )
-        ).result(20)
+        ).result(60)
     whole = count()
     with pytest.raises(StaleError):
         write(
@@ -517,7 +517,7 @@ def test_old_crashes_go_and_commands_that_are_over(
     crashes = []
     while ids := database.read(lambda reading: retention.find_old_crashes(reading, NOW + 3)):
         crashes += ids
-        database.submit(lambda writing, ids=ids: retention.remove_crashes(writing, ids)).result(20)  # type: ignore[misc]
+        database.submit(lambda writing, ids=ids: retention.remove_crashes(writing, ids)).result(60)  # type: ignore[misc]
     assert crashes == [1, 2, 3]
     commands: list[int] = []
     after: int | None = 0
@@ -531,7 +531,7 @@ def test_old_crashes_go_and_commands_that_are_over(
     # One is open, and the last for another target; one of an app that may still return; one young.
     assert commands == [1, 4]
     removed = database.submit(lambda writing: retention.remove_commands(writing, commands))
-    assert removed.result(20) == 2
+    assert removed.result(60) == 2
 
 
 def test_entries_go_only_as_far_as_they_were_told(database: Database) -> None:
@@ -550,9 +550,9 @@ def test_entries_go_only_as_far_as_they_were_told(database: Database) -> None:
     assert find(NOW + 3, 2) == [1, 2]
     assert find(NOW + 99, None) == [1, 2, 3, 4, 5]
     cut = database.submit(lambda writing: retention.remove_entries_until(writing, 4))
-    assert cut.result(20) == 4
+    assert cut.result(60) == 4
     cut = database.submit(lambda writing: retention.remove_entries_until(writing, 99))
-    assert cut.result(20) == 1
+    assert cut.result(60) == 1
     assert database.read(questions.get_outbox_bounds) == (6, 6)
 
 

@@ -136,7 +136,7 @@ class MemoryEngine:
     def values(self) -> Counter[int]:
         return Counter(row["Value"] for name in ("evens", "odds") for row in self.rows(name))
 
-    def wait_for(self, condition: Callable[[], bool], deadline_s: float = 20.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], deadline_s: float = 60.0) -> None:
         """Wait until an insert, or an attempt at one, makes a condition true."""
         with self._changed:
             assert self._changed.wait_for(condition, deadline_s)

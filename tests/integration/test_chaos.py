@@ -12,7 +12,7 @@ from clew.testing.chaos import ChaosProxy, Harm, Way
 from clew.testing.history import wait_until
 from clew.testing.network import HeldPorts
 
-SECONDS_MAX = 10.0
+SECONDS_MAX = 60.0
 
 
 class Echo:

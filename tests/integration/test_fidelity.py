@@ -37,7 +37,7 @@ REQUESTS: dict[Signal, Any] = {
     Signal.LOGS: ExportLogsServiceRequest,
     Signal.METRICS: ExportMetricsServiceRequest,
 }
-SECONDS_MAX = 30.0
+SECONDS_MAX = 60.0
 WAYS_IN = ("http-protobuf", "http-json", "grpc")
 
 

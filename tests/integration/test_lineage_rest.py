@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CLIENT = httpx.Client(timeout=60)
 PROTOBUF: Final = {"content-type": "application/x-protobuf"}
-WAIT_SECONDS_MAX: Final = 30.0
+WAIT_SECONDS_MAX: Final = 60.0
 
 STARTED_S: Final = int(time.time()) - 3600
 """When items were put out whose times are told."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Message = MutableMapping[str, Any]
 
 SCOPE = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
-WAIT_SECONDS_MAX = 30.0
+WAIT_SECONDS_MAX = 60.0
 
 
 def log_record(body: str) -> doc.LogRecord:

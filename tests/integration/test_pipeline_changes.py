@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LAZY = PipelineOptions(flush=FlushOptions(interval_s=1000.0), log=LogOptions(segment_bytes=1000))
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class Book:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from clew.store.database.postgres.database import PostgresDatabase
     from clew.testing.postgres import PostgresProcess
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 NOTES = Schema(
     "notes",
     (
@@ -341,8 +341,8 @@ def test_a_server_killed_under_load_loses_and_doubles_nothing_acknowledged(
         thread.start()
     for kills_left in (3, 2, 1, 0):
         seen = len(acked)
-        # It syncs every file of its own before it is back, a thousand of them.
-        patience = time.monotonic() + 3 * DEADLINE_S
+        # It syncs what is its own before it is back.
+        patience = time.monotonic() + DEADLINE_S
         while len(acked) <= seen + 20 and time.monotonic() < patience:
             over.wait(0.05)
         assert len(acked) > seen + 20

@@ -14,7 +14,7 @@ import uvloop
 
 from clew.surfaces import connection
 
-SECONDS_MAX = 30.0
+SECONDS_MAX = 60.0
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

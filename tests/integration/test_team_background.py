@@ -45,7 +45,7 @@ def fake() -> Iterator[FakeTrailBase]:
 
 async def until(is_so: Callable[[], bool], what: str = "") -> None:
     """Wait for a condition."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < deadline, what or "it does not come"
         await asyncio.sleep(0.005)

@@ -37,7 +37,7 @@ NAMES = ("a:4317", "b:4317")
 RING = Ring(NAMES)
 TRACES = [ids_of(0x71E2_0000 + number)[0].hex() for number in range(24)]
 PROTOBUF = "application/x-protobuf"
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @dataclass

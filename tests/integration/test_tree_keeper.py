@@ -73,7 +73,7 @@ class Stall:
         house.database.submit(self._wait)
 
     def _wait(self, _transaction: Transaction) -> None:
-        assert self._is_over.wait(20)
+        assert self._is_over.wait(60)
 
     def end(self) -> None:
         self._is_over.set()
@@ -211,7 +211,7 @@ def test_a_record_that_somebody_else_changed_is_read_anew(tmp_path: Path) -> Non
             await client.register(app_id)
             house.database.submit(
                 lambda transaction: transaction.run("UPDATE apps SET version = version + 5")
-            ).result(20)
+            ).result(60)
             await client.send(**message(app_id, 1))
             assert (await client.closed())[0] == CloseCode.OVERLOADED
             assert not house.rows("SELECT * FROM messages")

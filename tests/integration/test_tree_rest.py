@@ -23,7 +23,7 @@ from clew.tree.parameters import CancelParameters, NewChild, NewCommand
 from clew.tree.remote import TreeClient
 from tests.integration.tree_house import message, new_id, registration
 
-SECONDS_MAX = 30.0
+SECONDS_MAX = 60.0
 
 
 @dataclass

@@ -19,7 +19,7 @@ from clew.tree.machine.app import Tier
 from tests.integration.tree_house import House, open_house, run, until
 from tests.integration.wire import ask
 
-SECONDS_MAX = 30.0
+SECONDS_MAX = 60.0
 
 StartServer = Callable[..., ServerProcess]
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 OPTIONS = PipelineOptions(
     flush=FlushOptions(batch_rows=3, interval_s=0.02),

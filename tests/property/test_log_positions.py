@@ -42,7 +42,7 @@ from tests.trying import examples
 if TYPE_CHECKING:
     from clew.store.replication.standing import Starts
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 lengths = st.lists(st.integers(1, 4), max_size=5)
 

@@ -18,7 +18,7 @@ from clew.store.database.writer import WriterOptions
 from tests.conformance.registry_places import PLACES, Place, PostgresPlace, SqlitePlace
 from tests.trying import examples
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 CELLS = Schema("cells", (Step(1, "cells", ("CREATE TABLE cells (k INTEGER UNIQUE, v INTEGER)",)),))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 KIND = 16
 LIMIT = 8192
 

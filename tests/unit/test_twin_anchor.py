@@ -28,7 +28,7 @@ from clew.twin.context import (
 )
 from clew.twin.dsl import Integer, Object
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 class Basket(Object):
