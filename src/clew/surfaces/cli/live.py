@@ -78,13 +78,14 @@ def watch(
         )
     flags = answer or AnswerFlags()
     heard: queue.Queue[Heard] = queue.Queue(QUEUE_BATCHES_MAX)
-    for feed in feeds:
-        reader = threading.Thread(
-            target=_read, args=(flags, feed, heard), name=f"feed {feed.signal}", daemon=True
-        )
-        reader.start()
-    writer = _Writer(flags, tagged=tagged, limit=limit)
     try:
+        # From the moment that a server may feed it.
+        for feed in feeds:
+            reader = threading.Thread(
+                target=_read, args=(flags, feed, heard), name=f"feed {feed.signal}", daemon=True
+            )
+            reader.start()
+        writer = _Writer(flags, tagged=tagged, limit=limit)
         while not writer.is_full:
             try:
                 each = heard.get(timeout=LOOK_UP_S)

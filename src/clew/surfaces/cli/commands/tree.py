@@ -141,8 +141,8 @@ def _watch(
     answer: AnswerFlags, session: Session, client: TreeClient, query: AppQuery, flags: TreeFlags
 ) -> ExitCode:
     asked = WatchParameters(within=query.within, namespace=query.namespace)
-    happenings = Happenings(answer, asked)
     try:
+        happenings = Happenings(answer, asked)
         if session.format != "table":
             return _write_happenings(happenings, session.screen)
         return _Picture(client, query, flags).run(happenings)
