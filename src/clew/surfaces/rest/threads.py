@@ -177,8 +177,13 @@ class QueryThreads:
             target=self._work, name=f"clew-{self._name}_{self._made}", daemon=True
         )
         self._made += 1
+        try:
+            worker.start()
+        except RuntimeError as error:
+            # Whoever asks is answered by a thread that is there, or at the deadline.
+            logger.warning("no thread could be started for questions: %s", error)
+            return
         self._workers.add(worker)
-        worker.start()
 
     def _work(self) -> None:
         """Answer one question after the other, until the end, or until the place is taken."""
@@ -243,6 +248,8 @@ class QueryThreads:
 
     def _end_overdue(self, job: _Job) -> None:
         """Tell whoever asked that the time is over, and leave the question its thread."""
+        if not job.answer.done():
+            job.answer.set_exception(overdue(job.seconds))
         with self._lock:
             if job.is_over:
                 return
@@ -256,8 +263,6 @@ class QueryThreads:
                 self._left += 1
                 if not self._is_closed:
                     self._add_worker()
-        if not job.answer.done():
-            job.answer.set_exception(overdue(job.seconds))
         if thread is not None:
             logger.error(
                 "a question is not answered after %g s, and its thread is left to it: %s",
