@@ -407,6 +407,21 @@ def _check_doors(tier: ServerProcess) -> None:
     assert (note["partial"], note["missing_shards"]) == (True, ["gone"])
 
 
+def test_a_question_past_its_deadline_is_told_so_by_one_server_and_by_a_tier(
+    tmp_path: Path,
+) -> None:
+    hurried = QUIET | {"question_timeout": "0.000001"}
+    with (
+        ServerProcess(tmp_path / "one", hurried) as one,
+        ServerProcess(tmp_path / "tier", hurried | {"shards": f"here={one.url}"}) as tier,
+    ):
+        for server in (tier, one):
+            for path in (f"correlate?trace={trace_id(4)}", "services", "sql?q=SELECT%201"):
+                told = ask(server, f"/api/v1/{path}")
+                assert (told.status, told.document["code"]) == (504, "timeout"), path
+            assert server.terminate() == 0
+
+
 def test_a_tier_that_was_killed_leaves_its_folder_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
