@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { App, WatchEvent } from "../src/api/schema";
-import { applyEvent } from "../src/screens/tree/happenings";
+import { applyEvent, hasEndedTree, mayBeHeld } from "../src/screens/tree/happenings";
 import { layTree, readProgress, scopeOf } from "../src/screens/tree/layout";
 import { cancelled, commanded } from "../src/screens/tree/Outcome";
 
@@ -114,6 +114,40 @@ describe("what happens to an app", () => {
 		expect(applyEvent(one, event("transition", { from: "scheduled", to: "connected" }))).toBeNull();
 		expect(applyEvent(one, event("message", { msg_type: "Status", seq: 3 }))).toBeNull();
 		expect(applyEvent(one, event("crash", {}))).toBeNull();
+	});
+
+	it("is asked for where one goes, returns or hangs elsewhere: until when and where is not told", () => {
+		for (const [from, to] of [
+			["running", "reconnecting"],
+			["reconnecting", "running"],
+			["lost_contact", "running"],
+			["running", "running"],
+			["done", "done"],
+		])
+			expect(applyEvent(one, event("transition", { from, to })), `${from} ${to}`).toBeNull();
+	});
+
+	it("takes away what held only until then", () => {
+		const waiting = { ...one, held: "done", deadline: "2026-11-21T11:30:00Z" };
+		const ended = applyEvent(waiting, event("transition", { from: "running", to: "done" }));
+		expect(ended).toMatchObject({ status: "done", held: null, deadline: null });
+		// A result may be an end that waits for others, which nobody tells.
+		expect(mayBeHeld({ ...one, result: {} } as App)).toBe(true);
+		expect(mayBeHeld({ ...one, result: {}, held: "done" } as App)).toBe(false);
+		expect(mayBeHeld({ ...two, result: {} } as App)).toBe(false);
+	});
+
+	it("is left behind by a tree in which nothing lives for so long", () => {
+		const at = (ended_at: string | null, status: string) =>
+			app("x", ["root"], { ended_at, status });
+		const [before, after] = [
+			at("2026-11-21T10:00:00Z", "done"),
+			at("2026-11-21T11:00:00Z", "done"),
+		];
+		const since = Date.parse("2026-11-21T10:30:00Z");
+		expect(hasEndedTree([before], since)).toBe(true);
+		expect(hasEndedTree([before, after], since)).toBe(false);
+		expect(hasEndedTree([before, at(null, "running")], since)).toBe(false);
 	});
 
 	it("leaves the app as it is where nothing of it changed", () => {

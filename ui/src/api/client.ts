@@ -50,6 +50,8 @@ export class Problem extends Error {
 		readonly status: number,
 		readonly hint: string | undefined = undefined,
 		readonly retryAfterMs: number | undefined = undefined,
+		/** All that the server said with it. */
+		readonly document: unknown = undefined,
 	) {
 		super(message);
 		this.name = "Problem";
@@ -228,6 +230,7 @@ export async function readProblem(response: Response): Promise<Problem> {
 			response.status,
 			said.hint,
 			waits,
+			said,
 		);
 	} catch {
 		const words = `the server answered ${response.status}`;

@@ -57,7 +57,11 @@ async function* hear(
 		if (until.aborted) return;
 		throw unreachable();
 	}
-	if (!response.ok || response.body === null) throw await readProblem(response);
+	if (!response.ok || response.body === null) {
+		// A server that does not know the place, such as one that was set up anew, never will.
+		if (response.status === 400) place.id = undefined;
+		throw await readProblem(response);
+	}
 	noteHeard();
 	onOpen?.();
 	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -2,6 +2,7 @@
 
 import { useEffect, useId, useState } from "preact/hooks";
 import { markOwn } from "../api/client";
+import { useDraft } from "../state/draft";
 
 export interface Suggestion {
 	text: string;
@@ -24,11 +25,10 @@ const PAUSE_MS = 120;
 
 export function Complete({ label, value, placeholder, suggest, onChoose }: CompleteProps) {
 	const id = useId();
-	const [text, setText] = useState(value);
+	const [text, setText] = useDraft(value);
 	const [isOpen, setOpen] = useState(false);
 	const [found, setFound] = useState<readonly Suggestion[]>([]);
 	const [picked, setPicked] = useState(-1);
-	useEffect(() => setText(value), [value]);
 	useEffect(() => {
 		if (!isOpen) return;
 		const gone = new AbortController();
@@ -41,7 +41,9 @@ export function Complete({ label, value, placeholder, suggest, onChoose }: Compl
 					}
 				},
 				// Completion is a help: without it one types.
-				() => setFound([]),
+				() => {
+					if (!gone.signal.aborted) setFound([]);
+				},
 			);
 		}, PAUSE_MS);
 		return () => {
@@ -69,6 +71,8 @@ export function Complete({ label, value, placeholder, suggest, onChoose }: Compl
 				value={text}
 				onInput={(event) => {
 					setText(event.currentTarget.value);
+					// What was picked fits the text before.
+					setPicked(-1);
 					setOpen(true);
 					if (event.currentTarget.value === "") choose("");
 				}}

@@ -2,6 +2,7 @@
 
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { markOwn } from "../api/client";
+import { useDraft } from "../state/draft";
 import type { Suggestion } from "./Complete";
 
 /** What may stand at the caret instead of a piece of the text. */
@@ -34,11 +35,10 @@ export function CompletingText(props: CompletingTextProps) {
 	const id = useId();
 	const field = useRef<HTMLInputElement & HTMLTextAreaElement>(null);
 	const mirror = useRef<HTMLDivElement>(null);
-	const [text, setText] = useState(value);
+	const [text, setText] = useDraft(value);
 	const [caret, setCaret] = useState<number | null>(null);
 	const [completion, setCompletion] = useState(NOTHING);
 	const [picked, setPicked] = useState(-1);
-	useEffect(() => setText(value), [value]);
 	useEffect(() => {
 		if (caret === null) return setCompletion(NOTHING);
 		const gone = new AbortController();
@@ -50,7 +50,9 @@ export function CompletingText(props: CompletingTextProps) {
 					setPicked(-1);
 				},
 				// Completion is a help: without it one types.
-				() => setCompletion(NOTHING),
+				() => {
+					if (!gone.signal.aborted) setCompletion(NOTHING);
+				},
 			);
 		}, PAUSE_MS);
 		return () => {
@@ -68,6 +70,9 @@ export function CompletingText(props: CompletingTextProps) {
 	const write = (next: string, at: number | null) => {
 		setText(next);
 		setCaret(at);
+		// What was found fits the text before, and its places are places in that.
+		setCompletion(NOTHING);
+		setPicked(-1);
 		props.onText?.(next);
 	};
 	const choose = (suggestion: Suggestion) => {

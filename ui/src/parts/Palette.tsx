@@ -34,14 +34,14 @@ const PAUSE_MS = 150;
 export function Palette() {
 	const dialog = useRef<HTMLDialogElement>(null);
 	const [text, setText] = useState("");
-	const [picked, setPicked] = useState(0);
+	const [wish, setWish] = useState<string | null>(null);
 	const [services, setServices] = useState<string[]>([]);
 	const [found, setFound] = useState<readonly Target[]>([]);
 	const [copied, setCopied] = useState("");
 	useEffect(() => {
 		if (!isOpen.value) return;
 		setText("");
-		setPicked(0);
+		setWish(null);
 		setFound([]);
 		setCopied("");
 		dialog.current?.showModal();
@@ -97,6 +97,15 @@ export function Palette() {
 		{ text: "Show all keys", kind: "command  ?", act: showKeys },
 	];
 	const targets = isOpen.value ? findTargets(text, services, commands, found) : [];
+	// What is picked stays so though more is found before it; without a wish it is the first.
+	const picked = Math.max(
+		0,
+		targets.findIndex((each) => nameTarget(each) === wish),
+	);
+	const pick = (at: number) => {
+		const target = targets[Math.max(0, Math.min(at, targets.length - 1))];
+		setWish(target === undefined ? null : nameTarget(target));
+	};
 	const visit = (target: Target | undefined) => {
 		if (target === undefined) return;
 		// What is copied is said here; all else is seen on the screen.
@@ -128,11 +137,11 @@ export function Palette() {
 				value={text}
 				onInput={(event) => {
 					setText(event.currentTarget.value);
-					setPicked(0);
+					setWish(null);
 				}}
 				onKeyDown={(event) => {
-					if (event.key === "ArrowDown") setPicked((at) => Math.min(at + 1, targets.length - 1));
-					else if (event.key === "ArrowUp") setPicked((at) => Math.max(at - 1, 0));
+					if (event.key === "ArrowDown") pick(picked + 1);
+					else if (event.key === "ArrowUp") pick(picked - 1);
 					else if (event.key === "Enter") visit(targets[picked]);
 					else return;
 					event.preventDefault();
@@ -141,7 +150,7 @@ export function Palette() {
 			<ul id="palette-targets" role="listbox" aria-label="Targets">
 				{targets.map((target, at) => (
 					<li
-						key={`${target.kind} ${target.link ?? target.text}`}
+						key={nameTarget(target)}
 						id={`palette-${at}`}
 						role="option"
 						aria-selected={at === picked}
@@ -158,6 +167,10 @@ export function Palette() {
 			</p>
 		</dialog>
 	);
+}
+
+function nameTarget({ kind, link, text }: Target): string {
+	return `${kind} ${link ?? text}`;
 }
 
 /** Return where an id leads, whatever else is known: its form tells what it is of. Pure. */

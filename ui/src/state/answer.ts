@@ -2,9 +2,10 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { lackedBy, markOwn, Problem, unledOf } from "../api/client";
-import { returns } from "../api/reach";
+import { lostSince, returns } from "../api/reach";
 import { noteLacking, noteUnled } from "./partial";
 import { type Place, place, writePlace } from "./place";
+import { isPlaying } from "./time";
 
 /** `stale` holds the answer to the question before, or one that could not be renewed, and since when. */
 export type Answer<Document> =
@@ -15,10 +16,23 @@ export type Answer<Document> =
 
 type Ask<Document> = (until: AbortSignal) => Promise<Document>;
 
+/** What was asked last; `until` ends it while its answer is on its way. */
+interface Asked {
+	key: string | null;
+	about: string;
+	look: string;
+	round: number;
+	until: AbortController | null;
+}
+
 /**
- * Ask when `key` changes, and end what is not wanted any more. `about` names what is asked for: when
- * it changes, the old answer is no stand-in. A null key asks nothing. Whoever got no answer asks anew
- * when the server is back. What is asked anew while the address stands is no look of anybody's.
+ * Ask when `key` changes, and end what is not wanted any more. `key` must change whenever the answer may:
+ * what was asked once is shown until then. `about` names what is asked for: when it changes, the old answer
+ * is no stand-in. A null key asks nothing. All ask anew when the server is back.
+ *
+ * What is asked anew while the address stands, or while the cursor plays, is no look of anybody's. It waits
+ * for the answer that is on its way: a question that the clock ends each time before it is answered is
+ * never answered.
  */
 export function useAnswer<Document>(
 	key: string | null,
@@ -27,53 +41,96 @@ export function useAnswer<Document>(
 ): Answer<Document> & { again: () => void } {
 	const [answer, setAnswer] = useState<Answer<Document>>({ status: "loading" });
 	const [round, setRound] = useState(0);
-	const shown = useRef(about);
-	const looked = useRef<string | null>(null);
+	const [turn, setTurn] = useState(0);
+	const asked = useRef<Asked>({ key: null, about, look: "", round, until: null });
+	const pane = useRef(null);
+	const wanted = useRef(key);
+	wanted.current = key;
 	useEffect(
 		() => () => {
-			noteLacking(looked, []);
-			noteUnled(looked, []);
+			asked.current.until?.abort();
+			noteLacking(pane, []);
+			noteUnled(pane, []);
 		},
 		[],
 	);
 	useEffect(() => {
 		if (key === null) return;
-		const gone = new AbortController();
-		const isOther = shown.current !== about;
-		shown.current = about;
+		const last = asked.current;
 		const look = lookOf(place.peek(), about);
-		if (looked.current === look) markOwn(gone.signal);
-		looked.current = look;
-		setAnswer((before) =>
-			isOther || !("at" in before)
-				? { status: "loading" }
-				: { status: "stale", data: before.data, at: before.at },
-		);
+		const isSame = last.key !== null && last.about === about;
+		const isRenewal = isSame && last.round === round && (last.look === look || isPlaying.peek());
+		if (last.until !== null) {
+			if (isRenewal) return;
+			last.until.abort();
+		}
+		const gone = new AbortController();
+		if (last.look === look) markOwn(gone.signal);
+		asked.current = { key, about, look, round, until: gone };
+		setAnswer((before) => beginWith(before, isSame, isRenewal));
+		/** Tell what came of it, unless nobody wants it; `isOld` where something else is wanted by now. */
+		const end = (tell: (isOld: boolean) => void) => {
+			if (gone.signal.aborted) return;
+			asked.current.until = null;
+			const isOld = wanted.current !== null && wanted.current !== key;
+			tell(isOld);
+			if (isOld) setTurn((before) => before + 1);
+		};
 		ask(gone.signal).then(
-			(data) => {
-				if (gone.signal.aborted) return;
-				noteLacking(looked, lackedBy(gone.signal));
-				noteUnled(looked, unledOf(gone.signal));
-				setAnswer({ status: "ready", data, at: Date.now() });
-			},
-			(error: unknown) => {
-				if (gone.signal.aborted) return;
-				const problem = asProblem(error);
-				setAnswer((before) =>
-					!("at" in before)
-						? { status: "failed", problem }
-						: { status: "stale", data: before.data, problem, at: before.at },
-				);
-			},
+			(data) =>
+				end((isOld) => {
+					noteLacking(pane, lackedBy(gone.signal));
+					noteUnled(pane, unledOf(gone.signal));
+					setAnswer({ status: isOld ? "stale" : "ready", data, at: Date.now() });
+				}),
+			(error: unknown) =>
+				end(() => {
+					const problem = asProblem(error);
+					setAnswer((before) =>
+						"at" in before
+							? { status: "stale", data: before.data, problem, at: before.at }
+							: { status: "failed", problem },
+					);
+				}),
 		);
-		return () => gone.abort();
-	}, [key, about, round]);
+	}, [key, about, round, turn]);
 	const again = () => setRound((before) => before + 1);
 	const back = returns.value;
+	const backBefore = useRef(back);
 	useEffect(() => {
-		if (answer.problem?.isUnreachable) again();
-	}, [back]);
-	return { ...answer, again };
+		const isBack = back !== backBefore.current;
+		backBefore.current = back;
+		// It may have come back before it was known here that it was away.
+		if (isBack || (answer.problem?.isUnreachable && lostSince.peek() === null)) again();
+	}, [back, answer.problem]);
+	return { ...asShown(answer, asked.current, key, about), again };
+}
+
+/** Return what is shown while an answer is on its way. */
+function beginWith<Document>(
+	before: Answer<Document>,
+	isSame: boolean,
+	isRenewal: boolean,
+): Answer<Document> {
+	if (!isSame) return { status: "loading" };
+	// Why it could not be answered holds until it is: the page asks by itself, and nobody would read it.
+	if (isRenewal && before.problem !== undefined) return before;
+	return "at" in before
+		? { status: "stale", data: before.data, at: before.at }
+		: { status: "loading" };
+}
+
+/** Return an answer as it is to be shown, in the moment before a new question is asked as well. */
+function asShown<Document>(
+	answer: Answer<Document>,
+	asked: Asked,
+	key: string | null,
+	about: string,
+): Answer<Document> {
+	if (asked.about !== about) return { status: "loading" };
+	if (answer.status === "ready" && key !== null && asked.key !== key)
+		return { status: "stale", data: answer.data, at: answer.at };
+	return answer;
 }
 
 /** What somebody looks at: the same for as long as the address and what is asked for are. */

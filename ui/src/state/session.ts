@@ -10,17 +10,23 @@ const LOOK_EVERY_MS = 15_000;
 /** Null where none is open, or where nobody can say. */
 export const openSession = signal<SessionHead | null>(null);
 
+/** How often it was asked. An answer may be overtaken by a later one, and does not count then. */
+let looks = 0;
+
 /** Ask which session is open; also after whatever was done to one. */
 export async function lookAtSession(until?: AbortSignal): Promise<void> {
+	looks += 1;
+	const own = looks;
 	try {
 		const found = await get("/api/v1/sessions", {
 			query: { owner: "me", open: true, limit: 10 },
 			until,
 		});
-		openSession.value = found.sessions.find((each) => each.kind === "own") ?? null;
+		if (own === looks)
+			openSession.value = found.sessions.find((each) => each.kind === "own") ?? null;
 	} catch {
 		// No session is better than one that may have ended; the screens tell why nobody answers.
-		if (!until?.aborted) openSession.value = null;
+		if (own === looks && !until?.aborted) openSession.value = null;
 	}
 }
 

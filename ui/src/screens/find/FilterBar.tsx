@@ -1,8 +1,8 @@
 /** The filters of Find: each completes, and the expression says in its place what is wrong with it. */
 
-import { useEffect, useState } from "preact/hooks";
 import { Complete } from "../../parts/Complete";
 import { CompletingText } from "../../parts/CompletingText";
+import { useDraft } from "../../state/draft";
 import { change } from "../../state/place";
 import type { Fault } from "./expression";
 import { type Filters, isNarrowed, type Tab } from "./query";
@@ -108,8 +108,7 @@ interface FieldProps {
 }
 
 function Field({ label, name, value }: FieldProps) {
-	const [text, setText] = useState(value);
-	useEffect(() => setText(value), [value]);
+	const [text, setText] = useDraft(value);
 	const send = () => {
 		if (text !== value) change({ [name]: text });
 	};

@@ -1,6 +1,6 @@
 /** SQL over everything: one read-only statement, its rows, and the tables there are. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { get, type Problem, post } from "../../api/client";
 import type { SqlAnswer, SqlSchema } from "../../api/schema";
 import { CompletingText } from "../../parts/CompletingText";
@@ -8,6 +8,7 @@ import { Hint } from "../../parts/Hint";
 import { Nothing, Shown } from "../../parts/States";
 import { sayDuration, sayMany } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
+import { useDraft } from "../../state/draft";
 import { change, param } from "../../state/place";
 import { completeStatement, faultOfStatement } from "./statement";
 
@@ -18,7 +19,7 @@ const LIMIT = 1000;
 
 export function Sql() {
 	const asked = param("sql");
-	const [text, setText] = useState(asked ?? FIRST);
+	const [text, setText] = useDraft(asked, FIRST);
 	const [round, setRound] = useState(0);
 	const schema = useAnswer<SqlSchema>("schema", (until) => get("/api/v1/sql/schema", { until }));
 	const answer = useAnswer<SqlAnswer>(
@@ -26,9 +27,6 @@ export function Sql() {
 		(until) => post("/api/v1/sql", { body: { q: asked ?? "", limit: LIMIT }, until }),
 		asked ?? "",
 	);
-	useEffect(() => {
-		if (asked !== null) setText(asked);
-	}, [asked]);
 	const run = () => {
 		change({ sql: text });
 		setRound(round + 1);

@@ -83,9 +83,9 @@ async function askReadiness(until: AbortSignal): Promise<Readiness> {
 		return await get("/readyz", { until });
 	} catch (error) {
 		// 503 with the reasons is an answer; nothing at all is none.
-		if (!(error instanceof Problem) || error.status !== 503) throw error;
-		const response = await fetch(addressOf("/readyz"), { signal: until });
-		return (await response.json()) as Readiness;
+		const said = error instanceof Problem && error.status === 503 ? error.document : undefined;
+		if (said === null || typeof said !== "object" || !("checks" in said)) throw error;
+		return said as Readiness;
 	}
 }
 

@@ -159,8 +159,10 @@ function Walk({ id }: { id: string }) {
 		depth: isMore ? LIMIT_MAX : DEPTH,
 		limit: isMore ? LIMIT_MAX : LIMIT,
 	} as const;
-	const answer = useAnswer<LineageDocument>(`${id} ${direction} ${isMore}`, (until) =>
-		get("/api/v1/lineage/{trace_id}", { in: { trace_id: id }, query, until }),
+	const answer = useAnswer<LineageDocument>(
+		`${id} ${direction} ${isMore}`,
+		(until) => get("/api/v1/lineage/{trace_id}", { in: { trace_id: id }, query, until }),
+		`${id} ${direction}`,
 	);
 	return (
 		<>

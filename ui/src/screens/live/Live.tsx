@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { addressOf, get } from "../../api/client";
-import { listen } from "../../api/events";
+import { type FeedPlace, listen } from "../../api/events";
 import { lostSince } from "../../api/reach";
 import type { LogRecord, Span, SpanList, WatchEvent } from "../../api/schema";
 import { Complete } from "../../parts/Complete";
@@ -14,6 +14,7 @@ import { SendData } from "../../parts/SendData";
 import { Nothing } from "../../parts/States";
 import { nameMany, sayCount, sayDuration, sayMany, sayTime, sayValue } from "../../parts/words";
 import { asProblem } from "../../state/answer";
+import { useDraft } from "../../state/draft";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
 import { now } from "../../state/time";
@@ -81,7 +82,6 @@ export default function Live() {
 		const told = (kind: Kind, state: string) =>
 			setFeeds((before) => (before[kind] === state ? before : { ...before, [kind]: state }));
 		const kinds = KINDS.filter((kind) => !hidden.has(kind));
-		void recall(kinds, wanted, gone.signal, kept);
 		for (const kind of kinds) void follow(kind, wanted, gone.signal, kept, told);
 		const timer = window.setInterval(() => {
 			// Nothing came: nothing is to be painted.
@@ -241,8 +241,7 @@ function Filters({ wanted, fault }: { wanted: Wanted; fault: Fault | null }) {
 
 /** Sent when they are finished: each letter would begin the feeds anew. */
 function Words({ value }: { value: string }) {
-	const [text, setText] = useState(value);
-	useEffect(() => setText(value), [value]);
+	const [text, setText] = useDraft(value);
 	const send = () => {
 		if (text !== value) change({ text });
 	};
@@ -281,31 +280,30 @@ function queryOf(kind: Kind, { service, status, text, q }: Wanted) {
 
 /** Show the newest that is there already: a screen that waits says nothing. */
 async function recall(
-	kinds: readonly Kind[],
+	kind: Kind,
 	wanted: Wanted,
 	until: AbortSignal,
 	backlog: Backlog,
 ): Promise<void> {
-	const common = { last: BEFORE_LAST, limit: BEFORE };
-	const asked = kinds.map(async (kind): Promise<Line[]> => {
-		if (kind === "app") return [];
-		const query = { ...common, ...queryOf(kind, wanted) };
+	if (kind === "app") return;
+	const query = { last: BEFORE_LAST, limit: BEFORE, ...queryOf(kind, wanted) };
+	try {
 		const records =
 			kind === "span"
 				? ((await get("/api/v1/traces", { query: { ...query, view: "spans" }, until })) as SpanList)
 						.spans
 				: (await get("/api/v1/logs", { query, until })).logs;
-		return records.map((record) => ({
-			kind,
-			at: momentOf(record as unknown as Record<string, unknown>) ?? 0,
-			record,
-		}));
-	});
-	// What cannot be asked for is told by its feed.
-	const found = await Promise.allSettled(asked);
-	if (until.aborted) return;
-	const lines = found.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
-	backlog.begin(lines.sort((one, other) => one.at - other.at));
+		if (until.aborted) return;
+		backlog.begin(
+			records.map((record) => ({
+				kind,
+				at: momentOf(record as unknown as Record<string, unknown>) ?? 0,
+				record,
+			})),
+		);
+	} catch {
+		// What cannot be asked for is told by its feed.
+	}
 }
 
 async function follow(
@@ -317,8 +315,19 @@ async function follow(
 ): Promise<void> {
 	const query = kind === "app" ? {} : queryOf(kind, wanted);
 	const isWanted = kind === "app" ? (line: Line) => isAppWanted(line, wanted) : undefined;
-	const opened = () => told(kind, "open");
-	const place = { id: undefined };
+	const place: FeedPlace = { id: undefined };
+	let isRecalled = false;
+	const recallOnce = () => {
+		if (!isRecalled) void recall(kind, wanted, until, backlog);
+		isRecalled = true;
+	};
+	const opened = () => {
+		told(kind, "open");
+		// Not before: what comes between a list and the beginning of its feed would be in neither. And
+		// again where the feed begins anew.
+		isRecalled &&= place.id !== undefined;
+		recallOnce();
+	};
 	while (!until.aborted) {
 		try {
 			for await (const event of listen(PATHS[kind], query, until, place, opened)) {
@@ -328,7 +337,9 @@ async function follow(
 				else if (event.type === "message") backlog.take(kind, JSON.parse(event.data), isWanted);
 			}
 		} catch (error) {
-			if (!until.aborted) told(kind, asProblem(error).message);
+			if (until.aborted) return;
+			told(kind, asProblem(error).message);
+			recallOnce();
 		}
 		await new Promise((resolve) => window.setTimeout(resolve, RETRY_MS));
 	}

@@ -25,15 +25,22 @@ export class Backlog {
 	version = 0;
 
 	#lines: Line[] = [];
+	/** How many of them, the first ones, were there before. */
+	#begun = 0;
 	#shown = 0;
 	#still: readonly Line[] | null = null;
 	/** Ids of what was there before the feed began, which may bring some of it again. */
 	#known = new Set<string>();
 
-	/** Keep what was there before, oldest first; what the feed told already is not told again. */
+	/** Keep what was there before; what the feed told already is not told again. */
 	begin(lines: readonly Line[]): void {
 		const told = new Set(this.#lines.map(identify));
-		this.#lines = [...lines.filter((line) => !told.has(identify(line))), ...this.#lines];
+		const before = [
+			...this.#lines.slice(0, this.#begun),
+			...lines.filter((line) => !told.has(identify(line))),
+		].sort((one, other) => one.at - other.at);
+		this.#lines = [...before, ...this.#lines.slice(this.#begun)];
+		this.#begun = before.length;
 		for (const line of lines) this.#known.add(identify(line));
 		this.version += 1;
 	}
@@ -51,6 +58,7 @@ export class Backlog {
 		if (this.#lines.length > KEPT_MAX + CUT) {
 			this.#lines = this.#lines.slice(CUT);
 			this.#shown = Math.max(0, this.#shown - CUT);
+			this.#begun = Math.max(0, this.#begun - CUT);
 			this.#still = null;
 			this.dropped += CUT;
 		}

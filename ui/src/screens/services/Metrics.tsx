@@ -5,7 +5,7 @@ import type { MetricDetail, SeriesList, Summary } from "../../api/schema";
 import { Chart, SERIES } from "../../parts/Chart";
 import { CopyMenu, command } from "../../parts/CopyMenu";
 import { SendData } from "../../parts/SendData";
-import { Failed, Nothing, Shown } from "../../parts/States";
+import { Failed, Nothing, Shown, Stale } from "../../parts/States";
 import { sayMany } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, params } from "../../state/place";
@@ -118,14 +118,20 @@ function Panel({ name }: { name: string }) {
 			{detail.status === "failed" ? (
 				<Failed problem={detail.problem} again={detail.again} />
 			) : (
-				<Shown
-					of={series}
-					empty={(found) =>
-						found.series.length > 0 ? null : <p class="soft">No point in this time.</p>
-					}
-				>
-					{(found) => <Chart found={found} name={name} />}
-				</Shown>
+				<>
+					{/* Then nobody asked for the series either. */}
+					{detail.problem && !detail.problem.isUnreachable && (
+						<Stale problem={detail.problem} again={detail.again} at={detail.at} />
+					)}
+					<Shown
+						of={series}
+						empty={(found) =>
+							found.series.length > 0 ? null : <p class="soft">No point in this time.</p>
+						}
+					>
+						{(found) => <Chart found={found} name={name} />}
+					</Shown>
+				</>
 			)}
 			{exemplars.length > 0 && (
 				<p class="small examples">

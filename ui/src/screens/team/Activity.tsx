@@ -6,7 +6,7 @@ import { Nothing, Shown } from "../../parts/States";
 import { sayAgo, sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { now, rangeKey, rangeQuery, readTime } from "../../state/time";
-import { roundOf } from "./rounds";
+import { heardOf } from "./rounds";
 
 export function Activity({ status }: { status: TeamStatus | undefined }) {
 	return (
@@ -81,8 +81,9 @@ function Here() {
 
 function Shared({ status }: { status: TeamStatus }) {
 	const answer = useAnswer<TeamActivity>(
-		`${status.team_id} ${status.queue.synced} ${roundOf(status)}`,
+		heardOf(status),
 		(until) => get("/api/v1/team/activity", { until }),
+		status.team_id ?? "",
 	);
 	return (
 		<section class="panel stack" aria-label={`In ${status.team}`}>

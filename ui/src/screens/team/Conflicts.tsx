@@ -10,7 +10,7 @@ import { useAnswer } from "../../state/answer";
 import { useDeed } from "../../state/deed";
 import { change, linkTo, param } from "../../state/place";
 import { now, readTime } from "../../state/time";
-import { roundOf } from "./rounds";
+import { heardOf } from "./rounds";
 import { layConflict, type SideRow } from "./sides";
 
 interface ConflictsProps {
@@ -22,7 +22,7 @@ interface ConflictsProps {
 export function Conflicts({ id, status, again }: ConflictsProps) {
 	const resolved = param("resolved") === "true";
 	const answer = useAnswer<ConflictList>(
-		`${resolved} ${status.conflicts} ${roundOf(status)}`,
+		`${resolved} ${status.conflicts} ${heardOf(status)}`,
 		(until) => get("/api/v1/team/conflicts", { query: { resolved, limit: 100 }, until }),
 		String(resolved),
 	);

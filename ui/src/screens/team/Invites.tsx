@@ -13,12 +13,14 @@ import { useDeed } from "../../state/deed";
 import { now, readTime } from "../../state/time";
 import { stateOf } from "./invites";
 import { NoTeam } from "./NoTeam";
+import { heardOf } from "./rounds";
 
 const LASTS = { "1d": "a day", "7d": "a week", "30d": "a month", "90d": "three months" };
 
 export function Invites({ status }: { status: TeamStatus }) {
 	const answer = useAnswer<InviteList>(
-		status.team_id,
+		// Whoever came in by one came with a round.
+		status.team_id === null ? null : heardOf(status),
 		(until) => get("/api/v1/team/invites", { until }),
 		status.team_id ?? "",
 	);

@@ -1,5 +1,6 @@
 /** Teams that one belongs to, and who is in the chosen one. */
 
+import { useState } from "preact/hooks";
 import { get, patch, post, remove } from "../../api/client";
 import type { MemberHead, MemberList, TeamList, TeamStatus } from "../../api/schema";
 import { Confirm } from "../../parts/Confirm";
@@ -10,19 +11,35 @@ import { useAnswer } from "../../state/answer";
 import { useDeed } from "../../state/deed";
 import { readTime } from "../../state/time";
 import { rolesFor } from "./invites";
-import { roundOf } from "./rounds";
+import { heardOf } from "./rounds";
 
-export function Members({ status }: { status: TeamStatus }) {
-	const heard = `${status.team_id} ${status.queue.synced} ${roundOf(status)}`;
+interface MembersProps {
+	status: TeamStatus;
+	again: () => void;
+}
+
+export function Members({ status, again }: MembersProps) {
+	// What is done in one of the lists is in the other one too, and some of it in the status.
+	const [deeds, setDeeds] = useState(0);
+	const heard = `${heardOf(status)} ${deeds}`;
+	const done = () => {
+		setDeeds((before) => before + 1);
+		again();
+	};
 	return (
 		<div class="grid wide">
-			<Teams heard={heard} />
-			<InIt heard={heard} status={status} />
+			<Teams heard={heard} done={done} />
+			<InIt heard={heard} status={status} done={done} />
 		</div>
 	);
 }
 
-function Teams({ heard }: { heard: string }) {
+interface TeamsProps {
+	heard: string;
+	done: () => void;
+}
+
+function Teams({ heard, done }: TeamsProps) {
 	const { isBusy, problem, run } = useDeed();
 	const answer = useAnswer<TeamList>(heard, (until) => get("/api/v1/team/teams", { until }));
 	return (
@@ -60,10 +77,10 @@ function Teams({ heard }: { heard: string }) {
 										type="button"
 										disabled={isBusy}
 										onClick={async () => {
-											const done = await run(() =>
+											const isDone = await run(() =>
 												post("/api/v1/team/choose", { body: { team_id: each.id } }),
 											);
-											if (done) answer.again();
+											if (isDone) done();
 										}}
 									>
 										Choose
@@ -79,7 +96,7 @@ function Teams({ heard }: { heard: string }) {
 	);
 }
 
-function InIt({ heard, status }: { heard: string; status: TeamStatus }) {
+function InIt({ heard, status, done }: TeamsProps & { status: TeamStatus }) {
 	const answer = useAnswer<MemberList>(
 		status.team_id === null ? null : heard,
 		(until) => get("/api/v1/team/members", { until }),
@@ -90,9 +107,9 @@ function InIt({ heard, status }: { heard: string; status: TeamStatus }) {
 	const me = status.accounts.find((one) => one.current)?.user_id;
 	const role = answer.data?.members.find((each) => each.id === me)?.role ?? null;
 	const act = async (work: () => Promise<unknown>) => {
-		const done = await run(work);
-		answer.again();
-		return done;
+		const isDone = await run(work);
+		done();
+		return isDone;
 	};
 	return (
 		<section class="panel stack" aria-label="Members">

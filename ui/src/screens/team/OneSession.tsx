@@ -1,6 +1,6 @@
 /** One session: what was found out, what was looked at, and who may see it. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get, post, remove } from "../../api/client";
 import type { Link, Note, Session, TeamStatus } from "../../api/schema";
 import { Confirm } from "../../parts/Confirm";
@@ -15,21 +15,26 @@ import { mode, now, readTime } from "../../state/time";
 import { linkOf } from "./links";
 import { Tags, Took } from "./Sessions";
 
+/** How often one is asked for that has ended. */
+const SLOW_MS = 30_000;
+
 interface OneSessionProps {
 	id: string;
 	status: TeamStatus | undefined;
 }
 
 export function OneSession({ id, status }: OneSessionProps) {
-	const isOpen = id === "current" || openSession.value?.id === id;
 	const deed = useDeed();
+	// One that is open grows by what is looked at, whoever's it is; to others a note may be added.
+	const isOver = useRef(false);
+	const every = isOver.current && openSession.value?.id !== id ? SLOW_MS : 1;
 	const answer = useAnswer<Session>(
-		// Only an open one grows by what is looked at.
-		`${id} ${isOpen && mode.value === "following" ? now.value : 0}`,
+		`${id} ${mode.value === "following" ? Math.floor(now.value / every) : 0}`,
 		(until) => get("/api/v1/sessions/{session_id}", { in: { session_id: id }, until }),
 		id,
 	);
 	const found = answer.data?.id;
+	isOver.current = answer.data !== undefined && answer.data.ended_at !== null;
 	useEffect(() => {
 		// Which one is current changes; a link is to stay with this one.
 		if (id === "current" && found !== undefined)

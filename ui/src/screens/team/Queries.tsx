@@ -10,12 +10,17 @@ import { useDeed } from "../../state/deed";
 import { linkTo } from "../../state/place";
 import { NoTeam } from "./NoTeam";
 import { linkOfQuery } from "./queries";
-import { roundOf } from "./rounds";
+import { heardOf } from "./rounds";
 
-export function Queries({ status }: { status: TeamStatus }) {
+interface QueriesProps {
+	status: TeamStatus;
+	again: () => void;
+}
+
+export function Queries({ status, again }: QueriesProps) {
 	const { isBusy, problem, run } = useDeed();
 	const answer = useAnswer<QueryList>(
-		status.team_id === null ? null : `${status.team_id} ${status.queue.synced} ${roundOf(status)}`,
+		status.team_id === null ? null : heardOf(status),
 		(until) => get("/api/v1/team/queries", { until }),
 		status.team_id ?? "",
 	);
@@ -24,7 +29,10 @@ export function Queries({ status }: { status: TeamStatus }) {
 		const done = await run(() =>
 			remove("/api/v1/team/queries/{query_id}", { in: { query_id: query.id } }),
 		);
-		if (done) answer.again();
+		if (done) {
+			answer.again();
+			again();
+		}
 	};
 	return (
 		<Shown

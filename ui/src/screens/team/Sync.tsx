@@ -14,7 +14,7 @@ import { sayAgo, sayCount, sayDuration, sayMany, sayTime } from "../../parts/wor
 import { useAnswer } from "../../state/answer";
 import { useDeed } from "../../state/deed";
 import { now, readTime } from "../../state/time";
-import { roundOf } from "./rounds";
+import { heardOf, roundOf } from "./rounds";
 
 interface SyncProps {
 	status: TeamStatus;
@@ -24,9 +24,8 @@ interface SyncProps {
 export function Sync({ status, again }: SyncProps) {
 	const { isBusy, problem, run } = useDeed();
 	const { queue } = status;
-	// The lists are asked for when what the status says of them changed, not by the clock. A round
-	// that changes no count changes what came of the tries.
-	const heard = `${queue.pending} ${queue.in_flight} ${queue.failed} ${queue.synced} ${queue.oldest_pending_at} ${roundOf(status)}`;
+	// The lists are asked for when what the status says of them changed, not by the clock.
+	const heard = heardOf(status);
 	const act = async (work: () => Promise<unknown>) => {
 		if (await run(work)) again();
 	};

@@ -65,7 +65,9 @@ export default function Team() {
 				{pane === "activity" && <Activity status={status.data} />}
 				{pane === "members" && (
 					<Shown of={status}>
-						{(found) => (found.connected ? <Members status={found} /> : <NotConnected />)}
+						{(found) =>
+							found.connected ? <Members status={found} again={status.again} /> : <NotConnected />
+						}
 					</Shown>
 				)}
 				{pane === "invites" && (
@@ -75,7 +77,9 @@ export default function Team() {
 				)}
 				{pane === "queries" && (
 					<Shown of={status}>
-						{(found) => (found.connected ? <Queries status={found} /> : <NotConnected />)}
+						{(found) =>
+							found.connected ? <Queries status={found} again={status.again} /> : <NotConnected />
+						}
 					</Shown>
 				)}
 				{pane === "sync" && (

@@ -5,8 +5,10 @@ import { addressOf, get, post } from "../../api/client";
 import type { CommentList, CorrelateReport, LogList, Trace } from "../../api/schema";
 import { type Copies, CopyMenu, command } from "../../parts/CopyMenu";
 import { Shown } from "../../parts/States";
+import { Wrong } from "../../parts/Wrong";
 import { sayAgo, sayCount, sayDuration, sayMany, sayTime, sayValue } from "../../parts/words";
 import { type Answer, useAnswer } from "../../state/answer";
+import { useDeed } from "../../state/deed";
 import { change, linkTo, param } from "../../state/place";
 import { now, readTime } from "../../state/time";
 import type { Row } from "./layout";
@@ -22,9 +24,11 @@ interface DetailsProps {
 	trace: Trace;
 	row: Row | undefined;
 	comments: Comments;
+	/** Changes with each answer about the trace. */
+	heard: number;
 }
 
-export function Details({ trace, row, comments }: DetailsProps) {
+export function Details({ trace, row, comments, heard }: DetailsProps) {
 	const asked = param("pane") as Pane | null;
 	const pane = asked !== null && PANES.includes(asked) ? asked : "span";
 	return (
@@ -50,10 +54,10 @@ export function Details({ trace, row, comments }: DetailsProps) {
 				<CopyMenu of="this pane" {...copiesOf(pane, trace.trace_id, row?.span.span_id)} />
 			</div>
 			{pane === "span" && row && <SpanPane row={row} />}
-			{pane === "logs" && <LogPane trace={trace} row={row} />}
+			{pane === "logs" && <LogPane trace={trace} row={row} heard={heard} />}
 			{pane === "comments" && <CommentPane trace={trace} row={row} answer={comments} />}
-			{pane === "objects" && <ObjectsPane trace={trace} />}
-			{pane === "around" && <AroundPane trace={trace} />}
+			{pane === "objects" && <ObjectsPane trace={trace} heard={heard} />}
+			{pane === "around" && <AroundPane trace={trace} heard={heard} />}
 		</div>
 	);
 }
@@ -208,14 +212,24 @@ function Attributes({ title, values, filters }: AttributesProps) {
 	);
 }
 
-function LogPane({ trace, row }: { trace: Trace; row: Row | undefined }) {
+interface LogPaneProps {
+	trace: Trace;
+	row: Row | undefined;
+	heard: number;
+}
+
+function LogPane({ trace, row, heard }: LogPaneProps) {
 	const [only, setOnly] = useState(false);
 	const span = only && row ? row.span.span_id : undefined;
-	const answer = useAnswer<LogList>(`${trace.trace_id} ${span ?? ""}`, (until) =>
-		get("/api/v1/logs", {
-			query: { trace_id: trace.trace_id, span_id: span, limit: 500 },
-			until,
-		}),
+	const about = `${trace.trace_id} ${span ?? ""}`;
+	const answer = useAnswer<LogList>(
+		`${about} ${heard}`,
+		(until) =>
+			get("/api/v1/logs", {
+				query: { trace_id: trace.trace_id, span_id: span, limit: 500 },
+				until,
+			}),
+		about,
 	);
 	return (
 		<>
@@ -267,11 +281,10 @@ interface CommentPaneProps {
 function CommentPane({ trace, row, answer }: CommentPaneProps) {
 	const [text, setText] = useState("");
 	const [onSpan, setOnSpan] = useState(true);
-	const [problem, setProblem] = useState<string | null>(null);
+	const { isBusy, problem, run } = useDeed();
 	const say = async () => {
-		setProblem(null);
-		try {
-			await post("/api/v1/traces/{trace_id}/comments", {
+		const done = await run(() =>
+			post("/api/v1/traces/{trace_id}/comments", {
 				in: { trace_id: trace.trace_id },
 				// An id of our own: sent twice, it is said once.
 				body: {
@@ -279,12 +292,11 @@ function CommentPane({ trace, row, answer }: CommentPaneProps) {
 					id: crypto.randomUUID?.(),
 					...(onSpan && row ? { span_id: row.span.span_id } : {}),
 				},
-			});
-			setText("");
-			answer.again();
-		} catch (error) {
-			setProblem(error instanceof Error ? error.message : String(error));
-		}
+			}),
+		);
+		if (!done) return;
+		setText("");
+		answer.again();
 	};
 	return (
 		<>
@@ -312,15 +324,11 @@ function CommentPane({ trace, row, answer }: CommentPaneProps) {
 						about this span
 					</label>
 					<span class="grow" />
-					<button type="submit" class="primary" disabled={text.trim() === ""}>
+					<button type="submit" class="primary" disabled={isBusy || text.trim() === ""}>
 						Say it
 					</button>
 				</div>
-				{problem && (
-					<p class="bad" role="alert">
-						{problem}
-					</p>
-				)}
+				<Wrong problem={problem} />
 			</form>
 			<Shown
 				of={answer}
@@ -359,8 +367,8 @@ function CommentPane({ trace, row, answer }: CommentPaneProps) {
 /** Log records beside a trace: a taste; Find has them all. */
 const NEARBY = 10;
 
-function AroundPane({ trace }: { trace: Trace }) {
-	const answer = useAnswer<CorrelateReport>(trace.trace_id, (until) =>
+function AroundPane({ trace, heard }: { trace: Trace; heard: number }) {
+	const answer = useAnswer<CorrelateReport>(`${trace.trace_id} ${heard}`, (until) =>
 		get("/api/v1/correlate", { query: { trace: trace.trace_id }, until }),
 	);
 	return (

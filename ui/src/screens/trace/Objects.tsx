@@ -9,11 +9,11 @@ import { useAnswer } from "../../state/answer";
 import { change, linkTo, param } from "../../state/place";
 import { readTime } from "../../state/time";
 
-export function ObjectsPane({ trace }: { trace: Trace }) {
+export function ObjectsPane({ trace, heard }: { trace: Trace; heard: number }) {
 	const wanted = param("step");
 	const step = wanted === null ? undefined : Number(wanted);
 	const answer = useAnswer<TouchedObjects>(
-		`${trace.trace_id} ${wanted}`,
+		`${trace.trace_id} ${wanted} ${heard}`,
 		(until) =>
 			get("/api/v1/traces/{trace_id}/objects", {
 				in: { trace_id: trace.trace_id },

@@ -1,6 +1,6 @@
 /** One trace: what happened when, what made it slow, what was said of it. */
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { addressOf, get } from "../../api/client";
 import type { CommentList, LogList, Trace as TraceDocument, TraceList } from "../../api/schema";
 import { type Copies, command } from "../../parts/CopyMenu";
@@ -10,7 +10,7 @@ import { Nothing, Shown } from "../../parts/States";
 import { sayCount, sayDuration, sayMany, sayTime } from "../../parts/words";
 import { type Answer, useAnswer } from "../../state/answer";
 import { change, go, linkTo, param, place } from "../../state/place";
-import { now, rangeKey, rangeQuery, readTime } from "../../state/time";
+import { mode, now, rangeKey, rangeQuery, readTime, TICK_MS } from "../../state/time";
 import { asTraceStatement } from "../find/query";
 import { Details } from "./Details";
 import { orderSpans } from "./layout";
@@ -122,14 +122,36 @@ const SPANS_MAX = 50_000;
 /** Log records that are marked in the waterfall; a trace seldom has more. */
 const LOGS = 1_000;
 
+/** Some of a trace that ended so long ago at most may still come: what called its spans comes last. */
+const YOUNG_MS = 60_000;
+
+/** How often what others may add is asked for, and a trace that is large. */
+const SLOW_MS = 30_000;
+
+/** A trace of more spans is large. */
+const LARGE = 1_000;
+
+/** Return how often a trace is to be asked for, in milliseconds; null is never again. */
+export function renewEvery(answer: Answer<TraceDocument>, clock: number): number | null {
+	// It may be heard of before it is here.
+	if (answer.problem?.code === "not_found") return TICK_MS;
+	if (answer.data === undefined) return null;
+	const ended = readTime(answer.data.end_time) ?? 0;
+	if (clock - ended > YOUNG_MS) return null;
+	return answer.data.count > LARGE ? SLOW_MS : TICK_MS;
+}
+
 function OneTrace({ id }: { id: string }) {
 	const wanted = Math.min(SPANS_MAX, Number(param("spans")) || SPANS);
+	const every = useRef<number | null>(null);
+	const isMoving = mode.value === "following" && every.current !== null;
 	const answer = useAnswer<TraceDocument>(
-		`${id} ${wanted}`,
+		`${id} ${wanted} ${isMoving ? Math.floor(now.value / (every.current ?? TICK_MS)) : ""}`,
 		(until) =>
 			get("/api/v1/traces/{trace_id}", { in: { trace_id: id }, query: { limit: wanted }, until }),
 		id,
 	);
+	every.current = renewEvery(answer, now.value);
 	const isTranscript = param("show") === "transcript";
 	const root = answer.data?.spans[0];
 	return (
@@ -141,7 +163,9 @@ function OneTrace({ id }: { id: string }) {
 				{answer.data ? <Facts trace={answer.data} /> : <span class="facts" />}
 			</Head>
 			<main class="main fills">
-				<Shown of={answer}>{(trace) => <Opened trace={trace} />}</Shown>
+				<Shown of={answer}>
+					{(trace) => <Opened trace={trace} heard={"at" in answer ? answer.at : 0} />}
+				</Shown>
 			</main>
 		</>
 	);
@@ -168,18 +192,27 @@ function Facts({ trace }: { trace: TraceDocument }) {
 	);
 }
 
-function Opened({ trace }: { trace: TraceDocument }) {
+interface OpenedProps {
+	trace: TraceDocument;
+	/** Changes with each answer: what belongs to the trace is asked for with it. */
+	heard: number;
+}
+
+function Opened({ trace, heard }: OpenedProps) {
 	const rows = useMemo(() => orderSpans(trace.spans), [trace]);
 	const isRun = useMemo(() => trace.spans.some(isOfAgent), [trace]);
 	const isTranscript = param("show") === "transcript";
 	const selected = param("span");
 	const row = useMemo(() => rows.find((each) => each.span.span_id === selected), [rows, selected]);
 	// The waterfall does not wait for the log records that are marked in it, nor fail with them.
-	const logs = useAnswer<LogList>(trace.trace_id, (until) =>
+	const logs = useAnswer<LogList>(`${trace.trace_id} ${heard}`, (until) =>
 		get("/api/v1/logs", { query: { trace_id: trace.trace_id, limit: LOGS }, until }),
 	);
-	const comments = useAnswer<CommentList>(trace.trace_id, (until) =>
-		get("/api/v1/traces/{trace_id}/comments", { in: { trace_id: trace.trace_id }, until }),
+	const comments = useAnswer<CommentList>(
+		// What others say is heard by the clock; one's own at once.
+		`${trace.trace_id} ${mode.value === "following" ? Math.floor(now.value / SLOW_MS) : 0}`,
+		(until) =>
+			get("/api/v1/traces/{trace_id}/comments", { in: { trace_id: trace.trace_id }, until }),
 	);
 	useEffect(() => {
 		// Without a choice, the first that failed is what one came for.
@@ -212,7 +245,7 @@ function Opened({ trace }: { trace: TraceDocument }) {
 			)}
 			<div class="split">
 				{isTranscript ? (
-					<TranscriptView name={trace.trace_id} />
+					<TranscriptView name={trace.trace_id} heard={heard} />
 				) : (
 					<Waterfall
 						rows={rows}
@@ -223,7 +256,7 @@ function Opened({ trace }: { trace: TraceDocument }) {
 					/>
 				)}
 				<aside class="side" aria-label="Details">
-					<Details trace={trace} row={row} comments={comments} />
+					<Details trace={trace} row={row} comments={comments} heard={heard} />
 				</aside>
 			</div>
 		</>

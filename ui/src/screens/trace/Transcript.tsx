@@ -5,8 +5,10 @@ import { addressOf, get } from "../../api/client";
 import type { Step, Transcript } from "../../api/schema";
 import { type Copies, command } from "../../parts/CopyMenu";
 import { Nothing, Shown } from "../../parts/States";
+import { Wrong } from "../../parts/Wrong";
 import { sayCount, sayDuration, sayMany, sayValue } from "../../parts/words";
-import { asProblem, useAnswer } from "../../state/answer";
+import { useAnswer } from "../../state/answer";
+import { useDeed } from "../../state/deed";
 import { change, param } from "../../state/place";
 
 /** Steps of one page: as the command line shows them. */
@@ -22,9 +24,9 @@ export function copiesOfTranscript(name: string): Copies {
 	};
 }
 
-export function TranscriptView({ name }: { name: string }) {
+export function TranscriptView({ name, heard }: { name: string; heard: number }) {
 	const answer = useAnswer<Transcript>(
-		name,
+		`${name} ${heard}`,
 		(until) => get("/api/v1/transcript/{name}", { in: { name }, query: { limit: LIMIT }, until }),
 		name,
 	);
@@ -40,28 +42,27 @@ export function TranscriptView({ name }: { name: string }) {
 					)
 				}
 			>
-				{(found) => <Conversation key={found.steps.length} first={found} name={name} />}
+				{(found) => <Conversation first={found} name={name} />}
 			</Shown>
 		</div>
 	);
 }
 
 function Conversation({ first, name }: { first: Transcript; name: string }) {
-	const [steps, setSteps] = useState(first.steps);
-	const [next, setNext] = useState(first.next ?? null);
-	const [problem, setProblem] = useState("");
-	const goOn = async () => {
-		if (next === null) return;
-		try {
+	// What comes after the first page; a run that goes on has a longer one, and then another rest.
+	const beginning = { after: first.steps.length, steps: [] as Step[], next: first.next ?? null };
+	const [rest, setRest] = useState(beginning);
+	const known = rest.after === first.steps.length ? rest : beginning;
+	const steps = [...first.steps, ...known.steps];
+	const { next } = known;
+	const { isBusy, problem, run } = useDeed();
+	const goOn = () =>
+		run(async () => {
+			if (next === null) return;
 			const query = { limit: LIMIT, next };
 			const found = await get("/api/v1/transcript/{name}", { in: { name }, query });
-			setSteps([...steps, ...found.steps]);
-			setNext(found.next ?? null);
-			setProblem("");
-		} catch (error) {
-			setProblem(asProblem(error).message);
-		}
-	};
+			setRest({ ...known, steps: [...known.steps, ...found.steps], next: found.next ?? null });
+		});
 	return (
 		<div class="stack">
 			<Figures found={first} />
@@ -87,16 +88,12 @@ function Conversation({ first, name }: { first: Transcript; name: string }) {
 			</ol>
 			{next !== null && (
 				<div>
-					<button type="button" onClick={() => void goOn()}>
+					<button type="button" disabled={isBusy} onClick={() => void goOn()}>
 						Show {sayMany(Math.min(LIMIT, first.total - steps.length), "further step")}
 					</button>
 				</div>
 			)}
-			{problem && (
-				<p class="bad" role="alert">
-					{problem}
-				</p>
-			)}
+			<Wrong problem={problem} />
 		</div>
 	);
 }

@@ -21,10 +21,14 @@ interface AppDetailsProps {
 	apps: readonly App[];
 	/** Whether those that ended long ago are among them. */
 	all: boolean;
+	/** Changes with all that happens to it. */
+	heard: number;
 	again: () => void;
 }
 
-export function AppDetails({ id, apps, all, again }: AppDetailsProps) {
+export function AppDetails({ id, apps, all, heard, again }: AppDetailsProps) {
+	// What is refused changes nothing of the app, and is in the audit log.
+	const [deeds, setDeeds] = useState(0);
 	const asked = param("pane") as Pane | null;
 	const pane = asked !== null && PANES.includes(asked) ? asked : "app";
 	const app = apps.find((each) => each.app_id === id);
@@ -50,7 +54,14 @@ export function AppDetails({ id, apps, all, again }: AppDetailsProps) {
 				<h2 class="grow cut">{app.app_name}</h2>
 				<Status app={app} />
 			</div>
-			<Steer app={app} apps={apps} again={again} />
+			<Steer
+				app={app}
+				apps={apps}
+				again={() => {
+					setDeeds((before) => before + 1);
+					again();
+				}}
+			/>
 			<div class="bar">
 				<div class="bar grow" role="tablist" aria-label="Details">
 					{PANES.map((each) => (
@@ -68,8 +79,8 @@ export function AppDetails({ id, apps, all, again }: AppDetailsProps) {
 				<CopyMenu of="this pane" {...copiesOf(pane, id)} />
 			</div>
 			{pane === "app" && <About app={app} apps={apps} />}
-			{pane === "messages" && <Messages app={app} />}
-			{pane === "audit" && <Audit app={app} />}
+			{pane === "messages" && <Messages id={id} heard={heard} />}
+			{pane === "audit" && <Audit id={id} heard={`${heard} ${deeds}`} />}
 		</div>
 	);
 }
@@ -237,15 +248,9 @@ function moments(app: App): [string, string][] {
 	return all.filter((each): each is [string, string] => each[1] !== null);
 }
 
-function Messages({ app }: { app: App }) {
-	const answer = useAnswer<MessageList>(
-		`${app.app_id} ${app.last_snapshot?.seq ?? ""} ${app.status}`,
-		(until) =>
-			get("/api/v1/apps/{app_id}/messages", {
-				in: { app_id: app.app_id },
-				query: { limit: 100 },
-				until,
-			}),
+function Messages({ id, heard }: { id: string; heard: number }) {
+	const answer = useAnswer<MessageList>(`${id} ${heard}`, (until) =>
+		get("/api/v1/apps/{app_id}/messages", { in: { app_id: id }, query: { limit: 100 }, until }),
 	);
 	return (
 		<Shown
@@ -272,9 +277,9 @@ function Messages({ app }: { app: App }) {
 	);
 }
 
-function Audit({ app }: { app: App }) {
-	const answer = useAnswer<AuditList>(`${app.app_id} ${app.status}`, (until) =>
-		get("/api/v1/audit", { query: { app_id: app.app_id, limit: 100 }, until }),
+function Audit({ id, heard }: { id: string; heard: string }) {
+	const answer = useAnswer<AuditList>(`${id} ${heard}`, (until) =>
+		get("/api/v1/audit", { query: { app_id: id, limit: 100 }, until }),
 	);
 	return (
 		<Shown

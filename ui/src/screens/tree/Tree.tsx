@@ -221,7 +221,14 @@ function Apps({ tree, apps, selected, all }: AppsProps) {
 						them, <kbd>←</kbd> <kbd>→</kbd> fold and unfold.
 					</p>
 				) : (
-					<AppDetails key={selected} id={selected} apps={apps} all={all} again={tree.again} />
+					<AppDetails
+						key={selected}
+						id={selected}
+						apps={apps}
+						all={all}
+						heard={tree.heardOf(selected)}
+						again={tree.again}
+					/>
 				)}
 			</aside>
 		</div>

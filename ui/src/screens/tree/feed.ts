@@ -6,7 +6,7 @@ import { listen } from "../../api/events";
 import { returns } from "../../api/reach";
 import type { App, WatchEvent } from "../../api/schema";
 import { asProblem } from "../../state/answer";
-import { applyEvent } from "./happenings";
+import { applyEvent, hasEndedTree, mayBeHeld } from "./happenings";
 
 /** What happens within so long is drawn at once: a cancelled tree is one change, not ten thousand. */
 const GATHER_MS = 250;
@@ -30,6 +30,10 @@ export const APPS_MAX = 20_000;
 
 /** Trees that ended so long ago are left out unless asked for, as `clew tree` does. */
 export const ACTIVE = "15m";
+const ACTIVE_MS = 15 * 60_000;
+
+/** How often it is looked whether there are such by now. */
+const FORGET_MS = 60_000;
 
 export interface Tree {
 	apps: readonly App[] | null;
@@ -40,13 +44,24 @@ export interface Tree {
 	problem: Problem | null;
 	/** Whether what happens is heard as it does; null until that was tried. */
 	isHeard: boolean | null;
+	/** Return what changes whenever anything of an app may have, also what is not in its document. */
+	heardOf: (app_id: string) => number;
 	again: () => void;
 }
 
-const EMPTY = { apps: null, total: 0, truncated: false, problem: null, isHeard: null };
+type Known = Omit<Tree, "again">;
+
+const EMPTY: Known = {
+	apps: null,
+	total: 0,
+	truncated: false,
+	problem: null,
+	isHeard: null,
+	heardOf: () => 0,
+};
 
 export function useTree(all: boolean): Tree {
-	const [tree, setTree] = useState<Omit<Tree, "again">>(EMPTY);
+	const [tree, setTree] = useState<Known>(EMPTY);
 	const [keeper, setKeeper] = useState<Keeper | null>(null);
 	useEffect(() => {
 		const own = new Keeper(all, setTree);
@@ -58,32 +73,44 @@ export function useTree(all: boolean): Tree {
 }
 
 /** Keeps apps in step with the server until it is ended. */
-class Keeper {
+export class Keeper {
 	readonly #gone = new AbortController();
 	/** Of what is asked after the first reading: to keep up is no look of anybody's. */
 	readonly #own = markOwn(AbortSignal.any([this.#gone.signal]));
 	readonly #all: boolean;
-	readonly #tell: (tree: Omit<Tree, "again">) => void;
+	readonly #tell: (tree: Known) => void;
 	#apps = new Map<string, App>();
-	#known: Omit<Tree, "again"> = EMPTY;
+	#known: Known = EMPTY;
 	#dirty = new Set<string>();
+	/** Whether the apps changed, and whether anything happened to them, since it was told. */
 	#changed = false;
+	#happened = false;
+	/** Grows with all that happened; which of it was of an app, and which is in the last reading of all. */
+	#count = 0;
+	#counts = new Map<string, number>();
+	#countBefore = 0;
 	#timer: number | undefined;
 	#poll: number | undefined;
 	#loading: Promise<void> | null = null;
 	#loadedAt = 0;
+	/** When all apps were asked for last, whatever came of it. */
+	#askedAt = 0;
 	/** Whether everything is to be read anew. */
 	#wanted = true;
 
-	constructor(all: boolean, tell: (tree: Omit<Tree, "again">) => void) {
+	constructor(all: boolean, tell: (tree: Known) => void) {
 		this.#all = all;
 		this.#tell = tell;
+		const heardOf = (id: string) => this.#counts.get(id) ?? this.#countBefore;
+		this.#known = { ...EMPTY, heardOf };
 	}
 
 	start(): void {
 		void this.#follow();
 		this.#poll = window.setInterval(() => {
-			if (!this.#known.isHeard && !document.hidden) this.reload();
+			// What could not be read is behind, however well what happens is heard.
+			const isBehind = !this.#known.isHeard || this.#known.problem !== null;
+			if ((isBehind || this.#isOutgrown()) && !document.hidden) this.reload();
 		}, POLL_MS);
 	}
 
@@ -96,6 +123,12 @@ class Keeper {
 	reload(): void {
 		this.#wanted = true;
 		this.#gather(0);
+	}
+
+	/** Whether there is what a new reading would leave out. */
+	#isOutgrown(): boolean {
+		if (this.#all || performance.now() - this.#askedAt < FORGET_MS) return false;
+		return hasEndedTree(this.#apps.values(), Date.now() - ACTIVE_MS);
 	}
 
 	#gather(ms = GATHER_MS): void {
@@ -112,28 +145,32 @@ class Keeper {
 		this.#loading = this.#ask();
 		await this.#loading;
 		this.#loading = null;
-		if (this.#wanted || this.#dirty.size > 0) this.#gather();
+		// What could not be read is asked for by the clock.
+		if (this.#known.problem === null && (this.#wanted || this.#dirty.size > 0)) this.#gather();
 	}
 
 	async #ask(): Promise<void> {
 		try {
 			if (this.#dirty.size > SINGLY_MAX) this.#wanted = true;
 			if (this.#wanted) {
-				const since = performance.now() - this.#loadedAt;
-				if (this.#loadedAt > 0 && since < RELOAD_MS) await this.#rest(RELOAD_MS - since);
+				const since = performance.now() - this.#askedAt;
+				if (this.#askedAt > 0 && since < RELOAD_MS) await this.#rest(RELOAD_MS - since);
 				await this.#readAll();
 			} else if (this.#dirty.size > 0) {
 				await this.#readDirty();
 			}
-			if (this.#changed || this.#known.problem !== null) this.#say({ problem: null });
+			if (this.#changed || this.#happened || this.#known.problem !== null)
+				this.#say({ problem: null });
 		} catch (error) {
 			if (this.#gone.signal.aborted) return;
-			this.#wanted = false;
+			// Which of them it was is not known any more: only what is read anew is sure.
+			this.#wanted = true;
 			this.#say({ problem: asProblem(error) });
 		}
 	}
 
 	async #readAll(): Promise<void> {
+		this.#askedAt = performance.now();
 		this.#wanted = false;
 		this.#dirty.clear();
 		const found = new Map<string, App>();
@@ -155,6 +192,10 @@ class Keeper {
 		} while (next !== undefined && found.size < APPS_MAX);
 		this.#apps = found;
 		this.#loadedAt = performance.now();
+		// Of each app anything may have happened before.
+		this.#count += 1;
+		this.#countBefore = this.#count;
+		this.#counts.clear();
 		this.#changed = true;
 		this.#known = { ...this.#known, total, truncated: next !== undefined };
 	}
@@ -185,6 +226,7 @@ class Keeper {
 	#say(more: Partial<Tree>): void {
 		const isNew = this.#changed;
 		this.#changed = false;
+		this.#happened = false;
 		this.#known = { ...this.#known, ...more };
 		if (isNew) this.#known.apps = [...this.#apps.values()];
 		this.#tell(this.#known);
@@ -192,6 +234,9 @@ class Keeper {
 
 	#hear(events: readonly WatchEvent[]): void {
 		for (const event of events) {
+			this.#count += 1;
+			this.#counts.set(event.app_id, this.#count);
+			this.#happened = true;
 			const app = this.#apps.get(event.app_id);
 			// What happened while all apps are read may be in the answer already, or not.
 			const isSure = app !== undefined && !this.#wanted && this.#loading === null;
@@ -202,6 +247,10 @@ class Keeper {
 				this.#apps.set(event.app_id, after);
 				this.#changed = true;
 			}
+		}
+		for (const { app_id } of events) {
+			const app = this.#apps.get(app_id);
+			if (app !== undefined && mayBeHeld(app)) this.#dirty.add(app_id);
 		}
 		this.#gather();
 	}

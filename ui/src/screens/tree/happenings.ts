@@ -1,6 +1,7 @@
 /** What happens to apps, written into what is known of them. Pure. */
 
 import type { App, Said, WatchEvent } from "../../api/schema";
+import { readTime } from "../../state/time";
 import { LIVE } from "./layout";
 
 /**
@@ -24,10 +25,13 @@ export function applyEvent(app: App, event: WatchEvent): App | null {
 }
 
 function moved(app: App, at: string, said: Record<string, unknown>): App | null {
-	const to = said.to;
-	// An app that joins tells of its process, which the feed does not.
-	if (typeof to !== "string" || to === "connected" || said.from === null) return null;
+	const { from, to } = said;
+	if (typeof to !== "string") return null;
 	const ended = !LIVE.has(to);
+	// Not told are: the process of one that joins or returns, where one hangs that is adopted, and until
+	// when one that has gone may come back.
+	if (!(ended ? from !== to && LIVE.has(String(from)) : to === "running" && from === "connected"))
+		return null;
 	return {
 		...app,
 		status: to,
@@ -36,9 +40,10 @@ function moved(app: App, at: string, said: Record<string, unknown>): App | null 
 		epoch: typeof said.epoch === "number" ? said.epoch : app.epoch,
 		confirmed: said.confirmed === true,
 		exit_code: typeof said.exit_code === "number" ? said.exit_code : app.exit_code,
-		started_at: to === "running" ? (app.started_at ?? at) : app.started_at,
-		disconnected_at: to === "reconnecting" ? at : app.disconnected_at,
+		started_at: ended ? app.started_at : (app.started_at ?? at),
 		ended_at: ended ? at : null,
+		held: null,
+		deadline: null,
 	};
 }
 
@@ -59,4 +64,23 @@ function heard(app: App, at: string, said: Record<string, unknown>): App | null 
 		payload: said.payload,
 	};
 	return RESULTS.has(type) ? { ...app, result: what } : { ...app, last_snapshot: what };
+}
+
+/** Whether there is a tree in which nothing lives, and nothing ended since a moment. */
+export function hasEndedTree(apps: Iterable<App>, since: number): boolean {
+	const [ended, kept] = [new Set<string>(), new Set<string>()];
+	for (const app of apps) {
+		const root = app.path[0] ?? app.app_id;
+		const isKept = LIVE.has(app.status) || (readTime(app.ended_at) ?? since) >= since;
+		(isKept ? kept : ended).add(root);
+	}
+	return [...ended].some((root) => !kept.has(root));
+}
+
+/**
+ * Whether an app is to be asked for though all was written that was told of it: its result is there, and
+ * its end is held until what is below it has ended, of which nothing is told.
+ */
+export function mayBeHeld(app: App): boolean {
+	return app.result !== null && app.held === null && LIVE.has(app.status);
 }

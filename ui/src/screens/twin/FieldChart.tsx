@@ -16,8 +16,8 @@ interface FieldChartProps {
 	type: string;
 	id: string;
 	field: string;
-	/** Of the object as it is shown; another one asks anew. */
-	version: number;
+	/** Changes when something new is known of the object. */
+	heard: string;
 	close: () => void;
 }
 
@@ -29,10 +29,10 @@ const PAD = 8;
 /** How much longer the picture is than from the first value to the last: that one stands as well. */
 const TAIL = 1.12;
 
-export function FieldChart({ type, id, field, version, close }: FieldChartProps) {
+export function FieldChart({ type, id, field, heard, close }: FieldChartProps) {
 	const known = recordedList(param("recorded_at"), cursorTime.value);
 	const answer = useAnswer<FieldHistory>(
-		`${type}/${id}/${field} ${version} ${known.recorded_at}`,
+		`${type}/${id}/${field} ${heard} ${known.recorded_at}`,
 		(until) =>
 			get("/api/v1/objects/{type}/{id}/history/{field}", {
 				in: { type, id, field },

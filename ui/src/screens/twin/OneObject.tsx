@@ -1,13 +1,13 @@
 /** One object: its state at the cursor, beside another moment, and the events that made it. */
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { addressOf, get } from "../../api/client";
+import { addressOf, get, markOwn } from "../../api/client";
 import type { Difference, EventPlace, Timeline, TimelineEvent, TwinState } from "../../api/schema";
 import { command } from "../../parts/CopyMenu";
 import { Head } from "../../parts/Head";
 import { Shown } from "../../parts/States";
 import { nameMany, sayCount, sayMany, sayTime, sayValue } from "../../parts/words";
-import { useAnswer } from "../../state/answer";
+import { type Answer, useAnswer } from "../../state/answer";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
 import { cursor, cursorTime, mode, moveCursor, now, readTime, writeTime } from "../../state/time";
@@ -39,17 +39,20 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 		...recordedQuery(recorded, at),
 	};
 	const object = { type, id };
+	const isNow = at === null && recordedTime(recorded, cursor.value) === null;
+	const isMoving = mode.value === "following";
+	// What comes while the past is looked at is heard of by how the object is now.
+	const latest = useAnswer<TwinState>(isNow || !isMoving ? null : String(now.value), (until) =>
+		get("/api/v1/objects/{type}/{id}", { in: object, query: {}, until: markOwn(until) }),
+	);
+	const heard = useHeard(isNow ? undefined : latest);
 	const state = useAnswer<TwinState>(
-		// The past stays as it is; now is another moment with every tick.
-		`${type}/${id} ${at ?? (mode.value === "following" ? now.value : "now")} ${recorded}`,
+		// Now is another moment with every tick; the past is as it was, until something of it comes late.
+		`${at ?? (isMoving ? now.value : "now")} ${recorded} ${isNow ? "" : heard}`,
 		(until) => get("/api/v1/objects/{type}/{id}", { in: object, query: asked, until }),
-		`${type}/${id}`,
 	);
-	const newest = useNewest(
-		state.data,
-		at === null && recordedTime(recorded, cursor.value) === null,
-	);
-	const events = useAnswer<Timeline>(`${type}/${id} ${newest}`, (until) =>
+	const newest = useHeard(isNow ? state : latest);
+	const events = useAnswer<Timeline>(newest, (until) =>
 		get("/api/v1/objects/{type}/{id}/timeline", {
 			in: object,
 			query: { limit: EVENTS, changes: false },
@@ -57,7 +60,7 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 		}),
 	);
 	const difference = useAnswer<Difference>(
-		from === null ? null : `${type}/${id} ${from} ${at ?? newest} ${recorded}`,
+		from === null ? null : `${from} ${at} ${recorded} ${newest}`,
 		(until) =>
 			get("/api/v1/objects/{type}/{id}/diff", {
 				in: object,
@@ -68,17 +71,17 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 				},
 				until,
 			}),
-		`${type}/${id}`,
+		`${from} ${at} ${recorded}`,
 	);
 	const before = useAnswer<TwinState>(
-		from === null ? null : `${type}/${id} ${from} ${recorded}`,
+		from === null ? null : `${from} ${recorded} ${newest}`,
 		(until) =>
 			get("/api/v1/objects/{type}/{id}", {
 				in: object,
 				query: { at: from ?? "", ...recordedQuery(recorded, from) },
 				until,
 			}),
-		`${type}/${id}`,
+		`${from} ${recorded}`,
 	);
 	const all = events.data?.events ?? [];
 	const changes = useMemo(() => changesOf(all), [events.data]);
@@ -152,12 +155,13 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 						</div>
 						<KnownNote events={all} at={cursor.value} />
 						{pane === "references" ? (
-							<References type={type} id={id} />
+							<References type={type} id={id} heard={newest} />
 						) : (
 							<Shown of={state}>
 								{(found) => (
 									<State
 										found={found}
+										heard={newest}
 										before={from === null ? undefined : before.data}
 										difference={from === null ? undefined : difference.data}
 									/>
@@ -211,12 +215,14 @@ function copiesOfDifference(
 	};
 }
 
-/** Return what changes when something new is known of an object, so that its events are asked for. */
-function useNewest(state: TwinState | undefined, isNow: boolean): string {
-	const newest = useRef("");
-	if (isNow && state !== undefined)
-		newest.current = `${state.version} ${state.last_event?.event_id} ${state.updated_at}`;
-	return newest.current;
+/** Return what changes when something new is known of an object, by how it is now. */
+function useHeard(now: Answer<TwinState> | undefined): string {
+	const heard = useRef("");
+	if (now?.status === "ready") {
+		const { version, last_event, updated_at } = now.data;
+		heard.current = `${version} ${last_event?.event_id} ${updated_at}`;
+	}
+	return heard.current;
 }
 
 function step(event: TimelineEvent | null): void {
@@ -279,11 +285,13 @@ function Comparing({ isOn }: { isOn: boolean }) {
 
 interface StateProps {
 	found: TwinState;
+	/** Changes when something new is known of the object, at whatever moment. */
+	heard: string;
 	before: TwinState | undefined;
 	difference: Difference | undefined;
 }
 
-function State({ found, before, difference }: StateProps) {
+function State({ found, heard, before, difference }: StateProps) {
 	const rows = useMemo(() => rowsOf(found.state, before?.state), [found, before]);
 	const charted = param("field");
 	const [hidesSame, setHidesSame] = useState(false);
@@ -374,7 +382,7 @@ function State({ found, before, difference }: StateProps) {
 					type={found.type}
 					id={found.id}
 					field={charted}
-					version={found.version}
+					heard={heard}
 					close={() => change({ field: null }, { replace: true })}
 				/>
 			)}

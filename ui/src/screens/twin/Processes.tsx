@@ -12,6 +12,7 @@ import { useAnswer } from "../../state/answer";
 import { change, linkTo, param } from "../../state/place";
 import {
 	cursorTime,
+	mode,
 	moveCursor,
 	now,
 	rangeKey,
@@ -142,12 +143,15 @@ export function Processes() {
 
 function Phases({ trace }: { trace: string }) {
 	const at = cursorTime.value;
-	const answer = useAnswer<TraceProcesses>(`${trace} ${at}`, (until) =>
-		get("/api/v1/processes/{trace_id}", {
-			in: { trace_id: trace },
-			query: at === null ? {} : { at },
-			until,
-		}),
+	const answer = useAnswer<TraceProcesses>(
+		// As it is now is another question with every tick.
+		`${trace} ${at ?? (mode.value === "following" ? now.value : "now")}`,
+		(until) =>
+			get("/api/v1/processes/{trace_id}", {
+				in: { trace_id: trace },
+				query: at === null ? {} : { at },
+				until,
+			}),
 	);
 	return (
 		<Shown

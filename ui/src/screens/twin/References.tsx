@@ -15,11 +15,18 @@ import { recordedQuery, sayState } from "./state";
 /** Objects of one picture; more is told, and the command has them all. */
 const LIMIT = 100;
 
-export function References({ type, id }: { type: string; id: string }) {
+interface ReferencesProps {
+	type: string;
+	id: string;
+	/** Changes when something new is known of the object. */
+	heard: string;
+}
+
+export function References({ type, id, heard }: ReferencesProps) {
 	const at = cursorTime.value;
 	const known = recordedQuery(param("recorded_at"), at);
 	const answer = useAnswer<ObjectGraph>(
-		`${type}/${id} ${at ?? (mode.value === "following" ? now.value : "now")} ${known.recorded_at}`,
+		`${at ?? (mode.value === "following" ? now.value : "now")} ${known.recorded_at} ${at && heard}`,
 		(until) =>
 			get("/api/v1/objects/{type}/{id}/graph", {
 				in: { type, id },

@@ -11,17 +11,23 @@ import { sayMany, sayTime, sayValue } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
-import { now, readTime } from "../../state/time";
+import { mode, now, readTime } from "../../state/time";
 import { sayState } from "./state";
 import { stepsSql } from "./statements";
 import { Ways } from "./Ways";
+
+/** How often more of a trace is asked for. */
+const SLOW_MS = 30_000;
 
 export function Steps() {
 	const trace = param("trace");
 	const asked = param("step");
 	const query = asked === null ? {} : { step: Number(asked) };
 	const answer = useAnswer<TouchedObjects>(
-		trace === null ? null : `${trace} ${asked}`,
+		// A trace that goes on takes more steps.
+		trace === null
+			? null
+			: `${trace} ${asked} ${mode.value === "following" ? Math.floor(now.value / SLOW_MS) : 0}`,
 		(until) =>
 			get("/api/v1/traces/{trace_id}/objects", { in: { trace_id: trace ?? "" }, query, until }),
 		trace ?? "",

@@ -1,4 +1,4 @@
-import{K as e,nt as t,xt as n}from"./States-Ys0wl98a.js";var r={spans:`import clew; clew.init("my-service")
+import{St as e,q as t,rt as n}from"./States-BRlaOE3L.js";var r={spans:`import clew; clew.init("my-service")
 from opentelemetry import trace
 with trace.get_tracer("mine").start_as_current_span("hello"): pass`,logs:`import clew, logging
 clew.init("my-service")
@@ -13,4 +13,4 @@ with anchor("cart_123", "ShoppingCart"):
 with anchor("order_7", "Checkout"):
     TriLogLogger("mine").phase_change("payment")`,links:`from clew import lineage
 lineage.enable_tracing(node_id=1, to="otlp", spans=True)
-make = lineage.stage(lambda *of: "made"); make(make(), make())`},i=/^http:\/\/(127\.0\.0\.1|localhost):7701$/;function a({what:a=`spans`}){let o=t(`/`).href.replace(/\/$/,``);return e(n,{children:[e(`p`,{children:`Three lines of Python send some, and it appears here at once:`}),e(`pre`,{children:r[a]}),e(`p`,{class:`soft`,children:[!i.test(o)&&e(n,{children:[`Say before it that the server is here: `,e(`code`,{children:[`export CLEW_SERVER=`,o]}),`.`,` `]}),`Any OTLP exporter does as well, sent to `,e(`code`,{children:o}),`. Or let a small system run:`,` `,e(`code`,{children:`clew demo`})]})]})}export{a as t};
+make = lineage.stage(lambda *of: "made"); make(make(), make())`},i=/^http:\/\/(127\.0\.0\.1|localhost):7701$/;function a({what:a=`spans`}){let o=n(`/`).href.replace(/\/$/,``);return t(e,{children:[t(`p`,{children:`Three lines of Python send some, and it appears here at once:`}),t(`pre`,{children:r[a]}),t(`p`,{class:`soft`,children:[!i.test(o)&&t(e,{children:[`Say before it that the server is here: `,t(`code`,{children:[`export CLEW_SERVER=`,o]}),`.`,` `]}),`Any OTLP exporter does as well, sent to `,t(`code`,{children:o}),`. Or let a small system run:`,` `,t(`code`,{children:`clew demo`})]})]})}export{a as t};
