@@ -4,6 +4,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import { Complete } from "../src/parts/Complete";
 import { CompletingText } from "../src/parts/CompletingText";
 import { Palette, showPalette } from "../src/parts/Palette";
+import { Written } from "../src/parts/Written";
 
 const root = document.createElement("div");
 
@@ -40,6 +41,19 @@ it("keeps what was typed before the page had gone through its first frame", asyn
 	});
 	const texts = [...root.querySelectorAll("input")].map((each) => each.value);
 	expect(texts).toEqual(["typed at once", "typed at once"]);
+});
+
+it("keeps what is being typed when the page is drawn anew around it", async () => {
+	const sent: string[] = [];
+	const show = () =>
+		act(() => render(<Written label="a" value="" onSend={(text) => sent.push(text)} />, root));
+	await show();
+	const field = root.querySelector("input") as HTMLInputElement;
+	await act(() => void type(field, "half a wo"));
+	await show();
+	expect(field.value).toBe("half a wo");
+	await press(field, "Enter");
+	expect(sent).toEqual(["half a wo"]);
 });
 
 it("chooses nothing that fits the text before", async () => {

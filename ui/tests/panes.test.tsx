@@ -1,8 +1,10 @@
 import { type ComponentType, render } from "preact";
 import { act } from "preact/test-utils";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { App } from "../src/api/schema";
 import Team from "../src/screens/team/Team";
 import Trace from "../src/screens/trace/Trace";
+import { Steer } from "../src/screens/tree/Steer";
 import Twin from "../src/screens/twin/Twin";
 import { go } from "../src/state/place";
 import { now } from "../src/state/time";
@@ -31,17 +33,19 @@ afterEach(async () => {
 	vi.unstubAllGlobals();
 });
 
-/** Let everything be answered, and what is asked for after that. */
-const settle = () =>
-	act(async () => {
-		for (let turn = 0; turn < 8; turn += 1) await new Promise((heard) => setTimeout(heard));
-	});
+/** Let everything be answered, and what is asked for after that, as often as answers bring questions. */
+async function settle(): Promise<void> {
+	for (let round = 0; round < 4; round += 1)
+		await act(async () => {
+			for (let turn = 0; turn < 4; turn += 1) await new Promise((heard) => setTimeout(heard));
+		});
+}
 
 async function open(Screen: ComponentType, hash: string): Promise<void> {
 	now.value = Date.now();
 	go(hash);
 	await act(() => render(<Screen />, root));
-	for (let turn = 0; turn < 4; turn += 1) await settle();
+	await settle();
 	asked = [];
 }
 
@@ -51,7 +55,6 @@ async function tick(ms = 5_000): Promise<string[]> {
 	await act(() => {
 		now.value += ms;
 	});
-	await settle();
 	await settle();
 	return asked;
 }
@@ -128,6 +131,44 @@ describe("an object of the twin", () => {
 	});
 });
 
+describe("a command", () => {
+	it("that goes on is told of until it is over", async () => {
+		const app = { app_id: "1", app_name: "one", path: ["1"], status: "running", detached: false };
+		const target = { app_id: "1", app_name: "one", status: "sent", app_status: "running" };
+		const command = (over: boolean) => ({
+			...{ correlation_id: "c", action: "pause", over },
+			targets: [{ ...target, ack: over || null, error: null }],
+		});
+		documents["/api/v1/apps/1/control"] = command(false);
+		documents["/api/v1/control/c"] = command(false);
+		const show = (heard: number) =>
+			act(() =>
+				render(
+					<Steer
+						app={app as unknown as App}
+						apps={[app as unknown as App]}
+						heardOf={() => heard}
+						again={() => undefined}
+					/>,
+					root,
+				),
+			);
+		await show(1);
+		await act(() => root.querySelector<HTMLElement>("button")?.click());
+		await settle();
+		expect(root.textContent).toContain("It goes on.");
+		documents["/api/v1/control/c"] = command(true);
+		await show(2);
+		await settle();
+		expect(root.textContent).toContain("1 of 1 confirmed");
+		expect(root.textContent).not.toContain("It goes on.");
+		asked = [];
+		await show(3);
+		await settle();
+		expect(asked).toEqual([]);
+	});
+});
+
 describe("a team", () => {
 	const status = (round: string, team_id = "1") => ({
 		...{ connected: true, team_id, team: "Night watch", link: "online", conflicts: 0 },
@@ -153,7 +194,6 @@ describe("a team", () => {
 		await open(Team, "#/team/members");
 		documents["/api/v1/team"] = status("10:00", "2");
 		await act(() => root.querySelector<HTMLElement>("li button")?.click());
-		await settle();
 		await settle();
 		expect(asked[0]).toBe("POST /api/v1/team/choose");
 		for (const path of ["/api/v1/team", "/api/v1/team/teams", "/api/v1/team/members"])

@@ -1,7 +1,7 @@
 /** A button of which the deed cannot be taken back: it asks once, and shows what it hits. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 interface ConfirmProps {
 	/** On the button that asks. */
@@ -21,7 +21,7 @@ export function Confirm({ ask, title, sure, no, disabled, onSure, children }: Co
 	const dialog = useRef<HTMLDialogElement>(null);
 	const [isOpen, setOpen] = useState(false);
 	// Shown once its content is there, so that the focus finds a button.
-	useEffect(() => {
+	useLayoutEffect(() => {
 		if (isOpen) dialog.current?.showModal();
 	}, [isOpen]);
 	return (

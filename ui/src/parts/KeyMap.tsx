@@ -1,7 +1,7 @@
 /** `?`: all keys that work here. */
 
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { allKeys } from "../state/keys";
 
 const isOpen = signal(false);
@@ -12,7 +12,7 @@ export function showKeys(): void {
 
 export function KeyMap() {
 	const dialog = useRef<HTMLDialogElement>(null);
-	useEffect(() => {
+	useLayoutEffect(() => {
 		if (isOpen.value) dialog.current?.showModal();
 	}, [isOpen.value]);
 	return (

@@ -1,7 +1,7 @@
 /** The frame: the rail of screens, the head, the screen, and the time bar below all of them. */
 
 import type { ComponentType } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Problem, unreachable } from "../api/client";
 import { returns } from "../api/reach";
 import { SCREENS, type Screen } from "../screens/screens";
@@ -19,7 +19,8 @@ const loaded = new Map<string, ComponentType>();
 export function Page() {
 	const at = place.value;
 	const screen = SCREENS.find((each) => each.name === at.screen);
-	useEffect(
+	// What is seen can be steered: keys do not wait for the next frame.
+	useLayoutEffect(
 		() =>
 			addKeys([
 				{ keys: "mod+k", what: "Go to anything", act: showPalette },

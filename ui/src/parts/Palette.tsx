@@ -1,7 +1,7 @@
 /** ⌘K: go to a screen, a trace, an app, an object, by its name or its id; or have something done. */
 
 import { signal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { get, markOwn } from "../api/client";
 import { SCREENS } from "../screens/screens";
 import { go, linkTo } from "../state/place";
@@ -38,13 +38,17 @@ export function Palette() {
 	const [services, setServices] = useState<string[]>([]);
 	const [found, setFound] = useState<readonly Target[]>([]);
 	const [copied, setCopied] = useState("");
-	useEffect(() => {
+	// At once: what is typed right after the key that opens it is meant for it.
+	useLayoutEffect(() => {
 		if (!isOpen.value) return;
 		setText("");
 		setWish(null);
 		setFound([]);
 		setCopied("");
 		dialog.current?.showModal();
+	}, [isOpen.value]);
+	useEffect(() => {
+		if (!isOpen.value) return;
 		const gone = new AbortController();
 		setServices([]);
 		// Of the range that is looked at, and of the last day, where somebody may want to go next.

@@ -2,7 +2,7 @@
 
 import { Complete } from "../../parts/Complete";
 import { CompletingText } from "../../parts/CompletingText";
-import { useDraft } from "../../state/draft";
+import { Written } from "../../parts/Written";
 import { change } from "../../state/place";
 import type { Fault } from "./expression";
 import { type Filters, isNarrowed, type Tab } from "./query";
@@ -108,21 +108,5 @@ interface FieldProps {
 }
 
 function Field({ label, name, value }: FieldProps) {
-	const [text, setText] = useDraft(value);
-	const send = () => {
-		if (text !== value) change({ [name]: text });
-	};
-	return (
-		<input
-			type="search"
-			aria-label={label}
-			placeholder={label}
-			value={text}
-			onInput={(event) => setText(event.currentTarget.value)}
-			onBlur={send}
-			onKeyDown={(event) => {
-				if (event.key === "Enter") send();
-			}}
-		/>
-	);
+	return <Written label={label} value={value} onSend={(text) => change({ [name]: text })} />;
 }

@@ -12,9 +12,9 @@ import { Head } from "../../parts/Head";
 import { Rows } from "../../parts/Rows";
 import { SendData } from "../../parts/SendData";
 import { Nothing } from "../../parts/States";
+import { Written } from "../../parts/Written";
 import { nameMany, sayCount, sayDuration, sayMany, sayTime, sayValue } from "../../parts/words";
 import { asProblem } from "../../state/answer";
-import { useDraft } from "../../state/draft";
 import { addKeys } from "../../state/keys";
 import { change, linkTo, param } from "../../state/place";
 import { now } from "../../state/time";
@@ -224,7 +224,7 @@ function Filters({ wanted, fault }: { wanted: Wanted; fault: Fault | null }) {
 				<option value="">any status</option>
 				<option value="error">failed</option>
 			</select>
-			<Words value={wanted.text} />
+			<Written label="words" value={wanted.text} onSend={(text) => change({ text })} />
 			<CompletingText
 				label="expression"
 				placeholder="expression: duration > 100ms AND http.route = /cart"
@@ -236,27 +236,6 @@ function Filters({ wanted, fault }: { wanted: Wanted; fault: Fault | null }) {
 				onSend={(q) => change({ q: q.trim() })}
 			/>
 		</search>
-	);
-}
-
-/** Sent when they are finished: each letter would begin the feeds anew. */
-function Words({ value }: { value: string }) {
-	const [text, setText] = useDraft(value);
-	const send = () => {
-		if (text !== value) change({ text });
-	};
-	return (
-		<input
-			type="search"
-			aria-label="words"
-			placeholder="words"
-			value={text}
-			onInput={(event) => setText(event.currentTarget.value)}
-			onBlur={send}
-			onKeyDown={(event) => {
-				if (event.key === "Enter") send();
-			}}
-		/>
 	);
 }
 

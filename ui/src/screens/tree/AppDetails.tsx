@@ -21,12 +21,13 @@ interface AppDetailsProps {
 	apps: readonly App[];
 	/** Whether those that ended long ago are among them. */
 	all: boolean;
-	/** Changes with all that happens to it. */
-	heard: number;
+	/** Return what changes with all that happens to an app. */
+	heardOf: (app_id: string) => number;
 	again: () => void;
 }
 
-export function AppDetails({ id, apps, all, heard, again }: AppDetailsProps) {
+export function AppDetails({ id, apps, all, heardOf, again }: AppDetailsProps) {
+	const heard = heardOf(id);
 	// What is refused changes nothing of the app, and is in the audit log.
 	const [deeds, setDeeds] = useState(0);
 	const asked = param("pane") as Pane | null;
@@ -57,6 +58,7 @@ export function AppDetails({ id, apps, all, heard, again }: AppDetailsProps) {
 			<Steer
 				app={app}
 				apps={apps}
+				heardOf={heardOf}
 				again={() => {
 					setDeeds((before) => before + 1);
 					again();

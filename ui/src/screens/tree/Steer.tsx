@@ -1,14 +1,15 @@
 /** Send, pause, resume, cancel: who is hit is shown before, what became of each afterwards. */
 
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get, post } from "../../api/client";
-import type { App } from "../../api/schema";
+import type { App, Command } from "../../api/schema";
 import { Wrong } from "../../parts/Wrong";
 import { nameMany, sayCount, sayMany } from "../../parts/words";
+import { useAnswer } from "../../state/answer";
 import { useDeed } from "../../state/deed";
 import { change, param } from "../../state/place";
 import { LIVE, scopeOf } from "./layout";
-import { cancelled, commanded, type Outcome, Told } from "./Outcome";
+import { cancelled, commanded, type Fate, type Outcome, Told } from "./Outcome";
 
 /** How long the page waits for outcomes; what takes longer is asked for again. */
 const WAIT = "20s";
@@ -21,18 +22,36 @@ const NAMED_MAX = 20;
 interface SteerProps {
 	app: App;
 	apps: readonly App[];
+	/** Return what changes with all that happens to an app. */
+	heardOf: (app_id: string) => number;
 	again: () => void;
 }
 
-export function Steer({ app, apps, again }: SteerProps) {
-	const [outcome, setOutcome] = useState<Outcome | null>(null);
+export function Steer({ app, apps, heardOf, again }: SteerProps) {
+	const [given, setGiven] = useState<Outcome | null>(null);
+	// What goes on is asked for when more of it is heard.
+	const later = useAnswer<Command>(
+		given === null || given.isOver ? null : [given.id, ...given.fates.map(heardOne)].join(" "),
+		(until) => askCommand(given?.id ?? "", until),
+		given?.id,
+	);
+	function heardOne(each: Fate): number {
+		return heardOf(each.app_id);
+	}
+	const outcome =
+		given === null || given.isOver || later.data === undefined
+			? given
+			: { ...commanded(later.data), notes: given.notes };
+	useEffect(() => {
+		if (outcome?.isOver) setGiven(outcome);
+	}, [outcome?.isOver]);
 	const { isBusy, problem, run } = useDeed();
 	const cascade = param("scope") === "below";
 	const below = scopeOf(apps, app.app_id, true);
 	const hit = cascade ? below : scopeOf(apps, app.app_id, false);
 	const attempt = async (work: () => Promise<Outcome>) => {
-		setOutcome(null);
-		await run(async () => setOutcome(await work()));
+		setGiven(null);
+		await run(async () => setGiven(await work()));
 		again();
 	};
 	const inPath = { app_id: app.app_id };
@@ -111,19 +130,16 @@ export function Steer({ app, apps, again }: SteerProps) {
 					again={
 						outcome.isOver
 							? undefined
-							: () =>
-									attempt(async () =>
-										commanded(
-											await get("/api/v1/control/{correlation_id}", {
-												in: { correlation_id: outcome.id },
-											}),
-										),
-									)
+							: () => attempt(async () => commanded(await askCommand(outcome.id)))
 					}
 				/>
 			)}
 		</section>
 	);
+}
+
+function askCommand(correlation_id: string, until?: AbortSignal): Promise<Command> {
+	return get("/api/v1/control/{correlation_id}", { in: { correlation_id }, until });
 }
 
 /** Who is hit, by name. */

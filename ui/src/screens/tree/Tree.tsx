@@ -226,7 +226,7 @@ function Apps({ tree, apps, selected, all }: AppsProps) {
 						id={selected}
 						apps={apps}
 						all={all}
-						heard={tree.heardOf(selected)}
+						heardOf={tree.heardOf}
 						again={tree.again}
 					/>
 				)}

@@ -7,6 +7,7 @@ import { Head } from "../../parts/Head";
 import { Rows } from "../../parts/Rows";
 import { SendData } from "../../parts/SendData";
 import { Nothing, Shown } from "../../parts/States";
+import { Written } from "../../parts/Written";
 import { sayMany, sayTime } from "../../parts/words";
 import { useAnswer } from "../../state/answer";
 import { change, linkTo, param, place } from "../../state/place";
@@ -85,13 +86,12 @@ function Objects({ type: inPath }: { type: string | undefined }) {
 						</option>
 					))}
 				</select>
-				<input
-					type="search"
-					aria-label="Object"
+				<Written
+					label="Object"
 					placeholder="id or value"
-					style={{ width: "200px" }}
+					width="200px"
 					value={text}
-					onChange={(event) => change({ text: event.currentTarget.value })}
+					onSend={(wanted) => change({ text: wanted })}
 				/>
 				<Ways />
 			</Head>
