@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.e2e.page.shop import NOON, SECOND
 
@@ -27,7 +29,7 @@ ARGUMENTS: Final = (
 DESK: Final = (1440, 900)
 PHONE: Final = (390, 844)
 
-PATIENCE_MS: Final = 20_000
+PATIENCE_MS: Final = 60_000
 """A deadline, not an expectation."""
 
 
@@ -51,9 +53,42 @@ def open_browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=path, args=ARGUMENTS, timeout=2 * PATIENCE_MS
+        )
         yield browser
         browser.close()
+
+
+_GO: Final = """
+(hash) => new Promise((done) => {
+    const before = window.location.href;
+    // The page hears of it first, and has drawn the place when this is over.
+    window.addEventListener("hashchange", () => setTimeout(done), { once: true });
+    window.location.hash = hash;
+    if (window.location.href === before) done();
+})
+"""
+
+
+def go(page: Page, address: str) -> None:
+    """Go to another place of the page; what is seen afterwards is of that place, or on its way."""
+    page.evaluate(_GO, address)
+
+
+def press_at_once(page: Page, *keys: str) -> None:
+    """Press keys quicker than a page can draw what the one before did."""
+    page.evaluate(
+        "(keys) => keys.forEach((key) => document.activeElement.dispatchEvent("
+        "new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true })))",
+        list(keys),
+    )
+
+
+def settle(page: Page) -> None:
+    """Wait until nothing is on its way any more, and the time bar says how much there is."""
+    expect(page.locator(".loading-line")).to_have_count(0)
+    expect(page.get_by_role("img", name=re.compile("Density.*span"))).to_be_visible()
 
 
 @dataclass

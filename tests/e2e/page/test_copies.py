@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import expect
 
 from clew.base.times import format_time
+from tests.e2e.page.chromium import go
 from tests.e2e.page.shop import CART, FUSED, MORNING, OUTPUT, RANGE, SECOND, Shop, ask
 from tests.integration.test_tree_rest import peer
 from tests.integration.tree_house import new_id
@@ -195,7 +196,7 @@ def holds(answer: Any, needle: str) -> bool:
 
 def copy(page: Page, view: View, ids: dict[str, str]) -> dict[str, str]:
     """Open what a view is copied by, and return each form that it offers."""
-    page.evaluate("(hash) => { window.location.hash = hash; }", view.address.format(**ids))
+    go(page, view.address.format(**ids))
     scope = page.get_by_role("dialog") if view.part == "dialog" else page
     if view.waits_for:
         expect(page.get_by_text(view.waits_for).first).to_be_visible()

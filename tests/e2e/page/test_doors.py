@@ -45,7 +45,7 @@ def test_without_a_key_it_asks_for_one_and_then_works(guarded: Guarded, visit: V
     page = visit.look(f"{guarded.server.url}/#/find?last=30d")
     page.get_by_label("An API key").first.fill("clew_0123456789abcdef_" + "0" * 64)
     page.keyboard.press("Enter")
-    expect(page.get_by_label("An API key").first).to_be_visible()
+    expect(page.get_by_role("heading", name="the API key is not valid").first).to_be_visible()
     page.get_by_label("An API key").first.fill(guarded.keys["reader"])
     page.keyboard.press("Enter")
     expect(page.get_by_label(re.compile("^Traces|^Spans")).first).to_be_visible()

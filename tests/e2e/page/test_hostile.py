@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.page.chromium import go, settle
 from tests.e2e.page.shop import HOSTILE, NIGHT_RANGE, Shop, send_hostile
 from tests.integration.test_tree_rest import peer
 from tests.integration.tree_house import new_id
@@ -52,7 +53,7 @@ def test_text_that_means_harm_does_none_on_any_screen(
     visit.is_live = True
     page = visit.look(f"{shop.server.url}/#/nowhere")
     for name, address in SCREENS.items():
-        page.evaluate("(hash) => { window.location.hash = hash; }", address.format(**harm))
+        go(page, address.format(**harm))
         # It is shown, as the letters that it consists of.
         shown = page.get_by_text("<script>window.owned=1</script>").filter(visible=True)
         expect(shown.first, name).to_be_visible()
@@ -68,6 +69,7 @@ def test_a_turn_of_direction_stays_within_its_field(
     page = visit.look(f"{shop.server.url}/{SCREENS['find']}")
     row = page.get_by_role("listitem").filter(has_text="owned").first
     expect(row).to_be_visible()
+    settle(page)
     # What stands after the hostile name stays to the right of it.
     name, took = row.locator(".grow").first.bounding_box(), row.locator(".duration").bounding_box()
     assert name is not None
@@ -84,7 +86,7 @@ def test_an_address_that_means_harm_is_an_address(shop: Shop, visit: Visit) -> N
             "%",
             "a/../b",
         ):
-            page.evaluate("(hash) => { window.location.hash = hash; }", f"#/{screen}/{text}?at=%zz")
+            go(page, f"#/{screen}/{text}?at=%zz")
             expect(page.get_by_role("heading", level=1)).to_be_visible()
             assert page.evaluate("() => window.owned") is None
     # A question that names what there is not, or nonsense, is answered no; that is all.

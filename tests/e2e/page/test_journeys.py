@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.executed import Runner
+from tests.e2e.page.chromium import press_at_once, settle
 from tests.e2e.page.shop import CAMERA, CART, LIDAR, OUTPUT, RANGE, Shop, ask
 
 if TYPE_CHECKING:
@@ -24,15 +25,6 @@ def runner(shop: Shop) -> Iterator[Runner]:
     runner = Runner(shop.server)
     yield runner
     runner.clear()
-
-
-def press_at_once(page: Page, *keys: str) -> None:
-    """Press keys quicker than a page can draw what the one before did."""
-    page.evaluate(
-        "(keys) => keys.forEach((key) => document.activeElement.dispatchEvent("
-        "new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true })))",
-        list(keys),
-    )
 
 
 def wait_for_answer(page: Page) -> None:
@@ -213,6 +205,7 @@ def test_a_view_copies_itself_as_whatever_somebody_needs(shop: Shop, visit: Visi
 def test_a_range_that_is_chosen_goes_along_to_every_screen(shop: Shop, visit: Visit) -> None:
     page = visit.look(f"{shop.server.url}/#/find?{RANGE}")
     expect(page.get_by_text("GET /products").first).to_be_visible()
+    settle(page)
     box = page.locator(".timebar canvas").bounding_box()
     assert box is not None
     middle = box["y"] + box["height"] / 2

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from clew.testing.server import ServerProcess
 from tests.e2e.page.accessibility import find_barriers
-from tests.e2e.page.chromium import find_chromium
+from tests.e2e.page.chromium import find_chromium, go, settle
 from tests.e2e.page.shop import RANGE, Shop
 from tests.e2e.telemetry import Trace
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Page, Route
+    from playwright.sync_api import Route
 
     from tests.e2e.page.chromium import Visit
 
@@ -99,10 +99,6 @@ def server(folder: Path, settings: dict[str, str]) -> Iterator[ServerProcess]:
         yield opened
 
 
-def go(page: Page, address: str) -> None:
-    page.evaluate("(hash) => { window.location.hash = hash; }", address)
-
-
 def test_a_view_without_data_says_so_and_what_brings_some(
     server: ServerProcess, visit: Visit
 ) -> None:
@@ -119,7 +115,7 @@ def test_a_view_without_data_says_so_and_what_brings_some(
     # They are run as they stand there, one after the other, and each view shows what they brought.
     script = "\n".join(f"exec({text!r}, {{}})" for text in dict.fromkeys(lines.values()))
     environ = os.environ | {"CLEW_SERVER": server.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    subprocess.run([sys.executable, "-c", script], env=environ, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], env=environ, check=True, timeout=200)
     for address, words in BROUGHT.items():
         go(page, address)
         expect(page.get_by_text(words).filter(visible=True).first, address).to_be_visible()
@@ -218,6 +214,7 @@ def test_an_answer_that_takes_long_moves_nothing(shop: Shop, visit: Visit) -> No
     page = visit.look(f"{shop.server.url}/#/find?{RANGE}")
     row = page.get_by_role("listitem").filter(has_text="POST /checkout").first
     expect(row).to_be_visible()
+    settle(page)
     kept: list[Route] = []
 
     def keep(route: Route) -> None:
