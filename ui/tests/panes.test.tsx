@@ -16,11 +16,15 @@ const root = document.createElement("div");
 /** What the server answers, by path; what is not named is not found. */
 let documents: Documents;
 let asked: string[];
+/** Of these, what is a look of whoever sits before the page. */
+let looks: string[];
 
 beforeEach(() => {
-	[documents, asked] = [{}, []];
+	[documents, asked, looks] = [{}, [], []];
 	vi.stubGlobal("fetch", async (url: URL, init?: RequestInit) => {
 		asked.push(init?.method === "GET" ? url.pathname : `${init?.method} ${url.pathname}`);
+		const headers = init?.headers as Record<string, string> | undefined;
+		if (headers?.["x-clew-session"] !== "off") looks.push(url.pathname);
 		const found = documents[url.pathname];
 		return found === undefined
 			? Response.json({ code: "not_found", detail: "none" }, { status: 404 })
@@ -46,7 +50,7 @@ async function open(Screen: ComponentType, hash: string): Promise<void> {
 	go(hash);
 	await act(() => render(<Screen />, root));
 	await settle();
-	asked = [];
+	[asked, looks] = [[], []];
 }
 
 /** Let the clock go on, and return what was asked for by it. */
@@ -78,13 +82,21 @@ describe("a trace that is looked at", () => {
 		documents["/api/v1/traces/t/comments"] = { comments: [], count: 0 };
 	});
 
+	/** Comments have a slower clock of their own. */
+	const tickOfTrace = async (ms?: number) =>
+		(await tick(ms)).filter((each) => !each.endsWith("/comments"));
+
 	it("is asked for anew with its log records while more of it may come", async () => {
 		documents["/api/v1/traces/t"] = trace(ago(1_000));
 		await open(Trace, "#/trace/t");
-		expect(await tick()).toEqual(expect.arrayContaining(["/api/v1/traces/t", "/api/v1/logs"]));
+		expect(await tickOfTrace()).toEqual(["/api/v1/traces/t", "/api/v1/logs"]);
+		// Nobody looks at the trace again by choosing one of its spans.
+		await act(() => go("#/trace/t?span=s"));
+		expect(await tickOfTrace()).toEqual(["/api/v1/traces/t", "/api/v1/logs"]);
+		expect(looks).toEqual([]);
 		// Over: one last look, and no more of them.
 		await tick(120_000);
-		expect(await tick()).toEqual([]);
+		expect(await tickOfTrace()).toEqual([]);
 	});
 
 	it("is asked for until it is there, and not at all when the time is fixed", async () => {
@@ -95,10 +107,10 @@ describe("a trace that is looked at", () => {
 		await tick();
 		expect(root.textContent).not.toContain("none");
 		await tick();
-		expect(await tick()).toEqual([]);
+		expect(await tickOfTrace()).toEqual([]);
 		documents["/api/v1/traces/t"] = trace(ago(0));
 		await open(Trace, "#/trace/t?start=2026-11-21T10:00:00Z&end=2026-11-21T11:00:00Z");
-		expect(await tick()).toEqual([]);
+		expect(await tickOfTrace()).toEqual([]);
 	});
 });
 

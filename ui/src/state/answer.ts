@@ -16,9 +16,13 @@ export type Answer<Document> =
 
 type Ask<Document> = (until: AbortSignal) => Promise<Document>;
 
-/** What was asked last; `until` ends it while its answer is on its way. */
-interface Asked {
+interface Question {
 	key: string | null;
+	moment: string;
+}
+
+/** What was asked last; `until` ends it while its answer is on its way. */
+interface Asked extends Question {
 	about: string;
 	look: string;
 	round: number;
@@ -30,22 +34,23 @@ interface Asked {
  * what was asked once is shown until then. `about` names what is asked for: when it changes, the old answer
  * is no stand-in. A null key asks nothing. All ask anew when the server is back.
  *
- * What is asked anew while the address stands, or while the cursor plays, is no look of anybody's. It waits
- * for the answer that is on its way: a question that the clock ends each time before it is answered is
- * never answered.
+ * What is asked anew while the address stands, or because `moment` alone changed, is no look of anybody's.
+ * It waits for the answer that is on its way, as what is asked while the cursor plays does: a question that
+ * the clock ends each time before it is answered is never answered.
  */
 export function useAnswer<Document>(
 	key: string | null,
 	ask: Ask<Document>,
 	about = "",
+	moment = "",
 ): Answer<Document> & { again: () => void } {
 	const [answer, setAnswer] = useState<Answer<Document>>({ status: "loading" });
 	const [round, setRound] = useState(0);
 	const [turn, setTurn] = useState(0);
-	const asked = useRef<Asked>({ key: null, about, look: "", round, until: null });
+	const asked = useRef<Asked>({ key: null, moment, about, look: "", round, until: null });
 	const pane = useRef(null);
-	const wanted = useRef(key);
-	wanted.current = key;
+	const wanted = useRef({ key, moment });
+	wanted.current = { key, moment };
 	useEffect(
 		() => () => {
 			asked.current.until?.abort();
@@ -59,20 +64,21 @@ export function useAnswer<Document>(
 		const last = asked.current;
 		const look = lookOf(place.peek(), about);
 		const isSame = last.key !== null && last.about === about;
-		const isRenewal = isSame && last.round === round && (last.look === look || isPlaying.peek());
+		const isOwn = last.look === look || (isSame && last.key === key);
+		const isRenewal = isSame && last.round === round && (isOwn || isPlaying.peek());
 		if (last.until !== null) {
 			if (isRenewal) return;
 			last.until.abort();
 		}
 		const gone = new AbortController();
-		if (last.look === look) markOwn(gone.signal);
-		asked.current = { key, about, look, round, until: gone };
+		if (isOwn) markOwn(gone.signal);
+		asked.current = { key, moment, about, look, round, until: gone };
 		setAnswer((before) => beginWith(before, isSame, isRenewal));
 		/** Tell what came of it, unless nobody wants it; `isOld` where something else is wanted by now. */
 		const end = (tell: (isOld: boolean) => void) => {
 			if (gone.signal.aborted) return;
 			asked.current.until = null;
-			const isOld = wanted.current !== null && wanted.current !== key;
+			const isOld = isOther({ key, moment }, wanted.current);
 			tell(isOld);
 			if (isOld) setTurn((before) => before + 1);
 		};
@@ -93,7 +99,7 @@ export function useAnswer<Document>(
 					);
 				}),
 		);
-	}, [key, about, round, turn]);
+	}, [key, moment, about, round, turn]);
 	const again = () => setRound((before) => before + 1);
 	const back = returns.value;
 	const backBefore = useRef(back);
@@ -103,7 +109,12 @@ export function useAnswer<Document>(
 		// It may have come back before it was known here that it was away.
 		if (isBack || (answer.problem?.isUnreachable && lostSince.peek() === null)) again();
 	}, [back, answer.problem]);
-	return { ...asShown(answer, asked.current, key, about), again };
+	return { ...asShown(answer, asked.current, { key, moment, about }), again };
+}
+
+/** Whether something else is to be asked than was. */
+function isOther(asked: Question, { key, moment }: Question): boolean {
+	return key !== null && (asked.key !== key || asked.moment !== moment);
 }
 
 /** Return what is shown while an answer is on its way. */
@@ -124,11 +135,10 @@ function beginWith<Document>(
 function asShown<Document>(
 	answer: Answer<Document>,
 	asked: Asked,
-	key: string | null,
-	about: string,
+	wanted: Question & { about: string },
 ): Answer<Document> {
-	if (asked.about !== about) return { status: "loading" };
-	if (answer.status === "ready" && key !== null && asked.key !== key)
+	if (asked.about !== wanted.about) return { status: "loading" };
+	if (answer.status === "ready" && isOther(asked, wanted))
 		return { status: "stale", data: answer.data, at: answer.at };
 	return answer;
 }

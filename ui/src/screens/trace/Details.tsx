@@ -223,13 +223,14 @@ function LogPane({ trace, row, heard }: LogPaneProps) {
 	const span = only && row ? row.span.span_id : undefined;
 	const about = `${trace.trace_id} ${span ?? ""}`;
 	const answer = useAnswer<LogList>(
-		`${about} ${heard}`,
+		about,
 		(until) =>
 			get("/api/v1/logs", {
 				query: { trace_id: trace.trace_id, span_id: span, limit: 500 },
 				until,
 			}),
 		about,
+		String(heard),
 	);
 	return (
 		<>
@@ -368,8 +369,11 @@ function CommentPane({ trace, row, answer }: CommentPaneProps) {
 const NEARBY = 10;
 
 function AroundPane({ trace, heard }: { trace: Trace; heard: number }) {
-	const answer = useAnswer<CorrelateReport>(`${trace.trace_id} ${heard}`, (until) =>
-		get("/api/v1/correlate", { query: { trace: trace.trace_id }, until }),
+	const answer = useAnswer<CorrelateReport>(
+		trace.trace_id,
+		(until) => get("/api/v1/correlate", { query: { trace: trace.trace_id }, until }),
+		"",
+		String(heard),
 	);
 	return (
 		<Shown of={answer}>

@@ -13,7 +13,7 @@ export function ObjectsPane({ trace, heard }: { trace: Trace; heard: number }) {
 	const wanted = param("step");
 	const step = wanted === null ? undefined : Number(wanted);
 	const answer = useAnswer<TouchedObjects>(
-		`${trace.trace_id} ${wanted} ${heard}`,
+		`${trace.trace_id} ${wanted}`,
 		(until) =>
 			get("/api/v1/traces/{trace_id}/objects", {
 				in: { trace_id: trace.trace_id },
@@ -21,6 +21,7 @@ export function ObjectsPane({ trace, heard }: { trace: Trace; heard: number }) {
 				until,
 			}),
 		trace.trace_id,
+		String(heard),
 	);
 	const none = (
 		<p class="soft">

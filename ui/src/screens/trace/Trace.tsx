@@ -146,10 +146,11 @@ function OneTrace({ id }: { id: string }) {
 	const every = useRef<number | null>(null);
 	const isMoving = mode.value === "following" && every.current !== null;
 	const answer = useAnswer<TraceDocument>(
-		`${id} ${wanted} ${isMoving ? Math.floor(now.value / (every.current ?? TICK_MS)) : ""}`,
+		`${id} ${wanted}`,
 		(until) =>
 			get("/api/v1/traces/{trace_id}", { in: { trace_id: id }, query: { limit: wanted }, until }),
 		id,
+		isMoving ? String(Math.floor(now.value / (every.current ?? TICK_MS))) : "",
 	);
 	every.current = renewEvery(answer, now.value);
 	const isTranscript = param("show") === "transcript";
@@ -205,14 +206,19 @@ function Opened({ trace, heard }: OpenedProps) {
 	const selected = param("span");
 	const row = useMemo(() => rows.find((each) => each.span.span_id === selected), [rows, selected]);
 	// The waterfall does not wait for the log records that are marked in it, nor fail with them.
-	const logs = useAnswer<LogList>(`${trace.trace_id} ${heard}`, (until) =>
-		get("/api/v1/logs", { query: { trace_id: trace.trace_id, limit: LOGS }, until }),
+	const logs = useAnswer<LogList>(
+		trace.trace_id,
+		(until) => get("/api/v1/logs", { query: { trace_id: trace.trace_id, limit: LOGS }, until }),
+		"",
+		String(heard),
 	);
 	const comments = useAnswer<CommentList>(
-		// What others say is heard by the clock; one's own at once.
-		`${trace.trace_id} ${mode.value === "following" ? Math.floor(now.value / SLOW_MS) : 0}`,
+		trace.trace_id,
 		(until) =>
 			get("/api/v1/traces/{trace_id}/comments", { in: { trace_id: trace.trace_id }, until }),
+		"",
+		// What others say is heard by the clock; one's own at once.
+		mode.value === "following" ? String(Math.floor(now.value / SLOW_MS)) : "",
 	);
 	useEffect(() => {
 		// Without a choice, the first that failed is what one came for.

@@ -26,9 +26,10 @@ export function copiesOfTranscript(name: string): Copies {
 
 export function TranscriptView({ name, heard }: { name: string; heard: number }) {
 	const answer = useAnswer<Transcript>(
-		`${name} ${heard}`,
+		name,
 		(until) => get("/api/v1/transcript/{name}", { in: { name }, query: { limit: LIMIT }, until }),
 		name,
+		String(heard),
 	);
 	return (
 		<div class="column scroll padded">

@@ -52,12 +52,16 @@ export function OneObject({ type, id }: { type: string; id: string }) {
 		(until) => get("/api/v1/objects/{type}/{id}", { in: object, query: asked, until }),
 	);
 	const newest = useHeard(isNow ? state : latest);
-	const events = useAnswer<Timeline>(newest, (until) =>
-		get("/api/v1/objects/{type}/{id}/timeline", {
-			in: object,
-			query: { limit: EVENTS, changes: false },
-			until,
-		}),
+	const events = useAnswer<Timeline>(
+		"events",
+		(until) =>
+			get("/api/v1/objects/{type}/{id}/timeline", {
+				in: object,
+				query: { limit: EVENTS, changes: false },
+				until,
+			}),
+		"",
+		newest,
 	);
 	const difference = useAnswer<Difference>(
 		from === null ? null : `${from} ${at} ${recorded} ${newest}`,

@@ -24,13 +24,12 @@ export function Steps() {
 	const asked = param("step");
 	const query = asked === null ? {} : { step: Number(asked) };
 	const answer = useAnswer<TouchedObjects>(
-		// A trace that goes on takes more steps.
-		trace === null
-			? null
-			: `${trace} ${asked} ${mode.value === "following" ? Math.floor(now.value / SLOW_MS) : 0}`,
+		trace === null ? null : `${trace} ${asked}`,
 		(until) =>
 			get("/api/v1/traces/{trace_id}/objects", { in: { trace_id: trace ?? "" }, query, until }),
 		trace ?? "",
+		// A trace that goes on takes more steps.
+		mode.value === "following" ? String(Math.floor(now.value / SLOW_MS)) : "",
 	);
 	const found = answer.data;
 	const to = (step: number) => {

@@ -1,4 +1,4 @@
-import{St as e,q as t,rt as n}from"./States-BRlaOE3L.js";var r={spans:`import clew; clew.init("my-service")
+import{St as e,q as t,rt as n}from"./States-0_-U3abp.js";var r={spans:`import clew; clew.init("my-service")
 from opentelemetry import trace
 with trace.get_tracer("mine").start_as_current_span("hello"): pass`,logs:`import clew, logging
 clew.init("my-service")
