@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from clew.surfaces.cli.text import width_of
+from clew.testing.network import HeldPorts
 from clew.testing.server import ServerProcess
 from tests.e2e.telemetry import MS, Trace, send, to_attributes
 from tests.e2e.terminal import CLEW, SECONDS_MAX, clew, clew_on_terminal, environment
@@ -439,8 +439,8 @@ def test_logs_are_followed_as_they_come_in(server: ServerProcess, tmp_path: Path
 
 
 def test_a_follower_outlives_its_server_and_misses_nothing(start_server: StartServer) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    held = HeldPorts(1)
+    (address,) = held.addresses
     first = start_server({"http": address})
     follower = subprocess.Popen(
         [*CLEW, "logs", "--follow", "--service", "cli-outlive", "--limit", "3"],

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from clew.base.errors import ClewError
+from clew.testing.network import HeldPorts
 from clew.testing.server import ServerProcess
 from clew.tree.agent.cgroup import make_cgroup
 from clew.tree.frames.info import TrailsConfig
@@ -342,8 +343,9 @@ def test_without_a_server_the_command_runs_all_the_same() -> None:
 def test_a_run_outlives_its_server_and_one_that_starts_meanwhile_is_in_the_tree_later(
     start_server: StartServer,
 ) -> None:
-    first = start_server()
-    fixed = {"trails": first.addresses["trails"], "http": first.addresses["http"]}
+    held = HeldPorts(2)
+    fixed = dict(zip(("trails", "http"), held.addresses, strict=True))
+    first = start_server(fixed)
     with running(first) as runner:
         script = "$CLEW status 1; echo up; read _; $CLEW status 2; echo said; read _; exit 5"
         run = runner.shell(script)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from clew.surfaces.cli.text import width_of
+from clew.testing.network import HeldPorts
 from clew.testing.server import ServerProcess
 from tests.e2e.telemetry import Trace
 from tests.e2e.terminal import CLEW, SECONDS_MAX, clew, clew_on_terminal, environment
@@ -323,19 +324,19 @@ def test_waiting_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
     """What ends while nobody hears of it is replayed from where the feed was."""
     folder = tmp_path / "data"
     app_id, other_id = new_id(), new_id()
-    with ServerProcess(folder) as first:
-        address = first.addresses["http"]
-        with peer(first) as app:
-            app.join(app_id, app_name="lasting")
-            app.join(other_id, app_name="other")
-            waiting = wait_in_background(first, app_id, other_id, "--progress")
-            assert waiting.stderr is not None
-            heard = threading.Thread(target=waiting.stderr.readline)
-            heard.start()
-            while heard.is_alive():
-                app.say(app_id, "Status", {"progress": 0.5})
-            app.say(other_id, "Result", {})
-            assert first.terminate() == 0
+    held = HeldPorts(1)
+    (address,) = held.addresses
+    with ServerProcess(folder, {"http": address}) as first, peer(first) as app:
+        app.join(app_id, app_name="lasting")
+        app.join(other_id, app_name="other")
+        waiting = wait_in_background(first, app_id, other_id, "--progress")
+        assert waiting.stderr is not None
+        heard = threading.Thread(target=waiting.stderr.readline)
+        heard.start()
+        while heard.is_alive():
+            app.say(app_id, "Status", {"progress": 0.5})
+        app.say(other_id, "Result", {})
+        assert first.terminate() == 0
     with ServerProcess(folder, {"http": address}) as second, peer(second) as app:
         app.ask(type="re_register", app_id=app_id, last_seq=0, pub_key=KEY_OF_PEERS, sig=None)
         app.seqs[app_id] = 100_000

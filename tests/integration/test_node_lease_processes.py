@@ -18,6 +18,7 @@ from clew.lineage.generator import NoId
 from clew.lineage.leasing import NodeClient, check_clock
 from clew.lineage.terms import Lease
 from clew.remote.http import Server
+from clew.testing.network import HeldPorts
 from clew.testing.server import ServerProcess
 from tests.integration.wire import WAIT_SECONDS_MAX, ask
 
@@ -98,8 +99,9 @@ def test_processes_have_node_ids_of_their_own_however_they_end(house: ServerProc
 
 
 def test_a_lease_survives_a_server_that_is_killed(tmp_path: Path) -> None:
-    with ServerProcess(tmp_path / "data") as server:
-        address = server.addresses["http"]
+    held = HeldPorts(1)
+    (address,) = held.addresses
+    with ServerProcess(tmp_path / "data", {"http": address}) as server:
         lease = ServerLease(server.url)
         server.kill()
         generator = TraceIdGenerator(lease=lease)

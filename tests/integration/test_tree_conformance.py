@@ -21,6 +21,7 @@ from clew.testing.conformance.runner import run_scenarios
 from clew.testing.conformance.scenario import Library, encode_schema, find_folder
 from clew.testing.conformance.target import Target
 from clew.testing.conformance.trial import Outcome, Verdict
+from clew.testing.network import HeldPorts
 from clew.testing.server import ServerProcess
 from tests.conformance.registry_places import PLACES
 from tests.integration.wire import ask
@@ -50,9 +51,10 @@ class Lives:
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self._folder = folder
-        self._process = ServerProcess(folder, settings)
-        addresses = self._process.addresses
-        self._settings = settings | {name: addresses[name] for name in ("trails", "http")}
+        self._held = HeldPorts(2)
+        trails, http = self._held.addresses
+        self._settings = settings | {"trails": trails, "http": http}
+        self._process = ServerProcess(folder, self._settings)
         self.url = self._process.trails_url
         self.http = self._process.url
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.testing.network import HeldPorts
 from clew.testing.server import ServerProcess
 from clew.tree.client.aio import AsyncTrailsClient
 from clew.tree.client.client import TrailsClient
@@ -161,8 +162,9 @@ def test_an_app_that_ends_itself_takes_the_word_of_the_first_end(tmp_path: Path)
 def test_nothing_acknowledged_is_lost_and_nothing_doubled_when_the_server_is_killed(
     start_server: StartServer,
 ) -> None:
-    server = start_server()
-    address = server.addresses["trails"]
+    held = HeldPorts(1)
+    (address,) = held.addresses
+    server = start_server({"trails": address})
     clients = [
         TrailsClient.init_with(TrailsConfig.create(f"worker-{n}", f"ws://{address}"))
         for n in range(20)

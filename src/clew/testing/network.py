@@ -221,6 +221,8 @@ def find_obstacle() -> str | None:
 class HeldPorts:
     """Ports of this thread's host, in `numbers`, that nobody else is given until it is closed.
 
+    `addresses` are they as a server is told of them: ``host:port``.
+
     Nobody listens there yet. A server can, whose socket may share an address (``SO_REUSEADDR``, as
     clew's and etcd's have it), and it may end and come back: whoever asks the system for any port
     meanwhile gets another. Only Linux lets addresses be shared so; elsewhere the ports are free
@@ -228,13 +230,13 @@ class HeldPorts:
     """
 
     def __init__(self, count: int, address: str = LOOPBACK) -> None:
-        self.numbers: list[int] = []
         with contextlib.ExitStack() as stack:
             taken = [stack.enter_context(socket.socket()) for _ in range(count)]
             for each in taken:
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 each.bind((address, 0))
             self.numbers = [each.getsockname()[1] for each in taken]
+            self.addresses = [f"{address}:{number}" for number in self.numbers]
             is_shared = sys.platform == "linux"
             held = [each.detach() for each in taken] if is_shared else []
         self._let_go = weakref.finalize(self, _close_all, held)
