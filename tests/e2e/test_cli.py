@@ -412,7 +412,7 @@ def test_logs_are_followed_as_they_come_in(server: ServerProcess, tmp_path: Path
         )
     try:
         # Nobody says when a feed is open, so records are sent until both have what they wait for.
-        for number in range(200):
+        for number in range(2000):
             trace = Trace("cli-follow", number + 1)
             trace.log(f"line {number}", 0, trace.span("work", 0, 1))
             trace.send(server)
