@@ -203,7 +203,7 @@ def test_a_commit_that_nobody_can_ask_about_is_told_as_unknown(
 
     cutter.is_down = cutter.stays_down = False
     deadline = threading.Event()
-    for _ in range(200):
+    for _ in range(1200):
         if database.status().failure is None:
             break
         deadline.wait(0.05)
