@@ -47,8 +47,9 @@ class _Here:
         assert path == FRAMES_PATH
         return _Said(msgspec.json.encode({"acked": self.snapshot.acked, "flushed": 0}))
 
-    def post(self, path: str, body: bytes, content_type: str) -> _Said:
+    def post(self, path: str, body: bytes, content_type: str, *, is_question: bool) -> _Said:
         assert path == SCANS_PATH, content_type
+        assert is_question, "it is given up where nobody waits for it any more"
         assert self.foreign is not None
         self.before_scans()
         question = msgspec.msgpack.decode(body, type=ScanQuestion)
