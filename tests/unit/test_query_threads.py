@@ -9,6 +9,8 @@ import pytest
 
 from clew.base.deadline import seconds_left
 from clew.base.errors import ClewError, ErrorCode
+from clew.surfaces.mcp.sdk import answer_call
+from clew.surfaces.mcp.tools.table import BY_NAME
 from clew.surfaces.rest.threads import LEFT_MAX, QueryThreads
 
 
@@ -169,3 +171,19 @@ def test_what_a_question_asks_in_turn_has_no_longer_than_it_has_itself() -> None
     assert short == 0.5
     # Where no question is being answered there is no end.
     assert seconds_left(1000) == 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("find_logs", "shorter time range"), ("session_note", "is not known")]
+)
+def test_of_a_tool_that_does_something_the_outcome_is_not_known(name: str, said: str) -> None:
+    async def call() -> str:
+        threads = QueryThreads(1, name="test", seconds_max=0.05)
+        go = threading.Event()
+        result = await answer_call(BY_NAME[name], go.wait, threads.run)
+        go.set()
+        await threads.close()
+        assert result.is_error
+        return str(result)
+
+    assert said in asyncio.run(call())

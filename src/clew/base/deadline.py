@@ -31,10 +31,14 @@ def seconds_left(seconds_max: float) -> float:
     return min(left, seconds_max)
 
 
-def overdue(seconds: float | None = None) -> ClewError:
+class OverdueError(ClewError):
+    """What was asked was not answered in its time; what it does may still come about."""
+
+
+def overdue(seconds: float | None = None) -> OverdueError:
     """Return the error for a question whose time is over; `seconds` is how many it had."""
     took = "its time" if seconds is None else f"{seconds:g} s"
-    return ClewError(
+    return OverdueError(
         ErrorCode.TIMEOUT,
         f"the question was not answered in {took}",
         hint="ask for a shorter time range, or for less; --question-timeout sets how long it takes",

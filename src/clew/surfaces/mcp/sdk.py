@@ -17,6 +17,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
+from clew.base.deadline import OverdueError
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import ACKS_HEADER
 from clew.base.version import own_version
@@ -117,10 +118,21 @@ def open_server(questions: Questions, run: Run) -> Server[dict[str, Any]]:
     )
 
 
+def _not_known(error: OverdueError) -> ClewError:
+    """Return what to say of a deed that was begun, and whose end nobody waited for."""
+    return ClewError(
+        error.code,
+        "no answer came in time: whether it was done is not known",
+        hint="look whether it was done before you call it again",
+    )
+
+
 async def answer_call(tool: Tool, work: Callable[[], Any], run: Run) -> types.CallToolResult:
     """Return what a call came to: an answer, or an error as a result that the model can read."""
     try:
         written = await run(work)
+    except OverdueError as error:
+        return error_result(error if tool.is_read_only else _not_known(error))
     except ClewError as error:
         return error_result(error)
     except Exception:
