@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import random
+import re
 import sys
 import time
 from collections import Counter
@@ -485,6 +486,39 @@ def test_what_a_server_tried_by_itself_is_not_told_as_if_somebody_had_asked_for_
         # Another is promoted meanwhile: what keeps this one from leading is of no use any more.
         a.standing.accept(9, "node b", "http://b:7701")
         assert a.describe(leads=False).detail is None
+        await town.settle()
+
+    town.play(story())
+
+
+@pytest.mark.usefixtures("quiet")
+def test_why_a_promotion_came_to_nothing_is_told_with_its_time_until_somebody_leads_again() -> None:
+    town = LeaderTown(1, {"a": 1, "b": 1, "c": 1})
+
+    async def story() -> None:
+        _, b, _ = await open_all(town)
+        town.kill("a")
+        await b.promote(leads=False, force=False)
+        await town.until(lambda: b.posture == CANDIDATE)
+        town.kill("c")
+        await town.until(lambda: b.is_open)
+        # However long nobody leads.
+        await asyncio.sleep(100)
+        detail = b.describe(leads=False).detail
+        assert re.match(
+            r"promoted by hand at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, and did not lead: only 1 of",
+            detail or "",
+        )
+        # The same server leads again, so that no epoch tells of it.
+        for name in "ac":
+            town.start(name)
+        await town.until(lambda: [process.life.name for process in town.leading()] == ["a"])
+        await asyncio.sleep(20)
+        assert b.describe(leads=False).detail is None
+        # Nor is it told when that leader is gone in turn.
+        town.kill("a")
+        await asyncio.sleep(20)
+        assert b.describe(leads=False).detail is None
         await town.settle()
 
     town.play(story())

@@ -152,11 +152,13 @@ class Course:
                     else:
                         logger.info("this server changed its role in %s", watch)
                     self._tell(place)
+                    self._promotions.begin()
                     if self._candidacy is not None:
                         self._candidacy.begin(leads=place.leads)
                     else:
                         self._resuming.begin(leads=place.leads)
                     change = await self._changes.wait(leads=place.leads)
+                    self._promotions.end()
                     self._resuming.end()
                     logger.info("%s", change.why)
                     watch = Stopwatch()
@@ -266,7 +268,7 @@ class Course:
             case Turn.SNAPSHOT:
                 own = self._where.own_extent()
                 self._where.shut()
-                self._promotions.failure = None
+                self._promotions.forget_failure()
                 # Whoever asks hears what it waits for.
                 self._wait = change.why
                 await self._folder.begin_anew(self._parts.need, own)
@@ -282,18 +284,17 @@ class Course:
             await self._claims.claim(self._where.own_extent(), change)
         except ClewError as error:
             self._where.posture = STANDBY
-            why = describe_error(error)
-            logger.warning("this server does not lead: %s", why)
+            logger.warning("this server does not lead: %s", describe_error(error))
             if change.resumes:
                 # Nobody asked for it, and it looks on by itself.
                 self._resuming.hear_failure(error)
             else:
-                self._promotions.failure = why
+                self._promotions.hear_failure(change, error)
             if self._candidacy is not None:
                 await self._candidacy.give_back()
             return Turn.FOLLOW
         self._where.posture = LEADER
-        self._promotions.failure = None
+        self._promotions.forget_failure()
         self._resuming.forget_obstacle()
         return Turn.LEAD
 
