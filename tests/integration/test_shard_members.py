@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pytest
 
-from clew.base.errors import ClewError, ErrorCode
+from clew.base.errors import NOWHERE, ClewError, ErrorCode
 from clew.base.gathering import (
     BEGINNING,
     OPENING,
@@ -30,6 +32,7 @@ from clew.remote.shards import Shards
 from clew.store.engine.contract import Scan
 from clew.store.engine.exchange import ReadScan, ScanAnswer, encode_answer
 from clew.store.engine.sharded import SCANS_PATH, ShardedEngine
+from clew.surfaces.rest.routes.shards import look_at_shards
 from clew.telemetry.tables.traces import TRACES
 from tests.scripted_http import Heard, ScriptedServer, answer
 
@@ -431,6 +434,38 @@ def test_a_shard_that_makes_a_mistake_is_missing_unless_every_one_does() -> None
             with pytest.raises(ClewError, match="shard b: the server made a mistake") as told:
                 shards.ask(lambda server: server.get("/x"), only={"b"})
             assert told.value.code is ErrorCode.INTERNAL
+        finally:
+            shards.close()
+
+
+def test_a_shard_of_an_older_version_says_what_it_lacks_until_a_newer_one_stands_there() -> None:
+    version = "0.0.1"
+
+    def say(heard: Heard) -> bytes:
+        headers = {"Server": f"clew/{version}"}
+        if heard.path == FRAMES_PATH:
+            return answer({"acked": 1, "flushed": 0, "data_id": "x", "role": "alone"}, 200, headers)
+        about = {"type": "urn:clew:error:not_found", "detail": f"{NOWHERE}{heard.path}"}
+        return answer({"code": "not_found", **about}, 404, headers)
+
+    with ScriptedServer(say) as older, ScriptedServer(lambda _: answer({})) as newer:
+        shards = Shards([Shard("a", older.url), Shard("b", newer.url)], timeout_s=PATIENT_S)
+        desk: Any = SimpleNamespace(shards=shards)
+        try:
+            status = look_at_shards(desk)[0]
+            assert (status.version, status.warning) == ("0.0.1", None)
+            with gather(shards.names) as gathering:
+                shards.ask(lambda server: server.get("/api/v1/newest").body)
+            assert list(gathering.missing) == ["a"]
+            status = look_at_shards(desk)[0]
+            assert status.reachable
+            assert status.error is None
+            assert f"{older.url} runs clew 0.0.1 and has no /api/v1/newest" in (
+                status.warning or ""
+            )
+            version = "0.0.2"
+            status = look_at_shards(desk)[0]
+            assert (status.version, status.warning) == ("0.0.2", None)
         finally:
             shards.close()
 

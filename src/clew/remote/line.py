@@ -19,6 +19,7 @@ from clew.remote.failures import NotSentError
 from clew.remote.http import Server
 from clew.remote.looks import Heard
 from clew.remote.members import GRACE_SECONDS, Members, OpeningError
+from clew.remote.problems import NoSuchAddressError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,6 +164,8 @@ class Line:
         self._is_silent = False
         self._is_told = False
         self._tell_again_at = float("-inf")
+        self.lack: NoSuchAddressError | None = None
+        """What a server of the shard was asked for last that it does not know, None for nothing."""
 
     @property
     def is_left_out(self) -> bool:
@@ -350,6 +353,8 @@ class Line:
             is_sound = True
         except ClewError as error:
             result = error
+            if isinstance(error, NoSuchAddressError):
+                self.lack = error
         finally:
             is_sound = asking.end() and is_sound
             if is_sound:

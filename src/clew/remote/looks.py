@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import LEADING, OPENING
 from clew.remote.choice import Told
+from clew.remote.problems import read_version
 from clew.remote.reply import decode
 
 if TYPE_CHECKING:
@@ -25,22 +26,29 @@ FRAMES_PATH: Final = "/internal/frames"
 class Heard:
     """What came of asking one server, and how long it took in milliseconds.
 
-    `is_opening`: it is there, and about to open its doors.
+    `is_opening`: it is there, and about to open its doors. `version` is the one that it runs, None
+    where it did not say it.
     """
 
     told: Told | ClewError
     ms: float
     is_opening: bool = False
+    version: str | None = None
 
 
 def look_at(server: Server) -> Heard:
     """Ask a server what it is. What it does not say is in the answer, and not raised."""
     began = time.perf_counter()
+    told: Told | ClewError
+    version = None
     try:
-        told: Told | ClewError = decode(server.get(FRAMES_PATH).body, Told)
+        answer = server.get(FRAMES_PATH)
+        version = read_version(answer.headers)
+        told = decode(answer.body, Told)
     except ClewError as error:
         told = error
-    return Heard(told, (time.perf_counter() - began) * 1000, server.role == OPENING)
+    ms = (time.perf_counter() - began) * 1000
+    return Heard(told, ms, server.role == OPENING, version)
 
 
 def look_at_all(

@@ -61,10 +61,14 @@ _PASSAGE: Final = frozenset({401, 403, 407, 408, 413, 429})
 class NoSuchAddressError(ClewError):
     """A clew server answers, and does not know the address: an older one, or another of its doors.
 
-    Its code is UNAVAILABLE: what is asked for may well exist.
+    Its code is UNAVAILABLE: what is asked for may well exist. `version` is the server's, None where
+    it did not say it.
     """
 
-    def __init__(self, url: str, path: str) -> None:
+    def __init__(self, url: str, path: str, version: str | None = None) -> None:
+        self.url = url
+        self.path = path
+        self.version = version
         super().__init__(
             ErrorCode.UNAVAILABLE,
             f"the clew server at {url} has no {path}",
@@ -94,7 +98,7 @@ def problem(status: int, body: bytes, url: str, path: str, headers: Mapping[str,
     if code is ErrorCode.NOT_FOUND:
         is_name = _is_of_odd_name(path)
         if (is_ours or is_status) and str(text).startswith(NOWHERE) and not is_name:
-            return NoSuchAddressError(url, path)
+            return NoSuchAddressError(url, path, read_version(headers))
         if not is_ours:
             return stranger(status, url, headers)
     hint = document.get("hint")
@@ -105,6 +109,12 @@ def problem(status: int, body: bytes, url: str, path: str, headers: Mapping[str,
         hint=str(hint) if hint else None,
         retry_after_ms=retry if isinstance(retry, int) else None,
     )
+
+
+def read_version(headers: Mapping[str, str]) -> str | None:
+    """Return which version of clew an answer is of, None where it does not say it is of any."""
+    name = headers.get("server", "")
+    return name.removeprefix(_SERVER) if name.startswith(_SERVER) else None
 
 
 def tls_problem(error: BaseException, url: str) -> ClewError | None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from clew.base.gathering import Shard
     from clew.remote.http import Server
+    from clew.remote.problems import NoSuchAddressError
 
 T = TypeVar("T")
 
@@ -58,11 +59,15 @@ class Gathered(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """How a shard is: what each of its servers says, and which one is asked, or why none is."""
+    """How a shard is: what each of its servers says, and which one is asked, or why none is.
+
+    `lack` is what one of them was asked for that it does not know, and runs the same version still.
+    """
 
     shard: Shard
     heard: Mapping[str, Heard]
     asked: Choice | ClewError
+    lack: NoSuchAddressError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +187,11 @@ class Shards:
             note_missing(shard.name, missed.message)
         elif isinstance(asked, Choice) and is_unsure(asked, told[asked.url]):
             note_standby(shard.name)
-        return Looked(shard, heard, asked)
+        lack = line.lack
+        if lack is not None and lack.url in heard and heard[lack.url].version != lack.version:
+            # It was ended, and another version was started in its place.
+            lack = line.lack = None
+        return Looked(shard, heard, asked, lack)
 
     def one(self, name: str, call: Callable[[Server], T]) -> T:
         """Return what one shard answers; a write goes this way, to the server that leads.

@@ -89,7 +89,7 @@ class ShardMember(msgspec.Struct, frozen=True, kw_only=True):
 
     `leads` is true of the one that the shard's questions and writes go to as its leader; `role` is
     `leader`, `standby` or `alone`, null where it does not say. `newest_frame` is the newest that it
-    shows. `error` says why it did not answer.
+    shows, and `version` what it runs. `error` says why it did not answer.
     """
 
     url: str
@@ -100,13 +100,15 @@ class ShardMember(msgspec.Struct, frozen=True, kw_only=True):
     newest_frame: int | None = None
     latency_ms: float | None = None
     error: str | None = None
+    version: str | None = None
 
 
 class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One shard of a query tier. `newest_frame` is the newest that it has acknowledged.
 
     Where it is a group, `members` are its servers, `leader` is the one that leads, null where none
-    does, and `url` the one that is asked. `warning` says what is not well though it answers.
+    does, and `url` the one that is asked. `version` is what that one runs. `warning` says what is
+    not well though it answers.
     """
 
     name: str
@@ -118,6 +120,7 @@ class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
     leader: str | None = None
     warning: str | None = None
     members: list[ShardMember] = []
+    version: str | None = None
 
 
 class ShardList(msgspec.Struct, frozen=True, kw_only=True):

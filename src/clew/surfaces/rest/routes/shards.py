@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.version import own_version
 from clew.remote.choice import Choice, Told, is_unsure, tell_unled, tell_unsure
 from clew.store.engine.exchange import find_twins
 from clew.surfaces.rest.route import BASE, QueryRoute
@@ -14,6 +15,8 @@ from clew.telemetry.group import ShardList, ShardMember, ShardStatus
 from clew.telemetry.remote import TelemetryClient
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from clew.remote.looks import Heard
     from clew.remote.shards import Looked
     from clew.surfaces.rest.desk import Desk
@@ -72,9 +75,23 @@ def _status(looked: Looked, twin: str | None) -> ShardStatus:
         newest_frame=heard.told.acked,
         error=error,
         leader=asked.url if asked.leads and asked.group else None,
-        warning=_tell_unsure(looked, asked) if is_unsure(asked, heard.told) else None,
+        warning="; ".join(_list_warnings(looked, asked, heard.told)) or None,
         members=members if shard.others else [],
+        version=heard.version,
     )
+
+
+def _list_warnings(looked: Looked, asked: Choice, told: Told) -> Iterator[str]:
+    """Yield what answers may lack though the shard answers."""
+    if is_unsure(asked, told):
+        yield _tell_unsure(looked, asked)
+    lack = looked.lack
+    if lack is not None:
+        yield (
+            f"{lack.url} runs clew {lack.version or 'of an unknown version'} and has no "
+            f"{lack.path}, which this query tier of version {own_version()} asks for, so that "
+            "answers lack it: give all the same version"
+        )
 
 
 def _tell_unsure(looked: Looked, asked: Choice) -> str:
@@ -103,6 +120,7 @@ def _member(url: str, heard: Heard, looked: Looked) -> ShardMember:
         epoch=told.epoch if told.group else None,
         newest_frame=told.acked,
         latency_ms=heard.ms,
+        version=heard.version,
     )
 
 
