@@ -365,7 +365,12 @@ class Doors:
         from clew.surfaces.grpc.export import ExportServices
         from clew.surfaces.grpc.identity import GuardedHandlers
         from clew.surfaces.grpc.jaeger import JaegerQuery
-        from clew.surfaces.grpc.server import STANDBY_CONNECTION_SECONDS_MAX, bind, open_server
+        from clew.surfaces.grpc.server import (
+            LEADER_CONNECTION_SECONDS_MAX,
+            STANDBY_CONNECTION_SECONDS_MAX,
+            bind,
+            open_server,
+        )
 
         address = self._configuration.otlp_grpc
         assert address is not None
@@ -375,10 +380,14 @@ class Doors:
             byte_rate=self._byte_rate("otlp-grpc"),
         )
         jaeger = JaegerQuery(self._service, self._analytics, self._threads)
+        seconds_max = None
+        if self._group is not None:
+            leads = self._leads
+            seconds_max = LEADER_CONNECTION_SECONDS_MAX if leads else STANDBY_CONNECTION_SECONDS_MAX
         server = open_server(
             [GuardedHandlers(self._identity, [*export.handlers(), *jaeger.handlers()])],
             message_bytes_max=self._configuration.otlp_unpacked_bytes_max,
-            connection_seconds_max=None if self._leads else STANDBY_CONNECTION_SECONDS_MAX,
+            connection_seconds_max=seconds_max,
         )
         if address.port:
             # The library does not say why it could not listen; a socket of our own does.

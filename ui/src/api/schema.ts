@@ -2587,7 +2587,7 @@ export interface ShardList {
  *
  * `leads` is true of the one that the shard's questions and writes go to as its leader; `role` is
  * `leader`, `standby` or `alone`, null where it does not say. `newest_frame` is the newest that it
- * shows. `error` says why it did not answer.
+ * shows, and `version` what it runs. `error` says why it did not answer.
  */
 export interface ShardMember {
 	url: string;
@@ -2598,13 +2598,15 @@ export interface ShardMember {
 	newest_frame?: number | null;
 	latency_ms?: number | null;
 	error?: string | null;
+	version?: string | null;
 }
 
 /**
  * One shard of a query tier. `newest_frame` is the newest that it has acknowledged.
  *
  * Where it is a group, `members` are its servers, `leader` is the one that leads, null where none
- * does, and `url` the one that is asked. `warning` says what is not well though it answers.
+ * does, and `url` the one that is asked. `version` is what that one runs. `warning` says what is
+ * not well though it answers.
  */
 export interface ShardStatus {
 	name: string;
@@ -2616,6 +2618,7 @@ export interface ShardStatus {
 	leader?: string | null;
 	warning?: string | null;
 	members?: ShardMember[];
+	version?: string | null;
 }
 
 /** What is shared: `id` is that of the shared copy, the same on every machine. */

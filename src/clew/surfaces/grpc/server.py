@@ -27,6 +27,11 @@ STANDBY_CONNECTION_SECONDS_MAX: Final = 5.0
 connection is made: an exporter that came to a standby, or to a leader that became one, would be
 refused for as long as it keeps its connection, and exporters keep theirs for ever."""
 
+LEADER_CONNECTION_SECONDS_MAX: Final = 30.0
+"""How long a connection to a leader of a group lasts. One that gets no acknowledgements may have
+been deposed, and has not heard so. This library can hang up on all alone, and not on whoever was
+refused; to connect anew costs a client a round trip, and exporters send again for a minute."""
+
 
 def open_server(
     handlers: Sequence[grpc.GenericRpcHandler],
