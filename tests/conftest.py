@@ -79,7 +79,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     Servers that a test started see their lifeline cut and end as well.
     """
     mark = item.get_closest_marker("timeout")
-    seconds = mark.args[0] if mark and mark.args else float(item.config.getini("timeout") or 120)
+    usual = item.config.getoption("timeout") or item.config.getini("timeout")
+    seconds = float(mark.args[0] if mark and mark.args else usual)
     grace = 0.0 if is_worker(item.config) else WATCHDOG_GRACE_SECONDS
     # Pytest keeps the true stderr here while it captures the other.
     stderr = item.config.stash.get(fault_handler_stderr_fd_key, 2)

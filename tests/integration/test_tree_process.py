@@ -226,7 +226,8 @@ def test_a_process_that_will_hear_no_ctrl_c_ends_by_sigterm_after_its_cancel(
 def test_a_process_with_a_dead_man_switch_ends_itself_without_a_server() -> None:
     with WillingPeer() as server:
         config = server.config()
-        program = CANCELLED.replace("init()", "init(stop_if_disconnected_after=0.2)")
+        # Longer than it takes to connect, whoever else has the cores.
+        program = CANCELLED.replace("init()", "init(stop_if_disconnected_after=5)")
         process = start(program, config)
         server.await_frame("register")
         assert process.stdout is not None
@@ -239,7 +240,8 @@ def test_a_dead_man_switch_kills_what_does_not_listen() -> None:
     with ScriptedPeer() as gone:
         config = gone.config()
     deaf = IGNORING + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-    program = CANCELLED.replace("init()", "init(stop_if_disconnected_after=0.05)")
+    # Longer than it takes to be deaf.
+    program = CANCELLED.replace("init()", "init(stop_if_disconnected_after=2)")
     program = program.replace("client.wait_connected(20)\n", deaf).replace("5.0", "0.3")
     assert finish(start(program, config))[0] == -signal.SIGKILL
 
