@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import re
 import threading
 import time
@@ -15,6 +16,7 @@ import pytest
 from starlette.requests import Request
 
 from clew.access.caller import LOCAL
+from clew.base.deadline import DEADLINE, OverdueError
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import Shard, gather, note_missing
 from clew.remote import line
@@ -79,6 +81,30 @@ def test_an_answer_that_comes_byte_by_byte_is_broken_off_at_the_deadline() -> No
             assert told.value.code is ErrorCode.TIMEOUT
             dripping.wait_until_left()
             assert [heard.method for heard in dripping.heard] == ["GET", "POST"]
+        finally:
+            ended.set()
+            shards.close()
+
+
+def test_the_end_of_a_questions_own_time_is_no_fault_of_a_shard() -> None:
+    ended = threading.Event()
+
+    def hold(_: Heard) -> bytes:
+        ended.wait(PATIENT_S)
+        return answer({})
+
+    with ScriptedServer(lambda _: answer({})) as well, ScriptedServer(hold) as held:
+        shards = Shards([Shard("a", well.url), Shard("b", held.url)], timeout_s=PATIENT_S)
+        try:
+            with gather() as gathering:
+                late = contextvars.copy_context()
+                late.run(DEADLINE.set, time.monotonic() + TIMEOUT_S)
+                with pytest.raises(OverdueError):
+                    late.run(shards.ask, lambda server: server.get("/x").body)
+            assert gathering.missing_shards == []
+            # Whoever has the time for it is answered by both.
+            ended.set()
+            assert len(shards.ask(lambda server: server.get("/x")).answers) == 2
         finally:
             ended.set()
             shards.close()

@@ -148,6 +148,35 @@ def test_what_hangs_does_not_keep_a_server_from_its_end() -> None:
     asyncio.run(end())
 
 
+def test_more_questions_that_hang_than_may_be_left_do_not_keep_it_from_its_end() -> None:
+    async def end() -> None:
+        threads = QueryThreads(1, name="test", seconds_max=0.02)
+        held = Held()
+        for _ in range(LEFT_MAX + 1):
+            with pytest.raises(ClewError):
+                await threads.run(held)
+        assert threads.left == LEFT_MAX
+        await threads.close()
+        held.go.set()
+
+    asyncio.run(end())
+
+
+def test_the_place_of_a_question_that_could_not_be_left_is_taken_later() -> None:
+    async def come_back() -> None:
+        threads = QueryThreads(1, name="test", seconds_max=0.02)
+        first, last = Held(), Held()
+        for held in (*[first] * LEFT_MAX, last):
+            with pytest.raises(ClewError):
+                await threads.run(held)
+        first.go.set()
+        assert await threads.run(lambda: 7, seconds=60) == 7
+        last.go.set()
+        await threads.close()
+
+    asyncio.run(come_back())
+
+
 def test_an_end_of_an_iterator_that_nobody_caught_is_told_too() -> None:
     async def ask() -> None:
         threads = QueryThreads(1, name="test", seconds_max=60)

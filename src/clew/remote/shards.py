@@ -20,7 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from clew.base.deadline import seconds_left
+from clew.base.deadline import OverdueError, seconds_left
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import GATHERING, STANDBY, note_missing, note_standby
 from clew.remote.choice import Choice, Told, is_unsure
@@ -77,6 +77,12 @@ class _Waiting(Generic[T]):
     shard: Shard
     future: Future[T] | None
     asking: Asking
+
+    def give_up(self) -> None:
+        """Wait for it no longer."""
+        if self.future is not None:
+            self.future.cancel()
+        self.asking.give_up()
 
 
 class Shards:
@@ -272,6 +278,7 @@ class Shards:
             if shard.name in calls
         ]
         self._wait(waiting, seconds)
+        self._check_time(waiting)
         answers: list[tuple[Shard, T | ClewError]] = []
         for each in waiting:
             answer = self._answer_of(each, seconds)
@@ -281,6 +288,18 @@ class Shards:
             self._lines[each.shard.name].hear(why if why and why.code in _MISSING else None)
             answers.append((each.shard, answer))
         return answers
+
+    def _check_time(self, waiting: Sequence[_Waiting[T]]) -> None:
+        """Give up what is not answered where the question's own time is over, not the shards'."""
+        pending = [each for each in waiting if each.future is not None and not each.future.done()]
+        if not pending:
+            return
+        try:
+            seconds_left(self.timeout_s)
+        except OverdueError:
+            for each in pending:
+                each.give_up()
+            raise
 
     def _wait(self, waiting: Sequence[_Waiting[T]], seconds: float) -> None:
         """Wait for answers; of a group it is looked at meanwhile whether who is asked is there."""
@@ -315,8 +334,7 @@ class Shards:
                 return future.result()
             except ClewError as error:
                 return error
-        future.cancel()
-        asking.give_up()
+        waiting.give_up()
         if asking.has_begun and seconds >= self.timeout_s:
             # A shorter look says nothing of the time that shards have for an answer, and a question
             # that never left this server says nothing of the shard.

@@ -9,9 +9,7 @@ client that opens a session by the older handshake is answered without one.
 from __future__ import annotations
 
 import asyncio
-import functools
 from contextlib import nullcontext
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.datastructures import Headers
@@ -24,8 +22,6 @@ from clew.surfaces.rest.answers import answer_other_method, answer_problem
 from clew.surfaces.rest.visits import choice_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import Receive, Scope, Send
 
     from clew.surfaces.rest.desk import Desk
@@ -88,8 +84,4 @@ class McpAddress:
 def _open_server(desk: Desk, loop: asyncio.AbstractEventLoop) -> Any:
     from clew.surfaces.mcp.sdk import open_server
 
-    async def run(work: Callable[[], Any]) -> Any:
-        # A thread of the pool has a context of its own; the question goes there with its caller.
-        return await desk.threads.run(functools.partial(copy_context().run, work))
-
-    return open_server(InsideQuestions(desk, loop), run)
+    return open_server(InsideQuestions(desk, loop), desk.threads.run)

@@ -45,6 +45,9 @@ LEFT_MAX: Final = 16
 """Threads that may be left to questions which do not end: as many as the engine has clients, so
 that more would find none."""
 
+LOOK_AGAIN_SECONDS: Final = 1.0
+"""How often a question that could not be left is looked at again."""
+
 FRAMES_SHOWN: Final = 12
 """How much is told of where such a thread is: its innermost calls."""
 
@@ -54,7 +57,10 @@ Result = TypeVar("Result")
 
 
 class _Job:
-    """One question. `answer` is of the event loop, the rest of whoever has the pool's lock."""
+    """One question.
+
+    `answer`, `timer` and `is_told` are of the event loop, the rest of whoever has the pool's lock.
+    """
 
     def __init__(
         self, call: Callable[[], Any], answer: asyncio.Future[Any], seconds: float
@@ -67,6 +73,8 @@ class _Job:
         self.thread: threading.Thread | None = None
         self.is_over = False
         """Nobody waits for it: it is not begun any more."""
+        self.is_told = False
+        """The log has what it is at."""
 
 
 class QueryThreads:
@@ -148,12 +156,7 @@ class QueryThreads:
         with self._lock:
             self._is_closed = True
             workers = list(self._workers)
-        dropped = []
-        while not self._jobs.empty():
-            job = self._jobs.get_nowait()
-            if job is not None:
-                dropped.append(job)
-        for job in dropped:
+        while (job := self._take_from_line()) is not None:
             self._give_up(job)
             job.answer.cancel()
         for _ in workers:
@@ -161,6 +164,13 @@ class QueryThreads:
         # A thread that is left to its question is in no list any more.
         while any(worker.is_alive() for worker in workers if worker in self._workers):
             await asyncio.to_thread(_join_any, workers)
+
+    def _take_from_line(self) -> _Job | None:
+        """Return a question that waits; None when there is none, since threads take them too."""
+        try:
+            return self._jobs.get_nowait()
+        except queue.Empty:
+            return None
 
     def _begin(self, job: _Job) -> None:
         with self._lock:
@@ -254,7 +264,7 @@ class QueryThreads:
             if job.is_over:
                 return
             thread = job.thread
-            is_replaced = thread is not None and self._left < LEFT_MAX
+            is_replaced = thread is not None and (self._is_closed or self._left < LEFT_MAX)
             if thread is None or is_replaced:
                 job.is_over = True
                 self._open -= 1
@@ -263,7 +273,11 @@ class QueryThreads:
                 self._left += 1
                 if not self._is_closed:
                     self._add_worker()
-        if thread is not None:
+        if thread is not None and not is_replaced:
+            # Its place is taken once others are back, and nobody waits for it at the end.
+            job.timer = job.answer.get_loop().call_later(LOOK_AGAIN_SECONDS, self._end_overdue, job)
+        if thread is not None and not job.is_told:
+            job.is_told = True
             logger.error(
                 "a question is not answered after %g s, and its thread is left to it: %s",
                 job.seconds,

@@ -288,7 +288,7 @@ class Connection(asyncio.Protocol):
         else:
             # A pong may be among what was not read.
             if self._pinged_at is not None:
-                self._pinged_at = self._loop.time()
+                self._pinged_at, self._is_missed = self._loop.time(), False
             self._transport.resume_reading()
 
     def _hear(self, event: Request | Frame | object) -> None:
