@@ -74,7 +74,7 @@ def test_reads_round_trip_over_http_and_what_is_not_there_is_empty(store: Remote
     with pytest.raises(ClewError) as refused:
         store.accept("traces", b"...")
     assert refused.value.code is ErrorCode.UNSUPPORTED
-    assert str(refused.value.hint).endswith(f"127.0.0.1:4317, or to {store.url}/v1/traces")
+    assert f"to {store.url}/v1/traces, or over gRPC to 127.0.0.1:4317" in str(refused.value.hint)
 
 
 Question = Callable[[RemoteStore], msgspec.Struct | None]

@@ -74,6 +74,14 @@ def test_a_standby_that_only_its_leader_reaches_counts_by_its_leaders_word() -> 
     assert "not reached from here" in (found.servers[1].detail or "")
 
 
+def test_nobody_is_to_be_promoted_while_a_server_starts() -> None:
+    begins = msgspec.structs.replace(STANDBY, epoch=1, leader="b", leader_url=B, heard_seconds=None)
+    found = report_group([Asked(B, begins, 1.0, opens=True), away(A)], B)
+    assert "about to open" in str([each.detail for each in found.servers if each.url == B])
+    (note,) = found.notes
+    assert "promote" not in note
+
+
 def test_where_nobody_leads_it_is_said_whom_to_promote() -> None:
     former = msgspec.structs.replace(STANDBY, node_id="c", url=C, epoch=2, last=4000)
     found = report_group([Asked(C, former, 1.0), away(A), Asked(B, STANDBY, 1.0)], C)

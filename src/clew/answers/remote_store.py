@@ -252,7 +252,8 @@ class RemoteStore:
             if group.leader_url is None:
                 return "it is a standby, and nobody leads its group at present: send them later"
             return f"it is a standby: send them to its leader, {group.leader_url}/v1/{signal}"
-        return f"send them over OTLP to {self.endpoint}, or to {self.url}/v1/{signal}"
+        usual = f"over gRPC to {self.endpoint} if nobody moved that door"
+        return f"send them over OTLP to {self.url}/v1/{signal}, or {usual}"
 
     def _get(self, path: str, kind: type[Document]) -> Document:
         return self._ask(lambda server: Reply(server.get(path), kind))

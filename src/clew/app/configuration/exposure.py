@@ -20,6 +20,9 @@ def check_exposure(configuration: Configuration, *, is_guarded: bool) -> None:
     if configuration.insecure:
         return
     make_key = "make a key first: clew keys create NAME --role admin --offline"
+    if configuration.shards:
+        # A tier keeps nothing, keys among it.
+        make_key = "a query tier has no keys of its own: let what stands in front of it ask for one"
     guards = dict.fromkeys(("http", "otlp_http", "otlp_grpc"), (is_guarded, make_key))
     is_signing = configuration.trails_tier is not Tier.OPEN
     guards["trails"] = (is_signing, "let apps prove who they are: --trails-tier signed")

@@ -132,7 +132,7 @@ def examine(client: TelemetryClient, local: Local | None) -> Report:
         checks.append(_check_disk(folder or local.data_dir))
     if status is not None:
         document = status.document()
-        checks.append(_check_arrivals(client, document))
+        checks.append(_check_arrivals(client, document, is_tier=bool(shards)))
         checks.extend(_check_links(document))
         checks.extend(_check_log(document))
         checks.extend(_check_limits(client))
@@ -330,7 +330,7 @@ def _check_disk(folder: Path) -> Check:
     return Check(name="disk", status="ok", detail=detail)
 
 
-def _check_arrivals(client: TelemetryClient, status: IngestStatus) -> Check:
+def _check_arrivals(client: TelemetryClient, status: IngestStatus, *, is_tier: bool) -> Check:
     try:
         lately = {
             "span": _count(client.find_spans(SPANS_LATELY).document()),
@@ -340,16 +340,15 @@ def _check_arrivals(client: TelemetryClient, status: IngestStatus) -> Check:
     except ClewError as error:
         return Check(name="arrivals", status="fail", detail=error.message, hint=error.hint)
     shown = ", ".join(plural(count, noun) for noun, count in lately.items())
-    records = sum(signal.records for signal in status.signals)
-    detail = f"last minute: {shown}; {plural(records, 'record')} since the server started"
+    records = plural(sum(signal.records for signal in status.signals), "record")
+    since = "the shards that answer" if is_tier else "the server"
+    detail = f"last minute: {shown}; {records} since {since} started"
     if any(lately.values()):
         return Check(name="arrivals", status="ok", detail=detail)
-    return Check(
-        name="arrivals",
-        status="warn",
-        detail=detail,
-        hint="send some: clew demo, or set OTEL_EXPORTER_OTLP_ENDPOINT in your program",
-    )
+    hint = "send some: clew demo, or set OTEL_EXPORTER_OTLP_ENDPOINT in your program"
+    if is_tier:
+        hint = "send some to the shards: docs/guide/collector.md divides them among these"
+    return Check(name="arrivals", status="warn", detail=detail, hint=hint)
 
 
 def _check_links(status: IngestStatus) -> Iterator[Check]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
-from clew.base.gathering import LEADING
+from clew.base.gathering import LEADING, OPENING
 from clew.remote.choice import tell_promotion
 from clew.remote.http import Server
 from clew.remote.reply import BASE, decode
@@ -113,12 +113,16 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of asking one server: its place in the group, or why it was not told."""
+    """What came of asking one server: its place in the group, or why it was not told.
+
+    One that `opens` starts, or changes its role, and its doors are shut meanwhile.
+    """
 
     url: str
     told: GroupStatus | None
     ms: float | None = None
     error: ClewError | None = None
+    opens: bool = False
 
 
 def look_at_servers(server: Server, api_key: str | None) -> ServerReport:
@@ -137,7 +141,7 @@ def look_at_servers(server: Server, api_key: str | None) -> ServerReport:
         shards = _find_shards(server)
         if shards is not None:
             return report_shards(shards, server.url)
-    first = Asked(told.url or server.url, told, spent)
+    first = Asked(told.url or server.url, told, spent, opens=server.role == OPENING)
     others = _name_others(told, {first.url, server.url})
     heard: list[Asked] = []
     if others:
@@ -173,9 +177,10 @@ def _ask(url: str, api_key: str | None) -> Asked:
             connect_timeout_s=CONNECT_SECONDS_MAX,
         ) as server:
             told = decode(server.get(CLUSTER_PATH).body, GroupStatus)
+            opens = server.role == OPENING
     except ClewError as error:
         return Asked(url, None, error=error)
-    return Asked(url, told, (time.perf_counter() - started) * MS_PER_S)
+    return Asked(url, told, (time.perf_counter() - started) * MS_PER_S, opens=opens)
 
 
 def report_group(asked: Sequence[Asked], server: str) -> ServerReport:
@@ -308,7 +313,8 @@ def _judge(asked: Asked, leader: Asked | None, seen: PeerStatus | None) -> tuple
             return "led", f"it has not heard that epoch {_epoch_of(leader)} began elsewhere"
         return LEADS, _find_lack(told)
     if leader is None:
-        return "waits", told.detail or _tell_silence(told)
+        silence = "it is about to open its doors" if asked.opens else _tell_silence(told)
+        return "waits", told.detail or silence
     assert leader.told is not None
     if told.leader != leader.told.node_id:
         return "waits", told.detail or f"it does not know yet that {leader.url} leads"
@@ -373,6 +379,8 @@ def _notes(heard: Sequence[Asked], leader: Asked | None) -> Iterator[str]:
     if leader is None:
         if any(each.lease for each in told):
             yield "nobody leads: a standby takes over once the lease is free and it hears enough"
+        elif any(each.opens for each in heard):
+            yield "nobody leads yet: ask again once those that are here have opened their doors"
         else:
             # Where another one has more, that one refuses and names it.
             best = max(told, key=lambda each: (each.epoch, each.last), default=None)
