@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,11 +33,16 @@ WATCHDOG_GRACE_SECONDS = 30.0
 """After the test's own timeout: that one reports better, but needs the interpreter's lock."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let a test's children hear of an interrupt, whoever started us and whatever he ignores.
 
-    And let no test fail because the machine was busy: what is slow, the watchdog ends.
+    And let no test fail because the machine was busy: what is slow, the watchdog ends. Nor for what
+    its user keeps: a server or a command that is told of no folder takes the user's own.
     """
+    home = tempfile.TemporaryDirectory(prefix="clew-home-", ignore_cleanup_errors=True)
+    config.add_cleanup(home.cleanup)
+    for kind in ("data", "config"):
+        os.environ[f"XDG_{kind.upper()}_HOME"] = f"{home.name}/{kind}"
     signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile(
         "clew",

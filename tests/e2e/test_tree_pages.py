@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from websockets.sync.client import connect
 
 from clew.testing.server import ServerProcess
 from clew.tree.documents import WatchEvent
@@ -18,6 +17,7 @@ from clew.tree.machine import happenings
 from tests.e2e.terminal import SECONDS_MAX, environment
 from tests.integration.test_tree_rest import Peer, peer, watch_url
 from tests.integration.tree_house import new_id
+from tests.sockets import connect
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "guide" / "tree.md").read_text()

@@ -58,7 +58,7 @@ def channel(server: ServerProcess) -> Iterator[grpc.Channel]:
         f"{server.otlp_url}/v1/traces",
         content=_two_traces().SerializeToString(),
         headers={"content-type": "application/x-protobuf"},
-        timeout=30,
+        timeout=120,
     )
     assert answer.status_code == 200
     with grpc.insecure_channel(server.otlp_grpc) as channel:
@@ -76,7 +76,7 @@ def _find(channel: grpc.Channel, **wanted: Any) -> set[str]:
     query = pb.TraceQueryParameters(**_range(), **wanted)
     call = channel.unary_stream(f"/{SERVICE}/FindTraces")
     found = TracesData()
-    for chunk in call(pb.FindTracesRequest(query=query).SerializeToString(), timeout=30):
+    for chunk in call(pb.FindTracesRequest(query=query).SerializeToString(), timeout=120):
         found.MergeFromString(chunk)
     return {
         span.name
@@ -88,12 +88,12 @@ def _find(channel: grpc.Channel, **wanted: Any) -> set[str]:
 
 def test_services_and_operations_are_named(channel: grpc.Channel) -> None:
     services = pb.GetServicesResponse.FromString(
-        channel.unary_unary(f"/{SERVICE}/GetServices")(b"", timeout=30)
+        channel.unary_unary(f"/{SERVICE}/GetServices")(b"", timeout=120)
     )
     assert SHOP in services.services
     asked = pb.GetOperationsRequest(service=SHOP).SerializeToString()
     operations = pb.GetOperationsResponse.FromString(
-        channel.unary_unary(f"/{SERVICE}/GetOperations")(asked, timeout=30)
+        channel.unary_unary(f"/{SERVICE}/GetOperations")(asked, timeout=120)
     )
     assert {(o.name, o.span_kind) for o in operations.operations} == {
         ("buy", "server"),
@@ -121,7 +121,7 @@ def test_summaries_say_what_a_result_page_shows(channel: grpc.Channel) -> None:
     asked = pb.FindTraceSummariesRequest(query=query).SerializeToString()
     summaries = [
         summary
-        for chunk in call(asked, timeout=30)
+        for chunk in call(asked, timeout=120)
         for summary in pb.FindTraceSummariesResponse.FromString(chunk).summaries
     ]
     assert {(s.root_operation_name, s.span_count, s.error_span_count) for s in summaries} == {
@@ -140,7 +140,7 @@ def _pages(channel: grpc.Channel, method: str, request: Any, response: Any) -> I
     call = channel.unary_stream(f"/{SERVICE}/{method}")
     while True:
         page = response()
-        for part in call(request.SerializeToString(), timeout=30):
+        for part in call(request.SerializeToString(), timeout=120):
             page.MergeFromString(part)
         yield page
         if not page.next_page_token:
@@ -178,12 +178,12 @@ def test_a_time_that_go_never_set_is_none(channel: grpc.Channel) -> None:
     never = Timestamp(seconds=-62_135_596_800)
     asked = pb.GetTraceRequest(trace_id="07" * 15 + "01", start_time=never, end_time=never)
     call = channel.unary_stream(f"/{SERVICE}/GetTrace")
-    assert len(list(call(asked.SerializeToString(), timeout=30))) == 1
+    assert len(list(call(asked.SerializeToString(), timeout=120))) == 1
     query = pb.TraceQueryParameters(service_name=SHOP, start_time_min=never, start_time_max=never)
     with pytest.raises(grpc.RpcError) as raised:
         list(
             channel.unary_stream(f"/{SERVICE}/FindTraces")(
-                pb.FindTracesRequest(query=query).SerializeToString(), timeout=30
+                pb.FindTracesRequest(query=query).SerializeToString(), timeout=120
             )
         )
     assert raised.value.code().name == "INVALID_ARGUMENT"
@@ -207,7 +207,7 @@ def test_what_is_no_time_is_refused(channel: grpc.Channel, moment: Timestamp) ->
     ):
         with pytest.raises(grpc.RpcError) as raised:
             list(
-                channel.unary_stream(f"/{SERVICE}/{method}")(asked.SerializeToString(), timeout=30)
+                channel.unary_stream(f"/{SERVICE}/{method}")(asked.SerializeToString(), timeout=120)
             )
         assert raised.value.code().name == "INVALID_ARGUMENT"
         assert "is not a time" in raised.value.details()
@@ -217,7 +217,7 @@ def test_a_trace_is_found_by_any_form_of_its_id(channel: grpc.Channel) -> None:
     call = channel.unary_stream(f"/{SERVICE}/GetTrace")
     for wanted in ("07" * 15 + "01", ("07" * 15 + "01").upper(), "BwcHBwcHBwcHBwcHBwcHAQ=="):
         asked = pb.GetTraceRequest(trace_id=wanted).SerializeToString()
-        (chunk,) = call(asked, timeout=30)
+        (chunk,) = call(asked, timeout=120)
         assert TracesData.FromString(chunk).resource_spans[0].scope_spans[0].spans[0].name == "buy"
 
 
@@ -227,18 +227,18 @@ def test_dependencies_are_between_services_alone(channel: grpc.Channel) -> None:
         start_time=times["start_time_min"], end_time=times["start_time_max"]
     )
     answer = channel.unary_unary(f"/{SERVICE}/GetDependencies")(
-        asked.SerializeToString(), timeout=30
+        asked.SerializeToString(), timeout=120
     )
     # The spans of this shop have no parents, so nobody called it.
     dependencies = pb.DependenciesResponse.FromString(answer).dependencies
     assert all(SHOP not in (each.parent, each.child) for each in dependencies)
     with pytest.raises(grpc.RpcError) as raised:
-        channel.unary_unary(f"/{SERVICE}/GetDependencies")(b"", timeout=30)
+        channel.unary_unary(f"/{SERVICE}/GetDependencies")(b"", timeout=120)
     assert raised.value.code().name == "INVALID_ARGUMENT"
 
 
 def test_the_capabilities_are_what_the_other_tests_show(channel: grpc.Channel) -> None:
-    answer = channel.unary_unary(f"/{CAPABILITIES_SERVICE}/GetCapabilities")(b"", timeout=30)
+    answer = channel.unary_unary(f"/{CAPABILITIES_SERVICE}/GetCapabilities")(b"", timeout=120)
     search = GetCapabilitiesResponse.FromString(answer).search
     assert search.without_service_name
     assert search.paginated
@@ -309,5 +309,5 @@ def test_what_cannot_be_answered_is_refused_by_its_status(
     channel: grpc.Channel, method: str, request_bytes: bytes, code: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as raised:
-        list(channel.unary_stream(f"/{SERVICE}/{method}")(request_bytes, timeout=30))
+        list(channel.unary_stream(f"/{SERVICE}/{method}")(request_bytes, timeout=120))
     assert raised.value.code().name == code

@@ -47,7 +47,7 @@ class Sent:
         return format_trace_id(self.root.get_span_context().trace_id)
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
-        return httpx.get(f"{self.server.url}/jaeger{path}", params=parameters, timeout=30)
+        return httpx.get(f"{self.server.url}/jaeger{path}", params=parameters, timeout=120)
 
     def search(self, **parameters: Any) -> list[str]:
         """Return the ids of the traces that a search finds."""
@@ -75,7 +75,7 @@ def sent(server: ServerProcess) -> Iterator[Sent]:
         for service in (FRONT, BACK)
     ]
     for provider in providers:
-        exporter = OTLPSpanExporter(endpoint=f"{server.otlp_url}/v1/traces", timeout=30)
+        exporter = OTLPSpanExporter(endpoint=f"{server.otlp_url}/v1/traces", timeout=120)
         provider.add_span_processor(SimpleSpanProcessor(exporter))
     front, back = (provider.get_tracer("shop", "7") for provider in providers)
     health = front.start_span("GET /health", start_time=NOW_US * US, kind=SpanKind.SERVER)
@@ -316,23 +316,23 @@ def test_dependencies_count_the_calls_between_services(sent: Sent) -> None:
 
 def test_grafana_finds_its_search_where_old_versions_lose_the_path(sent: Sent) -> None:
     asked = {"service": FRONT, "operation": "GET /cart", "limit": "20"}
-    answer = httpx.get(f"{sent.server.url}/api/traces", params=asked, timeout=30)
+    answer = httpx.get(f"{sent.server.url}/api/traces", params=asked, timeout=120)
     assert [trace["traceID"] for trace in answer.json()["data"]] == [sent.trace_id]
 
 
 def test_a_file_that_the_ui_was_given_comes_back_as_traces(sent: Sent) -> None:
     url = f"{sent.server.url}/jaeger/api/transform"
     file = sent.get(f"/api/v3/traces/{sent.trace_id}").json()["result"]
-    shown = httpx.post(url, json=file, timeout=30).json()
+    shown = httpx.post(url, json=file, timeout=120).json()
     kept = sent.get(f"/api/traces/{sent.trace_id}").json()
     assert shown["data"][0]["spans"] == kept["data"][0]["spans"]
-    broken = httpx.post(url, content=b"{", timeout=30)
+    broken = httpx.post(url, content=b"{", timeout=120)
     assert (broken.status_code, broken.json()["errors"][0]["code"]) == (400, 400)
 
 
 def test_what_a_jaeger_without_these_stores_refuses_is_refused_alike(sent: Sent) -> None:
     metrics = sent.get("/api/metrics/latencies", service=FRONT, quantile=0.5)
-    archive = httpx.post(f"{sent.server.url}/jaeger/api/archive/{sent.trace_id}", timeout=30)
+    archive = httpx.post(f"{sent.server.url}/jaeger/api/archive/{sent.trace_id}", timeout=120)
     for answer in (metrics, archive):
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (501, 501)
 
@@ -490,9 +490,9 @@ def test_v3_takes_the_request_as_a_body_too(sent: Sent) -> None:
         "durationMin": "0.01s",
     }
     url = f"{sent.server.url}/jaeger/api/v3/traces"
-    answer = httpx.post(url, json={"query": query}, timeout=30)
+    answer = httpx.post(url, json={"query": query}, timeout=120)
     assert names_of(answer.json()["result"]) == {"GET /cart", "POST", "SELECT"}
-    refused = httpx.post(url, json={"query": {"nonsense": 1}}, timeout=30)
+    refused = httpx.post(url, json={"query": {"nonsense": 1}}, timeout=120)
     assert (refused.status_code, refused.json()["error"]["grpcCode"]) == (400, 3)
 
 

@@ -14,7 +14,6 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from clew.app.tier import open_scratch
@@ -24,6 +23,7 @@ from clew.store.folder import FolderLock
 from clew.testing.server import ServerProcess
 from tests.e2e.terminal import clew
 from tests.sharded_data import MS, Piece, compared, divide, make_pieces, send, trace_id
+from tests.sockets import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

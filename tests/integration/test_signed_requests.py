@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from clew.access.signing import SignedHead, signed_octets
 from clew.base.ids import new_uuid
@@ -22,6 +22,7 @@ from clew.surfaces.rest.route import BASE
 from clew.testing.server import ServerProcess
 from clew.tree.frames.keys import Signer
 from tests.integration.wire import Answer, ask
+from tests.sockets import connect
 
 JSON = {"content-type": "application/json"}
 

@@ -487,7 +487,7 @@ def test_a_client_that_is_closed_lets_go_of_whoever_waits(fake: FakeTrailBase) -
     thread.start()
     hold.wait()
     ann.close()
-    thread.join(20)
+    thread.join(120)
     hold.release()
     assert [type(each) for each in outcome] == [NetworkError]
     assert ann.teams() == []  # It begins anew.

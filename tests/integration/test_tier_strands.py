@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 from websockets.typing import Subprotocol
 
 from clew.answers.remote_store import RemoteStore
@@ -32,6 +32,7 @@ from clew.tree.parameters import AppQuery, CancelParameters, ChildQuery, NewChil
 from clew.tree.remote import TreeClient
 from clew.twin.remote import TwinClient
 from tests.integration.wire import ask
+from tests.sockets import connect
 
 NAMES = ("a:4317", "b:4317")
 RING = Ring(NAMES)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 from websockets.typing import Subprotocol
 
 from clew.base.ids import new_uuid
@@ -22,6 +22,7 @@ from tests.integration.test_signed_requests import (
     family,
 )
 from tests.integration.wire import Answer, ask, wait_until
+from tests.sockets import connect
 
 __all__ = ["family"]
 
@@ -200,7 +201,7 @@ def test_a_page_opens_the_feed_with_a_ticket_that_counts_once(family: Family, ke
     shown = ticket(family, keys.bound)
     with watch(family, subprotocols=shown, origin=origin) as feed:
         assert feed.subprotocol == "clew.watch.v1"
-        assert json.loads(feed.recv(30))["kind"] == "ready"
+        assert json.loads(feed.recv(120))["kind"] == "ready"
     assert upgrade(family, subprotocols=shown) == 401
     # It stands for who asked for it, and for nobody else.
     root = f"?within={family.root.app_id}"
@@ -217,8 +218,8 @@ def test_a_ticket_counts_no_longer_than_its_key(family: Family) -> None:
     shown = ticket(family, made["api_key"])
     late = ticket(family, made["api_key"])
     with watch(family, subprotocols=shown) as feed:
-        assert json.loads(feed.recv(30))["kind"] == "ready"
+        assert json.loads(feed.recv(120))["kind"] == "ready"
         assert as_admin(family, "DELETE", f"keys/{made['key']['id']}").status == 200
         with pytest.raises(ConnectionClosed):
-            feed.recv(30)
+            feed.recv(120)
     assert upgrade(family, subprotocols=late) == 401

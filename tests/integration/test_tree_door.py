@@ -28,7 +28,7 @@ from tests.integration.tree_house import (
 CHILD = """
 import json, os, signal, sys
 from websockets.sync.client import connect
-with connect(sys.argv[1], compression=None) as socket:
+with connect(sys.argv[1], open_timeout=150, compression=None) as socket:
     socket.send(sys.argv[2])
     print(json.loads(socket.recv())["type"], flush=True)
     socket.send(sys.argv[3])

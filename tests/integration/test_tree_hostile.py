@@ -34,17 +34,23 @@ from tests.integration.tree_house import (
     run,
     until,
 )
+from tests.sockets import connect_async
 
 TEXT, BINARY, CONTINUATION, PING, PONG = 0x1, 0x2, 0x0, 0x9, 0xA
 FIN = 0x80
 MASK = b"\0\0\0\0"
+
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 
 QUICK = LinkLimits(frames_per_second=1e6, frames_burst=10**6)
 
 SLEEPER = """
 import json, signal, sys
 from websockets.sync.client import connect
-with connect(sys.argv[1], compression=None, max_size=None) as socket:
+with connect(sys.argv[1], open_timeout=150, compression=None, max_size=None) as socket:
     socket.send(sys.argv[2])
     print(json.loads(socket.recv())["type"], flush=True)
     signal.pause()
@@ -74,11 +80,7 @@ async def raw_socket(
     reader, writer = await asyncio.open_connection(*house.address)
     try:
         if upgraded:
-            writer.write(
-                b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-                b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-            )
+            writer.write(UPGRADE)
             head = await reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 101")
         yield reader, writer
@@ -89,7 +91,7 @@ async def raw_socket(
 async def read_rest(reader: asyncio.StreamReader) -> bytes:
     """Return everything until the server hangs up, whichever way it does."""
     said = b""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         try:
             while piece := await reader.read(1 << 16):
                 said += piece
@@ -544,11 +546,34 @@ def test_a_pong_that_came_while_the_server_was_held_up_counts(tmp_path: Path) ->
     run(scenario())
 
 
-async def connect_to(address: tuple[str, int]) -> Client:
-    from websockets.asyncio.client import connect
+def test_what_came_while_the_server_was_held_up_is_read_before_a_socket_is_given_up(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        limits = LinkLimits(handshake_seconds=600, first_frame_seconds=600)
+        async with (
+            open_house(tmp_path, limits=limits) as house,
+            raw_socket(house, upgraded=False) as (reader, writer),
+        ):
+            await until(lambda: house.door._connections)
+            (link,) = house.door._connections
+            raw = writer.get_extra_info("socket")
+            # Each is in the server's socket, and nobody has read it when the time is up.
+            os.write(raw.fileno(), UPGRADE)
+            link._look_again()
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+            frame = json.dumps(registration(new_id())).encode()
+            os.write(raw.fileno(), frame_of(TEXT, frame))
+            link._look_again()
+            await reader.readuntil(b'"registered"')
+            assert not house.door.counters.closes
 
+    run(scenario())
+
+
+async def connect_to(address: tuple[str, int]) -> Client:
     url = f"ws://{address[0]}:{address[1]}/ws"
-    return Client(await connect(url, compression=None, ping_interval=None))
+    return Client(await connect_async(url, compression=None, ping_interval=None))
 
 
 # Only Linux lets a socket say how long it waits for its peer's kernel; elsewhere the door sets

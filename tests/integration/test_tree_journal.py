@@ -12,11 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from clew.base.ids import new_uuid
 from clew.testing.server import ServerProcess
 from tests.integration.wire import WAIT_SECONDS_MAX, wait_until
+from tests.sockets import connect
 
 KEY = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 

@@ -20,7 +20,7 @@ from clew.base.ids import new_uuid
 from clew.testing.server import ServerProcess
 
 KEY = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-SECONDS = 20.0
+SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")

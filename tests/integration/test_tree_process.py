@@ -94,7 +94,7 @@ def test_a_server_that_acknowledges_nothing_holds_up_the_end_for_a_bounded_time(
     peer: WillingPeer,
 ) -> None:
     peer.acks = False
-    program = BEGIN + "client.result(1)\nassert client.wait_connected(20)\n"
+    program = BEGIN + "client.result(1)\nassert client.wait_connected(120)\n"
     program += "print(client.shutdown(0.05))"
     code, out, err = finish(start(program, peer.config()))
     assert (code, out) == (0, "False\n")
@@ -112,7 +112,7 @@ FORK = """
 import os, sys
 from clew.tree.client.client import TrailsClient
 client = TrailsClient.init()
-assert client.wait_connected(20)
+assert client.wait_connected(120)
 pid = os.fork()
 if pid == 0:
     # The child is nobody: not by the client that it has, and not by the environment.
@@ -156,7 +156,7 @@ def test_a_forked_child_does_not_keep_the_connection_of_a_dead_parent_open(
 
 
 def test_a_process_that_inherits_the_variable_of_another_is_nobody(peer: WillingPeer) -> None:
-    program = BEGIN + "import subprocess, sys\nclient.wait_connected(20)\n"
+    program = BEGIN + "import subprocess, sys\nclient.wait_connected(120)\n"
     inner = BEGIN + "print(client.is_active)"
     program += f"subprocess.run([sys.executable, '-c', {inner!r}], check=True)\n"
     code, out, err = finish(start(program, peer.config()))
@@ -169,7 +169,7 @@ import sys, threading, time
 from clew.tree.client.client import TrailsClient
 client = TrailsClient.init()
 client.on_cancel(5.0, lambda context: {"because": context.reason})
-client.wait_connected(20)
+client.wait_connected(120)
 try:
     print("up", flush=True)
     threading.Event().wait(60)
@@ -242,7 +242,7 @@ def test_a_dead_man_switch_kills_what_does_not_listen() -> None:
     deaf = IGNORING + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     # Longer than it takes to be deaf.
     program = CANCELLED.replace("init()", "init(stop_if_disconnected_after=2)")
-    program = program.replace("client.wait_connected(20)\n", deaf).replace("5.0", "0.3")
+    program = program.replace("client.wait_connected(120)\n", deaf).replace("5.0", "0.3")
     assert finish(start(program, config))[0] == -signal.SIGKILL
 
 

@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from clew.remote.http import Server
 from clew.testing.server import ServerProcess
 from clew.tree.parameters import CancelParameters, NewChild, NewCommand
 from clew.tree.remote import TreeClient
 from tests.integration.tree_house import message, new_id, registration
+from tests.sockets import connect
 
 SECONDS_MAX = 60.0
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 
 from clew.access.audit import Entry
 from clew.access.caller import LOCAL
@@ -33,6 +33,7 @@ from clew.tree.machine.options import TreeOptions
 from clew.tree.machine.outcomes import Scheduled
 from clew.tree.registry.questions import get_app
 from clew.tree.registry.schema import SCHEMA as TREE
+from tests.sockets import connect_async
 
 DEADLINE_SECONDS = 60.0
 KEY = "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -74,7 +75,7 @@ class House:
 
     @asynccontextmanager
     async def client(self, path: str = "") -> AsyncIterator[Client]:
-        async with connect(self.url + path, compression=None, ping_interval=None) as socket_:
+        async with connect_async(self.url + path, compression=None, ping_interval=None) as socket_:
             yield Client(socket_)
 
     async def schedule(self, app_id: str, parent_id: str | None = None, **more: Any) -> str:
@@ -96,7 +97,7 @@ class House:
 
     async def stay(self) -> Client:
         """Return a client that is left open."""
-        return Client(await connect(self.url, compression=None, ping_interval=None))
+        return Client(await connect_async(self.url, compression=None, ping_interval=None))
 
     def app(self, app_id: str) -> App:
         """Return an app as it is kept."""

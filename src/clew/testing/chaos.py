@@ -29,7 +29,7 @@ CHUNK_BYTES: Final = 16 * 1024
 WAITING_CHUNKS_MAX: Final = 64
 """Of one direction of one connection, on their way; a sender waits behind them."""
 
-CALL_SECONDS_MAX: Final = 10.0
+CALL_SECONDS_MAX: Final = 60.0
 
 STORM_BYTES_MAX: Final = 4096
 """Where the strikes of a storm fall: in the head of most answers, or where the body begins."""

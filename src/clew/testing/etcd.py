@@ -31,7 +31,7 @@ __all__ = ["EtcdProcess", "find_etcd"]
 READY_SECONDS_MAX: Final = 150.0
 """When a server that does not answer is given up: a hundred times what it takes."""
 
-ANSWER_SECONDS_MAX: Final = 10.0
+ANSWER_SECONDS_MAX: Final = 60.0
 
 
 def find_etcd() -> str | None:

@@ -43,8 +43,8 @@ UNSUPPORTED_DATA: Final = 1003
 """The close code of RFC 6455 for more than a peer takes apart."""
 
 LAST_LOOK_SECONDS: Final = 0.05
-"""What a late pong gets for being read: the loop takes in all that has come, however briefly it
-waits."""
+"""What a late pong, request or first frame gets for being read: the loop takes in all that has
+come, however briefly it waits."""
 
 _REQUEST_END: Final = b"\r\n\r\n"
 _EVERYTHING: Final = 1 << 62
@@ -135,7 +135,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         seconds = self._door.limits.handshake_seconds
-        self._timer = self._loop.call_later(seconds, self._give_up)
+        self._set_timer(seconds, self._look_again)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; while messages are held up there are at most as many as one read gives."""
@@ -409,7 +409,7 @@ class Connection(asyncio.Protocol):
             self._cut_later()
             return
         limits = self._door.limits
-        self._set_timer(limits.first_frame_seconds, self._give_up)
+        self._set_timer(limits.first_frame_seconds, self._look_again)
         self._link = self._door.keeper.add_link(self)
         asks = self._door.asks_for_challenge(request)
         self._session = Session(self, self._door, self._find_origin(request), asks=asks)
@@ -428,6 +428,10 @@ class Connection(asyncio.Protocol):
     def expect_answer(self) -> None:
         """Take it that the first frame has come; the answer may take as long as a commit."""
         self._set_timer(self._door.limits.registration_seconds, self._give_up)
+
+    def _look_again(self) -> None:
+        """Give up unless something has come: who was held up himself is here before he reads it."""
+        self._set_timer(LAST_LOOK_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         """End a connection on which nobody has registered in time."""

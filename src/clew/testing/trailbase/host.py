@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from types import TracebackType
 
-START_SECONDS_MAX: Final = 10.0
-"""When a start or a call is given up: a hundred times what it takes."""
+START_SECONDS_MAX: Final = 60.0
+"""When a start or a call is given up: many times what it takes."""
 
 NS_PER_S: Final = 1_000_000_000
 

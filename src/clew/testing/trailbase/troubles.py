@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from clew.testing.trailbase.http import Request, Response
 
-HELD_SECONDS_MAX: Final = 30.0
+HELD_SECONDS_MAX: Final = 120.0
 """When a request that should be held is given up: nothing in a test takes as long."""
 
 
