@@ -16,6 +16,8 @@ TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 export UV_SYSTEM_CERTS ?= 1
 # Images for containers often forbid it; then each of a thousand starts compiles every module anew.
 unexport PYTHONDONTWRITEBYTECODE
+# Nor is what somebody set for programs of his own right for all of this.
+unexport PYTHONOPTIMIZE PYTHONWARNINGS
 export UV_PYTHON := $(VENV)/bin/python
 NATIVE_SOURCES := $(shell find native -name '*.rs' -not -path '*/target/*' -not -path '*/fuzz/*') native/Cargo.toml native/Cargo.lock native/pyproject.toml
 

@@ -18,15 +18,15 @@ from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import HealthCheck, settings
 
 from clew.testing.server import ServerProcess
+from tests.caller import forget_caller
 from tests.trying import EXAMPLES_USUAL, examples
 
 if TYPE_CHECKING:
     from clew.testing.etcd import EtcdProcess
     from clew.testing.postgres import PostgresProcess
 
-# The tests start some thousand processes, and images for containers often forbid to keep what is
-# compiled: each of them compiled a thousand modules anew, and took twice the time.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Images for containers often forbid to keep what is compiled; `forget_caller` forgets that for the
+# thousand processes that the tests start, of which each would compile a thousand modules anew.
 sys.dont_write_bytecode = False
 
 WATCHDOG_GRACE_SECONDS = 30.0
@@ -36,13 +36,12 @@ WATCHDOG_GRACE_SECONDS = 30.0
 def pytest_configure(config: pytest.Config) -> None:
     """Let a test's children hear of an interrupt, whoever started us and whatever he ignores.
 
-    And let no test fail because the machine was busy: what is slow, the watchdog ends. Nor for what
-    its user keeps: a server or a command that is told of no folder takes the user's own.
+    And let no test fail because the machine was busy: what is slow, the watchdog ends. Nor for
+    what its user told other programs, or keeps.
     """
     home = tempfile.TemporaryDirectory(prefix="clew-home-", ignore_cleanup_errors=True)
     config.add_cleanup(home.cleanup)
-    for kind in ("data", "config"):
-        os.environ[f"XDG_{kind.upper()}_HOME"] = f"{home.name}/{kind}"
+    forget_caller(os.environ, home.name)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile(
         "clew",

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from clew.testing.server import ServerProcess
+from tests.caller import recall_caller
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +46,7 @@ def light_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("light") / "venv"
     uv = Path(sys.executable).with_name("uv")
     environ = {"UV_SYSTEM_CERTS": "1", **os.environ}
+    recall_caller(environ)
     # The virtual environment of the tests must not be taken for the one to install into.
     environ.pop("UV_PYTHON", None)
     python = folder / "bin" / "python"

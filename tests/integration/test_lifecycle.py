@@ -6,9 +6,11 @@ import os
 import resource
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -175,6 +177,14 @@ def test_a_wrong_setting_ends_it_before_anything_is_made(tmp_path: Path) -> None
     assert ended.returncode == 5
     assert "--insecure" in ended.stderr
     assert not (tmp_path / "data").exists()
+    # Nor is the log of a folder read back first that has a registry without a key.
+    registry = tmp_path / "data" / "registry.db"
+    registry.parent.mkdir()
+    with closing(sqlite3.connect(registry)) as connection:
+        connection.execute("CREATE TABLE api_keys (id TEXT)")
+    ended = run_server(tmp_path / "data", otlp_http="0.0.0.0:0")
+    assert (ended.returncode, "--insecure" in ended.stderr) == (5, True), ended.stderr
+    assert list(registry.parent.iterdir()) == [registry]
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import pytest
 
 from clew.app.configuration.values import Address
 from clew.app.group.peers import CANDIDATE, Peers, Told
-from clew.app.group.porch import Porch, is_registry_guarded, refuse_while_shut
+from clew.app.group.porch import Porch, refuse_while_shut
 from clew.app.sockets import take
 from clew.base.errors import ClewError, ErrorCode
 from clew.remote.http import Server
@@ -20,7 +19,6 @@ from clew.store.replication.wire import POSITION_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
 LEADER = "http://127.0.0.1:1"
 KEY = "ck_peer"
@@ -111,19 +109,3 @@ def test_a_claim_is_not_taken_at_a_shut_door() -> None:
         assert heard.told is None
 
     stand(ask, position=None)
-
-
-def test_a_registry_with_a_key_in_it_is_guarded_and_so_is_one_that_cannot_be_read(
-    tmp_path: Path,
-) -> None:
-    assert not is_registry_guarded(tmp_path)
-    path = tmp_path / "registry.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE api_keys (id TEXT)")
-        connection.commit()
-        assert not is_registry_guarded(tmp_path)
-        connection.execute("INSERT INTO api_keys VALUES ('a')")
-        connection.commit()
-    assert is_registry_guarded(tmp_path)
-    path.write_bytes(b"no database" * 1000)
-    assert is_registry_guarded(tmp_path)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from clew.app.configuration.exposure import check_exposure
+from clew.app.configuration.exposure import check_exposure, is_registry_guarded
 from clew.app.configuration.load import load
 from clew.app.configuration.parse import parse_size
 from clew.app.configuration.settings import SETTINGS, Configuration
@@ -130,6 +132,25 @@ def test_the_door_of_apps_is_guarded_by_the_tier_and_not_by_keys(tmp_path: Path)
     for more in guards:
         loaded = load({**flags, **more}, environ={}, folder=tmp_path)
         check_exposure(loaded.configuration, is_guarded=False)
+
+
+def test_a_registry_with_a_key_is_guarded_and_so_is_one_that_cannot_be_read(tmp_path: Path) -> None:
+    def ask(**flags: str) -> bool:
+        given = {"data_dir": str(tmp_path), **flags}
+        return is_registry_guarded(load(given, environ={}, folder=tmp_path).configuration)
+
+    assert not ask()
+    assert ask(registry="postgresql://clew@127.0.0.1:1/clew")
+    path = tmp_path / "registry.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE api_keys (id TEXT)")
+        connection.commit()
+        assert not ask()
+        connection.execute("INSERT INTO api_keys VALUES ('a')")
+        connection.commit()
+    assert ask()
+    path.write_bytes(b"no database" * 1000)
+    assert ask()
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "app.localhost", "127.9.9.9"])

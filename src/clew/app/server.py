@@ -23,10 +23,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from clew.app.configuration.exposure import check_exposure
+from clew.app.configuration.exposure import check_exposure, is_registry_guarded
 from clew.app.configuration.group import check_group
 from clew.app.configuration.load import load
-from clew.app.configuration.values import SQLITE
 from clew.app.machine import (
     do_without_algebra,
     do_without_pandas,
@@ -37,7 +36,6 @@ from clew.app.machine import (
 from clew.app.sockets import Sockets, take
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.transport.receiver import DatagramReceiver
-from clew.store.database.sqlite import FILE_NAME
 from clew.surfaces.cli.errors import print_error
 
 if TYPE_CHECKING:
@@ -94,11 +92,8 @@ def serve(configuration: Configuration, *, warnings: Sequence[str] = ()) -> int:
 
             scratch = open_scratch()
             configuration = tier_configuration(configuration, Path(scratch.name))
-        # Without a registry there is no key: told before anything is made.
-        may_have_keys = (
-            configuration.registry != SQLITE or (configuration.data_dir / FILE_NAME).exists()
-        )
-        check_exposure(configuration, is_guarded=may_have_keys)
+        # Told before anything is made, and before a log is read back.
+        check_exposure(configuration, is_guarded=is_registry_guarded(configuration))
         sockets, troubles = _take_sockets(configuration)
         import uvloop
 

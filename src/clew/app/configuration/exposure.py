@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
+from contextlib import closing
+
 from clew.app.configuration.settings import BY_NAME, Configuration
-from clew.app.configuration.values import Address
+from clew.app.configuration.values import SQLITE, Address
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.transport.address import UdpAddress
+from clew.store.database.sqlite import FILE_NAME
 from clew.tree.machine.app import Tier
+
+logger = logging.getLogger(__name__)
 
 
 def check_exposure(configuration: Configuration, *, is_guarded: bool) -> None:
@@ -42,3 +49,22 @@ def check_exposure(configuration: Configuration, *, is_guarded: bool) -> None:
                 f"--links {place} can be reached from other machines, and datagrams carry no key",
                 hint="use 127.0.0.1 or unix:///PATH, or accept that with --insecure",
             )
+
+
+def is_registry_guarded(configuration: Configuration) -> bool:
+    """Return whether keys are in use, by a registry that this process has not open. Blocks.
+
+    What cannot be read, as one in PostgreSQL here, counts as guarded: whoever opens it will know.
+    """
+    if configuration.registry != SQLITE:
+        return True
+    path = configuration.data_dir / FILE_NAME
+    try:
+        if not path.exists():
+            return False
+        with closing(sqlite3.connect(path)) as connection:
+            (found,) = connection.execute("SELECT EXISTS(SELECT 1 FROM api_keys)").fetchone()
+    except (OSError, sqlite3.Error) as error:
+        logger.info("whether keys are in use is not known yet: %s", error)
+        return True
+    return bool(found)

@@ -16,7 +16,6 @@ import asyncio
 import contextlib
 import hmac
 import logging
-import sqlite3
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -24,7 +23,6 @@ import msgspec
 from clew.app.listener import Listener
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import OPENING, ROLE_HEADER
-from clew.store.database.sqlite import FILE_NAME
 from clew.store.replication import wire
 from clew.surfaces.callers import is_host_admitted
 from clew.surfaces.errors import describe, http_status, retry_after_seconds
@@ -33,7 +31,6 @@ from clew.surfaces.group import RETRY_AFTER_MS
 if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
-    from pathlib import Path
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -196,20 +193,3 @@ def refuse_while_shut(leader_url: str | None) -> ClewError:
         hint=f"send what is written to {leader_url}",
         retry_after_ms=RETRY_AFTER_MS,
     )
-
-
-def is_registry_guarded(data_dir: Path) -> bool:
-    """Return whether keys are in use, by a registry that nobody has open. Blocks.
-
-    What cannot be read counts as guarded.
-    """
-    path = data_dir / FILE_NAME
-    if not path.exists():
-        return False
-    try:
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            (found,) = connection.execute("SELECT EXISTS(SELECT 1 FROM api_keys)").fetchone()
-    except sqlite3.Error as error:
-        logger.info("whether keys are in use is not known yet: %s", error)
-        return True
-    return bool(found)

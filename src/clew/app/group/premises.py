@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from clew.app.configuration.exposure import check_exposure
+from clew.app.configuration.exposure import check_exposure, is_registry_guarded
 from clew.app.configuration.values import Address
 from clew.app.group.peers import extent_of
-from clew.app.group.porch import Porch, is_registry_guarded
+from clew.app.group.porch import Porch
 from clew.app.group.turn import Turn
 from clew.app.server_key import KeyAdoption
 from clew.app.store import Membership, open_service, open_store
@@ -81,8 +81,7 @@ class Premises:
 
     async def begin(self) -> None:
         """Have somebody stand at the addresses, before anything is open."""
-        folder = self._configuration.data_dir
-        self._porch.is_guarded = await asyncio.to_thread(is_registry_guarded, folder)
+        self._porch.is_guarded = await asyncio.to_thread(is_registry_guarded, self._configuration)
         await self._open_porch()
         # Beside what the engine does in its own code, and what other servers are asked.
         self._doors = asyncio.create_task(
