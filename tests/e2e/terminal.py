@@ -51,7 +51,8 @@ def environment(server: str | None, more: Mapping[str, str] | None = None) -> di
         for name, value in os.environ.items()
         if not name.startswith(("CLEW_", "OTEL_", "COLUMNS", "NO_COLOR", "FORCE_COLOR"))
     }
-    kept |= {"TZ": "UTC", "TERM": "xterm-256color"}
+    # A checkout that is served from may have a file of settings.
+    kept |= {"TZ": "UTC", "TERM": "xterm-256color", "CLEW_CONFIG": "off"}
     if server is not None:
         kept["CLEW_SERVER"] = server
     return kept | dict(more or {})

@@ -158,6 +158,39 @@ def test_a_settings_file_with_an_impossible_name_is_not_there() -> None:
     assert "there is no settings file" in done.error["error"]
 
 
+def test_a_working_directory_that_is_gone_is_told_where_it_is_needed(tmp_path: Path) -> None:
+    gone = "mkdir gone && cd gone && rmdir ../gone && exec {clew} serve --data-dir here"
+    done = subprocess.run(
+        ["sh", "-c", gone.format(clew=" ".join(CLEW))],
+        cwd=tmp_path,
+        env=environment(None),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+    )
+    assert done.returncode == 3, done.stderr
+    said = json.loads(done.stderr.splitlines()[-1])
+    assert said["error"].startswith("flag --data-dir: 'here' is no absolute path")
+    assert said["hint"] == "give one that begins with /"
+
+
+def test_streams_that_are_closed_are_no_files_that_are_opened_later(tmp_path: Path) -> None:
+    program = (
+        "import os; from clew.app.streams import hold_streams; hold_streams();"
+        "raise SystemExit(os.open('first', os.O_CREAT))"
+    )
+    codes = [
+        subprocess.run(
+            ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *CLEW[:1], *arguments],
+            cwd=tmp_path,
+            env=environment(NOWHERE),
+            timeout=SECONDS_MAX,
+        ).returncode
+        for arguments in (["-c", program], [*CLEW[1:], "services"])
+    ]
+    assert codes == [3, 4]
+
+
 @pytest.mark.parametrize(
     "place", [".", "/", "/etc/passwd/spans", "/proc/no/spans", "/proc/" + "x" * 300]
 )

@@ -128,7 +128,8 @@ def test_orders_and_checkouts_are_objects_that_a_registry_describes(
     assert ("DemoOrder", "web-1") in {
         (each["twin"]["type"], each["twin"]["id"]) for each in touched
     }
-    assert get(server, "rejected")["events"] == []
+    for kind in ("DemoOrder", "DemoCheckout"):
+        assert get(server, "rejected", type=kind)["events"] == []
 
 
 def test_a_jaeger_client_fetches_its_traces(server: ServerProcess, ran: Ended) -> None:

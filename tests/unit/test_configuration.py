@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -55,6 +56,21 @@ def test_the_file_of_the_user_is_read_when_the_working_directory_has_none(tmp_pa
     loaded = load(environ=environ, folder=tmp_path / "here")
     assert loaded.configuration.insecure
     assert loaded.configuration.query_threads == 2
+
+
+def test_a_user_whom_the_system_does_not_know_names_his_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    with pytest.raises(ClewError, match=r"no home folder of user 2147483641$") as caught:
+        load(environ={}, folder=tmp_path)
+    assert caught.value.hint == "set HOME, or name a data folder with --data-dir"
+    with pytest.raises(ClewError, match="'~/data' is no absolute path, and nobody knows that home"):
+        load({"data_dir": "~/data"}, environ={}, folder=tmp_path)
+    # What may not be looked into is no file of settings either: a name that no file can have.
+    loaded = load({"data_dir": "/data"}, environ={}, folder=tmp_path / ("x" * 300))
+    assert loaded.configuration.data_dir == Path("/data")
 
 
 def test_an_unknown_key_of_the_file_is_an_error_that_offers_the_near_one(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import gc
 import sys
 from typing import TYPE_CHECKING, Final
 
+from clew.app.streams import hold_streams
+
 if TYPE_CHECKING:
     from cyclopts import App
 
@@ -143,6 +145,7 @@ def commands() -> tuple[Command, ...]:
 
 def main() -> int:
     """Run the command line of this process; return its exit code."""
+    hold_streams()
     if sys.argv[1:] == ["--version"]:
         # Asked by scripts and packagers; it need not load a command line first.
         from importlib.metadata import version

@@ -34,6 +34,7 @@ from clew.app.machine import (
     raise_descriptor_limit,
 )
 from clew.app.sockets import Sockets, take
+from clew.app.streams import hold_streams
 from clew.base.errors import ClewError, ErrorCode
 from clew.lineage.transport.receiver import DatagramReceiver
 from clew.surfaces.cli.errors import print_error
@@ -297,6 +298,7 @@ def _tell_starter(descriptor: int, addresses: Addresses) -> None:
 
 def main() -> NoReturn:
     """Serve by environment and file alone; for programs that start a server."""
+    hold_streams()
     try:
         loaded = load()
     except ClewError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -66,7 +67,7 @@ def load(
             names the flag, variable or key), NOT_FOUND for a named file that is not there.
     """
     environ = os.environ if environ is None else environ
-    path = _find_file(environ, file, folder or Path.cwd())
+    path = _find_file(environ, file, folder)
     from_file = _read_file(path) if path is not None else {}
     texts: dict[str, str] = {}
     sources: dict[str, str] = {}
@@ -86,7 +87,7 @@ def load(
     return Loaded(Configuration(**values), texts, sources, path, _doubtful_variables(environ))
 
 
-def _find_file(environ: Mapping[str, str], file: Path | None, folder: Path) -> Path | None:
+def _find_file(environ: Mapping[str, str], file: Path | None, folder: Path | None) -> Path | None:
     variable = environ.get(CONFIG_VARIABLE, "")
     if file is None and variable == NO_FILE:
         return None
@@ -99,10 +100,13 @@ def _find_file(environ: Mapping[str, str], file: Path | None, folder: Path) -> P
                 hint=f"check --config and {CONFIG_VARIABLE}",
             )
         return named
-    for candidate in (folder / FILE_NAME, user_folder(environ, "config") / FILE_NAME):
-        if candidate.is_file():
-            return candidate
-    return None
+    places = []
+    # The working directory may be gone, and a user need not have a home.
+    with suppress(FileNotFoundError):
+        places.append(folder or Path.cwd())
+    with suppress(ClewError):
+        places.append(user_folder(environ, "config"))
+    return next((place / FILE_NAME for place in places if _is_file(place / FILE_NAME)), None)
 
 
 def _is_file(path: Path) -> bool:

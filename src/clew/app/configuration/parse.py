@@ -155,14 +155,26 @@ def parse_folder(text: str) -> Path:
     """Read the path of a folder; ``~`` is the home folder."""
     if not text.strip() or "\0" in text:
         raise _refuse(text, "a folder", "give a path")
-    return Path(text).expanduser().absolute()
+    return _absolute(text)
 
 
 def parse_file(text: str) -> Path | None:
     """Read the path of a file, ``~`` being the home folder; nothing gives none."""
     if "\0" in text:
         raise _refuse(text, "a file", "give a path")
-    return Path(text.strip()).expanduser().absolute() if text.strip() else None
+    return _absolute(text.strip()) if text.strip() else None
+
+
+def _absolute(path: str) -> Path:
+    try:
+        return Path(path).expanduser().absolute()
+    except (RuntimeError, FileNotFoundError) as error:
+        missing = "that home" if path.startswith("~") else "the working directory"
+        raise ClewError(
+            ErrorCode.INVALID_ARGUMENT,
+            f"{path!r} is no absolute path, and nobody knows {missing}",
+            hint="give one that begins with /",
+        ) from error
 
 
 def parse_files(text: str) -> tuple[Path, ...]:
