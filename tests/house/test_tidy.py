@@ -57,8 +57,14 @@ def _named(path: Path) -> str:
 
 
 def _tracked_files() -> list[Path]:
+    # A checkout may be another user's than the one who runs its tests.
     listing = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+        ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
     )
     return [ROOT / name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
 
