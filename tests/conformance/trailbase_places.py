@@ -36,6 +36,9 @@ TRANSACTION: Final = "/api/transaction/v1/execute"
 
 Document = dict[str, Any]
 
+SECONDS_MAX: Final = 120.0
+"""A deadline, not an expectation: the five seconds of the library pass on a busy machine."""
+
 SESSION: Final[Document] = {"session_id": "s-1", "title": "late", "planned_duration_minutes": 45}
 
 
@@ -43,6 +46,10 @@ SESSION: Final[Document] = {"session_id": "s-1", "title": "late", "planned_durat
 def trusted() -> ssl.SSLContext:
     """Made once: reading the certificates takes longer than a test."""
     return ssl.create_default_context()
+
+
+def open_client(url: str, **more: Any) -> httpx.Client:
+    return httpx.Client(base_url=url, verify=trusted(), timeout=SECONDS_MAX, **more)
 
 
 def an_id() -> str:
@@ -162,7 +169,7 @@ class Place:
 
 @contextmanager
 def open_fake() -> Iterator[Place]:
-    with FakeTrailBase() as fake, httpx.Client(base_url=fake.url, verify=trusted()) as http:
+    with FakeTrailBase() as fake, open_client(fake.url) as http:
         people = []
         for name in ("ann", "bob"):
             user = fake.add_user(f"{name}@example.org")
@@ -173,7 +180,7 @@ def open_fake() -> Iterator[Place]:
 
 @contextmanager
 def open_live() -> Iterator[Place]:
-    with httpx.Client(base_url=str(URL), verify=trusted()) as http:
+    with open_client(str(URL)) as http:
         ann = Person(http, EMAIL, PASSWORD)
         ann.log_in()
         bob = Person(http, OTHER_EMAIL, OTHER_PASSWORD) if OTHER_EMAIL else None

@@ -35,6 +35,9 @@ from opentelemetry.trace import (
 
 MS = 1_000_000
 
+SECONDS_MAX = 60
+"""For one answer: an exporter that gives up after its own ten seconds has lost what it had."""
+
 
 class Sender:
     """One run of the sender."""
@@ -59,8 +62,8 @@ class Sender:
             importlib.import_module(f"opentelemetry.exporter.otlp.proto.{place}.{module}"), kind
         )
         if place == "grpc":
-            return found(endpoint=self._endpoint, insecure=True)
-        return found(endpoint=f"{self._endpoint}/v1/{signal}")
+            return found(endpoint=self._endpoint, insecure=True, timeout=SECONDS_MAX)
+        return found(endpoint=f"{self._endpoint}/v1/{signal}", timeout=SECONDS_MAX)
 
     def at(self, milliseconds: int) -> int:
         """Return a moment of the story in nanoseconds."""

@@ -21,8 +21,8 @@ from tests.conformance.trailbase_places import (
     Document,
     Place,
     an_id,
+    open_client,
     open_fake,
-    trusted,
 )
 
 
@@ -172,7 +172,7 @@ def test_a_rule_that_fails_while_it_runs_is_told_at_the_end() -> None:
     user = fake.add_user("ann@example.org")
     headers = {"authorization": f"Bearer {fake.token(user)}"}
     fake.write("ALTER TABLE team_members RENAME TO renamed")
-    with httpx.Client(base_url=fake.url, verify=trusted(), headers=headers) as http:
+    with open_client(fake.url, headers=headers) as http:
         assert http.get(f"{RECORDS}/saved_queries/{an_id()}").status_code == 403
     with pytest.raises(RuntimeError, match="saved_queries: read"):
         fake.close()
@@ -227,7 +227,7 @@ def test_tables_of_ones_own_are_served_like_clews(tmp_path: Path) -> None:
     api = 'record_apis { name: "t" table_name: "t" acl_world: [CREATE, READ, UPDATE, DELETE] }'
     with (
         FakeTrailBase(depot(tmp_path, TABLE, api)) as fake,
-        httpx.Client(base_url=fake.url, verify=trusted()) as http,
+        open_client(fake.url) as http,
     ):
         assert http.post(f"{RECORDS}/t", json={"name": "a"}).json() == {"ids": ["1"]}
         assert http.patch(f"{RECORDS}/t/1", json={"name": "b"}).status_code == 200
@@ -243,7 +243,7 @@ def test_posts_of_one_address_are_held_back_where_it_is_configured(tmp_path: Pat
     text = (folder / CONFIGURATION).read_text()
     limited = text.replace("server {}", "server { auth_ip_rate_limit: 2 }")
     (folder / CONFIGURATION).write_text(limited)
-    with FakeTrailBase(folder) as fake, httpx.Client(base_url=fake.url, verify=trusted()) as http:
+    with FakeTrailBase(folder) as fake, open_client(fake.url) as http:
         body = {"refresh_token": "x"}
         statuses = [http.post("/api/auth/v1/refresh", json=body).status_code for _ in range(3)]
         assert statuses == [401, 401, 429]
@@ -282,7 +282,7 @@ def documented() -> Iterator[FakeDocumented]:
 @pytest.fixture
 def ask(documented: FakeDocumented) -> Iterator[Callable[..., httpx.Response]]:
     ann = documented.add_user("ann@example.org")
-    with httpx.Client(base_url=documented.url, verify=trusted()) as http:
+    with open_client(documented.url) as http:
         login = {"email": ann.email, "password": ann.password}
         tokens = http.post("/auth/login", json=login).json()
         assert set(tokens) == {"user_id", "email", "access_token", "refresh_token", "expires_in"}
@@ -329,7 +329,7 @@ def test_the_documented_server_knows_a_create_again_by_its_key(
 
 
 def test_the_documented_server_is_for_those_who_are_logged_in(documented: FakeDocumented) -> None:
-    with httpx.Client(base_url=documented.url, verify=trusted()) as http:
+    with open_client(documented.url) as http:
         assert http.get("/api/teams").status_code == 401
         assert http.post("/auth/refresh", json={"refresh_token": ""}).status_code == 401
         body = {"email": "bob@example.org", "password": "a good one"}

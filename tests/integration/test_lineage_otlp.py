@@ -63,7 +63,9 @@ def tracer(server: ServerProcess) -> Iterator[Tracer]:
 def traced(server: ServerProcess) -> Iterator[Tracer]:
     with requests.Session() as session:
         provider = TracerProvider(resource=Resource.create({"service.name": "orders"}))
-        exporter = OTLPSpanExporter(f"{server.otlp_url}/v1/traces", session=session)
+        exporter = OTLPSpanExporter(
+            f"{server.otlp_url}/v1/traces", timeout=SECONDS_MAX, session=session
+        )
         provider.add_span_processor(SimpleSpanProcessor(exporter))
         yield provider.get_tracer("someone.elses")
         provider.shutdown()
@@ -358,7 +360,7 @@ def post_run(server: ServerProcess) -> httpx.Response:
         "inputs": [{"namespace": "lake", "name": "orders", "facets": version}],
         "outputs": [{"namespace": "lake", "name": "daily"}],
     }
-    return httpx.post(f"{server.url}/api/v1/lineage/openlineage", json=run)
+    return CLIENT.post(f"{server.url}/api/v1/lineage/openlineage", json=run)
 
 
 def test_what_was_told_is_there_once_after_a_crash(tmp_path: Path, base: int) -> None:
@@ -388,7 +390,7 @@ def test_what_was_told_is_there_once_after_a_crash(tmp_path: Path, base: int) ->
                 first.end()
                 tracer.start_span("process", links=[Link(first.get_span_context())]).end()
         links = {"sets": [{"trace_id": str(base + 5), "parents": [str(base)]}]}
-        assert httpx.post(f"{server.url}/api/v1/links", json=links).status_code == 200
+        assert CLIENT.post(f"{server.url}/api/v1/links", json=links).status_code == 200
         assert post_run(server).status_code == 200
         before = rows(server)
         # What was refused is counted by the process that refused it, and by no later one.

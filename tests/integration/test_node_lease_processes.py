@@ -13,7 +13,7 @@ import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.times import format_time
-from clew.lineage import ServerLease, TraceIdGenerator
+from clew.lineage import ServerLease, TraceIdGenerator, leasing
 from clew.lineage.generator import NoId
 from clew.lineage.leasing import NodeClient, check_clock
 from clew.lineage.terms import Lease
@@ -38,6 +38,12 @@ with lineage.ServerLease() as lease, lineage.enable_tracing(lease=lease, to=ring
     print(json.dumps([lease.node_id, [tracing.generator.next() for _ in range(100)]]), flush=True)
     sys.stdin.readline()
 """
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is held up for some seconds has answered all the same."""
+    monkeypatch.setattr(leasing, "ANSWER_SECONDS_MAX", WAIT_SECONDS_MAX)
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,13 @@ SCREEN_MAX = 120 << 10
 
 SCREENS_MIN = 8
 
+SECONDS_MAX = 120.0
+"""A deadline, not an expectation."""
+
 
 @pytest.fixture(scope="module")
 def page(server: ServerProcess) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, headers=BROWSER) as client:
+    with httpx.Client(base_url=server.url, headers=BROWSER, timeout=SECONDS_MAX) as client:
         yield client
 
 

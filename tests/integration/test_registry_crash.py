@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("CLEW_CRASH_ROUNDS", "8"))
 ROUNDS_POSTGRES = max(1, ROUNDS // 3)
 LOAD_S_MAX = 0.5
+LOCK_S_MAX = 60.0
+"""For the server to find out that a process is gone: at once, unless its disk holds it up."""
 
 
 def start(folder: Path | str, prefix: str) -> subprocess.Popen[bytes]:
@@ -85,14 +87,14 @@ def test_killed_at_random_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path
 def test_killed_over_postgresql_nothing_acknowledged_is_lost_or_doubled(
     postgres_server: PostgresProcess,
 ) -> None:
-    from clew.store.database.postgres.database import PostgresDatabase
+    from clew.store.database.postgres.database import PostgresDatabase, PostgresOptions
 
     url = postgres_server.new_url()
     acked: dict[str, str] = {}
     for round_number in range(ROUNDS_POSTGRES):
         # Each opens the registry at once: the lock of a process that is gone goes with it.
         acked |= run_and_kill(url, f"r{round_number}", random.uniform(0.0, LOAD_S_MAX))
-        database = PostgresDatabase.open(url, [SCHEMA])
+        database = PostgresDatabase.open(url, [SCHEMA], PostgresOptions(lock_s=LOCK_S_MAX))
         comments = TeamComments(database, time.time_ns)
         found = comments.find(CommentQuery(limit=LIMIT_MAX))
         kept = {comment.id: comment.body for comment in found.comments}
@@ -107,7 +109,7 @@ def test_killed_over_postgresql_nothing_acknowledged_is_lost_or_doubled(
 
 def test_a_second_process_does_not_get_the_folder(tmp_path: Path) -> None:
     with FolderLock.acquire(tmp_path), start(tmp_path, "second") as child:
-        assert child.wait(60) != 0
+        assert child.wait(120) != 0
     # Nothing was made, let alone written, by the one that was kept out.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lock"]
 

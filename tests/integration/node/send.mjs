@@ -15,7 +15,12 @@ const { OTLPLogExporter } = await import(`@opentelemetry/exporter-logs-otlp-${ki
 const { OTLPMetricExporter } = await import(`@opentelemetry/exporter-metrics-otlp-${kind}`);
 
 const start = Number(startText);
-const url = (signal) => (kind === 'grpc' ? endpoint : `${endpoint}/v1/${signal}`);
+// For one answer: an exporter that gives up after its own ten seconds has lost what it had.
+const timeoutMillis = 60_000;
+const to = (signal) => ({
+  url: kind === 'grpc' ? endpoint : `${endpoint}/v1/${signal}`,
+  timeoutMillis,
+});
 const resource = resourceFromAttributes({
   'service.name': service,
   'service.version': '1.2.3',
@@ -26,7 +31,7 @@ const resource = resourceFromAttributes({
 function sendSpans() {
   const provider = new BasicTracerProvider({
     resource,
-    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter({ url: url('traces') }))],
+    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter(to('traces')))],
   });
   const tracer = provider.getTracer('interop', '9.9');
   const remote = trace.setSpanContext(ROOT_CONTEXT, {
@@ -77,7 +82,7 @@ function sendSpans() {
 function sendLogs(inside) {
   const provider = new LoggerProvider({
     resource,
-    processors: [new BatchLogRecordProcessor({ exporter: new OTLPLogExporter({ url: url('logs') }) })],
+    processors: [new BatchLogRecordProcessor({ exporter: new OTLPLogExporter(to('logs')) })],
   });
   const logger = provider.getLogger('interop', '9.9');
   logger.emit({
@@ -100,7 +105,7 @@ function sendLogs(inside) {
 }
 
 function sendMetrics() {
-  const exporter = new OTLPMetricExporter({ url: url('metrics') });
+  const exporter = new OTLPMetricExporter(to('metrics'));
   const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 });
   const provider = new MeterProvider({
     resource,
