@@ -114,9 +114,12 @@ def test_a_disk_that_a_process_left_behind_is_taken_away_by_the_next(
     small_disk: Path, tmp_path: Path
 ) -> None:
     left = tmp_path / "left"
-    leave = f"from clew.testing.disk import *; SmallDisk(Path({str(left)!r}), {DISK_BYTES})"
-    subprocess.run([sys.executable, "-c", f"from pathlib import Path; {leave}"], check=True)
-    assert left.is_mount()
+    leave = (
+        "from pathlib import Path; from clew.testing.disk import SmallDisk;"
+        f" left = Path({str(left)!r}); SmallDisk(left, {DISK_BYTES}); assert left.is_mount()"
+    )
+    # Whether it is there is seen by whoever leaves it: then another test may be the next.
+    subprocess.run([sys.executable, "-c", leave], check=True)
     SmallDisk(tmp_path / "next", DISK_BYTES).close()
     assert not left.is_mount()
     assert small_disk.is_mount()

@@ -66,12 +66,21 @@ class SmallDisk:
 
 
 def _remove_left() -> None:
-    """Take away what processes that are gone have left."""
+    """Take away what processes that are gone have left; several may do so at once."""
     with contextlib.suppress(FileNotFoundError):
         for line in Path("/proc/self/mountinfo").read_text().splitlines():
             found = _LEFT.match(line)
             if found is not None and not Path("/proc", found[2]).exists():
-                _run("umount", "-l", Path(found[1]))
+                _remove(Path(found[1]))
+
+
+def _remove(folder: Path) -> None:
+    try:
+        _run("umount", "-l", folder)
+    except OSError:
+        # Else another one was faster.
+        if folder.is_mount():
+            raise
 
 
 def _run(*command: str | Path) -> None:
