@@ -50,6 +50,7 @@ class ScriptedServer:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._listening.settimeout(SECONDS_MAX)
         self._ended = threading.Event()
+        self._came = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
 
@@ -79,21 +80,28 @@ class ScriptedServer:
         for thread in self._threads:
             thread.join(SECONDS_MAX)
 
-    def wait_until_left(self) -> None:
-        """Return when every connection that was answered has been closed."""
+    def wait_until_left(self, connections: int = 1) -> None:
+        """Return when so many connections have come, and every one that did has been closed."""
+        with self._came:
+            assert self._came.wait_for(lambda: len(self._threads) > connections, SECONDS_MAX)
         for thread in self._threads[1:]:
             thread.join(SECONDS_MAX)
             assert not thread.is_alive()
 
     def _begin(self, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        with self._came:
+            thread.start()
+            self._threads.append(thread)
+            self._came.notify_all()
 
     def _accept(self) -> None:
         while not self._ended.is_set():
             try:
                 connection, _ = self._listening.accept()
+            except TimeoutError:
+                # Nobody came for long; somebody may yet.
+                continue
             except OSError:
                 return
             connection.settimeout(SECONDS_MAX)

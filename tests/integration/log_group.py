@@ -104,7 +104,7 @@ class Node:
         *,
         epoch: int | None = None,
         required: int | None = None,
-        ack_timeout_s: float = 10.0,
+        ack_timeout_s: float = DEADLINE_S,
         options: PipelineOptions = OPTIONS,
     ) -> Node:
         standing = Standing.open(self.folder)

@@ -101,7 +101,7 @@ def test_sigterm_under_load_loses_nothing_and_exits_with_0(start_server: StartSe
 
 
 def test_a_request_under_way_is_finished_after_sigterm(start_server: StartServer) -> None:
-    server = start_server()
+    server = start_server({"drain_seconds_max": f"{WAIT_SECONDS_MAX:g}"})
     body = spans_request("last", [(trace_id(7), b"12345678")]).SerializeToString()
     with connect(server.otlp_url) as connection:
         connection.sendall(

@@ -20,6 +20,7 @@ from clew.base.gathering import BEGINNING, LEADER
 from clew.remote.http import Server
 from clew.store.database.contract import OutcomeUnknownError
 from clew.store.pipeline import Pipeline
+from clew.store.replication import follower, peer
 from clew.store.replication.follower import Follower
 from clew.store.replication.leader import Leader, LeaderOptions
 from clew.store.replication.said import Shipment
@@ -151,13 +152,15 @@ def test_with_none_required_a_standby_that_was_away_catches_up_from_the_files(
 
 
 def test_what_times_out_is_unseen_undecided_and_joined_by_the_same_bytes(
-    make_node: Callable[[str], Node],
+    make_node: Callable[[str], Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # However long this takes, the standby is one that is there and has not answered yet.
+    monkeypatch.setattr(peer, "READ_TIMEOUT_S_MIN", 2 * DEADLINE_S)
+    monkeypatch.setattr(follower, "TURN_S_MAX", 2 * DEADLINE_S)
     a, b = make_node("a"), make_node("b").follow()
     a.lead([b.url], ack_timeout_s=0.3)
     wait_ready(a)
     insist(a, record(1))
-    held = threading.Event()
     assert b.part is not None
     # The standby's only turn is taken: it hears, and answers nobody.
     b.part._turn.acquire()  # type: ignore[union-attr]
@@ -171,7 +174,6 @@ def test_what_times_out_is_unseen_undecided_and_joined_by_the_same_bytes(
         assert a.book.entries == []
     finally:
         b.part._turn.release()  # type: ignore[union-attr]
-    held.set()
     wait_for(lambda: a.seen() == Counter([1, 2]), "being acknowledged")
     wait_for(lambda: [payload for _, payload in a.book.entries] == [b"late"], "being applied")
     again = a.accept(record(2))
@@ -188,8 +190,10 @@ def test_what_times_out_is_unseen_undecided_and_joined_by_the_same_bytes(
 
 
 def test_a_standby_whose_disk_takes_nothing_is_not_counted_on_until_it_does(
-    make_node: Callable[[str], Node],
+    make_node: Callable[[str], Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # One that is held up for a moment says what is wrong with it all the same.
+    monkeypatch.setattr(peer, "READ_TIMEOUT_S_MIN", DEADLINE_S)
     a, b = make_node("a"), make_node("b").follow()
     a.lead([b.url], ack_timeout_s=0.3)
     wait_ready(a)

@@ -106,7 +106,8 @@ def test_a_rate_is_kept_with_retry_info(start_server: StartServer) -> None:
     server = start_server({"otlp_requests_per_second": "2"})
     with grpc.insecure_channel(server.otlp_grpc) as channel:
         errors = []
-        for _ in range(10):
+        # More than come in a second, however busy the machine is.
+        for _ in range(60):
             try:
                 traces(channel).Export(ExportTraceServiceRequest())
             except grpc.RpcError as error:
