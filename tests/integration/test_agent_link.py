@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -17,9 +19,23 @@ from clew.tree.frames.info import TrailsConfig
 from clew.tree.frames.outbound import ProcessSignal
 from clew.tree.parameters import CancelParameters, NewChild
 from clew.tree.remote import TreeClient
+from tests.e2e.terminal import environment
+from tests.integration.scripted_peer import ScriptedPeer
 from tests.integration.test_tree_rest import peer
 
 SECONDS_MAX = 60
+
+QUICK = """
+import sys
+
+from clew.app.main import main
+from clew.tree.agent import supervisor
+
+supervisor.STRANGER_S_MAX, supervisor.REPORT_S_MAX = 0.0, 1000.0
+sys.argv = ["clew", "exec", "--join", "--", "sh", "-c", "exit 3"]
+sys.exit(main())
+"""
+"""Has no patience at all with a server that is away."""
 
 
 class Late:
@@ -119,3 +135,25 @@ def test_a_command_that_joined_by_itself_before_it_was_announced_still_gets_its_
         asyncio.run(late.run())
     found = tree.get_app(app_id).document()
     assert (found.status, found.exit_code, late.warned) == ("error", 3, [])
+
+
+def test_a_server_that_is_slow_to_let_an_agent_in_hears_of_the_end_of_a_quick_command() -> None:
+    with ScriptedPeer() as slow:
+        environ = environment("http://127.0.0.1:1", {"TRAILS_INFO": slow.config().encode()})
+        agent = subprocess.Popen([sys.executable, "-c", QUICK], env=environ)
+        with agent:
+            talk = slow.talk()
+            app_id = talk.expect("attach")["app_id"]
+            # The command is long over by now, or will be while this is answered.
+            talk.send("attached", app_id=app_id, durable_seq=0)
+            assert [talk.expect("exited")["exit_code"] for _ in range(2)] == [3, 3]
+            talk.send("error", code="not_registered", message="it has ended", app_id=app_id)
+            assert agent.wait(SECONDS_MAX) == 3
+
+
+def test_a_server_that_is_away_keeps_no_command_from_its_end() -> None:
+    with ScriptedPeer() as left:
+        config = left.config()
+    environ = environment("http://127.0.0.1:1", {"TRAILS_INFO": config.encode()})
+    done = subprocess.run([sys.executable, "-c", QUICK], env=environ, timeout=SECONDS_MAX)
+    assert done.returncode == 3

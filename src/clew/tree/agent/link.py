@@ -80,6 +80,8 @@ class AgentLink:
     chance: random.Random = field(default_factory=random.Random)
     is_attached: bool = False
     was_attached: bool = False
+    is_apart: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set between two attempts, while nobody is spoken to."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there is nothing left to say, or nobody to say it to."""
     _outbox: Outbox = field(default_factory=Outbox)
@@ -105,11 +107,13 @@ class AgentLink:
         try:
             while not self.over.is_set():
                 self.is_attached = False
+                self.is_apart.clear()
                 # Whoever is away comes back; the person was told once, at the start.
                 with contextlib.suppress(OSError, WebSocketException, TimeoutError):
                     await self._announce()
                     url = self.announcement.config.socket_url()
                     await self._talk(await open_socket(url, self._sockets))
+                self.is_apart.set()
                 attempt = 0 if self.is_attached else attempt + 1
                 if not self.over.is_set():
                     await asyncio.sleep(backoff_s(attempt, self.chance, most_s))

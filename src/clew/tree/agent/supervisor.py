@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 # How long the end waits for a server that was there to know of it: as long as a client does.
 REPORT_S_MAX: Final = 10.0
 
-# And for one that was never there: enough for it to be found, were it only slow.
+# And for one that was never there, and does not answer: enough for it to be found.
 STRANGER_S_MAX: Final = 1.0
 
 # What could not be killed, because it is inside the system or was just being forked, is killed
@@ -246,13 +246,19 @@ class _Supervisor:
 
     async def _report(self, link: AgentLink, how: process.Exit) -> None:
         link.report(how)
-        wait_s = REPORT_S_MAX if link.was_attached else STRANGER_S_MAX
-        if not self.plan.announcement.is_announced and not link.was_attached:
-            wait_s = 0.0
-        waits = [asyncio.ensure_future(each.wait()) for each in (link.over, self.impatient)]
-        await asyncio.wait(waits, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        is_known = self.plan.announcement.is_announced or link.was_attached
+        wait_s = STRANGER_S_MAX if is_known else 0.0
+        events = (link.over, self.impatient, link.is_apart)
+        waits = [asyncio.ensure_future(each.wait()) for each in events]
+        done, _ = await asyncio.wait(waits[:2], timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        if is_known and not done:
+            # Whoever is slow to let the agent in is waited for like whoever had it in; one that is
+            # not there refuses at once.
+            wanted = waits[:2] if link.was_attached else waits
+            left_s = REPORT_S_MAX - STRANGER_S_MAX
+            await asyncio.wait(wanted, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         if self.impatient.is_set():
-            await asyncio.wait(waits[:1], timeout=min(wait_s, STRANGER_S_MAX))
+            await asyncio.wait(waits[:1], timeout=wait_s)
         for each in waits:
             each.cancel()
 
