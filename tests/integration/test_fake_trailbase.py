@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -131,6 +132,14 @@ def test_a_server_is_off_line_and_comes_back_on_its_port(place: Place, fake: Fak
     fake.go_online()
     assert fake.url == url
     assert place.ann.row("teams", team)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets an address be held so")
+def test_the_port_of_a_server_that_is_off_line_is_nobody_elses() -> None:
+    with FakeTrailBase() as fake:
+        fake.go_offline()
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", fake.port))
 
 
 def test_whoever_comes_while_it_goes_off_line_is_let_go_of(fake: FakeTrailBase) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import socket
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from playwright.sync_api import expect
 
+from clew.testing.network import HeldPorts
 from clew.testing.server import ServerProcess
 from tests.e2e.page.accessibility import find_barriers
 from tests.e2e.page.chromium import find_chromium, go, settle
@@ -86,9 +88,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def settings() -> dict[str, str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return {"http": f"127.0.0.1:{free.getsockname()[1]}"}
+def settings() -> Iterator[dict[str, str]]:
+    """An address that is nobody else's, also while no server is there."""
+    with contextlib.closing(HeldPorts(1)) as held:
+        yield {"http": held.addresses[0]}
 
 
 @pytest.fixture(scope="module")
@@ -216,9 +219,13 @@ def test_an_answer_that_takes_long_moves_nothing(shop: Shop, visit: Visit) -> No
     expect(row).to_be_visible()
     settle(page)
     kept: list[Route] = []
+    released = threading.Event()
 
     def keep(route: Route) -> None:
-        kept.append(route)
+        if released.is_set():
+            route.continue_()
+        else:
+            kept.append(route)
 
     page.route("**/api/v1/traces?*", keep)
     list_of = page.get_by_label("Traces", exact=True)
@@ -228,6 +235,8 @@ def test_an_answer_that_takes_long_moves_nothing(shop: Shop, visit: Visit) -> No
     # What was known stands where it stood while the answer is on its way.
     assert list_of.bounding_box() == before
     expect(row).to_be_visible()
+    # First this: what is asked for from now on is kept by nobody.
+    released.set()
     while kept:
         kept.pop().continue_()
     expect(page.locator(".main .loading-line")).to_have_count(0)

@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from clew.testing.network import HeldPorts
 from clew.testing.trailbase.configuration import BODY_BYTES_MAX
 from clew.testing.trailbase.http import Listener, Request, Response, of_text
 from clew.testing.trailbase.troubles import Asked, Hold, Trouble, Troubles, without_secrets
@@ -33,6 +34,8 @@ class FakeHost(ABC):
         self._asked: list[Asked] = []
         self._troubles = Troubles()
         self._body_bytes_max = BODY_BYTES_MAX
+        # So that nobody else is given it while this one is offline.
+        self._held = HeldPorts(1)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="fake-host", daemon=True)
         self._thread.start()
@@ -174,7 +177,8 @@ class FakeHost(ABC):
 
     async def _start(self) -> None:
         self._open()
-        self._listener = Listener(self._handle, self.now, self._body_bytes_max)
+        (port,) = self._held.numbers
+        self._listener = Listener(self._handle, self.now, self._body_bytes_max, port)
         await self._listener.listen()
 
     async def _handle(self, request: Request) -> Response:
@@ -226,3 +230,4 @@ class FakeHost(ABC):
         self._thread.join(START_SECONDS_MAX)
         self._end()
         self._loop.close()
+        self._held.close()

@@ -81,20 +81,21 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 class Listener:
     """Serves a handler on a port of the loopback, on the event loop that it is opened on."""
 
-    def __init__(self, handler: Handler, now: Callable[[], int], body_bytes_max: int) -> None:
+    def __init__(
+        self, handler: Handler, now: Callable[[], int], body_bytes_max: int, port: int
+    ) -> None:
         self._handler = handler
         self._now = now
         self._body_bytes_max = body_bytes_max
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
-        self.port = 0
+        self.port = port
 
     async def listen(self) -> None:
-        """Take connections: on a free port at first, and on the same one ever after."""
+        """Take connections."""
         self._server = await asyncio.start_server(
             self._take, "127.0.0.1", self.port, limit=CHUNK_BYTES
         )
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def hang_up(self) -> None:
         """Break off every connection, at once."""
