@@ -14,7 +14,7 @@ from clew.base.errors import ClewError, ErrorCode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TIMEOUT_SECONDS: Final = 30.0
+TIMEOUT_SECONDS: Final = 90.0
 """A question that waits for the end of a cancel takes as long as that has."""
 
 BODY_BYTES_MAX: Final = 8 << 20

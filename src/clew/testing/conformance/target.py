@@ -26,9 +26,10 @@ LOCKED: Final = (401, 403)
 
 PATH: Final = "/ws"
 
-PROBE_SECONDS: Final = 10.0
+PROBE_SECONDS: Final = 60.0
+"""Whoever says nothing for so long to what is no frame is of the open tier."""
 
-RESTART_SECONDS: Final = 60.0
+RESTART_SECONDS: Final = 150.0
 """When a server that does not come back is given up."""
 
 RETRY_SECONDS: Final = 0.05
