@@ -64,7 +64,7 @@ def test_a_summary_down_a_pipe_is_the_document_of_the_rest_door(
     said = clew("summary", "--service", "glance-web", *window, server=server.url)
     assert (said.code, said.stderr) == (0, "")
     query = f"service=glance-web&start={window[1]}&end={window[3]}"
-    with urllib.request.urlopen(f"{server.url}/api/v1/summary?{query}", timeout=30) as answer:
+    with urllib.request.urlopen(f"{server.url}/api/v1/summary?{query}", timeout=150) as answer:
         assert said.document == json.loads(answer.read())
     document = said.document
     assert document["traces"]["span_count"] == 4

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import queue
 import re
+import select
 import signal
 import subprocess
-import time
+import threading
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +19,7 @@ import pytest
 from clew.surfaces.cli.text import width_of
 from clew.testing.network import HeldPorts
 from clew.testing.server import ServerProcess
+from tests.e2e.executed import until
 from tests.e2e.telemetry import MS, Trace, send, to_attributes
 from tests.e2e.terminal import CLEW, SECONDS_MAX, clew, clew_on_terminal, environment
 
@@ -71,7 +75,7 @@ def test_piped_output_is_the_very_document_of_the_rest_door(
 ) -> None:
     said = clew("traces", "--service", "cli-shop", "--operation", "cart", server=server.url)
     with urllib.request.urlopen(
-        f"{server.url}/api/v1/traces?service=cli-shop&operation=cart", timeout=30
+        f"{server.url}/api/v1/traces?service=cli-shop&operation=cart", timeout=150
     ) as answer:
         assert said.stdout.encode().rstrip(b"\n") == answer.read().rstrip(b"\n")
     assert said.code == 0
@@ -411,17 +415,18 @@ def test_logs_are_followed_as_they_come_in(server: ServerProcess, tmp_path: Path
             env=environment(server.url),
         )
     try:
-        # Nobody says when a feed is open, so records are sent until both have what they wait for.
-        for number in range(2000):
+        sent = itertools.count()
+
+        def has_all() -> bool:
+            number = next(sent)
             trace = Trace("cli-follow", number + 1)
             trace.log(f"line {number}", 0, trace.span("work", 0, 1))
             trace.send(server)
-            try:
-                follower.wait(0.2)
-            except subprocess.TimeoutExpired:
-                continue
-            if all(word in seen.read_text() for word in ("work", "line")):
-                break
+            is_over = follower.poll() is not None
+            return is_over and all(word in seen.read_text() for word in ("work", "line"))
+
+        # Nobody says when a feed is open, so records are sent until both have what they wait for.
+        until(has_all)
         followed, _ = follower.communicate(timeout=SECONDS_MAX)
         watcher.send_signal(signal.SIGINT)
         watcher.communicate(timeout=SECONDS_MAX)
@@ -443,30 +448,50 @@ def test_a_follower_outlives_its_server_and_misses_nothing(start_server: StartSe
     (address,) = held.addresses
     first = start_server({"http": address})
     follower = subprocess.Popen(
-        [*CLEW, "logs", "--follow", "--service", "cli-outlive", "--limit", "3"],
+        [*CLEW, "logs", "--follow", "--service", "cli-outlive"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment(first.url),
     )
-    assert follower.stdout is not None
+    numbers = itertools.count(1)
+    bodies: queue.Queue[str] = queue.Queue()
+    reading = threading.Thread(target=read_bodies, args=(follower, bodies))
+    reading.start()
+
+    def is_heard() -> bool:
+        say(first, "before", next(numbers))
+        return not bodies.empty()
+
     try:
-        wait_for_feed(first)
-        say(first, "before", 1)
-        lines = [follower.stdout.readline()]
+        # Nobody says when a feed is open, so it is told until something came.
+        until(is_heard)
         first.terminate()
         second = start_server({"http": address})
         # Sent before the follower may have come back: it must be given what it missed.
-        say(second, "between", 2)
-        say(second, "after", 3)
-        rest, told = follower.communicate(timeout=SECONDS_MAX)
+        say(second, "between", next(numbers))
+        say(second, "after", next(numbers))
+        heard: list[str] = []
+        while not heard or heard[-1] != "after":
+            heard.append(bodies.get(timeout=SECONDS_MAX))
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(SECONDS_MAX) == 0
+        reading.join()
+        assert follower.stderr is not None
+        told = follower.stderr.read()
     finally:
-        follower.kill()
-        follower.wait()
-    lines.extend(rest.splitlines())
-    assert [json.loads(line)["body"] for line in lines] == ["before", "between", "after"]
-    assert follower.returncode == 0
+        with follower:
+            follower.kill()
+    assert [body for body, _ in itertools.groupby(heard)] == ["before", "between", "after"]
+    assert heard.count("between") == heard.count("after") == 1
     assert "trying again" in told
+
+
+def read_bodies(follower: subprocess.Popen[str], bodies: queue.Queue[str]) -> None:
+    """Take the body of each log record that a follower tells of."""
+    assert follower.stdout is not None
+    for line in follower.stdout:
+        bodies.put(json.loads(line)["body"])
 
 
 def say(server: ServerProcess, body: str, number: int) -> None:
@@ -475,26 +500,27 @@ def say(server: ServerProcess, body: str, number: int) -> None:
     trace.send(server)
 
 
-def wait_for_feed(server: ServerProcess) -> None:
-    """Return once somebody follows the server."""
-    deadline = time.monotonic() + SECONDS_MAX
-    while time.monotonic() < deadline:
-        with urllib.request.urlopen(f"{server.url}/metrics", timeout=30) as answer:
-            if re.search(rb"^clew_live_clients [1-9]", answer.read(), re.MULTILINE):
-                return
-    raise AssertionError("nobody follows")
-
-
 def test_ctrl_c_is_how_a_live_feed_ends(server: ServerProcess) -> None:
     watcher = subprocess.Popen(
-        [*CLEW, "live", "--signal", "spans"],
+        [*CLEW, "live", "--signal", "spans", "--service", "cli-ctrl-c"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment(server.url),
     )
     try:
-        wait_for_feed(server)
+        assert watcher.stdout is not None
+        waiting = select.poll()
+        waiting.register(watcher.stdout, select.POLLIN)
+        numbers = itertools.count(1)
+
+        def is_heard() -> bool:
+            trace = Trace("cli-ctrl-c", next(numbers))
+            trace.span("work", 0, 1)
+            trace.send(server)
+            return bool(waiting.poll(0))
+
+        until(is_heard)
         watcher.send_signal(signal.SIGINT)
         _, told = watcher.communicate(timeout=SECONDS_MAX)
     finally:
@@ -611,7 +637,7 @@ def test_completion_is_written_for_a_shell(shell: str, tmp_path: Path) -> None:
     assert "traces" in text
     assert "--service" in text
     if shell == "bash":
-        subprocess.run(["bash", "-n", str(script)], check=True, timeout=30)
+        subprocess.run(["bash", "-n", str(script)], check=True, timeout=150)
 
 
 def test_completion_knows_the_services_of_the_server(server: ServerProcess, shop: Trace) -> None:

@@ -54,7 +54,7 @@ def test_a_comment_is_added_listed_edited_found_and_deleted(
     found = clew("comment", "search", "bank slow", server=server.url)
     assert [each["id"] for each in found.document["comments"]] == [added["id"]]
     # Piped, it is the very document of the REST door.
-    with urllib.request.urlopen(f"{server.url}/api/v1/comments?author=ann", timeout=30) as answer:
+    with urllib.request.urlopen(f"{server.url}/api/v1/comments?author=ann", timeout=150) as answer:
         said = clew("comment", "list", "--author", "ann", server=server.url)
         assert said.stdout.encode().rstrip(b"\n") == answer.read().rstrip(b"\n")
     assert comment("delete", piped["id"])["id"] == piped["id"]

@@ -141,7 +141,7 @@ forged = {
 }
 order = {"id": "order-3", "customer": "Eve", "skus": ["SKU-002", "SKU-002"]}
 with running("warehouse") as warehouse, running("orders", WAREHOUSE=warehouse) as orders:
-    httpx.post(f"{orders}/orders", json=order, headers=forged, timeout=30).raise_for_status()
+    httpx.post(f"{orders}/orders", json=order, headers=forged, timeout=150).raise_for_status()
 """
 
 

@@ -62,7 +62,7 @@ def run(server: ServerProcess) -> Trace:
 
 
 def get(server: ServerProcess, path: str) -> Any:
-    with urllib.request.urlopen(f"{server.url}/api/v1/{path}", timeout=30) as answer:
+    with urllib.request.urlopen(f"{server.url}/api/v1/{path}", timeout=150) as answer:
         return json.load(answer)
 
 

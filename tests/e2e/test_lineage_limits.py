@@ -29,7 +29,7 @@ PARENTS_MAX: Final = 65_534
 
 BODY_SETS: Final = 20_000
 
-CLIENT = httpx.Client(timeout=60)
+CLIENT = httpx.Client(timeout=150)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ def clew(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "clew.app.main", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         cwd=project,
         env={"PATH": os.environ["PATH"], "HOME": str(home)},
     )

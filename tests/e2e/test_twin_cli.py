@@ -90,7 +90,7 @@ def send(server: ServerProcess, *records: Any) -> None:
     asked = urllib.request.Request(
         f"{server.otlp_url}/v1/logs", body, {"content-type": "application/x-protobuf"}
     )
-    with urllib.request.urlopen(asked, timeout=30) as answer:
+    with urllib.request.urlopen(asked, timeout=150) as answer:
         assert answer.status == 200
 
 
@@ -107,7 +107,7 @@ def test_piped_output_is_the_very_document_of_the_rest_door(
     at = format_time(MORNING + 20 * S)
     said = clew("twin", *CART, "--at", at, server=server.url)
     address = f"{server.url}/api/v1/objects/CliCart/cart%2F7?at={at}"
-    with urllib.request.urlopen(address, timeout=30) as answer:
+    with urllib.request.urlopen(address, timeout=150) as answer:
         assert said.stdout.encode().rstrip(b"\n") == answer.read().rstrip(b"\n")
     assert (said.code, said.stderr) == (0, "")
 

@@ -155,17 +155,17 @@ def test_who_finds_no_client_in_time_is_told_to_come_again() -> None:
 
 def test_who_waits_gets_the_client_that_comes_back() -> None:
     pool, opened = _pool()
-    pool._wait_seconds = 10.0
+    pool._wait_seconds = 60.0
     lent, done = threading.Event(), threading.Event()
 
     def hold() -> None:
         with pool.borrow():
             lent.set()
-            done.wait(10)
+            done.wait(60)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    assert lent.wait(10)
+    assert lent.wait(60)
     threading.Timer(0.01, done.set).start()
     with pool.borrow():
         assert len(opened) == 1

@@ -306,7 +306,7 @@ def test_ids_go_with_the_values_through_threads_and_queues(told: Told) -> None:
     threads = [threading.Thread(target=lambda n=n: waiting.put(double(read(n)))) for n in range(4)]
     for thread in threads:
         thread.start()
-    inputs = [waiting.get(timeout=10) for _ in threads]
+    inputs = [waiting.get(timeout=60) for _ in threads]
     for thread in threads:
         thread.join()
     with ThreadPoolExecutor(2) as pool:

@@ -112,7 +112,7 @@ def ask(server: ServerProcess, method: str, path: str, body: Any = None) -> Any:
         data=None if body is None else json.dumps(body).encode(),
         headers={"content-type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=150) as response:
         return json.load(response)
 
 
@@ -228,7 +228,7 @@ def _send_fingerprints(server: ServerProcess, *records: dict[str, Any]) -> None:
         request_of(records, {"service.name": "carts"}),
         {"content-type": "application/x-protobuf"},
     )
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=150) as response:
         assert response.status == 200
 
 
@@ -307,7 +307,7 @@ def _send_lineage(server: ServerProcess) -> None:
     request = urllib.request.Request(
         f"{server.url}/api/v1/links", body, {"content-type": "application/octet-stream"}
     )
-    with urllib.request.urlopen(request, timeout=30) as response:
+    with urllib.request.urlopen(request, timeout=150) as response:
         assert response.status == 200
 
 

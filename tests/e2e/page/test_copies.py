@@ -230,7 +230,7 @@ def ask_forms(shop: Shop, view: View, forms: dict[str, str]) -> tuple[Any, Any]:
         return None, rows
     program, address = shlex.split(forms["curl"])
     assert program == "curl"
-    with urllib.request.urlopen(address, timeout=30) as response:
+    with urllib.request.urlopen(address, timeout=150) as response:
         return json.load(response), rows
 
 
@@ -260,7 +260,7 @@ def run_commands(shop: Shop, commands: list[str]) -> list[Any]:
         capture_output=True,
         check=False,
         text=True,
-        timeout=120,
+        timeout=200,
     )
     assert ran.returncode == 0, ran.stderr
     documents = []

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.executed import Runner
+from tests.e2e.executed import Runner, until
 from tests.e2e.page.chromium import press_at_once, settle
 from tests.e2e.page.shop import CAMERA, CART, LIDAR, OUTPUT, RANGE, Shop, ask
+from tests.e2e.terminal import SECONDS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +121,7 @@ def test_a_runaway_subtree_is_cancelled_and_seen_to_end(
     expect(became).to_contain_text("cancelled")
     expect(page.get_by_label("App", exact=True).get_by_text("cancelled").first).to_be_visible()
     run.until_status("cancelled")
-    run.process.wait(60)
+    run.process.wait(SECONDS_MAX)
     page.get_by_role("tab", name="audit").click()
     entry = page.get_by_role("listitem").filter(has_text=re.compile("cancel.*allowed", re.DOTALL))
     expect(entry.first).to_be_visible()
@@ -169,17 +171,19 @@ def test_what_comes_is_seen_live_and_waits_while_it_is_paused(shop: Shop, visit:
     page = visit.look(f"{shop.server.url}/#/live?service=breaking")
     following = page.get_by_role("button", name=re.compile("following")).first
     expect(following).to_be_visible()
-    for number in range(60):
-        news = Trace("breaking", number)
-        news.span(f"news {number}", 0, 1)
+    numbers = itertools.count()
+
+    def is_seen() -> bool:
+        news = Trace("breaking", next(numbers))
+        news.span(f"news {news.number}", 0, 1)
         news.send(shop.server)
-        # The feed may open after the first were sent: what counts is that they come.
-        if page.get_by_text(f"news {number}").is_visible():
-            break
-    expect(page.get_by_text(re.compile("^news")).first).to_be_visible()
+        return page.get_by_text(re.compile("^news")).first.is_visible()
+
+    # The feed may open after any number of them were sent: what counts is that they come.
+    until(is_seen)
     following.click()
     expect(page.get_by_role("button", name=re.compile("paused")).first).to_be_visible()
-    late = Trace("breaking", 1000)
+    late = Trace("breaking", next(numbers))
     late.span("late news", 0, 1)
     late.send(shop.server)
     expect(page.get_by_role("button", name=re.compile("paused, [1-9]"))).to_be_visible()
@@ -229,7 +233,7 @@ def test_what_is_near_and_what_was_lost_is_told_and_shown_where_it_is(
 ) -> None:
     # What the server tells of itself happens now.
     visit.is_live = True
-    page = visit.look(f"{shop.server.url}/#/health?last=15m")
+    page = visit.look(f"{shop.server.url}/#/health?last=1h")
     limits = page.get_by_role("region", name="Limits", exact=True)
     expect(limits).to_contain_text(re.compile("No limit is near; the nearest is|Near the limit:"))
     expect(limits.get_by_role("meter").first).to_be_visible()
