@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLIENT = httpx.Client(timeout=60)
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 150.0
 DAY = 86_400 * 10**9
 
 LONG_AGO = MORNING - 80 * DAY
 """In a month that a retention of thirty days is done with."""
 
-KEEPING = {"retention_logs": "off", "retention_events": "30d"}
+KEEPING_ALL = {"retention_logs": "off"}
+KEEPING = KEEPING_ALL | {"retention_events": "30d"}
 MANY = 3_000
 """Events that are worth a snapshot."""
 
@@ -101,7 +102,7 @@ def test_a_late_event_counts_at_once_though_a_snapshot_was_written_before_it(
 
 def test_objects_outlive_their_events_whenever_the_server_is_killed(tmp_path: Path) -> None:
     objects = [f"old-{n}" for n in range(300)]
-    with ServerProcess(tmp_path / "data", {"retention_logs": "off"}) as server:
+    with ServerProcess(tmp_path / "data", KEEPING_ALL) as server:
         send(
             server,
             *(state_change(each, LONG_AGO, 1, a=1, b=1) for each in objects),
@@ -114,7 +115,8 @@ def test_objects_outlive_their_events_whenever_the_server_is_killed(tmp_path: Pa
         ServerProcess(tmp_path / "data", KEEPING).kill()
     with ServerProcess(tmp_path / "data", KEEPING) as server:
         wait_until(lambda: count(server, "trilog_snapshots WHERE IsBaseline") == 300)
-        assert count(server, "trilog_events") == 701
+        # One that was killed may have written the last of them, and then the events go here.
+        assert count(server, "trilog_events") in {100, 701}
         assert ask(server, "objects/ShoppingCart/old-0")["version"] == 3
         server.kill()
     with ServerProcess(tmp_path / "data", KEEPING) as server:
@@ -141,8 +143,7 @@ def test_objects_outlive_their_events_whenever_the_server_is_killed(tmp_path: Pa
 @pytest.fixture(scope="module")
 def aged(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A server one of whose objects lost its old events."""
-    with ServerProcess(tmp_path_factory.mktemp("aged") / "data", KEEPING) as server:
-        # The first round of the retention finds nothing; what came is due at the next start.
+    with ServerProcess(tmp_path_factory.mktemp("aged") / "data", KEEPING_ALL) as server:
         send(
             server,
             state_change("aged", LONG_AGO, 1, a=1, b=1),
@@ -153,6 +154,8 @@ def aged(tmp_path_factory: pytest.TempPathFactory) -> Any:
         folder = server.folder
     with ServerProcess(folder, KEEPING) as server:
         wait_until(lambda: count(server, "trilog_snapshots") == 1)
+        # A round that writes what they came to takes none of them.
+        assert count(server, "trilog_events") == 3
     with ServerProcess(folder, KEEPING) as server:
         wait_until(lambda: count(server, "trilog_events") == 1)
         yield server
