@@ -5,16 +5,21 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from clew.access.schema import SCHEMA as ACCESS
+from clew.store.database.sqlite import DatabaseOptions, SqliteDatabase
+from clew.tree.registry.schema import SCHEMA as TREE
 from tests.integration.tree_house import message, new_id, open_house, run, until
 
 
 def test_who_gave_a_command_hears_of_its_end_however_busy_the_tree_was(tmp_path: Path) -> None:
     async def scenario() -> None:
         root, child = new_id(), new_id()
-        async with open_house(tmp_path) as house, house.client() as above, house.client() as below:
+        # It waits for whoever writes for as long as that takes.
+        database = SqliteDatabase.open(tmp_path, [ACCESS, TREE], DatabaseOptions(lock_s=60.0))
+        async with open_house(database) as house, house.client() as above, house.client() as below:
             await above.register(root)
             await below.register(child, root)
-            other = sqlite3.connect(tmp_path / "registry.db", isolation_level=None)
+            other = sqlite3.connect(tmp_path / "registry.db", timeout=60.0, isolation_level=None)
             # Somebody else writes: the command cannot be kept until they have.
             other.execute("BEGIN IMMEDIATE")
             commits = house.keeper.counters.events
@@ -37,5 +42,6 @@ def test_who_gave_a_command_hears_of_its_end_however_busy_the_tree_was(tmp_path:
             )
             last = await above.hear()
             assert (last["type"], last["is_over"]) == ("issued", True)
+        database.close()
 
     run(scenario())

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from clew.tree.frames.fields import NUMBER_MAX
 from clew.tree.machine.app import Status
 from tests.integration.tree_house import (
     KEY,
+    PATIENT,
     Client,
     House,
     message,
@@ -45,7 +47,7 @@ UPGRADE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
 
-QUICK = LinkLimits(frames_per_second=1e6, frames_burst=10**6)
+QUICK = replace(PATIENT, frames_per_second=1e6, frames_burst=10**6)
 
 SLEEPER = """
 import json, signal, sys
@@ -348,9 +350,7 @@ def test_registrations_have_a_rate(tmp_path: Path) -> None:
 def test_an_app_that_is_too_fast_is_held_up_and_no_other(tmp_path: Path) -> None:
     async def scenario() -> None:
         fast, slow = new_id(), new_id()
-        limits = LinkLimits(
-            frames_per_second=0.01, frames_burst=5, ping_seconds=0.1, pong_seconds=60
-        )
+        limits = replace(PATIENT, frames_per_second=0.01, frames_burst=5, ping_seconds=0.1)
         async with (
             open_house(tmp_path, limits=limits) as house,
             house.client() as client,

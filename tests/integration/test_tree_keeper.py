@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from clew.access.schema import SCHEMA as ACCESS
 from clew.base.errors import ClewError, ErrorCode
 from clew.store.database.contract import Reading, Transaction
 from clew.store.database.sqlite import DatabaseOptions, SqliteDatabase
-from clew.surfaces.ws.limits import LinkLimits
 from clew.tree.frames.codes import CloseCode
 from clew.tree.keeper import hub as hubs
 from clew.tree.keeper.keeper import WAITING_MS_MAX
@@ -27,6 +27,7 @@ from clew.tree.registry.questions import OutboxEntry
 from clew.tree.registry.schema import SCHEMA as TREE
 from tests.integration.tree_house import (
     KEY,
+    PATIENT,
     House,
     message,
     new_id,
@@ -35,7 +36,7 @@ from tests.integration.tree_house import (
     until,
 )
 
-QUICK = LinkLimits(frames_per_second=1e6, frames_burst=10**6)
+QUICK = replace(PATIENT, frames_per_second=1e6, frames_burst=10**6)
 
 
 def open_database(folder: Path, **options: object) -> SqliteDatabase:

@@ -20,7 +20,8 @@ from clew.tree.machine.app import Tier
 from tests.integration.tree_house import House, open_house, run, until
 from tests.integration.wire import ask
 
-SECONDS_MAX = 60.0
+SECONDS_MAX = 150.0
+"""A deadline, not an expectation: what hangs fails, what is slow on a busy machine does not."""
 
 StartServer = Callable[..., ServerProcess]
 
@@ -54,11 +55,13 @@ def test_a_parent_spawns_steers_and_hears_of_its_child(tmp_path: Path, tier: Tie
 
                 child.status({"progress": 0.5})
                 await house.until_status(child_config.app_id, "running")
-                answer = await parent.send(child_config.app_id, "double", {"n": 4}, wait_s=20.0)
+                answer = await parent.send(
+                    child_config.app_id, "double", {"n": 4}, wait_s=SECONDS_MAX
+                )
                 assert answer.is_over
                 assert answer.targets[0].result == {"doubled": 8}
                 child.result({"rows": 7})
-                assert await child.shutdown()
+                assert await child.shutdown(SECONDS_MAX)
                 await house.until_status(child_config.app_id, "done")
                 await until(lambda: [n for n in notices if n.payload == {"rows": 7}])
                 assert house.app(child_config.app_id).path == (config.app_id, child_config.app_id)
@@ -86,7 +89,9 @@ def test_a_cancel_runs_the_hooks_below_and_is_confirmed(tmp_path: Path, tier: Ti
                         lambda context: reasons.append((context.reason, context.initiated_by)),
                         exits=False,
                     )
-                answer = await root.cancel(middle_config.app_id, reason="enough", wait_s=20.0)
+                answer = await root.cancel(
+                    middle_config.app_id, reason="enough", wait_s=SECONDS_MAX
+                )
                 assert answer.is_over
                 outcome = {each.app_id: each for each in answer.targets}
                 assert {outcome[middle_config.app_id].app_status} == {"cancelled"}
@@ -128,7 +133,9 @@ def test_a_block_of_a_child_is_cancelled_from_above_and_its_parent_goes_on(
                     async with planner.child("worker") as child:
                         assert await child.wait_connected(SECONDS_MAX)
                         assert child.app_id is not None
-                        cancelling = asyncio.create_task(root.cancel(child.app_id, wait_s=20.0))
+                        cancelling = asyncio.create_task(
+                            root.cancel(child.app_id, wait_s=SECONDS_MAX)
+                        )
                         await asyncio.Event().wait()
                     answer = await cancelling
                     assert answer.targets[0].confirmed
@@ -145,7 +152,7 @@ def test_an_app_that_ends_itself_takes_the_word_of_the_first_end(tmp_path: Path)
             client = AsyncTrailsClient.init_with(config)
             client.error("it broke", {"at": 3})
             client.result("too late")
-            assert await client.shutdown()
+            assert await client.shutdown(SECONDS_MAX)
             app = await house.until_status(config.app_id, "error")
             rows = house.rows("SELECT msg_type, payload_json FROM messages")
             assert [row["msg_type"] for row in rows] == ["Error"]
