@@ -152,7 +152,7 @@ import clew
 run = clew.init("sdk-other")
 with trace.get_tracer("program").start_as_current_span("work"):
     pass
-print(run.flush(10), trace.get_tracer_provider() is own)
+print(run.flush(120), trace.get_tracer_provider() is own)
 run.shutdown()
 run.shutdown()
 """

@@ -91,7 +91,8 @@ def test_the_end_of_a_program_waits_for_its_result_and_then_for_its_telemetry(
 
 def test_telemetry_that_is_switched_off_leaves_the_tree_alone(peer: WillingPeer) -> None:
     done = run_program(
-        "import clew\nclew.init('w').status(1)",
+        # A goodbye has two seconds, of which nothing here is about how long it takes to connect.
+        "import clew\nrun = clew.init('w')\nrun.status(1)\nassert run.tree.wait_connected(120)",
         {"TRAILS_INFO": peer.config().encode(), "OTEL_SDK_DISABLED": "true"},
     )
     assert done.returncode == 0, done.stderr

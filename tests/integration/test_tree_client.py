@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.testing.network import HeldPorts
+from clew.tree.client import handlers
 from clew.tree.client.client import TrailsClient
 from clew.tree.client.handlers import WORKERS_MAX
 from clew.tree.frames.canonical import SIGNING_PREFIX, canonical
@@ -104,7 +106,7 @@ def test_a_result_is_sent_again_until_it_is_acknowledged(peer: ScriptedPeer, joi
     assert third.expect("message")["payload"] == {"rows": 3}
     third.ack(result)
     assert third.closed() == 1000
-    assert client.shutdown()
+    assert client.shutdown(SECONDS_MAX)
     assert client.delivery().acked == 2
 
 
@@ -120,7 +122,7 @@ def test_a_result_that_turns_out_to_be_durable_is_not_sent_again(
     second = peer.talk()
     second.register(durable_seq=1)
     assert second.closed() == 1000
-    assert client.shutdown()
+    assert client.shutdown(SECONDS_MAX)
 
 
 def test_an_acknowledgement_covers_all_before_it(peer: ScriptedPeer, join: Join) -> None:
@@ -259,7 +261,7 @@ def test_a_message_is_sent_again_when_the_server_asks_for_time(
     talk.send("error", code="overloaded", message="later", seq=1, retry_after_ms=5)
     assert talk.expect("message") == first
     talk.ack(first)
-    assert client.shutdown()
+    assert client.shutdown(SECONDS_MAX)
 
 
 def test_handlers_answer_commands_away_from_the_socket(peer: ScriptedPeer, join: Join) -> None:
@@ -353,9 +355,9 @@ def test_a_cancel_calls_its_hook_and_is_acknowledged_when_the_hook_is_through(
     client = join(peer.config())
     seen: list[Any] = []
 
-    @client.on_cancel(5.0, exits=False)
+    @client.on_cancel(300.0, exits=False)
     def _(context: Any) -> dict[str, bool]:
-        seen.append((context.reason, context.initiated_by, 0 < context.grace_remaining <= 2.0))
+        seen.append((context.reason, context.initiated_by, 0 < context.grace_remaining <= 60.0))
         client.result({"partial": True})
         return {"saved": True}
 
@@ -365,7 +367,7 @@ def test_a_cancel_calls_its_hook_and_is_acknowledged_when_the_hook_is_through(
         talk,
         client,
         "cancel",
-        payload={"reason": "enough", "initiated_by": "ada", "cascade": True, "grace_ms": 2000},
+        payload={"reason": "enough", "initiated_by": "ada", "cascade": True, "grace_ms": 60_000},
     )
     frames = [talk.receive(), talk.receive()]
     by_type = {frame["type"]: frame for frame in frames}
@@ -392,8 +394,9 @@ def test_a_cancel_without_a_hook_is_no_lie(peer: ScriptedPeer, join: Join) -> No
 
 
 def test_what_comes_before_its_handler_is_named_waits_a_moment_for_it(
-    peer: ScriptedPeer, join: Join
+    peer: ScriptedPeer, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(handlers, "EARLY_S", SECONDS_MAX)
     client = join(peer.config())
     talk = peer.talk()
     talk.register()
@@ -429,7 +432,9 @@ def test_children_are_announced_and_cancelled_over_the_socket(
     assert TrailsConfig.decode(child.encode()) == child
 
     asking = threading.Thread(
-        target=lambda: answers.append(client.cancel(child.app_id, reason="done", wait_s=10.0))
+        target=lambda: answers.append(
+            client.cancel(child.app_id, reason="done", wait_s=SECONDS_MAX)
+        )
     )
     asking.start()
     issue = talk.expect("issue")
@@ -634,7 +639,8 @@ def test_nothing_that_a_program_says_raises_into_it(peer: ScriptedPeer, join: Jo
 
 
 def test_a_server_that_is_away_is_told_of(join: Join, caplog: pytest.LogCaptureFixture) -> None:
-    with ScriptedPeer() as gone:
+    held = HeldPorts(1)
+    with ScriptedPeer(*held.numbers) as gone:
         config = gone.config()
     with caplog.at_level(logging.WARNING):
         join(config)
@@ -645,7 +651,8 @@ def test_a_server_that_is_away_is_told_of(join: Join, caplog: pytest.LogCaptureF
 def test_statuses_give_way_to_newer_ones_while_nobody_answers_and_the_result_does_not(
     join: Join,
 ) -> None:
-    with ScriptedPeer() as gone:
+    held = HeldPorts(1)
+    with ScriptedPeer(*held.numbers) as gone:
         config = gone.config()
     client = join(config)
     for number in range(1500):

@@ -61,7 +61,9 @@ def test_a_result_said_last_reaches_the_server_at_the_end_of_the_process(
 
 
 def test_a_process_that_ends_without_a_result_says_goodbye(peer: WillingPeer) -> None:
-    assert finish(start(BEGIN + "client.status(1)", peer.config()))[0] == 0
+    # A goodbye has two seconds, of which nothing here is about how long it takes to connect.
+    program = BEGIN + "client.status(1)\nassert client.wait_connected(120)"
+    assert finish(start(program, peer.config()))[0] == 0
     assert peer.await_frame("disconnect")["reason"] == "completed"
     assert peer.await_frame("message", msg_type="Status")
 
@@ -79,7 +81,7 @@ def test_the_end_of_a_supervised_process_is_left_to_its_agent(
 ) -> None:
     config = peer.config()
     process = subprocess.run(
-        [sys.executable, "-c", BEGIN + "client.status(1)"],
+        [sys.executable, "-c", BEGIN + "client.status(1)\nassert client.wait_connected(120)"],
         env=environment(config) | {"CLEW_SUPERVISED": "1"},
         timeout=SECONDS_MAX,
         check=True,
@@ -172,7 +174,7 @@ client.on_cancel(5.0, lambda context: {"because": context.reason})
 client.wait_connected(120)
 try:
     print("up", flush=True)
-    threading.Event().wait(60)
+    threading.Event().wait(300)
 except KeyboardInterrupt:
     print("interrupted")
     sys.exit(3)
@@ -217,6 +219,9 @@ def test_a_process_that_will_hear_no_ctrl_c_ends_by_sigterm_after_its_cancel(
     config = peer.config()
     program = CANCELLED.replace("client.wait", IGNORING + "client.wait", 1)
     process = start(program, config)
+    assert process.stdout is not None
+    # Earlier, it might still hear Ctrl-C.
+    assert process.stdout.readline() == "up\n"
     peer.tell(config.app_id, "control", action="cancel", correlation_id="c-1", payload={})
     assert finish(process)[0] == -signal.SIGTERM
     assert peer.await_frame("control_ack")["ack"]
@@ -305,7 +310,7 @@ def test_a_block_of_a_child_waits_for_its_processes(peer: WillingPeer) -> None:
     client.shutdown()
 
 
-SLEEPER = "import threading; threading.Event().wait(60)"
+SLEEPER = "import threading; threading.Event().wait(300)"
 
 
 def test_an_error_in_the_block_of_a_child_ends_its_processes(peer: WillingPeer) -> None:
@@ -364,7 +369,7 @@ def test_a_program_with_an_event_loop_says_and_hears_the_same(peer: WillingPeer)
             assert thread["result"] == {"name": "clew handler"}
             child = await client.spawn("worker")
             assert child.join_token == "once"
-            answer = await client.cancel(child.app_id, wait_s=5.0)
+            answer = await client.cancel(child.app_id, wait_s=SECONDS_MAX)
             assert answer.is_over
             client.result("done")
         assert not client.is_active

@@ -346,7 +346,7 @@ def test_a_burst_that_fits_the_queue_arrives_whole_and_in_order(server: ServerPr
     program = BUSY.replace("10_000", "4_000").replace('"c1"', '"burst"')
     environ = {"CLEW_SERVER": server.url, "OTEL_METRICS_EXPORTER": "none"}
     with start_program(
-        program.replace("clew.shutdown()", "run.flush(30); clew.shutdown()"), environ
+        program.replace("clew.shutdown()", "run.flush(120); clew.shutdown()"), environ
     ) as p:
         wait_for_words(p)
         (sent, dropped, waiting, failures), said = finish(p)
