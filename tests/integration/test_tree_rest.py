@@ -22,9 +22,11 @@ from clew.testing.server import ServerProcess
 from clew.tree.parameters import CancelParameters, NewChild, NewCommand
 from clew.tree.remote import TreeClient
 from tests.integration.tree_house import message, new_id, registration
+from tests.integration.wire import wait_until
 from tests.sockets import connect
 
-SECONDS_MAX = 60.0
+SECONDS_MAX = 150.0
+"""A deadline, not an expectation: what hangs fails, what is slow on a busy machine does not."""
 
 
 @dataclass
@@ -227,7 +229,7 @@ def test_a_command_is_kept_answered_and_given_once(server: ServerProcess) -> Non
 
         answering = threading.Thread(target=answer)
         answering.start()
-        status, answered = ask(server, "POST", f"{path}?wait=20s", {"action": "drain"})
+        status, answered = ask(server, "POST", f"{path}?wait=60s", {"action": "drain"})
         answering.join()
         target = answered["targets"][0]
         assert (status, answered["over"]) == (200, True)
@@ -472,8 +474,9 @@ def test_what_a_caller_may_not_see_is_as_if_it_were_not_there(tmp_path: Path) ->
             get(own, f"/control/{sent['correlation_id']}", 200, reader)
             _, hidden = ask(own, "POST", f"/apps/{other_id}/control", {"action": "x"}, boss)
             get(own, f"/control/{hidden['correlation_id']}", 404, bound)
-            denied = get(own, f"/audit?allowed=false&app_id={other_id}", who=boss)
-            assert denied["total"] >= 7
+            path = f"/audit?allowed=false&app_id={other_id}"
+            # Whoever was denied did not wait until that was written.
+            wait_until(lambda: get(own, path, who=boss)["total"] >= 7, "denials are written")
 
 
 def test_the_client_of_the_tree_asks_what_the_routes_answer(server: ServerProcess) -> None:
