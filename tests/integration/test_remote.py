@@ -15,13 +15,14 @@ from clew.base.errors import ClewError, ErrorCode
 from clew.remote.address import parse_server
 from clew.remote.events import Event, Interruption, follow
 from clew.remote.http import Server
+from clew.testing.network import HeldPorts
 from clew.testing.server import ServerProcess
 
 Respond = Callable[[BaseHTTPRequestHandler], None]
 
 
 @contextmanager
-def serving(respond: Respond) -> Iterator[str]:
+def serving(respond: Respond, port: int = 0) -> Iterator[str]:
     """Serve GET and POST by a function; give the address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -36,7 +37,7 @@ def serving(respond: Respond) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
@@ -258,10 +259,12 @@ def test_a_feed_comes_back_to_where_it_ended() -> None:
 
 def test_a_feed_waits_longer_each_time_that_the_server_is_away() -> None:
     waited: list[float] = []
-    with serving(lambda handler: answer(handler, 200, b"data: [1]\nid: 1\n\n")) as url:
+    held = HeldPorts(1)
+    said_once: Respond = lambda handler: answer(handler, 200, b"data: [1]\nid: 1\n\n")  # noqa: E731
+    with serving(said_once, *held.numbers) as url:
         feed = follow(url, "/live", [], wait=waited.append)
         assert isinstance(next(feed), Event)
-    # Nobody serves any more; the address is free.
+    # Nobody serves any more, and nobody else is given the address.
     said = [next(feed) for _ in range(6)]
     feed.close()
     assert all(isinstance(each, Interruption) for each in said)

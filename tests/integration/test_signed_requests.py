@@ -21,7 +21,7 @@ from clew.base.ids import new_uuid
 from clew.surfaces.rest.route import BASE
 from clew.testing.server import ServerProcess
 from clew.tree.frames.keys import Signer
-from tests.integration.wire import Answer, ask
+from tests.integration.wire import WAIT_SECONDS_MAX, Answer, ask
 from tests.sockets import connect
 
 JSON = {"content-type": "application/json"}
@@ -49,7 +49,7 @@ class Member:
 
     def join(self) -> None:
         self.socket.send(json.dumps(self.frame()))
-        assert json.loads(self.socket.recv(30))["type"] == "registered"
+        assert json.loads(self.socket.recv(WAIT_SECONDS_MAX))["type"] == "registered"
 
     def sign(self, method: str, target: str, body: bytes = b"") -> dict[str, str]:
         head = SignedHead(self.app_id, str(time.time_ns() // 10**6), secrets.token_hex(16), "")
@@ -121,7 +121,7 @@ def test_an_app_steers_those_below_it_and_never_upward(family: Family) -> None:
         return who.ask("POST", f"{BASE}/apps/{target.app_id}/control", body).status
 
     assert steer(family.root, family.leaf) in {200, 202}
-    frame = json.loads(family.leaf.socket.recv(30))
+    frame = json.loads(family.leaf.socket.recv(WAIT_SECONDS_MAX))
     assert (frame["type"], frame["action"], frame["payload"]) == (
         "control",
         "checkpoint",
@@ -238,7 +238,7 @@ def test_a_single_grant_opens_an_app_until_it_is_taken_back(family: Family) -> N
     body = b'{"action": "checkpoint"}'
     steered = family.other.ask("POST", f"{BASE}/apps/{family.leaf.app_id}/control", body)
     assert steered.status in {200, 202}, steered.body
-    assert json.loads(family.leaf.socket.recv(30))["action"] == "checkpoint"
+    assert json.loads(family.leaf.socket.recv(WAIT_SECONDS_MAX))["action"] == "checkpoint"
     listed = as_admin(family, "GET", f"admin/grants?sub={other['sub']}").document["grants"]
     ids = [below.document["grant"]["id"], alone.document["grant"]["id"]]
     assert [grant["id"] for grant in listed] == ids
@@ -282,7 +282,7 @@ def test_a_feed_that_is_signed_goes_on_where_it_ended_and_shows_no_more(family: 
             signed = {**family.child.sign("GET", path), **headers}
             asked = urllib.request.Request(f"{family.server.url}{path}", headers=signed)
             heard: list[dict[str, Any]] = []
-            with urllib.request.urlopen(asked, timeout=30) as stream:
+            with urllib.request.urlopen(asked, timeout=WAIT_SECONDS_MAX) as stream:
                 while len(heard) < count:
                     line = stream.readline()
                     if line.startswith(b"data: ["):
@@ -326,16 +326,16 @@ def test_a_public_key_that_was_revoked_opens_nothing_until_it_is_lifted(family: 
         assert told.status == 201, told.body
         key = told.document["revoked_key"]
         assert (key["pub_key"], key["reason"]) == (lost.signer.pub_key, "lost")
-        assert json.loads(socket.recv(30))["code"] == "revoked"
+        assert json.loads(socket.recv(WAIT_SECONDS_MAX))["code"] == "revoked"
         with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(30)
+            socket.recv(WAIT_SECONDS_MAX)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 4004
         assert lost.ask("GET", whoami).status == 401
         with connect(place, compression=None) as other:
             again = Member(family.server, other, signer=lost.signer)
             other.send(json.dumps(again.frame()))
-            assert json.loads(other.recv(30))["code"] == "revoked"
+            assert json.loads(other.recv(WAIT_SECONDS_MAX))["code"] == "revoked"
         listed = as_admin(family, "GET", "admin/revoked-keys").document["revoked_keys"]
         assert [each["pub_key"] for each in listed] == [lost.signer.pub_key]
         path = f"admin/revoked-keys/{quote(lost.signer.pub_key, safe='')}"

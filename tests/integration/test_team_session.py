@@ -31,6 +31,7 @@ from clew.team.trailbase.records import Door
 from clew.team.trailbase.session import Session
 from clew.team.trailbase.tokens import Tokens, make_tokens
 from clew.team.trailbase.transport import Transport
+from clew.testing.network import HeldPorts
 from clew.testing.trailbase import FakeDocumented, FakeTrailBase, Trouble
 from tests.scripted_http import Heard, ScriptedServer, answer
 
@@ -461,11 +462,10 @@ class TestFindingTheApi:
                 assert "bearer-that-nobody-gets" not in str(request)
 
     def test_a_server_that_is_not_there_is_a_matter_of_the_network(self) -> None:
-        with ScriptedServer(lambda _: b"") as server:
-            url = server.url
+        held = HeldPorts(1)
 
         async def run() -> None:
-            async with client(url) as each:
+            async with client(f"http://{held.addresses[0]}") as each:
                 with pytest.raises(NetworkError):
                     await each.authenticate(Credentials("ann@example.com", PASSWORD))
 

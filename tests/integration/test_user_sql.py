@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +16,6 @@ from clew.store.engine.guard import STATEMENT_BYTES_MAX
 from clew.store.engine.schema import as_text, describe
 from clew.telemetry.tables import GAUGE, LOGS, TABLES, TRACES
 from tests.conformance.engine_rows import MORNING, rows_of, span
-from tests.integration.wire import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,21 +259,22 @@ def test_too_much_text_in_an_answer_is_refused(engine: ChdbEngine) -> None:
 def test_more_statements_than_may_run_at_once_are_told_to_wait(
     engine: ChdbEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first ones run to their time limit; one more finds no turn within its wait."""
+    """Others hold every turn, for as long as it takes to see that one more finds none."""
     monkeypatch.setattr(untrusted, "WAIT_SECONDS", 0.1)
-    limits = QueryLimits(time_ms_max=4_000, memory_bytes_max=1 << 28, rows_max=1)
     turns = engine._untrusted._turns
-
-    def run() -> ErrorCode:
+    with ExitStack() as held:
+        for _ in range(untrusted.CONCURRENT_MAX):
+            held.enter_context(turns)
         with pytest.raises(ClewError) as caught:
-            _ask(engine, "SELECT sum(sipHash64(number)) FROM numbers(1000000000000)", limits)
-        return caught.value.code
-
-    with ThreadPoolExecutor(untrusted.CONCURRENT_MAX) as threads:
-        first = [threads.submit(run) for _ in range(untrusted.CONCURRENT_MAX)]
-        wait_until(lambda: turns._value == 0, "every turn is taken")
-        assert run() == "overloaded"
-        assert [each.result() for each in first] == ["timeout"] * untrusted.CONCURRENT_MAX
+            _ask(engine, "SELECT 1")
+        assert caught.value.code is ErrorCode.OVERLOADED
+    assert _values(engine, "SELECT 1") == [(1,)]
+    # A statement that is ended by its time limit gives its turn back as well.
+    limits = QueryLimits(time_ms_max=200, memory_bytes_max=1 << 28, rows_max=1)
+    with pytest.raises(ClewError) as caught:
+        _ask(engine, "SELECT sum(sipHash64(number)) FROM numbers(1000000000000)", limits)
+    assert caught.value.code is ErrorCode.TIMEOUT
+    assert turns._value == untrusted.CONCURRENT_MAX
 
 
 def test_the_schema_names_every_column_with_its_type() -> None:
