@@ -507,7 +507,7 @@ def test_whether_a_leader_shows_all_is_told_at_once_also_while_it_settles(
     write_alone(a, record(1))
     a.lead([b.url])
     assert isinstance(a.part, Leader)
-    place = Place(None, None, None, leads=True)  # type: ignore[arg-type]
+    place = Place(None, None, leads=True)  # type: ignore[arg-type]
     place.part = a.part
     with ThreadPoolExecutor(1) as asking:
         with a.part.changed:

@@ -454,7 +454,13 @@ def test_shards_are_shown_the_key_of_the_tier_or_of_whoever_asks(
         key = ask(shard, "/api/v1/keys", new, "application/json").document["api_key"]
         shards = f"here={shard.url}"
         with ServerProcess(tmp_path / "bare", PATIENT | {"shards": shards}) as tier:
-            assert ask(tier, "/api/v1/traces").status == 401
+            refused = ask(tier, "/api/v1/traces")
+            assert refused.status == 401
+            assert "--shard-key here=clew_…" in refused.document["hint"]
+            (told,) = ask(tier, "/api/v1/shards").document["shards"]
+            assert (told["refuses"], told["reachable"]) == (True, False)
+            assert told["advice"] == refused.document["hint"]
+            assert ask(tier, "/readyz").document["shards"] == ["here"]
             with Server(tier.url, api_key=key) as server:
                 assert json.loads(server.get("/api/v1/traces").body)["count"] == 0
                 ticket = json.loads(server.post("/api/v1/watch/tickets", b"", "").body)["ticket"]

@@ -141,6 +141,14 @@ def test_the_servers_beside_it_are_told_and_why_they_are_not() -> None:
     assert "leads" not in shown(80)
 
 
+def test_a_query_tier_is_said_to_keep_nothing() -> None:
+    tier = ServerReport(kind="shards", ok=True, asked="x", servers=[], count=0, total=0)
+    text = shown(100, tier)
+    assert "nothing here: its shards keep it" in text
+    assert "registry" not in text
+    assert "on disk" not in text
+
+
 def test_a_narrow_terminal_keeps_what_matters() -> None:
     text = shown(60)
     assert "90.0 %" in text

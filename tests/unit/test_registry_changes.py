@@ -448,3 +448,17 @@ def test_a_copy_of_a_busy_registry_is_one_moment_of_it(group: Group) -> None:
     finally:
         stop.set()
         writer.join()
+
+
+def test_a_change_that_finds_many_waiting_is_taken_with_them_and_is_no_lost_write(
+    group: Group, tmp_path: Path
+) -> None:
+    result(group.lead().submit(put("a")))
+    options = DatabaseOptions(writer=WriterOptions(queue_max=0))
+    full = SqliteDatabase.open(tmp_path / "full", [NOTES], options, changes=group.log.after)
+    try:
+        for change in group.log.changes:
+            full.apply(*change)
+        assert full.status().shed == 0
+    finally:
+        full.close()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
+from clew.remote.choice import tell_promotion
 from clew.surfaces.cli.grid import render
 from clew.surfaces.cli.servers import Asked, report_group, report_shards
 from clew.surfaces.cli.views.servers import server_lines
+from clew.surfaces.group import refuse_write
 from clew.telemetry.group import GroupStatus, PeerStatus, ShardList, ShardMember, ShardStatus
 
 A, B, C = (f"http://10.0.0.{number}:7701" for number in (1, 2, 3))
@@ -166,6 +168,32 @@ def test_shards_that_do_not_answer_are_named() -> None:
     assert [each.state for each in found.servers] == ["answers", "away"]
 
 
+def test_a_shard_that_lets_nobody_in_is_told_with_what_to_do() -> None:
+    there = ShardStatus(name="a", url=A, reachable=True, latency_ms=1.0, newest_frame=7, error=None)
+    shut = msgspec.structs.replace(
+        there, name="b", reachable=False, error="it asks", refuses=True, advice="show it a key"
+    )
+    found = report_shards(ShardList(shards=[there, shut], count=2, total=2, truncated=False), C)
+    assert [each.state for each in found.servers] == ["answers", "refuses"]
+    assert found.notes == ["b refuses the tier, so nothing is answered", "show it a key"]
+    assert not found.ok
+
+
+def test_whoever_writes_to_a_standby_is_told_where_to_and_whether_that_was_heard() -> None:
+    told = msgspec.structs.replace(STANDBY, url=B, leader_url=A, heard_seconds=0.4, lease=None)
+    assert refuse_write(told).message == (
+        f"this server is a standby: {A} leads and takes what is written"
+    )
+    silent = refuse_write(msgspec.structs.replace(told, heard_seconds=240.2))
+    assert silent.message.endswith(f"{A}, which led last, was last heard 240 s ago")
+    assert silent.hint == f"send it to {A}; if that is gone: clew promote --server {B}"
+    leased = refuse_write(msgspec.structs.replace(told, heard_seconds=None, lease="postgresql://x"))
+    assert leased.message.endswith("has not been heard yet")
+    assert "promote" not in str(leased.hint)
+    nobody = refuse_write(msgspec.structs.replace(told, leader_url=None))
+    assert "nobody leads" in nobody.message
+
+
 def test_a_shard_that_is_a_group_shows_its_servers_and_whom_to_promote_where_none_leads() -> None:
     leads = ShardMember(url=A, reachable=True, role="leader", leads=True, epoch=3, newest_frame=7)
     follows = ShardMember(url=B, reachable=True, role="standby", epoch=3, newest_frame=7)
@@ -183,6 +211,7 @@ def test_a_shard_that_is_a_group_shows_its_servers_and_whom_to_promote_where_non
     unled = msgspec.structs.replace(
         led, name="b", url=B, leader=None, warning="a standby does", members=[gone, follows]
     )
+    unled = msgspec.structs.replace(unled, advice=tell_promotion("b", B, [A]))
     found = report_shards(ShardList(shards=[led, unled], count=2, total=2, truncated=False), C)
     # It answers, so all is well enough for the exit code.
     assert (found.ok, found.notes) == (

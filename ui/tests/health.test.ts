@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { GroupStatus, Limit, Loss } from "../src/api/schema";
-import { sayLease, sayPlace } from "../src/screens/health/group";
+import { sayLease, sayMember, sayPlace, sayShard } from "../src/screens/health/group";
 import {
 	foldLimits,
 	isShownInTwin,
@@ -88,6 +88,9 @@ describe("a group of servers", () => {
 		expect(sayPlace(standby)).toBe(
 			"This server is a standby and follows http://a under epoch 3, 2 frames behind",
 		);
+		expect(sayPlace({ ...standby, heard_seconds: 34 })).toBe(
+			"This server is a standby; http://a led last, under epoch 3, and is not heard",
+		);
 		expect(sayPlace({ ...standby, leader_url: "http://b" })).toBe(
 			"This server is a standby, and nobody leads (epoch 3)",
 		);
@@ -105,5 +108,31 @@ describe("a group of servers", () => {
 		expect(sayLease({ ...leased, lease_seconds_left: 0 })).toBe(
 			"The lease at etcd://c is free; http://a had it last",
 		);
+	});
+});
+
+describe("shards", () => {
+	const shard = {
+		name: "a",
+		url: "http://a",
+		reachable: true,
+		latency_ms: 1,
+		newest_frame: 7,
+		error: null,
+	};
+
+	it("say in a word how they are", () => {
+		expect(sayShard(shard)).toEqual({ words: "answers", isWell: true });
+		const gone = { ...shard, reachable: false, error: "it is gone" };
+		expect(sayShard(gone)).toEqual({ words: "does not answer", isWell: false });
+		expect(sayShard({ ...gone, refuses: true }).words).toBe("refuses");
+		expect(sayShard({ ...shard, error: "twice" })).toEqual({
+			words: "cannot be used",
+			isWell: false,
+		});
+		const member = { url: "http://a", reachable: true };
+		expect(sayMember({ ...member, role: "leader", leads: true }).words).toBe("leads");
+		expect(sayMember({ ...member, role: "standby" })).toEqual({ words: "standby", isWell: true });
+		expect(sayMember({ ...member, reachable: false }).isWell).toBe(false);
 	});
 });

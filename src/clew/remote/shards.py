@@ -49,6 +49,10 @@ _MISSING: Final = frozenset(
 )
 
 
+REFUSED: Final = frozenset({ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN})
+"""What a shard says that does not let whoever asks in: nothing is answered without it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gathered(Generic[T]):
     """What shards answered, in the order of the shards, and who did not, and why."""
@@ -374,10 +378,20 @@ def _tell(missing: Sequence[tuple[Shard, ClewError]]) -> Iterator[str]:
     return (f"{shard.name}: {error.message}" for shard, error in missing)
 
 
+def advise_key(name: str) -> str:
+    """Say what has a shard let a tier in that asks for a key which is not shown to it."""
+    return (
+        f"give the tier a key that {name} knows, --shard-key {name}=clew_…, or ask it with a key "
+        "that all shards know"
+    )
+
+
 def _named(shard: Shard, error: ClewError) -> ClewError:
+    # Its own words are for whoever asks it alone: a key that it would make is one for it alone.
+    hint = advise_key(shard.name) if error.code is ErrorCode.UNAUTHENTICATED else error.hint
     return ClewError(
         error.code,
         f"shard {shard.name}: {error.message}",
-        hint=error.hint,
+        hint=hint,
         retry_after_ms=error.retry_after_ms,
     )

@@ -16,6 +16,6 @@ def refused_write(shards: Sequence[Shard]) -> NotOfferedError:
     """Return the error for what would write to a tier over these shards."""
     places = ", ".join(shard.where for shard in shards)
     return NotOfferedError(
-        "a query tier keeps nothing, so nothing can be written through it",
-        hint=f"send it to a shard: {places}",
+        "a query tier keeps nothing itself, and this belongs to no shard more than to another",
+        hint=f"choose the shard that is to keep it, and send it there: {places}",
     )

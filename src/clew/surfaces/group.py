@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 RETRY_AFTER_MS: Final = 1000
 """When to send again what a standby refused: a change of leader takes a few seconds."""
 
+SILENT_SECONDS: Final = 10.0
+"""From when on a leader that was not heard may be gone: it says something every second or so."""
+
 ALONE: Final = GroupStatus(enabled=False, role="alone", is_leader=False)
 """What a server tells that has no group."""
 
@@ -52,13 +55,26 @@ class Group(Protocol):
         ...
 
 
-def refuse_write(leader_url: str | None, own_url: str) -> ClewError:
-    """Say to whoever writes to a standby where to write instead."""
-    if leader_url is None or leader_url == own_url:
+def refuse_write(told: GroupStatus) -> ClewError:
+    """Say to whoever writes to a standby where to write instead, by where it stands."""
+    leader_url = told.leader_url
+    if leader_url is None or leader_url == told.url:
         return ClewError(
             ErrorCode.UNAVAILABLE,
             "this server is a standby, and nobody leads its group at present",
             hint="send again later; or make a server the leader: clew promote --server URL",
+            retry_after_ms=RETRY_AFTER_MS,
+        )
+    heard = told.heard_seconds
+    if heard is None or heard > SILENT_SECONDS:
+        since = "has not been heard yet" if heard is None else f"was last heard {heard:.0f} s ago"
+        then = "another one takes over once its lease has ended"
+        if told.lease is None:
+            then = f"if that is gone: clew promote --server {told.url}"
+        return ClewError(
+            ErrorCode.UNAVAILABLE,
+            f"this server is a standby, and {leader_url}, which led last, {since}",
+            hint=f"send it to {leader_url}; {then}",
             retry_after_ms=RETRY_AFTER_MS,
         )
     return ClewError(

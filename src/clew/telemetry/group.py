@@ -108,7 +108,8 @@ class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     Where it is a group, `members` are its servers, `leader` is the one that leads, null where none
     does, and `url` the one that is asked. `version` is what that one runs. `warning` says what is
-    not well though it answers.
+    not well though it answers, and `advice` what to do. One that `refuses` is there and does not
+    let the tier ask, so nothing is answered.
     """
 
     name: str
@@ -121,6 +122,8 @@ class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
     warning: str | None = None
     members: list[ShardMember] = []
     version: str | None = None
+    advice: str | None = None
+    refuses: bool = False
 
 
 class ShardList(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 /** The one way to the server: typed by its OpenAPI document, every failure a `Problem`. */
 
-import { GATEWAY, noteHeard, noteLost } from "./reach";
+import { GATEWAY, noteHeard, noteLost, role } from "./reach";
 import type { DeleteRoutes, GetRoutes, PatchRoutes, PostRoutes, PutRoutes } from "./schema";
 
 /** Longer than the server lets any question take (30 s), so that its own words arrive. */
@@ -193,6 +193,7 @@ async function exchange<Document>(
 	} catch (error) {
 		throw explainSilence(error, ask.until);
 	}
+	role.value = response.headers.get("x-clew-role");
 	noteShards(LACKING, ask.until, response.headers.get("x-clew-partial"));
 	noteShards(UNLED, ask.until, response.headers.get("x-clew-standby"));
 	if (!response.ok) throw await readProblem(response);

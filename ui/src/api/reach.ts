@@ -6,6 +6,9 @@ import { signal } from "@preact/signals";
 /** When the server was last heard, in milliseconds since 1970, while it cannot be reached; else null. */
 export const lostSince = signal<number | null>(null);
 
+/** What the server last said that it is in its group: leader, beginning, standby, opening; null of none. */
+export const role = signal<string | null>(null);
+
 /** How often the server came back: whoever got no answer asks anew when this grows. */
 export const returns = signal(0);
 

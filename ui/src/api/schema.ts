@@ -2114,11 +2114,13 @@ export interface QueuedOperation {
  * Whether the server is ready, and what keeps it from being so.
  *
  * `group` is where it stands among several servers; a standby is ready when it answers reads.
+ * `shards` are the names of those that a query tier asks, and of no other server.
  */
 export interface Readiness {
 	ready: boolean;
 	checks: Check[];
 	group?: GroupStatus | null;
+	shards?: string[] | null;
 }
 
 /** A session of a team. `duration_minutes` is what was planned, `seconds` what it took. */
@@ -2606,7 +2608,8 @@ export interface ShardMember {
  *
  * Where it is a group, `members` are its servers, `leader` is the one that leads, null where none
  * does, and `url` the one that is asked. `version` is what that one runs. `warning` says what is
- * not well though it answers.
+ * not well though it answers, and `advice` what to do. One that `refuses` is there and does not
+ * let the tier ask, so nothing is answered.
  */
 export interface ShardStatus {
 	name: string;
@@ -2619,6 +2622,8 @@ export interface ShardStatus {
 	warning?: string | null;
 	members?: ShardMember[];
 	version?: string | null;
+	advice?: string | null;
+	refuses?: boolean;
 }
 
 /** What is shared: `id` is that of the shared copy, the same on every machine. */

@@ -1,6 +1,8 @@
 /** The three lines that send data, for whoever has none yet. A test runs all of them. */
 
 import { addressOf } from "../api/client";
+import { standing } from "../state/standing";
+import { ShardLinks } from "./ShardLinks";
 
 /** Lines of a program that send something of each kind; they can be run as they are. */
 const LINES = {
@@ -33,7 +35,18 @@ const USUAL = /^http:\/\/(127\.0\.0\.1|localhost):7701$/;
 
 /** What is missing, and what brings it. */
 export function SendData({ what = "spans" }: { what?: keyof typeof LINES }) {
-	const server = addressOf("/").href.replace(/\/$/, "");
+	const { group, shards } = standing.value;
+	const here = addressOf("/").href.replace(/\/$/, "");
+	// A standby takes nothing in; whoever leads it does.
+	const server = group === null || group.is_leader ? here : (group.leader_url ?? here);
+	if (shards !== null)
+		return (
+			<p>
+				This is a query tier, which takes nothing in. Send it to a shard, whose own page says how:{" "}
+				<ShardLinks />. A Collector divides it among them, as <code>docs/guide/collector.md</code>{" "}
+				shows.
+			</p>
+		);
 	return (
 		<>
 			<p>Three lines of Python send some, and it appears here at once:</p>
@@ -41,7 +54,8 @@ export function SendData({ what = "spans" }: { what?: keyof typeof LINES }) {
 			<p class="soft">
 				{!USUAL.test(server) && (
 					<>
-						Say before it that the server is here: <code>export CLEW_SERVER={server}</code>.{" "}
+						Say before it {server === here ? "that the server is here" : "where the leader is"}:{" "}
+						<code>export CLEW_SERVER={server}</code>.{" "}
 					</>
 				)}
 				Any OTLP exporter does as well, sent to <code>{server}</code>. Or let a small system run:{" "}

@@ -5,6 +5,8 @@ import { keepApiKey, type Problem } from "../api/client";
 import { lostSince } from "../api/reach";
 import type { Answer } from "../state/answer";
 import { missingShards, unledShards } from "../state/partial";
+import { linkTo, place } from "../state/place";
+import { standing, tellStanding } from "../state/standing";
 import { Hint } from "./Hint";
 import { nameMany, sayTime } from "./words";
 
@@ -104,7 +106,7 @@ export function Partial() {
 						<b>Not all is shown.</b>{" "}
 						{nameMany(missing.length, "This shard does", "These shards do")} not answer:{" "}
 						{missing.join(", ")}. What {nameMany(missing.length, "it has", "they have")} is left out
-						of what you see.
+						of what you see. <Why />
 					</span>
 				</div>
 			)}
@@ -113,7 +115,35 @@ export function Partial() {
 					<span>
 						<b>The last moments may be missing.</b> A standby answers for{" "}
 						{nameMany(unled.length, "this shard", "these shards")}, or a server that has just begun
-						to lead: {unled.join(", ")}. What was acknowledged last may not be shown yet.
+						to lead: {unled.join(", ")}. What was acknowledged last may not be shown yet. <Why />
+					</span>
+				</div>
+			)}
+		</div>
+	);
+}
+
+/** Where it is told how each shard is, and what to do. */
+function Why() {
+	return place.value.screen === "health" ? null : <a href={linkTo("health")}>Why?</a>;
+}
+
+/** What this server is among those that keep the same, on every screen, where it does not lead. */
+export function Place() {
+	const { group } = standing.value;
+	const told = group === null ? null : tellStanding(group);
+	return (
+		<div class="partial" role="status">
+			{told && (
+				<div class="notice">
+					<span>
+						<b>{told.what}</b> <Hint text={told.more} />
+						{told.leader && (
+							<>
+								{" "}
+								Its leader: <a href={`${told.leader}/${window.location.hash}`}>{told.leader}</a>
+							</>
+						)}
 					</span>
 				</div>
 			)}

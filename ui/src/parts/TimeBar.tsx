@@ -8,6 +8,7 @@ import { colour, Drawing, paintMoment, type Rect } from "../canvas/Drawing";
 import { useAnswer } from "../state/answer";
 import { addKeys } from "../state/keys";
 import { param } from "../state/place";
+import { watchStanding } from "../state/standing";
 import {
 	cursor,
 	isPaused,
@@ -27,7 +28,7 @@ import {
 	window_,
 } from "../state/time";
 import { CopyMenu } from "./CopyMenu";
-import { Away, Partial } from "./States";
+import { Away, Partial, Place } from "./States";
 import { isOneDay, sayCount, sayMany, sayTime } from "./words";
 
 const CHOICES = ["5m", "15m", "1h", "6h", "1d", "7d", "30d"];
@@ -49,6 +50,7 @@ export function TimeBar() {
 	const density = useAnswer(rangeKey.value, (until) =>
 		get("/api/v1/density", { query: rangeQuery(), until }),
 	);
+	useEffect(() => watchStanding(), []);
 	useEffect(() => {
 		if (!isPlaying.value) return;
 		const timer = window.setInterval(() => {
@@ -85,6 +87,7 @@ export function TimeBar() {
 	return (
 		<footer class={`timebar ${density.problem || lostSince.value !== null ? "is-stale" : ""}`}>
 			<Away />
+			<Place />
 			<Partial />
 			<div class="modes">
 				<button

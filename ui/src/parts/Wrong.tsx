@@ -9,7 +9,7 @@ export function Wrong({ problem }: { problem: Problem | null }) {
 		<p class="bad" role="alert">
 			{problem.message}{" "}
 			{problem.hint && (
-				<span class="soft">
+				<span class="soft next-step">
 					<Hint text={problem.hint} />
 				</span>
 			)}

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from clew.app.group.candidacy import LeaseSeen
     from clew.app.group.promotion import Promotions
-    from clew.app.group.whereabouts import Whereabouts
     from clew.base.errors import ClewError
     from clew.store.replication.part import Part
     from clew.store.replication.standing import Standing
@@ -29,14 +28,12 @@ class Place:
 
     def __init__(
         self,
-        where: Whereabouts,
         describe: Callable[[Part | None], GroupStatus],
         promotions: Promotions,
         *,
         leads: bool,
     ) -> None:
         """`describe` says where the server stands, by its part in this role."""
-        self._where = where
         self._describe = describe
         self._promotions = promotions
         self._leads = leads
@@ -60,7 +57,7 @@ class Place:
 
     def refusal(self) -> ClewError:
         """See `Group`."""
-        return refuse_write(self._where.standing.leader_url, self._where.url)
+        return refuse_write(self.status())
 
     def count_copies(self) -> int:
         """See `Group`."""

@@ -194,7 +194,7 @@ class Course:
         def describe(part: Part | None) -> GroupStatus:
             return self._describe(part, leads=leads)
 
-        return Place(self._where, describe, self._promotions, leads=leads)
+        return Place(describe, self._promotions, leads=leads)
 
     def _tell(self, place: Place) -> None:
         if place.leads:

@@ -199,7 +199,8 @@ class SqliteDatabase:
         assert self._recording is not None, "who is alone follows no log"
         try:
             self._recording.take(number, payload)
-            return self._writer.submit(_do_nothing)
+            # It only wakes the writer: whatever is written next applies what was taken.
+            return self._writer.submit(_do_nothing, is_lost=False)
         except ClewError as error:
             future: Future[None] = Future()
             future.set_exception(error)

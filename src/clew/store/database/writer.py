@@ -200,15 +200,20 @@ class GroupWriter:
             failure=None if failure is None else failure.message,
         )
 
-    def submit(self, work: Callable[[Transaction], Result]) -> Future[Result]:
-        """Queue a write; see `Database.submit`."""
+    def submit(
+        self, work: Callable[[Transaction], Result], *, is_lost: bool = True
+    ) -> Future[Result]:
+        """Queue a write; see `Database.submit`.
+
+        `is_lost` tells whether a write that finds no room is one that somebody has to send again.
+        """
         future: Future[Result] = Future()
         with self._changed:
             if self._is_closing:
                 self.check()
                 raise ClewError(ErrorCode.UNAVAILABLE, "the registry is closed")
             if len(self._queue) >= self._options.queue_max:
-                self._counters.shed += 1
+                self._counters.shed += is_lost
                 raise ClewError(
                     ErrorCode.OVERLOADED,
                     "writes arrive faster than the disk takes them",

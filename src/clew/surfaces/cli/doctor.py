@@ -132,7 +132,7 @@ def examine(client: TelemetryClient, local: Local | None) -> Report:
         checks.append(_check_disk(folder or local.data_dir))
     if status is not None:
         document = status.document()
-        checks.append(_check_arrivals(client, document, is_tier=bool(shards)))
+        checks.append(_check_arrivals(client, document, group, is_tier=bool(shards)))
         checks.extend(_check_links(document))
         checks.extend(_check_log(document))
         checks.extend(_check_limits(client))
@@ -330,7 +330,9 @@ def _check_disk(folder: Path) -> Check:
     return Check(name="disk", status="ok", detail=detail)
 
 
-def _check_arrivals(client: TelemetryClient, status: IngestStatus, *, is_tier: bool) -> Check:
+def _check_arrivals(
+    client: TelemetryClient, status: IngestStatus, group: GroupStatus | None, *, is_tier: bool
+) -> Check:
     try:
         lately = {
             "span": _count(client.find_spans(SPANS_LATELY).document()),
@@ -348,6 +350,8 @@ def _check_arrivals(client: TelemetryClient, status: IngestStatus, *, is_tier: b
     hint = "send some: clew demo, or set OTEL_EXPORTER_OTLP_ENDPOINT in your program"
     if is_tier:
         hint = "send some to the shards: docs/guide/collector.md divides them among these"
+    elif group is not None and group.enabled and not group.is_leader:
+        hint = f"send some to the one that leads: {group.leader_url or 'clew servers names it'}"
     return Check(name="arrivals", status="warn", detail=detail, hint=hint)
 
 

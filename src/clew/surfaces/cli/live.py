@@ -21,6 +21,7 @@ from clew.surfaces.cli.budget import check_budget
 from clew.surfaces.cli.errors import ExitCode, print_note
 from clew.surfaces.cli.flags import AnswerFlags
 from clew.surfaces.cli.grid import Style, pad_line, plain, render, styled
+from clew.surfaces.cli.hearing import MISSING, STANDBYS, Hearing
 from clew.surfaces.cli.text import escape, plural, read_time, show_duration, show_time, zone_name
 from clew.surfaces.cli.views.logs import body_text, severity_mark
 from clew.surfaces.cli.views.spans import status_mark
@@ -119,6 +120,7 @@ class _Writer:
         self._tagged = tagged
         self._left = limit
         self._day = ""
+        self._hearing = Hearing()
 
     @property
     def is_full(self) -> bool:
@@ -135,6 +137,7 @@ class _Writer:
         if isinstance(said, ClewError):
             raise said
         if isinstance(said, Interruption):
+            self._hearing.forget(heard.feed.signal)
             print_note(f"{said.error.message}; trying again in {said.wait_s:.1f} s")
             return
         if said.name == "dropped":
@@ -143,7 +146,10 @@ class _Writer:
             print_note(f"{plural(dropped, noun)} left out: this reader lagged", dropped=dropped)
             return
         if said.name == "shards":
-            self._tell_whose(decode(said.data.encode(), dict[str, Any]))
+            hearing, whose = self._hearing, decode(said.data.encode(), dict[str, Any])
+            for note in hearing.take(heard.feed.signal, whose):
+                both = {MISSING: sorted(hearing.missing), STANDBYS: sorted(hearing.standbys)}
+                print_note(note, **both)
             return
         if heard.feed.signal == "traces":
             for span in decode(said.data.encode(), list[Span]):
@@ -151,20 +157,6 @@ class _Writer:
         else:
             for record in decode(said.data.encode(), list[LogRecord]):
                 self._write("log", record, record.timestamp, _log_line)
-
-    def _tell_whose(self, said: dict[str, Any]) -> None:
-        """Say which shards of a query tier cannot be heard, and which a standby tells of."""
-        missing, standbys = said.get("missing_shards", []), said.get("standby_shards", [])
-        if missing:
-            print_note(f"not heard: shard {', '.join(missing)}", missing_shards=missing)
-        elif standbys:
-            print_note(
-                f"shard {', '.join(standbys)}: a standby is heard, or one that begins to lead",
-                missing_shards=missing,
-                standby_shards=standbys,
-            )
-        else:
-            print_note("all shards are heard again", missing_shards=missing)
 
     def _write(
         self, tag: str, record: Any, time: str, line_of: Callable[[Any, Screen], Line]

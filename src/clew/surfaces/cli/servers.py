@@ -16,7 +16,6 @@ import msgspec
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import LEADING, OPENING
-from clew.remote.choice import tell_promotion
 from clew.remote.http import Server
 from clew.remote.reply import BASE, decode
 from clew.surfaces.cli.text import plural, show_duration
@@ -40,13 +39,17 @@ FIRST_SECONDS_MAX: Final = 10.0
 
 MS_PER_S: Final = 1000
 
+TIER: Final = "shards"
+"""The kind of report that a query tier gets."""
+
 LEADS: Final = "leads"
 FOLLOWS: Final = "follows"
 ALONE: Final = "alone"
 TWICE: Final = "twice"
+REFUSES: Final = "refuses"
 APART: Final = "apart"
-"""States of a shard with which nothing is answered: another one has its records, or its servers
-do not have the same."""
+"""States of a shard with which nothing is answered: another one has its records, its servers do not
+have the same, or it does not let the tier in."""
 
 WELL: Final = frozenset({LEADS, FOLLOWS, ALONE})
 """States of a server with which nothing is wrong; a shard that is well `answers`."""
@@ -213,7 +216,12 @@ def report_shards(found: ShardList, server: str) -> ServerReport:
     """Return how the shards of a tier are."""
     servers = [_describe_shard(each) for each in found.shards]
     away = [each.name or each.url for each in servers if each.state == "away"]
+    refusing = [each.name or each.url for each in servers if each.state == REFUSES]
     notes = [f"answers lack what is at {', '.join(away)}, and say so"] if away else []
+    if refusing:
+        one = len(refusing) == 1
+        names = ", ".join(refusing)
+        notes = [f"{names} {'refuses' if one else 'refuse'} the tier, so nothing is answered"]
     if len(away) == len(servers):
         notes = ["no shard answers, so nothing can be asked of this tier"]
     elif any(each.state == TWICE for each in servers):
@@ -224,9 +232,8 @@ def report_shards(found: ShardList, server: str) -> ServerReport:
             "others"
         )
     for shard in found.shards:
-        if shard.warning is not None and shard.leader is None and shard.members:
-            silent = [each.url for each in shard.members if not each.reachable]
-            notes.append(tell_promotion(shard.name, shard.url, silent))
+        if shard.advice is not None:
+            notes.append(shard.advice)
     return ServerReport(
         kind="shards",
         ok=all(each.ok for each in servers),
@@ -402,6 +409,8 @@ def _notes(heard: Sequence[Asked], leader: Asked | None) -> Iterator[str]:
 def _describe_shard(shard: ShardStatus) -> ServerState:
     if shard.error is None:
         state = "answers"
+    elif shard.refuses:
+        state = REFUSES
     elif not shard.reachable:
         state = "away"
     else:

@@ -120,8 +120,10 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether the server is ready, and what keeps it from being so.
 
     `group` is where it stands among several servers; a standby is ready when it answers reads.
+    `shards` are the names of those that a query tier asks, and of no other server.
     """
 
     ready: bool
     checks: list[Check]
     group: GroupStatus | None = None
+    shards: list[str] | None = None

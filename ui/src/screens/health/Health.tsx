@@ -1,11 +1,12 @@
 /** Health: how the server is, how near its limits it is, what it keeps, what was slow, what was lost. */
 
-import { addressOf, get, Problem } from "../../api/client";
+import { addressOf, get } from "../../api/client";
 import type { Health as Found, IngestStatus, Readiness, Whoami } from "../../api/schema";
 import { Head } from "../../parts/Head";
 import { Failed, Loading, Shown } from "../../parts/States";
 import { sayAgo, sayBytes, sayCount, sayDuration, sayMany } from "../../parts/words";
 import { type Answer, useAnswer } from "../../state/answer";
+import { askReadiness } from "../../state/standing";
 import { mode, now, readTime } from "../../state/time";
 import { Charts } from "./Charts";
 import "./health.css";
@@ -13,6 +14,7 @@ import { Limits } from "./Limits";
 import { Losses } from "./Losses";
 import { saySignal } from "./nearness";
 import { Servers } from "./Servers";
+import { Shards } from "./Shards";
 import { Slow } from "./Slow";
 import { STORE_SQL, Store } from "./Store";
 
@@ -31,6 +33,7 @@ export default function Health() {
 	const ready = useAnswer<Readiness>(key, askReadiness);
 	const intake = useAnswer<IngestStatus>(key, (until) => get("/api/v1/ingest/status", { until }));
 	const who = useAnswer<Whoami>(slow, (until) => get("/api/v1/whoami", { until }));
+	const isTier = ready.data?.shards != null;
 	// All of them are quick, and none has the height that it will have before it is there: so they come
 	// together, and nothing that somebody reads already is pushed away.
 	const all = [health, ready, intake, who];
@@ -57,12 +60,12 @@ export default function Health() {
 						<div class="panes">
 							<div>
 								<Losses of={health} />
-								<Ready of={ready} />
+								{isTier ? <Shards at={key} /> : <Ready of={ready} />}
 								<Servers of={ready} />
 								<Intake of={intake} />
 							</div>
 							<div>
-								<Store of={health} isTier={intake.data?.shards != null} />
+								<Store of={health} isTier={isTier} />
 								<Running of={health} />
 								<Who of={who} />
 							</div>
@@ -76,17 +79,6 @@ export default function Health() {
 			</main>
 		</>
 	);
-}
-
-async function askReadiness(until: AbortSignal): Promise<Readiness> {
-	try {
-		return await get("/readyz", { until });
-	} catch (error) {
-		// 503 with the reasons is an answer; nothing at all is none.
-		const said = error instanceof Problem && error.status === 503 ? error.document : undefined;
-		if (said === null || typeof said !== "object" || !("checks" in said)) throw error;
-		return said as Readiness;
-	}
 }
 
 function Ready({ of: answer }: { of: Answered<Readiness> }) {

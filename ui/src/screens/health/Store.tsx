@@ -1,5 +1,6 @@
 /** What is kept, and how many bytes that takes: by signal, by table, and beside the store. */
 
+import { ShardLinks } from "../../parts/ShardLinks";
 import { Shown } from "../../parts/States";
 import { sayAgo, sayBytes, sayCount } from "../../parts/words";
 import { now, readTime } from "../../state/time";
@@ -30,7 +31,7 @@ export function Store({ of: answer, isTier }: { of: Asked; isTier: boolean }) {
 				<h2>What is kept</h2>
 				<p>
 					Nothing here: this is a query tier, and its shards have it all. What each of them keeps is
-					on its own page; <code>clew servers</code> names them.
+					on its own page: <ShardLinks />
 				</p>
 			</section>
 		);

@@ -16,6 +16,7 @@ import { Written } from "../../parts/Written";
 import { nameMany, sayCount, sayDuration, sayMany, sayTime, sayValue } from "../../parts/words";
 import { asProblem } from "../../state/answer";
 import { addKeys } from "../../state/keys";
+import { noteLacking, noteUnled } from "../../state/partial";
 import { change, linkTo, param } from "../../state/place";
 import { now } from "../../state/time";
 import { type Fault, faultOf } from "../find/expression";
@@ -300,8 +301,16 @@ async function follow(
 		if (!isRecalled) void recall(kind, wanted, until, backlog);
 		isRecalled = true;
 	};
+	const heardOf = (said: { missing_shards?: string[]; standby_shards?: string[] }) => {
+		noteLacking(place, said.missing_shards ?? []);
+		noteUnled(place, said.standby_shards ?? []);
+	};
+	// Nothing is lacked by who has gone.
+	until.addEventListener("abort", () => heardOf({}));
 	const opened = () => {
 		told(kind, "open");
+		// It says anew what cannot be heard.
+		heardOf({});
 		// Not before: what comes between a list and the beginning of its feed would be in neither. And
 		// again where the feed begins anew.
 		isRecalled &&= place.id !== undefined;
@@ -312,7 +321,7 @@ async function follow(
 			for await (const event of listen(PATHS[kind], query, until, place, opened)) {
 				if (event.type === "dropped") backlog.drop(Number(JSON.parse(event.data).dropped));
 				else if (event.type === "error") throw new Error(JSON.parse(event.data).detail);
-				// What else there is, such as which shards cannot be heard, is about the feed itself.
+				else if (event.type === "shards") heardOf(JSON.parse(event.data));
 				else if (event.type === "message") backlog.take(kind, JSON.parse(event.data), isWanted);
 			}
 		} catch (error) {

@@ -10,7 +10,9 @@ import { useAnswer } from "../../state/answer";
 import { useDeed } from "../../state/deed";
 import { go, linkTo } from "../../state/place";
 import { lookAtSession, openSession } from "../../state/session";
+import { standing } from "../../state/standing";
 import { mode, now, readTime } from "../../state/time";
+import { AtShards } from "./AtShards";
 
 const LIMIT = 200;
 
@@ -20,13 +22,16 @@ export function Sessions() {
 		`${openSession.value?.id} ${mode.value === "following" ? Math.floor(now.value / 30_000) : 0}`,
 		(until) => get("/api/v1/sessions", { query: { limit: LIMIT }, until }),
 	);
+	const isTier = standing.value.shards !== null;
 	return (
 		<div class="stack">
-			<Start again={answer.again} />
+			{isTier ? null : <Start again={answer.again} />}
 			<Shown
 				of={answer}
 				empty={(found) =>
-					found.count > 0 ? null : (
+					found.count > 0 ? null : isTier ? (
+						<AtShards what="Sessions" />
+					) : (
 						<Nothing title="No session was begun yet">
 							<p>
 								While one is open, what you look at becomes its links, and what you found out stays

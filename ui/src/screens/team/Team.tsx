@@ -7,8 +7,10 @@ import { Head } from "../../parts/Head";
 import { Shown } from "../../parts/States";
 import { type Answer, useAnswer } from "../../state/answer";
 import { linkTo, place } from "../../state/place";
+import { standing } from "../../state/standing";
 import { mode, now, rangeQuery } from "../../state/time";
 import { Activity } from "./Activity";
+import { AtShards } from "./AtShards";
 import { Conflicts } from "./Conflicts";
 import { Invites } from "./Invites";
 import { Members } from "./Members";
@@ -107,6 +109,7 @@ export default function Team() {
 
 function Badge({ status }: { status: Status }) {
 	const found = status.data;
+	if (standing.value.shards !== null) return null;
 	// As wide as what it says mostly: nothing moves when it is known.
 	if (found === undefined)
 		return (
@@ -131,6 +134,7 @@ function Badge({ status }: { status: Status }) {
 
 /** Everything of a team's works here alone as well; this says what would join it to others. */
 export function NotConnected() {
+	if (standing.value.shards !== null) return <AtShards what="Teams" />;
 	return (
 		<div class="state">
 			<h2>This server belongs to no team yet</h2>

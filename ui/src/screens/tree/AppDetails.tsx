@@ -126,6 +126,12 @@ function About({ app, apps }: { app: App; apps: readonly App[] }) {
 						</>
 					))}
 				</dd>
+				{app.shard != null && (
+					<>
+						<dt>shard</dt>
+						<dd>{app.shard}</dd>
+					</>
+				)}
 				<dt>status</dt>
 				<dd>
 					{app.status} <span class="soft">{app.reason && `(${app.reason})`}</span>

@@ -165,7 +165,7 @@ function Apps({ tree, apps, selected, all }: AppsProps) {
 	const counts = useMemo(() => count(apps), [apps]);
 	return (
 		<div class="split">
-			<div class="column">
+			<div class="column apps-column">
 				<div class="bar counted">
 					<span class="grow">
 						<b>{sayCount(counts.live)}</b> alive, {sayCount(counts.failed)} failed, of{" "}

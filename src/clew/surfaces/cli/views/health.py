@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError
 from clew.surfaces.cli.grid import Column, Style, lay_out, plain, styled
+from clew.surfaces.cli.servers import TIER
 from clew.surfaces.cli.text import (
     NOTHING,
     escape,
@@ -69,8 +70,10 @@ def health_lines(
         if limit.state != "ok":
             style = _OF_STATE[limit.state]
             lines.append([(f"  {escape(limit.title)}: ", style), (escape(limit.advice), style)])
-    lines.append([])
-    lines += lay_out(_SIGNALS, [_signal(each) for each in found.storage.signals], width)
+    is_tier = servers is not None and not isinstance(servers, ClewError) and servers.kind == TIER
+    if not is_tier:
+        lines.append([])
+        lines += lay_out(_SIGNALS, [_signal(each) for each in found.storage.signals], width)
     slowest = found.questions.slowest[:questions]
     if slowest:
         lines.append([])
@@ -84,7 +87,7 @@ def health_lines(
     elif servers is not None:
         lines += [[], *server_lines(servers, width)]
     lines.append([])
-    lines += _state(found)
+    lines += _state(found, is_tier=is_tier)
     return lines
 
 
@@ -132,7 +135,7 @@ def _loss(loss: Loss) -> list[Line]:
     ]
 
 
-def _state(found: Health) -> list[Line]:
+def _state(found: Health, *, is_tier: bool) -> list[Line]:
     process, storage, own = found.process, found.storage, found.own
     free = (
         "" if storage.disk_free_bytes is None else f", {show_bytes(storage.disk_free_bytes)} free"
@@ -142,6 +145,9 @@ def _state(found: Health) -> list[Line]:
     if own.interval_seconds is not None:
         records = plural(own.records, "record")
         telling = f"{records} since the start, one round in {own.interval_seconds:g} s"
+    kept = f"{show_bytes(storage.bytes)}, log {show_bytes(storage.log_bytes)}{free}"
+    if is_tier:
+        kept = "nothing here: its shards keep it, see clew health --server URL of each"
     facts = [
         (
             "process",
@@ -150,8 +156,8 @@ def _state(found: Health) -> list[Line]:
                 f"{show_number(process.cpu_seconds)} s of processor time"
             ),
         ),
-        ("store", f"{show_bytes(storage.bytes)}, log {show_bytes(storage.log_bytes)}{free}"),
-        ("registry", registry),
+        ("store", kept),
+        *([] if is_tier else [("registry", registry)]),
         (
             "slow",
             (

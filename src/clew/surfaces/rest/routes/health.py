@@ -81,7 +81,8 @@ def _answer_ready(desk: Desk, checks: list[Check], *, is_ready: bool) -> Respons
     if desk.closing.is_set():
         checks.append(Check(name="server", ok=False, detail="it is closing"))
         is_ready = False
-    document = Readiness(ready=is_ready, checks=checks, group=group)
+    shards = None if desk.shards is None else list(desk.shards.names)
+    document = Readiness(ready=is_ready, checks=checks, group=group, shards=shards)
     return answer_document(encode(document), 200 if is_ready else 503)
 
 

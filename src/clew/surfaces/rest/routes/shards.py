@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.version import own_version
-from clew.remote.choice import Choice, Told, is_unsure, tell_unled, tell_unsure
+from clew.remote.choice import Choice, Told, is_unsure, tell_promotion, tell_unled, tell_unsure
+from clew.remote.shards import REFUSED, advise_key
 from clew.store.engine.exchange import find_twins
 from clew.surfaces.rest.route import BASE, QueryRoute
 from clew.telemetry.documents import IngestStatus, SignalStatus
@@ -64,6 +65,8 @@ def _status(looked: Looked, twin: str | None) -> ShardStatus:
             newest_frame=None,
             error=error,
             members=members if shard.others else [],
+            advice=advise_key(shard.name) if asked.code in REFUSED else None,
+            refuses=asked.code in REFUSED,
         )
     heard = looked.heard[asked.url]
     assert isinstance(heard.told, Told), "who is asked has told what it is"
@@ -78,7 +81,19 @@ def _status(looked: Looked, twin: str | None) -> ShardStatus:
         warning="; ".join(_list_warnings(looked, asked, heard.told)) or None,
         members=members if shard.others else [],
         version=heard.version,
+        advice=_advise(looked, asked),
     )
+
+
+def _advise(looked: Looked, asked: Choice) -> str | None:
+    """Return what has a shard led again that nobody leads."""
+    if asked.leads or not looked.shard.others:
+        return None
+    return tell_promotion(looked.shard.name, asked.url, list(_list_silent(looked)))
+
+
+def _list_silent(looked: Looked) -> Iterator[str]:
+    return (url for url, each in looked.heard.items() if isinstance(each.told, ClewError))
 
 
 def _list_warnings(looked: Looked, asked: Choice, told: Told) -> Iterator[str]:
@@ -103,8 +118,7 @@ def _tell_unsure(looked: Looked, asked: Choice) -> str:
     what = "may not show yet what was acknowledged last, and takes nothing that is written"
     if not looked.shard.others:
         return f"it is a standby, {what}; name its leader as well, by the same name"
-    away = [url for url, each in looked.heard.items() if isinstance(each.told, ClewError)]
-    return f"{tell_unled(away)}; {tell_unsure(asked)} answers, {what}"
+    return f"{tell_unled(list(_list_silent(looked)))}; {tell_unsure(asked)} answers, {what}"
 
 
 def _member(url: str, heard: Heard, looked: Looked) -> ShardMember:
