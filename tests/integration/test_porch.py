@@ -17,6 +17,7 @@ from clew.app.sockets import take
 from clew.base.errors import ClewError, ErrorCode
 from clew.remote.http import Server
 from clew.store.replication.wire import POSITION_PATH
+from tests.integration import wire
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,6 +67,11 @@ def test_who_asks_at_a_shut_door_is_told_at_once_and_a_write_is_sent_to_the_lead
             refused = refusal(Server(url), "/v1/traces")
             assert refused.code is ErrorCode.UNAVAILABLE
             assert LEADER in refused.message
+            # A person who opens the page is shown one, which asks again by itself.
+            seen = wire.ask(url, headers={"accept": "text/html,*/*;q=0.8"})
+            assert (seen.status, seen.headers["content-type"]) == (503, "text/html; charset=utf-8")
+            assert b"http-equiv" in seen.body
+            assert f"; {LEADER} leads".encode() in seen.body
 
         await asyncio.to_thread(check)
 

@@ -15,7 +15,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import html
 import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -48,6 +50,19 @@ AGAIN_SOON_MS: Final = 100
 """When another server may ask again: a change of role takes some tenths of a second."""
 
 CLUSTER_PATH: Final = "/internal/cluster"
+
+_PAGE: Final = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="2">
+<title>clew opens</title>
+<body style="font: 15px system-ui, sans-serif; margin: 15vh auto; max-width: 40em; padding: 0 1em">
+<p><b>{title}</b></p>
+<p>This page asks again by itself.</p>
+</body>
+</html>
+"""
 
 TRY_AGAIN: Final = 1013
 """How a web socket is closed by a server that is there and not ready."""
@@ -112,6 +127,8 @@ class Porch:
         status, document, retry = self._answer(scope)
         body = document if isinstance(document, bytes) else msgspec.json.encode(document)
         kind = b"text/plain; charset=utf-8" if isinstance(document, bytes) else b"application/json"
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and _is_browser(scope):
+            body, kind = _write_page(self._refuse()), b"text/html; charset=utf-8"
         headers = [
             (b"content-type", kind),
             (b"content-length", b"%d" % len(body)),
@@ -160,6 +177,18 @@ class Porch:
         if not self.is_guarded:
             return True
         return bool(self._key) and hmac.compare_digest(shown, self._key)
+
+
+def _is_browser(scope: Scope) -> bool:
+    """Return whether somebody wants to see the page: what it asks by itself wants JSON."""
+    accepted = (value for name, value in scope["headers"] if name == b"accept")
+    return scope["method"] == "GET" and any(b"text/html" in value for value in accepted)
+
+
+def _write_page(refusal: ClewError) -> bytes:
+    """Return what a person sees meanwhile; it asks again by itself."""
+    words = html.escape(refusal.message)
+    return _PAGE.format(title=f"{words[:1].upper()}{words[1:]}.").encode()
 
 
 async def _pass_over_body(receive: Receive) -> bool:
