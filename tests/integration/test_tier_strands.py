@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import pytest
@@ -19,11 +20,15 @@ from websockets.typing import Subprotocol
 
 from clew.answers.remote_store import RemoteStore
 from clew.base.errors import ClewError, ErrorCode
+from clew.base.gathering import Shard
 from clew.base.sharding import Ring
 from clew.remote.events import EventParser
 from clew.remote.http import Server
+from clew.remote.shards import Shards
+from clew.surfaces.rest.merged_feed import MergedFeed
 from clew.team.comments.parameters import CommentEdit, CommentQuery, NewComment
 from clew.telemetry.query.parameters import LogQuery, SpanQuery
+from clew.testing.chaos import ChaosProxy, Way
 from clew.testing.requests import ids_of, logs_request, metrics_request, spans_request
 from clew.testing.router import Router
 from clew.testing.server import ServerProcess
@@ -394,6 +399,112 @@ def test_a_feed_of_the_tier_has_every_shards_records_and_goes_on_where_it_was(ti
         assert sorted(second.bodies) == ["five", "four", "three"]
     refused = ask(tier.tier.url, path="/api/v1/logs/live?after=c%3A1%3D5")
     assert refused.status == 400
+
+
+@dataclass
+class Follower:
+    """Hears a merged feed of a tier, as its doors do; what it heard is told by words of its own."""
+
+    feed: MergedFeed
+    words_of: Callable[[dict[str, Any]], str]
+    words: list[str] = field(default_factory=list)
+    news: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def follow(self) -> None:
+        while True:
+            for heard in self.feed.take_waiting():
+                for event in heard.events:
+                    if event.name == "message":
+                        self.words += map(self.words_of, json.loads(event.data))
+                self.feed.places[heard.shard] = heard.last_id
+            async with self.news:
+                self.news.notify_all()
+            await self.feed.hear()
+
+    async def wait_for(self, words: set[str], *, without: str | None) -> None:
+        """Wait until all of this was heard, and a shard, or none, is told to be missing."""
+
+        def is_there() -> bool:
+            missing = self.feed.missing
+            return words <= set(self.words) and (without in missing if without else not missing)
+
+        async with asyncio.timeout(WAIT_S), self.news:
+            await self.news.wait_for(is_there)
+
+
+@asynccontextmanager
+async def following(
+    shards: Shards, path: str, words_of: Callable[[dict[str, Any]], str], after: str | None = None
+) -> AsyncIterator[Follower]:
+    pairs = [("service", "cut")] if "logs" in path else []
+    # Less than shards are silent by themselves: who has nothing to tell is lost and found again.
+    feed = MergedFeed(shards, f"/api/v1/{path}", pairs, after, silence_s=10.0)
+    follower = Follower(feed, words_of)
+    try:
+        await feed.begin()
+        task = asyncio.ensure_future(follower.follow())
+        yield follower
+        task.cancel()
+    finally:
+        feed.close()
+
+
+def test_feeds_lose_and_double_nothing_where_shards_hang_and_are_cut_off(tier: Tier) -> None:
+    first, second = NAMES
+    hung, cut = (ChaosProxy(urlsplit(server.url).port or 0) for server in tier.shards.values())
+    proxies = {first: hung, second: cut}
+    shards = Shards([Shard(name, proxy.url) for name, proxy in proxies.items()], timeout_s=WAIT_S)
+
+    def speak(word: str, *names: str) -> set[str]:
+        """Say something at shards, past what hangs: a log record, and an app that is announced."""
+        for name in names:
+            with Server(tier.shards[name].url) as door:
+                logs = logs_request("cut", [f"{word} at {name}"]).SerializeToString()
+                door.post("/v1/logs", logs, PROTOBUF)
+                TreeClient(door).schedule(NewChild(app_name=f"{word} at {name}")).document()
+        return {f"{word} at {name}" for name in names}
+
+    logs = ("logs/live", lambda said: str(said["body"]))
+    apps = ("watch", lambda said: str(said["document"]["app_name"]))
+
+    async def see() -> None:
+        async with AsyncExitStack() as stack:
+
+            async def follow(which: Any, after: str | None = None) -> Follower:
+                return await stack.enter_async_context(following(shards, *which, after))
+
+            followers = [await follow(logs), await follow(apps)]
+            heard = speak("before", *NAMES)
+            for each in followers:
+                await each.wait_for(heard, without=None)
+            # One hangs with its connections open, and goes on writing down what it is told.
+            hung.change_weather(lost=frozenset(Way))
+            missed = speak("meanwhile", first)
+            heard |= speak("meanwhile", second)
+            for each in followers:
+                await each.wait_for(heard, without=first)
+                assert not missed & set(each.words)
+            # Who comes back now with the last id is told what is missing, and goes on from there.
+            returned = await follow(logs, followers[0].feed.event_id)
+            assert first in returned.feed.missing
+            cut.cut()
+            since = speak("after", second)
+            for each in (*followers, returned):
+                await each.wait_for(since, without=first)
+            hung.calm()
+            since |= missed | speak("at last", *NAMES)
+            for each in (*followers, returned):
+                await each.wait_for(since, without=None)
+            assert sorted(returned.words) == sorted(since)
+            for each in followers:
+                assert sorted(each.words) == sorted(heard | since)
+
+    try:
+        asyncio.run(see())
+    finally:
+        shards.close()
+        for proxy in proxies.values():
+            proxy.close()
 
 
 def test_what_a_shard_that_is_away_keeps_is_missing_and_named(

@@ -71,8 +71,11 @@ class ShardFeeds:
         *,
         after: str | None,
         wake: Callable[[], object],
+        silence_s: float = SILENCE_S_MAX,
     ) -> None:
         """Begin to read `path`; `wake` is called, from other threads, when something was heard.
+
+        A shard that says nothing for `silence_s` seconds, not even that it is there, is lost.
 
         Raises:
             ClewError: INVALID_ARGUMENT for an event id that is none of these shards.
@@ -82,6 +85,7 @@ class ShardFeeds:
         self._shards = shards
         self._asked = (path, pairs)
         self._wake = wake
+        self._silence_s = silence_s
         self._heard: queue.Queue[Heard] = queue.Queue(HEARD_MAX)
         self._closing = threading.Event()
         self._lock = threading.Lock()
@@ -156,7 +160,7 @@ class ShardFeeds:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if parser.last_id:
             headers["Last-Event-ID"] = parser.last_id
-        with self._shards.connect(shard, read_timeout_s=SILENCE_S_MAX) as server:
+        with self._shards.connect(shard, read_timeout_s=self._silence_s) as server:
             with self._lock:
                 self._servers[shard.name] = server
             if self._closing.is_set():

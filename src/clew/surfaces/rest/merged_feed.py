@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.base.gathering import note_missing, note_standby
+from clew.remote.events import SILENCE_S_MAX
 from clew.remote.feeds import ShardFeeds, write_event_id
 
 if TYPE_CHECKING:
@@ -30,14 +31,26 @@ class MergedFeed:
     the shards that cannot be heard for now, `standbys` those that a standby tells of.
     """
 
-    def __init__(self, shards: Shards, path: str, pairs: Pairs, after: str | None) -> None:
-        """Prepare; `after` is the id of the last event that was told."""
+    def __init__(
+        self,
+        shards: Shards,
+        path: str,
+        pairs: Pairs,
+        after: str | None,
+        *,
+        silence_s: float = SILENCE_S_MAX,
+    ) -> None:
+        """Prepare; `after` is the id of the last event that was told.
+
+        A shard that says nothing for `silence_s` seconds is missing until it is heard again.
+        """
         self.places: dict[str, str] = {}
         self.missing: set[str] = set()
         self.standbys: set[str] = set()
         self._shards = shards
         self._asked = (path, pairs)
         self._after = after
+        self._silence_s = silence_s
         self._refused: set[str] = set()
         self._waiting: list[Heard] = []
         self._news = asyncio.Event()
@@ -60,6 +73,7 @@ class MergedFeed:
             pairs,
             after=self._after,
             wake=lambda: loop.call_soon_threadsafe(self._news.set),
+            silence_s=self._silence_s,
         )
         self.places = dict(self._feeds.places)
         unheard = {shard.name for shard in self._shards.shards}
