@@ -178,6 +178,17 @@ def test_a_shard_that_is_missing_is_told_of_on_every_screen(
         for address in ("#/find", "#/services", "#/twin"):
             go(page, address)
             expect(told, address).to_be_visible()
+        # Why, and which server it is, is told in Health; what a tier does not keep has its places.
+        told.get_by_role("link", name="Why?").click()
+        panel = page.get_by_role("region", name="Its shards")
+        expect(panel).to_contain_text("gone: no clew server answers at http://127.0.0.1:9")
+        expect(panel.get_by_role("row", name="gone")).to_contain_text("does not answer")
+        assert not find_barriers(page)
+        go(page, "#/team/sync")
+        there = page.get_by_role("heading", name="Teams are at the shards").locator("xpath=..")
+        expect(there.get_by_role("link", name="here")).to_have_attribute(
+            "href", f"{shop.server.url}/#/team"
+        )
         assert not find_barriers(page)
         page.goto("about:blank")
 
