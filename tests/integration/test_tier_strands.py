@@ -471,7 +471,8 @@ def test_feeds_lose_and_double_nothing_where_shards_hang_and_are_cut_off(tier: T
         async with AsyncExitStack() as stack:
 
             async def follow(which: Any, after: str | None = None) -> Follower:
-                return await stack.enter_async_context(following(shards, *which, after))
+                path, words_of = which
+                return await stack.enter_async_context(following(shards, path, words_of, after))
 
             followers = [await follow(logs), await follow(apps)]
             heard = speak("before", *NAMES)
