@@ -38,7 +38,7 @@ def spans_by_trace(server: ServerProcess) -> dict[int, tuple[int, int]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(100 * ROUNDS)
+@pytest.mark.timeout(200 * ROUNDS)
 def test_every_acknowledged_span_is_there_exactly_once_after_every_crash(
     start_server: StartServer,
 ) -> None:

@@ -52,7 +52,7 @@ class Load(ABC):
     ) -> None:
         self.stop()
 
-    def wait_for_more(self, count: int, seconds_max: float = 90.0) -> None:
+    def wait_for_more(self, count: int, seconds_max: float = 180.0) -> None:
         """Return once so much more than now was acknowledged.
 
         Raises:

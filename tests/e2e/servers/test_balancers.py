@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -64,7 +65,7 @@ def is_answered_by(role: str, url: str) -> bool:
     """Whether a question is answered, by somebody who is that in the group."""
     try:
         answer = ask(url, "GET", "/api/v1/traces")
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
     return answer.status == 200 and answer.headers["x-clew-role"] == role
 
@@ -72,7 +73,7 @@ def is_answered_by(role: str, url: str) -> bool:
 def is_kept(channel: grpc.Channel) -> bool:
     """Whether a span is kept that is sent over a connection that may be there for long."""
     try:
-        channel.unary_unary(EXPORT)(BODY, timeout=30)
+        channel.unary_unary(EXPORT)(BODY, timeout=150)
     except grpc.RpcError as error:
         code = error.code()
     else:

@@ -21,6 +21,7 @@ from clew.testing.group import ask
 from clew.testing.history import wait_until
 from clew.testing.network import HeldPorts
 from clew.testing.requests import spans_request
+from clew.testing.server import END_SECONDS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,11 +91,17 @@ def test_the_guide_is_followed_from_a_clean_folder(tmp_path: Path) -> None:
         wait_until(lambda: trace_is_at(second), WAIT_SECONDS, "the standby shows it")
         assert '"standby"' in run(next(lines))
         assert "0707070707070707" in run(next(lines))
-        seen = json.loads(run(next(lines)))
-        assert (seen["leader"], seen["have_all"], seen["total"]) == (first, 2, 2)
+        listing = next(lines)
+
+        def both_have_all() -> bool:
+            # What they tell of themselves is written now and then, and a moment later at both.
+            seen = json.loads(run(listing))
+            return (seen["leader"], seen["have_all"], seen["total"]) == (first, 2, 2)
+
+        wait_until(both_have_all, WAIT_SECONDS, "both have everything")
 
         leader.send_signal(signal.SIGTERM)
-        assert leader.wait(60) == 0
+        assert leader.wait(END_SECONDS_MAX) == 0
         assert '"is_leader":true' in run(next(lines))
         again = serve(next(lines))
         wait_until(in_step(second, first), WAIT_SECONDS, "the former leader follows")
@@ -102,7 +109,7 @@ def test_the_guide_is_followed_from_a_clean_folder(tmp_path: Path) -> None:
         # The leader first: it would wait in vain for a standby that was ended before it.
         for process in (standby, again):
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
+            assert process.wait(END_SECONDS_MAX) == 0
 
 
 def post(url: str, body: bytes) -> int:

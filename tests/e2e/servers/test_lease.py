@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from clew.testing.postgres import PostgresProcess
 
 WAIT_SECONDS = 90.0
-LEASE_SECONDS = "6"
+LEASE_SECONDS = "12"
+"""So that one which the disk or the processor holds up for some seconds has it still."""
 
 
 @pytest.mark.slow
@@ -49,12 +50,10 @@ def test_a_standby_takes_over_by_itself_and_the_paused_and_the_cut_off_leader_do
             # Cut off: the leader has the lease, but nobody to acknowledge, and nothing is said.
             with group.partition(leader):
                 wait_until(lambda: group.find_leader() is None, WAIT_SECONDS, "nothing is taken")
-            wait_until(lambda: group.find_leader() is not None, WAIT_SECONDS, "one leads again")
+            killed = wait_for_leader(group, *range(3))
             load.wait_for_more(20)
 
             # Killed: one of the others takes over, the third follows it, and they go on.
-            killed = group.find_leader()
-            assert killed is not None
             others = {0, 1, 2} - {killed}
             group.kill(killed)
             leader = wait_for_leader(group, *others)
@@ -66,7 +65,8 @@ def test_a_standby_takes_over_by_itself_and_the_paused_and_the_cut_off_leader_do
             # It comes back as a standby, although it wants the lease as well.
             group.start(killed, "auto")
             group.wait_following(leader, killed)
-            assert group.find_leader() == leader
+            # One that waits for others for a moment says meanwhile that it takes nothing.
+            assert wait_for_leader(group, *range(3)) == leader
             load.wait_for_more(20)
 
             # The leader reaches the others, and not the database: another leads when its lease

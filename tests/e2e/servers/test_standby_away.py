@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,7 +51,8 @@ def test_a_standby_that_was_away_is_back_by_itself_while_its_leader_goes_on(
             assert ANEW not in standby.stderr
 
             # Away for longer than the leader keeps its log for it.
-            with group.partition(1):
+            with contextlib.ExitStack() as away:
+                away.enter_context(group.partition(1))
                 group.wait_missed(0, 1)
                 has = int(group.position(1)["last"])
                 bulk = logs_request("away", ["bulk" * 100_000]).SerializeToString()
@@ -60,9 +62,11 @@ def test_a_standby_that_was_away_is_back_by_itself_while_its_leader_goes_on(
                     return oldest_after(group.folders[0] / "log") > has
 
                 wait_until(is_forgotten, WAIT_SECONDS, "the leader forgets what the standby lacks")
-            # However long that takes, whoever asks hears what it waits for.
-            with group.delay(1, 0, latency_s=0.5, jitter_s=0.1):
-                wait_until(lambda: begins_anew(group, 1), WAIT_SECONDS, "it says what it does")
+                # However long that takes, whoever asks hears what it waits for. It is slow from
+                # before it is back: nobody knows how soon it would have the snapshot.
+                with group.delay(1, 0, latency_s=0.5, jitter_s=0.1):
+                    away.close()
+                    wait_until(lambda: begins_anew(group, 1), WAIT_SECONDS, "it says what it does")
             group.wait_following(0, 1)
             assert ANEW in standby.stderr
             # All that it had is in the snapshot, so nothing was put aside.

@@ -107,7 +107,7 @@ def check_refusals(standby: ServerProcess, leader: str, key: str) -> None:
         states: list[grpc.ChannelConnectivity] = []
         channel.subscribe(states.append)
         with pytest.raises(grpc.RpcError) as refused:
-            channel.unary_unary(EXPORT)(BODY, timeout=30, metadata=[("x-api-key", key)])
+            channel.unary_unary(EXPORT)(BODY, timeout=150, metadata=[("x-api-key", key)])
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
         assert leader in refused.value.details()
         check_hung_up(states, "the standby hangs up")
@@ -160,7 +160,7 @@ def check_reads(standby: ServerProcess, key: str) -> None:
     assert ask(standby.url, "GET", f"/jaeger/api/traces/{TRACE}", headers=known).status == 200
     with grpc.insecure_channel(standby.otlp_grpc) as channel:
         asking = channel.unary_unary(f"/{SERVICE}/GetServices")
-        services = asking(b"", timeout=30, metadata=[("x-api-key", key)])
+        services = asking(b"", timeout=150, metadata=[("x-api-key", key)])
         assert "checkout" in pb.GetServicesResponse.FromString(services).services
     outline = call_tool(standby.url, key, "trace_outline", {"trace_id": TRACE})
     assert "checkout" in text_of(outline)
@@ -177,7 +177,7 @@ def check_copies(leader: ServerProcess, key: str) -> None:
     assert (sent.status, sent.headers["x-clew-acks"]) == (200, "2"), sent.body
     with grpc.insecure_channel(leader.otlp_grpc) as channel:
         exporting = channel.unary_unary(EXPORT)
-        _, call = exporting.with_call(BODY, timeout=30, metadata=[("x-api-key", key)])
+        _, call = exporting.with_call(BODY, timeout=150, metadata=[("x-api-key", key)])
         assert ("x-clew-acks", "2") in call.trailing_metadata()
     said = json.dumps({"author": "ann", "body": "seen"}).encode()
     comments = f"/api/v1/traces/{TRACE}/comments"
@@ -218,7 +218,7 @@ def test_a_standby_with_keys_reads_at_all_doors_and_refuses_writes_with_the_lead
         at_leader = within.enter_context(grpc.insecure_channel(leads.otlp_grpc))
         states: list[grpc.ChannelConnectivity] = []
         at_leader.subscribe(states.append)
-        at_leader.unary_unary(EXPORT)(BODY, timeout=30, metadata=[("x-api-key", key)])
+        at_leader.unary_unary(EXPORT)(BODY, timeout=150, metadata=[("x-api-key", key)])
         check_copies(leads, key)
 
         def has_it() -> bool:

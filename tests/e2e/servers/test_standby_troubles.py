@@ -26,6 +26,9 @@ from clew.testing.requests import logs_request
 
 WAIT_SECONDS = 90.0
 
+ACK_SECONDS = "15"
+"""Of a write: longer than a disk holds a standby up, shorter than a client waits for an answer."""
+
 TORN_BYTES = 100_000
 """Of a record that is damaged: so much larger than the head of a request that its middle is hit."""
 
@@ -44,7 +47,7 @@ def test_what_is_late_torn_or_finds_no_room_at_the_standby_is_neither_lost_nor_d
 ) -> None:
     with (
         small_disk(tmp_path / "server-1") as disk,
-        ServerGroup(tmp_path, settings={"ack_timeout": "5"}, on_hosts=True) as group,
+        ServerGroup(tmp_path, settings={"ack_timeout": ACK_SECONDS}, on_hosts=True) as group,
     ):
         own = ClientHistory()
         group.start_all("leader", "standby")
