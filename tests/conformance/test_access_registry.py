@@ -536,14 +536,14 @@ class TestAudit:
         self, access: AccessRegistry, clock: Clock
     ) -> None:
         is_free = threading.Event()
-        access.database.submit(lambda writing: is_free.wait(10))
+        access.database.submit(lambda writing: is_free.wait(60))
         access.audit.deny(denial(clock(), "tried"))
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(access.find_entries, AuditQuery(allowed=False))
             # It is no answer that comes while the registry has not written what was denied.
             wait([asked], 0.1)
             is_free.set()
-            (entry,) = asked.result(10).entries
+            (entry,) = asked.result(60).entries
         assert entry.caller == "tried"
 
     def test_pages_stand_still_while_entries_come_in(

@@ -223,7 +223,7 @@ async def found_team(owner: Person, *others: Person) -> str:
     return team.local_id
 
 
-async def until(is_so: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(is_so: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + seconds
     while not is_so():

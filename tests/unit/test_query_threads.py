@@ -139,7 +139,8 @@ def test_no_more_threads_are_left_than_may_be_and_all_who_ask_are_answered() -> 
 
 def test_what_hangs_does_not_keep_a_server_from_its_end() -> None:
     async def end() -> None:
-        threads = QueryThreads(1, name="test", seconds_max=0.2)
+        # So long that it has begun by then.
+        threads = QueryThreads(1, name="test", seconds_max=2)
         held = Held()
         asking = asyncio.create_task(threads.run(held))
         waiting = asyncio.create_task(threads.run(lambda: None))
