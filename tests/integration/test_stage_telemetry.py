@@ -18,6 +18,7 @@ from clew.lineage.logs import ITEM_EVENT, SET_EVENT, LogLinkPublisher
 from clew.lineage.publisher import Drop
 from tests.emitted import Emitted
 from tests.integration.otlp_sink import OtlpSink
+from tests.patience import PATIENT, PATIENT_END
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,7 +165,9 @@ def item(trace_id: int, stream_id: str, epoch: int, seq: int) -> dict[str, str]:
 
 def test_a_pipeline_shows_in_spans_links_and_logs() -> None:
     with OtlpSink() as sink:
-        epoch, (image, cloud, scene), failures = run_pipeline(PIPELINE, {"CLEW_SERVER": sink.url})
+        epoch, (image, cloud, scene), failures = run_pipeline(
+            PATIENT_END + PIPELINE, {"CLEW_SERVER": sink.url, **PATIENT}
+        )
         records = sink.logs()
         spans = [
             span

@@ -15,7 +15,7 @@ import pytest
 
 from clew.base.errors import ClewError, ErrorCode
 from clew.testing.network import HeldPorts
-from clew.tree.client import handlers
+from clew.tree.client import handlers, membership
 from clew.tree.client.client import TrailsClient
 from clew.tree.client.handlers import WORKERS_MAX
 from clew.tree.frames.canonical import SIGNING_PREFIX, canonical
@@ -23,6 +23,12 @@ from clew.tree.frames.codes import STOP, CloseCode
 from clew.tree.frames.info import TrailsConfig
 from clew.tree.frames.keys import Signer, new_nonce, verify_frame
 from tests.integration.scripted_peer import SECONDS_MAX, ScriptedPeer, Talk
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have clients of this process take their time for a goodbye."""
+    monkeypatch.setattr(membership, "GOODBYE_S_MAX", SECONDS_MAX)
 
 
 @pytest.fixture

@@ -13,10 +13,17 @@ from typing import Any
 
 import pytest
 
+from clew.tree.client import membership
 from clew.tree.client.aio import AsyncTrailsClient
 from clew.tree.client.client import TrailsClient
 from clew.tree.frames.info import VARIABLE, TrailsConfig
 from tests.integration.scripted_peer import SECONDS_MAX, ScriptedPeer, WillingPeer
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have clients of this process take their time for a goodbye."""
+    monkeypatch.setattr(membership, "GOODBYE_S_MAX", SECONDS_MAX)
 
 
 @pytest.fixture

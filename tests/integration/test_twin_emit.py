@@ -18,6 +18,7 @@ import pytest
 from clew.twin.dsl import Registry
 from tests.integration.otlp_sink import OtlpSink
 from tests.integration.wire import ask
+from tests.patience import PATIENT, PATIENT_END
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +84,7 @@ def get(server: ServerProcess, path: str) -> Any:
 
 
 def test_the_quick_start_needs_no_set_up(server: ServerProcess) -> None:
-    done = run_program(QUICK_START, {"CLEW_SERVER": server.url})
+    done = run_program(PATIENT_END + QUICK_START, {"CLEW_SERVER": server.url, **PATIENT})
     assert (done.returncode, done.stderr) == (0, "")
     twin = get(server, "objects/ShoppingCart/cart_123")
     assert twin["state"] == {"item_count": 5, "total_value": 99.99}
@@ -125,8 +126,8 @@ with depot:
 def test_a_record_is_the_canonical_one_all_the_way_to_the_server(
     server: ServerProcess, tmp_path: Path
 ) -> None:
-    program = CANONICAL.replace("{folder}", str(tmp_path))
-    done = run_program(program, {"CLEW_SERVER": server.url})
+    program = PATIENT_END + CANONICAL.replace("{folder}", str(tmp_path))
+    done = run_program(program, {"CLEW_SERVER": server.url, **PATIENT})
     assert done.returncode == 0, done.stderr
     checksum = Registry.load(tmp_path / "registry.json").compute_checksum()
     # The server does not know the registry: values are as they were sent, lists as JSON text.
@@ -199,7 +200,7 @@ with anchor("parent", Forked):
 
 def test_a_forked_child_is_a_writer_of_its_own_that_counts_from_one() -> None:
     with OtlpSink() as sink:
-        done = run_program(FORKS, {"CLEW_SERVER": sink.url})
+        done = run_program(PATIENT_END + FORKS, {"CLEW_SERVER": sink.url, **PATIENT})
     assert done.returncode == 0, done.stderr
     written: dict[str, list[tuple[int, int]]] = {}
     ids = set()
@@ -245,7 +246,7 @@ def test_what_workers_of_a_process_pool_say_arrives_at_their_end(
 ) -> None:
     program = tmp_path / "pool.py"
     text = POOL.replace("BEFORE", str(before)).replace("METHOD", repr(method))
-    program.write_text(text)
+    program.write_text(PATIENT_END + text)
     with OtlpSink() as sink:
         done = run_file(program, sink.url)
     assert done.returncode == 0, done.stderr
@@ -261,7 +262,7 @@ def run_file(program: Path, url: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=SECONDS_MAX,
-        env=clean | {"CLEW_SERVER": url, "OTEL_BLRP_SCHEDULE_DELAY": "60000"},
+        env={**clean, "CLEW_SERVER": url, "OTEL_BLRP_SCHEDULE_DELAY": "60000", **PATIENT},
     )
 
 
@@ -344,7 +345,7 @@ def test_without_a_server_ten_thousand_changes_are_said_counted_and_over() -> No
 
 def test_a_burst_that_fits_the_queue_arrives_whole_and_in_order(server: ServerProcess) -> None:
     program = BUSY.replace("10_000", "4_000").replace('"c1"', '"burst"')
-    environ = {"CLEW_SERVER": server.url, "OTEL_METRICS_EXPORTER": "none"}
+    environ = {"CLEW_SERVER": server.url, "OTEL_METRICS_EXPORTER": "none", **PATIENT}
     with start_program(
         program.replace("clew.shutdown()", "run.flush(120); clew.shutdown()"), environ
     ) as p:
@@ -390,7 +391,8 @@ def test_switched_off_nothing_is_sent_and_nothing_is_wrong() -> None:
 def test_events_leave_also_where_plain_logs_are_not_wished() -> None:
     with OtlpSink() as sink:
         begin = 'clew.init("few", logs=False)'
-        done = run_program(FEW.replace("BEGIN", begin), {"CLEW_SERVER": sink.url})
+        program = PATIENT_END + FEW.replace("BEGIN", begin)
+        done = run_program(program, {"CLEW_SERVER": sink.url, **PATIENT})
     assert done.returncode == 0, done.stderr
     bodies = [each.body.string_value for each in sink.logs()]
     assert bodies == ["State change: n"] * 3
@@ -410,7 +412,8 @@ own.add_log_record_processor(BatchLogRecordProcessor(exporter))
 set_logger_provider(own)
 """
     with OtlpSink() as sink:
-        done = run_program(FEW.replace("BEGIN", begin), {"CLEW_SERVER": sink.url})
+        program = PATIENT_END + FEW.replace("BEGIN", begin)
+        done = run_program(program, {"CLEW_SERVER": sink.url, **PATIENT})
     assert done.returncode == 0, done.stderr
     assert [each.body.string_value for each in sink.logs()] == ["State change: n"] * 3
     assert any(b"own" in body for _, body in sink.bodies)
@@ -499,7 +502,7 @@ for mode in ("warn", "raise", "off"):
 
 def test_what_is_sensitive_never_leaves_the_process() -> None:
     with OtlpSink() as sink:
-        done = run_program(SECRETS, {"CLEW_SERVER": sink.url})
+        done = run_program(PATIENT_END + SECRETS, {"CLEW_SERVER": sink.url, **PATIENT})
     assert done.returncode == 0, done.stderr
     sent = b"".join(body for _, body in sink.bodies)
     assert sent.count(b"[redacted]") > 20
