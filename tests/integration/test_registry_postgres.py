@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from clew.store.database.postgres.database import PostgresDatabase
     from clew.testing.postgres import PostgresProcess
 
-DEADLINE_S = 60.0
+DEADLINE_S = 100.0
 NOTES = Schema(
     "notes",
     (
@@ -92,7 +92,7 @@ def result(future: Future[Any]) -> Any:
 
 def end_writer(server: PostgresProcess, url: str) -> None:
     """End the session that writes, as an administrator would, and wait until it is gone."""
-    server.execute(f"SELECT pg_terminate_backend(pid, 10000) FROM ({BACKEND}) AS b", url=url)
+    server.execute(f"SELECT pg_terminate_backend(pid, 100000) FROM ({BACKEND}) AS b", url=url)
 
 
 def refusal(future: Future[Any]) -> ClewError:
@@ -108,7 +108,7 @@ def test_a_session_that_was_ended_while_idle_is_replaced_unseen(
     result(database.submit(put("before")))
     names(database)
     postgres_server.execute(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        "SELECT pg_terminate_backend(pid, 100000) FROM pg_stat_activity"
         " WHERE application_name LIKE 'clew %'"
     )
     assert names(database) == ["before"]
