@@ -72,7 +72,6 @@ def _write(path: Path, text: str) -> None:
 def _server(users: Path, options: ChdbOptions) -> str:
     memory = options.memory_bytes_max or min(MEMORY_BYTES_MAX, _memory_bytes() // MEMORY_PARTS_MAX)
     return f"""<clickhouse>
-    <timezone>UTC</timezone>
     <mark_cache_size>{options.mark_cache_bytes}</mark_cache_size>
     <max_server_memory_usage>{memory}</max_server_memory_usage>
     <background_pool_size>{options.background_threads}</background_pool_size>
@@ -97,8 +96,10 @@ def _users(database: str, options: ChdbOptions) -> str:
     if options.has_session_tables:
         grants.append("GRANT CREATE ARBITRARY TEMPORARY TABLE ON *.*")
     queries = "\n".join(f"        <query>{escape(grant)}</query>" for grant in grants)
+    # Times in columns are those of the zone that was the default when their table was loaded, which
+    # a session is too late for; and <timezone> is a setting of servers, not of the library.
     return f"""<clickhouse>
-    <profiles><default/></profiles>
+    <profiles><default><session_timezone>UTC</session_timezone></default></profiles>
     <quotas><default/></quotas>
     <users><default>
         <password></password>
