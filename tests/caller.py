@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -50,6 +52,10 @@ PUT_ASIDE: Final = (
 )
 """What is kept for the one test that loads something from the network, by a tool of others."""
 
+FOLDER_BYTES_MAX: Final = 12
+"""How long the path of the folder for what is temporary may be: the one of a socket has 107 bytes,
+and pytest, the names of a test and of a program's own folder take what is left of them."""
+
 
 def forget_caller(environ: MutableMapping[str, str], home: str) -> None:
     """Let no program of a test hear what its caller has told his own, nor see what is his.
@@ -68,6 +74,15 @@ def forget_caller(environ: MutableMapping[str, str], home: str) -> None:
     environ["XDG_CONFIG_HOME"] = f"{home}/config"
     environ["XDG_DATA_HOME"] = f"{home}/data"
     environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+
+
+def shorten_folder(environ: MutableMapping[str, str]) -> None:
+    """Make what is temporary elsewhere, where the caller's folder leaves sockets no room."""
+    if len(os.fsencode(tempfile.gettempdir())) > FOLDER_BYTES_MAX:
+        for name in ("TMPDIR", "TEMP", "TMP"):
+            environ.pop(name, None)
+        # It was found already.
+        tempfile.tempdir = None
 
 
 def recall_caller(environ: MutableMapping[str, str]) -> None:

@@ -18,7 +18,7 @@ from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import HealthCheck, settings
 
 from clew.testing.server import ServerProcess
-from tests.caller import forget_caller
+from tests.caller import forget_caller, shorten_folder
 from tests.trying import EXAMPLES_USUAL, examples
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     And let no test fail because the machine was busy: what is slow, the watchdog ends. Nor for
     what its user told other programs, or keeps.
     """
+    shorten_folder(os.environ)
     home = tempfile.TemporaryDirectory(prefix="clew-home-", ignore_cleanup_errors=True)
     config.add_cleanup(home.cleanup)
     forget_caller(os.environ, home.name)
