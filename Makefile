@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS ?= 1
 # Images for containers often forbid it; then each of a thousand starts compiles every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 # Nor is what somebody set for programs of his own right for all of this.
-unexport PYTHONOPTIMIZE PYTHONWARNINGS
+unexport PYTHONOPTIMIZE PYTHONWARNINGS PIP_PREFIX PIP_TARGET PIP_USER
 export UV_PYTHON := $(VENV)/bin/python
 NATIVE_SOURCES := $(shell find native -name '*.rs' -not -path '*/target/*' -not -path '*/fuzz/*') native/Cargo.toml native/Cargo.lock native/pyproject.toml
 
@@ -103,7 +103,7 @@ clean: ## remove what the other targets made
 $(STAMPS)/uv: requirements/uv.txt
 	@mkdir -p $(STAMPS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "clew needs Python 3.11 or newer: make PYTHON=python3.12 …"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
@@ -129,5 +129,5 @@ $(STAMPS)/dev: $(STAMPS)/server requirements/dev.txt
 
 ui/node_modules: ui/package-lock.json
 	@echo "setting up the tools of the page"
-	@cd ui && npm ci --silent --no-audit --no-fund
+	@cd ui && npm ci --include dev --silent --no-audit --no-fund
 	@touch $@
