@@ -65,6 +65,7 @@ def is_registry_guarded(configuration: Configuration) -> bool:
         with closing(sqlite3.connect(path)) as connection:
             (found,) = connection.execute("SELECT EXISTS(SELECT 1 FROM api_keys)").fetchone()
     except (OSError, sqlite3.Error) as error:
-        logger.info("whether keys are in use is not known yet: %s", error)
+        # Whoever opens it says so, and as an error.
+        logger.debug("whether keys are in use is not known yet: %s", error)
         return True
     return bool(found)
