@@ -15,6 +15,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.patience import PATIENT
+
 GUIDE = Path(__file__).parents[1] / "docs" / "guide"
 
 SECONDS_MAX = 150.0
@@ -70,10 +72,14 @@ def _cells(line: str) -> list[str]:
 
 
 def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment in which nothing but the test decides, with `clew` in its path."""
+    """Return an environment in which nothing but the test decides, with `clew` in its path.
+
+    What it names as CLEW_SERVER is a server that answers.
+    """
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "CLEW_", "TRAILS_"))}
     clean["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{clean.get('PATH', os.defpath)}"
-    return clean | dict(environ or {})
+    given = dict(environ or {})
+    return clean | dict(PATIENT if "CLEW_SERVER" in given else {}) | given
 
 
 def run_page(

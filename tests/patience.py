@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-PATIENT_END: Final = """
-import clew.sdk.run as ending
-ending.CLOSE_S_MAX = 120.0
-ending.Run.close_outlets.__defaults__ = (120.0,)
-"""
-"""Before a program whose last words are looked for: they have two seconds otherwise, which is what
-a person would wait, and not what a disk takes that three workers of the tests write to."""
-
-PATIENT: Final[Mapping[str, str]] = {"OTEL_EXPORTER_OTLP_TIMEOUT": "120"}
-"""Its environment: each request has five seconds otherwise."""
+PATIENT: Final[Mapping[str, str]] = {
+    "CLEW_END_SECONDS": "120",
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "120",
+}
+"""The environment of a program whose last words are looked for, and whose server answers. It has
+two seconds for them otherwise, which is what a person would wait, and not what a disk takes that
+three workers of the tests write to; and each request has five."""

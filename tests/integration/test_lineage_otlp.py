@@ -26,6 +26,7 @@ from opentelemetry.trace import Link, SpanKind
 from clew.base.times import format_time
 from clew.lineage.exchange.identity import span_trace_id
 from clew.testing.server import ServerProcess
+from tests.guides import environment
 from tests.lineage_graphs import depths_of, pairs_of
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def refused(server: ServerProcess) -> dict[str, int]:
 
 PUBLISHER: Final = """
 import json
+import os
 import clew
 from clew import lineage
 
@@ -158,13 +160,12 @@ assert run.dropped == 0
 
 
 def test_a_publisher_over_otlp_joins_two_inputs(server: ServerProcess) -> None:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "CLEW_"))}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PUBLISHER],
         capture_output=True,
         text=True,
-        timeout=SECONDS_MAX,
-        env=clean | {"CLEW_SERVER": server.url},
+        timeout=2 * SECONDS_MAX,
+        env=environment({"CLEW_SERVER": server.url}),
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ import pytest
 
 from clew.testing.server import ServerProcess
 from tests.integration.wire import ask
-from tests.patience import PATIENT, PATIENT_END
+from tests.patience import PATIENT
 
 SECONDS_MAX = 150.0
 
@@ -82,7 +82,7 @@ def test_traces_metrics_and_logs_of_a_program_arrive_at_its_end(
             "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{server.otlp_grpc}",
         }
-    done = run_program(PATIENT_END + PROGRAM, {**environ, **PATIENT})
+    done = run_program(PROGRAM, {**environ, **PATIENT})
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["name"] == "sdk-program"
@@ -109,7 +109,7 @@ def test_the_environment_has_the_last_word(server: ServerProcess) -> None:
         "OTEL_METRICS_EXPORTER": "none",
         "CLEW_SERVER": "http://127.0.0.1:9",
     }
-    done = run_program(PATIENT_END + PROGRAM, {**environ, **PATIENT})
+    done = run_program(PROGRAM, {**environ, **PATIENT})
     assert json.loads(done.stdout)["name"] == "sdk-renamed"
     assert get(server, "traces?service=sdk-renamed")["count"] == 1
     assert get(server, "metrics?service=sdk-renamed")["count"] == 0
@@ -182,7 +182,7 @@ if child == 0:
 os.waitpid(child, 0)
 """
     environ = {"CLEW_SERVER": server.url, "OTEL_BSP_SCHEDULE_DELAY": "60000", **PATIENT}
-    done = run_program(PATIENT_END + program, environ)
+    done = run_program(program, environ)
     assert done.returncode == 0, done.stderr
     spans = get(server, "traces?service=sdk-fork")["spans"]
     assert sorted(span["operation"] for span in spans) == ["child", "parent"]

@@ -18,7 +18,7 @@ from clew.lineage.logs import ITEM_EVENT, SET_EVENT, LogLinkPublisher
 from clew.lineage.publisher import Drop
 from tests.emitted import Emitted
 from tests.integration.otlp_sink import OtlpSink
-from tests.patience import PATIENT, PATIENT_END
+from tests.patience import PATIENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,7 +166,7 @@ def item(trace_id: int, stream_id: str, epoch: int, seq: int) -> dict[str, str]:
 def test_a_pipeline_shows_in_spans_links_and_logs() -> None:
     with OtlpSink() as sink:
         epoch, (image, cloud, scene), failures = run_pipeline(
-            PATIENT_END + PIPELINE, {"CLEW_SERVER": sink.url, **PATIENT}
+            PIPELINE, {"CLEW_SERVER": sink.url, **PATIENT}
         )
         records = sink.logs()
         spans = [

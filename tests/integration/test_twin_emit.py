@@ -18,7 +18,7 @@ import pytest
 from clew.twin.dsl import Registry
 from tests.integration.otlp_sink import OtlpSink
 from tests.integration.wire import ask
-from tests.patience import PATIENT, PATIENT_END
+from tests.patience import PATIENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,7 @@ def get(server: ServerProcess, path: str) -> Any:
 
 
 def test_the_quick_start_needs_no_set_up(server: ServerProcess) -> None:
-    done = run_program(PATIENT_END + QUICK_START, {"CLEW_SERVER": server.url, **PATIENT})
+    done = run_program(QUICK_START, {"CLEW_SERVER": server.url, **PATIENT})
     assert (done.returncode, done.stderr) == (0, "")
     twin = get(server, "objects/ShoppingCart/cart_123")
     assert twin["state"] == {"item_count": 5, "total_value": 99.99}
@@ -126,7 +126,7 @@ with depot:
 def test_a_record_is_the_canonical_one_all_the_way_to_the_server(
     server: ServerProcess, tmp_path: Path
 ) -> None:
-    program = PATIENT_END + CANONICAL.replace("{folder}", str(tmp_path))
+    program = CANONICAL.replace("{folder}", str(tmp_path))
     done = run_program(program, {"CLEW_SERVER": server.url, **PATIENT})
     assert done.returncode == 0, done.stderr
     checksum = Registry.load(tmp_path / "registry.json").compute_checksum()
@@ -200,7 +200,7 @@ with anchor("parent", Forked):
 
 def test_a_forked_child_is_a_writer_of_its_own_that_counts_from_one() -> None:
     with OtlpSink() as sink:
-        done = run_program(PATIENT_END + FORKS, {"CLEW_SERVER": sink.url, **PATIENT})
+        done = run_program(FORKS, {"CLEW_SERVER": sink.url, **PATIENT})
     assert done.returncode == 0, done.stderr
     written: dict[str, list[tuple[int, int]]] = {}
     ids = set()
@@ -246,7 +246,7 @@ def test_what_workers_of_a_process_pool_say_arrives_at_their_end(
 ) -> None:
     program = tmp_path / "pool.py"
     text = POOL.replace("BEFORE", str(before)).replace("METHOD", repr(method))
-    program.write_text(PATIENT_END + text)
+    program.write_text(text)
     with OtlpSink() as sink:
         done = run_file(program, sink.url)
     assert done.returncode == 0, done.stderr
@@ -371,7 +371,7 @@ print(log.failures)
 
 def test_an_environment_that_makes_no_sense_ends_no_program_and_is_told_of() -> None:
     with OtlpSink() as sink:
-        environ = {"CLEW_SERVER": sink.url, "OTEL_ATTRIBUTE_COUNT_LIMIT": "many"}
+        environ = {"CLEW_SERVER": sink.url, "OTEL_ATTRIBUTE_COUNT_LIMIT": "many", **PATIENT}
         done = run_program(FEW.replace("BEGIN", ""), environ)
     assert (done.returncode, done.stdout) == (0, "3\n")
     told = [line for line in done.stderr.splitlines() if line != "a plain word"]
@@ -391,7 +391,7 @@ def test_switched_off_nothing_is_sent_and_nothing_is_wrong() -> None:
 def test_events_leave_also_where_plain_logs_are_not_wished() -> None:
     with OtlpSink() as sink:
         begin = 'clew.init("few", logs=False)'
-        program = PATIENT_END + FEW.replace("BEGIN", begin)
+        program = FEW.replace("BEGIN", begin)
         done = run_program(program, {"CLEW_SERVER": sink.url, **PATIENT})
     assert done.returncode == 0, done.stderr
     bodies = [each.body.string_value for each in sink.logs()]
@@ -412,7 +412,7 @@ own.add_log_record_processor(BatchLogRecordProcessor(exporter))
 set_logger_provider(own)
 """
     with OtlpSink() as sink:
-        program = PATIENT_END + FEW.replace("BEGIN", begin)
+        program = FEW.replace("BEGIN", begin)
         done = run_program(program, {"CLEW_SERVER": sink.url, **PATIENT})
     assert done.returncode == 0, done.stderr
     assert [each.body.string_value for each in sink.logs()] == ["State change: n"] * 3
@@ -447,7 +447,7 @@ print(log.failures)
 
 def test_the_handler_of_a_signal_may_speak_at_any_moment() -> None:
     with OtlpSink() as sink:
-        environ = {"CLEW_SERVER": sink.url, "OTEL_BLRP_MAX_QUEUE_SIZE": "1000000"}
+        environ = {"CLEW_SERVER": sink.url, "OTEL_BLRP_MAX_QUEUE_SIZE": "1000000", **PATIENT}
         done = run_program(SIGNALS, environ)
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
     seqs = [
@@ -502,7 +502,7 @@ for mode in ("warn", "raise", "off"):
 
 def test_what_is_sensitive_never_leaves_the_process() -> None:
     with OtlpSink() as sink:
-        done = run_program(PATIENT_END + SECRETS, {"CLEW_SERVER": sink.url, **PATIENT})
+        done = run_program(SECRETS, {"CLEW_SERVER": sink.url, **PATIENT})
     assert done.returncode == 0, done.stderr
     sent = b"".join(body for _, body in sink.bodies)
     assert sent.count(b"[redacted]") > 20

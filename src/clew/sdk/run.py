@@ -8,14 +8,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from clew.sdk.limits import read_number
 from clew.sdk.tree import TreePart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# How long the end of a process may wait for its last telemetry. A server on the same machine takes
-# a full queue in a tenth of that; whoever waits longer thinks that the program hangs.
+# How long the end of a process may wait for its last telemetry, unless its environment says. A
+# server on the same machine takes a full queue in a tenth of that; whoever waits longer thinks that
+# the program hangs.
 CLOSE_S_MAX: Final = 2.0
+
+END_VARIABLE: Final = "CLEW_END_SECONDS"
+"""For programs that nobody waits for, over a network or a disk that may be slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +80,12 @@ class Run(TreePart):
         """How many records were lost so far, of all signals."""
         return sum(delivery.dropped for delivery in self.deliveries())
 
-    def flush(self, timeout_s: float = CLOSE_S_MAX) -> bool:
-        """Send what waits; return whether nothing waits any more. Never raises."""
-        deadline = time.monotonic() + timeout_s
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Send what waits; return whether nothing waits any more. Never raises.
+
+        Within `timeout_s`, by default the time that the end of the process has for it.
+        """
+        deadline = time.monotonic() + (_end_seconds() if timeout_s is None else timeout_s)
         results = [outlet.flush(_left(deadline)) for outlet in self._outlets]
         return all(results)
 
@@ -85,7 +93,8 @@ class Run(TreePart):
         """Leave the tree, send what waits and stop. Never raises; the second call does nothing.
 
         `timeout_s` bounds all of it. By default a result that the server does not have yet is
-        waited for as long as `TrailsClient.shutdown` does, and telemetry for `CLOSE_S_MAX`.
+        waited for as long as `TrailsClient.shutdown` does, and telemetry for as many seconds as
+        `CLEW_END_SECONDS` says, or two.
         """
         started = time.monotonic()
         if self._tree is not None:
@@ -93,16 +102,15 @@ class Run(TreePart):
                 self._tree.shutdown()
             else:
                 self._tree.shutdown(timeout_s)
-        left = CLOSE_S_MAX if timeout_s is None else _left(started + timeout_s)
-        self.close_outlets(left)
+        self.close_outlets(None if timeout_s is None else _left(started + timeout_s))
 
-    def close_outlets(self, timeout_s: float = CLOSE_S_MAX) -> None:
+    def close_outlets(self, timeout_s: float | None = None) -> None:
         """Send what telemetry waits and stop exporting, within the time. Else as `shutdown`."""
         with self._closing:
             if self._is_closed:
                 return
             self._is_closed = True
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + (_end_seconds() if timeout_s is None else timeout_s)
         for outlet in self._outlets:
             outlet.close(_left(deadline))
 
@@ -170,6 +178,10 @@ def shutdown(timeout_s: float | None = None) -> None:
     run = _process.run
     if run is not None:
         run.shutdown(timeout_s)
+
+
+def _end_seconds() -> float:
+    return read_number(END_VARIABLE, CLOSE_S_MAX)
 
 
 def _left(deadline: float) -> float:
