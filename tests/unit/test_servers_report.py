@@ -186,12 +186,15 @@ def test_whoever_writes_to_a_standby_is_told_where_to_and_whether_that_was_heard
     )
     silent = refuse_write(msgspec.structs.replace(told, heard_seconds=240.2))
     assert silent.message.endswith(f"{A}, which led last, was last heard 240 s ago")
-    assert silent.hint == f"send it to {A}; if that is gone: clew promote --server {B}"
+    assert (
+        silent.hint == f"send it to {A}; if that is gone, clew servers --server {B} says what to do"
+    )
     leased = refuse_write(msgspec.structs.replace(told, heard_seconds=None, lease="postgresql://x"))
     assert leased.message.endswith("has not been heard yet")
-    assert "promote" not in str(leased.hint)
+    assert "takes over" in str(leased.hint)
     nobody = refuse_write(msgspec.structs.replace(told, leader_url=None))
     assert "nobody leads" in nobody.message
+    assert f"clew servers --server {B}" in str(nobody.hint)
 
 
 def test_a_shard_that_is_a_group_shows_its_servers_and_whom_to_promote_where_none_leads() -> None:

@@ -88,7 +88,7 @@ it("says on a standby that its leader is not heard, since when, and whom to prom
 	expect(silent?.what).toContain("its leader is not heard");
 	expect(silent?.more).toContain("was last heard 4 min 0 s ago");
 	expect(silent?.more).toContain("A snapshot is needed.");
-	expect(silent?.more).toContain("`clew promote --server http://b:7701`");
+	expect(silent?.more).toContain("`clew servers --server http://b:7701` says whom to promote");
 	const leased = tellStanding({ ...STANDBY, heard_seconds: null, lease: "postgresql://x" });
 	expect(leased?.more).toContain("has not been heard yet");
 	expect(leased?.more).not.toContain("promote");
@@ -97,7 +97,7 @@ it("says on a standby that its leader is not heard, since when, and whom to prom
 		null,
 		"This server is a standby, and nobody leads.",
 	]);
-	expect(nobody?.more).toContain("Have this one lead: `clew promote");
+	expect(nobody?.more).toContain("taken. `clew servers --server");
 	const begun = tellStanding({ ...STANDBY, is_leader: true, settled: false });
 	expect(begun?.what).toBe("This server has just begun to lead.");
 });

@@ -381,7 +381,7 @@ def _tell(missing: Sequence[tuple[Shard, ClewError]]) -> Iterator[str]:
 def advise_key(name: str) -> str:
     """Say what has a shard let a tier in that asks for a key which is not shown to it."""
     return (
-        f"give the tier a key that {name} knows, --shard-key {name}=clew_…, or ask it with a key "
+        f"give the tier a key that {name} knows, `--shard-key {name}=clew_…`, or ask it with a key "
         "that all shards know"
     )
 

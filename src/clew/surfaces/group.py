@@ -62,7 +62,7 @@ def refuse_write(told: GroupStatus) -> ClewError:
         return ClewError(
             ErrorCode.UNAVAILABLE,
             "this server is a standby, and nobody leads its group at present",
-            hint="send again later; or make a server the leader: clew promote --server URL",
+            hint=f"send again later; clew servers --server {told.url or 'URL'} says what to do",
             retry_after_ms=RETRY_AFTER_MS,
         )
     heard = told.heard_seconds
@@ -70,7 +70,7 @@ def refuse_write(told: GroupStatus) -> ClewError:
         since = "has not been heard yet" if heard is None else f"was last heard {heard:.0f} s ago"
         then = "another one takes over once its lease has ended"
         if told.lease is None:
-            then = f"if that is gone: clew promote --server {told.url}"
+            then = f"if that is gone, clew servers --server {told.url} says what to do"
         return ClewError(
             ErrorCode.UNAVAILABLE,
             f"this server is a standby, and {leader_url}, which led last, {since}",

@@ -196,8 +196,17 @@ function SignIn({ problem, again }: { problem: Problem; again?: (() => void) | u
 				<input type="password" name="key" autocomplete="off" required placeholder="clew_…" />
 			</label>
 			<p class="soft small">
-				Make one with <code>clew keys create me --role reader</code>. It is kept until this tab is
-				closed.
+				{standing.value.shards !== null && problem.hint ? (
+					// A tier has no keys: which of its shards asks is in the problem.
+					<>
+						Another way: <Hint text={problem.hint} />.
+					</>
+				) : (
+					<>
+						Make one with <code>clew keys create me --role reader</code>.
+					</>
+				)}{" "}
+				It is kept until this tab is closed.
 			</p>
 			<div>
 				<button type="submit" class="primary">

@@ -90,11 +90,11 @@ export function tellStanding(group: GroupStatus): Told | null {
 		};
 	const then = group.lease
 		? "Another one takes over by itself once its lease has ended."
-		: `If it is gone, have this one lead: \`clew promote --server ${group.url}\`.`;
+		: `If it is gone, \`clew servers --server ${group.url}\` says whom to promote.`;
 	if (leader === null)
 		return {
 			what: "This server is a standby, and nobody leads.",
-			more: `Nothing that is written is taken.${why} ${then.replace("If it is gone, h", "H")}`,
+			more: `Nothing that is written is taken.${why} ${then.replace("If it is gone, ", "")}`,
 			leader,
 		};
 	const since =

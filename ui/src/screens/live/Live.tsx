@@ -163,9 +163,13 @@ export default function Live() {
 				)}
 				{fault === undefined &&
 					!isLost &&
-					problems.map((kind) => (
-						<div class="notice" role="alert" key={kind}>
-							{kind}s: {feeds[kind]}. It is tried again.
+					[...new Set(problems.map((kind) => feeds[kind]))].map((why) => (
+						<div class="notice" role="alert" key={why}>
+							{problems
+								.filter((kind) => feeds[kind] === why)
+								.map((kind) => `${kind}s`)
+								.join(", ")}
+							: {why}. It is tried again.
 						</div>
 					))}
 				{lines.length === 0 ? (

@@ -1,4 +1,4 @@
-import{et as e,f as t,kt as n,ut as r}from"./States-BYeRjVoA.js";import{t as i}from"./ShardLinks-C5LuYtaM.js";var a={spans:`import clew; clew.init("my-service")
+import{et as e,f as t,kt as n,ut as r}from"./States-6bDsSOqV.js";import{t as i}from"./ShardLinks-SX4n5LrN.js";var a={spans:`import clew; clew.init("my-service")
 from opentelemetry import trace
 with trace.get_tracer("mine").start_as_current_span("hello"): pass`,logs:`import clew, logging
 clew.init("my-service")

@@ -1,1 +1,0 @@
-import{dt as e,et as t,f as n,h as r,kt as i,st as a}from"./States-BYeRjVoA.js";function o(){let o=n.value.shards?.join(` `)??null,s=r(o,t=>e(`/api/v1/shards`,{until:t})),c=`#/${a.value.screen}`;return t(i,{children:s.data?.shards.map((e,n)=>t(`span`,{children:[n>0&&`, `,t(`a`,{href:`${e.leader??e.url}/${c}`,children:e.name})]},e.name))})}export{o as t};
