@@ -24,6 +24,7 @@ from clew.demo.agent import Assistant
 from clew.demo.payments import make_payments
 from clew.demo.service import run
 from clew.demo.shop import make_shop
+from clew.demo.system import EXPORT_S_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
                 told = hear()
                 converse(Assistant(int(seed), told["port"]), told["count"])
     watched.result()
-    watched.shutdown()
+    watched.shutdown(EXPORT_S_MAX)
     say({"dropped": watched.dropped})
 
 
