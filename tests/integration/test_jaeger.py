@@ -202,7 +202,7 @@ def test_what_is_no_time_is_refused(channel: grpc.Channel, moment: Timestamp) ->
     query = pb.TraceQueryParameters(start_time_min=moment, start_time_max=Timestamp(seconds=9))
     for method, asked in (
         ("FindTraces", pb.FindTracesRequest(query=query)),
-        ("GetTrace", pb.GetTraceRequest(trace_id="ff", start_time=moment)),
+        ("GetTrace", pb.GetTraceRequest(trace_id="fe" * 16, start_time=moment)),
         ("GetDependencies", pb.GetDependenciesRequest(start_time=moment, end_time=moment)),
     ):
         with pytest.raises(grpc.RpcError) as raised:
@@ -250,7 +250,7 @@ def test_the_capabilities_are_what_the_other_tests_show(channel: grpc.Channel) -
 @pytest.mark.parametrize(
     ("method", "request_bytes", "code"),
     [
-        ("GetTrace", pb.GetTraceRequest(trace_id="ff").SerializeToString(), "NOT_FOUND"),
+        ("GetTrace", pb.GetTraceRequest(trace_id="fe" * 16).SerializeToString(), "NOT_FOUND"),
         ("GetTrace", pb.GetTraceRequest(trace_id="no id").SerializeToString(), "INVALID_ARGUMENT"),
         ("GetTrace", b"\xff\xff", "INVALID_ARGUMENT"),
         ("FindTraces", pb.FindTracesRequest().SerializeToString(), "INVALID_ARGUMENT"),
