@@ -50,7 +50,7 @@ PUT_ASIDE: Final = (
     "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",
 )
-"""What is kept for the one test that loads something from the network, by a tool of others."""
+"""What is kept for the few tests that load something from the network, by a tool of others."""
 
 FOLDER_BYTES_MAX: Final = 12
 """How long the path of the folder for what is temporary may be: the one of a socket has 107 bytes,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,11 +10,9 @@ import pytest
 
 from clew.testing.trailbase import FakeTrailBase
 from tests.conformance.trailbase_places import an_id, as_base64
+from tests.node_clients import install
 
 FOLDER = Path(__file__).parent / "trailbase_node"
-
-INSTALL_SECONDS_MAX = 300.0
-"""Installing takes two seconds; a slow registry may take longer, a hanging one is an error."""
 
 ASK_SECONDS_MAX = 60.0
 
@@ -26,25 +22,7 @@ pytestmark = pytest.mark.timeout(400)
 @pytest.fixture(scope="module")
 def node() -> str:
     """The node program, with the client installed beside what asks."""
-    program, npm = shutil.which("node"), shutil.which("npm")
-    if program is None or npm is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("node and npm are not installed; CI must have them")
-        pytest.skip("node and npm are not installed")
-    installed = FOLDER / "node_modules" / ".package-lock.json"
-    lock = FOLDER / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        done = subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"],
-            cwd=FOLDER,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS_MAX,
-        )
-        assert done.returncode == 0, done.stderr
-        # npm keeps the time of an unchanged file, and the next run would install again.
-        installed.touch()
-    return program
+    return install(FOLDER)
 
 
 def test_the_official_client_logs_in_reads_writes_and_listens(node: str) -> None:
