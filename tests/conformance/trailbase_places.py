@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from typing import Any, Final
 
 import httpx
@@ -41,6 +42,8 @@ SECONDS_MAX: Final = 120.0
 
 SESSION: Final[Document] = {"session_id": "s-1", "title": "late", "planned_duration_minutes": 45}
 
+_MOMENTS = count(time.time_ns(), 1_000_000)
+
 
 @cache
 def trusted() -> ssl.SSLContext:
@@ -53,7 +56,8 @@ def open_client(url: str, **more: Any) -> httpx.Client:
 
 
 def an_id() -> str:
-    return new_uuid(time.time_ns())
+    """Return an id that sorts after all before it, as those of one millisecond need not."""
+    return new_uuid(next(_MOMENTS))
 
 
 def as_base64(text: str) -> str:

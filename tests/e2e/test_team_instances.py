@@ -147,9 +147,9 @@ def test_two_instances_converge_after_edits_offline_and_a_crash(world: World) ->
     hold.wait()
 
     def waiting() -> list[Side]:
-        return [each for each in (ann, bob) if each.ask("GET", "team")["queue"]["in_flight"]]
+        return [each for each in (ann, bob) if each.ask("GET", "team")["queue"]["pending"]]
 
-    # The other one's is not held, and soon done.
+    # The other one's is not held, and soon done; between two requests nothing of it is in flight.
     until(lambda: len(waiting()) == 1)
     [killed] = waiting()
     killed.kill_and_start()
